@@ -1,0 +1,47 @@
+"""The one clock of a running server. Owns sleeping: many waits share one timer of the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from heapq import heappop, heappush
+
+
+class Clock:
+    """Wakes those who wait, in the order of their due times, with a single timer for the earliest of them."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._count = 0  # keeps equal due times apart, first come first
+        self._timer: asyncio.TimerHandle | None = None
+
+    def now(self) -> float:
+        """Seconds on the loop's monotonic clock."""
+        return self._loop.time()
+
+    async def until(self, due: float) -> None:
+        """Returns at `due`, at once if that has passed."""
+        woken: asyncio.Future[None] = self._loop.create_future()
+        self._count += 1
+        heappush(self._waiting, (due, self._count, woken))
+        self._set()
+        await woken
+
+    def _set(self) -> None:
+        """Sets the timer to the earliest wait; those that were cancelled are forgotten when their time comes."""
+        if not self._waiting:
+            return
+        due = self._waiting[0][0]
+        if self._timer is None or self._timer.when() > due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        while self._waiting and self._waiting[0][0] <= now:
+            woken = heappop(self._waiting)[2]
+            if not woken.done():
+                woken.set_result(None)
+        self._set()

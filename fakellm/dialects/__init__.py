@@ -1,0 +1,9 @@
+"""The providers whose spelling is known. A new one is a file beside this one and a line here."""
+
+from __future__ import annotations
+
+from fakellm.dialects.dialect import Dialect
+from fakellm.dialects.openai import OPENAI
+from fakellm.dialects.xai import XAI
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, XAI)}

@@ -1,0 +1,60 @@
+"""OpenAI's own spelling, as recorded from gpt-4o-mini and gpt-5 in 2025 and 2026.
+
+https://platform.openai.com/docs/api-reference/chat-streaming
+"""
+
+from __future__ import annotations
+
+from fakellm.completion import Choice, Delta, Usage
+from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.seed import ALNUM
+from fakellm.variation import Variation
+
+
+def _opening(delta: Delta) -> JSON:
+    # With text to come: an empty text. With a tool call in the very delta: null.
+    return {"content": None if delta.tool_calls else "", "refusal": None}
+
+
+def _empty_content(choice: Choice) -> str | None:
+    return None if choice.tool_calls or choice.refusal else ""
+
+
+def _usage_details(usage: Usage) -> JSON:
+    return {
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+OPENAI = Dialect(
+    name="openai",
+    usual=Variation(
+        padding=0,
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
+        role="call",
+        interleave="choices",
+        ticks=(),
+    ),
+    stream_type="text/event-stream; charset=utf-8",
+    chunk_keys=("id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage"),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "logprobs", "finish_reason"),
+    delta_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
+    message_keys=("role", "content", "reasoning_content", "tool_calls", "refusal", "annotations"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset({"system_fingerprint", "usage", "logprobs", "finish_reason", "content", "refusal"}),
+    constants={"service_tier": "default"},
+    opening=_opening,
+    empty_content=_empty_content,
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
+    call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    indent=2,
+)

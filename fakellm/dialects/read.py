@@ -1,0 +1,141 @@
+"""JSON to chunks and completions: the inverse of `write`. Owns what is read off the wire, and how forgivingly.
+
+Keys may be missing, null or unknown; a wrong type is refused with its place.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+from msgspec import Struct
+
+from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, ToolCall, ToolCallDelta, Usage
+from fakellm.dialects.dialect import Dialect
+from fakellm.errors import StreamError
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(Struct):
+    index: int | None = None
+    id: str | None = None
+    function: _Function | None = None
+
+
+class _Message(Struct):
+    role: str | None = None
+    content: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Choice(Struct):
+    index: int | None = None
+    delta: _Message | None = None
+    message: _Message | None = None
+    finish_reason: str | None = None
+
+
+class _PromptDetails(Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class _Frame(Struct):
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | msgspec.UnsetType | None = msgspec.UNSET
+    system_fingerprint: str | None = None
+
+
+def read_chunk(dialect: Dialect, data: str) -> Chunk:
+    """The chunk in the data of an event. Raises StreamError when there is none in it."""
+    frame = _parse(data)
+    return Chunk(
+        id=frame.id or "",
+        created=frame.created or 0,
+        model=frame.model or "",
+        choices=tuple(_chunk_choice(choice) for choice in frame.choices or ()),
+        usage=_usage(dialect, frame.usage) if frame.usage else None,
+        system_fingerprint=frame.system_fingerprint,
+        reports_usage=frame.usage is not msgspec.UNSET,
+    )
+
+
+def read_body(dialect: Dialect, data: bytes) -> Completion:
+    """The completion in the body of a reply that was not streamed. Raises StreamError when there is none in it."""
+    frame = _parse(data.decode("utf-8", "replace"))
+    return Completion(
+        id=frame.id or "",
+        created=frame.created or 0,
+        model=frame.model or "",
+        choices=tuple(_choice(choice) for choice in frame.choices or ()),
+        usage=_usage(dialect, frame.usage) if frame.usage else None,
+        system_fingerprint=frame.system_fingerprint,
+    )
+
+
+def _parse(text: str) -> _Frame:
+    try:
+        return msgspec.convert(json.loads(text), _Frame)
+    except RecursionError:
+        raise StreamError(f"nested too deeply: {text[:80]!r}") from None
+    except ValueError as error:  # no JSON, or JSON of another shape
+        raise StreamError(f"{error}: {text[:80]!r}") from None
+
+
+def _usage(dialect: Dialect, usage: _Usage) -> Usage:
+    prompt_details = usage.prompt_tokens_details or _PromptDetails()
+    completion_details = usage.completion_tokens_details or _CompletionDetails()
+    read = Usage(
+        prompt=usage.prompt_tokens or 0,
+        completion=usage.completion_tokens or 0,
+        cached=prompt_details.cached_tokens or 0,
+        reasoning=completion_details.reasoning_tokens or 0,
+    )
+    if usage.total_tokens == dialect.total(read):
+        return read
+    return msgspec.structs.replace(read, total=usage.total_tokens)
+
+
+def _chunk_choice(choice: _Choice) -> ChunkChoice:
+    delta = choice.delta or _Message()
+    calls = tuple(_call_piece(place, call) for place, call in enumerate(delta.tool_calls or ()))
+    said = Delta(delta.role, delta.content, delta.reasoning_content, delta.refusal, calls)
+    return ChunkChoice(choice.index or 0, said, choice.finish_reason)
+
+
+def _call_piece(place: int, call: _Call) -> ToolCallDelta:
+    function = call.function or _Function()
+    index = place if call.index is None else call.index  # some servers number no call
+    return ToolCallDelta(index, call.id, function.name, function.arguments)
+
+
+def _choice(choice: _Choice) -> Choice:
+    message = choice.message or _Message()
+    calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
+    return Choice(
+        content=message.content or "",
+        reasoning=message.reasoning_content or "",
+        refusal=message.refusal or "",
+        tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
+        finish_reason=choice.finish_reason,
+    )

@@ -1,0 +1,114 @@
+"""(scenario, seed) and a request to an answer. Owns a session's state: its scenario and its journal.
+
+Knows no sockets and no clock; one engine a session.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from fakellm.dialects.write import write_error
+from fakellm.errors import RequestError
+from fakellm.journal import Journal
+from fakellm.match import Difference, difference
+from fakellm.render import generated, render
+from fakellm.request import Request, parse
+from fakellm.scenario import Rule, Scenario
+from fakellm.wire import Burst, Frame, Plan, bursts
+
+# A body above this is answered anew each time: what is remembered is bounded by 256 requests of this size.
+_REMEMBERED_BYTES = 64 * 1024
+
+
+class Answer(Struct, frozen=True):
+    """A response, as a plan and as the bytes to send, and what the journal says of it."""
+
+    plan: Plan
+    bursts: tuple[Burst, ...]
+    request: Any = None
+    rule: str | None = None
+    matched: bool = True
+    explanation: str | None = None
+
+
+class Engine:
+    """One session. `strict`: a request that no rule meets is refused, not answered with generated text."""
+
+    def __init__(self, scenario: Scenario | None, seed: int, strict: bool) -> None:
+        self.scenario = scenario
+        self.seed = seed
+        self.strict = strict
+        self.journal = Journal()
+        self._rules = scenario.named_rules() if scenario else ()
+        self._remember = lru_cache(maxsize=256)(self._answer)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """The models that the scenario speaks of by name, or one called `fakellm`."""
+        asked = [rule.when.model for rule in self._rules if rule.when.model and not set("*?[") & set(rule.when.model)]
+        said = [rule.reply.model for rule in self._rules if rule.reply.model]
+        return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
+
+    def chat(self, body: bytes) -> Answer:
+        """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body."""
+        return (self._remember if len(body) <= _REMEMBERED_BYTES else self._answer)(body)
+
+    def _answer(self, body: bytes) -> Answer:
+        try:
+            request = parse(body)
+        except RequestError as error:
+            return refusal(error, self.seed, body)
+        nearest: tuple[Rule, tuple[Difference, ...]] | None = None
+        for rule in self._rules:
+            differences = difference(rule.when, request)
+            if not differences:
+                return self._reply(rule, request)
+            if nearest is None or len(differences) < len(nearest[1]):
+                nearest = (rule, differences)
+        explanation = _explain(nearest)
+        if self.strict:
+            unmet = RequestError(404, f"No rule meets this request. {explanation}", "no_matching_rule")
+            return msgspec.structs.replace(refusal(unmet, self.seed, body), request=request.body, matched=False)
+        rule = Rule(
+            name="generated",
+            dialect=self.scenario.dialect if self.scenario else "openai",
+            reply=generated(request, self.seed),
+        )
+        matched = not self._rules
+        return msgspec.structs.replace(
+            self._reply(rule, request), matched=matched, explanation=None if matched else explanation
+        )
+
+    def _reply(self, rule: Rule, request: Request) -> Answer:
+        plan = _signed(render(rule, request, self.seed), self.seed, rule.name)
+        return Answer(plan, bursts(plan), request.body, rule.name)
+
+
+def refusal(error: RequestError, seed: int, body: bytes = b"") -> Answer:
+    """The answer that says `error` in OpenAI's shape.
+
+    `x-should-retry: false` keeps SDKs from sending the request again: it would be refused again.
+    """
+    headers = (("Content-Type", "application/json"), ("x-should-retry", "false"), *error.headers.items())
+    plan = _signed(Plan(error.status, headers, (Frame(write_error(error)),)), seed, None)
+    text = body.decode("utf-8", "backslashreplace") or None
+    return Answer(plan, bursts(plan), request=text, explanation=error.message)
+
+
+def _signed(plan: Plan, seed: int, rule: str | None) -> Plan:
+    """The plan with headers that say where it came from; a header holds ASCII only."""
+    signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
+    signature.append(("x-fakellm-seed", str(seed)))
+    return msgspec.structs.replace(plan, headers=(*plan.headers, *signature))
+
+
+def _explain(nearest: tuple[Rule, tuple[Difference, ...]] | None) -> str:
+    if nearest is None:
+        return "The scenario has no rules."
+    rule, differences = nearest
+    return f"The nearest is {rule.name!r}; it differs in {'; '.join(map(str, differences))}."

@@ -1,0 +1,151 @@
+"""A server of one's own: started in a thread or in a process, driven over its control routes.
+
+Owns the handle and the two ways to start. `serve` and `spawn` give the same handle.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from fakellm.errors import ScenarioError, ServerError
+from fakellm.journal import Entry
+from fakellm.loader import dump, load
+from fakellm.scenario import Rule, Scenario
+
+Source = str | Path | Scenario | Rule | Mapping[str, Any]
+"""What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
+
+
+class Handle:
+    """A running server, or one session of it.
+
+    `url` is its root, `base_url` what an SDK wants (``…/v1``).
+    """
+
+    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None) -> None:
+        self.url = url
+        self.base_url = url + "/v1"
+        self.pid = pid
+        """The process that serves, when it is not this one."""
+        self._strict = strict
+
+    def session(self, name: str, *, strict: bool | None = None) -> Handle:
+        """A session of its own on the same server: its scenario and its journal are seen by nobody else."""
+        root = self.url.partition("/s/")[0]
+        return Handle(
+            f"{root}/s/{quote(name, safe='')}", strict=self._strict if strict is None else strict, pid=self.pid
+        )
+
+    def load(self, source: Source) -> None:
+        """Puts a scenario in place of the one there, and forgets the journal. Raises ScenarioError."""
+        text = dump(load(source))
+        self._call("PUT", f"/_fakellm/scenario?strict={'true' if self._strict else 'false'}", text.encode())
+
+    def reset(self) -> None:
+        """As it was at the start: the first scenario, an empty journal."""
+        self._call("POST", "/_fakellm/reset")
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Every request since the start, the last load or reset, oldest first, with what became of it."""
+        return msgspec.convert(self._call("GET", "/_fakellm/journal")["entries"], list[Entry])
+
+    def health(self) -> dict[str, Any]:
+        """The server's version, seed and scenario."""
+        return self._call("GET", "/_fakellm/health")
+
+    def _call(self, method: str, route: str, body: bytes | None = None) -> dict[str, Any]:
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        try:
+            connection.request(method, address.path + route, body)
+            response = connection.getresponse()
+            reply: dict[str, Any] = json.loads(response.read())
+        except OSError as error:
+            raise ServerError(f"no fake server answers at {self.url}: {error}") from None
+        finally:
+            connection.close()
+        if response.status == 400:
+            raise ScenarioError(reply["error"]["message"].split("\n"))
+        return reply
+
+
+@contextmanager
+def serve(source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0) -> Iterator[Handle]:
+    """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
+
+    With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
+    and no generated text. Raises ScenarioError, and ServerError when the port cannot be had.
+    """
+    from fakellm.app import App
+    from fakellm.server import Server
+
+    app = App(None if source is None else load(source), seed=seed, strict=strict)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
+    thread.start()
+
+    async def start() -> tuple[Server, str]:
+        server = Server(app)
+        return server, await server.start("127.0.0.1", port)
+
+    try:
+        try:
+            server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        except OSError as error:
+            raise ServerError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
+        try:
+            yield Handle(url, strict=strict)
+        finally:
+            asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
+def spawn(source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0) -> Iterator[Handle]:
+    """The same server in a process of its own, which ends with this block, and with this process however that ends."""
+    command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
+    command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
+    with TemporaryDirectory(prefix="fakellm-") as folder:
+        if source is not None:
+            file = Path(folder, "scenario.yaml")
+            file.write_text(dump(load(source)), encoding="utf-8")
+            command.append(str(file))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            try:
+                yield _ready(process, strict)
+            finally:
+                _end(process)
+
+
+def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
+    assert process.stdout
+    line = process.stdout.readline()
+    if not line:
+        raise ServerError(f"the server did not start: exit code {process.wait()}; see what it wrote to stderr")
+    return Handle(json.loads(line)["url"], strict=strict, pid=process.pid)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    process.stdin.close()  # the server watches it, and stops
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,176 @@
+"""What was asked, free of dialect. Owns the request's types and what is refused; knows nothing of rules or replies.
+
+Every field that OpenAI documents is typed, so that a wrong type is refused as OpenAI would; what it does not document
+is let through (gateways and local servers add their own).
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from fakellm.errors import RequestError
+from fakellm.shape import Problem, dotted, problems
+
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+
+
+class Part(Struct, frozen=True):
+    type: str
+    text: str | None = None
+
+
+class FunctionCall(Struct, frozen=True):
+    name: str
+    arguments: str = ""
+
+
+class MessageToolCall(Struct, frozen=True):
+    id: str
+    type: str = "function"
+    function: FunctionCall | None = None
+
+
+class Message(Struct, frozen=True):
+    role: Role
+    content: str | tuple[Part, ...] | None = None
+    name: str | None = None
+    tool_calls: tuple[MessageToolCall, ...] | None = None
+    tool_call_id: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as one text, whether it was sent as a string or as parts."""
+        if isinstance(self.content, str):
+            return self.content
+        return "".join(part.text or "" for part in self.content or ())
+
+
+class Function(Struct, frozen=True):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Struct, frozen=True):
+    type: str
+    function: Function | None = None
+
+
+class StreamOptions(Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class Chat(Struct, frozen=True):
+    """The body of `POST /v1/chat/completions`, typed."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: Annotated[int, Meta(ge=1, le=128)] | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    stop: str | tuple[str, ...] | None = None
+    seed: int | None = None
+    reasoning_effort: str | None = None
+    response_format: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = None
+    user: str | None = None
+
+
+class Request(Struct, frozen=True):
+    """A request that was understood: typed, and as it was sent.
+
+    `digest` names what was asked: equal for bodies that differ in white space, key order or whether a stream is wanted.
+    """
+
+    chat: Chat
+    body: dict[str, Any]
+    digest: str
+
+    @property
+    def turn(self) -> int:
+        """1 for the first reply of a conversation: the assistant's messages so far, plus one."""
+        return 1 + sum(message.role == "assistant" for message in self.chat.messages)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The names of the functions offered."""
+        return tuple(tool.function.name for tool in self.chat.tools or () if tool.function)
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the reply carries usage: always in a whole body, in a stream when it was asked for."""
+        options = self.chat.stream_options
+        return not self.chat.stream or bool(options and options.include_usage)
+
+
+def parse(data: bytes) -> Request:
+    """The request in an HTTP body. Raises RequestError, naming the parameter, when it is none."""
+    body = _json(data)
+    try:
+        chat = msgspec.convert(body, Chat)
+    except msgspec.ValidationError:
+        raise _refusal(body, next(problems(body, Chat))) from None
+    if not chat.messages:
+        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array."
+        raise RequestError(400, message, "empty_array", "messages")
+    if not chat.model:
+        raise RequestError(400, "Invalid 'model': expected the name of a model, got ''.", "invalid_value", "model")
+    return Request(chat, body, _digest(body))
+
+
+def _json(data: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(data.decode("utf-8"), parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        message = f"The body of your request is not UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}."
+        raise RequestError(400, message, "invalid_utf8") from None
+    except RecursionError:
+        raise RequestError(400, "The JSON body of your request is nested too deeply.", "invalid_json") from None
+    except ValueError as error:  # JSONDecodeError, a constant, a number with more digits than Python takes
+        message = f"We could not parse the JSON body of your request: {error}."
+        raise RequestError(400, message, "invalid_json") from None
+    if not isinstance(body, dict):
+        message = f"Invalid body: expected a JSON object, got {_name(body)}."
+        raise RequestError(400, message, "invalid_type")
+    return body
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _name(value: object) -> str:
+    return {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}.get(type(value), "a number")
+
+
+def _refusal(body: dict[str, Any], problem: Problem) -> RequestError:
+    param = dotted(problem.path)
+    if problem.kind == "missing":
+        return RequestError(400, f"Missing required parameter: '{param}'.", "missing_required_parameter", param)
+    if problem.kind == "type":
+        return RequestError(400, f"Invalid type for '{param}': {problem.message}.", "invalid_type", param)
+    return RequestError(400, f"Invalid value for '{param}': {problem.message}.", "invalid_value", param)
+
+
+def _digest(body: dict[str, Any]) -> str:
+    asked = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
+    return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,172 @@
+"""The aiohttp shell: sockets in, plans out. Owns reading a request, performing a plan, starting and stopping.
+
+Decides nothing about what is said; `app` does. The only room that waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from fakellm.app import App, Call
+from fakellm.clock import Clock
+from fakellm.dialects.write import write_error
+from fakellm.engine import Answer
+from fakellm.errors import RequestError
+from fakellm.journal import Entry
+from fakellm.wire import Burst, bursts
+
+MOST_BYTES = 64 * 2**20
+"""The largest body of a request: prompts of several MB are normal, and with pictures they reach tens of MB."""
+
+log = logging.getLogger("fakellm")
+
+
+class Server:
+    """A server for `app`: `start`, then `stop`, in one event loop."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._clock = Clock()
+        self._handling: set[asyncio.Task[Any]] = set()
+        self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
+
+    async def start(self, host: str, port: int) -> str:
+        """Listens, on a free port where `port` is 0, and returns the URL. Raises OSError when it cannot."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, host, port).start()
+        except OSError:
+            await self._runner.cleanup()
+            raise
+        host, port = self._runner.addresses[0][:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self, grace: float) -> None:
+        """Takes no more connections, gives open replies so many seconds to end, and then ends them."""
+        for site in list(self._runner.sites):
+            await site.stop()
+        if self._handling:
+            await asyncio.wait(self._handling, timeout=grace)
+        for task in self._handling:
+            task.cancel()
+        await self._runner.cleanup()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        task = asyncio.current_task()
+        assert task is not None
+        self._handling.add(task)
+        try:
+            answer, entry = await self._answer(request)
+            return await self._send(request, answer, entry)
+        finally:
+            self._handling.discard(task)
+
+    async def _answer(self, request: web.BaseRequest) -> tuple[Answer, Entry]:
+        call = Call(request.method, request.path_qs)
+        try:
+            call = Call(request.method, request.path_qs, await _read(request))
+            answer, entry = self._app.handle(call)
+        except RequestError as error:
+            answer, entry = self._app.refuse(call, error)
+        except Exception as error:
+            log.exception("%s %s", call.method, call.path)
+            message = f"fakellm itself failed: {error!r}. Please report this."
+            answer, entry = self._app.refuse(call, RequestError(500, message, "internal_error"))
+        if answer.explanation:
+            log.warning("%s %s: %s %s", call.method, call.path, answer.plan.status, answer.explanation)
+        return answer, entry
+
+    async def _send(self, request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
+        http_1_0 = request.version < (1, 1)
+        keep_alive = request.keep_alive and not http_1_0
+        ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
+        try:
+            await self._perform(request, ready, entry)
+        except ConnectionError:
+            entry.outcome = "client left"
+            return _Sent(keep_alive=False)
+        except asyncio.CancelledError:
+            entry.outcome = "client left" if request.transport is None else "server stopped"
+            raise
+        entry.outcome = "sent"
+        return _Sent(keep_alive)
+
+    async def _perform(self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry) -> None:
+        """Writes each burst when it is due, counted from now, and no faster than the client reads."""
+        due = self._clock.now()
+        for burst in ready:
+            if burst.delay:
+                due += burst.delay
+                await self._clock.until(due)
+            transport = request.transport
+            if transport is None or transport.is_closing():
+                raise ConnectionResetError
+            transport.write(burst.data)
+            entry.frames_sent += burst.frames
+            await request.writer.drain()
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """The body, decompressed. Raises RequestError when it is too large or damaged."""
+    too_large = RequestError(413, f"The body of your request exceeds {MOST_BYTES:,} bytes.", "request_too_large")
+    if (request.content_length or 0) > MOST_BYTES:
+        raise too_large
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        # curl waits a second for this before it sends a body of more than 1 MiB.
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    pieces, size = [], 0
+    try:
+        async for piece in request.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise too_large
+    except web.RequestPayloadError as error:
+        raise RequestError(400, f"The body of your request is damaged: {error}.", "invalid_body") from None
+    return b"".join(pieces)
+
+
+class _Sent(web.StreamResponse):
+    """What aiohttp is given for a response whose every byte has been written already."""
+
+    def __init__(self, keep_alive: bool) -> None:
+        super().__init__()
+        self._kept_alive = keep_alive
+
+    @property
+    def keep_alive(self) -> bool:
+        return self._kept_alive
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """Nothing to send."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing to end."""
+
+
+class _Listener(web.Server):
+    """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape."""
+
+    def __call__(self) -> web.RequestHandler:
+        return _Connection(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type] # None turns it off; the annotation has no Optional
+
+
+class _Connection(web.RequestHandler):
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The reply to bytes that are no HTTP request: aiohttp's own is plain text."""
+        error = RequestError(status, f"This is no HTTP request: {message or exc}.", "invalid_http")
+        log.warning("%s", error.message)
+        body = write_error(error)
+        response = web.Response(status=status, body=body, content_type="application/json")
+        response.force_close()
+        return response

@@ -1,0 +1,129 @@
+"""Builtin data (from YAML or JSON) against the typed values of the package: every problem, with its path.
+
+Owns the walk that finds all problems at once and their wording. msgspec does the conversion and judges each leaf; it
+stops at the first problem and counts no list index, so this walk is taken only once something is known to be wrong.
+Knows no file and no HTTP.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import msgspec
+from msgspec import Struct
+
+Path = tuple[str | int, ...]
+
+
+class Problem(Struct, frozen=True):
+    """What is wrong at `path`. `kind`: an unknown key, a missing key, a wrong type, or a value that is not allowed."""
+
+    path: Path
+    kind: Literal["unknown", "missing", "type", "value"]
+    message: str
+
+
+class FieldError(ValueError):
+    """Raised by a value's own check (`__post_init__`): what is wrong, and at which of its keys."""
+
+    def __init__(self, path: Path, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def dotted(path: Path) -> str:
+    """The path as OpenAI's `param` spells it: ``messages[0].content``."""
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+
+
+def near_miss(word: str, allowed: Sequence[str]) -> str:
+    """``; did you mean 'padding'?`` where one of the allowed words is close, else nothing."""
+    close = get_close_matches(word, allowed, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
+    """Everything that keeps `data` from being a `hint`, outermost and first in the data first."""
+    hint = _member(data, hint)
+    if isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
+        yield from _struct(data, hint, path)
+    elif get_origin(hint) in (tuple, list) and isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from problems(item, get_args(hint)[0], (*path, index))
+    elif get_origin(hint) is dict and isinstance(data, dict):
+        for key, item in data.items():
+            yield from problems(item, get_args(hint)[1], (*path, key))
+    else:
+        yield from _leaf(data, hint, path)
+
+
+def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
+    fields = {field.encode_name: field for field in msgspec.structs.fields(hint)}
+    inner: list[Problem] = []
+    for key, item in data.items():
+        if key in fields:
+            inner += problems(item, fields[key].type, (*path, key))
+        elif hint.__struct_config__.forbid_unknown_fields:
+            allowed = ", ".join(fields)
+            message = f"unknown key {key!r}; allowed here: {allowed}{near_miss(str(key), list(fields))}"
+            inner.append(Problem((*path, key), "unknown", message))
+    for key, field in fields.items():
+        if field.required and key not in data:
+            inner.append(Problem((*path, key), "missing", f"the key {key!r} is missing"))
+    yield from inner or _leaf(data, hint, path)  # nothing inside: the value's own check may still object
+
+
+def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
+    try:
+        msgspec.convert(data, hint)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, FieldError):
+            path = (*path, *error.__cause__.path)
+        message = str(error).rpartition(" - at `$")[0] or str(error)
+        options = [str(option) for option in get_args(hint)] if get_origin(hint) is Literal else []
+        if options and isinstance(data, str):
+            yield Problem(path, "value", f"{data!r} is not one of {', '.join(options)}{near_miss(data, options)}")
+        else:
+            kind: Literal["type", "value"] = "type" if "`, got `" in message else "value"
+            found = f", got {data!r}" if message.startswith("Expected") and kind == "value" else ""
+            yield Problem(path, kind, _plain(message) + found)
+
+
+_PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+def _plain(message: str) -> str:
+    """msgspec's "Expected `int | null`, got `str`" in the words of JSON."""
+    words = re.sub(r"`([^`]*)`", lambda quoted: re.sub(r"\w+", _json_word, quoted[1]), message)
+    return words.replace("Expected", "expected", 1)
+
+
+def _json_word(word: re.Match[str]) -> str:
+    return _PLAIN.get(word[0], word[0])
+
+
+def _member(data: Any, hint: Any) -> Any:
+    """The member of a union that `data` was meant to be, where its JSON kind says so; else the hint as it is."""
+    if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) in (Union, types.UnionType):
+        hint = get_args(hint)[0]
+    if get_origin(hint) not in (Union, types.UnionType):
+        return hint
+    meant = [member for member in get_args(hint) if _kind(member) is type(data)]
+    return meant[0] if len(meant) == 1 else hint
+
+
+def _kind(hint: Any) -> type | None:
+    """The builtin type that a hint is read from: dict for a struct, list for a tuple, str for a literal."""
+    origin: Any = get_origin(hint)
+    if origin is Annotated:
+        return _kind(get_args(hint)[0])
+    if origin is Literal:
+        return type(get_args(hint)[0])
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        return dict
+    kind: type | None = list if origin is tuple else origin or hint
+    return kind

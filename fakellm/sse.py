@@ -1,0 +1,91 @@
+"""Server-sent events and bytes. Owns the encoder and the decoder; knows the WHATWG text, not LLMs.
+
+https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+_BOM = b"\xef\xbb\xbf"
+
+
+class Event(Struct, frozen=True):
+    """One event as a reader is given it: its data, its type and the last id seen."""
+
+    data: str
+    event: str = "message"
+    id: str = ""
+
+
+def encode(event: Event) -> bytes:
+    """The event in the spelling that nearly all providers send: LF, one space, one blank line after it.
+
+    Data with line ends (LF, CR, CRLF) becomes several `data:` lines, which a reader joins with LF.
+    """
+    lines = [f"event: {event.event}"] if event.event != "message" else []
+    if event.id:
+        lines.append(f"id: {event.id}")
+    lines += [f"data: {line}" for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    return ("\n".join(lines) + "\n\n").encode("utf-8", "surrogatepass")
+
+
+class Decoder:
+    """Bytes, cut anywhere, to events.
+
+    `feed` gives each event as soon as its blank line has ended. What follows the last blank line is no event: the
+    standard discards it at the end of the stream, and `unfinished` says that there is some.
+    """
+
+    def __init__(self) -> None:
+        self._line: list[bytes] = []  # the pieces of the line that has not ended
+        self._first = True  # no line has ended yet: a byte order mark may open this one
+        self._after_cr = False  # the last line ended in CR: an LF that comes next belongs to it
+        self._data: list[str] = []
+        self._event = ""
+        self._id = ""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether bytes have come that no blank line has turned into an event."""
+        return bool(self._line or self._data)
+
+    def feed(self, data: bytes) -> list[Event]:
+        """The events that `data` completes."""
+        return [event for line in self._lines(data) if (event := self._take(line)) is not None]
+
+    def _lines(self, data: bytes) -> Iterator[bytes]:
+        if self._after_cr and data:
+            data = data.removeprefix(b"\n")
+            self._after_cr = False
+        # Only CR, LF and CRLF end a line: bytes.splitlines() knows no others, str.splitlines() knows eight more.
+        for piece in data.splitlines(keepends=True):
+            self._line.append(piece)
+            if piece.endswith((b"\n", b"\r")):
+                line, self._line = b"".join(self._line), []
+                yield line.rstrip(b"\r\n")
+        self._after_cr = self._after_cr or data.endswith(b"\r")
+
+    def _take(self, line: bytes) -> Event | None:
+        if self._first:
+            self._first = False
+            line = line.removeprefix(_BOM)
+        if not line:
+            return self._dispatch()
+        name, _, value = line.decode("utf-8", "replace").partition(":")
+        value = value.removeprefix(" ")
+        if name == "data":
+            self._data.append(value)
+        elif name == "event":
+            self._event = value
+        elif name == "id" and "\0" not in value:
+            self._id = value
+        return None
+
+    def _dispatch(self) -> Event | None:
+        # A block with no data line (a comment, an id, a retry) is no event; one with an empty data line is.
+        event = Event("\n".join(self._data), self._event or "message", self._id) if self._data else None
+        self._data, self._event = [], ""
+        return event

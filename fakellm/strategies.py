@@ -1,0 +1,116 @@
+"""Hypothesis draws of the package's own values: completions, variations, and both as a scenario to serve.
+
+Builds nothing of its own: what is drawn is what YAML says and what a counterexample prints, and all of it shrinks
+towards the shortest texts on the plain wire.
+"""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from fakellm.completion import Choice, Completion, ToolCall, Usage
+from fakellm.dialects import DIALECTS
+from fakellm.scenario import Rule, Scenario, reply_of
+from fakellm.variation import Cut, Variation
+
+# Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
+_AWKWARD = (
+    "data: {}\n\n",
+    "[DONE]",
+    ": ping",
+    "event: error",
+    "\r\n",
+    "\u2028",
+    "\x85",
+    "\ufeff",
+    "👩\u200d🚀",
+    "e\u0301",
+    "<think>",
+    "\\",
+    '\\"',
+    '{"a": 9007199254740993}',
+)
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Texts of any characters but lone surrogates, with pieces in them that clients stumble over."""
+    return st.lists(st.text(max_size=8) | st.sampled_from(_AWKWARD), max_size=4).map("".join)
+
+
+@st.composite
+def completions(draw: st.DrawFn) -> Completion:
+    """Completions of one to three choices: any text, reasoning, refusal, parallel tool calls, with or without usage."""
+    return Completion(
+        id=draw(st.text(min_size=1, max_size=8)),
+        created=draw(st.integers(1, 2**33)),
+        model=draw(st.text(min_size=1, max_size=8)),
+        choices=tuple(draw(st.lists(_choices(), min_size=1, max_size=3))),
+        usage=draw(st.none() | _usages()),
+        system_fingerprint=draw(st.none() | st.text(min_size=1, max_size=8)),
+    )
+
+
+def _choices() -> st.SearchStrategy[Choice]:
+    return st.builds(
+        Choice,
+        content=texts(),
+        reasoning=texts(),
+        refusal=texts(),
+        tool_calls=st.lists(_calls(), max_size=3).map(tuple),
+        finish_reason=st.sampled_from(("stop", "tool_calls", "length", "content_filter", None)),
+    )
+
+
+def _calls() -> st.SearchStrategy[ToolCall]:
+    arguments = st.sampled_from(("{}", '{"a":2,"b":3}', "")) | texts()
+    return st.builds(ToolCall, st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8), arguments)
+
+
+def _usages() -> st.SearchStrategy[Usage]:
+    counts = st.integers(0, 2**40)
+    return st.builds(Usage, prompt=counts, completion=counts, cached=counts, reasoning=counts)
+
+
+@st.composite
+def variations(draw: st.DrawFn, completion: Completion) -> Variation:
+    """Ways to divide `completion`; cuts lie inside its texts. Shrinks to ``Variation()``."""
+    parts = {address: text for address, text in _parts(completion) if text}
+    cuts = {address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text))) is not None}
+    return Variation(
+        padding=draw(st.none() | st.integers(0, 3)),
+        split=cuts or None,
+        role=draw(st.sampled_from((None, "alone", "first", "call"))),
+        interleave=draw(st.sampled_from((None, "none", "choices", "calls", "both"))),
+        ticks=draw(st.none() | st.lists(st.integers(1, 9), max_size=2).map(tuple)),
+    )
+
+
+def _parts(completion: Completion) -> list[tuple[str, str]]:
+    """The texts of a completion by their addresses."""
+    found = []
+    for index, choice in enumerate(completion.choices):
+        place = f"choices[{index}]." if index else ""
+        found += [(f"{place}{name}", getattr(choice, name)) for name in ("content", "reasoning", "refusal")]
+        calls = enumerate(choice.tool_calls)
+        found += [(f"{place}tool_calls[{number}].arguments", call.arguments) for number, call in calls]
+    return found
+
+
+def _cuts(text: str) -> st.SearchStrategy[Cut]:
+    offsets = st.lists(st.integers(1, len(text)), min_size=1, max_size=4, unique=True).map(
+        lambda cut: tuple(sorted(cut))
+    )
+    named: st.SearchStrategy[Cut] = st.sampled_from(("whole", "tokens", "characters"))
+    return named | st.integers(1, 5) | offsets
+
+
+@st.composite
+def streams(draw: st.DrawFn, dialect: str | None = None) -> Scenario:
+    """Scenarios of one rule that answers any request: a completion and a variation of it, in one dialect or any.
+
+    Put one into a server with `load`, let a client read it, and compare with `scenario.rules[0].reply`. Printed with
+    ``fakellm.dump`` it is a file for ``scenarios/``.
+    """
+    completion = draw(completions())
+    rule = Rule(reply=reply_of(completion), stream=draw(variations(completion)))
+    return Scenario(name="drawn", dialect=dialect or draw(st.sampled_from(sorted(DIALECTS))), rules=(rule,))

@@ -1,0 +1,38 @@
+"""What the tests share: where the recordings are, and requests to send."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).parent.parent
+CORPUS = Path(os.environ.get("FAKELLM_CORPUS") or ROOT.parent / "shared" / "corpus")
+XAI = "fantasy-history/TestOpenAICompatibleCommon/multi_tool_streaming_xai-grok-4-fast@271f613.yaml"
+
+# One run finds what another does not, on noisy machines too: no deadline, and the database keeps what was found.
+settings.register_profile("fakellm", deadline=None)
+settings.load_profile("fakellm")
+
+
+@pytest.fixture(scope="session")
+def xai_recording() -> list[tuple[bytes, bytes]]:
+    """The (request, response) bodies of the recorded xAI conversation."""
+    import yaml
+
+    file = CORPUS / XAI
+    if not file.exists():
+        pytest.skip(f"the recordings are not here: no {file}")
+    cassette = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return [(each["request"]["body"].encode(), each["response"]["body"].encode()) for each in cassette["interactions"]]
+
+
+def chat(**fields: Any) -> bytes:
+    """The body of a chat request: one user message to model `m`, and whatever else is given."""
+    return json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}], **fields}).encode()
