@@ -164,7 +164,7 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The reply to bytes that are no HTTP request: aiohttp's own is plain text."""
-        error = RequestError(status, f"This is no HTTP request: {message or exc}.", "invalid_http")
+        error = RequestError(status, f"This is no HTTP request: {str(message or exc).rstrip('.')}.", "invalid_http")
         log.warning("%s", error.message)
         body = write_error(error)
         response = web.Response(status=status, body=body, content_type="application/json")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import settings
 
@@ -36,3 +37,8 @@ def xai_recording() -> list[tuple[bytes, bytes]]:
 def chat(**fields: Any) -> bytes:
     """The body of a chat request: one user message to model `m`, and whatever else is given."""
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}], **fields}).encode()
+
+
+def post(url: str, body: bytes, **headers: str) -> httpx2.Response:
+    """One POST over a connection of its own."""
+    return httpx2.post(url, content=body, headers={"content-type": "application/json", **headers}, timeout=30)

@@ -1,0 +1,85 @@
+"""The same seed and request give the same bytes: in any order, in any process, whatever came before."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm.app import App, Call
+from fakellm.loader import load
+from fakellm.scenario import Scenario
+from fakellm.seed import Source
+from fakellm.strategies import streams
+from tests.conftest import ROOT, chat, post
+
+SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"
+
+# Scripted replies, gaps to be filled, generated text; streamed and not; one of them twice.
+REQUESTS = [
+    chat(model=model, n=n, stream=stream, temperature=temperature)
+    for model in ("grok-4-fast", "gpt-4o-mini")
+    for n in (1, 2)
+    for stream in (True, False)
+    for temperature in (0, 1)
+] + [chat()] * 2
+
+
+def answers(server: fakellm.Handle, requests: list[bytes]) -> dict[bytes, bytes]:
+    return {request: post(server.base_url + "/chat/completions", request).content for request in requests}
+
+
+def test_two_processes_asked_in_different_orders_answer_the_same() -> None:
+    shuffled = random.Random(1).sample(REQUESTS, len(REQUESTS))
+    with fakellm.spawn(SCENARIO, seed=7) as one, fakellm.spawn(SCENARIO, seed=7) as other:
+        assert one.pid != other.pid
+        assert answers(one, REQUESTS) == answers(other, shuffled)
+    with fakellm.serve(SCENARIO, seed=7) as thread, fakellm.serve(SCENARIO, seed=8) as reseeded:
+        assert answers(thread, REQUESTS) == answers(one_again := thread.session("another"), shuffled)
+        assert one_again.journal[0].rule == "generated"
+        assert answers(thread, REQUESTS) != answers(reseeded, REQUESTS)
+
+
+def answer(app: App, body: bytes, path: str = "/v1/chat/completions") -> bytes:
+    return app.handle(Call("POST", path, body))[0].plan.body
+
+
+@given(streams(), st.integers())
+def test_any_scenario_answers_the_same_twice_and_after_others(scenario: Scenario, seed: int) -> None:
+    gaps = msgspec.structs.replace(scenario.rules[0].reply, id=None, created=None, model=None)
+    rule = msgspec.structs.replace(scenario.rules[0], reply=gaps)
+    scenario = msgspec.structs.replace(scenario, rules=(rule,))
+    one, other = App(scenario, seed=seed), App(scenario, seed=seed)
+    first = answer(one, chat(stream=True))
+    answer(other, chat(stream=True, temperature=1))
+    assert first == answer(one, chat(stream=True)) == answer(other, chat(stream=True))
+    assert first == answer(one, chat(stream=True), "/s/x/v1/chat/completions")
+
+
+def test_what_the_seed_draws_is_pinned() -> None:
+    """A change here changes every generated id and text of every user: it needs a major version."""
+    source = Source(0, "a", 1)
+    assert [source.below(1000) for _ in range(4)] == [183, 992, 442, 678]
+    assert Source(0, "id").uuid() == "58ae439a-5e38-53b9-295c-3cc61ddaffc7"
+    reply = json.loads(answer(App(), chat()))
+    assert (reply["id"], reply["created"]) == ("chatcmpl-FQNr0cpGAjf8JyqbOQCXwg4WCaZI0", 1713102017)
+    assert reply["system_fingerprint"] == "fp_b2ced20664"
+    text = reply["choices"][0]["message"]["content"]
+    assert text.startswith("To begin with, the answer leads to the question, no more and no less. On closer look, ")
+
+
+def test_labels_keep_draws_apart() -> None:
+    draws = {
+        Source(*labels).below(2**64) for labels in ((0,), (1,), (0, "a"), (0, "a", "b"), (0, "ab"), (0, 1), (0, "1"))
+    }
+    assert len(draws) == 7
+
+
+def test_asking_for_another_thing_gives_another_reply() -> None:
+    app = App(load({"rules": [{"reply": {"content": "Hi"}}]}))
+    assert answer(app, chat()) == answer(app, chat())
+    assert answer(app, chat()) != answer(app, chat(temperature=1))

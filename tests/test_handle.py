@@ -1,0 +1,272 @@
+"""Starting and stopping: a thread, a process, a command; and that nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import httpx2
+import pytest
+
+import fakellm
+from fakellm.app import App
+from fakellm.clock import Clock
+from fakellm.handle import Handle
+from fakellm.loader import load
+from fakellm.server import Server
+from tests.conftest import ROOT, chat, post
+
+Start = Callable[..., AbstractContextManager[Handle]]
+
+HELLO = {"scenario": "hello", "rules": [{"reply": {"content": "Hello"}}]}
+SLOW = {"rules": [{"reply": {"content": "One two three"}, "timing": {"gap": 30}}]}
+
+
+def command(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "fakellm", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outcome(*arguments: str) -> tuple[int, str, str]:
+    """The exit code of a command that ends by itself, what it printed and what it complained of."""
+    with command(*arguments) as process:
+        printed, complained = process.communicate(timeout=30)
+    return process.returncode, printed, complained
+
+
+@pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
+def test_both_ways_give_the_same_handle(start: Start) -> None:
+    with start(HELLO, seed=3) as server:
+        assert server.base_url == server.url + "/v1"
+        assert server.health() == {"status": "ok", "version": "0.1.0", "seed": 3, "strict": False, "scenario": "hello"}
+        reply = post(server.base_url + "/chat/completions", chat()).json()
+        assert reply["choices"][0]["message"]["content"] == "Hello"
+        assert [entry.rule for entry in server.journal] == ["hello#1"]
+        server.load({"scenario": "other", "rules": []})
+        assert (server.journal, server.health()["scenario"]) == ([], "other")
+        server.reset()
+        assert server.health()["scenario"] == "hello"
+        with pytest.raises(fakellm.ScenarioError, match="no such file"):
+            server.load("no-such-file.yaml")
+    with pytest.raises(fakellm.ServerError, match="no fake server answers at http://127"):
+        server.health()
+
+
+@pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
+def test_a_bad_scenario_is_told_before_anything_starts(start: Start) -> None:
+    with pytest.raises(fakellm.ScenarioError, match="did you mean 'rules'"), start({"rule": []}):
+        pass
+
+
+def test_a_port_in_use_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(fakellm.ServerError, match=f"cannot listen on 127.0.0.1:{port}: "), fakellm.serve(port=port):
+            pass
+        with pytest.raises(fakellm.ServerError, match="exit code 1"), fakellm.spawn(port=port):
+            pass
+        code, printed, complained = outcome("serve", "--port", str(port))
+        assert (code, printed) == (1, "")
+        assert complained == (
+            f"fakellm: cannot listen on 127.0.0.1:{port}: address already in use; --port 0 takes a free port\n"
+        )
+
+
+def test_a_bad_scenario_ends_the_command(tmp_path: Path) -> None:
+    file = tmp_path / "bad.yaml"
+    file.write_text("rules:\n- reply: {contnt: Hi}\n- {}\n")
+    code, printed, complained = outcome("serve", str(file))
+    assert (code, printed) == (2, "")
+    assert complained.splitlines()[0].startswith(f"{file}:2:11: rules[0].reply: unknown key 'contnt'; allowed here: ")
+    assert complained.splitlines()[1] == f"{file}:3:3: rules[1]: the key 'reply' is missing"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("serve", "no-such-file.yaml"), "no-such-file.yaml: no such file or directory"),
+        (("serve", "--port", "99999"), "99999 is not in the range 0<=x<=65535"),
+        (("serve", "--sed", "1"), "No such option"),
+        (("sevre",), "No such command 'sevre'"),
+    ],
+)
+def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], message: str) -> None:
+    code, printed, complained = outcome(*arguments)
+    assert (code, printed) == (2, "")
+    assert message in complained
+
+
+def test_a_host_that_cannot_be_had() -> None:
+    code, _, complained = outcome("serve", "--host", "192.0.2.1", "--port", "0")
+    assert code == 1
+    assert (
+        complained
+        == "fakellm: cannot listen on 192.0.2.1:0: cannot assign requested address; --port 0 takes a free port\n"
+    )
+
+
+def test_the_ready_line_is_one_line_of_json_and_stdin_ends_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    start = perf_counter()
+    with command("serve", "--port", "0", "--ready", "json", "--watch-stdin") as process:
+        assert process.stdin
+        assert process.stdout
+        ready = json.loads(process.stdout.readline())
+        with capsys.disabled():
+            print(f" cold start to the ready line: {perf_counter() - start:.2f} s ", end="")
+        assert set(ready) == {"url", "pid"}
+        assert ready["pid"] == process.pid
+        assert post(ready["url"] + "/v1/chat/completions", chat()).status_code == 200
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+        assert process.stdout.read() == ""
+
+
+def test_the_first_line_for_people() -> None:
+    with command("serve", str(ROOT / "scenarios" / "xai-parallel-tools.yaml"), "--port", "0") as process:
+        assert process.stdout
+        line = process.stdout.readline()
+        assert line.startswith("fakellm serves 2 rules of xai-parallel-tools at http://127.0.0.1:")
+        assert line.endswith("/v1 (Ctrl+C ends it)\n")
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=30) == 0
+
+
+def test_sigterm_lets_an_open_stream_end() -> None:
+    slow = {"rules": [{"reply": {"content": "One two"}, "timing": {"gap": 0.1}}]}
+    with command("serve", "--port", "0", "--ready", "json") as process:
+        assert process.stdout
+        server = Handle(json.loads(process.stdout.readline())["url"])
+        server.load(slow)
+        with httpx2.stream("POST", server.base_url + "/chat/completions", content=chat(stream=True)) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            process.send_signal(signal.SIGTERM)
+            assert [line for line in lines if line][-1] == "data: [DONE]"
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_killed_parent_leaves_no_server_behind() -> None:
+    code = """
+        import fakellm, sys
+        with fakellm.spawn() as server:
+            print(server.url, flush=True)
+            sys.stdin.read()
+    """
+    child = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(child, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        url = parent.stdout.readline().strip()
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            assert Handle(url).health()["status"] == "ok"
+            parent.kill()
+            assert connection.recv(1) == b""  # comes when the server ends, and with nothing before
+    with pytest.raises(fakellm.ServerError):
+        Handle(url).health()
+
+
+def test_the_end_of_a_server_in_a_thread_ends_open_streams() -> None:
+    threads = threading.active_count()
+    start = perf_counter()
+    with ExitStack() as stack:
+        server = stack.enter_context(fakellm.serve(SLOW))
+        client = stack.enter_context(httpx2.Client())
+        client.send(
+            client.build_request("POST", server.base_url + "/chat/completions", content=chat(stream=True)), stream=True
+        )
+        stack.pop_all().close()
+    assert perf_counter() - start < 10  # the stream had two minutes to go
+    assert threading.active_count() == threads
+
+
+async def talk(url: str, path: str, *, cut: bool = False) -> bytes:
+    """Asks for a stream and reads it to its end, or hangs up after its headers."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    body = chat(stream=True)
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
+    reply = await (reader.readuntil(b"\r\n\r\n") if cut else reader.read())
+    writer.close()
+    await writer.wait_closed()
+    return reply
+
+
+async def ended(before: set[asyncio.Task[Any]]) -> None:
+    """Waits until no tasks are left but those there were before."""
+    while left := asyncio.all_tasks() - before:
+        _, pending = await asyncio.wait(left, timeout=10)
+        assert not pending
+
+
+def descriptors() -> int:
+    folder = Path("/proc/self/fd")  # Linux; elsewhere this counts nothing
+    return len(list(folder.iterdir())) if folder.exists() else 0
+
+
+def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
+    """No task, no socket, no timer and no memory: of a paced stream, one cut by its client, and 200 at once."""
+
+    async def everything() -> None:
+        app = App(load({"rules": [{"reply": {"content": "One two"}, "timing": {"gap": 0.01}}]}))
+        server = Server(app)
+        url = await server.start("127.0.0.1", 0)
+        before = asyncio.all_tasks()
+        await talk(url, "/v1/chat/completions")
+        await ended(before)
+        gc.collect()
+        objects, sockets = len(gc.get_objects()), descriptors()
+
+        app.sessions["slow"] = App(load(SLOW)).session("")
+        replies = await asyncio.gather(*(talk(url, "/v1/chat/completions") for _ in range(200)))
+        await talk(url, "/s/slow/v1/chat/completions", cut=True)
+        await ended(before)
+
+        assert len(set(replies)) == 1
+        assert replies[0].endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+        assert {entry.outcome for entry in app.session("").journal} == {"sent"}
+        assert [entry.outcome for entry in app.session("slow").journal] == ["client left"]
+        assert asyncio.all_tasks() == before
+        del replies
+        app.sessions.clear()  # the journals
+        gc.collect()
+        assert descriptors() == sockets
+        assert len(gc.get_objects()) - objects < 200  # less than one for each of 201 connections
+        await server.stop(grace=0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(everything())
+
+
+def test_a_cancelled_wait_does_not_hold_up_the_others() -> None:
+    async def everything() -> None:
+        clock = Clock()
+        start = clock.now()
+        waits = [asyncio.ensure_future(clock.until(start + due)) for due in (0.03, 0.01, 0.02, 0.01, 600)]
+        order: list[asyncio.Future[None]] = []
+        for wait in waits:
+            wait.add_done_callback(order.append)
+        await waits[3]
+        waits[2].cancel()
+        waits[4].cancel()
+        await waits[0]
+        assert clock.now() - start >= 0.03
+        assert [wait for wait in order if not wait.cancelled()] == [waits[1], waits[3], waits[0]]
+
+    asyncio.run(everything())

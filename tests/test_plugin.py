@@ -1,0 +1,80 @@
+"""The pytest plugin, in pytest runs of its own."""
+
+from __future__ import annotations
+
+import pytest
+
+PREAMBLE = """
+import json, os, urllib.request
+
+def ask(url=None):
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+    url = (url or os.environ["OPENAI_BASE_URL"]) + "/chat/completions"
+    return json.load(urllib.request.urlopen(url, body))["choices"][0]["message"]["content"]
+"""
+
+
+def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
+    pytester.makepyfile(PREAMBLE + code)
+    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+
+
+def test_each_test_has_a_fresh_session_and_the_environment_of_the_sdks(pytester: pytest.Pytester) -> None:
+    code = """
+def test_one(fakellm):
+    assert os.environ["OPENAI_BASE_URL"] == os.environ["OPENAI_API_BASE"] == fakellm.base_url
+    assert os.environ["OPENAI_API_KEY"] == "fakellm"
+    assert "127.0.0.1" in os.environ["NO_PROXY"]
+    fakellm.load({"rules": [{"reply": {"content": "Scripted"}}]})
+    assert ask() == "Scripted"
+    assert [entry.rule for entry in fakellm.journal] == ["scenario#1"]
+
+def test_two(fakellm):
+    assert ask() != "Scripted"
+    assert [entry.rule for entry in fakellm.journal] == ["generated"]
+
+def test_three():
+    assert "OPENAI_BASE_URL" not in os.environ
+"""
+    run(pytester, code).assert_outcomes(passed=3)
+
+
+def test_a_request_that_no_rule_meets_fails_the_test(pytester: pytest.Pytester) -> None:
+    code = """
+def test_swallows(fakellm):
+    fakellm.load({"rules": [{"when": {"model": "gpt-*"}, "reply": {"content": "Hi"}}]})
+    try:
+        ask()
+    except urllib.error.HTTPError as error:
+        assert error.code == 404
+"""
+    result = run(pytester, code)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(
+        [
+            "fakellm: no rule met",
+            "request 1, POST /s/*test_swallows/v1/chat/completions: No rule meets this request. "
+            "The nearest is 'scenario#1'; it differs in model: wanted 'gpt-?', got 'm'.",
+        ]
+    )
+
+
+def test_it_is_safe_under_xdist(pytester: pytest.Pytester) -> None:
+    code = """
+import pytest
+
+@pytest.mark.parametrize("number", range(20))
+def test_apart(fakellm, number):
+    fakellm.load({"rules": [{"reply": {"content": str(number)}}]})
+    assert ask() == str(number)
+    assert len(fakellm.journal) == 1
+"""
+    run(pytester, code, "-n", "2").assert_outcomes(passed=20)
+
+
+def test_the_server_of_a_run_can_be_had_by_itself(pytester: pytest.Pytester) -> None:
+    code = """
+def test_server(fakellm_server):
+    assert ask(fakellm_server.base_url)
+"""
+    run(pytester, code).assert_outcomes(passed=1)

@@ -1,0 +1,255 @@
+"""The server over real sockets: how frames leave, what is refused before it is read, what becomes of a connection."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+import pytest
+
+import fakellm
+from fakellm import server as server_module
+from fakellm.handle import Handle
+from tests.conftest import chat, post
+
+HELLO = {"rules": [{"reply": {"content": "One two three"}, "when": {"model": "m"}}]}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Handle]:
+    with fakellm.serve(HELLO) as running:
+        yield running
+
+
+@pytest.fixture
+def raw(server: Handle) -> Iterator[socket.socket]:
+    """A plain TCP connection to the server."""
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        yield connection
+
+
+def head(body: bytes, version: str = "1.1", *lines: str) -> bytes:
+    headers = ["Host: x", f"Content-Length: {len(body)}", *lines]
+    return "\r\n".join([f"POST /v1/chat/completions HTTP/{version}", *headers, "", ""]).encode()
+
+
+def until_closed(connection: socket.socket) -> bytes:
+    return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def test_each_frame_is_an_http_chunk_of_its_own(raw: socket.socket) -> None:
+    body = chat(stream=True)
+    raw.sendall(head(body, "1.1", "Connection: close") + body)
+    headers, _, rest = until_closed(raw).partition(b"\r\n\r\n")
+    assert b"Transfer-Encoding: chunked" in headers
+    chunks = []
+    while rest:
+        size, _, rest = rest.partition(b"\r\n")
+        chunk, rest = rest[: int(size, 16)], rest[int(size, 16) + 2 :]
+        chunks.append(chunk)
+    assert chunks.pop() == b""
+    assert len(chunks) == 6  # role, three tokens, finish, [DONE]
+    assert all(chunk.startswith(b"data: ") and chunk.endswith(b"\n\n") for chunk in chunks)
+
+
+def test_frames_due_at_once_leave_in_one_write() -> None:
+    from fakellm.app import App, Call
+    from fakellm.loader import load
+
+    answer, _ = App(load(HELLO)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(6, 0.0)]
+    paced = {"rules": [{"reply": {"content": "A B"}, "timing": {"first": 1, "gap": 0.5}}]}
+    answer, _ = App(load(paced)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(0, 0.0), (1, 1.0)] + [(1, 0.5)] * 4
+
+
+def test_http_1_0_gets_a_body_that_ends_with_the_connection(raw: socket.socket) -> None:
+    body = chat(stream=True)
+    raw.sendall(head(body, "1.0") + body)
+    headers, _, rest = until_closed(raw).partition(b"\r\n\r\n")
+    assert b"chunked" not in headers
+    assert rest.startswith(b"data: {")
+    assert rest.endswith(b"data: [DONE]\n\n")
+
+
+def test_a_connection_is_kept_alive_over_streams_bodies_and_errors(server: Handle) -> None:
+    with httpx2.Client(base_url=server.url) as client:
+        for body in (chat(stream=True), chat(), b"{", chat()):
+            client.post("/v1/chat/completions", content=body)
+        streams = {
+            id(
+                client.post("/v1/chat/completions", content=chat())
+                .extensions["network_stream"]
+                .get_extra_info("socket")
+            )
+            for _ in range(3)
+        }
+    assert len(streams) == 1
+
+
+def test_requests_in_one_packet_are_answered_in_order(raw: socket.socket) -> None:
+    first, second = chat(), chat(stream=True)
+    raw.sendall(head(first) + first + head(second, "1.1", "Connection: close") + second)
+    reply = until_closed(raw)
+    assert reply.index(b'"object": "chat.completion"') < reply.index(b'"object":"chat.completion.chunk"')
+
+
+def test_every_reply_names_its_rule_and_seed(server: Handle) -> None:
+    reply = post(server.base_url + "/chat/completions", chat())
+    assert (reply.headers["x-fakellm-rule"], reply.headers["x-fakellm-seed"]) == ("scenario#1", "0")
+    named = server.session("named")
+    named.load({"scenario": "ünï\r\nx: y", "rules": [{"reply": {}}]})
+    reply = post(named.base_url + "/chat/completions", chat())
+    assert reply.headers["x-fakellm-rule"] == "%C3%BCn%C3%AF%0D%0Ax: y#1"
+
+
+def test_a_prompt_of_several_megabytes_is_normal(server: Handle) -> None:
+    body = chat(messages=[{"role": "user", "content": "word " * 2_000_000}])
+    assert post(server.base_url + "/chat/completions", body).status_code == 200
+
+
+def test_curl_waits_for_permission_to_send_a_large_body(raw: socket.socket) -> None:
+    body = chat()
+    raw.sendall(head(body, "1.1", "Expect: 100-continue", "Connection: close"))
+    assert raw.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    raw.sendall(body)
+    assert until_closed(raw).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def error_of(reply: bytes) -> tuple[int, dict[str, object]]:
+    headers, _, body = reply.partition(b"\r\n\r\n")
+    assert b"content-type: application/json" in headers.lower()
+    error = json.loads(body)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    return int(headers.split()[1]), error
+
+
+def test_a_body_over_the_limit_is_refused(raw: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    raw.sendall(head(b"x" * 1001, "1.1", "Connection: close") + b"x" * 1001)
+    status, error = error_of(until_closed(raw))
+    assert (status, error["code"]) == (413, "request_too_large")
+    assert error["message"] == "The body of your request exceeds 1,000 bytes."
+
+
+def test_a_chunked_body_over_the_limit_is_refused(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    reply = httpx2.post(server.base_url + "/chat/completions", content=iter([b"x" * 600] * 3))
+    assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_large")
+    monkeypatch.undo()
+    assert post(server.base_url + "/chat/completions", chat()).status_code == 200
+
+
+def test_a_damaged_body_is_refused(raw: socket.socket) -> None:
+    raw.sendall(head(b"not gzip", "1.1", "Content-Encoding: gzip", "Connection: close") + b"not gzip")
+    status, error = error_of(until_closed(raw))
+    assert (status, error["code"]) == (400, "invalid_body")
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x16\x03\x01 TLS\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
+)
+def test_what_is_no_http_is_refused_in_json(raw: socket.socket, data: bytes) -> None:
+    raw.sendall(data)
+    status, error = error_of(until_closed(raw))
+    assert (status, error["code"], error["type"]) == (400, "invalid_http", "invalid_request_error")
+
+
+def test_strict_names_the_nearest_rule_and_what_differed() -> None:
+    rules = {
+        "rules": [
+            {"when": {"model": "x", "turn": 2}, "reply": {}},
+            {"name": "near", "when": {"model": "gpt-*"}, "reply": {}},
+        ]
+    }
+    with fakellm.serve(rules, strict=True) as server:
+        reply = post(server.base_url + "/chat/completions", chat())
+        assert (reply.status_code, reply.headers["x-should-retry"]) == (404, "false")
+        error = reply.json()["error"]
+        assert error == {
+            "message": "No rule meets this request. The nearest is 'near'; it differs in model: wanted 'gpt-*', got 'm'.",
+            "type": "invalid_request_error",
+            "param": None,
+            "code": "no_matching_rule",
+        }
+        entry = server.journal[0]
+        assert (entry.matched, entry.rule, entry.status, entry.explanation) == (False, None, 404, error["message"])
+
+
+def test_without_strict_the_journal_still_tells(caplog: pytest.LogCaptureFixture) -> None:
+    with fakellm.serve({"rules": [{"when": {"turn": 2}, "reply": {}}]}) as server:
+        reply = post(server.base_url + "/chat/completions", chat())
+        assert reply.headers["x-fakellm-rule"] == "generated"
+        entry = server.journal[0]
+        assert (entry.matched, entry.rule) == (False, "generated")
+        assert entry.explanation == "The nearest is 'scenario#1'; it differs in turn: wanted 2, got 1."
+    assert "it differs in turn: wanted 2, got 1." in caplog.text
+
+
+def test_models(server: Handle) -> None:
+    listed = httpx2.get(server.base_url + "/models").json()
+    assert [model["id"] for model in listed["data"]] == ["m"]
+    assert set(listed["data"][0]) == {"id", "object", "created", "owned_by"}
+
+
+def test_a_session_is_isolated(server: Handle) -> None:
+    one, other = server.session("one"), server.session("a b/ü")
+    other.load({"scenario": "other", "rules": [{"reply": {"content": "Other"}}]})
+    replies = [post(session.base_url + "/chat/completions", chat()).json() for session in (one, other)]
+    assert [reply["choices"][0]["message"]["content"] for reply in replies] == ["One two three", "Other"]
+    assert [len(session.journal) for session in (one, other)] == [1, 1]
+    assert (one.health()["scenario"], other.health()["scenario"]) == ("scenario", "other")
+    other.reset()
+    assert (len(other.journal), other.health()["scenario"]) == (0, "scenario")
+
+
+def test_a_bad_scenario_leaves_the_one_there(server: Handle) -> None:
+    session = server.session("bad")
+    session.load({"scenario": "good", "rules": []})
+    reply = httpx2.put(session.url + "/_fakellm/scenario", content=b"rules: 3")
+    assert reply.json()["error"]["message"] == "scenario:1:8: rules: expected array, got integer"
+    assert session.health()["scenario"] == "good"
+
+
+def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) -> None:
+    session = server.session("journal")
+    post(session.base_url + "/chat/completions", chat(stream=True))
+    post(session.base_url + "/chat/completions", b"{")
+    httpx2.get(session.url + "/nothing")
+    first, second, third = session.journal
+    assert (first.number, first.method, first.path) == (1, "POST", "/s/journal/v1/chat/completions")
+    assert first.request == json.loads(chat(stream=True))
+    assert (first.rule, first.status, first.frames, first.frames_sent, first.outcome) == (
+        "scenario#1",
+        200,
+        6,
+        6,
+        "sent",
+    )
+    assert (second.request, second.status, second.rule) == ("{", 400, None)
+    assert (third.status, third.number) == (404, 3)
+
+
+def test_many_at_once(server: Handle) -> None:
+    session = server.session("many")
+    with ThreadPoolExecutor(20) as pool:
+        replies = list(
+            pool.map(lambda _: post(session.base_url + "/chat/completions", chat(stream=True)).content, range(100))
+        )
+    assert len(set(replies)) == 1
+    assert sorted(entry.number for entry in session.journal) == list(range(1, 101))
+
+
+def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("fakellm.engine.render", broken)
+    reply = post(server.session("broken").base_url + "/chat/completions", chat())
+    assert reply.status_code == 500
+    assert reply.json()["error"]["type"] == "server_error"
+    assert "ZeroDivisionError('by nothing')" in reply.json()["error"]["message"]
