@@ -1,7 +1,7 @@
 """How many streams a second: a warm scripted reply, against the same bytes as a static body of aiohttp.
 
-``python benchmarks/streams.py [seconds]``. Both servers run in processes of their own and are read by the same client in
-turns, so what counts is the ratio. The reply is the recorded xAI turn of 138 frames, about 31 kB.
+``python benchmarks/streams.py [seconds]``. Both servers run in processes of their own and are read by the same client
+in turns, so what counts is the ratio. The reply is the recorded xAI turn of 138 frames, about 31 kB.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def main(seconds: float) -> None:
         here, there = multiprocessing.Pipe()
         process = multiprocessing.Process(target=static, args=(body, there), daemon=True)
         process.start()
-        ours, statics = [], []
+        ours: list[float] = []
+        statics: list[float] = []
         for _ in range(ROUNDS):
             ours.append(streams_per_second(int(server.url.rpartition(":")[2]), seconds, done + b"\r\n0\r\n\r\n"))
             if not statics:

@@ -12,12 +12,13 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from socket import socket
 from typing import NoReturn
 
 import click
 
 from fakellm.app import App
-from fakellm.errors import ScenarioError
+from fakellm.errors import ScenarioError, ServerError
 from fakellm.loader import load_files
 from fakellm.scenario import Scenario
 
@@ -48,14 +49,17 @@ def serve(
         scenario = load_files(scenarios) if scenarios else None
     except ScenarioError as error:
         _fail(str(error), 2)
-    announce = _announce_json if ready == "json" else _announcer(scenario)
+    from fakellm.server import listen
+
     try:
-        asyncio.run(_serve(App(scenario, seed=seed, strict=strict), host, port, watch_stdin, announce))
-    except OSError as error:
-        _fail(f"fakellm: cannot listen on {host}:{port}: {_reason(error)}; --port 0 takes a free port", 1)
+        listener = listen(host, port)
+    except ServerError as error:
+        _fail(f"fakellm: {error}", 1)
+    announce = _announce_json if ready == "json" else _announcer(scenario)
+    asyncio.run(_serve(App(scenario, seed=seed, strict=strict), listener, watch_stdin, announce))
 
 
-async def _serve(app: App, host: str, port: int, watch_stdin: bool, announce: Callable[[str], None]) -> None:
+async def _serve(app: App, listener: socket, watch_stdin: bool, announce: Callable[[str], None]) -> None:
     from fakellm.server import Server
 
     loop = asyncio.get_running_loop()
@@ -69,7 +73,7 @@ async def _serve(app: App, host: str, port: int, watch_stdin: bool, announce: Ca
         with suppress(NotImplementedError):  # Windows: there the default handlers end the process
             loop.add_signal_handler(number, stop, GRACE)
     server = Server(app)
-    announce(await server.start(host, port))
+    announce(await server.start(listener))
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
     await server.stop(await stopped)
@@ -77,8 +81,9 @@ async def _serve(app: App, host: str, port: int, watch_stdin: bool, announce: Ca
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:
     """Reads standard input to its end: whoever started the server has closed it or is gone, so nobody reads on."""
-    while os.read(sys.stdin.fileno(), 65536):
-        pass
+    with suppress(OSError):  # it was never open
+        while os.read(0, 65536):
+            pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
 
@@ -94,10 +99,6 @@ def _announcer(scenario: Scenario | None) -> Callable[[str], None]:
         print(f"fakellm serves {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
     return announce
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).rpartition(": ")[2]
 
 
 def _fail(message: str, code: int) -> NoReturn:

@@ -91,22 +91,20 @@ def serve(source: Source | None = None, *, seed: int = 0, strict: bool = False, 
     and no generated text. Raises ScenarioError, and ServerError when the port cannot be had.
     """
     from fakellm.app import App
-    from fakellm.server import Server
+    from fakellm.server import Server, listen
 
     app = App(None if source is None else load(source), seed=seed, strict=strict)
+    listener = listen("127.0.0.1", port)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
     thread.start()
 
     async def start() -> tuple[Server, str]:
         server = Server(app)
-        return server, await server.start("127.0.0.1", port)
+        return server, await server.start(listener)
 
     try:
-        try:
-            server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
-        except OSError as error:
-            raise ServerError(f"cannot listen on 127.0.0.1:{port}: {error.strerror}") from None
+        server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
         try:
             yield Handle(url, strict=strict)
         finally:

@@ -91,8 +91,19 @@ class Chat(Struct, frozen=True):
     seed: int | None = None
     reasoning_effort: str | None = None
     response_format: dict[str, Any] | None = None
+    functions: tuple[Function, ...] | None = None
+    function_call: str | dict[str, Any] | None = None
+    modalities: tuple[str, ...] | None = None
+    audio: dict[str, Any] | None = None
+    prediction: dict[str, Any] | None = None
+    web_search_options: dict[str, Any] | None = None
+    verbosity: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
     metadata: dict[str, str] | None = None
     user: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
 
 
 class Request(Struct, frozen=True):

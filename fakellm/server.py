@@ -1,4 +1,4 @@
-"""The aiohttp shell: sockets in, plans out. Owns reading a request, performing a plan, starting and stopping.
+"""The aiohttp shell: sockets in, plans out. Owns listening, reading a request, performing a plan, and stopping.
 
 Decides nothing about what is said; `app` does. The only room that waits.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -15,7 +16,7 @@ from fakellm.app import App, Call
 from fakellm.clock import Clock
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
-from fakellm.errors import RequestError
+from fakellm.errors import RequestError, ServerError
 from fakellm.journal import Entry
 from fakellm.wire import Burst, bursts
 
@@ -34,15 +35,11 @@ class Server:
         self._handling: set[asyncio.Task[Any]] = set()
         self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
 
-    async def start(self, host: str, port: int) -> str:
-        """Listens, on a free port where `port` is 0, and returns the URL. Raises OSError when it cannot."""
+    async def start(self, listener: socket.socket) -> str:
+        """Accepts connections from now on, and returns the URL."""
         await self._runner.setup()
-        try:
-            await web.TCPSite(self._runner, host, port).start()
-        except OSError:
-            await self._runner.cleanup()
-            raise
-        host, port = self._runner.addresses[0][:2]
+        await web.SockSite(self._runner, listener).start()
+        host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
@@ -108,6 +105,19 @@ class Server:
             transport.write(burst.data)
             entry.frames_sent += burst.frames
             await request.writer.drain()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens, on a free port where `port` is 0.
+
+    Raises ServerError when it cannot: the port is in use, the host is not this machine's.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address, family=family, backlog=1024)
+    except OSError as error:
+        reason = (error.strerror or str(error)).partition(" (while")[0].lower()
+        raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
 async def _read(request: web.BaseRequest) -> bytes:

@@ -25,7 +25,7 @@ from fakellm.app import App
 from fakellm.clock import Clock
 from fakellm.handle import Handle
 from fakellm.loader import load
-from fakellm.server import Server
+from fakellm.server import Server, listen
 from tests.conftest import ROOT, chat, post
 
 Start = Callable[..., AbstractContextManager[Handle]]
@@ -85,7 +85,7 @@ def test_a_port_in_use_is_told() -> None:
         code, printed, complained = outcome("serve", "--port", str(port))
         assert (code, printed) == (1, "")
         assert complained == (
-            f"fakellm: cannot listen on 127.0.0.1:{port}: address already in use; --port 0 takes a free port\n"
+            f"fakellm: cannot listen on 127.0.0.1:{port}: address already in use; port 0 takes a free one\n"
         )
 
 
@@ -113,12 +113,17 @@ def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], message: str) -> No
     assert message in complained
 
 
+def test_standard_input_that_was_never_open_ends_the_server() -> None:
+    line = f"{sys.executable} -m fakellm serve --port 0 --ready json --watch-stdin <&-"
+    assert subprocess.run(["sh", "-c", line], capture_output=True, timeout=30).returncode == 0
+
+
 def test_a_host_that_cannot_be_had() -> None:
     code, _, complained = outcome("serve", "--host", "192.0.2.1", "--port", "0")
     assert code == 1
     assert (
         complained
-        == "fakellm: cannot listen on 192.0.2.1:0: cannot assign requested address; --port 0 takes a free port\n"
+        == "fakellm: cannot listen on 192.0.2.1:0: cannot assign requested address; port 0 takes a free one\n"
     )
 
 
@@ -226,7 +231,7 @@ def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
     async def everything() -> None:
         app = App(load({"rules": [{"reply": {"content": "One two"}, "timing": {"gap": 0.01}}]}))
         server = Server(app)
-        url = await server.start("127.0.0.1", 0)
+        url = await server.start(listen("127.0.0.1", 0))
         before = asyncio.all_tasks()
         await talk(url, "/v1/chat/completions")
         await ended(before)
