@@ -5,6 +5,7 @@ Everything that a reply leaves open is drawn here, from the seed and the request
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET
 
 from fakellm import generate, sse, tokens
@@ -12,11 +13,12 @@ from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.write import write_body, write_chunk
+from fakellm.divide import divide
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
 from fakellm.sse import Event
-from fakellm.variation import Variation, divide
+from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan, Timing, pace
 
 DONE = Event("[DONE]")
@@ -29,23 +31,35 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     """The response to `request` by a rule that has a name and a dialect."""
     dialect = DIALECTS[rule.dialect or "openai"]
     completion = complete(rule.reply, request, seed, dialect)
+    source = Source(seed, request.digest, "provider")
     if request.chat.stream:
-        frames = stream(completion, rule.stream, dialect, rule.timing)
+        frames = stream(completion, _as_asked(rule.stream, request, dialect), dialect, rule.timing, source)
         headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
         return Plan(200, headers, frames, chunked=True)
-    body = Frame(write_body(dialect, completion), rule.timing.first)
+    body = Frame(write_body(dialect, completion, source), rule.timing.first)
     return Plan(200, (("Content-Type", "application/json"),), (body,))
 
 
-def stream(completion: Completion, variation: Variation, dialect: Dialect, timing: Timing) -> tuple[Frame, ...]:
+def stream(
+    completion: Completion, variation: Variation, dialect: Dialect, timing: Timing, source: Source
+) -> tuple[Frame, ...]:
     """The frames of a stream that says `completion`, one an event."""
-    chunks = divide(completion, variation.over(dialect.usual))
-    events = [Event(write_chunk(dialect, chunk)) for chunk in chunks]
-    return pace((sse.encode(event) for event in (*events, DONE)), timing)
+    variation = variation.over(dialect.usual)
+    chunks = dialect.decorate(divide(completion, variation, source), source)
+    events = [Event(write_chunk(dialect, chunk, variation)) for chunk in chunks]
+    done = [] if variation.done is False else [DONE]
+    return pace((sse.encode(event) for event in (*events, *done)), timing)
+
+
+def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
+    """The variation with no usage, where it says nothing of usage and none was asked for."""
+    if variation.usage is None and not request.wants_usage and not dialect.usage_unasked:
+        return msgspec.structs.replace(variation, usage="none")
+    return variation
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
-    """The completion that `reply` says to `request`: its gaps filled in, usage only where it was asked for."""
+    """The completion that `reply` says to `request`: its gaps filled in."""
     model = reply.model or request.chat.model
     choices = tuple(
         _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
@@ -59,7 +73,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
         created=reply.created or Source(seed, request.digest, "created").between(*_CREATED),
         model=model,
         choices=choices,
-        usage=usage if request.wants_usage else None,
+        usage=usage,
         system_fingerprint=fingerprint,
     )
 

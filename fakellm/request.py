@@ -128,9 +128,8 @@ class Request(Struct, frozen=True):
 
     @property
     def wants_usage(self) -> bool:
-        """Whether the reply carries usage: always in a whole body, in a stream when it was asked for."""
-        options = self.chat.stream_options
-        return not self.chat.stream or bool(options and options.include_usage)
+        """Whether a stream is asked to carry usage (`stream_options.include_usage`)."""
+        return bool(self.chat.stream_options and self.chat.stream_options.include_usage)
 
 
 def parse(data: bytes) -> Request:

@@ -1,52 +1,120 @@
-"""How a completion is divided into chunks, with its meaning kept. Owns Variation and `divide`.
+"""How a completion is said, with its meaning kept: the `stream:` block of a rule. Owns the values, not their effect.
 
-Knows no JSON, no bytes and no provider by name: which variation is usual for a provider is the dialect's to say. The
-inverse of every division is `fakellm.completion.fold`.
+`divide` turns them into chunks. Which variation is usual for a provider is its dialect's to say.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, zip_longest
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm import tokens
-from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, ToolCall, ToolCallDelta
+from fakellm.cuts import Cut
 from fakellm.shape import FieldError, near_miss
 
 Count = Annotated[int, Meta(ge=0)]
-Offset = Annotated[int, Meta(ge=0)]
-
-Cut = Literal["whole", "tokens", "characters"] | Annotated[int, Meta(ge=1)] | tuple[Offset, ...]
-"""Where a text is cut: not at all, at tokens, at each code point, after every N code points, or at given offsets."""
-
+Positive = Annotated[int, Meta(ge=1)]
+Field = Literal["content", "reasoning", "refusal", "tool_calls"]
+Filler = Literal["empty", "null", "text"]
 
 PARTS = ("content", "reasoning", "refusal", "arguments", "tool_calls[0].arguments", "choices[1].content")
 _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\d+\]\.arguments)|arguments")
 
 
+class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Chunks that say nothing, as a provider sends to show that it is alive.
+
+    before: where: each choice's first word (`content`: after the role), each further delta of it (`delta`), its finish
+        (`finish`), or the chunks of the stream with these numbers, counted from 0 without this padding.
+    delta: what they carry: nothing, or keys as they stand on the wire, such as ``{content: ""}``.
+    choices: false for chunks with `choices: []`.
+    """
+
+    count: Positive = 1
+    before: Literal["content", "delta", "finish"] | tuple[Count, ...] = "content"
+    delta: dict[str, Any] = {}
+    choices: bool = True
+
+
+class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How tool calls are spelt, where it differs from the provider's habit.
+
+    opening: what a call whose arguments are cut opens with: its names `alone`, with the first `piece` of the arguments,
+        or both in one delta as two entries with the same index (`pair`, vLLM's speculative decoding).
+    arguments: what an opening alone says of the arguments.
+    id, name, type: what the pieces after the opening say of them. `late`: not in the opening but in the piece after it.
+    index: as it is, missing, null, counted from 1, or (contested) 0 for every call.
+    order: whether calls are sent in the order of their index, or the last first.
+    """
+
+    opening: Literal["alone", "piece", "pair"] | None = None
+    arguments: Literal["empty", "null", "absent"] | None = None
+    id: Literal["once", "repeated", "empty", "null"] | None = None
+    name: Literal["once", "repeated", "empty", "null", "late"] | None = None
+    type: Literal["once", "repeated", "empty", "null"] | None = None
+    index: Literal["given", "absent", "null", "from_one", "zero"] | None = None
+    order: Literal["given", "reversed"] | None = None
+
+
+class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the JSON of a chunk is written, where it differs from the provider's habit.
+
+    ascii: `\\uXXXX` for all but ASCII. spaces: one after each colon and comma. order: of all keys.
+    extra: keys that every chunk carries besides.
+    """
+
+    ascii: bool | None = None
+    spaces: bool | None = None
+    order: Literal["usual", "sorted", "reversed"] | None = None
+    extra: dict[str, Any] | None = None
+
+
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `stream:` block of a rule. A field that is not given is as the provider usually does it: the plain wire.
 
-    padding: how many empty deltas follow the role, as a provider sends while the model reasons silently.
+    padding: how many empty deltas follow the role, as a provider sends while the model reasons silently; `reasoning`
+        for one fewer than there are reasoning tokens, as xAI does; or each kind of padding by itself.
     split: how texts are cut; one way for all, or by part: `content`, `reasoning`, `refusal`, `arguments` in every
         choice and call, or one of them by its address, `choices[1].content` or `tool_calls[0].arguments` (of choice 0
-        where no choice is named). A call whose arguments are not `whole` opens with its id and name alone.
-    role: the role in a delta of its own, in the first delta that says something, or there only if that is a tool call.
+        where no choice is named). A call whose arguments are not `whole` opens with its id and name.
+    role: the role in a delta of its own, in the first delta that says something, there only if that is a tool call, in
+        every delta, or never.
+    together: what shares a chunk, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
+    calls: how tool calls are spelt.
+    reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone.
+    fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
+        any `delta`, the `finish`. `text`: empty, but null beside a tool call.
+    finish: the reason in a delta of its own, with the last that says something, or sent `twice`.
+    unfinished: what `finish_reason` is before the end.
+    usage: where it stands: in a chunk of its `own`, with the `finish`, in `both`, `after` the finish in a chunk with an
+        empty choice, in `every` chunk, final, or as a `running` count; or `none`. Said here, it is sent unasked.
+    usage_before: what `usage` is in the other chunks of a stream that has it.
+    done: whether `[DONE]` ends the stream.
+    id: of the chunks: one for all, empty in the first, or another in each.
     ticks: the numbers of the chunks, counted from 0, before which the provider's clock moved on: `created` is one
         second more from each of them on. The first chunk tells the time that the reply says.
+    spelling: how the JSON is written.
     """
 
-    padding: Count | None = None
+    padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
     split: Cut | dict[str, Cut] | None = None
-    role: Literal["alone", "first", "call"] | None = None
+    role: Literal["alone", "first", "call", "every", "never"] | None = None
+    together: tuple[Literal["choices", "calls", "parts"], ...] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
-    ticks: tuple[Annotated[int, Meta(ge=1)], ...] | None = None
+    calls: Calls | None = None
+    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details"] | None = None
+    fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] | None = None
+    finish: Literal["alone", "last", "twice"] | None = None
+    unfinished: Literal["null", "absent", "empty"] | None = None
+    usage: Literal["own", "finish", "both", "after", "every", "running", "none"] | None = None
+    usage_before: Literal["absent", "null"] | None = None
+    done: bool | None = None
+    id: Literal["constant", "first_empty", "changing"] | None = None
+    ticks: tuple[Positive, ...] | None = None
+    spelling: Spelling | None = None
 
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
@@ -55,105 +123,39 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
                 raise FieldError(("split", part), message)
 
     def over(self, usual: Variation) -> Variation:
-        """This variation with what it leaves open filled in from `usual`; ways to split are filled in part by part."""
-        given = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        if isinstance(self.split, dict) and isinstance(usual.split, dict):
-            given["split"] = usual.split | self.split
-        return msgspec.structs.replace(usual, **given)
+        """This variation with what it leaves open filled in from `usual`: fields, and the keys of nested blocks."""
+        filled: Variation = _over(self, usual)
+        return filled
 
 
-PLAIN = Variation(padding=0, split="whole", role="alone", interleave="none", ticks=())
+def _over(given: Any, usual: Any) -> Any:
+    """`given` where it says something, else `usual`; blocks and mappings are filled in key by key."""
+    if given is None:
+        return usual
+    if isinstance(given, dict) and isinstance(usual, dict):
+        return usual | given
+    if isinstance(given, (Variation, Calls, Spelling)) and type(given) is type(usual):
+        fields = {name: _over(getattr(given, name), getattr(usual, name)) for name in given.__struct_fields__}
+        return msgspec.structs.replace(usual, **fields)
+    return given
+
+
+PLAIN = Variation(
+    padding=0,
+    split="whole",
+    role="alone",
+    together=(),
+    interleave="none",
+    calls=Calls(opening="alone", arguments="empty", id="once", name="once", type="once", index="given", order="given"),
+    reasoning="reasoning_content",
+    fill={},
+    finish="alone",
+    unfinished="absent",
+    usage="own",
+    usage_before="absent",
+    done=True,
+    id="constant",
+    ticks=(),
+    spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}),
+)
 """Every field given: one chunk for each thing there is to say."""
-
-
-def divide(completion: Completion, variation: Variation) -> tuple[Chunk, ...]:
-    """The chunks that say `completion`, in the order they are sent; what `variation` leaves open is as in PLAIN.
-
-    ``fold(divide(completion, variation)) == completion`` for every completion and variation.
-    """
-    variation = variation.over(PLAIN)
-    streams = [_choice(index, choice, variation) for index, choice in enumerate(completion.choices)]
-    parts: list[ChunkChoice | None] = list(_merge(streams, variation.interleave in ("choices", "both")))
-    if completion.usage is not None or not parts:
-        parts.append(None)  # the usage frame, or the one chunk of a completion that says nothing
-    return tuple(_chunk(completion, part, number, variation) for number, part in enumerate(parts))
-
-
-def _chunk(completion: Completion, part: ChunkChoice | None, number: int, variation: Variation) -> Chunk:
-    return Chunk(
-        id=completion.id,
-        created=completion.created + sum(tick <= number for tick in variation.ticks or ()),
-        model=completion.model,
-        choices=() if part is None else (part,),
-        usage=completion.usage if part is None else None,
-        system_fingerprint=completion.system_fingerprint,
-        reports_usage=completion.usage is not None,
-    )
-
-
-def _merge(streams: Iterable[Iterable[Any]], take_turns: bool) -> Iterator[Any]:
-    """The streams one after the other, or taking turns."""
-    if not take_turns:
-        return chain.from_iterable(streams)
-    return (item for turn in zip_longest(*streams) for item in turn if item is not None)
-
-
-def _choice(index: int, choice: Choice, variation: Variation) -> Iterator[ChunkChoice]:
-    said = list(_deltas(index, choice, variation))
-    with_role = bool(said) and (variation.role == "first" or (variation.role == "call" and bool(said[0].tool_calls)))
-    if with_role and not variation.padding:
-        said[0] = msgspec.structs.replace(said[0], role="assistant")
-    else:
-        said = [Delta(role="assistant"), *[Delta()] * (variation.padding or 0), *said]
-    yield from (ChunkChoice(index, delta) for delta in said)
-    if choice.finish_reason is not None:
-        yield ChunkChoice(index, Delta(), choice.finish_reason)
-
-
-def _deltas(index: int, choice: Choice, variation: Variation) -> Iterator[Delta]:
-    """What there is to say, without the role: reasoning, then text, then calls."""
-    for piece in _pieces(choice.reasoning, index, "reasoning", variation):
-        yield Delta(reasoning=piece)
-    for piece in _pieces(choice.content, index, "content", variation):
-        yield Delta(content=piece)
-    for piece in _pieces(choice.refusal, index, "refusal", variation):
-        yield Delta(refusal=piece)
-    calls = [_call(index, number, call, variation) for number, call in enumerate(choice.tool_calls)]
-    yield from (Delta(tool_calls=(piece,)) for piece in _merge(calls, variation.interleave in ("calls", "both")))
-
-
-def _call(index: int, number: int, call: ToolCall, variation: Variation) -> Iterator[ToolCallDelta]:
-    address = f"tool_calls[{number}].arguments"
-    if _cut(index, address, variation) == "whole":
-        yield ToolCallDelta(number, call.id, call.name, call.arguments)
-        return
-    yield ToolCallDelta(number, call.id, call.name, "")
-    for piece in _pieces(call.arguments, index, address, variation):
-        yield ToolCallDelta(number, arguments=piece)
-
-
-def _cut(index: int, part: str, variation: Variation) -> Cut:
-    """How the part is cut: said of its address, else of its kind, else of all parts."""
-    if not isinstance(variation.split, Mapping):
-        return variation.split or "whole"
-    addresses = [f"choices[{index}].{part}", *([part] if index == 0 else []), part.rpartition(".")[2]]
-    return next((variation.split[address] for address in addresses if address in variation.split), "whole")
-
-
-def _pieces(text: str, index: int, part: str, variation: Variation) -> list[str]:
-    return cut(text, _cut(index, part, variation)) if text else []
-
-
-def cut(text: str, how: Cut) -> list[str]:
-    """The pieces of `text`; joined, they are the text. Offsets count code points; those past its end cut nothing.
-
-    Python's strings are sequences of code points, so no surrogate pair is ever cut.
-    """
-    if how == "tokens":
-        return tokens.split(text)
-    if how == "characters":
-        how = 1
-    if isinstance(how, int):
-        return [text[start : start + how] for start in range(0, len(text), how)]
-    offsets = sorted({offset for offset in how if 0 < offset < len(text)}) if not isinstance(how, str) else []
-    return [text[start:end] for start, end in zip([0, *offsets], [*offsets, len(text)], strict=True)]

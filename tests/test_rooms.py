@@ -13,9 +13,12 @@ from tests.conftest import ROOT
 
 ROWS = (
     ("errors", "seed", "tokens"),
-    ("shape",),
+    ("shape", "cuts"),
     ("completion", "request", "sse", "wire"),
-    ("variation",),
+    ("fold", "variation"),
+    ("callpieces",),
+    ("deltas",),
+    ("divide",),
     ("dialects",),
     ("match", "generate"),
     ("scenario",),

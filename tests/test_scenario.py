@@ -108,8 +108,8 @@ REFUSED = [
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
             "finish_reason, choices, id, created, model, system_fingerprint, usage; did you mean 'content'?",
-            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, interleave, ticks; "
-            "did you mean 'padding'?",
+            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, interleave, "
+            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling; did you mean 'padding'?",
         ],
     ),
     (
@@ -127,7 +127,9 @@ REFUSED = [
     ),
     (
         "rules:\n- reply: {}\n  stream: {split: tokns}",
-        ["a.yaml:3:19: rules[0].stream.split: 'tokns' is not one of whole, tokens, characters; did you mean 'tokens'?"],
+        [
+            "a.yaml:3:19: rules[0].stream.split: 'tokns' is not one of whole, tokens, words, characters, random, surrogates; did you mean 'tokens'?"
+        ],
     ),
     (
         "rules:\n- reply: {}\n  stream: {split: {contents: tokens}}",

@@ -202,6 +202,9 @@ def test_a_session_is_isolated(server: Handle) -> None:
     replies = [post(session.base_url + "/chat/completions", chat()).json() for session in (one, other)]
     assert [reply["choices"][0]["message"]["content"] for reply in replies] == ["One two three", "Other"]
     assert [len(session.journal) for session in (one, other)] == [1, 1]
+    before = len(server.journal)
+    post(one.base_url + "/chat/completions", chat())
+    assert len(server.journal) == before
     assert (one.health()["scenario"], other.health()["scenario"]) == ("scenario", "other")
     other.reset()
     assert (len(other.journal), other.health()["scenario"]) == (0, "scenario")

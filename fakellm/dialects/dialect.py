@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from fakellm.completion import Choice, Delta, Usage
+from fakellm.completion import Choice, Chunk, Usage
 from fakellm.seed import Source
-from fakellm.variation import Variation
+from fakellm.variation import Spelling, Variation
 
 JSON = dict[str, Any]
 
@@ -40,8 +40,6 @@ class Dialect(Struct, frozen=True):
     nulls: frozenset[str]
     constants: Mapping[str, Any]
     """What chunks and bodies carry whatever is said."""
-    opening: Callable[[Delta], JSON]
-    """What the delta with the role says besides what it has to say."""
     empty_content: Callable[[Choice], str | None]
     """The `content` of a whole message without text."""
     usage_details: Callable[[Usage], JSON]
@@ -52,6 +50,12 @@ class Dialect(Struct, frozen=True):
     call_id: Callable[[Source], str]
     indent: int | None = None
     """Of a whole body; None for a compact one."""
+    usage_unasked: bool = False
+    """Whether a stream has usage although none was asked for."""
+    decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
+    """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
+    decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
+    """What it adds to a whole body."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
@@ -63,3 +67,31 @@ def dumps(value: Any, indent: int | None = None) -> str:
     separators = (",", ": " if indent else ":")
     text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def spelt(value: JSON, spelling: Spelling) -> str:
+    """The JSON of a chunk as `spelling` wants it."""
+    if spelling.order in ("sorted", "reversed"):
+        value = _rearranged(value, spelling.order == "sorted")
+    text = dumps(value)
+    if spelling.spaces:
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    return _ascii(text) if spelling.ascii else text
+
+
+def _rearranged(value: Any, in_order: bool) -> Any:
+    if isinstance(value, list):
+        return [_rearranged(item, in_order) for item in value]
+    if not isinstance(value, dict):
+        return value
+    keys = sorted(value) if in_order else reversed(value)
+    return {key: _rearranged(value[key], in_order) for key in keys}
+
+
+def _ascii(text: str) -> str:
+    """Outside ASCII there are only texts in JSON, where any UTF-16 unit may be written as an escape."""
+    return text if text.isascii() else "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isascii() else json.dumps(character)[1:-1]

@@ -5,15 +5,10 @@ https://platform.openai.com/docs/api-reference/chat-streaming
 
 from __future__ import annotations
 
-from fakellm.completion import Choice, Delta, Usage
+from fakellm.completion import Choice, Usage
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import ALNUM
 from fakellm.variation import Variation
-
-
-def _opening(delta: Delta) -> JSON:
-    # With text to come: an empty text. With a tool call in the very delta: null.
-    return {"content": None if delta.tool_calls else "", "refusal": None}
 
 
 def _empty_content(choice: Choice) -> str | None:
@@ -35,11 +30,12 @@ def _usage_details(usage: Usage) -> JSON:
 OPENAI = Dialect(
     name="openai",
     usual=Variation(
-        padding=0,
         split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
         role="call",
         interleave="choices",
-        ticks=(),
+        fill={"opening": {"content": "text", "refusal": "null"}},
+        unfinished="null",
+        usage_before="null",
     ),
     stream_type="text/event-stream; charset=utf-8",
     chunk_keys=("id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage"),
@@ -48,9 +44,8 @@ OPENAI = Dialect(
     delta_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
     message_keys=("role", "content", "reasoning_content", "tool_calls", "refusal", "annotations"),
     call_keys=("index", "id", "type", "function"),
-    nulls=frozenset({"system_fingerprint", "usage", "logprobs", "finish_reason", "content", "refusal"}),
+    nulls=frozenset({"system_fingerprint", "usage", "logprobs", "content", "refusal"}),
     constants={"service_tier": "default"},
-    opening=_opening,
     empty_content=_empty_content,
     usage_details=_usage_details,
     reasoning_apart=False,

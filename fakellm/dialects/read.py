@@ -23,13 +23,21 @@ class _Function(Struct):
 class _Call(Struct):
     index: int | None = None
     id: str | None = None
+    type: str | None = None
     function: _Function | None = None
+
+
+class _Detail(Struct):
+    text: str | None = None
+    summary: str | None = None
 
 
 class _Message(Struct):
     role: str | None = None
     content: str | None = None
     reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[_Detail] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
 
@@ -62,7 +70,7 @@ class _Frame(Struct):
     created: int | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
-    usage: _Usage | msgspec.UnsetType | None = msgspec.UNSET
+    usage: _Usage | None = None
     system_fingerprint: str | None = None
 
 
@@ -76,7 +84,6 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
         choices=tuple(_chunk_choice(choice) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
         system_fingerprint=frame.system_fingerprint,
-        reports_usage=frame.usage is not msgspec.UNSET,
     )
 
 
@@ -118,15 +125,22 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message()
-    calls = tuple(_call_piece(place, call) for place, call in enumerate(delta.tool_calls or ()))
-    said = Delta(delta.role, delta.content, delta.reasoning_content, delta.refusal, calls)
+    calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
+    said = Delta(delta.role, delta.content, _reasoning(delta), delta.refusal, calls or None)
     return ChunkChoice(choice.index or 0, said, choice.finish_reason)
 
 
-def _call_piece(place: int, call: _Call) -> ToolCallDelta:
+def _call_piece(call: _Call) -> ToolCallDelta:
     function = call.function or _Function()
-    index = place if call.index is None else call.index  # some servers number no call
-    return ToolCallDelta(index, call.id, function.name, function.arguments)
+    return ToolCallDelta(call.index, call.id, call.type, function.name, function.arguments)
+
+
+def _reasoning(message: _Message) -> str | None:
+    """The reasoning, under whichever of its keys; some providers say it under two."""
+    if message.reasoning_content or message.reasoning:
+        return message.reasoning_content or message.reasoning
+    details = message.reasoning_details or ()
+    return "".join(detail.text or detail.summary or "" for detail in details) or message.reasoning_content
 
 
 def _choice(choice: _Choice) -> Choice:
@@ -134,7 +148,7 @@ def _choice(choice: _Choice) -> Choice:
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
     return Choice(
         content=message.content or "",
-        reasoning=message.reasoning_content or "",
+        reasoning=_reasoning(message) or "",
         refusal=message.refusal or "",
         tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
         finish_reason=choice.finish_reason,

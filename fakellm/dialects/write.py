@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, ToolCallDelta, Usage
-from fakellm.dialects.dialect import JSON, Dialect, dumps
+from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage
+from fakellm.dialects.dialect import JSON, Dialect, dumps, spelt
 from fakellm.errors import RequestError
+from fakellm.seed import Source
+from fakellm.variation import Spelling, Variation
 
 
-def write_chunk(dialect: Dialect, chunk: Chunk) -> str:
-    """The data of the event that carries `chunk`."""
-    choices = [_chunk_choice(dialect, choice) for choice in chunk.choices]
+def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation) -> str:
+    """The data of the event that carries `chunk`; of `variation`, what it says of spelling matters."""
+    choices = [_chunk_choice(dialect, choice, variation) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
-    if chunk.reports_usage:
-        frame["usage"] = chunk.usage and _usage(dialect, chunk.usage)
-    return dumps(_ordered(dialect, dialect.chunk_keys, frame))
+    if chunk.usage is not None:
+        frame["usage"] = _usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
+    spelling = variation.spelling or Spelling()
+    extra = chunk.extra | (spelling.extra or {})
+    return spelt({key: frame[key] for key in dialect.chunk_keys if key in frame} | extra, spelling)
 
 
-def write_body(dialect: Dialect, completion: Completion) -> bytes:
-    """The body of a reply that is not streamed."""
+def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
+    """The body of a reply that is not streamed. `source` gives the numbers that only the provider knows."""
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
     body = _envelope(dialect, "chat.completion", completion, choices)
     if completion.usage is not None:
         body["usage"] = _usage(dialect, completion.usage)
-    return dumps(_ordered(dialect, dialect.body_keys, body), dialect.indent).encode() + b"\n" * bool(dialect.indent)
+    body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
+    return dumps(body, dialect.indent).encode() + b"\n" * bool(dialect.indent)
 
 
 def write_error(error: RequestError) -> bytes:
@@ -32,19 +37,21 @@ def write_error(error: RequestError) -> bytes:
 
 
 def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
+    """The values in the order of `keys`; None as null where the dialect says so, else left out."""
     return {key: values[key] for key in keys if key in values and (values[key] is not None or key in dialect.nulls)}
 
 
 def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: list[JSON]) -> JSON:
-    return {
+    envelope: JSON = {
         "id": said.id,
         "object": kind,
         "created": said.created,
         "model": said.model,
         "choices": choices,
-        "system_fingerprint": said.system_fingerprint,
-        **dialect.constants,
     }
+    if said.system_fingerprint is not None or "system_fingerprint" in dialect.nulls:
+        envelope["system_fingerprint"] = said.system_fingerprint
+    return envelope | dict(dialect.constants)
 
 
 def _usage(dialect: Dialect, usage: Usage) -> JSON:
@@ -56,38 +63,55 @@ def _usage(dialect: Dialect, usage: Usage) -> JSON:
     }
 
 
-def _chunk_choice(dialect: Dialect, choice: ChunkChoice) -> JSON:
-    values = {
+def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -> JSON:
+    values: JSON = {
         "index": choice.index,
-        "delta": _delta(dialect, choice.delta),
+        "delta": _delta(dialect, choice.delta, variation),
         "logprobs": None,
-        "finish_reason": choice.finish_reason,
+        **_said({"finish_reason": choice.finish_reason}),
     }
-    return _ordered(dialect, dialect.choice_keys, values)
+    if "logprobs" not in dialect.nulls:
+        del values["logprobs"]
+    return {key: values[key] for key in dialect.choice_keys if key in values} | choice.extra
 
 
-def _delta(dialect: Dialect, delta: Delta) -> JSON:
-    values = dialect.opening(delta) if delta.role else {}
-    said = {
-        "role": delta.role,
-        "content": delta.content,
-        "reasoning_content": delta.reasoning,
-        "refusal": delta.refusal,
-        "tool_calls": [_call_piece(dialect, call) for call in delta.tool_calls] or None,
-    }
-    values |= {key: value for key, value in said.items() if value is not None}
-    return {key: values[key] for key in dialect.delta_keys if key in values}
+def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
+    values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
+    if delta.reasoning is not None:
+        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning)
+    if isinstance(delta.tool_calls, tuple):
+        values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
+    elif delta.tool_calls is NULL:
+        values["tool_calls"] = None
+    values |= delta.extra
+    return {key: values[key] for key in dialect.delta_keys if key in values} | values
+
+
+def _said(values: dict[str, Text]) -> JSON:
+    """The fields that are spoken of; NULL as null."""
+    return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
+
+
+def _reasoning(key: str, text: Text) -> JSON:
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0."""
+    value = None if text is NULL else text
+    if key in ("reasoning_content", "reasoning"):
+        return {key: value}
+    details = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}] if text else []
+    return (
+        {"reasoning_details": details}
+        if key == "reasoning_details"
+        else {"reasoning": value, "reasoning_details": details}
+    )
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta) -> JSON:
-    function = {"name": call.name, "arguments": call.arguments}
-    values = {
-        "index": call.index,
-        "id": call.id,
-        "type": None if call.id is None else "function",
-        "function": {key: value for key, value in function.items() if value is not None},
-    }
-    return _ordered(dialect, dialect.call_keys, values)
+    function = _said({"name": call.name, "arguments": call.arguments})
+    values: JSON = {"index": None if call.index is NULL else call.index, **_said({"id": call.id, "type": call.type})}
+    if call.index is None:
+        del values["index"]
+    values["function"] = function
+    return {key: values[key] for key in dialect.call_keys if key in values}
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:

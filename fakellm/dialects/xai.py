@@ -33,11 +33,7 @@ def _usage_details(usage: Usage) -> JSON:
 XAI = Dialect(
     name="xai",
     usual=Variation(
-        padding=0,
         split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "whole"},
-        role="alone",
-        interleave="none",
-        ticks=(),
     ),
     stream_type="text/event-stream",
     chunk_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
@@ -48,7 +44,6 @@ XAI = Dialect(
     call_keys=("id", "function", "index", "type"),
     nulls=frozenset({"refusal"}),
     constants={},
-    opening=lambda delta: {},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
     reasoning_apart=True,

@@ -1,0 +1,65 @@
+"""What one choice says, as deltas: texts and calls, cut into pieces and put in order. Knows no role and no finish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain, zip_longest
+
+from fakellm.callpieces import pieces_of_call, whole_call
+from fakellm.completion import Choice, Delta, ToolCallDelta
+from fakellm.cuts import Cut, cut
+from fakellm.seed import Source
+from fakellm.variation import Calls, Variation
+
+Pieces = tuple[ToolCallDelta, ...]
+"""The pieces of tool calls in one delta."""
+
+
+def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Delta]:
+    """Reasoning, then text, then refusal, then calls; or the parts of each turn in one delta."""
+
+    def pieces(part: str, text: str) -> list[str]:
+        return cut(text, _how(index, part, variation), source)
+
+    streams = (
+        [Delta(reasoning=piece) for piece in pieces("reasoning", choice.reasoning)],
+        [Delta(content=piece) for piece in pieces("content", choice.content)],
+        [Delta(refusal=piece) for piece in pieces("refusal", choice.refusal)],
+        [Delta(tool_calls=piece) for piece in _calls(index, choice, variation, source)],
+    )
+    if "parts" not in (variation.together or ()):
+        return chain.from_iterable(streams)
+    return (_joined(turn) for turn in zip_longest(*streams, fillvalue=Delta()))
+
+
+def _joined(turn: Iterable[Delta]) -> Delta:
+    reasoning, content, refusal, calls = turn
+    return Delta(None, content.content, reasoning.reasoning, refusal.refusal, calls.tool_calls)
+
+
+def _calls(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Pieces]:
+    how = variation.calls or Calls()
+    streams: list[Iterator[Pieces]] = []
+    for number, call in enumerate(choice.tool_calls):
+        part = f"tool_calls[{number}].arguments"
+        way = _how(index, part, variation)
+        if way == "whole":
+            streams.append(whole_call(number, call, how))
+        else:
+            pieces = cut(call.arguments, way, source)
+            streams.append(pieces_of_call(number, call, pieces, how))
+    if how.order == "reversed":
+        streams.reverse()
+    if "calls" in (variation.together or ()):
+        return (tuple(chain.from_iterable(turn)) for turn in zip_longest(*streams, fillvalue=()))
+    if variation.interleave in ("calls", "both"):
+        return (pieces for turn in zip_longest(*streams) for pieces in turn if pieces is not None)
+    return chain.from_iterable(streams)
+
+
+def _how(index: int, part: str, variation: Variation) -> Cut:
+    """How the part is cut: said of its address, else of its kind, else of all parts."""
+    if not isinstance(variation.split, Mapping):
+        return variation.split or "whole"
+    addresses = [f"choices[{index}].{part}", *([part] if index == 0 else []), part.rpartition(".")[2]]
+    return next((variation.split[address] for address in addresses if address in variation.split), "whole")

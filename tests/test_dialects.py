@@ -1,0 +1,65 @@
+"""Every dialect, as soon as it stands in the table: what it sends, to the byte, and that it comes back.
+
+The expected bytes lie in `tests/golden/<dialect>/`. ``python -m tests.test_dialects`` writes them anew; read the
+difference before you commit it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from fakellm.app import App, Call
+from fakellm.dialects import DIALECTS
+from fakellm.dialects.read import read_body, read_chunk
+from fakellm.fold import fold
+from fakellm.loader import load
+from fakellm.sse import Decoder
+from tests.conftest import ROOT, chat
+
+GOLDEN = ROOT / "tests" / "golden"
+ASKED = [{"role": "user", "content": "How warm is it?"}]
+TURNS = {"tools": ASKED, "text": [*ASKED, {"role": "assistant", "content": ""}]}
+CASES = [(name, turn, kind) for name in DIALECTS for turn in TURNS for kind in ("sse", "json")]
+
+
+def sent(name: str, turn: str, kind: str) -> bytes:
+    """What a dialect sends in a turn of the golden scenario, streamed or whole."""
+    scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
+    options = {"stream": True, "stream_options": {"include_usage": True}} if kind == "sse" else {}
+    body = chat(messages=TURNS[turn], **options)
+    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan.body
+
+
+def file_of(name: str, turn: str, kind: str) -> Path:
+    return GOLDEN / name / f"{turn}.{kind}"
+
+
+@pytest.mark.parametrize(("name", "turn", "kind"), CASES)
+def test_what_it_sends_is_what_it_sent(name: str, turn: str, kind: str) -> None:
+    assert sent(name, turn, kind).decode() == file_of(name, turn, kind).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+@pytest.mark.parametrize("turn", TURNS)
+def test_a_stream_and_a_whole_body_say_the_same(name: str, turn: str) -> None:
+    events = Decoder().feed(sent(name, turn, "sse"))
+    streamed = fold([read_chunk(DIALECTS[name], event.data) for event in events if event.data != "[DONE]"])
+    assert streamed == read_body(DIALECTS[name], sent(name, turn, "json"))
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
+    body = json.loads(sent(name, "text", "json"))
+    message = body["choices"][0]["message"]
+    assert (message["role"], message["content"]) == ("assistant", "It is 5 °C.")
+    assert body["usage"]["prompt_tokens"] == 60
+
+
+if __name__ == "__main__":
+    for case in CASES:
+        file_of(*case).parent.mkdir(exist_ok=True)
+        file_of(*case).write_bytes(sent(*case))
