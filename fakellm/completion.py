@@ -33,7 +33,8 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     """Tokens: those of the prompt (`cached` among them), those of the completion, those spent on reasoning.
 
     Whether `completion` includes `reasoning` and what the total is differs between providers; with no `total` given the
-    dialect does its usual sum.
+    dialect does its usual sum. `details`: what follows the three sums on the wire, word for word, in place of what the
+    dialect would make of the numbers above.
     """
 
     prompt: int = 0
@@ -41,6 +42,7 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     cached: int = 0
     reasoning: int = 0
     total: int | None = None
+    details: dict[str, Any] | None = None
 
 
 class Completion(Struct, frozen=True):

@@ -33,7 +33,7 @@ def divide(completion: Completion, variation: Variation, source: Source) -> tupl
     parts = list(_merge(streams, variation))
     places = [(place, each) for each in paddings if isinstance(each.before, tuple) for place in each.before]
     for place, padding in sorted(places, key=lambda pair: -pair[0]):
-        parts[place:place] = [_silence(0, padding)] * padding.count
+        parts[place:place] = [_silence(0, padding, variation)] * padding.count
     chunks = [Chunk(completion.id, completion.created, completion.model, part) for part in parts]
     chunks = _with_usage(chunks, completion, variation) or [Chunk(completion.id, completion.created, completion.model)]
     names = _names(completion.id, len(chunks), variation)
@@ -75,8 +75,12 @@ def _paddings(completion: Completion, variation: Variation) -> tuple[Padding, ..
     return count or ()
 
 
-def _silence(index: int, padding: Padding) -> Parts:
-    return (ChunkChoice(index, Delta(extra=padding.delta)),) if padding.choices else ()
+def _silence(index: int, padding: Padding, variation: Variation) -> Parts:
+    if not padding.choices:
+        return ()
+    if padding.delta is None:
+        return (_dressed(ChunkChoice(index), False, variation),)
+    return (ChunkChoice(index, Delta(extra=padding.delta), _UNFINISHED.get(variation.unfinished)),)
 
 
 def _choice(
@@ -97,15 +101,19 @@ def _choice(
     for number, delta in enumerate(said):
         steps += [*(silences("delta") if number else []), delta]
     steps += silences("finish") if choice.finish_reason is not None else []
-    parts = [_silence(index, step) if isinstance(step, Padding) else (ChunkChoice(index, step),) for step in steps]
-    if said and variation.finish == "last":
-        last = max(number for number, step in enumerate(steps) if isinstance(step, Delta))
-        parts[last] = (ChunkChoice(index, said[-1], choice.finish_reason),)
-    elif choice.finish_reason is not None:
-        parts += [(ChunkChoice(index, Delta(), choice.finish_reason),)] * (2 if variation.finish == "twice" else 1)
-    if not any(parts):
-        parts.append((ChunkChoice(index),))  # a choice that says nothing at all is still there
-    return [tuple(_dressed(choice, not number, variation) for choice in part) for number, part in enumerate(parts)]
+    finish = choice.finish_reason
+    spoken = [step for step in steps if isinstance(step, Delta)]
+    parts: list[Parts] = []
+    for step in steps:
+        if isinstance(step, Padding):
+            parts.append(_silence(index, step, variation))
+        else:
+            last = bool(said) and variation.finish == "last" and step is spoken[-1]
+            parts.append((_dressed(ChunkChoice(index, step, finish if last else None), not parts, variation),))
+    if finish is not None and not (said and variation.finish == "last"):
+        end = _dressed(ChunkChoice(index, Delta(), finish), not parts, variation)
+        parts += [(end,)] * (2 if variation.finish == "twice" else 1)
+    return parts if any(parts) else [(_dressed(ChunkChoice(index), True, variation),)]
 
 
 def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:

@@ -46,7 +46,7 @@ def stream(
     """The frames of a stream that says `completion`, one an event."""
     variation = variation.over(dialect.usual)
     chunks = dialect.decorate(divide(completion, variation, source), source)
-    events = [Event(write_chunk(dialect, chunk, variation)) for chunk in chunks]
+    events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
     done = [] if variation.done is False else [DONE]
     return pace((sse.encode(event) for event in (*events, *done)), timing)
 

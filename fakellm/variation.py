@@ -28,13 +28,14 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     before: where: each choice's first word (`content`: after the role), each further delta of it (`delta`), its finish
         (`finish`), or the chunks of the stream with these numbers, counted from 0 without this padding.
-    delta: what they carry: nothing, or keys as they stand on the wire, such as ``{content: ""}``.
+    delta: what they carry: where it is not given, what the provider says when it has nothing to say; else just this,
+        such as ``{content: ""}``.
     choices: false for chunks with `choices: []`.
     """
 
     count: Positive = 1
     before: Literal["content", "delta", "finish"] | tuple[Count, ...] = "content"
-    delta: dict[str, Any] = {}
+    delta: dict[str, Any] | None = None
     choices: bool = True
 
 
@@ -62,13 +63,19 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """How the JSON of a chunk is written, where it differs from the provider's habit.
 
     ascii: `\\uXXXX` for all but ASCII. spaces: one after each colon and comma. order: of all keys.
-    extra: keys that every chunk carries besides.
+    keys, choice_keys, delta_keys: those of a chunk, each choice and its delta, in this order; others are left out.
+    extra: keys that every chunk carries besides. each: keys whose value is another in each chunk, as a list of them;
+        chunks beyond its end go without.
     """
 
     ascii: bool | None = None
     spaces: bool | None = None
     order: Literal["usual", "sorted", "reversed"] | None = None
+    keys: tuple[str, ...] | None = None
+    choice_keys: tuple[str, ...] | None = None
+    delta_keys: tuple[str, ...] | None = None
     extra: dict[str, Any] | None = None
+    each: dict[str, tuple[Any, ...]] | None = None
 
 
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -156,6 +163,6 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}),
+    spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}, each={}),
 )
 """Every field given: one chunk for each thing there is to say."""

@@ -401,6 +401,12 @@ def test_spelling() -> None:
     assert spelt(spaces=True) == json.dumps(json.loads(plain), ensure_ascii=False)
     assert spelt(order="sorted").startswith('{"choices":[{"delta":')
     assert spelt(order="reversed").startswith('{"choices":[{"delta":{"content":"é🌍"},"index":0}],"model":')
+    assert (
+        spelt(keys=["model", "choices"], choice_keys=["delta"])
+        == '{"model":"m","choices":[{"delta":{"content":"é🌍"}}]}'
+    )
+    assert spelt(each={"p": ["x", "y"]}) == plain.removesuffix("}") + ',"p":"x"}'
+    assert spelt(each={"p": []}) == plain
     assert spelt(extra={"provider": None}) == plain.removesuffix("}") + ',"provider":null}'
 
 

@@ -9,15 +9,17 @@ from fakellm.seed import Source
 from fakellm.variation import Spelling, Variation
 
 
-def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation) -> str:
-    """The data of the event that carries `chunk`; of `variation`, what it says of spelling matters."""
+def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: int = 0) -> str:
+    """The data of the event that carries the chunk of this number; of `variation`, what it says of spelling matters."""
     choices = [_chunk_choice(dialect, choice, variation) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
         frame["usage"] = _usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
     spelling = variation.spelling or Spelling()
-    extra = chunk.extra | (spelling.extra or {})
-    return spelt({key: frame[key] for key in dialect.chunk_keys if key in frame} | extra, spelling)
+    each = {key: values[number] for key, values in (spelling.each or {}).items() if number < len(values)}
+    frame |= chunk.extra | (spelling.extra or {}) | each
+    keys = spelling.keys or (*dialect.chunk_keys, *frame)
+    return spelt({key: frame[key] for key in keys if key in frame}, spelling)
 
 
 def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
@@ -59,7 +61,7 @@ def _usage(dialect: Dialect, usage: Usage) -> JSON:
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": dialect.total(usage) if usage.total is None else usage.total,
-        **dialect.usage_details(usage),
+        **(dialect.usage_details(usage) if usage.details is None else usage.details),
     }
 
 
@@ -72,7 +74,9 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
-    return {key: values[key] for key in dialect.choice_keys if key in values} | choice.extra
+    values |= choice.extra
+    keys = (variation.spelling and variation.spelling.choice_keys) or (*dialect.choice_keys, *values)
+    return {key: values[key] for key in keys if key in values}
 
 
 def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
@@ -84,7 +88,8 @@ def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
     values |= delta.extra
-    return {key: values[key] for key in dialect.delta_keys if key in values} | values
+    keys = (variation.spelling and variation.spelling.delta_keys) or (*dialect.delta_keys, *values)
+    return {key: values[key] for key in keys if key in values}
 
 
 def _said(values: dict[str, Text]) -> JSON:

@@ -1,0 +1,275 @@
+"""The staircase upwards: what a recorded stream says, and how. Owns the guess of a Variation from frames.
+
+Cuts, silences and ticks are read off the frames; each other habit is the one that makes the rendered frames most like
+the recorded ones. Knows no file format and no provider by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from itertools import accumulate
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from fakellm import tokens
+from fakellm.completion import Chunk, ChunkChoice, Completion, ToolCallDelta, words
+from fakellm.cuts import Cut
+from fakellm.dialects.dialect import Dialect
+from fakellm.dialects.read import read_chunk
+from fakellm.dialects.write import write_chunk
+from fakellm.divide import divide
+from fakellm.fold import fold
+from fakellm.observe import observed
+from fakellm.seed import Source
+from fakellm.variation import PLAIN, Padding, Spelling, Variation
+
+# Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
+_HABITS: dict[str, Sequence[Any]] = {
+    "calls": tuple(
+        {key: value}
+        for key, values in {
+            "opening": ("alone", "piece"),
+            "arguments": ("empty", "null", "absent"),
+            "id": ("once", "repeated", "empty", "null"),
+            "name": ("once", "repeated", "empty", "null"),
+            "type": ("once", "repeated", "empty", "null"),
+            "index": ("given", "absent", "null"),
+        }.items()
+        for value in values
+    ),
+    "unfinished": ("null", "absent", "empty"),
+    "usage_before": ("absent", "null"),
+    "reasoning": ("reasoning_content", "reasoning", "both", "reasoning_details"),
+    "id": ("constant", "first_empty", "changing"),
+    "fill": tuple(
+        {kind: {field: how}}
+        for kind in ("opening", "delta", "finish")
+        for field in ("content", "reasoning", "refusal", "tool_calls")
+        for how in ("empty", "null", "text")
+    ),
+    "spelling": ({"ascii": True}, {"spaces": True}),
+}
+
+
+def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:
+    """What the data of a stream's events says (without `[DONE]`), and how it is divided and spelt.
+
+    Raises StreamError when an event holds no chunk.
+    """
+    chunks = [read_chunk(dialect, frame) for frame in frames]
+    completion = fold(chunks)
+    silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
+    padding = _padding(frames, chunks, silent)
+    seen = {"split": _split(chunks, completion), "padding": padding, "ticks": _ticks(chunks)}
+    variation = _differing(seen | observed(chunks), dialect)
+    completion = _counted(frames, completion, dialect)
+    variation = _fitted(frames, completion, variation, dialect)
+    return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
+
+
+def _simplest(completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+    """The variation without the fields that change nothing here."""
+    made = rendered(completion, variation, dialect)
+    for name in variation.__struct_fields__:
+        without = replace(variation, **{name: None})
+        if without != variation and rendered(completion, without, dialect) == made:
+            variation = without
+    return variation
+
+
+def _differing(seen: dict[str, Any], dialect: Dialect) -> Variation:
+    """The variation that says what was seen, but for what the provider does anyway."""
+    usual = {name: getattr(dialect.usual.over(PLAIN), name) for name in seen}
+    if isinstance(usual["split"], dict):
+        habits = {address: usual["split"].get(address.rpartition(".")[2]) for address in seen["split"]}
+        seen["split"] = {address: cut for address, cut in seen["split"].items() if cut != habits[address]} or None
+    return msgspec.convert({name: value for name, value in seen.items() if value != usual[name]}, Variation)
+
+
+def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) -> Completion:
+    """The completion with the details of its usage word for word, where the dialect would make others."""
+    sent = [usage for frame in frames if (usage := json.loads(frame).get("usage"))]
+    if completion.usage is None or not sent:
+        return completion
+    details = {key: value for key, value in sent[-1].items() if key not in _SUMS}
+    made = dialect.usage_details(completion.usage)
+    if json.dumps(details) == json.dumps(made):
+        return completion
+    return replace(completion, usage=replace(completion.usage, details=details))
+
+
+_SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
+
+
+def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> list[str]:
+    """The data of the events that say this, without what the provider adds of its own."""
+    full = variation.over(dialect.usual)
+    chunks = divide(completion, full, Source(0))
+    return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
+
+
+def _spelt(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+    """The variation with the keys of the recorded chunks, and the values of those that nothing else accounts for."""
+    made = rendered(completion, variation, dialect)
+    if made == list(frames):
+        return variation
+    wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
+    known = {key for frame in found for key in frame}
+    own = {key for frame in wanted for key in frame if key not in known}
+    each = {key: tuple(frame[key] for frame in wanted if key in frame) for key in sorted(own)}
+    constant = {key for key in own if each[key] == each[key][:1] * len(wanted)}
+    choices = [choice for frame in wanted for choice in frame.get("choices") or ()]
+    spelling = Spelling(
+        keys=_merged(wanted),
+        choice_keys=_merged(choices),
+        delta_keys=_merged([choice.get("delta") or {} for choice in choices]),
+        extra={key: each.pop(key)[0] for key in sorted(constant)} or None,
+        each=each or None,
+    )
+    return Variation(spelling=spelling).over(variation)
+
+
+def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
+    """All keys in one order that each of the frames keeps to; None where there is no such order."""
+    before: dict[str, set[str]] = {}
+    for frame in frames:
+        keys = list(frame)
+        for place, key in enumerate(keys):
+            before.setdefault(key, set()).update(keys[:place])
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        return None
+
+
+def _fitted(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+    """The variation with each habit that makes what is rendered more like the frames; twice: one may hide another."""
+    leaves = cache(lambda frame: tuple(_leaves(json.loads(frame))))  # most frames of two candidates are the same
+    wanted = [leaves(frame) for frame in frames]
+
+    def score(candidate: Variation) -> float:
+        return _likeness([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
+
+    best = score(variation)
+    for field, habits in [*_HABITS.items()] * 2:
+        for habit in habits if best < _ALIKE else ():
+            candidate = msgspec.convert({field: habit}, Variation).over(variation)
+            if (likely := score(candidate)) > best:
+                best, variation = likely, candidate
+    return variation
+
+
+_ALIKE = 2.0  # the likeness of frames that are all the same
+
+
+def _likeness(found: list[tuple[str, ...]], wanted: list[tuple[str, ...]]) -> float:
+    """How much of the frames agrees, compared from the start and from the end: a frame too many shifts but one half."""
+    agreed = sum(_agreement(a, b) for a, b in zip(found, wanted, strict=False))
+    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(wanted), strict=False))
+    return agreed / max(len(found), len(wanted), 1)
+
+
+def _agreement(found: tuple[str, ...], wanted: tuple[str, ...]) -> float:
+    if found == wanted:
+        return 1.0
+    common = len(set(found) & set(wanted))
+    return 0.9 * common / max(len(found), len(wanted))
+
+
+def _leaves(value: Any, path: str = "") -> list[str]:
+    """Every value of a frame with its path, in the order they stand."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
+    if isinstance(value, list) and value:
+        return [leaf for number, item in enumerate(value) for leaf in _leaves(item, f"{path}[{number}]")]
+    return [f"{path}={value!r}"]
+
+
+def _ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
+    """Where `created` is a second more, as many times as it is."""
+    first = next((chunk.created for chunk in chunks if chunk.created), 0)
+    found: list[int] = []
+    for number, chunk in enumerate(chunks):
+        found += [number] * (chunk.created - first - len(found))
+    return tuple(found) or None
+
+
+def _padding(
+    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None
+) -> int | tuple[Padding, ...] | None:
+    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries."""
+    runs: list[tuple[int, dict[str, Any], int]] = []
+    kept = 0
+    opened: set[int] = set()
+    for number, chunk in enumerate(chunks):
+        opening = {part.index for part in chunk.choices} - opened
+        opened |= opening
+        if opening or not _silent(chunk):
+            kept += 1
+            continue
+        delta = json.loads(frames[number])["choices"][0].get("delta") or {}
+        if runs and runs[-1][:2] == (kept, delta):
+            runs[-1] = (kept, delta, runs[-1][2] + 1)
+        else:
+            runs.append((kept, delta, 1))
+    if len(runs) == 1 and runs[0][:2] == (1, silent):
+        return runs[0][2]
+    return tuple(Padding(count, (place,), delta) for place, delta, count in runs) or None
+
+
+def _silent(chunk: Chunk) -> bool:
+    """Whether a chunk of one choice says nothing at all."""
+    if len(chunk.choices) != 1 or chunk.usage:
+        return False
+    delta = chunk.choices[0].delta
+    said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    return not said and not chunk.choices[0].finish_reason
+
+
+def _split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:
+    """How each text was cut, by its address: by a name where one fits, else at these offsets."""
+    found: dict[str, Cut] = {}
+    for index, choice in enumerate(completion.choices):
+        parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
+        place = f"choices[{index}]." if index else ""
+        for name in ("content", "reasoning", "refusal"):
+            pieces = [words(getattr(part.delta, name)) for part in parts]
+            found |= _named_cut(f"{place}{name}", pieces)
+        indices = sorted({call.index for call in _calls(parts) if isinstance(call.index, int)})
+        for number in range(len(choice.tool_calls)):
+            known: list[int | None] = [*indices[number : number + 1]] or [None]  # some count from 1, some do not count
+            calls = [call for call in _calls(parts) if call.index in known]
+            found |= _call_cut(f"{place}tool_calls[{number}].arguments", [words(call.arguments) for call in calls])
+    return found
+
+
+def _calls(parts: Iterable[ChunkChoice]) -> list[ToolCallDelta]:
+    return [call for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+
+
+def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
+    pieces = [piece for piece in pieces if piece]
+    if not pieces:
+        return {}
+    if pieces == tokens.split("".join(pieces)):
+        return {address: "tokens"}
+    return {address: "whole" if len(pieces) == 1 else _offsets(pieces)}
+
+
+def _call_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
+    """A call in one piece is whole; one that opens without arguments is cut, if only at its end."""
+    if len(pieces) == 1:
+        return {address: "whole"}
+    said = [piece for piece in pieces if piece]
+    return {address: "tokens" if said == tokens.split("".join(said)) else _offsets(said)}
+
+
+def _offsets(pieces: Iterable[str]) -> tuple[int, ...]:
+    """Where the pieces meet. One piece alone is cut at its end, which is no cut, but is not whole either."""
+    ends = list(accumulate(len(piece) for piece in pieces))
+    return tuple(ends[:-1] or ends)

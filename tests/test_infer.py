@@ -1,0 +1,83 @@
+"""The staircase upwards: frames to what they say, and to the variation that makes them again."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakellm.completion import Choice, Completion, ToolCall, Usage
+from fakellm.dialects import DIALECTS
+from fakellm.errors import StreamError
+from fakellm.infer import infer, rendered
+from fakellm.strategies import completions, variations
+from fakellm.variation import Calls, Padding, Spelling, Variation
+
+SAID = Completion(
+    id="c",
+    created=100,
+    model="m",
+    choices=(
+        Choice("One two three.", "Hm, so", "", (ToolCall("i", "f", '{"a":1}'), ToolCall("j", "g")), "tool_calls"),
+    ),
+    usage=Usage(3, 9, reasoning=2),
+)
+
+
+@settings(max_examples=10)
+@given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
+def test_what_is_said_is_read_off_any_stream(data: st.DataObject, completion: Completion, name: str) -> None:
+    frames = rendered(completion, data.draw(variations(completion)), DIALECTS[name])
+    found, _ = infer(frames, DIALECTS[name])
+    if found.usage is not None:
+        found = msgspec.structs.replace(found, usage=msgspec.structs.replace(found.usage, details=None))
+    assert found == completion
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+@pytest.mark.parametrize(
+    "variation",
+    [
+        Variation(),
+        Variation(padding=40, ticks=(3, 7, 7)),
+        Variation(padding=(Padding(2, "delta", {"content": ""}), Padding(1, "finish"))),
+        Variation(split={"content": "characters", "reasoning": 3, "arguments": (2, 4)}),
+        Variation(role="every", finish="last", usage="finish"),
+        Variation(role="first", finish="twice", usage="both", unfinished="empty"),
+        Variation(usage="after", unfinished="null", id="first_empty"),
+        Variation(reasoning="both", fill={"delta": {"content": "empty"}}),
+        Variation(split={"arguments": "tokens"}, calls=Calls(id="null", type="repeated", name="empty")),
+        Variation(together=("calls",), calls=Calls(index="from_one")),
+        Variation(spelling=Spelling(ascii=True, extra={"provider": "x"}, each={"p": ("a", "bc")})),
+        Variation(
+            spelling=Spelling(
+                keys=("model", "id", "choices", "usage", "created"), choice_keys=("delta", "index", "finish_reason")
+            )
+        ),
+    ],
+)
+def test_the_variation_found_makes_the_same_frames(variation: Variation, name: str) -> None:
+    frames = rendered(SAID, variation, DIALECTS[name])
+    completion, found = infer(frames, DIALECTS[name])
+    assert rendered(completion, found, DIALECTS[name]) == frames
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_a_plain_stream_is_found_to_be_plain(name: str) -> None:
+    """Nothing is said of what the provider does anyway."""
+    assert infer(rendered(SAID, Variation(), DIALECTS[name]), DIALECTS[name])[1] == Variation()
+
+
+def test_usage_that_no_dialect_makes_is_kept_word_for_word() -> None:
+    odd = msgspec.structs.replace(
+        SAID, usage=Usage(3, 9, total=1, details={"cost": 0.5, "prompt_tokens_details": None})
+    )
+    completion, _ = infer(rendered(odd, Variation(), DIALECTS["xai"]), DIALECTS["xai"])
+    assert completion.usage == odd.usage
+
+
+@pytest.mark.parametrize("frames", [[], ["{"], ['{"choices": 3}'], ["[]"]])
+def test_what_is_no_stream_of_chunks(frames: list[str]) -> None:
+    with pytest.raises(StreamError):
+        infer(frames, DIALECTS["openai"])
