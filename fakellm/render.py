@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
-from fakellm import generate, sse, tokens
+from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.write import write_body, write_chunk
+from fakellm.framing import Framing, frame
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
 from fakellm.sse import Event
+from fakellm.transfer import Transfer, carry
 from fakellm.variation import Variation, divide
 from fakellm.wire import Frame, Plan, Timing, pace
 
@@ -29,19 +31,23 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     """The response to `request` by a rule that has a name and a dialect."""
     dialect = DIALECTS[rule.dialect or "openai"]
     completion = complete(rule.reply, request, seed, dialect)
+    transfer = rule.stream.over(dialect.usual).transfer or Transfer()
     if request.chat.stream:
         frames = stream(completion, rule.stream, dialect, rule.timing)
-        headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
-        return Plan(200, headers, frames, chunked=True)
+        kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
+        headers = ((("Content-Type", kind),) if kind else ()) + (("Cache-Control", "no-cache"),)
+        return carry(Plan(200, headers, frames, delimited="chunked"), transfer)
     body = Frame(write_body(dialect, completion), rule.timing.first)
-    return Plan(200, (("Content-Type", "application/json"),), (body,))
+    return carry(Plan(200, (("Content-Type", "application/json"),), (body,)), transfer)
 
 
 def stream(completion: Completion, variation: Variation, dialect: Dialect, timing: Timing) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event."""
-    chunks = divide(completion, variation.over(dialect.usual))
-    events = [Event(write_chunk(dialect, chunk)) for chunk in chunks]
-    return pace((sse.encode(event) for event in (*events, DONE)), timing)
+    """The frames of a stream that says `completion`, one an event and one for each block beside them."""
+    variation = variation.over(dialect.usual)
+    framing = variation.sse or Framing()
+    events = [Event(write_chunk(dialect, chunk)) for chunk in divide(completion, variation)]
+    ending = (DONE, *map(Event, framing.after)) if framing.done else ()
+    return pace(frame((*events, *ending), framing), timing)
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:

@@ -7,10 +7,13 @@ towards the shortest texts on the plain wire.
 from __future__ import annotations
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
+from fakellm.framing import Framing, Insert
 from fakellm.scenario import Rule, Scenario, reply_of
+from fakellm.transfer import Transfer
 from fakellm.variation import Cut, Variation
 
 # Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
@@ -72,8 +75,11 @@ def _usages() -> st.SearchStrategy[Usage]:
 
 
 @st.composite
-def variations(draw: st.DrawFn, completion: Completion) -> Variation:
-    """Ways to divide `completion`; cuts lie inside its texts. Shrinks to ``Variation()``."""
+def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False) -> Variation:
+    """Ways to divide, frame and send `completion`; cuts lie inside its texts. Shrinks to ``Variation()``.
+
+    `strict_sse`: as in `framings`.
+    """
     parts = {address: text for address, text in _parts(completion) if text}
     cuts = {address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text))) is not None}
     return Variation(
@@ -82,6 +88,65 @@ def variations(draw: st.DrawFn, completion: Completion) -> Variation:
         role=draw(st.sampled_from((None, "alone", "first", "call"))),
         interleave=draw(st.sampled_from((None, "none", "choices", "calls", "both"))),
         ticks=draw(st.none() | st.lists(st.integers(1, 9), max_size=2).map(tuple)),
+        sse=draw(st.none() | framings(strict_sse)),
+        transfer=draw(st.none() | transfers()),
+    )
+
+
+@st.composite
+def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
+    """Ways to frame events. Shrinks to ``Framing()``.
+
+    With `strict_sse` all that the standard allows; without, only what the official OpenAI SDK for Python reads (3.54).
+    That stumbles over a byte order mark, over empty data, over `retry:` or `id:` alone and, once it has seen an `id:`,
+    over any block without data, and takes events of unknown types for chunks (openai-python#2722, #3833, PR 3819).
+    """
+    done = draw(_ON)
+    return Framing(
+        line_end=draw(st.sampled_from(("lf", "cr", "crlf", "mixed"))),
+        space=draw(_ON),
+        bom=strict_sse and draw(st.booleans()),
+        ids=strict_sse and draw(st.booleans()),
+        event=draw(st.sampled_from((None, "message"))),
+        fields=draw(st.dictionaries(st.sampled_from(("foo", "Data", "x-y")), _LINES, max_size=2)),
+        multiline=draw(st.booleans()),
+        insert=tuple(draw(st.lists(_inserts(strict_sse), max_size=3))),
+        done=done,
+        after=tuple(draw(st.lists(texts(), max_size=2))) if done else (),
+    )
+
+
+_ON = st.sampled_from((True, False))  # shrinks to True
+_LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
+
+
+def _inserts(strict_sse: bool) -> st.SearchStrategy[Insert]:
+    before = st.lists(st.integers(0, 12), min_size=1, max_size=3).map(tuple) | st.just("every")
+    comments = st.none() | _LINES | st.just("OPENROUTER PROCESSING")
+    if not strict_sse:
+        return st.builds(Insert, before=before, comment=comments)
+    ids, retries = st.none() | _LINES, st.none() | st.integers(0, 9999)
+    silent = st.builds(Insert, before=before, comment=comments, id=ids, retry=retries, data=st.sampled_from((None, "")))
+    events = st.sampled_from(("ping", "x.progress"))
+    return silent | st.builds(Insert, before=before, event=events, data=st.none() | texts())
+
+
+def transfers() -> st.SearchStrategy[Transfer]:
+    """Ways to send bytes. Shrinks to ``Transfer()``."""
+    places = st.lists(st.integers(1, 999), min_size=1, max_size=4, unique=True).map(lambda cut: tuple(sorted(cut)))
+    numbers = st.none() | st.integers(1, 9) | places
+    names = st.sampled_from(("inside_characters", "inside_line_ends"))
+    kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
+    return st.booleans().flatmap(
+        lambda gzip: st.builds(
+            Transfer,
+            cut=numbers if gzip else numbers | names,  # a compressed body has no characters
+            coalesce=st.integers(1, 4) | st.just("all"),
+            body=st.sampled_from((None, "chunked", "length", "close")),
+            gzip=st.just(gzip),
+            header_case=st.sampled_from((None, "lower", "title", "upper")),
+            content_type=st.sampled_from((UNSET, *kinds)),
+        )
     )
 
 
@@ -105,12 +170,14 @@ def _cuts(text: str) -> st.SearchStrategy[Cut]:
 
 
 @st.composite
-def streams(draw: st.DrawFn, dialect: str | None = None) -> Scenario:
+def streams(draw: st.DrawFn, dialect: str | None = None, strict_sse: bool = False) -> Scenario:
     """Scenarios of one rule that answers any request: a completion and a variation of it, in one dialect or any.
+
+    `strict_sse`: as in `framings`, whose default is what the official OpenAI SDK reads.
 
     Put one into a server with `load`, let a client read it, and compare with `scenario.rules[0].reply`. Printed with
     ``fakellm.dump`` it is a file for ``scenarios/``.
     """
     completion = draw(completions())
-    rule = Rule(reply=reply_of(completion), stream=draw(variations(completion)))
+    rule = Rule(reply=reply_of(completion), stream=draw(variations(completion, strict_sse)))
     return Scenario(name="drawn", dialect=dialect or draw(st.sampled_from(sorted(DIALECTS))), rules=(rule,))

@@ -16,7 +16,9 @@ from msgspec import Meta, Struct
 
 from fakellm import tokens
 from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, ToolCall, ToolCallDelta
+from fakellm.framing import Framing
 from fakellm.shape import FieldError, near_miss
+from fakellm.transfer import Transfer
 
 Count = Annotated[int, Meta(ge=0)]
 Offset = Annotated[int, Meta(ge=0)]
@@ -40,6 +42,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
     ticks: the numbers of the chunks, counted from 0, before which the provider's clock moved on: `created` is one
         second more from each of them on. The first chunk tells the time that the reply says.
+    sse: how the events are framed; the block given stands for the usual one whole.
+    transfer: how the bytes leave; the block given stands for the usual one whole.
     """
 
     padding: Count | None = None
@@ -47,6 +51,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     role: Literal["alone", "first", "call"] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
     ticks: tuple[Annotated[int, Meta(ge=1)], ...] | None = None
+    sse: Framing | None = None
+    transfer: Transfer | None = None
 
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():

@@ -15,6 +15,7 @@ ROWS = (
     ("errors", "seed", "tokens"),
     ("shape",),
     ("completion", "request", "sse", "wire"),
+    ("framing", "transfer"),
     ("variation",),
     ("dialects",),
     ("match", "generate"),
