@@ -31,8 +31,8 @@ _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,')
 class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """A block of lines that says nothing of the reply, sent before given events. Nothing but `before`: a blank line.
 
-    before: the numbers of the events, counted from 0 with `[DONE]` among them, or `every`. A number that stands twice
-        sends the block twice; one past the last event sends it after that.
+    before: the numbers of the events, counted from 0 with `[DONE]` and those after it among them, or `every`. A number
+        that stands twice sends the block twice; one past the last event sends it after that.
     comment: a line that starts with a colon, as a keep-alive: `: OPENROUTER PROCESSING`. An empty one is a lone colon.
     event, data: an event of a type that no reader of chat completions knows. Empty data without a type is a heartbeat.
     id, retry: without data they make no event, only set what a reader sends when it connects again.
@@ -109,11 +109,11 @@ def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
     ends = cycle(_LINE_ENDS[framing.line_end])
     blocks = [[line + next(ends) for line in (*lines, "")] for lines in _blocks(events, framing)]
     pieces = ["".join(lines) for lines in blocks]
-    if framing.ends_with != "blank_line":
+    if framing.ends_with != "blank_line" and blocks:
         text = "".join(blocks[-1][:-1])
         pieces[-1] = text.rstrip("\r\n") if framing.ends_with == "nothing" else text
     if framing.bom:
-        pieces[0] = "\ufeff" + pieces[0]
+        pieces[:1] = ["\ufeff" + piece for piece in pieces[:1]]
     return [piece.encode("utf-8", "surrogatepass") for piece in pieces if piece]
 
 

@@ -35,7 +35,7 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     if request.chat.stream:
         frames = stream(completion, rule.stream, dialect, rule.timing)
         kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
-        headers = ((("Content-Type", kind),) if kind else ()) + (("Cache-Control", "no-cache"),)
+        headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
         return carry(Plan(200, headers, frames, delimited="chunked"), transfer)
     body = Frame(write_body(dialect, completion), rule.timing.first)
     return carry(Plan(200, (("Content-Type", "application/json"),), (body,)), transfer)

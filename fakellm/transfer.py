@@ -54,7 +54,7 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         if self.gzip and isinstance(self.cut, str):
             message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: give numbers, or no 'gzip'"
             raise FieldError(("cut",), message)
-        if self.content_type and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", self.content_type):
+        if isinstance(self.content_type, str) and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", self.content_type):
             raise FieldError(
                 ("content_type",), "a header holds visible ASCII, with spaces only inside; null sends none"
             )
@@ -62,6 +62,8 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 def carry(plan: Plan, transfer: Transfer) -> Plan:
     """The plan with its body sent in this way. A client that reads HTTP gets the same bytes of it, in other pieces."""
+    if transfer == Transfer():
+        return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if transfer.gzip:
         frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))

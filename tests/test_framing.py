@@ -58,6 +58,11 @@ def test_the_plain_framing_is_the_usual_spelling(events: list[Event]) -> None:
     assert frame(events, Framing()) == [encode(event) for event in events]
 
 
+@given(framings(strict_sse=True))
+def test_no_events_but_those_inserted(framing: Framing) -> None:
+    assert seen(decode(*frame([], framing))) == seen(expected([], framing))
+
+
 TWO = [Event('{"a": "x, y", "b": 1}'), Event("[DONE]")]
 
 

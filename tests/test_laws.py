@@ -1,6 +1,6 @@
 """The laws of the staircase: whatever is said, however it is divided, spelt and cut, comes back as it was.
 
-Completion ──divide──▶ Chunk… ──write──▶ Event… ──encode──▶ bytes
+Completion ──divide──▶ Chunk… ──write──▶ Event… ──frame──▶ bytes ──carry──▶ Frame…
 Completion ◀──fold───  Chunk… ◀──read──  Event… ◀─Decoder── bytes, cut anywhere
 """
 
@@ -10,7 +10,7 @@ from itertools import takewhile
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
 from fakellm.completion import Choice, Chunk, Completion, ToolCall, Usage, fold
@@ -18,15 +18,17 @@ from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.read import read_body, read_chunk
 from fakellm.dialects.write import write_body
+from fakellm.framing import Framing
 from fakellm.loader import dump, load
 from fakellm.render import complete, stream
 from fakellm.request import parse
 from fakellm.scenario import Scenario, reply_of
 from fakellm.sse import Decoder
-from fakellm.strategies import completions, streams, variations
+from fakellm.strategies import completions, framings, streams, transfers, variations
+from fakellm.transfer import Transfer, carry
 from fakellm.variation import Variation, cut, divide
-from fakellm.wire import Timing
-from tests.conftest import chat
+from fakellm.wire import Plan, Timing
+from tests.conftest import chat, inflated
 
 COMPLETIONS = completions()
 DIALECT = st.sampled_from(list(DIALECTS.values()))
@@ -51,11 +53,15 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
     variation = data.draw(variations(completion, strict_sse=True))
-    body = b"".join(frame.data for frame in stream(completion, variation, dialect, Timing()))
+    transfer = variation.transfer or Transfer()
+    plan = carry(Plan(200, (), stream(completion, variation, dialect, Timing())), transfer)
+    sent = [frame.data for frame in plan.frames]
+    arrived = inflated(sent) if transfer.gzip else sent
+    body = b"".join(arrived)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))
     pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
     singles = [body[i : i + 1] for i in range(len(body))]
-    for way in ([body], pieces, singles):
+    for way in ([body], arrived, pieces, singles):
         assert fold(chunks_of(dialect, *way)) == completion
 
 
@@ -156,3 +162,17 @@ def test_choices_take_turns() -> None:
 
 def test_created_ticks_over_before_the_chunks_named() -> None:
     assert [chunk.created for chunk in divide(TOOLS, Variation(ticks=(1, 3, 3)))] == [100, 101, 101, 103, 103]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "plain"),
+    [
+        (framings(strict_sse=True), Framing()),
+        (transfers(), Transfer()),
+        (variations(TOOLS, strict_sse=True), Variation()),
+    ],
+)
+def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object], plain: object) -> None:
+    # Nothing is explained, and nothing kept: the database knows an example by its predicate, the same for all of these.
+    quick = settings(database=None, phases=(Phase.generate, Phase.shrink))
+    assert find(drawn, lambda _: True, settings=quick) == plain
