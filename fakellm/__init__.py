@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fakellm.errors import FakellmError as FakellmError
     from fakellm.errors import ScenarioError as ScenarioError
     from fakellm.errors import ServerError as ServerError
+    from fakellm.framing import Framing as Framing
+    from fakellm.framing import Insert as Insert
     from fakellm.handle import Handle as Handle
     from fakellm.handle import serve as serve
     from fakellm.handle import spawn as spawn
@@ -27,16 +29,19 @@ if TYPE_CHECKING:
     from fakellm.scenario import ReplyChoice as ReplyChoice
     from fakellm.scenario import Rule as Rule
     from fakellm.scenario import Scenario as Scenario
+    from fakellm.transfer import Transfer as Transfer
     from fakellm.variation import Variation as Variation
     from fakellm.wire import Timing as Timing
 
 _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
     "errors": ("FakellmError", "ScenarioError", "ServerError"),
+    "framing": ("Framing", "Insert"),
     "handle": ("Handle", "serve", "spawn"),
     "loader": ("dump", "load"),
     "match": ("When",),
     "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),
+    "transfer": ("Transfer",),
     "variation": ("Variation",),
     "wire": ("Timing",),
 }

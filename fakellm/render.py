@@ -8,16 +8,18 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from fakellm import generate, sse, tokens
+from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.write import write_body, write_chunk
 from fakellm.divide import divide
+from fakellm.framing import Framing, frame
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
 from fakellm.sse import Event
+from fakellm.transfer import Transfer, carry
 from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan, Timing, pace
 
@@ -32,23 +34,27 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     dialect = DIALECTS[rule.dialect or "openai"]
     completion = complete(rule.reply, request, seed, dialect)
     source = Source(seed, request.digest, "provider")
+    variation = _as_asked(rule.stream, request, dialect)
+    transfer = rule.stream.over(dialect.usual).transfer or Transfer()
     if request.chat.stream:
-        frames = stream(completion, _as_asked(rule.stream, request, dialect), dialect, rule.timing, source)
-        headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
-        return Plan(200, headers, frames, chunked=True)
+        frames = stream(completion, variation, dialect, rule.timing, source)
+        kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
+        headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
+        return carry(Plan(200, headers, frames, delimited="chunked"), transfer)
     body = Frame(write_body(dialect, completion, source), rule.timing.first)
-    return Plan(200, (("Content-Type", "application/json"),), (body,))
+    return carry(Plan(200, (("Content-Type", "application/json"),), (body,)), transfer)
 
 
 def stream(
     completion: Completion, variation: Variation, dialect: Dialect, timing: Timing, source: Source
 ) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event."""
+    """The frames of a stream that says `completion`, one an event and one for each block beside them."""
     variation = variation.over(dialect.usual)
+    framing = variation.sse or Framing()
     chunks = dialect.decorate(divide(completion, variation, source), source)
     events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
-    done = [] if variation.done is False else [DONE]
-    return pace((sse.encode(event) for event in (*events, *done)), timing)
+    ending = (*([] if variation.done is False else [DONE]), *map(Event, framing.after))
+    return pace(frame((*events, *ending), framing), timing)
 
 
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:

@@ -79,7 +79,7 @@ class Server:
 
     async def _send(self, request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
         http_1_0 = request.version < (1, 1)
-        keep_alive = request.keep_alive and not http_1_0
+        keep_alive = request.keep_alive and not http_1_0 and answer.plan.delimited != "close"
         ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
         try:
             await self._perform(request, ready, entry)

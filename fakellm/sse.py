@@ -20,16 +20,21 @@ class Event(Struct, frozen=True):
     id: str = ""
 
 
-def encode(event: Event) -> bytes:
-    """The event in the spelling that nearly all providers send: LF, one space, one blank line after it.
+def fields(event: Event) -> list[tuple[str, str]]:
+    """The names and values of the event's lines.
 
     Data with line ends (LF, CR, CRLF) becomes several `data:` lines, which a reader joins with LF.
     """
-    lines = [f"event: {event.event}"] if event.event != "message" else []
+    pairs = [("event", event.event)] if event.event != "message" else []
     if event.id:
-        lines.append(f"id: {event.id}")
-    lines += [f"data: {line}" for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-    return ("\n".join(lines) + "\n\n").encode("utf-8", "surrogatepass")
+        pairs.append(("id", event.id))
+    return pairs + [("data", line) for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+
+
+def encode(event: Event) -> bytes:
+    """The event in the spelling that nearly all providers send: LF, one space, one blank line after it."""
+    lines = [f"{name}: {value}\n" for name, value in fields(event)]
+    return ("".join(lines) + "\n").encode("utf-8", "surrogatepass")
 
 
 class Decoder:

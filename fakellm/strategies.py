@@ -9,11 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.cuts import Cut
 from fakellm.dialects import DIALECTS
+from fakellm.framing import Framing, Insert
 from fakellm.scenario import Rule, Scenario, reply_of
+from fakellm.transfer import Transfer
 from fakellm.variation import Calls, Padding, Spelling, Variation
 
 # Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
@@ -80,13 +83,15 @@ def _maybe(*values: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def variations(draw: st.DrawFn, completion: Completion) -> Variation:
-    """Ways to say `completion` that every client must read the same; cuts lie inside its texts.
+def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False) -> Variation:
+    """Ways to say, frame and send `completion` that every client must read the same; cuts lie inside its texts.
 
-    Contested shapes (`surrogates`, an index of `zero`) are left out. Shrinks to ``Variation()``.
+    Contested shapes (`surrogates`, an index of `zero`) are left out. `strict_sse`: as in `framings`. Shrinks to
+    ``Variation()``.
     """
     parts = {address: text for address, text in _parts(completion) if text}
     cuts = {address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text))) is not None}
+    sse = draw(st.none() | framings(strict_sse))
     return Variation(
         padding=draw(st.none() | st.integers(0, 3) | st.lists(_paddings(), min_size=1, max_size=2).map(tuple)),
         split=cuts or None,
@@ -100,10 +105,68 @@ def variations(draw: st.DrawFn, completion: Completion) -> Variation:
         unfinished=draw(_maybe("null", "absent", "empty")),
         usage=draw(_maybe("own", "finish", "both", "after", "every", "running")),
         usage_before=draw(_maybe("absent", "null")),
-        done=draw(_maybe(True, False)),
+        done=draw(_maybe(True, False)) if sse is None or not sse.after else None,
         id=draw(_maybe("constant", "first_empty", "changing")),
         ticks=draw(st.none() | st.lists(st.integers(1, 9), max_size=2).map(tuple)),
         spelling=draw(st.none() | _spellings()),
+        sse=sse,
+        transfer=draw(st.none() | transfers()),
+    )
+
+
+@st.composite
+def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
+    """Ways to frame events. Shrinks to ``Framing()``.
+
+    With `strict_sse` all that the standard allows; without, only what the official OpenAI SDK for Python reads (3.54).
+    That stumbles over a byte order mark, over empty data, over `retry:` or `id:` alone and, once it has seen an `id:`,
+    over any block without data, and takes events of unknown types for chunks (openai-python#2722, #3833, PR 3819).
+    """
+    after = tuple(draw(st.lists(texts(), max_size=2)))
+    return Framing(
+        line_end=draw(st.sampled_from(("lf", "cr", "crlf", "mixed"))),
+        space=draw(_ON),
+        bom=strict_sse and draw(st.booleans()),
+        ids=strict_sse and draw(st.booleans()),
+        event=draw(st.sampled_from((None, "message"))),
+        fields=draw(st.dictionaries(st.sampled_from(("foo", "Data", "x-y")), _LINES, max_size=2)),
+        multiline=draw(st.booleans()),
+        insert=tuple(draw(st.lists(_inserts(strict_sse), max_size=3))),
+        after=after,
+    )
+
+
+_ON = st.sampled_from((True, False))  # shrinks to True
+_LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
+
+
+def _inserts(strict_sse: bool) -> st.SearchStrategy[Insert]:
+    before = st.lists(st.integers(0, 12), min_size=1, max_size=3).map(tuple) | st.just("every")
+    comments = st.none() | _LINES | st.just("OPENROUTER PROCESSING")
+    if not strict_sse:
+        return st.builds(Insert, before=before, comment=comments)
+    ids, retries = st.none() | _LINES, st.none() | st.integers(0, 9999)
+    silent = st.builds(Insert, before=before, comment=comments, id=ids, retry=retries, data=st.sampled_from((None, "")))
+    events = st.sampled_from(("ping", "x.progress"))
+    return silent | st.builds(Insert, before=before, event=events, data=st.none() | texts())
+
+
+def transfers() -> st.SearchStrategy[Transfer]:
+    """Ways to send bytes. Shrinks to ``Transfer()``."""
+    places = st.lists(st.integers(1, 999), min_size=1, max_size=4, unique=True).map(lambda cut: tuple(sorted(cut)))
+    numbers = st.none() | st.integers(1, 9) | places
+    names = st.sampled_from(("inside_characters", "inside_line_ends"))
+    kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
+    return st.booleans().flatmap(
+        lambda gzip: st.builds(
+            Transfer,
+            cut=numbers if gzip else numbers | names,  # a compressed body has no characters
+            coalesce=st.sampled_from((1, 2, 3, "all")),
+            body=st.sampled_from((None, "chunked", "length", "close")),
+            gzip=st.just(gzip),
+            header_case=st.sampled_from((None, "lower", "title", "upper")),
+            content_type=st.sampled_from((UNSET, *kinds)),
+        )
     )
 
 
@@ -171,12 +234,14 @@ def _spellings() -> st.SearchStrategy[Spelling]:
 
 
 @st.composite
-def streams(draw: st.DrawFn, dialect: str | None = None) -> Scenario:
+def streams(draw: st.DrawFn, dialect: str | None = None, strict_sse: bool = False) -> Scenario:
     """Scenarios of one rule that answers any request: a completion and a variation of it, in one dialect or any.
+
+    `strict_sse`: as in `framings`, whose default is what the official OpenAI SDK reads.
 
     Put one into a server with `load`, let a client read it, and compare with `scenario.rules[0].reply`. Printed with
     ``fakellm.dump`` it is a file for ``scenarios/``.
     """
     completion = draw(completions())
-    rule = Rule(reply=reply_of(completion), stream=draw(variations(completion)))
+    rule = Rule(reply=reply_of(completion), stream=draw(variations(completion, strict_sse)))
     return Scenario(name="drawn", dialect=dialect or draw(st.sampled_from(sorted(DIALECTS))), rules=(rule,))

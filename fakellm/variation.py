@@ -12,7 +12,9 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.cuts import Cut
+from fakellm.framing import Framing
 from fakellm.shape import FieldError, near_miss
+from fakellm.transfer import Transfer
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -104,6 +106,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ticks: the numbers of the chunks, counted from 0, before which the provider's clock moved on: `created` is one
         second more from each of them on. The first chunk tells the time that the reply says.
     spelling: how the JSON is written.
+    sse: how the events are framed; the block given stands for the usual one whole.
+    transfer: how the bytes leave; the block given stands for the usual one whole.
     """
 
     padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
@@ -122,12 +126,16 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     id: Literal["constant", "first_empty", "changing"] | None = None
     ticks: tuple[Positive, ...] | None = None
     spelling: Spelling | None = None
+    sse: Framing | None = None
+    transfer: Transfer | None = None
 
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):
                 message = f"{part!r} is no part of a reply; parts are {', '.join(PARTS)}{near_miss(part, PARTS)}"
                 raise FieldError(("split", part), message)
+        if self.sse and self.sse.after and self.done is False:
+            raise FieldError(("sse", "after"), "events after a '[DONE]' that is not sent would be part of the reply")
 
     def over(self, usual: Variation) -> Variation:
         """This variation with what it leaves open filled in from `usual`: fields, and the keys of nested blocks."""

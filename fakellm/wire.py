@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
+Delimited = Literal["chunked", "length", "close"]
+HeaderCase = Literal["lower", "title", "upper"]
 Seconds = Annotated[float, Meta(ge=0)]
 
 
@@ -23,13 +25,16 @@ class Frame(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """One HTTP response, whole: the server only performs it.
 
-    A plan with `chunked` is sent as HTTP/1.1 chunks, one a frame; without, with a Content-Length.
+    delimited: how a reader finds the end of the body (RFC 9112, section 6.3): in HTTP/1.1 chunks, one a frame; by its
+        Content-Length; or by the close of the connection.
+    header_case: how the names of headers are written; None writes them as they stand here.
     """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     frames: tuple[Frame, ...]
-    chunked: bool = False
+    delimited: Delimited = "length"
+    header_case: HeaderCase | None = None
 
     @property
     def body(self) -> bytes:
@@ -57,16 +62,19 @@ def pace(pieces: Iterable[bytes], timing: Timing) -> tuple[Frame, ...]:
 
 
 def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
-    """The plan as bytes for the socket: the head at once, then the frames; those due at the same instant together.
+    """The plan as bytes for the socket, a burst for each write: the head at once, then the frames.
 
-    A chunked plan keeps its frames apart as chunks (RFC 9112, section 7.1). HTTP/1.0 has no chunks: there the body ends
-    where the connection does.
+    HTTP/1.1 chunks keep frames apart (RFC 9112, section 7.1), so those that are due at the same instant leave together.
+    In any other body each frame is a write of its own. That is all a sender can do, short of waiting: a reader that is
+    slower than the next write gets both at once, so only `chunked` keeps frames apart for certain. HTTP/1.0 has no
+    chunks: there such a body ends where the connection does.
     """
-    chunked = plan.chunked and not http_1_0
-    pieces, delay, frames = [_head(plan, keep_alive, chunked)], 0.0, 0
+    delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
+    chunked = delimited == "chunked"
+    pieces, delay, frames = [_head(plan, delimited, keep_alive)], 0.0, 0
     done = []
     for frame in plan.frames:
-        if frame.delay:
+        if frame.delay or (frames and not chunked):
             done.append(Burst(b"".join(pieces), delay, frames))
             pieces, delay, frames = [], frame.delay, 0
         pieces.append(b"%x\r\n%b\r\n" % (len(frame.data), frame.data) if chunked else frame.data)
@@ -76,13 +84,15 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     return (*done, Burst(b"".join(pieces), delay, frames))
 
 
-def _head(plan: Plan, keep_alive: bool, chunked: bool) -> bytes:
+def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
+    headers = list(plan.headers)
+    if delimited == "chunked":
+        headers.append(("Transfer-Encoding", "chunked"))
+    elif delimited == "length":
+        headers.append(("Content-Length", str(len(plan.body))))
+    if delimited == "close" or not keep_alive:
+        headers.append(("Connection", "close"))
+    write = str if plan.header_case is None else getattr(str, plan.header_case)
     lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status, '')}"]
-    lines += [f"{name}: {value}" for name, value in plan.headers]
-    if chunked:
-        lines.append("Transfer-Encoding: chunked")
-    elif not plan.chunked:
-        lines.append(f"Content-Length: {len(plan.body)}")
-    if not keep_alive:
-        lines.append("Connection: close")
+    lines += [f"{write(name)}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,11 @@ def chat(**fields: Any) -> bytes:
 def post(url: str, body: bytes, **headers: str) -> httpx2.Response:
     """One POST over a connection of its own."""
     return httpx2.post(url, content=body, headers={"content-type": "application/json", **headers}, timeout=30)
+
+
+def inflated(pieces: list[bytes]) -> list[bytes]:
+    """What a reader has of each piece as soon as it arrives."""
+    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    texts = [reader.decompress(piece) for piece in pieces]
+    assert not pieces or reader.eof
+    return texts

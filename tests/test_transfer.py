@@ -1,0 +1,234 @@
+"""Transfers: the same body arrives in other pieces, ways and spellings; over real sockets too."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm.app import App, Call
+from fakellm.errors import ScenarioError
+from fakellm.handle import Handle
+from fakellm.loader import load
+from fakellm.strategies import transfers
+from fakellm.transfer import Transfer, carry
+from fakellm.wire import Frame, Plan, bursts
+from tests.conftest import chat, inflated, post
+from tests.test_server import head, until_closed
+
+FRAMES = st.lists(st.builds(Frame, st.binary(min_size=1, max_size=40), st.sampled_from((0.0, 0.25, 1.0))), max_size=5)
+
+
+def sent(frames: list[Frame], transfer: Transfer) -> list[Frame]:
+    return list(carry(Plan(200, (), tuple(frames)), transfer).frames)
+
+
+def unchunked(body: bytes) -> list[bytes]:
+    """The HTTP/1.1 chunks of a body, without the last, which is empty."""
+    chunks = []
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        chunks.append(body[: int(size, 16)])
+        body = body[int(size, 16) + 2 :]
+    assert chunks.pop() == b""
+    return chunks
+
+
+@given(FRAMES, transfers())
+def test_the_same_bytes_arrive_at_the_same_time_however_they_are_sent(frames: list[Frame], transfer: Transfer) -> None:
+    pieces = sent(frames, transfer)
+    assert all(piece.data for piece in pieces)
+    data = [piece.data for piece in pieces]
+    assert b"".join(inflated(data) if transfer.gzip else data) == b"".join(frame.data for frame in frames)
+    assert sum(piece.delay for piece in pieces) == sum(frame.delay for frame in frames)
+
+
+@given(FRAMES, transfers())
+def test_a_chunked_body_has_an_http_chunk_for_each_piece(frames: list[Frame], transfer: Transfer) -> None:
+    plan = carry(Plan(200, (), tuple(frames), delimited="chunked"), transfer)
+    _, _, body = b"".join(burst.data for burst in bursts(plan)).partition(b"\r\n\r\n")
+    pieces = [frame.data for frame in plan.frames]
+    assert (unchunked(body) if plan.delimited == "chunked" else [body]) == (
+        pieces if plan.delimited == "chunked" else [b"".join(pieces)]
+    )
+
+
+FOUR = [Frame(b"abc\r\n\r\n", 1.0), Frame("é中\n".encode(), 0.5), Frame(b"d"), Frame(b"ef", 0.25)]
+
+
+@pytest.mark.parametrize(
+    ("transfer", "expected"),
+    [
+        (Transfer(), FOUR),
+        (Transfer(coalesce=3), [Frame("abc\r\n\r\né中\nd".encode(), 1.5), Frame(b"ef", 0.25)]),
+        (Transfer(coalesce="all", cut=8), [Frame(b"abc\r\n\r\n\xc3", 1.75), Frame(b"\xa9\xe4\xb8\xad\ndef")]),
+        (
+            Transfer(cut=(2, 15, 99)),
+            [Frame(b"ab", 1.0), Frame(b"c\r\n\r\n"), *FOUR[1:3], Frame(b"e", 0.25), Frame(b"f")],
+        ),
+        (
+            Transfer(cut="inside_characters"),
+            [FOUR[0], Frame(b"\xc3", 0.5), Frame(b"\xa9\xe4"), Frame(b"\xb8"), Frame(b"\xad\n"), *FOUR[2:]],
+        ),
+        (
+            Transfer(cut="inside_line_ends"),
+            [Frame(b"abc\r", 1.0), Frame(b"\n"), Frame(b"\r"), Frame(b"\n"), *FOUR[1:]],
+        ),
+    ],
+)
+def test_where_a_body_is_cut(transfer: Transfer, expected: list[Frame]) -> None:
+    assert sent(FOUR, transfer) == expected
+
+
+def test_each_frame_can_be_inflated_when_it_arrives() -> None:
+    pieces = [piece.data for piece in sent(FOUR, Transfer(gzip=True))]
+    assert inflated(pieces) == [frame.data for frame in FOUR]
+    assert pieces[0].startswith(b"\x1f\x8b\x08\0\0\0\0\0\0\xff")  # no time and no operating system
+    assert [piece.delay for piece in sent(FOUR, Transfer(gzip=True))] == [frame.delay for frame in FOUR]
+
+
+def test_pieces_that_are_no_chunks_are_writes_of_their_own() -> None:
+    plan = Plan(200, (), (Frame(b"a"), Frame(b"b"), Frame(b"c", 1.0)))
+    assert [(burst.data[-1:], burst.frames, burst.delay) for burst in bursts(plan)] == [
+        (b"a", 1, 0.0),
+        (b"b", 1, 0.0),
+        (b"c", 1, 1.0),
+    ]
+
+
+def answered(transfer: Transfer, body: bytes) -> tuple[bytes, bytes]:
+    """The head and the body of the answer to a request, as they leave."""
+    rule = fakellm.Rule(reply=fakellm.Reply(content="Hi"), stream=fakellm.Variation(transfer=transfer))
+    answer, _ = App(load(rule)).handle(Call("POST", "/v1/chat/completions", body))
+    top, _, rest = b"".join(burst.data for burst in answer.bursts).partition(b"\r\n\r\n")
+    return top, rest
+
+
+@pytest.mark.parametrize(
+    ("transfer", "there", "missing"),
+    [
+        (Transfer(), b"\r\nContent-Type: text/event-stream; charset=utf-8\r\n", b"Connection"),
+        (Transfer(), b"\r\nTransfer-Encoding: chunked", b"Content-Length"),
+        (Transfer(body="length"), b"\r\nContent-Length: ", b"Transfer-Encoding"),
+        (Transfer(body="close"), b"\r\nConnection: close", b"Content-Length"),
+        (Transfer(gzip=True), b"\r\nContent-Encoding: gzip\r\n", b"Content-Length"),
+        (Transfer(content_type="text/event-stream;charset=UTF-8"), b"text/event-stream;charset=UTF-8", b"; charset"),
+        (Transfer(content_type=None), b"\r\nCache-Control", b"Content-Type"),
+        (Transfer(header_case="lower"), b"\r\ncontent-type: ", b"Content-Type"),
+        (Transfer(header_case="title"), b"\r\nX-Fakellm-Seed: 0", b"x-fakellm-seed"),
+        (Transfer(header_case="upper"), b"\r\nTRANSFER-ENCODING: chunked", b"Transfer-Encoding"),
+    ],
+)
+def test_the_head_of_a_stream(transfer: Transfer, there: bytes, missing: bytes) -> None:
+    top, _ = answered(transfer, chat(stream=True))
+    assert there in top
+    assert missing not in top
+
+
+def test_a_whole_body_is_sent_in_the_same_ways() -> None:
+    _, plain = answered(Transfer(), chat())
+    top, body = answered(Transfer(body="chunked", cut=7, content_type=None, header_case="lower"), chat())
+    assert b"".join(unchunked(body)) == plain
+    assert {len(chunk) for chunk in unchunked(body)[:-1]} == {7}
+    assert b"\r\ncontent-type: application/json\r\n" in top  # `content_type` speaks of streams
+    top, body = answered(Transfer(gzip=True), chat())
+    assert inflated([body]) == [plain]
+    assert f"Content-Length: {len(body)}".encode() in top
+
+
+@pytest.mark.parametrize(
+    ("transfer", "problem"),
+    [
+        ("{cut: 0}", "cut: "),
+        ("{cut: inside_words}", "cut: "),
+        (
+            "{gzip: true, cut: inside_characters}",
+            "cut: a compressed body has no characters to cut: give numbers, or no",
+        ),
+        ('{content_type: "a\\r\\nb"}', "content_type: a header holds visible ASCII"),
+        ('{content_type: ""}', "content_type: a header holds visible ASCII"),
+        ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),
+    ],
+)
+def test_a_transfer_that_cannot_be_is_refused(transfer: str, problem: str) -> None:
+    with pytest.raises(ScenarioError) as refused:
+        load(f"rules:\n- reply: {{}}\n  stream: {{transfer: {transfer}}}\n")
+    assert f"rules[0].stream.transfer.{problem}" in str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Handle]:
+    with fakellm.serve() as running:
+        yield running
+
+
+def loaded(server: Handle, name: str, transfer: Transfer) -> Handle:
+    session = server.session(name)
+    session.load(fakellm.Rule(reply=fakellm.Reply(content="één 中 👩"), stream=fakellm.Variation(transfer=transfer)))
+    return session
+
+
+def raw_reply(session: Handle, body: bytes, *, version: str = "1.1", connection: str = "close") -> tuple[bytes, bytes]:
+    """The head and the body of a reply, as they are on the wire."""
+    host, port, path = session.url.removeprefix("http://").replace("/", ":", 1).split(":")
+    request = head(body, version, f"Connection: {connection}").replace(b" /v1/", f" /{path}/v1/".encode())
+    with socket.create_connection((host, int(port)), timeout=10) as peer:
+        peer.sendall(request + body)
+        top, _, rest = until_closed(peer).partition(b"\r\n\r\n")
+    return top, rest
+
+
+@pytest.mark.parametrize(
+    "transfer",
+    [
+        Transfer(body=body, gzip=gzip, cut=3, header_case="upper")
+        for body in ("chunked", "length", "close")
+        for gzip in (False, True)
+    ],
+    ids=lambda transfer: f"{transfer.body}-{transfer.gzip}",
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_reads_every_body(server: Handle, transfer: Transfer, stream: bool) -> None:
+    session = loaded(server, "every", transfer)
+    plain = loaded(server, "plain", Transfer())
+    reply = post(session.base_url + "/chat/completions", chat(stream=stream))
+    assert reply.content == post(plain.base_url + "/chat/completions", chat(stream=stream)).content
+    assert b"CONTENT-TYPE" in [name for name, _ in reply.headers.raw]
+    assert session.journal[0].outcome == "sent"
+
+
+def test_a_body_that_ends_with_the_connection(server: Handle) -> None:
+    session = loaded(server, "close", Transfer(body="close"))
+    top, body = raw_reply(session, chat(stream=True), connection="keep-alive")
+    assert b"\r\nConnection: close" in top
+    assert b"Transfer-Encoding" not in top
+    assert body.endswith(b"data: [DONE]\n\n")
+    assert raw_reply(session, chat(), connection="keep-alive")[1].endswith(b"}\n")
+
+
+def test_http_1_0_keeps_a_content_length(server: Handle) -> None:
+    top, body = raw_reply(loaded(server, "old", Transfer(body="length")), chat(stream=True), version="1.0")
+    assert f"\r\nContent-Length: {len(body)}\r\n".encode() in top
+
+
+def test_each_http_chunk_of_a_compressed_stream_is_an_event(server: Handle) -> None:
+    _, body = raw_reply(loaded(server, "gzip", Transfer(gzip=True)), chat(stream=True))
+    events = inflated(unchunked(body))
+    assert len(events) == 6  # role, three tokens, finish, [DONE]
+    assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
+
+
+def test_connections_are_kept_but_where_the_body_ends_with_them(server: Handle) -> None:
+    opened = {}
+    for body in ("chunked", "length", "close"):
+        session = loaded(server, "kept", Transfer(body=body))
+        with httpx2.Client() as client:
+            url = session.base_url + "/chat/completions"
+            streams = [client.post(url, content=chat(stream=True)).extensions["network_stream"] for _ in range(3)]
+        opened[body] = len({id(stream.get_extra_info("socket")) for stream in streams})
+    assert opened == {"chunked": 1, "length": 1, "close": 3}
