@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from fakellm.scenario import ReplyChoice as ReplyChoice
     from fakellm.scenario import Rule as Rule
     from fakellm.scenario import Scenario as Scenario
+    from fakellm.timing import Stall as Stall
+    from fakellm.timing import Timing as Timing
     from fakellm.variation import Variation as Variation
-    from fakellm.wire import Timing as Timing
 
 _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
@@ -37,8 +38,8 @@ _ROOMS = {
     "loader": ("dump", "load"),
     "match": ("When",),
     "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),
+    "timing": ("Stall", "Timing"),
     "variation": ("Variation",),
-    "wire": ("Timing",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -16,8 +16,9 @@ from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
 from fakellm.sse import Event
+from fakellm.timing import Timing, pace, tokens_in
 from fakellm.variation import Variation, divide
-from fakellm.wire import Frame, Plan, Timing, pace
+from fakellm.wire import Frame, Plan
 
 DONE = Event("[DONE]")
 
@@ -26,22 +27,32 @@ _CREATED = (1_700_000_000, 1_798_675_200)
 
 
 def render(rule: Rule, request: Request, seed: int) -> Plan:
-    """The response to `request` by a rule that has a name and a dialect."""
+    """The response to `request` by a rule that has a name and a dialect.
+
+    One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
+    """
     dialect = DIALECTS[rule.dialect or "openai"]
     completion = complete(rule.reply, request, seed, dialect)
+    drawn = Source(seed, request.digest, "timing")
     if request.chat.stream:
-        frames = stream(completion, rule.stream, dialect, rule.timing)
+        frames = stream(completion, rule.stream, dialect, rule.timing, drawn)
         headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
         return Plan(200, headers, frames, chunked=True)
-    body = Frame(write_body(dialect, completion), rule.timing.first)
+    delay = 0.0
+    if rule.timing != Timing():
+        delay = sum(frame.delay for frame in stream(completion, rule.stream, dialect, rule.timing, drawn))
+    body = Frame(write_body(dialect, completion), delay, rule.timing.step)
     return Plan(200, (("Content-Type", "application/json"),), (body,))
 
 
-def stream(completion: Completion, variation: Variation, dialect: Dialect, timing: Timing) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event."""
+def stream(
+    completion: Completion, variation: Variation, dialect: Dialect, timing: Timing, drawn: Source
+) -> tuple[Frame, ...]:
+    """The frames of a stream that says `completion`, one an event; what varies in their timing is drawn."""
     chunks = divide(completion, variation.over(dialect.usual))
     events = [Event(write_chunk(dialect, chunk)) for chunk in chunks]
-    return pace((sse.encode(event) for event in (*events, DONE)), timing)
+    said = [tokens_in(chunk) for chunk in chunks] if timing.tokens_per_second else []
+    return pace((sse.encode(event) for event in (*events, DONE)), timing, drawn, said)
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:

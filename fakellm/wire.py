@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
-Seconds = Annotated[float, Meta(ge=0)]
-
 
 class Frame(Struct, frozen=True):
-    """Bytes that are due together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk."""
+    """Bytes that are due together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk.
+
+    One with `step` is due when the test lets it go.
+    """
 
     data: bytes
     delay: float = 0.0
+    step: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -36,24 +36,13 @@ class Plan(Struct, frozen=True):
         return b"".join(frame.data for frame in self.frames)
 
 
-class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `timing:` block of a rule, in seconds: `first` before the first frame, `gap` before each of the others."""
-
-    first: Seconds = 0.0
-    gap: Seconds = 0.0
-
-
 class Burst(Struct, frozen=True):
-    """Bytes for the socket that are due at one instant, and how many frames they hold."""
+    """Bytes for the socket that are due at one instant, how many frames they hold, and whether they wait for a step."""
 
     data: bytes
     delay: float
     frames: int
-
-
-def pace(pieces: Iterable[bytes], timing: Timing) -> tuple[Frame, ...]:
-    """The pieces as frames that are due when `timing` says."""
-    return tuple(Frame(piece, timing.gap if i else timing.first) for i, piece in enumerate(pieces))
+    step: bool = False
 
 
 def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
@@ -63,17 +52,17 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     where the connection does.
     """
     chunked = plan.chunked and not http_1_0
-    pieces, delay, frames = [_head(plan, keep_alive, chunked)], 0.0, 0
+    pieces, delay, frames, step = [_head(plan, keep_alive, chunked)], 0.0, 0, False
     done = []
     for frame in plan.frames:
-        if frame.delay:
-            done.append(Burst(b"".join(pieces), delay, frames))
-            pieces, delay, frames = [], frame.delay, 0
+        if frame.delay or frame.step:
+            done.append(Burst(b"".join(pieces), delay, frames, step))
+            pieces, delay, frames, step = [], frame.delay, 0, frame.step
         pieces.append(b"%x\r\n%b\r\n" % (len(frame.data), frame.data) if chunked else frame.data)
         frames += 1
     if chunked:
         pieces.append(b"0\r\n\r\n")
-    return (*done, Burst(b"".join(pieces), delay, frames))
+    return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
 def _head(plan: Plan, keep_alive: bool, chunked: bool) -> bytes:

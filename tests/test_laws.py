@@ -20,10 +20,11 @@ from fakellm.loader import dump, load
 from fakellm.render import complete, stream
 from fakellm.request import parse
 from fakellm.scenario import Scenario, reply_of
+from fakellm.seed import Source
 from fakellm.sse import Decoder
 from fakellm.strategies import completions, streams, variations
+from fakellm.timing import Timing
 from fakellm.variation import Variation, cut, divide
-from fakellm.wire import Timing
 from tests.conftest import chat
 
 COMPLETIONS = completions()
@@ -49,7 +50,7 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
     variation = data.draw(variations(completion))
-    body = b"".join(frame.data for frame in stream(completion, variation, dialect, Timing()))
+    body = b"".join(frame.data for frame in stream(completion, variation, dialect, Timing(), Source(0)))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=5)))
     pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
     singles = [body[i : i + 1] for i in range(len(body))]
