@@ -1,6 +1,6 @@
 """When the frames of a reply are due. Owns Timing and `pace`; a delay is a number here, and nobody sleeps.
 
-Knows no bytes from the inside and no provider. `speed`, which only the shell applies, is checked here too.
+Knows no provider and nothing of what the bytes say. `speed`, which only the shell applies, is checked here too.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta, Struct
 
 from fakellm import tokens
@@ -53,7 +52,8 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     step: bool = False
 
     def __post_init__(self) -> None:
-        given = [field.name for field in msgspec.structs.fields(self) if getattr(self, field.name) != field.default]
+        fields = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
+        given = [name for name, default in fields if getattr(self, name) != default]
         for name, (others, reason) in _INSTEAD.items():
             other = next((other for other in given if name in given and other in others), None)
             if other:
