@@ -11,11 +11,13 @@ from fakellm import generate, sse, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import write_body, write_chunk
+from fakellm.errors import StreamError
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
-from fakellm.sse import Event
+from fakellm.sse import Decoder, Event
 from fakellm.timing import Timing, pace, tokens_in
 from fakellm.variation import Variation, divide
 from fakellm.wire import Frame, Plan
@@ -51,8 +53,17 @@ def stream(
     """The frames of a stream that says `completion`, one an event; what varies in their timing is drawn."""
     chunks = divide(completion, variation.over(dialect.usual))
     events = [Event(write_chunk(dialect, chunk)) for chunk in chunks]
-    said = [tokens_in(chunk) for chunk in chunks] if timing.tokens_per_second else []
-    return pace((sse.encode(event) for event in (*events, DONE)), timing, drawn, said)
+    pieces = [sse.encode(event) for event in (*events, DONE)]
+    said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
+    return pace(pieces, timing, drawn, said)
+
+
+def _tokens(piece: bytes, dialect: Dialect) -> int:
+    """How many tokens of text a reader finds in a piece of the stream; none in what is no chunk."""
+    try:
+        return sum(tokens_in(read_chunk(dialect, event.data)) for event in Decoder().feed(piece))
+    except StreamError:
+        return 0
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:

@@ -122,7 +122,7 @@ class Server:
         return self._steps.reply(name, entry.number, answer.plan)
 
     async def _perform(
-        self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None
+        self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
     ) -> None:
         """Writes each burst when it is due, counted from now, and no faster than the client reads."""
         due = self._clock.now()

@@ -15,9 +15,14 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm import ScenarioError, Stall, Timing, load
 from fakellm.app import App, Call
-from fakellm.completion import Chunk, ChunkChoice, Delta, ToolCallDelta
+from fakellm.completion import Chunk, ChunkChoice, Completion, Delta, ToolCallDelta
+from fakellm.dialects import DIALECTS
+from fakellm.dialects.dialect import Dialect
+from fakellm.render import stream
 from fakellm.seed import Source
+from fakellm.strategies import completions, variations
 from fakellm.timing import checked_speed, pace, tokens_in
+from fakellm.variation import divide
 from fakellm.wire import Burst, Frame, Plan, bursts
 from tests.conftest import ROOT, chat
 
@@ -160,6 +165,16 @@ def waits(timing: dict[str, Any], **fields: Any) -> list[float]:
 
 def test_text_is_paced_and_the_role_the_finish_and_the_end_are_not() -> None:
     assert waits({"first": 3, "tokens_per_second": 10}, stream=True) == [3, 0.1, 0.1, 0.1, 0, 0]
+
+
+@given(st.data(), completions(), st.sampled_from(list(DIALECTS.values())))
+def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
+    data: st.DataObject, completion: Completion, dialect: Dialect
+) -> None:
+    variation = data.draw(variations(completion))
+    chunks = divide(completion, variation.over(dialect.usual))
+    frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
+    assert [frame.delay for frame in frames] == [0, *map(tokens_in, chunks[1:]), 0]
 
 
 def test_jitter_comes_from_the_seed_and_what_was_asked() -> None:
