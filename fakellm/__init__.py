@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from fakellm.scenario import ReplyChoice as ReplyChoice
     from fakellm.scenario import Rule as Rule
     from fakellm.scenario import Scenario as Scenario
+    from fakellm.timing import Stall as Stall
+    from fakellm.timing import Timing as Timing
     from fakellm.transfer import Transfer as Transfer
     from fakellm.variation import Variation as Variation
-    from fakellm.wire import Timing as Timing
 
 _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
@@ -41,9 +42,9 @@ _ROOMS = {
     "loader": ("dump", "load"),
     "match": ("When",),
     "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),
+    "timing": ("Stall", "Timing"),
     "transfer": ("Transfer",),
     "variation": ("Variation",),
-    "wire": ("Timing",),
 }
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.dialects.dialect import dumps
-from fakellm.engine import Answer, Engine, refusal
+from fakellm.engine import Answer, Engine, Release, refusal
 from fakellm.errors import RequestError, ScenarioError
 from fakellm.journal import Entry
 from fakellm.loader import parse
@@ -46,7 +46,7 @@ class App:
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
         """The answer to a request, and its entry; control routes leave none in the journal."""
-        name, route = _address(call.path)
+        name, route = address(call.path)
         try:
             answer = _handler(call, route)(self, name, call)
         except RequestError as error:
@@ -74,13 +74,13 @@ class App:
             status=answer.plan.status,
             frames=len(answer.plan.frames),
         )
-        name, route = _address(call.path)
+        name, route = address(call.path)
         if not route.startswith("/_fakellm/"):
             self.session(name).journal.add(entry, len(call.body))
         return entry
 
 
-def _address(path: str) -> tuple[str, str]:
+def address(path: str) -> tuple[str, str]:
     """The session's name and the route: ``/s/<name>/v1/models`` is the models of the session <name>."""
     path = path.partition("?")[0]
     if path.startswith("/s/"):
@@ -102,7 +102,8 @@ def _handler(call: Call, route: str) -> Handler:
     return methods[call.method]
 
 
-def _json(value: Any) -> Answer:
+def json_answer(value: Any) -> Answer:
+    """The answer of a control route."""
     body = dumps(value, indent=2).encode() + b"\n"
     plan = Plan(200, (("Content-Type", "application/json"),), (Frame(body),))
     return Answer(plan, bursts(plan))
@@ -115,12 +116,12 @@ def _chat(app: App, name: str, call: Call) -> Answer:
 def _models(app: App, name: str, call: Call) -> Answer:
     models = app.session(name).models
     data = [{"id": model, "object": "model", "created": 1_700_000_000, "owned_by": "fakellm"} for model in models]
-    return _json({"object": "list", "data": data})
+    return json_answer({"object": "list", "data": data})
 
 
 def _health(app: App, name: str, call: Call) -> Answer:
     engine = app.session(name)
-    return _json(
+    return json_answer(
         {
             "status": "ok",
             "version": version("fakellm-server"),
@@ -133,12 +134,12 @@ def _health(app: App, name: str, call: Call) -> Answer:
 
 def _journal(app: App, name: str, call: Call) -> Answer:
     journal = app.session(name).journal
-    return _json({"entries": [msgspec.to_builtins(entry) for entry in journal], "dropped": journal.dropped})
+    return json_answer({"entries": [msgspec.to_builtins(entry) for entry in journal], "dropped": journal.dropped})
 
 
 def _reset(app: App, name: str, call: Call) -> Answer:
     app.sessions.pop(name, None)  # the next request finds it as it was at the start
-    return _json({"status": "reset"})
+    return json_answer({"status": "reset"})
 
 
 def _scenario(app: App, name: str, call: Call) -> Answer:
@@ -149,7 +150,24 @@ def _scenario(app: App, name: str, call: Call) -> Answer:
     except ScenarioError as error:
         raise RequestError(400, str(error), "invalid_scenario") from None
     app.sessions[name] = Engine(scenario, app.seed, strict)
-    return _json({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
+    return json_answer({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
+
+
+def _step(app: App, name: str, call: Call) -> Answer:
+    query = parse_qs(call.path.partition("?")[2])
+    said = query.get("frames", ["1"])[0]
+    frames = None if said == "all" else _number("frames", said, "a whole number from 1 on, or all")
+    request = _number("request", query["request"][0], "its number in the journal") if "request" in query else None
+    timeout = _number("timeout", query.get("timeout", ["5"])[0], "whole seconds from 1 on")
+    return Answer(Plan(200, (), ()), (), release=Release(name, frames, request, timeout))
+
+
+def _number(param: str, said: str, expected: str) -> int:
+    if not (said.isdecimal() and len(said) < 10 and int(said)):
+        raise RequestError(
+            400, f"Invalid value for '{param}': expected {expected}, got {said!r}.", "invalid_value", param
+        )
+    return int(said)
 
 
 Handler = Callable[[App, str, Call], Answer]
@@ -161,4 +179,5 @@ _ROUTES: dict[str, dict[str, Handler]] = {
     "/_fakellm/journal": {"GET": _journal},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/scenario": {"PUT": _scenario},
+    "/_fakellm/step": {"POST": _step},
 }

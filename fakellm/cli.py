@@ -21,9 +21,17 @@ from fakellm.app import App
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.loader import load_files
 from fakellm.scenario import Scenario
+from fakellm.timing import checked_speed
 
 GRACE = 5.0
 """Seconds that open streams are given to end after SIGTERM or SIGINT."""
+
+
+def _speed(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    try:
+        return checked_speed(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,11 +45,21 @@ def main() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port.")
 @click.option("--seed", default=0, show_default=True, help="All that is not scripted comes from it.")
+@click.option(
+    "--speed", default=1.0, show_default=True, callback=_speed, help="2 is twice as fast as written, 0 no delay at all."
+)
 @click.option("--strict", is_flag=True, help="Refuse what no rule meets, instead of answering with generated text.")
 @click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="How the first line is written.")
 @click.option("--watch-stdin", is_flag=True, help="End when standard input closes.")
 def serve(
-    scenarios: tuple[Path, ...], host: str, port: int, seed: int, strict: bool, ready: str, watch_stdin: bool
+    scenarios: tuple[Path, ...],
+    host: str,
+    port: int,
+    seed: int,
+    speed: float,
+    strict: bool,
+    ready: str,
+    watch_stdin: bool,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text."""
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
@@ -56,10 +74,10 @@ def serve(
     except ServerError as error:
         _fail(f"fakellm: {error}", 1)
     announce = _announce_json if ready == "json" else _announcer(scenario)
-    asyncio.run(_serve(App(scenario, seed=seed, strict=strict), listener, watch_stdin, announce))
+    asyncio.run(_serve(App(scenario, seed=seed, strict=strict), speed, listener, watch_stdin, announce))
 
 
-async def _serve(app: App, listener: socket, watch_stdin: bool, announce: Callable[[str], None]) -> None:
+async def _serve(app: App, speed: float, listener: socket, watch_stdin: bool, announce: Callable[[str], None]) -> None:
     from fakellm.server import Server
 
     loop = asyncio.get_running_loop()
@@ -72,7 +90,7 @@ async def _serve(app: App, listener: socket, watch_stdin: bool, announce: Callab
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: there the default handlers end the process
             loop.add_signal_handler(number, stop, GRACE)
-    server = Server(app)
+    server = Server(app, speed)
     announce(await server.start(listener))
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 
 class Clock:
@@ -13,6 +13,7 @@ class Clock:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._count = 0  # keeps equal due times apart, first come first
+        self._cancelled = 0  # how many of those in the heap wait no longer
         self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> float:
@@ -25,16 +26,28 @@ class Clock:
         self._count += 1
         heappush(self._waiting, (due, self._count, woken))
         self._set()
-        await woken
+        try:
+            await woken
+        finally:
+            if woken.cancelled():
+                self._forget()
+
+    def _forget(self) -> None:
+        """One more was cancelled. Those stay in the heap up to half of it; then it is made anew without them."""
+        self._cancelled += 1
+        if self._cancelled * 2 > len(self._waiting):
+            self._waiting = [wait for wait in self._waiting if not wait[2].done()]
+            heapify(self._waiting)
+            self._cancelled = 0
+            self._set()
 
     def _set(self) -> None:
-        """Sets the timer to the earliest wait; those that were cancelled are forgotten when their time comes."""
-        if not self._waiting:
-            return
-        due = self._waiting[0][0]
-        if self._timer is None or self._timer.when() > due:
-            if self._timer is not None:
-                self._timer.cancel()
+        """Sets the timer to the earliest wait, or to none."""
+        due = self._waiting[0][0] if self._waiting else None
+        if self._timer is not None and self._timer.when() != due:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None and due is not None:
             self._timer = self._loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
@@ -42,6 +55,8 @@ class Clock:
         now = self._loop.time()
         while self._waiting and self._waiting[0][0] <= now:
             woken = heappop(self._waiting)[2]
-            if not woken.done():
+            if woken.done():
+                self._cancelled -= 1
+            else:
                 woken.set_result(None)
         self._set()

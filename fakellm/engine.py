@@ -25,6 +25,18 @@ from fakellm.wire import Burst, Frame, Plan, bursts
 _REMEMBERED_BYTES = 64 * 1024
 
 
+class Release(Struct, frozen=True):
+    """Frames of a stepped reply in `session` to be let go: so many, or all that are left (None).
+
+    `request` is its number in the journal; None is the oldest with frames left. It is waited for `timeout` seconds.
+    """
+
+    session: str
+    frames: int | None
+    request: int | None
+    timeout: float
+
+
 class Answer(Struct, frozen=True):
     """A response, as a plan and as the bytes to send, and what the journal says of it."""
 
@@ -34,6 +46,8 @@ class Answer(Struct, frozen=True):
     rule: str | None = None
     matched: bool = True
     explanation: str | None = None
+    release: Release | None = None
+    """What the shell does before it answers; then it answers with what was sent, which only the shell knows."""
 
 
 class Engine:

@@ -48,4 +48,4 @@ class StreamError(FakellmError):
 
 
 class ServerError(FakellmError):
-    """A fake server that could not be started or reached."""
+    """A fake server that could not be started or reached, or could not do as its handle was told."""

@@ -24,6 +24,7 @@ from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
 from fakellm.loader import dump, load
 from fakellm.scenario import Rule, Scenario
+from fakellm.timing import checked_speed
 
 Source = str | Path | Scenario | Rule | Mapping[str, Any]
 """What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
@@ -58,6 +59,18 @@ class Handle:
         """As it was at the start: the first scenario, an empty journal."""
         self._call("POST", "/_fakellm/reset")
 
+    def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
+        """Lets so many frames of a stepped reply go (`timing: {step: true}`), or all that are left (None).
+
+        Returns their texts once they have been written to the socket. They are frames of one reply: of the request with
+        this number in the journal, else of the oldest one that has frames left; where it has fewer, fewer leave. Raises
+        ServerError when none has come to wait in `timeout` seconds, or its client left or does not read.
+        """
+        query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
+        query += "" if request is None else f"&request={request}"
+        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", patience=timeout)["frames"]
+        return texts
+
     @property
     def journal(self) -> list[Entry]:
         """Every request since the start, the last load or reset, oldest first, with what became of it."""
@@ -67,9 +80,9 @@ class Handle:
         """The server's version, seed and scenario."""
         return self._call("GET", "/_fakellm/health")
 
-    def _call(self, method: str, route: str, body: bytes | None = None) -> dict[str, Any]:
+    def _call(self, method: str, route: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
         try:
             connection.request(method, address.path + route, body)
             response = connection.getresponse()
@@ -78,21 +91,30 @@ class Handle:
             raise ServerError(f"no fake server answers at {self.url}: {error}") from None
         finally:
             connection.close()
-        if response.status == 400:
-            raise ScenarioError(reply["error"]["message"].split("\n"))
+        if response.status != 200:
+            message = reply["error"]["message"]
+            raise (
+                ScenarioError(message.split("\n"))
+                if reply["error"]["code"] == "invalid_scenario"
+                else ServerError(message)
+            )
         return reply
 
 
 @contextmanager
-def serve(source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0) -> Iterator[Handle]:
+def serve(
+    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+) -> Iterator[Handle]:
     """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
 
     With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
-    and no generated text. Raises ScenarioError, and ServerError when the port cannot be had.
+    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. Raises
+    ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
     """
     from fakellm.app import App
     from fakellm.server import Server, listen
 
+    checked_speed(speed)
     app = App(None if source is None else load(source), seed=seed, strict=strict)
     listener = listen("127.0.0.1", port)
     loop = asyncio.new_event_loop()
@@ -100,7 +122,7 @@ def serve(source: Source | None = None, *, seed: int = 0, strict: bool = False, 
     thread.start()
 
     async def start() -> tuple[Server, str]:
-        server = Server(app)
+        server = Server(app, speed)
         return server, await server.start(listener)
 
     try:
@@ -116,9 +138,12 @@ def serve(source: Source | None = None, *, seed: int = 0, strict: bool = False, 
 
 
 @contextmanager
-def spawn(source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0) -> Iterator[Handle]:
+def spawn(
+    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+) -> Iterator[Handle]:
     """The same server in a process of its own, which ends with this block, and with this process however that ends."""
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
+    command += ["--speed", str(checked_speed(speed))]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:

@@ -12,16 +12,19 @@ from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import write_body, write_chunk
 from fakellm.divide import divide
+from fakellm.errors import StreamError
 from fakellm.framing import Framing, frame
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
-from fakellm.sse import Event
+from fakellm.sse import Decoder, Event
+from fakellm.timing import Timing, pace, tokens_in
 from fakellm.transfer import Transfer, carry
 from fakellm.variation import Variation
-from fakellm.wire import Frame, Plan, Timing, pace
+from fakellm.wire import Frame, Plan
 
 DONE = Event("[DONE]")
 
@@ -30,31 +33,51 @@ _CREATED = (1_700_000_000, 1_798_675_200)
 
 
 def render(rule: Rule, request: Request, seed: int) -> Plan:
-    """The response to `request` by a rule that has a name and a dialect."""
+    """The response to `request` by a rule that has a name and a dialect.
+
+    One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
+    """
     dialect = DIALECTS[rule.dialect or "openai"]
     completion = complete(rule.reply, request, seed, dialect)
-    source = Source(seed, request.digest, "provider")
-    variation = _as_asked(rule.stream, request, dialect)
     transfer = rule.stream.over(dialect.usual).transfer or Transfer()
+
+    def streamed(variation: Variation) -> tuple[Frame, ...]:
+        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "stream"))
+
     if request.chat.stream:
-        frames = stream(completion, variation, dialect, rule.timing, source)
         kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
         headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
-        return carry(Plan(200, headers, frames, delimited="chunked"), transfer)
-    body = Frame(write_body(dialect, completion, source), rule.timing.first)
-    return carry(Plan(200, (("Content-Type", "application/json"),), (body,)), transfer)
+        return carry(
+            Plan(200, headers, streamed(_as_asked(rule.stream, request, dialect)), delimited="chunked"), transfer
+        )
+    delay = sum(frame.delay for frame in streamed(rule.stream)) if rule.timing != Timing() else 0.0
+    body = write_body(dialect, completion, Source(seed, request.digest, "body"))
+    return carry(Plan(200, (("Content-Type", "application/json"),), (Frame(body, delay, rule.timing.step),)), transfer)
 
 
 def stream(
     completion: Completion, variation: Variation, dialect: Dialect, timing: Timing, source: Source
 ) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event and one for each block beside them."""
+    """The frames of a stream that says `completion`, one an event and one for each block beside them.
+
+    `source` draws random cuts, the numbers that only the provider knows, and what varies in the timing.
+    """
     variation = variation.over(dialect.usual)
     framing = variation.sse or Framing()
     chunks = dialect.decorate(divide(completion, variation, source), source)
     events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
     ending = (*([] if variation.done is False else [DONE]), *map(Event, framing.after))
-    return pace(frame((*events, *ending), framing), timing)
+    pieces = frame((*events, *ending), framing)
+    said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
+    return pace(pieces, timing, source, said)
+
+
+def _tokens(piece: bytes, dialect: Dialect) -> int:
+    """How many tokens of text a reader finds in a piece of the stream; none in what is no chunk."""
+    try:
+        return sum(tokens_in(read_chunk(dialect, event.data)) for event in Decoder().feed(piece))
+    except StreamError:
+        return 0
 
 
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:

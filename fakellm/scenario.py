@@ -14,8 +14,8 @@ from fakellm.completion import Choice, Completion, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.match import When
 from fakellm.shape import FieldError, near_miss
+from fakellm.timing import Timing
 from fakellm.variation import Variation
-from fakellm.wire import Timing
 
 
 class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

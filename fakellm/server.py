@@ -8,16 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from aiohttp import hdrs, web
 
-from fakellm.app import App, Call
+from fakellm.app import App, Call, address, json_answer
 from fakellm.clock import Clock
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
 from fakellm.journal import Entry
+from fakellm.steps import Stepped, Steps
+from fakellm.timing import checked_speed
 from fakellm.wire import Burst, bursts
 
 MOST_BYTES = 64 * 2**20
@@ -27,11 +30,16 @@ log = logging.getLogger("fakellm")
 
 
 class Server:
-    """A server for `app`: `start`, then `stop`, in one event loop."""
+    """A server for `app`: `start`, then `stop`, in one event loop.
 
-    def __init__(self, app: App) -> None:
+    `speed` divides every delay, 0 is no delay at all. Raises ValueError where it is no such number.
+    """
+
+    def __init__(self, app: App, speed: float = 1.0) -> None:
         self._app = app
+        self._speed = checked_speed(speed)
         self._clock = Clock()
+        self._steps = Steps()
         self._handling: set[asyncio.Task[Any]] = set()
         self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
 
@@ -46,6 +54,7 @@ class Server:
         """Takes no more connections, gives open replies so many seconds to end, and then ends them."""
         for site in list(self._runner.sites):
             await site.stop()
+        self._steps.free()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -66,7 +75,10 @@ class Server:
         call = Call(request.method, request.path_qs)
         try:
             call = Call(request.method, request.path_qs, await _read(request))
-            answer, entry = self._app.handle(call)
+            answer, entry = self._handled(call)
+            if answer.release:
+                number, texts = await self._steps.release(answer.release)
+                answer = json_answer({"request": number, "frames": texts})
         except RequestError as error:
             answer, entry = self._app.refuse(call, error)
         except Exception as error:
@@ -77,12 +89,21 @@ class Server:
             log.warning("%s %s: %s %s", call.method, call.path, answer.plan.status, answer.explanation)
         return answer, entry
 
+    def _handled(self, call: Call) -> tuple[Answer, Entry]:
+        name, _ = address(call.path)
+        before = self._app.sessions.get(name)
+        handled = self._app.handle(call)
+        if self._app.sessions.get(name) is not before:  # a reset or a load: its test is over, or starts anew
+            self._steps.free(name)
+        return handled
+
     async def _send(self, request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
         http_1_0 = request.version < (1, 1)
         keep_alive = request.keep_alive and not http_1_0 and answer.plan.delimited != "close"
         ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
         try:
-            await self._perform(request, ready, entry)
+            with self._stepped(ready, answer, entry) as steps:
+                await self._perform(request, ready, entry, steps)
         except ConnectionError:
             entry.outcome = "client left"
             return _Sent(keep_alive=False)
@@ -92,18 +113,32 @@ class Server:
         entry.outcome = "sent"
         return _Sent(keep_alive)
 
-    async def _perform(self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry) -> None:
+    def _stepped(
+        self, ready: tuple[Burst, ...], answer: Answer, entry: Entry
+    ) -> AbstractContextManager[Stepped | None]:
+        if not any(burst.step for burst in ready):
+            return nullcontext()
+        name, _ = address(entry.path)
+        return self._steps.reply(name, entry.number, answer.plan)
+
+    async def _perform(
+        self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
+    ) -> None:
         """Writes each burst when it is due, counted from now, and no faster than the client reads."""
         due = self._clock.now()
         for burst in ready:
-            if burst.delay:
-                due += burst.delay
+            if burst.delay and self._speed:
+                due += burst.delay / self._speed
                 await self._clock.until(due)
+            if burst.step and steps:
+                await self._steps.turn(steps)
             transport = request.transport
             if transport is None or transport.is_closing():
                 raise ConnectionResetError
             transport.write(burst.data)
             entry.frames_sent += burst.frames
+            if burst.step and steps:
+                steps.wrote()
             await request.writer.drain()
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
 from fakellm.shape import FieldError
 from fakellm.wire import Delimited, Frame, HeaderCase, Plan
@@ -67,7 +67,7 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if transfer.gzip:
         frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))
-    return msgspec.structs.replace(
+    return replace(
         plan,
         headers=headers,
         frames=tuple(_cut(frames, _offsets(b"".join(frame.data for frame in frames), transfer.cut))),
@@ -79,7 +79,10 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
 def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
     size = max(len(frames), 1) if many == "all" else many
     groups = [frames[start : start + size] for start in range(0, len(frames), size)]
-    return [Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group)) for group in groups]
+    return [
+        Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group), group[0].step)
+        for group in groups
+    ]
 
 
 def _compressed(frames: Sequence[Frame]) -> list[Frame]:
@@ -94,7 +97,7 @@ def _compressed(frames: Sequence[Frame]) -> list[Frame]:
     check = zlib.crc32(body).to_bytes(4, "little") + (len(body) % 2**32).to_bytes(4, "little")
     pieces += [deflate.compress(frame.data) + deflate.flush() + check for frame in frames[-1:]]
     pieces[:1] = [b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece for piece in pieces[:1]]
-    return [Frame(piece, frame.delay) for piece, frame in zip(pieces, frames, strict=True)]
+    return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
 
 
 def _offsets(body: bytes, cut: Cut | None) -> Sequence[int]:
@@ -119,5 +122,5 @@ def _cut(frames: Sequence[Frame], offsets: Sequence[int]) -> Iterator[Frame]:
         end = start + len(frame.data)
         inside = offsets[bisect_right(offsets, start) : bisect_left(offsets, end)]
         for a, b in pairwise((start, *inside, end)):
-            yield Frame(frame.data[a - start : b - start], frame.delay if a == start else 0.0)
+            yield Frame(frame.data[a - start : b - start], frame.delay if a == start else 0.0, frame.step)
         start = end

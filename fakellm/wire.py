@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated, Literal
+from typing import Literal
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
-Seconds = Annotated[float, Meta(ge=0)]
 
 
 class Frame(Struct, frozen=True):
-    """Bytes that are due together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk."""
+    """Bytes that are due together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk.
+
+    One with `step` is due when the test lets it go.
+    """
 
     data: bytes
     delay: float = 0.0
+    step: bool = False
 
 
 class Plan(Struct, frozen=True):
@@ -41,24 +43,13 @@ class Plan(Struct, frozen=True):
         return b"".join(frame.data for frame in self.frames)
 
 
-class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `timing:` block of a rule, in seconds: `first` before the first frame, `gap` before each of the others."""
-
-    first: Seconds = 0.0
-    gap: Seconds = 0.0
-
-
 class Burst(Struct, frozen=True):
-    """Bytes for the socket that are due at one instant, and how many frames they hold."""
+    """Bytes for the socket that are due at one instant, how many frames they hold, and whether they wait for a step."""
 
     data: bytes
     delay: float
     frames: int
-
-
-def pace(pieces: Iterable[bytes], timing: Timing) -> tuple[Frame, ...]:
-    """The pieces as frames that are due when `timing` says."""
-    return tuple(Frame(piece, timing.gap if i else timing.first) for i, piece in enumerate(pieces))
+    step: bool = False
 
 
 def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
@@ -71,17 +62,17 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
     chunked = delimited == "chunked"
-    pieces, delay, frames = [_head(plan, delimited, keep_alive)], 0.0, 0
+    pieces, delay, frames, step = [_head(plan, delimited, keep_alive)], 0.0, 0, False
     done = []
     for frame in plan.frames:
-        if frame.delay or (frames and not chunked):
-            done.append(Burst(b"".join(pieces), delay, frames))
-            pieces, delay, frames = [], frame.delay, 0
+        if frame.delay or frame.step or (frames and not chunked):
+            done.append(Burst(b"".join(pieces), delay, frames, step))
+            pieces, delay, frames, step = [], frame.delay, 0, frame.step
         pieces.append(b"%x\r\n%b\r\n" % (len(frame.data), frame.data) if chunked else frame.data)
         frames += 1
     if chunked:
         pieces.append(b"0\r\n\r\n")
-    return (*done, Burst(b"".join(pieces), delay, frames))
+    return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
 def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:

@@ -412,7 +412,7 @@ def test_spelling() -> None:
 
 def test_done_can_be_left_out() -> None:
     from fakellm.render import stream
-    from fakellm.wire import Timing
+    from fakellm.timing import Timing
 
     frames = stream(ONE, Variation(done=False), DIALECTS["openai"], Timing(), Source(0))
     assert not frames[-1].data.startswith(b"data: [DONE]")

@@ -28,9 +28,10 @@ from fakellm.scenario import Scenario, reply_of
 from fakellm.seed import Source
 from fakellm.sse import Decoder
 from fakellm.strategies import completions, framings, streams, transfers, variations
+from fakellm.timing import Timing
 from fakellm.transfer import Transfer, carry
 from fakellm.variation import Variation
-from fakellm.wire import Plan, Timing
+from fakellm.wire import Plan
 from tests.conftest import chat, inflated
 
 COMPLETIONS = completions()

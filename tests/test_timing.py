@@ -1,0 +1,252 @@
+"""When frames are due: asserted on the plan, where a delay is a number. What docs/timing.md shows is run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm import ScenarioError, Stall, Timing, load
+from fakellm.app import App, Call
+from fakellm.completion import Chunk, ChunkChoice, Completion, Delta, ToolCallDelta
+from fakellm.dialects import DIALECTS
+from fakellm.dialects.dialect import Dialect
+from fakellm.divide import divide
+from fakellm.render import stream
+from fakellm.seed import Source
+from fakellm.strategies import completions, variations
+from fakellm.timing import checked_speed, pace, tokens_in
+from fakellm.wire import Burst, Frame, Plan, bursts
+from tests.conftest import ROOT, chat
+
+SECONDS = st.floats(0, 100)
+PIECES = st.lists(st.binary(max_size=3), max_size=12)
+STALLS = st.lists(st.builds(Stall, st.integers(0, 12), SECONDS), max_size=3).map(tuple)
+TIMINGS = st.one_of(
+    st.builds(
+        Timing,
+        first=SECONDS,
+        gap=SECONDS,
+        burst=st.integers(1, 4),
+        jitter=st.floats(0, 1),
+        stalls=STALLS,
+    ),
+    st.builds(
+        Timing, first=SECONDS, tokens_per_second=st.floats(1, 100), burst=st.integers(1, 4), jitter=st.floats(0, 1)
+    ),
+    st.builds(Timing, gaps=st.lists(SECONDS, max_size=8).map(tuple), jitter=st.floats(0, 1), stalls=STALLS),
+    st.just(Timing(step=True)),
+)
+
+
+def delays(timing: Timing, frames: int, said: tuple[int, ...] = ()) -> list[float]:
+    return [frame.delay for frame in pace([b""] * frames, timing, Source(0), said)]
+
+
+@given(PIECES)
+def test_the_zero_of_timing_is_frames_without_delay(pieces: list[bytes]) -> None:
+    assert pace(pieces, Timing(), Source(0)) == tuple(map(Frame, pieces))
+
+
+@given(PIECES, TIMINGS, st.integers(), st.lists(st.integers(0, 9), max_size=12))
+def test_pace_keeps_the_pieces_and_draws_the_same_again(
+    pieces: list[bytes], timing: Timing, seed: int, said: list[int]
+) -> None:
+    frames = pace(pieces, timing, Source(seed), said)
+    assert [frame.data for frame in frames] == pieces
+    assert all(frame.delay >= 0 for frame in frames)
+    assert {frame.step for frame in frames} <= {timing.step}
+    assert frames == pace(iter(pieces), timing, Source(seed), said)
+    prefix = len(pieces) // 2
+    if timing.burst == 1:  # a burst waits for the tokens of all its frames, those to come too
+        assert frames[:prefix] == pace(pieces[:prefix], timing, Source(seed), said)
+
+
+@given(PIECES, TIMINGS, st.integers(), st.lists(st.integers(0, 9), max_size=12))
+def test_jitter_stays_within_its_part_of_each_gap(
+    pieces: list[bytes], timing: Timing, seed: int, said: list[int]
+) -> None:
+    steady = msgspec.structs.replace(timing, jitter=0, stalls=())
+    shaken = msgspec.structs.replace(timing, stalls=())
+    for plain, frame in zip(
+        pace(pieces, steady, Source(0), said), pace(pieces, shaken, Source(seed), said), strict=True
+    ):
+        assert abs(frame.delay - plain.delay) <= plain.delay * timing.jitter * (1 + 1e-9)
+
+
+@given(PIECES.filter(bool), SECONDS, SECONDS, st.integers(1, 4), STALLS)
+def test_the_sum_of_all_delays(
+    pieces: list[bytes], first: float, gap: float, burst: int, stalls: tuple[Stall, ...]
+) -> None:
+    timing = Timing(first=first, gap=gap, burst=burst, stalls=stalls)
+    gaps = (len(pieces) - 1) // burst
+    met = sum(stall.seconds for stall in stalls if stall.before < len(pieces))
+    assert sum(delays(timing, len(pieces))) == pytest.approx(first + gap * gaps + met)
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.floats(0.1, 100), st.integers(1, 4))
+def test_tokens_take_their_time_however_they_are_bunched(said: list[int], rate: float, burst: int) -> None:
+    timing = Timing(first=1, tokens_per_second=rate, burst=burst)
+    paced = said[1:] if burst == 1 else said[burst:]
+    assert sum(delays(timing, len(said), tuple(said))) == pytest.approx(1 + sum(paced) / rate)
+
+
+@pytest.mark.parametrize(
+    ("timing", "said", "expected"),
+    [
+        (Timing(first=1, gap=0.5), (), [1, 0.5, 0.5, 0.5, 0.5]),
+        (Timing(first=1, gap=0.5, burst=2), (), [1, 0, 0.5, 0, 0.5]),
+        (Timing(first=1, tokens_per_second=4), (0, 2, 1, 0), [1, 0.5, 0.25, 0, 0]),
+        (Timing(tokens_per_second=4, burst=2), (9, 9, 2, 1, 1), [0, 0, 0.75, 0, 0.25]),
+        (Timing(gaps=(3, 0, 2)), (), [3, 0, 2, 0, 0]),
+        (Timing(stalls=(Stall(0, 1), Stall(2, 3), Stall(2, 4), Stall(99, 5))), (), [1, 0, 7, 0, 0]),
+        (Timing(gap=1, burst=3, stalls=(Stall(2, 5),)), (), [0, 0, 5, 1, 0]),
+        (Timing(first=8, gap=8, jitter=0.5), (), [8, 10.276, 8.828, 9.528, 5.288]),
+        (Timing(step=True), (), [0, 0, 0, 0, 0]),
+    ],
+)
+def test_when_five_frames_are_due(timing: Timing, said: tuple[int, ...], expected: list[float]) -> None:
+    assert delays(timing, 5, said) == pytest.approx(expected)
+
+
+REFUSED = [
+    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': each says when"),
+    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list holds the wait before every frame"),
+    ({"gaps": [1], "burst": 2}, "timing.burst: 'burst' beside 'gaps'"),
+    ({"step": True, "gap": 1}, "timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test"),
+    ({"step": True, "stalls": [{"before": 1, "seconds": 1}]}, "timing.stalls: 'stalls' beside 'step'"),
+    ({"jitter": 1.5}, "timing.jitter: expected number <= 1.0, got 1.5"),
+    ({"burst": 0}, "timing.burst: expected integer >= 1, got 0"),
+    ({"first": -1}, "timing.first: expected number >= 0.0, got -1"),
+    ({"gap": float("nan")}, "timing.gap: expected number >= 0.0, got nan"),
+    ({"gap": float("inf")}, "timing.gap: expected number <= 86400.0, got inf"),
+    ({"gaps": [1, "x"]}, "timing.gaps[1]: expected number, got string"),
+    ({"stalls": [{"befor": 1, "seconds": 1}]}, "unknown key 'befor'; allowed here: before, seconds; did you mean"),
+]
+
+
+@pytest.mark.parametrize(("timing", "message"), REFUSED)
+def test_what_contradicts_itself_is_refused(timing: dict[str, Any], message: str) -> None:
+    with pytest.raises(ScenarioError, match=re.escape(message)):
+        load({"rules": [{"reply": {}, "timing": timing}]})
+
+
+@given(TIMINGS)
+def test_a_timing_survives_a_dump(timing: Timing) -> None:
+    rule = fakellm.Rule(reply=fakellm.Reply(), timing=timing)
+    assert load(fakellm.dump(rule)).rules == (rule,)
+
+
+def test_the_tokens_of_a_chunk_are_those_of_all_its_text() -> None:
+    call = ToolCallDelta(0, "id that does not count", "function", "add", '{"a"')
+    deltas = (Delta(role="assistant"), Delta(content=" two", reasoning="One"), Delta(refusal="No.", tool_calls=(call,)))
+    chunk = Chunk("i", 9, "m", tuple(ChunkChoice(number, delta) for number, delta in enumerate(deltas)))
+    assert tokens_in(chunk) == 1 + 1 + 2 + 1 + 3
+    assert tokens_in(Chunk("i", 9, "m")) == 0
+
+
+def plan_of(timing: dict[str, Any], **fields: Any) -> Plan:
+    scenario = load({"rules": [{"reply": {"content": "One two three"}, "timing": timing}]})
+    return (
+        App(scenario, seed=fields.pop("seed", 0)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))[0].plan
+    )
+
+
+def waits(timing: dict[str, Any], **fields: Any) -> list[float]:
+    return [frame.delay for frame in plan_of(timing, **fields).frames]
+
+
+def test_text_is_paced_and_the_role_the_finish_and_the_end_are_not() -> None:
+    assert waits({"first": 3, "tokens_per_second": 10}, stream=True) == [3, 0.1, 0.1, 0.1, 0, 0]
+
+
+@given(st.data(), completions(), st.sampled_from(list(DIALECTS.values())))
+def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
+    data: st.DataObject, completion: Completion, dialect: Dialect
+) -> None:
+    variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=None)
+    chunks = divide(completion, variation.over(dialect.usual), Source(0))
+    frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
+    assert [frame.delay for frame in frames] == [0, *map(tokens_in, chunks[1:]), 0]
+
+
+def test_jitter_comes_from_the_seed_and_what_was_asked() -> None:
+    timing = {"gap": 1, "jitter": 0.5}
+    drawn = waits(timing, stream=True)
+    assert drawn == waits(timing, stream=True)
+    assert len(set(drawn)) == 6
+    assert drawn != waits(timing, stream=True, seed=1)
+    assert drawn != waits(timing, stream=True, temperature=1)
+
+
+@pytest.mark.parametrize(
+    "timing",
+    [
+        {},
+        {"first": 2},
+        {"first": 1, "gap": 0.5, "jitter": 0.7},
+        {"tokens_per_second": 3},
+        {"gaps": [1, 2, 3, 4, 5, 6, 7]},
+    ],
+)
+def test_a_whole_reply_is_due_when_its_stream_would_have_ended(timing: dict[str, Any]) -> None:
+    streamed = waits(timing, stream=True, stream_options={"include_usage": True})
+    assert waits(timing) == [pytest.approx(sum(streamed))]
+
+
+def test_a_stepped_frame_is_a_burst_of_its_own() -> None:
+    plan = plan_of({"step": True}, stream=True)
+    head, *ready = bursts(plan)
+    assert (head.frames, head.delay, head.step) == (0, 0, False)
+    assert [(burst.frames, burst.step) for burst in ready] == [(1, True)] * 6
+    head, body = bursts(plan_of({"step": True}))
+    assert (head.frames, body.step) == (0, True)
+    mixed = Plan(200, (), (Frame(b"a"), Frame(b"b", step=True), Frame(b"c")), delimited="chunked")
+    assert bursts(mixed)[1:] == (Burst(b"1\r\nb\r\n1\r\nc\r\n0\r\n\r\n", 0.0, 2, step=True),)
+
+
+@pytest.mark.parametrize("speed", [0, 0.5, 1, 1000])
+def test_a_speed(speed: float) -> None:
+    assert checked_speed(speed) == speed
+
+
+@pytest.mark.parametrize("speed", [-1, float("nan"), float("inf")])
+def test_no_speed(speed: float) -> None:
+    message = f"speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all; got {speed}"
+    for start in (fakellm.serve, fakellm.spawn):
+        with pytest.raises(ValueError, match=re.escape(message)), start(speed=speed):
+            pass
+
+
+DOC = (ROOT / "docs" / "timing.md").read_text(encoding="utf-8")
+
+
+def examples(language: str) -> list[str]:
+    found = re.findall(rf"```{language}\n(.*?)```", DOC, re.DOTALL)
+    assert found
+    return found
+
+
+@pytest.mark.parametrize("code", examples("yaml"))
+def test_a_scenario_of_the_page_paces_its_replies(code: str) -> None:
+    app = App(load(code), strict=True)
+    for model in ("slow-1", "bursty"):
+        answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat(model=model, stream=True)))
+        assert entry.matched
+        assert sum(frame.delay for frame in answer.plan.frames) > 0.4
+
+
+@pytest.mark.parametrize("code", examples("python"))
+def test_a_script_of_the_page_runs(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_the_page_names_every_key() -> None:
+    assert re.findall(r"^\| `(\w+)` \|", DOC, re.MULTILINE) == [field.name for field in msgspec.structs.fields(Timing)]
