@@ -12,6 +12,7 @@ from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.write import write_body, write_chunk
+from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import HEX, Source
@@ -28,20 +29,40 @@ _CREATED = (1_700_000_000, 1_798_675_200)
 def render(rule: Rule, request: Request, seed: int) -> Plan:
     """The response to `request` by a rule that has a name and a dialect."""
     dialect = DIALECTS[rule.dialect or "openai"]
+    streamed = bool(request.chat.stream)
+    fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
+    if isinstance(fault, ResponseFault):
+        return fault.respond(dialect, streamed)
     completion = complete(rule.reply, request, seed, dialect)
-    if request.chat.stream:
-        frames = stream(completion, rule.stream, dialect, rule.timing)
+    if isinstance(fault, CompletionFault):
+        completion = fault.spoil(completion, source)
+    if (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream):
+        frames = stream(completion, rule.stream, dialect, rule.timing, fault, source)
         headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
-        return Plan(200, headers, frames, chunked=True)
-    body = Frame(write_body(dialect, completion), rule.timing.first)
-    return Plan(200, (("Content-Type", "application/json"),), (body,))
+        plan = Plan(200, headers, frames, chunked=True)
+    else:
+        body = Frame(write_body(dialect, completion), rule.timing.first)
+        plan = Plan(200, (("Content-Type", "application/json"),), (body,))
+    return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 
 
-def stream(completion: Completion, variation: Variation, dialect: Dialect, timing: Timing) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event."""
+def stream(
+    completion: Completion,
+    variation: Variation,
+    dialect: Dialect,
+    timing: Timing,
+    fault: Fault | None = None,
+    source: Source | None = None,
+) -> tuple[Frame, ...]:
+    """The frames of a stream that says `completion`, one an event; a fault draws from `source`."""
+    source = source or Source(0)
     chunks = divide(completion, variation.over(dialect.usual))
-    events = [Event(write_chunk(dialect, chunk)) for chunk in chunks]
-    return pace((sse.encode(event) for event in (*events, DONE)), timing)
+    if isinstance(fault, ChunkFault):
+        chunks = fault.spoil(chunks, source)
+    pieces = tuple(sse.encode(Event(write_chunk(dialect, chunk))) for chunk in chunks)
+    done = (sse.encode(DONE),) if not isinstance(fault, ChunkFault) or fault.done else ()
+    pieces = fault.spoil(pieces, done, source) if isinstance(fault, EventFault) else (*pieces, *done)
+    return pace(pieces, timing)
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:

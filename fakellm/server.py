@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import struct
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -18,7 +19,7 @@ from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
 from fakellm.journal import Entry
-from fakellm.wire import Burst, bursts
+from fakellm.wire import Burst, Plan, bursts, drip
 
 MOST_BYTES = 64 * 2**20
 """The largest body of a request: prompts of several MB are normal, and with pictures they reach tens of MB."""
@@ -33,6 +34,7 @@ class Server:
         self._app = app
         self._clock = Clock()
         self._handling: set[asyncio.Task[Any]] = set()
+        self._stopping = asyncio.Event()
         self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -43,7 +45,9 @@ class Server:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
-        """Takes no more connections, gives open replies so many seconds to end, and then ends them."""
+        """Takes no more connections, gives open replies so many seconds to end, and then ends them; at once those that
+        stall."""
+        self._stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
         if self._handling:
@@ -82,15 +86,17 @@ class Server:
         keep_alive = request.keep_alive and not http_1_0
         ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
         try:
+            if answer.plan.end == "reset" and request.transport:
+                request.transport.set_write_buffer_limits(0)  # every byte has left before the reset drops the others
             await self._perform(request, ready, entry)
+            await self._end(request, answer.plan, drip(answer.plan, http_1_0), entry)
         except ConnectionError:
             entry.outcome = "client left"
             return _Sent(keep_alive=False)
         except asyncio.CancelledError:
             entry.outcome = "client left" if request.transport is None else "server stopped"
             raise
-        entry.outcome = "sent"
-        return _Sent(keep_alive)
+        return _Sent(keep_alive and answer.plan.end == "complete")
 
     async def _perform(self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry) -> None:
         """Writes each burst when it is due, counted from now, and no faster than the client reads."""
@@ -105,6 +111,28 @@ class Server:
             transport.write(burst.data)
             entry.frames_sent += burst.frames
             await request.writer.drain()
+
+    async def _end(self, request: web.BaseRequest, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
+        """What follows the last frame; aiohttp itself closes the connections that are not kept."""
+        if plan.end == "reset":
+            entry.outcome = "reset"
+            _reset(request.transport)
+        elif plan.end == "stall":
+            entry.outcome = "stalled"
+            while dripped and not self._stopping.is_set():
+                await self._perform(request, (dripped,), entry)
+            await self._stopping.wait()  # cancelled when the client leaves
+            entry.outcome = "server stopped"
+        else:
+            entry.outcome = "closed" if plan.end == "close" else "sent"
+
+
+def _reset(transport: asyncio.Transport | None) -> None:
+    """Ends the connection with a reset: that is how a socket closes that may not linger (SO_LINGER on, 0 seconds)."""
+    if transport is not None:
+        connection = transport.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
 
 
 def listen(host: str, port: int) -> socket.socket:

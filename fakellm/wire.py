@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -24,12 +24,22 @@ class Plan(Struct, frozen=True):
     """One HTTP response, whole: the server only performs it.
 
     A plan with `chunked` is sent as HTTP/1.1 chunks, one a frame; without, with a Content-Length.
+
+    status: None where not even a head is sent.
+    delay: seconds before the head.
+    end: what follows the last frame: the end of the body that HTTP wants, and the connection is kept (`complete`) or
+        closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`), or left open
+        until the client leaves (`stall`).
+    drip: what is sent again and again while it stalls, and how many seconds apart.
     """
 
-    status: int
+    status: int | None
     headers: tuple[tuple[str, str], ...]
     frames: tuple[Frame, ...]
     chunked: bool = False
+    delay: float = 0.0
+    end: Literal["complete", "hang_up", "close", "reset", "stall"] = "complete"
+    drip: Frame | None = None
 
     @property
     def body(self) -> bytes:
@@ -63,25 +73,37 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     where the connection does.
     """
     chunked = plan.chunked and not http_1_0
-    pieces, delay, frames = [_head(plan, keep_alive, chunked)], 0.0, 0
+    pieces, delay, frames = [] if plan.status is None else [_head(plan, keep_alive, chunked)], plan.delay, 0
     done = []
     for frame in plan.frames:
         if frame.delay:
             done.append(Burst(b"".join(pieces), delay, frames))
             pieces, delay, frames = [], frame.delay, 0
-        pieces.append(b"%x\r\n%b\r\n" % (len(frame.data), frame.data) if chunked else frame.data)
+        pieces.append(_chunk(frame.data) if chunked else frame.data)
         frames += 1
-    if chunked:
+    if chunked and plan.end in ("complete", "hang_up"):
         pieces.append(b"0\r\n\r\n")
     return (*done, Burst(b"".join(pieces), delay, frames))
 
 
+def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
+    """What a plan that stalls repeats, as bytes for the socket."""
+    if plan.drip is None:
+        return None
+    data = _chunk(plan.drip.data) if plan.chunked and not http_1_0 else plan.drip.data
+    return Burst(data, plan.drip.delay, 0)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
 def _head(plan: Plan, keep_alive: bool, chunked: bool) -> bytes:
-    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status, '')}"]
+    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status or 0, '')}"]
     lines += [f"{name}: {value}" for name, value in plan.headers]
     if chunked:
         lines.append("Transfer-Encoding: chunked")
-    elif not plan.chunked:
+    elif not plan.chunked and not any(name.lower() == "content-length" for name, _ in plan.headers):
         lines.append(f"Content-Length: {len(plan.body)}")
     if not keep_alive:
         lines.append("Connection: close")

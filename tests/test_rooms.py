@@ -17,7 +17,7 @@ ROWS = (
     ("completion", "request", "sse", "wire"),
     ("variation",),
     ("dialects",),
-    ("match", "generate"),
+    ("match", "generate", "faults"),
     ("scenario",),
     ("render", "places", "journal"),
     ("loader", "engine"),
