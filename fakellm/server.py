@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import struct
+import sys
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -86,8 +87,6 @@ class Server:
         keep_alive = request.keep_alive and not http_1_0
         ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
         try:
-            if answer.plan.end == "reset" and request.transport:
-                request.transport.set_write_buffer_limits(0)  # every byte has left before the reset drops the others
             await self._perform(request, ready, entry)
             await self._end(request, answer.plan, drip(answer.plan, http_1_0), entry)
         except ConnectionError:
@@ -114,9 +113,12 @@ class Server:
 
     async def _end(self, request: web.BaseRequest, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
         """What follows the last frame; aiohttp itself closes the connections that are not kept."""
-        if plan.end == "reset":
+        transport = request.transport
+        if plan.end == "reset" and transport is not None:
+            while _unsent(transport):
+                await self._clock.until(self._clock.now() + 0.001)
             entry.outcome = "reset"
-            _reset(request.transport)
+            _reset(transport)
         elif plan.end == "stall":
             entry.outcome = "stalled"
             while dripped and not self._stopping.is_set():
@@ -127,12 +129,23 @@ class Server:
             entry.outcome = "closed" if plan.end == "close" else "sent"
 
 
-def _reset(transport: asyncio.Transport | None) -> None:
+def _reset(transport: asyncio.Transport) -> None:
     """Ends the connection with a reset: that is how a socket closes that may not linger (SO_LINGER on, 0 seconds)."""
-    if transport is not None:
-        connection = transport.get_extra_info("socket")
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that a reset now would drop: those queued here, and on Linux, which tells, those not yet acknowledged."""
+    queued = transport.get_write_buffer_size()
+    if queued or sys.platform != "linux":
+        return queued
+    import fcntl
+    import termios
+
+    connection = transport.get_extra_info("socket").fileno()
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -31,7 +31,7 @@ class Break(WireFault, frozen=True):
     """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte.
 
     at: `start`, before a byte of the reply is sent, or `headers`, right after them.
-    frame: after so many frames, `[DONE]` among them.
+    frame: after so many frames, `[DONE]` among them; this strikes streams alone.
     byte: after so many bytes of the body, as a client counts them.
     """
 
@@ -43,6 +43,10 @@ class Break(WireFault, frozen=True):
         given = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
         if len(given) > 1:
             raise FieldError((given[1],), f"{given[1]!r} beside {given[0]!r}: say once where it breaks off")
+
+    def strikes(self, stream: bool) -> bool:
+        """Whether there is anything to break in a stream, or in a whole body, which has no frames."""
+        return Base.strikes(self, stream) and (stream or self.frame is None)
 
     def cut(self, plan: Plan, source: Source) -> Plan:
         """The plan up to there. A whole body keeps the Content-Length that it would have had."""
@@ -75,7 +79,8 @@ class Close(Break, frozen=True, tag="close"):
 class Reset(Break, frozen=True, tag="reset"):
     """The server resets the connection (RST) (F1, F2; F10 with `at: start`).
 
-    As with any reset, a client that has not read what came before may not get to see it.
+    What came before has reached the client's machine by then; whether a client that has not read it still can is its
+    system's to say (Linux: yes).
     """
 
     def spoil(self, plan: Plan, source: Source) -> Plan:
