@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import struct
-import sys
 from typing import Any
 
 from aiohttp import hdrs, web
 
 from fakellm.app import App, Call
 from fakellm.clock import Clock
+from fakellm.connection import reset
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
@@ -113,12 +112,10 @@ class Server:
 
     async def _end(self, request: web.BaseRequest, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
         """What follows the last frame; aiohttp itself closes the connections that are not kept."""
-        transport = request.transport
-        if plan.end == "reset" and transport is not None:
-            while _unsent(transport):
-                await self._clock.until(self._clock.now() + 0.001)
+        if plan.end == "reset":
             entry.outcome = "reset"
-            _reset(transport)
+            if request.transport is not None:
+                await reset(request.transport, self._clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
             while dripped and not self._stopping.is_set():
@@ -127,25 +124,6 @@ class Server:
             entry.outcome = "server stopped"
         else:
             entry.outcome = "closed" if plan.end == "close" else "sent"
-
-
-def _reset(transport: asyncio.Transport) -> None:
-    """Ends the connection with a reset: that is how a socket closes that may not linger (SO_LINGER on, 0 seconds)."""
-    connection = transport.get_extra_info("socket")
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
-
-
-def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes that a reset now would drop: those queued here, and on Linux, which tells, those not yet acknowledged."""
-    queued = transport.get_write_buffer_size()
-    if queued or sys.platform != "linux":
-        return queued
-    import fcntl
-    import termios
-
-    connection = transport.get_extra_info("socket").fileno()
-    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
 
 
 def listen(host: str, port: int) -> socket.socket:

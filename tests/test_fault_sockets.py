@@ -224,6 +224,16 @@ def test_a_stall_ends_when_the_server_stops(fault: dict[str, Any]) -> None:
     connection.socket.close()
 
 
+def test_a_stall_does_not_use_up_the_grace_that_open_replies_have() -> None:
+    with fakellm.spawn({"rules": [{"reply": REPLY, "fault": {"kind": "stall", "frame": 1}}]}) as server:
+        connection = Wire(server)
+        connection.send(chat(stream=True))
+        connection.read(b"\n\n\r\n")
+        began = time.monotonic()
+    assert time.monotonic() - began < 4  # the grace is 5 seconds
+    connection.socket.close()
+
+
 def test_a_drip_is_comments_and_no_progress(session: Handle) -> None:
     frames = plain_frames(session)
     broken(session, kind="drip", frame=2, every=0.01)

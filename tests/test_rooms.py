@@ -22,6 +22,7 @@ ROWS = (
     ("render", "places", "journal"),
     ("loader", "engine"),
     ("app", "strategies", "clock"),
+    ("connection",),
     ("server",),
     ("handle",),
     ("cli", "pytest_plugin"),

@@ -29,7 +29,7 @@ class ContentFilter(CompletionFault, frozen=True, tag="content_filter"):
 
     def spoil(self, completion: Completion, source: Source) -> Completion:
         def filtered(choice: Choice) -> Choice:
-            content = choice.content[: place(self.keep, len(choice.content), source)]
+            content = _start(choice.content, self.keep, source)
             return Choice(content, choice.reasoning, finish_reason="content_filter")
 
         return _each(completion, filtered)
@@ -46,10 +46,10 @@ class Length(CompletionFault, frozen=True, tag="length"):
     def spoil(self, completion: Completion, source: Source) -> Completion:
         def short(choice: Choice) -> Choice:
             if not choice.tool_calls:
-                content = choice.content[: place(self.keep, max(len(choice.content) - 1, 0), source)]
+                content = _start(choice.content, self.keep, source)
                 return replace(choice, content=content, finish_reason="length")
             *whole, last = choice.tool_calls
-            last = replace(last, arguments=last.arguments[: place(self.keep, max(len(last.arguments) - 1, 0), source)])
+            last = replace(last, arguments=_start(last.arguments, self.keep, source))
             return replace(choice, tool_calls=(*whole, last), finish_reason="length")
 
         return _each(completion, short)
@@ -119,6 +119,11 @@ class NoChoices(CompletionFault, frozen=True, tag="no_choices"):
 
     def spoil(self, completion: Completion, source: Source) -> Completion:
         return replace(completion, choices=())
+
+
+def _start(text: str, keep: Place, source: Source) -> str:
+    """So many characters of the text; where the seed draws how many, never all of them."""
+    return text[: source.below(max(len(text), 1)) if keep is None else place(keep, len(text), source)]
 
 
 def _each(completion: Completion, change: Callable[[Choice], Choice]) -> Completion:

@@ -133,8 +133,6 @@ def _data(value: Any) -> bytes:
 
 def _envelope(frames: Frames) -> dict[str, Any]:
     """What the chunks of this stream say besides their choices and usage."""
-    events = Decoder().feed(b"".join(frames[:1]))
-    if not events:
-        return {}
-    said: dict[str, Any] = json.loads(events[0].data)
+    texts = (event.data for event in Decoder().feed(b"".join(frames)))
+    said: dict[str, Any] = json.loads(next((text for text in texts if text.startswith("{")), "{}"))
     return {key: value for key, value in said.items() if key not in ("choices", "usage")}
