@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import httpx2
 import openai
 import pytest
 
@@ -230,7 +229,7 @@ def test_a_stall_does_not_use_up_the_grace_that_open_replies_have() -> None:
         connection.send(chat(stream=True))
         connection.read(b"\n\n\r\n")
         began = time.monotonic()
-    assert time.monotonic() - began < 4  # the grace is 5 seconds
+    assert time.monotonic() - began < 5  # the grace
     connection.socket.close()
 
 
@@ -248,14 +247,12 @@ def test_a_drip_is_comments_and_no_progress(session: Handle) -> None:
 
 
 def test_silence_before_the_headers(session: Handle) -> None:
-    broken(session, kind="slow", seconds=0.2)
+    broken(session, kind="slow", seconds=0.05)
     with wire(session) as connection:
+        began = time.monotonic()
         connection.send(chat(stream=True))
-        connection.socket.settimeout(0.05)
-        with pytest.raises(TimeoutError):
-            connection.socket.recv(1)
-        connection.socket.settimeout(10)
-        assert connection.read(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+        assert connection.read(b"H") == b"H"
+        assert time.monotonic() - began >= 0.05
 
 
 def test_a_long_stream_arrives_in_full_before_the_reset(session: Handle) -> None:
@@ -324,7 +321,7 @@ def test_a_connection_lost_in_mid_stream_is_an_error_and_not_tried_again(
     session: Handle, client: openai.OpenAI, kind: str
 ) -> None:
     broken(session, kind=kind, frame=3)
-    with pytest.raises((openai.APIConnectionError, httpx2.TransportError)):
+    with pytest.raises(openai.APIConnectionError):
         say(client, stream=True)
     assert [fault for fault, _ in outcomes(session)] == [kind]
 

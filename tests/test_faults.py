@@ -338,6 +338,17 @@ def test_a_fault_is_the_same_every_time_and_survives_yaml(fault: Fault) -> None:
         assert (first, bursts(first)) == (again, bursts(again))
 
 
+@pytest.mark.parametrize("kind", ["close", "eof", "error", "length", "repeat", "truncated"])
+def test_what_is_left_open_depends_on_the_seed_and_on_what_is_asked(kind: str) -> None:
+    def drawn_for(seed: int, user: str) -> bytes:
+        app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": kind}}]}), seed=seed)
+        answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat(stream=True, user=user)))
+        return answer.plan.body
+
+    assert len({drawn_for(0, str(user)) for user in range(20)}) > 1
+    assert len({drawn_for(seed, "x") for seed in range(20)}) > 1
+
+
 @given(st.data(), completions(), st.booleans())
 def test_any_fault_can_strike_any_reply_that_has_the_calls(data: st.DataObject, completion: Any, stream: bool) -> None:
     rule = Rule(reply=reply_of(completion), fault=data.draw(drawn(completion)))
@@ -376,6 +387,7 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: drip, at: start}", "3:27: rules[0].fault.at: no comment can come before the headers; 'headers' is right after them"),
         ("{kind: status, status: 42}", "3:33: rules[0].fault.status: expected integer >= 200, got 42"),
         ("{kind: status, retry_after: \"1\\r\\nx: y\"}", "3:38: rules[0].fault.retry_after: '1\\r\\nx: y' cannot be sent in a header: printable ASCII alone, and no line end"),
+        ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is no name of a header"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
         ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"),

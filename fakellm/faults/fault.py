@@ -1,13 +1,18 @@
-"""What all faults share: which attempts meet them, and where in a reply they strike. Knows no fault by name."""
+"""What faults share: which attempts meet them, where in a reply they strike, what a header can hold.
+
+Knows no fault by name.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
 from fakellm.seed import Source
+from fakellm.shape import FieldError, Path
 
 Place = int | None
 """A count of frames, chunks, characters or bytes; negative from the end, None where the seed draws it."""
@@ -63,3 +68,9 @@ def index(given: Place, count: int, source: Source, likely: Sequence[int] = ()) 
     if given is None and likely:
         return source.choice(likely)
     return max(min(place(given, count, source), count - 1), 0)
+
+
+def check_header(path: Path, value: object) -> None:
+    """Raises FieldError where a value cannot stand in the head of a response; None is no value."""
+    if value is not None and not re.fullmatch(r"[\t\x20-\x7e]*", str(value)):
+        raise FieldError(path, f"{value!r} cannot be sent in a header: printable ASCII alone, and no line end")

@@ -10,14 +10,13 @@ from msgspec import UNSET, Meta, UnsetType
 
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.failure import Failure, error_body
-from fakellm.faults.fault import Base
+from fakellm.faults.fault import Base, check_header
 from fakellm.shape import FieldError
 from fakellm.wire import Frame, Plan
 
 StatusCode = Annotated[int, Meta(ge=200, le=999)]
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_VALUE = re.compile(r"[\t\x20-\x7e]*")
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -60,9 +59,9 @@ class Status(ResponseFault, frozen=True, tag="status"):
         for name, value in self.headers.items():
             if not _TOKEN.fullmatch(name):
                 raise FieldError(("headers", name), f"{name!r} is no name of a header")
-            _check(("headers", name), value)
-        _check(("content_type",), self.content_type)
-        _check(("retry_after",), self.retry_after)
+            check_header(("headers", name), value)
+        check_header(("content_type",), self.content_type)
+        check_header(("retry_after",), self.retry_after)
 
     def respond(self, dialect: Dialect, stream: bool) -> Plan:
         body = error_body(dialect, Failure(self.status, self.message, self.type, self.code, self.param))
@@ -106,8 +105,3 @@ class Stream(Base, frozen=True, tag="stream"):
     """A stream where a whole body was asked for (F9)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "bodies"
-
-
-def _check(path: tuple[str, ...], value: object) -> None:
-    if value is not None and not _VALUE.fullmatch(str(value)):
-        raise FieldError(path, f"{value!r} cannot be sent in a header: printable ASCII alone, and no line end")

@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from fakellm.faults.fault import Base, Place, place
+from fakellm.faults.fault import Base, Place, check_header, place
 from fakellm.seed import Source
 from fakellm.shape import FieldError
 from fakellm.wire import Frame, Plan, Seconds
@@ -141,6 +141,9 @@ class ContentType(WireFault, frozen=True, tag="content_type"):
     """The right reply under a wrong Content-Type, or `null` for none at all (F8)."""
 
     content_type: str | None = "text/plain"
+
+    def __post_init__(self) -> None:
+        check_header(("content_type",), self.content_type)
 
     def spoil(self, plan: Plan, source: Source) -> Plan:
         others = tuple(header for header in plan.headers if header[0] != "Content-Type")
