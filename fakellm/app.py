@@ -73,6 +73,7 @@ class App:
             explanation=answer.explanation,
             status=answer.plan.status,
             frames=len(answer.plan.frames),
+            fault=answer.fault.kind if answer.fault else None,
         )
         name, route = address(call.path)
         if not route.startswith("/_fakellm/"):

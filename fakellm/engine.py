@@ -5,6 +5,7 @@ Knows no sockets and no clock; one engine a session.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from fakellm.dialects.write import write_error
 from fakellm.errors import RequestError
+from fakellm.faults import Fault
 from fakellm.journal import Journal
 from fakellm.match import Difference, difference
 from fakellm.render import generated, render
@@ -48,6 +50,9 @@ class Answer(Struct, frozen=True):
     explanation: str | None = None
     release: Release | None = None
     """What the shell does before it answers; then it answers with what was sent, which only the shell knows."""
+    fault: Fault | None = None
+    digest: str = ""
+    """What was asked, where it was understood."""
 
 
 class Engine:
@@ -60,6 +65,7 @@ class Engine:
         self.journal = Journal()
         self._rules = scenario.named_rules() if scenario else ()
         self._remember = lru_cache(maxsize=256)(self._answer)
+        self._attempts: Counter[tuple[str | None, str]] = Counter()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -69,10 +75,17 @@ class Engine:
         return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
 
     def chat(self, body: bytes) -> Answer:
-        """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body."""
-        return (self._remember if len(body) <= _REMEMBERED_BYTES else self._answer)(body)
+        """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body; where a fault counts
+        attempts, of their number too."""
+        answer = self._remember if len(body) <= _REMEMBERED_BYTES else self._answer
+        met = answer(body, True)
+        if met.fault is None or not met.fault.counts:
+            return met
+        key = (met.rule, met.digest)
+        self._attempts[key] += 1
+        return met if met.fault.meets(self._attempts[key] - 1) else answer(body, False)
 
-    def _answer(self, body: bytes) -> Answer:
+    def _answer(self, body: bytes, with_fault: bool) -> Answer:
         try:
             request = parse(body)
         except RequestError as error:
@@ -81,7 +94,7 @@ class Engine:
         for rule in self._rules:
             differences = difference(rule.when, request)
             if not differences:
-                return self._reply(rule, request)
+                return self._reply(rule if with_fault else msgspec.structs.replace(rule, fault=None), request)
             if nearest is None or len(differences) < len(nearest[1]):
                 nearest = (rule, differences)
         explanation = _explain(nearest)
@@ -100,7 +113,8 @@ class Engine:
 
     def _reply(self, rule: Rule, request: Request) -> Answer:
         plan = _signed(render(rule, request, self.seed), self.seed, rule.name)
-        return Answer(plan, bursts(plan), request.body, rule.name)
+        fault = rule.fault_in(bool(request.chat.stream))
+        return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
 
 
 def refusal(error: RequestError, seed: int, body: bytes = b"") -> Answer:

@@ -22,10 +22,14 @@ class Entry(Struct):
     """False where the session has rules and none of them met the request."""
     explanation: str | None
     """Why a request was refused, or the nearest rule and what differed."""
-    status: int
+    status: int | None
+    """Null where a fault let no status be sent."""
     frames: int
     frames_sent: int = 0
-    outcome: Literal["sending", "sent", "client left", "server stopped"] = "sending"
+    outcome: Literal["sending", "sent", "closed", "reset", "stalled", "client left", "server stopped"] = "sending"
+    """`closed`, `reset`: the connection, by a fault. `stalled`: by a fault, and the client has not left yet."""
+    fault: str | None = None
+    """The kind of the fault that this attempt met."""
     number: int = 0
     """Its place in the session's journal, from 1."""
 

@@ -127,7 +127,7 @@ def _convert(data: Any, node: yaml.Node | None, name: str) -> Scenario:
 def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
     unknown, missing = problem.kind == "unknown", problem.kind == "missing"
     found = node and find(node, problem.path, key=unknown)
-    what = f"the key {problem.path[-1]!r} is missing" if missing else problem.message
+    what = problem.message
     if problem.kind == "type" and "expected string" in what and isinstance(found, yaml.ScalarNode):
         what += "; put it in quotes to make it text"
     where = dotted(problem.path[:-1] if unknown or missing else problem.path)

@@ -16,6 +16,7 @@ from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.errors import StreamError
+from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.framing import Framing, frame
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
@@ -38,36 +39,55 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
     """
     dialect = DIALECTS[rule.dialect or "openai"]
+    streamed = bool(request.chat.stream)
+    fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
+    if isinstance(fault, ResponseFault):
+        return fault.respond(dialect, streamed)
     completion = complete(rule.reply, request, seed, dialect)
+    if isinstance(fault, CompletionFault):
+        completion = fault.spoil(completion, source)
     transfer = rule.stream.over(dialect.usual).transfer or Transfer()
 
-    def streamed(variation: Variation) -> tuple[Frame, ...]:
-        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "stream"))
+    def frames(variation: Variation) -> tuple[Frame, ...]:
+        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "stream"), fault)
 
-    if request.chat.stream:
+    if (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream):
         kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
         headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
-        return carry(
-            Plan(200, headers, streamed(_as_asked(rule.stream, request, dialect)), delimited="chunked"), transfer
-        )
-    delay = sum(frame.delay for frame in streamed(rule.stream)) if rule.timing != Timing() else 0.0
-    body = write_body(dialect, completion, Source(seed, request.digest, "body"))
-    return carry(Plan(200, (("Content-Type", "application/json"),), (Frame(body, delay, rule.timing.step),)), transfer)
+        plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
+    else:
+        delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
+        body = write_body(dialect, completion, Source(seed, request.digest, "body"))
+        plan = Plan(200, (("Content-Type", "application/json"),), (Frame(body, delay, rule.timing.step),))
+    plan = carry(plan, transfer)
+    return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 
 
 def stream(
-    completion: Completion, variation: Variation, dialect: Dialect, timing: Timing, source: Source
+    completion: Completion,
+    variation: Variation,
+    dialect: Dialect,
+    timing: Timing,
+    source: Source,
+    fault: Fault | None = None,
 ) -> tuple[Frame, ...]:
     """The frames of a stream that says `completion`, one an event and one for each block beside them.
 
-    `source` draws random cuts, the numbers that only the provider knows, and what varies in the timing.
+    `source` draws random cuts, the numbers that only the provider knows, what varies in the timing, and where a fault
+    strikes.
     """
     variation = variation.over(dialect.usual)
     framing = variation.sse or Framing()
     chunks = dialect.decorate(divide(completion, variation, source), source)
+    if isinstance(fault, ChunkFault):
+        chunks = fault.spoil(chunks, source)
     events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
-    ending = (*([] if variation.done is False else [DONE]), *map(Event, framing.after))
+    done = [] if variation.done is False or (isinstance(fault, ChunkFault) and not fault.done) else [DONE]
+    ending = (*done, *map(Event, framing.after))
     pieces = frame((*events, *ending), framing)
+    if isinstance(fault, EventFault):
+        end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
+        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source))
     said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
     return pace(pieces, timing, source, said)
 

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.completion import Choice, Completion, Usage
 from fakellm.dialects import DIALECTS
+from fakellm.faults import Fault
 from fakellm.match import When
 from fakellm.shape import FieldError, near_miss
 from fakellm.timing import Timing
@@ -58,17 +59,27 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A request to wait for and the reply to it: what is said, how it is divided, and when it is sent."""
+    """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong."""
 
     reply: Reply
     when: When = When()
     stream: Variation = Variation()
     timing: Timing = Timing()
+    fault: Fault | None = None
     name: str | None = None
     dialect: str | None = None
 
     def __post_init__(self) -> None:
         _check_dialect(self.dialect)
+        most = max(len(choice.tool_calls) for choice in self.reply.choices or (self.reply,))
+        if self.fault is not None and self.fault.calls > most:
+            wanted = "a tool call" if self.fault.calls == 1 else f"{self.fault.calls} tool calls in one answer"
+            message = f"{self.fault.kind!r} needs a reply with {wanted}; give 'reply' its 'tool_calls'"
+            raise FieldError(("fault", "kind"), message)
+
+    def fault_in(self, stream: bool) -> Fault | None:
+        """The fault where it can strike: some strike streams alone, others whole bodies alone."""
+        return self.fault if self.fault is not None and self.fault.strikes(stream) else None
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

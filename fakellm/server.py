@@ -15,13 +15,14 @@ from aiohttp import hdrs, web
 
 from fakellm.app import App, Call, address, json_answer
 from fakellm.clock import Clock
+from fakellm.connection import reset
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
 from fakellm.journal import Entry
 from fakellm.steps import Stepped, Steps
 from fakellm.timing import checked_speed
-from fakellm.wire import Burst, bursts
+from fakellm.wire import Burst, Plan, bursts, drip
 
 MOST_BYTES = 64 * 2**20
 """The largest body of a request: prompts of several MB are normal, and with pictures they reach tens of MB."""
@@ -41,6 +42,7 @@ class Server:
         self._clock = Clock()
         self._steps = Steps()
         self._handling: set[asyncio.Task[Any]] = set()
+        self._stopping = asyncio.Event()
         self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -51,7 +53,9 @@ class Server:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
-        """Takes no more connections, gives open replies so many seconds to end, and then ends them."""
+        """Takes no more connections, gives open replies so many seconds to end, and then ends them; at once those that
+        stall."""
+        self._stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
         self._steps.free()
@@ -104,14 +108,14 @@ class Server:
         try:
             with self._stepped(ready, answer, entry) as steps:
                 await self._perform(request, ready, entry, steps)
+            await self._end(request, answer.plan, drip(answer.plan, http_1_0), entry)
         except ConnectionError:
             entry.outcome = "client left"
             return _Sent(keep_alive=False)
         except asyncio.CancelledError:
             entry.outcome = "client left" if request.transport is None else "server stopped"
             raise
-        entry.outcome = "sent"
-        return _Sent(keep_alive)
+        return _Sent(keep_alive and answer.plan.end == "complete")
 
     def _stepped(
         self, ready: tuple[Burst, ...], answer: Answer, entry: Entry
@@ -140,6 +144,23 @@ class Server:
             if burst.step and steps:
                 steps.wrote()
             await request.writer.drain()
+
+    async def _end(self, request: web.BaseRequest, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
+        """What follows the last frame; aiohttp itself closes the connections that are not kept."""
+        if plan.end == "reset":
+            entry.outcome = "reset"
+            if request.transport is not None:
+                await reset(request.transport, self._clock)
+        elif plan.end == "stall":
+            entry.outcome = "stalled"
+            while dripped and not self._stopping.is_set():
+                # Whatever the speed: a drip without waits would never let anything else run.
+                await self._clock.until(self._clock.now() + dripped.delay)
+                await self._perform(request, (Burst(dripped.data, 0.0, 0),), entry)
+            await self._stopping.wait()  # cancelled when the client leaves
+            entry.outcome = "server stopped"
+        else:
+            entry.outcome = "closed" if plan.end == "close" else "sent"
 
 
 def listen(host: str, port: int) -> socket.socket:

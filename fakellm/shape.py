@@ -49,7 +49,9 @@ def near_miss(word: str, allowed: Sequence[str]) -> str:
 def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
     """Everything that keeps `data` from being a `hint`, outermost and first in the data first."""
     hint = _member(data, hint)
-    if isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
+    if (kinds := _kinds(hint)) and isinstance(data, dict):
+        yield from _no_kind(data, kinds, path)
+    elif isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
         yield from _struct(data, hint, path)
     elif get_origin(hint) in (tuple, list) and isinstance(data, list):
         for index, item in enumerate(data):
@@ -63,13 +65,14 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
 
 def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
     fields = {field.encode_name: field for field in msgspec.structs.fields(hint)}
+    tag = hint.__struct_config__.tag_field
+    keys = [*([tag] if tag else []), *fields]
     inner: list[Problem] = []
     for key, item in data.items():
         if key in fields:
             inner += problems(item, fields[key].type, (*path, key))
-        elif hint.__struct_config__.forbid_unknown_fields:
-            allowed = ", ".join(fields)
-            message = f"unknown key {key!r}; allowed here: {allowed}{near_miss(str(key), list(fields))}"
+        elif hint.__struct_config__.forbid_unknown_fields and key != tag:
+            message = f"unknown key {key!r}; allowed here: {', '.join(keys)}{near_miss(str(key), keys)}"
             inner.append(Problem((*path, key), "unknown", message))
     for key, field in fields.items():
         if field.required and key not in data:
@@ -113,7 +116,30 @@ def _member(data: Any, hint: Any) -> Any:
     if get_origin(hint) not in (Union, types.UnionType):
         return hint
     meant = [member for member in get_args(hint) if _kind(member) is type(data)]
+    if len(meant) > 1 and (kinds := _kinds(hint)) and isinstance(data, dict):
+        return next((member for tag_field, tag, member in kinds if data.get(tag_field) == tag), hint)
     return meant[0] if len(meant) == 1 else hint
+
+
+def _kinds(hint: Any) -> list[tuple[str, str, type[Struct]]]:
+    """The tagged members of a union, each with the key and the value that tell it from the others."""
+    members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
+    structs = [member for member in members if isinstance(member, type) and issubclass(member, Struct)]
+    configs = [(member.__struct_config__, member) for member in structs]
+    return [(config.tag_field, str(config.tag), member) for config, member in configs if config.tag_field]
+
+
+def _no_kind(data: dict[str, Any], kinds: list[tuple[str, str, type[Struct]]], path: Path) -> Iterator[Problem]:
+    """A mapping that is none of the tagged members: its tag is unknown or missing."""
+    tag_field, known = kinds[0][0], [tag for _, tag, _ in kinds]
+    if tag_field not in data:
+        yield Problem(
+            (*path, tag_field), "missing", f"the key {tag_field!r} is missing; it is one of {', '.join(known)}"
+        )
+    elif not isinstance(data[tag_field], str):
+        yield from _leaf(data[tag_field], str, (*path, tag_field))
+    else:
+        yield from _leaf(data[tag_field], Literal[tuple(known)], (*path, tag_field))
 
 
 def _kind(hint: Any) -> type | None:

@@ -30,13 +30,22 @@ class Plan(Struct, frozen=True):
     delimited: how a reader finds the end of the body (RFC 9112, section 6.3): in HTTP/1.1 chunks, one a frame; by its
         Content-Length; or by the close of the connection.
     header_case: how the names of headers are written; None writes them as they stand here.
+    status: None where not even a head is sent.
+    delay: seconds before the head.
+    end: what follows the last frame: the end of the body that HTTP wants, and the connection is kept (`complete`) or
+        closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`), or left open
+        until the client leaves (`stall`).
+    drip: what is sent again and again while it stalls, and how many seconds apart.
     """
 
-    status: int
+    status: int | None
     headers: tuple[tuple[str, str], ...]
     frames: tuple[Frame, ...]
     delimited: Delimited = "length"
     header_case: HeaderCase | None = None
+    delay: float = 0.0
+    end: Literal["complete", "hang_up", "close", "reset", "stall"] = "complete"
+    drip: Frame | None = None
 
     @property
     def body(self) -> bytes:
@@ -62,28 +71,41 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
     chunked = delimited == "chunked"
-    pieces, delay, frames, step = [_head(plan, delimited, keep_alive)], 0.0, 0, False
+    head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
+    pieces, delay, frames, step = head, plan.delay, 0, False
     done = []
     for frame in plan.frames:
         if frame.delay or frame.step or (frames and not chunked):
             done.append(Burst(b"".join(pieces), delay, frames, step))
             pieces, delay, frames, step = [], frame.delay, 0, frame.step
-        pieces.append(b"%x\r\n%b\r\n" % (len(frame.data), frame.data) if chunked else frame.data)
+        pieces.append(_chunk(frame.data) if chunked else frame.data)
         frames += 1
-    if chunked:
+    if chunked and plan.end in ("complete", "hang_up"):
         pieces.append(b"0\r\n\r\n")
     return (*done, Burst(b"".join(pieces), delay, frames, step))
+
+
+def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
+    """What a plan that stalls repeats, as bytes for the socket."""
+    if plan.drip is None:
+        return None
+    data = _chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    return Burst(data, plan.drip.delay, 0)
+
+
+def _chunk(data: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     headers = list(plan.headers)
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
-    elif delimited == "length":
+    elif delimited == "length" and not any(name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(len(plan.body))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
     write = str if plan.header_case is None else getattr(str, plan.header_case)
-    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status, '')}"]
+    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status or 0, '')}"]
     lines += [f"{write(name)}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
