@@ -98,7 +98,7 @@ def _choice(
         steps += [*(silences("delta") if number else []), delta]
     steps += silences("finish") if choice.finish_reason is not None else []
     parts = [_silence(index, step) if isinstance(step, Padding) else (ChunkChoice(index, step),) for step in steps]
-    if said and variation.finish == "last":
+    if said and (variation.finish == "last" or (variation.finish == "call" and said[-1].tool_calls)):
         last = max(number for number, step in enumerate(steps) if isinstance(step, Delta))
         parts[last] = (ChunkChoice(index, said[-1], choice.finish_reason),)
     elif choice.finish_reason is not None:
@@ -110,7 +110,7 @@ def _choice(
 
 def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:
     """Whether the role comes in a delta of its own."""
-    if variation.role in ("never", "every"):
+    if variation.role in ("never", "every", "texts"):
         return False
     joins = said and not silent and (variation.role == "first" or (variation.role == "call" and said[0].tool_calls))
     return not joins
@@ -119,7 +119,8 @@ def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:
 def _dressed(part: ChunkChoice, first: bool, variation: Variation) -> ChunkChoice:
     """The part with the role, and with what it says of the things it has nothing to say about."""
     fill = variation.fill or {}
-    delta = replace(part.delta, role="assistant") if variation.role == "every" else part.delta
+    everywhere = variation.role == "every" or (variation.role == "texts" and not part.delta.tool_calls)
+    delta = replace(part.delta, role="assistant") if everywhere else part.delta
     habits = fill.get("delta", {})
     if part.finish_reason and part.delta == Delta():
         habits = fill.get("finish", habits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage
+from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage, words
 from fakellm.dialects.dialect import JSON, Dialect, dumps, spelt
 from fakellm.errors import RequestError
 from fakellm.seed import Source
@@ -84,7 +84,7 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
 def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
     values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning)
+        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning, words(delta.content))
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
@@ -97,11 +97,17 @@ def _said(values: dict[str, Text]) -> JSON:
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
-def _reasoning(key: str, text: Text) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0."""
+def _reasoning(key: str, text: Text, content: str) -> JSON:
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0.
+
+    Mistral's thinking is a part of the content, beside the part that is `content`.
+    """
     value = None if text is NULL else text
     if key in ("reasoning_content", "reasoning"):
         return {key: value}
+    if key == "thinking":
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
     details = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}] if text else []
     return (
         {"reasoning_details": details}
@@ -135,7 +141,7 @@ def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
         "annotations": [],
     }
     if choice.reasoning:
-        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning)
+        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
     values = {
         "index": index,
         "message": _ordered(dialect, dialect.message_keys, message),
