@@ -14,7 +14,7 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation) -> str:
     choices = [_chunk_choice(dialect, choice, variation) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
-        frame["usage"] = _usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
+        frame["usage"] = write_usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
     spelling = variation.spelling or Spelling()
     return spelt(_placed(dialect.chunk_keys, frame, chunk.extra | (spelling.extra or {})), spelling)
 
@@ -24,7 +24,7 @@ def write_body(dialect: Dialect, completion: Completion, source: Source) -> byte
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
     body = _envelope(dialect, "chat.completion", completion, choices)
     if completion.usage is not None:
-        body["usage"] = _usage(dialect, completion.usage)
+        body["usage"] = write_usage(dialect, completion.usage)
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
     before, after = dialect.margins
     return (before + dumps(body, dialect.indent) + after).encode()
@@ -60,7 +60,8 @@ def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: li
     return envelope | dict(dialect.constants)
 
 
-def _usage(dialect: Dialect, usage: Usage) -> JSON:
+def write_usage(dialect: Dialect, usage: Usage) -> JSON:
+    """The usage object of a chunk or a body."""
     values = {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
