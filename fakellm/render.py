@@ -54,12 +54,12 @@ def stream(
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
     """The variation with no usage, where it says nothing of usage and none was asked for.
 
-    Where it comes unasked, the other chunks do not speak of it.
+    Where it comes unasked, it has no chunk of its own and the other chunks do not speak of it.
     """
     if variation.usage is not None or request.wants_usage:
         return variation
     if dialect.usage_unasked:
-        return msgspec.structs.replace(variation, usage_before=variation.usage_before or "absent")
+        return msgspec.structs.replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
     return msgspec.structs.replace(variation, usage="none")
 
 

@@ -59,6 +59,17 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
     assert body["usage"]["prompt_tokens"] == 60
 
 
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unasked])
+def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> None:
+    scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
+    body = chat(messages=TURNS["text"], stream=True)
+    sent = App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan.body
+    *frames, last = [json.loads(event.data) for event in Decoder().feed(sent) if event.data != "[DONE]"]
+    assert last["usage"]["prompt_tokens"] == 60
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert not any("usage" in frame for frame in frames)
+
+
 if __name__ == "__main__":
     for case in CASES:
         file_of(*case).parent.mkdir(exist_ok=True)

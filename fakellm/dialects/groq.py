@@ -43,7 +43,7 @@ def _request(source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     request = _request(source)
-    silent = saying(chunks, "tool_calls") - saying(chunks, "content")
+    silent = saying(chunks, "tool_calls") - saying(chunks, "content") - saying(chunks, "reasoning")
 
     def opened(part: ChunkChoice) -> ChunkChoice:
         if part.delta.reasoning:
@@ -87,6 +87,7 @@ GROQ = Dialect(
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: "fc_" + source.uuid(),
     margins=("", "\n"),
+    usage_unasked=True,
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
 )
