@@ -102,15 +102,16 @@ def _choice(
         steps += [*(silences("delta") if number else []), delta]
     steps += silences("finish") if choice.finish_reason is not None else []
     finish = choice.finish_reason
+    joins = bool(said) and (variation.finish == "last" or (variation.finish == "call" and bool(said[-1].tool_calls)))
     spoken = [step for step in steps if isinstance(step, Delta)]
     parts: list[Parts] = []
     for step in steps:
         if isinstance(step, Padding):
             parts.append(_silence(index, step, variation))
         else:
-            last = bool(said) and variation.finish == "last" and step is spoken[-1]
-            parts.append((_dressed(ChunkChoice(index, step, finish if last else None), not parts, variation),))
-    if finish is not None and not (said and variation.finish == "last"):
+            ends = finish if joins and step is spoken[-1] else None
+            parts.append((_dressed(ChunkChoice(index, step, ends), not parts, variation),))
+    if finish is not None and not joins:
         end = _dressed(ChunkChoice(index, Delta(), finish), not parts, variation)
         parts += [(end,)] * (2 if variation.finish == "twice" else 1)
     return parts if any(parts) else [(_dressed(ChunkChoice(index), True, variation),)]
@@ -118,7 +119,7 @@ def _choice(
 
 def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:
     """Whether the role comes in a delta of its own."""
-    if variation.role in ("never", "every"):
+    if variation.role in ("never", "every", "texts"):
         return False
     joins = said and not silent and (variation.role == "first" or (variation.role == "call" and said[0].tool_calls))
     return not joins
@@ -127,7 +128,8 @@ def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:
 def _dressed(part: ChunkChoice, first: bool, variation: Variation) -> ChunkChoice:
     """The part with the role, and with what it says of the things it has nothing to say about."""
     fill = variation.fill or {}
-    delta = replace(part.delta, role="assistant") if variation.role == "every" else part.delta
+    everywhere = variation.role == "every" or (variation.role == "texts" and not part.delta.tool_calls)
+    delta = replace(part.delta, role="assistant") if everywhere else part.delta
     habits = fill.get("delta", {})
     if part.finish_reason and part.delta == Delta():
         habits = fill.get("finish", habits)

@@ -64,9 +64,11 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     chunks = [read_chunk(dialect, frame) for frame in frames]
     completion = fold(chunks)
     silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
-    padding = _padding(frames, chunks, silent)
+    habits = observed(chunks)
+    alone = habits.get("role") in ("alone", "call", "repeated")
+    padding = _padding(frames, chunks, silent, alone)
     seen = {"split": _split(chunks, completion), "padding": padding, "ticks": _ticks(chunks)}
-    variation = _differing(seen | observed(chunks), dialect)
+    variation = _differing(seen | habits, dialect)
     completion = _counted(frames, completion, dialect)
     variation = _fitted(frames, completion, variation, dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
@@ -200,16 +202,19 @@ def _ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
 
 
 def _padding(
-    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None
+    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, alone: bool
 ) -> int | tuple[Padding, ...] | None:
-    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries."""
+    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries.
+
+    `alone`: the role has a chunk of its own, which is no padding.
+    """
     runs: list[tuple[int, dict[str, Any], int]] = []
     kept = 0
     opened: set[int] = set()
     for number, chunk in enumerate(chunks):
         opening = {part.index for part in chunk.choices} - opened
         opened |= opening
-        if opening or not _silent(chunk):
+        if (opening and alone) or not _silent(chunk):
             kept += 1
             continue
         delta = json.loads(frames[number])["choices"][0].get("delta") or {}

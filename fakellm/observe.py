@@ -36,11 +36,15 @@ def _indices(parts: Sequence[ChunkChoice]) -> list[object]:
 
 
 def _role(parts: Sequence[ChunkChoice]) -> str | None:
+    parts = [part for number, part in enumerate(parts) if not number or says(part.delta) or part.finish_reason]
     with_role = [number for number, part in enumerate(parts) if part.delta.role]
     if not with_role:
         return "never" if parts else None
     if len(with_role) == len(parts) and len(parts) > 1:
         return "every"
+    texts = [number for number, part in enumerate(parts) if not part.delta.tool_calls]
+    if with_role == texts and len(texts) > 1:
+        return "texts"
     first = parts[with_role[0]].delta
     return ("call" if first.tool_calls else "first") if says(first) else "alone"
 

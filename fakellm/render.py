@@ -20,7 +20,7 @@ from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, Respo
 from fakellm.framing import Framing, frame
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
-from fakellm.seed import HEX, Source
+from fakellm.seed import Source
 from fakellm.sse import Decoder, Event
 from fakellm.timing import Timing, pace, tokens_in
 from fakellm.transfer import Transfer, carry
@@ -49,7 +49,7 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     transfer = rule.stream.over(dialect.usual).transfer or Transfer()
 
     def frames(variation: Variation) -> tuple[Frame, ...]:
-        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "stream"), fault)
+        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "provider"), fault)
 
     if (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream):
         kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
@@ -57,7 +57,7 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
         plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
-        body = write_body(dialect, completion, Source(seed, request.digest, "body"))
+        body = write_body(dialect, completion, Source(seed, request.digest, "provider"))
         plan = Plan(200, (("Content-Type", "application/json"),), (Frame(body, delay, rule.timing.step),))
     plan = carry(plan, transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
@@ -101,10 +101,15 @@ def _tokens(piece: bytes, dialect: Dialect) -> int:
 
 
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with no usage, where it says nothing of usage and none was asked for."""
-    if variation.usage is None and not request.wants_usage and not dialect.usage_unasked:
-        return msgspec.structs.replace(variation, usage="none")
-    return variation
+    """The variation with no usage, where it says nothing of usage and none was asked for.
+
+    Where it comes unasked, it has no chunk of its own and the other chunks do not speak of it.
+    """
+    if variation.usage is not None or request.wants_usage:
+        return variation
+    if dialect.usage_unasked:
+        return msgspec.structs.replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
+    return msgspec.structs.replace(variation, usage="none")
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
@@ -116,7 +121,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
-        fingerprint = "fp_" + Source(seed, model, "system_fingerprint").text(HEX, 10)
+        fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
     return Completion(
         id=reply.id or dialect.completion_id(Source(seed, request.digest, "id")),
         created=reply.created or Source(seed, request.digest, "created").between(*_CREATED),

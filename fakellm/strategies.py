@@ -38,6 +38,8 @@ _AWKWARD = (
     '{"a": 9007199254740993}',
 )
 
+_TEXTUAL = sorted(name for name, dialect in DIALECTS.items() if dialect.usual.reasoning != "thinking")
+
 
 def texts() -> st.SearchStrategy[str]:
     """Texts of any characters but lone surrogates, with pieces in them that clients stumble over."""
@@ -87,7 +89,8 @@ def _maybe(*values: Any) -> st.SearchStrategy[Any]:
 def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False) -> Variation:
     """Ways to say, frame and send `completion` that every client must read the same; cuts lie inside its texts.
 
-    Contested shapes (`surrogates`, an index of `zero`) are left out. `strict_sse`: as in `framings`. Shrinks to
+    Contested shapes (`surrogates`, an index of `zero`, `thinking` within the content) are left out. `strict_sse`: as in
+    `framings`. Shrinks to
     ``Variation()``.
     """
     parts = {address: text for address, text in _parts(completion) if text}
@@ -96,13 +99,13 @@ def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False
     return Variation(
         padding=draw(st.none() | st.integers(0, 3) | st.lists(_paddings(), min_size=1, max_size=2).map(tuple)),
         split=cuts or None,
-        role=draw(_maybe("alone", "first", "call", "every", "never")),
+        role=draw(_maybe("alone", "first", "call", "every", "texts", "never")),
         together=draw(_maybe(("choices",), ("calls",), ("parts",), ("choices", "calls", "parts"))),
         interleave=draw(_maybe("none", "choices", "calls", "both")),
         calls=draw(st.none() | _call_habits(completion)),
         reasoning=draw(_maybe("reasoning_content", "reasoning", "both", "reasoning_details")),
         fill=draw(st.none() | _fills()),
-        finish=draw(_maybe("alone", "last", "twice")),
+        finish=draw(_maybe("alone", "last", "call", "twice")),
         unfinished=draw(_maybe("null", "absent", "empty")),
         usage=draw(_maybe("own", "finish", "both", "after", "every", "running")),
         usage_before=draw(_maybe("absent", "null")),
@@ -238,14 +241,15 @@ def _spellings() -> st.SearchStrategy[Spelling]:
 def streams(draw: st.DrawFn, dialect: str | None = None, strict_sse: bool = False) -> Scenario:
     """Scenarios of one rule that answers any request: a completion and a variation of it, in one dialect or any.
 
-    `strict_sse`: as in `framings`, whose default is what the official OpenAI SDK reads.
+    `strict_sse`: as in `framings`, whose default is what the official OpenAI SDK reads. A dialect that sends its
+    reasoning within the content is drawn only by its name: its clients read lists.
 
     Put one into a server with `load`, let a client read it, and compare with `scenario.rules[0].reply`. Printed with
     ``fakellm.dump`` it is a file for ``scenarios/``.
     """
     completion = draw(completions())
     rule = Rule(reply=reply_of(completion), stream=draw(variations(completion, strict_sse)))
-    return Scenario(name="drawn", dialect=dialect or draw(st.sampled_from(sorted(DIALECTS))), rules=(rule,))
+    return Scenario(name="drawn", dialect=dialect or draw(st.sampled_from(_TEXTUAL)), rules=(rule,))
 
 
 _PLACES = st.integers(0, 5) | st.integers(-5, -1)

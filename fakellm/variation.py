@@ -89,14 +89,16 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         choice and call, or one of them by its address, `choices[1].content` or `tool_calls[0].arguments` (of choice 0
         where no choice is named). A call whose arguments are not `whole` opens with its id and name.
     role: the role in a delta of its own, in the first delta that says something, there only if that is a tool call, in
-        every delta, or never.
+        every delta, in every one but those of tool calls (`texts`), or never.
     together: what shares a chunk, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
     calls: how tool calls are spelt.
-    reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone.
+    reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; or as
+        `thinking` parts of a content that is a list (Mistral).
     fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
         any `delta`, the `finish`. `text`: empty, but null beside a tool call.
-    finish: the reason in a delta of its own, with the last that says something, or sent `twice`.
+    finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`, or
+        sent `twice`.
     unfinished: what `finish_reason` is before the end.
     usage: where it stands: in a chunk of its `own`, with the `finish`, in `both`, `after` the finish in a chunk with an
         empty choice, in `every` chunk, final, or as a `running` count; or `none`. Said here, it is sent unasked.
@@ -112,13 +114,13 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
     split: Cut | dict[str, Cut] | None = None
-    role: Literal["alone", "first", "call", "every", "never"] | None = None
+    role: Literal["alone", "first", "call", "every", "texts", "never"] | None = None
     together: tuple[Literal["choices", "calls", "parts"], ...] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
     calls: Calls | None = None
-    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details"] | None = None
+    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking"] | None = None
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] | None = None
-    finish: Literal["alone", "last", "twice"] | None = None
+    finish: Literal["alone", "last", "call", "twice"] | None = None
     unfinished: Literal["null", "absent", "empty"] | None = None
     usage: Literal["own", "finish", "both", "after", "every", "running", "none"] | None = None
     usage_before: Literal["absent", "null"] | None = None

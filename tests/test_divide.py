@@ -56,6 +56,7 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
         (Variation(padding=2), ["0 role", "0 ", "0 ", "0 A b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (Variation(role="first"), ["0 role A b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (Variation(role="call"), ["0 role", "0 A b", "0 0:f{}", "0 1:g[1]", "usage"]),
+        (Variation(role="texts"), ["0 role A b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (
             Variation(split="tokens"),
             ["0 role", "0 A", "0  b", "0 0:f", "0 0:{}", "0 1:g", "0 1:[", "0 1:1", "0 1:]", "usage"],
@@ -256,6 +257,13 @@ def test_usage_is_null_before_where_the_provider_says_so() -> None:
     ]
 
 
+def test_a_finish_with_the_call_stands_alone_after_a_text() -> None:
+    with_call = Variation(finish="call", role="texts")
+    assert wire(ONE, with_call)[1] == '{"delta":{"role":"assistant"},"finish_reason":"stop"}'
+    (only,) = divide(CALL, with_call)
+    assert (only.choices[0].delta.role, only.choices[0].finish_reason) == (None, "tool_calls")
+
+
 def opening(rest: str) -> str:
     return f'{{"role":"assistant","tool_calls":[{{"id":"i","function":{rest},"index":0,"type":"function"}}]}}'
 
@@ -372,6 +380,7 @@ def test_the_keys_of_reasoning() -> None:
         ("reasoning", '{"reasoning":"Hm"}'),
         ("reasoning_details", f"{{{details}}}"),
         ("both", f'{{"reasoning":"Hm",{details}}}'),
+        ("thinking", '{"content":[{"type":"thinking","thinking":[{"type":"text","text":"Hm"}]}]}'),
     ):
         assert deltas(thought, msgspec.convert({"reasoning": key, "role": "never"}, Variation)) == [expected]
 

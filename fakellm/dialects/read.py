@@ -32,9 +32,14 @@ class _Detail(Struct):
     summary: str | None = None
 
 
+class _Part(Struct):
+    text: str | None = None
+    thinking: list[_Part] | None = None
+
+
 class _Message(Struct):
     role: str | None = None
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
     reasoning_details: list[_Detail] | None = None
@@ -126,7 +131,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message()
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    said = Delta(delta.role, delta.content, _reasoning(delta), delta.refusal, calls or None)
+    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
     return ChunkChoice(choice.index or 0, said, choice.finish_reason)
 
 
@@ -135,10 +140,21 @@ def _call_piece(call: _Call) -> ToolCallDelta:
     return ToolCallDelta(call.index, call.id, call.type, function.name, function.arguments)
 
 
+def _content(message: _Message) -> str | None:
+    """The content; of a list of parts, the texts."""
+    if not isinstance(message.content, list):
+        return message.content
+    return "".join(part.text or "" for part in message.content)
+
+
 def _reasoning(message: _Message) -> str | None:
-    """The reasoning, under whichever of its keys; some providers say it under two."""
+    """The reasoning, under whichever of its keys; some providers say it under two, Mistral within the content."""
     if message.reasoning_content or message.reasoning:
         return message.reasoning_content or message.reasoning
+    parts = message.content if isinstance(message.content, list) else ()
+    thoughts = [thought.text or "" for part in parts for thought in part.thinking or ()]
+    if any(thoughts):
+        return "".join(thoughts)
     details = message.reasoning_details or ()
     return "".join(detail.text or detail.summary or "" for detail in details) or message.reasoning_content
 
@@ -147,7 +163,7 @@ def _choice(choice: _Choice) -> Choice:
     message = choice.message or _Message()
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
     return Choice(
-        content=message.content or "",
+        content=_content(message) or "",
         reasoning=_reasoning(message) or "",
         refusal=message.refusal or "",
         tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage
+from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage, words
 from fakellm.dialects.dialect import JSON, Dialect, dumps, spelt
 from fakellm.errors import RequestError
 from fakellm.seed import Source
@@ -14,12 +14,11 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: in
     choices = [_chunk_choice(dialect, choice, variation) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
-        frame["usage"] = _usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
-    spelling = variation.spelling or Spelling()
+        frame["usage"] = write_usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
+    spelling = _spelling(variation)
     each = {key: values[number] for key, values in (spelling.each or {}).items() if number < len(values)}
-    frame |= chunk.extra | (spelling.extra or {}) | each
-    keys = spelling.keys or (*dialect.chunk_keys, *frame)
-    return spelt({key: frame[key] for key in keys if key in frame}, spelling)
+    extra = chunk.extra | (spelling.extra or {}) | each
+    return spelt(_only(spelling.keys, _placed(dialect.chunk_keys, frame, extra)), spelling)
 
 
 def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
@@ -27,15 +26,31 @@ def write_body(dialect: Dialect, completion: Completion, source: Source) -> byte
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
     body = _envelope(dialect, "chat.completion", completion, choices)
     if completion.usage is not None:
-        body["usage"] = _usage(dialect, completion.usage)
+        body["usage"] = write_usage(dialect, completion.usage)
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
-    return dumps(body, dialect.indent).encode() + b"\n" * bool(dialect.indent)
+    before, after = dialect.margins
+    return (before + dumps(body, dialect.indent) + after).encode()
 
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
     fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
+
+
+def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
+    """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
+    values = {key: values[key] for key in keys if key in values} | extra
+    return {key: values[key] for key in keys if key in values} | values
+
+
+def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:
+    """The values of these keys, in their order; all as they stand where none are named."""
+    return values if keys is None else {key: values[key] for key in keys if key in values}
+
+
+def _spelling(variation: Variation) -> Spelling:
+    return variation.spelling or Spelling()
 
 
 def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
@@ -56,13 +71,16 @@ def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: li
     return envelope | dict(dialect.constants)
 
 
-def _usage(dialect: Dialect, usage: Usage) -> JSON:
-    return {
+def write_usage(dialect: Dialect, usage: Usage) -> JSON:
+    """The usage object of a chunk or a body."""
+    values = {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": dialect.total(usage) if usage.total is None else usage.total,
-        **(dialect.usage_details(usage) if usage.details is None else usage.details),
     }
+    if usage.details is not None:
+        return values | usage.details
+    return _placed(dialect.usage_keys, values, dialect.usage_details(usage))
 
 
 def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -> JSON:
@@ -74,22 +92,18 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
-    values |= choice.extra
-    keys = (variation.spelling and variation.spelling.choice_keys) or (*dialect.choice_keys, *values)
-    return {key: values[key] for key in keys if key in values}
+    return _only(_spelling(variation).choice_keys, _placed(dialect.choice_keys, values, choice.extra))
 
 
 def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
     values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning)
+        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning, words(delta.content))
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
-    values |= delta.extra
-    keys = (variation.spelling and variation.spelling.delta_keys) or (*dialect.delta_keys, *values)
-    return {key: values[key] for key in keys if key in values}
+    return _only(_spelling(variation).delta_keys, _placed(dialect.delta_keys, {}, values | delta.extra))
 
 
 def _said(values: dict[str, Text]) -> JSON:
@@ -97,11 +111,17 @@ def _said(values: dict[str, Text]) -> JSON:
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
-def _reasoning(key: str, text: Text) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0."""
+def _reasoning(key: str, text: Text, content: str) -> JSON:
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0.
+
+    Mistral's thinking is a part of the content, beside the part that is `content`.
+    """
     value = None if text is NULL else text
     if key in ("reasoning_content", "reasoning"):
         return {key: value}
+    if key == "thinking":
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
     details = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}] if text else []
     return (
         {"reasoning_details": details}
@@ -120,18 +140,22 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta) -> JSON:
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
-    calls = [
+    calls: list[JSON] = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in choice.tool_calls
+        | ({"index": number} if dialect.calls_indexed else {})
+        for number, call in enumerate(choice.tool_calls)
     ]
-    message = {
+    message: JSON = {
         "role": "assistant",
         "content": choice.content or dialect.empty_content(choice),
-        "reasoning_content": choice.reasoning or None,
+        "reasoning_content": None,
+        "reasoning": None,
         "tool_calls": [_ordered(dialect, dialect.call_keys, call) for call in calls] or None,
         "refusal": choice.refusal or None,
         "annotations": [],
     }
+    if choice.reasoning:
+        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
     values = {
         "index": index,
         "message": _ordered(dialect, dialect.message_keys, message),
