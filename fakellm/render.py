@@ -12,19 +12,16 @@ from fakellm import generate, sse, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
-from fakellm.dialects.write import write_body, write_chunk
+from fakellm.dialects.write import obscured, write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
-from fakellm.seed import HEX, Source
+from fakellm.seed import Source
 from fakellm.sse import Event
 from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan, Timing, pace
 
 DONE = Event("[DONE]")
-
-# `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
-_CREATED = (1_700_000_000, 1_798_675_200)
 
 
 def render(rule: Rule, request: Request, seed: int) -> Plan:
@@ -46,13 +43,17 @@ def stream(
     """The frames of a stream that says `completion`, one an event."""
     variation = variation.over(dialect.usual)
     chunks = dialect.decorate(divide(completion, variation, source), source)
+    if variation.obfuscation:
+        chunks = tuple(obscured(dialect, chunk, variation, source) for chunk in chunks)
     events = [Event(write_chunk(dialect, chunk, variation)) for chunk in chunks]
     done = [] if variation.done is False else [DONE]
     return pace((sse.encode(event) for event in (*events, *done)), timing)
 
 
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with no usage, where it says nothing of usage and none was asked for."""
+    """The variation with obfuscation and usage as asked for, where it says nothing of them."""
+    if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
+        variation = msgspec.structs.replace(variation, obfuscation=True)
     if variation.usage is None and not request.wants_usage and not dialect.usage_unasked:
         return msgspec.structs.replace(variation, usage="none")
     return variation
@@ -67,10 +68,10 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
-        fingerprint = "fp_" + Source(seed, model, "system_fingerprint").text(HEX, 10)
+        fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
     return Completion(
         id=reply.id or dialect.completion_id(Source(seed, request.digest, "id")),
-        created=reply.created or Source(seed, request.digest, "created").between(*_CREATED),
+        created=reply.created or dialect.created(Source(seed, request.digest, "created")),
         model=model,
         choices=choices,
         usage=usage,
@@ -96,7 +97,7 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     )
     finish = choice.finish_reason
     if finish is UNSET:
-        finish = "tool_calls" if calls else "stop"
+        finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
     return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish)
 
 

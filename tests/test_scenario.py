@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
+from fakellm.dialects import DIALECTS
 from tests.conftest import ROOT
 
 FULL = """\
@@ -109,7 +110,7 @@ REFUSED = [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
             "finish_reason, choices, id, created, model, system_fingerprint, usage; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, interleave, "
-            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling; did you mean 'padding'?",
+            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation; did you mean 'padding'?",
         ],
     ),
     (
@@ -146,7 +147,7 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        ["a.yaml:1:10: dialect: there is no dialect 'xia'; there are openai, xai; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: there is no dialect 'xia'; there are {', '.join(DIALECTS)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fakellm.dialects.dialect import Dialect
-from fakellm.dialects.openai import OPENAI
-from fakellm.dialects.xai import XAI
+from fakellm.dialects.openai import OPENAI, REASONING
+from fakellm.dialects.xai import XAI, XAI_2025
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, XAI)}
+_ALL = (OPENAI, REASONING, XAI, XAI_2025)
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
