@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from fakellm.dialects.alibaba import ALIBABA
+from fakellm.dialects.copilot import COPILOT
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.moonshot import MOONSHOT
 from fakellm.dialects.openai import OPENAI, REASONING
 from fakellm.dialects.xai import XAI, XAI_2025
 
-_ALL = (OPENAI, REASONING, ALIBABA, MOONSHOT, XAI, XAI_2025)
+_ALL = (OPENAI, REASONING, ALIBABA, COPILOT, MOONSHOT, XAI, XAI_2025)
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
