@@ -8,7 +8,8 @@ from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.moonshot import MOONSHOT
 from fakellm.dialects.openai import OPENAI, REASONING
 from fakellm.dialects.snowflake import SNOWFLAKE
+from fakellm.dialects.writer import WRITER
 from fakellm.dialects.xai import XAI, XAI_2025
 
-_ALL = (OPENAI, REASONING, ALIBABA, COPILOT, MOONSHOT, SNOWFLAKE, XAI, XAI_2025)
+_ALL = (OPENAI, REASONING, ALIBABA, COPILOT, MOONSHOT, SNOWFLAKE, WRITER, XAI, XAI_2025)
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
