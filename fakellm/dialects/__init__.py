@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fakellm.dialects.alibaba import ALIBABA
+from fakellm.dialects.avian import AVIAN
 from fakellm.dialects.charm_hyper import CHARM_HYPER
 from fakellm.dialects.copilot import COPILOT
 from fakellm.dialects.dialect import Dialect
@@ -12,5 +13,5 @@ from fakellm.dialects.snowflake import SNOWFLAKE
 from fakellm.dialects.writer import WRITER
 from fakellm.dialects.xai import XAI, XAI_2025
 
-_ALL = (OPENAI, REASONING, ALIBABA, CHARM_HYPER, COPILOT, MOONSHOT, SNOWFLAKE, WRITER, XAI, XAI_2025)
+_ALL = (OPENAI, REASONING, ALIBABA, AVIAN, CHARM_HYPER, COPILOT, MOONSHOT, SNOWFLAKE, WRITER, XAI, XAI_2025)
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
