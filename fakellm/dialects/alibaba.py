@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import NULL, Chunk, ChunkChoice, Delta, ToolCallDelta, Usage
-from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.dialect import JSON, Dialect, rearranged
 from fakellm.seed import HEX, Source
 from fakellm.variation import Calls, Variation
 
@@ -41,8 +41,17 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 
 
 def _closing(chunk: Chunk, index: int, piece: ToolCallDelta) -> Chunk:
-    choice = ChunkChoice(index, Delta(tool_calls=(piece,)), NULL)
+    choice = ChunkChoice(index, Delta(tool_calls=(piece,)))
     return replace(chunk, choices=(choice,), usage=chunk.usage if chunk.usage is None else NULL)
+
+
+def _decorate_body(body: JSON, source: Source) -> JSON:
+    """The calls of a whole body have their keys in alphabetical order, those of a stream have not."""
+    for choice in body["choices"]:
+        message = choice["message"]
+        if "tool_calls" in message:
+            message["tool_calls"] = rearranged(message["tool_calls"])
+    return body
 
 
 ALIBABA = Dialect(
@@ -73,4 +82,5 @@ ALIBABA = Dialect(
     fingerprint=lambda source: None,
     calls_indexed=True,
     decorate=_decorate,
+    decorate_body=_decorate_body,
 )

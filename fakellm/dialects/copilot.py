@@ -37,7 +37,17 @@ def _bill(prompt: int, cached: int, completion: int) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """What was asked was harmless, said first, in a chunk of its own; so is each text; the bill is with the usage."""
+    """What was asked was harmless, said first, in a chunk of its own; so are the texts; the bill is with the usage.
+
+    The filter lags behind: mostly, it has no results yet at the first text of a choice.
+    """
+    begun: set[int] = set()
+
+    def filtered(choice: ChunkChoice) -> ChunkChoice:
+        results = _SAFE if choice.delta.content and choice.index in begun else {}
+        begun.update([choice.index] if choice.delta.content else [])
+        return replace(choice, extra=choice.extra | {"content_filter_results": results})
+
     asked = Chunk("", 0, chunks[0].model, extra=_ASKED)
     billed = (
         replace(chunk, extra=chunk.extra | _bill(chunk.usage.prompt, chunk.usage.cached, chunk.usage.completion))
@@ -45,11 +55,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         else chunk
         for chunk in chunks
     )
-    return (asked, *each_choice(tuple(billed), _filtered))
-
-
-def _filtered(choice: ChunkChoice) -> ChunkChoice:
-    return replace(choice, extra=choice.extra | {"content_filter_results": _SAFE if choice.delta.content else {}})
+    return (asked, *each_choice(tuple(billed), filtered))
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
