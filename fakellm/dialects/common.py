@@ -1,4 +1,4 @@
-"""What several dialects say alike: parts of usage objects, and walks over the choices of a stream."""
+"""What the hooks of several dialects have in common. Knows no provider by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,6 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice
 
 
-def each_choice(chunks: tuple[Chunk, ...], dress: Callable[[ChunkChoice], ChunkChoice]) -> tuple[Chunk, ...]:
-    """The chunks with every choice as `dress` makes it."""
-    return tuple(replace(chunk, choices=tuple(dress(choice) for choice in chunk.choices)) for chunk in chunks)
+def in_parts(chunks: tuple[Chunk, ...], change: Callable[[ChunkChoice], ChunkChoice]) -> tuple[Chunk, ...]:
+    """The chunks, with each choice's part in them changed."""
+    return tuple(replace(chunk, choices=tuple(change(part) for part in chunk.choices)) for chunk in chunks)

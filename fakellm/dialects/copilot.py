@@ -9,7 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
-from fakellm.dialects.common import each_choice
+from fakellm.dialects.common import in_parts
 from fakellm.dialects.dialect import JSON, Dialect, rearranged
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
@@ -55,7 +55,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         else chunk
         for chunk in chunks
     )
-    return (asked, *each_choice(tuple(billed), filtered))
+    return (asked, *in_parts(tuple(billed), filtered))
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:

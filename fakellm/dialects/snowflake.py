@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Delta, Usage
-from fakellm.dialects.common import each_choice
+from fakellm.dialects.common import in_parts
 from fakellm.dialects.dialect import JSON, Dialect, rearranged
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
@@ -48,19 +48,14 @@ def _detail(text: str) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     """Claude's details of reasoning, and an empty delta in place of the finish of a stream that says none."""
-    parts = [choice for chunk in chunks for choice in chunk.choices]
-    last = max((number for number, chunk in enumerate(chunks) if chunk.choices), default=-1)
-    if parts and not any(part.finish_reason for part in parts):
-        end = replace(chunks[last], choices=(_emptied(parts[-1]),), usage=None)
-        chunks = (
-            *chunks[:last],
-            replace(chunks[last], usage=None),
-            replace(end, usage=chunks[last].usage),
-            *chunks[last + 1 :],
-        )
+    spoken = [number for number, chunk in enumerate(chunks) if chunk.choices]
+    if spoken and not any(part.finish_reason for chunk in chunks for part in chunk.choices):
+        last = chunks[spoken[-1]]
+        end = replace(last, choices=tuple(_emptied(part) for part in last.choices))
+        chunks = (*chunks[: spoken[-1]], replace(last, usage=None), end, *chunks[spoken[-1] + 1 :])
     return tuple(
         replace(chunk, extra=chunk.extra | ({} if chunk.system_fingerprint else {"system_fingerprint": ""}))
-        for chunk in each_choice(chunks, _detailed)
+        for chunk in in_parts(chunks, _detailed)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
-from fakellm.dialects.common import each_choice
+from fakellm.dialects.common import in_parts
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import HEX, Source
 from fakellm.variation import Calls, Variation
@@ -32,7 +32,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    return each_choice(chunks, _full)
+    return in_parts(chunks, _full)
 
 
 def _full(choice: ChunkChoice) -> ChunkChoice:
