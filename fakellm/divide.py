@@ -79,7 +79,7 @@ def _silence(index: int, padding: Padding, variation: Variation) -> Parts:
     if not padding.choices:
         return ()
     if padding.delta is None:
-        return (_dressed(ChunkChoice(index), False, variation),)
+        return (_dressed(ChunkChoice(index), variation),)
     return (ChunkChoice(index, Delta(extra=padding.delta), _UNFINISHED.get(variation.unfinished)),)
 
 
@@ -93,7 +93,7 @@ def _choice(
 
     said = list(deltas(index, choice, variation, source))
     steps: list[Delta | Padding] = []
-    if _opens_alone(said, variation, bool(silences("content"))):
+    if _opens_alone(choice, said, variation, bool(silences("content"))):
         steps.append(Delta(role="assistant"))
     elif said and variation.role in ("first", "call"):
         said[0] = replace(said[0], role="assistant")
@@ -103,6 +103,7 @@ def _choice(
     steps += silences("finish") if choice.finish_reason is not None else []
     finish = choice.finish_reason
     joins = bool(said) and (variation.finish == "last" or (variation.finish == "call" and bool(said[-1].tool_calls)))
+    calls = bool(said and said[0].tool_calls)
     spoken = [step for step in steps if isinstance(step, Delta)]
     parts: list[Parts] = []
     for step in steps:
@@ -110,40 +111,48 @@ def _choice(
             parts.append(_silence(index, step, variation))
         else:
             ends = finish if joins and step is spoken[-1] else None
-            parts.append((_dressed(ChunkChoice(index, step, ends), not parts, variation),))
+            parts.append((_dressed(ChunkChoice(index, step, ends), variation, not parts, calls),))
     if finish is not None and not joins:
-        end = _dressed(ChunkChoice(index, Delta(), finish), not parts, variation)
+        end = _dressed(ChunkChoice(index, Delta(), finish), variation, not parts, calls)
         parts += [(end,)] * (2 if variation.finish == "twice" else 1)
-    return parts if any(parts) else [(_dressed(ChunkChoice(index), True, variation),)]
+    return parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
 
 
-def _opens_alone(said: list[Delta], variation: Variation, silent: bool) -> bool:
+def _opens_alone(choice: Choice, said: list[Delta], variation: Variation, silent: bool) -> bool:
     """Whether the role comes in a delta of its own."""
     if variation.role in ("never", "every", "texts"):
         return False
-    joins = said and not silent and (variation.role == "first" or (variation.role == "call" and said[0].tool_calls))
-    return not joins
+    if silent or not said:
+        return True
+    one_call = said[0].tool_calls and len(choice.tool_calls) == 1
+    return not (variation.role == "first" or (variation.role == "call" and one_call))
 
 
-def _dressed(part: ChunkChoice, first: bool, variation: Variation) -> ChunkChoice:
-    """The part with the role, and with what it says of the things it has nothing to say about."""
+def _dressed(part: ChunkChoice, variation: Variation, first: bool = False, calls: bool = False) -> ChunkChoice:
+    """The part with the role, and with what it says of the things it has nothing to say about.
+
+    `first`: of its choice; `calls`: which starts with tool calls.
+    """
     fill = variation.fill or {}
-    everywhere = variation.role == "every" or (variation.role == "texts" and not part.delta.tool_calls)
+    role = variation.role
+    everywhere = role in ("every", "repeated") or (role == "texts" and not part.delta.tool_calls)
     delta = replace(part.delta, role="assistant") if everywhere else part.delta
+    calling = bool(delta.tool_calls)
     habits = fill.get("delta", {})
     if part.finish_reason and part.delta == Delta():
         habits = fill.get("finish", habits)
     elif first and delta.role:
         habits = fill.get("opening", habits)
+        calling = calls
     for field, how in habits.items():
         if not getattr(delta, field) and field not in delta.extra:
-            delta = _filled(delta, field, how)
+            delta = _filled(delta, field, how, calling)
     finish = part.finish_reason or _UNFINISHED.get(variation.unfinished)
     return replace(part, delta=delta, finish_reason=finish)
 
 
-def _filled(delta: Delta, field: str, how: Filler) -> Delta:
-    null = how == "null" or (how == "text" and bool(delta.tool_calls))
+def _filled(delta: Delta, field: str, how: Filler, calling: bool) -> Delta:
+    null = how == "null" or (how == "text" and calling)
     if field == "tool_calls" and not null:
         return replace(delta, extra=delta.extra | {"tool_calls": []})
     return replace(delta, **{field: NULL if null else ""})
@@ -166,5 +175,5 @@ def _with_usage(chunks: list[Chunk], completion: Completion, variation: Variatio
         return chunks
     choices: Parts = ()
     if where == "after":
-        choices = (_dressed(ChunkChoice(0), False, variation),)
+        choices = (_dressed(ChunkChoice(0), variation),)
     return [*chunks, Chunk(completion.id, completion.created, completion.model, choices, usage)]

@@ -70,7 +70,8 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     seen = {"split": _split(chunks, completion), "padding": padding, "ticks": _ticks(chunks)}
     variation = _differing(seen | habits, dialect)
     completion = _counted(frames, completion, dialect)
-    variation = _fitted(frames, completion, variation, dialect)
+    # The keys first: what stands in no chunk would otherwise weigh in every comparison.
+    variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect), dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
 
 

@@ -41,7 +41,7 @@ def _role(parts: Sequence[ChunkChoice]) -> str | None:
     if not with_role:
         return "never" if parts else None
     if len(with_role) == len(parts) and len(parts) > 1:
-        return "every"
+        return "every" if says(parts[0].delta) else "repeated"
     texts = [number for number, part in enumerate(parts) if not part.delta.tool_calls]
     if with_role == texts and len(texts) > 1:
         return "texts"

@@ -13,7 +13,7 @@ from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.read import read_chunk
-from fakellm.dialects.write import write_body, write_chunk
+from fakellm.dialects.write import obscured, write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.errors import StreamError
 from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
@@ -28,9 +28,6 @@ from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan
 
 DONE = Event("[DONE]")
-
-# `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
-_CREATED = (1_700_000_000, 1_798_675_200)
 
 
 def render(rule: Rule, request: Request, seed: int) -> Plan:
@@ -81,6 +78,8 @@ def stream(
     chunks = dialect.decorate(divide(completion, variation, source), source)
     if isinstance(fault, ChunkFault):
         chunks = fault.spoil(chunks, source)
+    if variation.obfuscation:
+        chunks = tuple(obscured(dialect, chunk, variation, number, source) for number, chunk in enumerate(chunks))
     events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
     done = [] if variation.done is False or (isinstance(fault, ChunkFault) and not fault.done) else [DONE]
     ending = (*done, *map(Event, framing.after))
@@ -101,10 +100,12 @@ def _tokens(piece: bytes, dialect: Dialect) -> int:
 
 
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with no usage, where it says nothing of usage and none was asked for.
+    """The variation with obfuscation and usage as they were asked for, where it says nothing of them.
 
-    Where it comes unasked, it has no chunk of its own and the other chunks do not speak of it.
+    Usage that comes unasked has no chunk of its own, and the other chunks do not speak of it.
     """
+    if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
+        variation = msgspec.structs.replace(variation, obfuscation=True)
     if variation.usage is not None or request.wants_usage:
         return variation
     if dialect.usage_unasked:
@@ -124,7 +125,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
         fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
     return Completion(
         id=reply.id or dialect.completion_id(Source(seed, request.digest, "id")),
-        created=reply.created or Source(seed, request.digest, "created").between(*_CREATED),
+        created=reply.created or dialect.created(Source(seed, request.digest, "created")),
         model=model,
         choices=choices,
         usage=usage,
@@ -150,7 +151,7 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     )
     finish = choice.finish_reason
     if finish is UNSET:
-        finish = "tool_calls" if calls else "stop"
+        finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
     return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish)
 
 

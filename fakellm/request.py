@@ -65,6 +65,7 @@ class Tool(Struct, frozen=True):
 
 class StreamOptions(Struct, frozen=True):
     include_usage: bool | None = None
+    include_obfuscation: bool | None = None
 
 
 class Chat(Struct, frozen=True):
@@ -130,6 +131,11 @@ class Request(Struct, frozen=True):
     def wants_usage(self) -> bool:
         """Whether a stream is asked to carry usage (`stream_options.include_usage`)."""
         return bool(self.chat.stream_options and self.chat.stream_options.include_usage)
+
+    @property
+    def wants_obfuscation(self) -> bool:
+        """Whether it asks for text that hides the lengths of chunks (`stream_options.include_obfuscation`)."""
+        return bool(self.chat.stream_options and self.chat.stream_options.include_obfuscation)
 
 
 def parse(data: bytes) -> Request:

@@ -99,7 +99,7 @@ def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False
     return Variation(
         padding=draw(st.none() | st.integers(0, 3) | st.lists(_paddings(), min_size=1, max_size=2).map(tuple)),
         split=cuts or None,
-        role=draw(_maybe("alone", "first", "call", "every", "texts", "never")),
+        role=draw(_maybe("alone", "first", "call", "every", "texts", "repeated", "never")),
         together=draw(_maybe(("choices",), ("calls",), ("parts",), ("choices", "calls", "parts"))),
         interleave=draw(_maybe("none", "choices", "calls", "both")),
         calls=draw(st.none() | _call_habits(completion)),
@@ -113,6 +113,7 @@ def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False
         id=draw(_maybe("constant", "first_empty", "changing")),
         ticks=draw(st.none() | st.lists(st.integers(1, 9), max_size=2).map(tuple)),
         spelling=draw(st.none() | _spellings()),
+        obfuscation=draw(_maybe(True, False)),
         sse=sse,
         transfer=draw(st.none() | transfers()),
     )

@@ -88,15 +88,16 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     split: how texts are cut; one way for all, or by part: `content`, `reasoning`, `refusal`, `arguments` in every
         choice and call, or one of them by its address, `choices[1].content` or `tool_calls[0].arguments` (of choice 0
         where no choice is named). A call whose arguments are not `whole` opens with its id and name.
-    role: the role in a delta of its own, in the first delta that says something, there only if that is a tool call, in
-        every delta, in every one but those of tool calls (`texts`), or never.
+    role: the role in a delta of its own, in the first delta that says something, there only if that is the one tool
+        call of the choice, in every delta, in every one but those of tool calls (`texts`), `repeated`: alone and then
+        in every delta, or never.
     together: what shares a chunk, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
     calls: how tool calls are spelt.
     reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; or as
         `thinking` parts of a content that is a list (Mistral).
     fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
-        any `delta`, the `finish`. `text`: empty, but null beside a tool call.
+        any `delta`, the `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
     finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`, or
         sent `twice`.
     unfinished: what `finish_reason` is before the end.
@@ -108,13 +109,16 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ticks: the numbers of the chunks, counted from 0, before which the provider's clock moved on: `created` is one
         second more from each of them on. The first chunk tells the time that the reply says.
     spelling: how the JSON is written.
+    obfuscation: whether each chunk has random text that hides how long it is, as OpenAI sends it. Without it, it is
+        sent where `stream_options.include_obfuscation` asks for it: OpenAI sends it unasked too, but then no frame
+        could be read or compared at a glance.
     sse: how the events are framed; the block given stands for the usual one whole.
     transfer: how the bytes leave; the block given stands for the usual one whole.
     """
 
     padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
     split: Cut | dict[str, Cut] | None = None
-    role: Literal["alone", "first", "call", "every", "texts", "never"] | None = None
+    role: Literal["alone", "first", "call", "every", "texts", "repeated", "never"] | None = None
     together: tuple[Literal["choices", "calls", "parts"], ...] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
     calls: Calls | None = None
@@ -128,6 +132,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     id: Literal["constant", "first_empty", "changing"] | None = None
     ticks: tuple[Positive, ...] | None = None
     spelling: Spelling | None = None
+    obfuscation: bool | None = None
     sse: Framing | None = None
     transfer: Transfer | None = None
 
@@ -141,7 +146,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     def over(self, usual: Variation) -> Variation:
         """This variation with what it leaves open filled in from `usual`: fields, and the keys of nested blocks."""
-        filled: Variation = _over(self, usual)
+        done = True if self.done is None and self.sse and self.sse.after else self.done  # there is an after
+        filled: Variation = _over(msgspec.structs.replace(self, done=done), usual)
         return filled
 
 
@@ -174,5 +180,6 @@ PLAIN = Variation(
     id="constant",
     ticks=(),
     spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}, each={}),
+    obfuscation=False,
 )
 """Every field given: one chunk for each thing there is to say."""

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from fakellm.completion import Choice, Chunk, Completion, ToolCall, Usage, words
+from fakellm.completion import NULL, Choice, Chunk, Completion, Text, ToolCall, Usage, words
 from fakellm.cuts import Cut, cut
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.write import write_chunk
@@ -57,6 +57,7 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
         (Variation(role="first"), ["0 role A b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (Variation(role="call"), ["0 role", "0 A b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (Variation(role="texts"), ["0 role A b", "0 0:f{}", "0 1:g[1]", "usage"]),
+        (Variation(role="repeated"), ["0 role", "0 role A b", "0 role 0:f{}", "0 role 1:g[1]", "usage"]),
         (
             Variation(split="tokens"),
             ["0 role", "0 A", "0  b", "0 0:f", "0 0:{}", "0 1:g", "0 1:[", "0 1:1", "0 1:]", "usage"],
@@ -78,6 +79,23 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
 )
 def test_how_a_completion_is_divided(variation: Variation, expected: list[str]) -> None:
     assert said(divide(TOOLS, variation)) == expected
+
+
+ONE_CALL = msgspec.structs.replace(TOOLS, choices=(Choice(tool_calls=(ToolCall("i", "f"),)),))
+TWO_CALLS = msgspec.structs.replace(TOOLS, choices=(Choice(tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
+
+
+@pytest.mark.parametrize(
+    ("completion", "first", "content"),
+    [(ONE_CALL, "0 role 0:f{}", NULL), (TWO_CALLS, "0 role", NULL), (TOOLS, "0 role", "")],
+)
+def test_the_role_joins_one_call_and_the_opening_says_what_follows(
+    completion: Completion, first: str, content: Text
+) -> None:
+    """As OpenAI and Azure send: of parallel calls the role comes alone, with no content to come."""
+    chunks = divide(completion, Variation(role="call", fill={"opening": {"content": "text"}}))
+    assert said(chunks)[0] == first
+    assert chunks[0].choices[0].delta.content == content
 
 
 def test_choices_take_turns() -> None:
@@ -110,6 +128,8 @@ def test_where_a_text_is_cut(text: str, how: Cut, expected: list[str]) -> None:
     assert cut(text, how, Source(0)) == expected
 
 
+DELTA_KEYS = ("role", "content", "reasoning_content", "refusal", "tool_calls")
+PLAIN_PROVIDER = msgspec.structs.replace(DIALECTS["xai"], delta_keys=DELTA_KEYS)
 ONE = Completion("c", 1, "m", (Choice(content="A b", finish_reason="stop"),), Usage(3, 2))
 CALL = Completion("c", 1, "m", (Choice(tool_calls=(ToolCall("i", "f", "{}"),), finish_reason="tool_calls"),))
 BOTH = Completion("c", 1, "m", (Choice(content="A", tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
@@ -119,7 +139,7 @@ def wire(completion: Completion, variation: Variation) -> list[str]:
     """The choices of each chunk as compact JSON, or its usage, in the spelling of a plain provider."""
     lines = []
     for chunk in divide(completion, variation):
-        frame = json.loads(write_chunk(DIALECTS["xai"], chunk, variation.over(PLAIN)))
+        frame = json.loads(write_chunk(PLAIN_PROVIDER, chunk, variation.over(PLAIN)))
         counted = f" usage={frame['usage'] and frame['usage']['completion_tokens']}" if "usage" in frame else ""
         shown: list[dict[str, object]] = [
             {key: choice[key] for key in choice if key != "index"} for choice in frame["choices"]
@@ -402,7 +422,7 @@ def test_spelling() -> None:
     def spelt(**how: object) -> str:
         variation = Variation(spelling=msgspec.convert(how, Spelling)).over(PLAIN)
         (chunk,) = divide(Completion("c", 1, "m", (Choice(content="é🌍"),)), Variation(role="never"))
-        return write_chunk(DIALECTS["xai"], chunk, variation)
+        return write_chunk(PLAIN_PROVIDER, chunk, variation)
 
     plain = '{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"é🌍"}}]}'
     assert spelt() == plain

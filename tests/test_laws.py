@@ -98,7 +98,10 @@ def test_the_zero_of_every_field_is_the_plain_wire(data: st.DataObject, completi
     drawn = data.draw(variations(completion, strict_sse=True))
     for name in Variation.__struct_fields__:
         alone = Variation(**{name: getattr(drawn, name)}).over(usual)
-        kept = {field for field in Variation.__struct_fields__ if field != name}
+        kept = set(Variation.__struct_fields__) - {
+            name,
+            "done" if name == "sse" else name,
+        }  # an event after it needs it
         assert all(getattr(alone, field) == getattr(usual, field) for field in kept)
 
 

@@ -48,7 +48,7 @@ def xai_frame(created: int, delta: str) -> str:
 XAI_USAGE = (
     '"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":9,"prompt_tokens_details":{"text_tokens":3,'
     '"audio_tokens":0,"image_tokens":0,"cached_tokens":1},"completion_tokens_details":{"reasoning_tokens":4,'
-    '"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0},"num_sources_used":0},'
+    '"audio_tokens":0,"accepted_prediction_tokens":0,"rejected_prediction_tokens":0},"num_sources_used":0,"cost_in_usd_ticks":34500},'
     '"system_fingerprint":"fp"}'
 )
 
@@ -134,6 +134,20 @@ def test_an_openai_body() -> None:
         "refusal": None,
         "annotations": [],
     }
+
+
+def test_obfuscation_makes_the_lengths_of_frames_alike() -> None:
+    """Every frame that was recorded from OpenAI with it, the usage frame too, is one byte longer than 16 times n."""
+    asked = {"include_usage": True, "include_obfuscation": True}
+    frames = body_of(OPENAI % "content: Hi there", stream=True, stream_options=asked).split("\n\n")[:-2]
+    texts = [json.loads(frame.removeprefix("data: "))["obfuscation"] for frame in frames]
+    assert len(frames) == 5
+    assert {len(frame.removeprefix("data: ")) % 16 for frame in frames} == {1}
+    assert all(text.isalnum() for text in texts if text)
+    assert len(set(texts)) > 1
+    ruled = body_of((OPENAI % "content: Hi").replace("- reply", "- stream: {obfuscation: true}\n  reply"), stream=True)
+    assert ruled.count('"obfuscation":') == 3
+    assert "obfuscation" not in body_of(f"dialect: xai\n{OPENAI % 'content: Hi'}", stream=True, stream_options=asked)
 
 
 @pytest.mark.parametrize("options", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
+from fakellm.dialects.alibaba import ALIBABA
+from fakellm.dialects.avian import AVIAN
 from fakellm.dialects.azure import AZURE
+from fakellm.dialects.charm_hyper import CHARM_HYPER
+from fakellm.dialects.copilot import COPILOT
 from fakellm.dialects.deepseek import DEEPSEEK
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.groq import GROQ
 from fakellm.dialects.mistral import MISTRAL
-from fakellm.dialects.openai import OPENAI
+from fakellm.dialects.moonshot import MOONSHOT
+from fakellm.dialects.openai import OPENAI, REASONING
 from fakellm.dialects.openrouter import OPENROUTER, OPENROUTER_2025
+from fakellm.dialects.snowflake import SNOWFLAKE
 from fakellm.dialects.vercel import VERCEL
-from fakellm.dialects.xai import XAI
+from fakellm.dialects.writer import WRITER
+from fakellm.dialects.xai import XAI, XAI_2025
 from fakellm.dialects.zai import ZAI, ZAI_2025
 
 DIALECTS: dict[str, Dialect] = {
     dialect.name: dialect
     for dialect in (
         OPENAI,
+        REASONING,
+        ALIBABA,
+        AVIAN,
         AZURE,
+        CHARM_HYPER,
+        COPILOT,
         DEEPSEEK,
         GROQ,
         MISTRAL,
+        MOONSHOT,
         OPENROUTER,
         OPENROUTER_2025,
+        SNOWFLAKE,
         VERCEL,
+        WRITER,
         XAI,
+        XAI_2025,
         ZAI,
         ZAI_2025,
     )

@@ -17,6 +17,9 @@ from fakellm.variation import Spelling, Variation
 
 JSON = dict[str, Any]
 
+# `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
+CREATED = (1_700_000_000, 1_798_675_200)
+
 
 class Dialect(Struct, frozen=True):
     """A provider's habits.
@@ -50,6 +53,13 @@ class Dialect(Struct, frozen=True):
     call_id: Callable[[Source], str]
     fingerprint: Callable[[Source], str | None] = lambda source: "fp_" + source.text(HEX, 10)
     """The `system_fingerprint` of a model; None where the provider sends none."""
+    created: Callable[[Source], int] = lambda source: source.between(*CREATED)
+    finishes: bool = True
+    """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    echoes: bool = False
+    """Whether a choice of a chunk says its delta once more, as `message`."""
+    obfuscates: bool = False
+    """Whether it heeds `stream_options.include_obfuscation`."""
     usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")
     """The keys that open a usage object."""
     calls_indexed: bool = False

@@ -1,9 +1,13 @@
 """OpenAI's own spelling, as recorded from gpt-4o-mini and gpt-5 in 2025 and 2026.
 
+Of parallel tool calls the role comes first and alone; a single call opens with it.
+
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from fakellm.completion import Choice, Usage
 from fakellm.dialects.dialect import JSON, Dialect
@@ -53,4 +57,8 @@ OPENAI = Dialect(
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     indent=2,
     margins=("", "\n"),
+    obfuscates=True,
 )
+
+REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)
+"""What o4-mini and gpt-5 send: no `logprobs`, and no fingerprint but null."""

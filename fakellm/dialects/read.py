@@ -67,7 +67,10 @@ class _Usage(Struct):
     completion_tokens: int | None = None
     total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
+    prompt_token_details: _PromptDetails | None = None  # Writer's
     completion_tokens_details: _CompletionDetails | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
 
 
 class _Frame(Struct):
@@ -88,7 +91,7 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
         model=frame.model or "",
         choices=tuple(_chunk_choice(choice) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
-        system_fingerprint=frame.system_fingerprint,
+        system_fingerprint=frame.system_fingerprint or None,
     )
 
 
@@ -101,7 +104,7 @@ def read_body(dialect: Dialect, data: bytes) -> Completion:
         model=frame.model or "",
         choices=tuple(_choice(choice) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
-        system_fingerprint=frame.system_fingerprint,
+        system_fingerprint=frame.system_fingerprint or None,
     )
 
 
@@ -115,13 +118,13 @@ def _parse(text: str) -> _Frame:
 
 
 def _usage(dialect: Dialect, usage: _Usage) -> Usage:
-    prompt_details = usage.prompt_tokens_details or _PromptDetails()
+    prompt_details = usage.prompt_tokens_details or usage.prompt_token_details or _PromptDetails()
     completion_details = usage.completion_tokens_details or _CompletionDetails()
     read = Usage(
         prompt=usage.prompt_tokens or 0,
         completion=usage.completion_tokens or 0,
-        cached=prompt_details.cached_tokens or 0,
-        reasoning=completion_details.reasoning_tokens or 0,
+        cached=prompt_details.cached_tokens or usage.cached_tokens or 0,
+        reasoning=completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
     )
     if usage.total_tokens == dialect.total(read):
         return read
@@ -167,5 +170,5 @@ def _choice(choice: _Choice) -> Choice:
         reasoning=_reasoning(message) or "",
         refusal=message.refusal or "",
         tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
-        finish_reason=choice.finish_reason,
+        finish_reason=choice.finish_reason or None,
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage, words
 from fakellm.dialects.dialect import JSON, Dialect, dumps, spelt
 from fakellm.errors import RequestError
-from fakellm.seed import Source
+from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
 
@@ -19,6 +21,17 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: in
     each = {key: values[number] for key, values in (spelling.each or {}).items() if number < len(values)}
     extra = chunk.extra | (spelling.extra or {}) | each
     return spelt(_only(spelling.keys, _placed(dialect.chunk_keys, frame, extra)), spelling)
+
+
+def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, source: Source) -> Chunk:
+    """The chunk of this number with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
+
+    So long was every such frame that was recorded from OpenAI, and the text is empty where nothing is missing.
+    https://platform.openai.com/docs/api-reference/chat/create (`include_obfuscation`)
+    """
+    bare = replace(chunk, extra=chunk.extra | {"obfuscation": ""})
+    missing = (1 - len(write_chunk(dialect, bare, variation, number).encode())) % 16
+    return replace(chunk, extra=chunk.extra | {"obfuscation": source.text(ALNUM, missing)})
 
 
 def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
@@ -92,6 +105,8 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
+    if dialect.echoes:
+        values["message"] = values["delta"]
     return _only(_spelling(variation).choice_keys, _placed(dialect.choice_keys, values, choice.extra))
 
 

@@ -1,10 +1,13 @@
-"""xAI's spelling, as recorded from grok-4-fast in 2025.
+"""xAI's spelling, as recorded from grok-4-fast, grok-code-fast-1 and grok-3-mini in 2026, and in 2025.
 
 No `finish_reason` before the last delta, `created` read anew for each chunk, and a total that counts the reasoning
-tokens a second time: 394 + 68 + 134 = 596.
+tokens a second time: 394 + 68 + 134 = 596. The role comes with the first word; in 2025, where a model reasoned
+silently, it came first, and then an empty delta for each token of reasoning but one (`padding: reasoning`).
 """
 
 from __future__ import annotations
+
+from msgspec.structs import replace
 
 from fakellm.completion import Usage
 from fakellm.dialects.dialect import JSON, Dialect
@@ -12,7 +15,7 @@ from fakellm.seed import DIGITS
 from fakellm.variation import Variation
 
 
-def _usage_details(usage: Usage) -> JSON:
+def _usage_of_2025(usage: Usage) -> JSON:
     return {
         "prompt_tokens_details": {
             "text_tokens": usage.prompt,
@@ -30,16 +33,23 @@ def _usage_details(usage: Usage) -> JSON:
     }
 
 
+def _usage_details(usage: Usage) -> JSON:
+    """With the cost in ticks of 10⁻¹⁰ dollars: at 0.20, 0.05 (cached) and 0.50 dollars a million, as grok-4-fast."""
+    fresh, said = usage.prompt - usage.cached, usage.completion + usage.reasoning
+    return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * said}
+
+
 XAI = Dialect(
     name="xai",
     usual=Variation(
         split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "whole"},
+        role="first",
     ),
     stream_type="text/event-stream",
     chunk_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
     body_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
     choice_keys=("index", "delta", "message", "finish_reason"),
-    delta_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    delta_keys=("content", "reasoning_content", "role", "refusal", "tool_calls"),
     message_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
     call_keys=("id", "function", "index", "type"),
     nulls=frozenset({"refusal"}),
@@ -47,6 +57,13 @@ XAI = Dialect(
     empty_content=lambda choice: "",
     usage_details=_usage_details,
     reasoning_apart=True,
-    completion_id=lambda source: source.uuid() + "_us-east-1",
+    completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_" + source.text(DIGITS, 8),
+)
+
+XAI_2025 = replace(
+    XAI,
+    name="xai-2025",
+    usage_details=_usage_of_2025,
+    completion_id=lambda source: source.uuid() + "_us-east-1",
 )
