@@ -16,7 +16,7 @@ from fakellm.dialects.write import write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
-from fakellm.seed import HEX, Source
+from fakellm.seed import Source
 from fakellm.sse import Event
 from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan, Timing, pace
@@ -67,7 +67,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
-        fingerprint = "fp_" + Source(seed, model, "system_fingerprint").text(HEX, 10)
+        fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
     return Completion(
         id=reply.id or dialect.completion_id(Source(seed, request.digest, "id")),
         created=reply.created or Source(seed, request.digest, "created").between(*_CREATED),

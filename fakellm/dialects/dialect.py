@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from fakellm.completion import Choice, Chunk, Usage
-from fakellm.seed import Source
+from fakellm.seed import HEX, Source
 from fakellm.variation import Spelling, Variation
 
 JSON = dict[str, Any]
@@ -43,13 +43,21 @@ class Dialect(Struct, frozen=True):
     empty_content: Callable[[Choice], str | None]
     """The `content` of a whole message without text."""
     usage_details: Callable[[Usage], JSON]
-    """What follows the three sums in a usage object."""
+    """What a usage object says besides its three sums."""
     reasoning_apart: bool
     """Whether `completion_tokens` leaves the reasoning tokens out, so that `total_tokens` adds them."""
     completion_id: Callable[[Source], str]
     call_id: Callable[[Source], str]
+    fingerprint: Callable[[Source], str | None] = lambda source: "fp_" + source.text(HEX, 10)
+    """The `system_fingerprint` of a model; None where the provider sends none."""
+    usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")
+    """The keys that open a usage object."""
+    calls_indexed: bool = False
+    """Whether the tool calls of a whole body have an index, as those of a stream do."""
     indent: int | None = None
     """Of a whole body; None for a compact one."""
+    margins: tuple[str, str] = ("", "")
+    """What stands before and after the JSON of a whole body."""
     usage_unasked: bool = False
     """Whether a stream has usage although none was asked for."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
@@ -72,20 +80,21 @@ def dumps(value: Any, indent: int | None = None) -> str:
 def spelt(value: JSON, spelling: Spelling) -> str:
     """The JSON of a chunk as `spelling` wants it."""
     if spelling.order in ("sorted", "reversed"):
-        value = _rearranged(value, spelling.order == "sorted")
+        value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)
     if spelling.spaces:
         text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
     return _ascii(text) if spelling.ascii else text
 
 
-def _rearranged(value: Any, in_order: bool) -> Any:
+def rearranged(value: Any, in_order: bool = True) -> Any:
+    """JSON with the keys of every object in alphabetical order, or each in the reverse of its own."""
     if isinstance(value, list):
-        return [_rearranged(item, in_order) for item in value]
+        return [rearranged(item, in_order) for item in value]
     if not isinstance(value, dict):
         return value
     keys = sorted(value) if in_order else reversed(value)
-    return {key: _rearranged(value[key], in_order) for key in keys}
+    return {key: rearranged(value[key], in_order) for key in keys}
 
 
 def _ascii(text: str) -> str:

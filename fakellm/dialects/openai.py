@@ -52,4 +52,5 @@ OPENAI = Dialect(
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     indent=2,
+    margins=("", "\n"),
 )

@@ -16,8 +16,7 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation) -> str:
     if chunk.usage is not None:
         frame["usage"] = _usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
     spelling = variation.spelling or Spelling()
-    extra = chunk.extra | (spelling.extra or {})
-    return spelt({key: frame[key] for key in dialect.chunk_keys if key in frame} | extra, spelling)
+    return spelt(_placed(dialect.chunk_keys, frame, chunk.extra | (spelling.extra or {})), spelling)
 
 
 def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
@@ -27,13 +26,20 @@ def write_body(dialect: Dialect, completion: Completion, source: Source) -> byte
     if completion.usage is not None:
         body["usage"] = _usage(dialect, completion.usage)
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
-    return dumps(body, dialect.indent).encode() + b"\n" * bool(dialect.indent)
+    before, after = dialect.margins
+    return (before + dumps(body, dialect.indent) + after).encode()
 
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
     fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
+
+
+def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
+    """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
+    values = {key: values[key] for key in keys if key in values} | extra
+    return {key: values[key] for key in keys if key in values} | values
 
 
 def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
@@ -55,12 +61,12 @@ def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: li
 
 
 def _usage(dialect: Dialect, usage: Usage) -> JSON:
-    return {
+    values = {
         "prompt_tokens": usage.prompt,
         "completion_tokens": usage.completion,
         "total_tokens": dialect.total(usage) if usage.total is None else usage.total,
-        **dialect.usage_details(usage),
     }
+    return _placed(dialect.usage_keys, values, dialect.usage_details(usage))
 
 
 def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -> JSON:
@@ -72,7 +78,7 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
-    return {key: values[key] for key in dialect.choice_keys if key in values} | choice.extra
+    return _placed(dialect.choice_keys, values, choice.extra)
 
 
 def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
@@ -83,8 +89,7 @@ def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
         values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
-    values |= delta.extra
-    return {key: values[key] for key in dialect.delta_keys if key in values} | values
+    return _placed(dialect.delta_keys, {}, values | delta.extra)
 
 
 def _said(values: dict[str, Text]) -> JSON:
@@ -115,18 +120,22 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta) -> JSON:
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
-    calls = [
+    calls: list[JSON] = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        for call in choice.tool_calls
+        | ({"index": number} if dialect.calls_indexed else {})
+        for number, call in enumerate(choice.tool_calls)
     ]
-    message = {
+    message: JSON = {
         "role": "assistant",
         "content": choice.content or dialect.empty_content(choice),
-        "reasoning_content": choice.reasoning or None,
+        "reasoning_content": None,
+        "reasoning": None,
         "tool_calls": [_ordered(dialect, dialect.call_keys, call) for call in calls] or None,
         "refusal": choice.refusal or None,
         "annotations": [],
     }
+    if choice.reasoning:
+        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning)
     values = {
         "index": index,
         "message": _ordered(dialect, dialect.message_keys, message),
