@@ -6,7 +6,7 @@ Knows no JSON, no bytes and no provider by name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, zip_longest
+from itertools import accumulate, chain, zip_longest
 
 from msgspec.structs import replace
 
@@ -139,12 +139,17 @@ def _filled(delta: Delta, field: str, how: Filler) -> Delta:
     return replace(delta, **{field: NULL if null else ""})
 
 
+def _says(delta: Delta) -> bool:
+    return bool(delta.content or delta.reasoning or delta.refusal or delta.tool_calls)
+
+
 def _with_usage(chunks: list[Chunk], completion: Completion, variation: Variation) -> list[Chunk]:
     usage, where = completion.usage, variation.usage
     if usage is None or where == "none":
         return chunks
     if where == "running":
-        counts = [Usage(usage.prompt, min(number, usage.completion)) for number in range(len(chunks) - 1)]
+        counted = accumulate(int(any(_says(part.delta) for part in chunk.choices)) for chunk in chunks[:-1])
+        counts = [Usage(usage.prompt, min(count, usage.completion)) for count in counted]
         return [replace(chunk, usage=count) for chunk, count in zip(chunks, [*counts, usage], strict=True)]
     if where == "every":
         return [replace(chunk, usage=usage) for chunk in chunks]

@@ -37,7 +37,7 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
         headers = (("Content-Type", dialect.stream_type), ("Cache-Control", "no-cache"))
         return Plan(200, headers, frames, chunked=True)
     body = Frame(write_body(dialect, completion, source), rule.timing.first)
-    return Plan(200, (("Content-Type", "application/json"),), (body,))
+    return Plan(200, (("Content-Type", dialect.body_type),), (body,))
 
 
 def stream(

@@ -58,6 +58,8 @@ class Dialect(Struct, frozen=True):
     """Of a whole body; None for a compact one."""
     margins: tuple[str, str] = ("", "")
     """What stands before and after the JSON of a whole body."""
+    body_type: str = "application/json"
+    """The Content-Type of a whole body."""
     usage_unasked: bool = False
     """Whether a stream has usage although none was asked for."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks

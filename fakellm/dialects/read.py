@@ -63,6 +63,7 @@ class _Usage(Struct):
     total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
+    cached_tokens: int | None = None
 
 
 class _Frame(Struct):
@@ -115,7 +116,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
     read = Usage(
         prompt=usage.prompt_tokens or 0,
         completion=usage.completion_tokens or 0,
-        cached=prompt_details.cached_tokens or 0,
+        cached=prompt_details.cached_tokens or usage.cached_tokens or 0,
         reasoning=completion_details.reasoning_tokens or 0,
     )
     if usage.total_tokens == dialect.total(read):
