@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
+from fakellm.dialects import DIALECTS
 from tests.conftest import ROOT
 
 FULL = """\
@@ -146,7 +147,7 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        ["a.yaml:1:10: dialect: there is no dialect 'xia'; there are openai, xai; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: there is no dialect 'xia'; there are {', '.join(DIALECTS)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
