@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from fakellm.dialects.cerebras import CEREBRAS
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.openai import OPENAI
 from fakellm.dialects.xai import XAI
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in (OPENAI, XAI)}
+_ALL = (
+    OPENAI,
+    XAI,
+    CEREBRAS,
+)
+
+DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
