@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fakellm.dialects.cerebras import CEREBRAS
 from fakellm.dialects.dialect import Dialect
+from fakellm.dialects.huggingface import HUGGINGFACE, HUGGINGFACE_NOVITA
 from fakellm.dialects.openai import OPENAI
 from fakellm.dialects.xai import XAI
 
@@ -11,6 +12,8 @@ _ALL = (
     OPENAI,
     XAI,
     CEREBRAS,
+    HUGGINGFACE,
+    HUGGINGFACE_NOVITA,
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
