@@ -6,6 +6,7 @@ from fakellm.dialects.cerebras import CEREBRAS
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.huggingface import HUGGINGFACE, HUGGINGFACE_NOVITA
 from fakellm.dialects.openai import OPENAI
+from fakellm.dialects.together import TOGETHER, TOGETHER_2025
 from fakellm.dialects.xai import XAI
 
 _ALL = (
@@ -14,6 +15,8 @@ _ALL = (
     CEREBRAS,
     HUGGINGFACE,
     HUGGINGFACE_NOVITA,
+    TOGETHER,
+    TOGETHER_2025,
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
