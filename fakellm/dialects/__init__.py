@@ -5,6 +5,7 @@ from __future__ import annotations
 from fakellm.dialects.cerebras import CEREBRAS
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.huggingface import HUGGINGFACE, HUGGINGFACE_NOVITA
+from fakellm.dialects.llamacpp import LLAMACPP, LLAMACPP_2025
 from fakellm.dialects.ollama import OLLAMA, OLLAMA_2025
 from fakellm.dialects.openai import OPENAI
 from fakellm.dialects.together import TOGETHER, TOGETHER_2025
@@ -20,6 +21,8 @@ _ALL = (
     TOGETHER_2025,
     OLLAMA,
     OLLAMA_2025,
+    LLAMACPP,
+    LLAMACPP_2025,
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
