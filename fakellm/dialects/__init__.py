@@ -9,6 +9,7 @@ from fakellm.dialects.llamacpp import LLAMACPP, LLAMACPP_2025
 from fakellm.dialects.ollama import OLLAMA, OLLAMA_2025
 from fakellm.dialects.openai import OPENAI
 from fakellm.dialects.together import TOGETHER, TOGETHER_2025
+from fakellm.dialects.vllm import VLLM, VLLM_2024
 from fakellm.dialects.xai import XAI
 
 _ALL = (
@@ -23,6 +24,8 @@ _ALL = (
     OLLAMA_2025,
     LLAMACPP,
     LLAMACPP_2025,
+    VLLM,
+    VLLM_2024,
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
