@@ -8,6 +8,7 @@ from fakellm.dialects.huggingface import HUGGINGFACE, HUGGINGFACE_NOVITA
 from fakellm.dialects.llamacpp import LLAMACPP, LLAMACPP_2025
 from fakellm.dialects.ollama import OLLAMA, OLLAMA_2025
 from fakellm.dialects.openai import OPENAI
+from fakellm.dialects.perplexity import PERPLEXITY, PERPLEXITY_2025
 from fakellm.dialects.together import TOGETHER, TOGETHER_2025
 from fakellm.dialects.vllm import VLLM, VLLM_2024
 from fakellm.dialects.xai import XAI
@@ -26,6 +27,8 @@ _ALL = (
     LLAMACPP_2025,
     VLLM,
     VLLM_2024,
+    PERPLEXITY,
+    PERPLEXITY_2025,
 )
 
 DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
