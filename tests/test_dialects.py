@@ -18,6 +18,7 @@ from fakellm.dialects.read import read_body, read_chunk
 from fakellm.fold import fold
 from fakellm.loader import load
 from fakellm.sse import Decoder
+from fakellm.wire import Plan
 from tests.conftest import ROOT, chat
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -26,12 +27,16 @@ TURNS = {"tools": ASKED, "text": [*ASKED, {"role": "assistant", "content": ""}]}
 CASES = [(name, turn, kind) for name in DIALECTS for turn in TURNS for kind in ("sse", "json")]
 
 
-def sent(name: str, turn: str, kind: str) -> bytes:
+def plan(name: str, turn: str, kind: str) -> Plan:
     """What a dialect sends in a turn of the golden scenario, streamed or whole."""
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     options = {"stream": True, "stream_options": {"include_usage": True}} if kind == "sse" else {}
     body = chat(messages=TURNS[turn], **options)
-    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan.body
+    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan
+
+
+def sent(name: str, turn: str, kind: str) -> bytes:
+    return plan(name, turn, kind).body
 
 
 def file_of(name: str, turn: str, kind: str) -> Path:
@@ -57,6 +62,30 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
     message = body["choices"][0]["message"]
     assert (message["role"], message["content"]) == ("assistant", "It is 5 °C.")
     assert body["usage"]["prompt_tokens"] == 60
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("openai", "json", "application/json"),
+        ("llamacpp", "json", "application/json; charset=utf-8"),
+        ("llamacpp", "sse", "text/event-stream"),
+        ("together", "sse", "text/event-stream;charset=utf-8"),
+    ],
+)
+def test_the_content_type_is_the_providers(name: str, kind: str, expected: str) -> None:
+    assert dict(plan(name, "text", kind).headers)["Content-Type"] == expected
+
+
+def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
+    assert list(json.loads(sent("ollama", "tools", "json"))["usage"]) == [
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    ]
+    assert "prompt_tokens_details" not in json.loads(sent("ollama", "text", "json"))["usage"]
 
 
 if __name__ == "__main__":
