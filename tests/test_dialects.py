@@ -17,6 +17,7 @@ from fakellm.dialects import DIALECTS
 from fakellm.dialects.read import read_body, read_chunk
 from fakellm.fold import fold
 from fakellm.loader import load
+from fakellm.scenario import Reply, Rule, Scenario
 from fakellm.sse import Decoder
 from fakellm.wire import Plan
 from tests.conftest import ROOT, chat
@@ -86,6 +87,14 @@ def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
         "completion_tokens_details",
     ]
     assert "prompt_tokens_details" not in json.loads(sent("ollama", "text", "json"))["usage"]
+
+
+def test_together_speaks_of_usage_in_each_chunk_although_nobody_asked() -> None:
+    scenario = Scenario(dialect="together", rules=(Rule(reply=Reply(content="Hm")),))
+    body = App(scenario).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan.body
+    said, finish, _ = (event.data for event in Decoder().feed(body))
+    assert json.loads(said)["usage"] is None
+    assert json.loads(finish)["usage"]["completion_tokens"] == 1
 
 
 if __name__ == "__main__":
