@@ -6,7 +6,7 @@ Knows no JSON, no bytes and no provider by name.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, zip_longest
+from itertools import accumulate, chain, zip_longest
 
 from msgspec.structs import replace
 
@@ -32,7 +32,8 @@ def divide(completion: Completion, variation: Variation, source: Source) -> tupl
     streams = [_choice(index, choice, variation, paddings, source) for index, choice in enumerate(completion.choices)]
     parts = list(_merge(streams, variation))
     places = [(place, each) for each in paddings if isinstance(each.before, tuple) for place in each.before]
-    for place, padding in sorted(places, key=lambda pair: -pair[0]):
+    # From the end, so that no place moves; those at the same place stay in the order they were given.
+    for place, padding in sorted(places, key=lambda pair: pair[0])[::-1]:
         parts[place:place] = [_silence(0, padding, variation)] * padding.count
     chunks = [Chunk(completion.id, completion.created, completion.model, part) for part in parts]
     chunks = _with_usage(chunks, completion, variation) or [Chunk(completion.id, completion.created, completion.model)]
@@ -100,9 +101,11 @@ def _choice(
     steps += silences("content")
     for number, delta in enumerate(said):
         steps += [*(silences("delta") if number else []), delta]
-    steps += silences("finish") if choice.finish_reason is not None else []
-    finish = choice.finish_reason
     joins = bool(said) and (variation.finish == "last" or (variation.finish == "call" and bool(said[-1].tool_calls)))
+    if choice.finish_reason is not None:
+        place = len(steps) - joins
+        steps[place:place] = silences("finish")
+    finish = choice.finish_reason
     calls = bool(said and said[0].tool_calls)
     spoken = [step for step in steps if isinstance(step, Delta)]
     parts: list[Parts] = []
@@ -158,19 +161,26 @@ def _filled(delta: Delta, field: str, how: Filler, calling: bool) -> Delta:
     return replace(delta, **{field: NULL if null else ""})
 
 
+def _says(delta: Delta) -> bool:
+    return bool(delta.content or delta.reasoning or delta.refusal or delta.tool_calls)
+
+
 def _with_usage(chunks: list[Chunk], completion: Completion, variation: Variation) -> list[Chunk]:
     usage, where = completion.usage, variation.usage
     if usage is None or where == "none":
         return chunks
     if where == "running":
-        counts = [Usage(usage.prompt, min(number, usage.completion)) for number in range(len(chunks) - 1)]
+        counted = accumulate(int(any(_says(part.delta) for part in chunk.choices)) for chunk in chunks[:-1])
+        counts = [Usage(usage.prompt, min(count, usage.completion)) for count in counted]
         return [replace(chunk, usage=count) for chunk, count in zip(chunks, [*counts, usage], strict=True)]
     if where == "every":
         return [replace(chunk, usage=usage) for chunk in chunks]
     if variation.usage_before == "null":
         chunks = [replace(chunk, usage=NULL) for chunk in chunks]
     if where in ("finish", "both") and chunks:
-        chunks[-1] = replace(chunks[-1], usage=usage)
+        ends = [number for number, chunk in enumerate(chunks) if any(part.finish_reason for part in chunk.choices)]
+        last = ends[-1] if ends else len(chunks) - 1
+        chunks[last] = replace(chunks[last], usage=usage)
     if where == "finish" and chunks:
         return chunks
     choices: Parts = ()

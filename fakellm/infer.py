@@ -65,8 +65,7 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     completion = fold(chunks)
     silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
     habits = observed(chunks)
-    alone = habits.get("role") in ("alone", "call", "repeated")
-    padding = _padding(frames, chunks, silent, alone)
+    padding = _padding(frames, chunks, silent, habits)
     seen = {"split": _split(chunks, completion), "padding": padding, "ticks": _ticks(chunks)}
     variation = _differing(seen | habits, dialect)
     completion = _counted(frames, completion, dialect)
@@ -203,19 +202,21 @@ def _ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
 
 
 def _padding(
-    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, alone: bool
+    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, habits: dict[str, Any]
 ) -> int | tuple[Padding, ...] | None:
     """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries.
 
-    `alone`: the role has a chunk of its own, which is no padding.
+    A chunk that the role has for its own is none.
     """
+    alone = habits.get("role") in ("alone", "call", "repeated")
+    counting = habits.get("usage") in ("every", "running")
     runs: list[tuple[int, dict[str, Any], int]] = []
     kept = 0
     opened: set[int] = set()
     for number, chunk in enumerate(chunks):
         opening = {part.index for part in chunk.choices} - opened
         opened |= opening
-        if (opening and alone) or not _silent(chunk):
+        if (opening and alone) or not _silent(chunk, counting):
             kept += 1
             continue
         delta = json.loads(frames[number])["choices"][0].get("delta") or {}
@@ -228,9 +229,9 @@ def _padding(
     return tuple(Padding(count, (place,), delta) for place, delta, count in runs) or None
 
 
-def _silent(chunk: Chunk) -> bool:
-    """Whether a chunk of one choice says nothing at all."""
-    if len(chunk.choices) != 1 or chunk.usage:
+def _silent(chunk: Chunk, counting: bool) -> bool:
+    """Whether a chunk of one choice says nothing at all; where usage is `counting` in every chunk, it says nothing."""
+    if len(chunk.choices) != 1 or (chunk.usage and not counting):
         return False
     delta = chunk.choices[0].delta
     said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls

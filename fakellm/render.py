@@ -55,7 +55,7 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
         body = write_body(dialect, completion, Source(seed, request.digest, "provider"))
-        plan = Plan(200, (("Content-Type", "application/json"),), (Frame(body, delay, rule.timing.step),))
+        plan = Plan(200, (("Content-Type", dialect.body_type),), (Frame(body, delay, rule.timing.step),))
     plan = carry(plan, transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 
@@ -102,13 +102,13 @@ def _tokens(piece: bytes, dialect: Dialect) -> int:
 def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
     """The variation with obfuscation and usage as they were asked for, where it says nothing of them.
 
-    Usage that comes unasked has no chunk of its own, and the other chunks do not speak of it.
+    Usage that comes unasked with the finish has no chunk of its own, and the other chunks do not speak of it.
     """
     if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
         variation = msgspec.structs.replace(variation, obfuscation=True)
-    if variation.usage is not None or request.wants_usage:
+    if variation.usage is not None or request.wants_usage or dialect.usage_unasked == "usual":
         return variation
-    if dialect.usage_unasked:
+    if dialect.usage_unasked == "finish":
         return msgspec.structs.replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
     return msgspec.structs.replace(variation, usage="none")
 

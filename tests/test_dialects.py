@@ -17,7 +17,9 @@ from fakellm.dialects import DIALECTS
 from fakellm.dialects.read import read_body, read_chunk
 from fakellm.fold import fold
 from fakellm.loader import load
+from fakellm.scenario import Reply, Rule, Scenario
 from fakellm.sse import Decoder
+from fakellm.wire import Plan
 from tests.conftest import ROOT, chat
 
 GOLDEN = ROOT / "tests" / "golden"
@@ -26,12 +28,16 @@ TURNS = {"tools": ASKED, "text": [*ASKED, {"role": "assistant", "content": ""}]}
 CASES = [(name, turn, kind) for name in DIALECTS for turn in TURNS for kind in ("sse", "json")]
 
 
-def sent(name: str, turn: str, kind: str) -> bytes:
+def plan(name: str, turn: str, kind: str) -> Plan:
     """What a dialect sends in a turn of the golden scenario, streamed or whole."""
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     options = {"stream": True, "stream_options": {"include_usage": True}} if kind == "sse" else {}
     body = chat(messages=TURNS[turn], **options)
-    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan.body
+    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan
+
+
+def sent(name: str, turn: str, kind: str) -> bytes:
+    return plan(name, turn, kind).body
 
 
 def file_of(name: str, turn: str, kind: str) -> Path:
@@ -59,7 +65,7 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
     assert body["usage"]["prompt_tokens"] == 60
 
 
-@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unasked])
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unasked == "finish"])
 def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> None:
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     body = chat(messages=TURNS["text"], stream=True)
@@ -68,6 +74,38 @@ def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> Non
     assert last["usage"]["prompt_tokens"] == 60
     assert last["choices"][0]["finish_reason"] == "stop"
     assert not any("usage" in frame for frame in frames)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "expected"),
+    [
+        ("openai", "json", "application/json"),
+        ("llamacpp", "json", "application/json; charset=utf-8"),
+        ("llamacpp", "sse", "text/event-stream"),
+        ("together", "sse", "text/event-stream;charset=utf-8"),
+    ],
+)
+def test_the_content_type_is_the_providers(name: str, kind: str, expected: str) -> None:
+    assert dict(plan(name, "text", kind).headers)["Content-Type"] == expected
+
+
+def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
+    assert list(json.loads(sent("ollama", "tools", "json"))["usage"]) == [
+        "prompt_tokens",
+        "completion_tokens",
+        "total_tokens",
+        "prompt_tokens_details",
+        "completion_tokens_details",
+    ]
+    assert "prompt_tokens_details" not in json.loads(sent("ollama", "text", "json"))["usage"]
+
+
+def test_together_speaks_of_usage_in_each_chunk_although_nobody_asked() -> None:
+    scenario = Scenario(dialect="together", rules=(Rule(reply=Reply(content="Hm")),))
+    body = App(scenario).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan.body
+    said, finish, _ = (event.data for event in Decoder().feed(body))
+    assert json.loads(said)["usage"] is None
+    assert json.loads(finish)["usage"]["completion_tokens"] == 1
 
 
 if __name__ == "__main__":

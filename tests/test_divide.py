@@ -250,6 +250,14 @@ def test_what_the_deltas_of_a_text_say(variation: Variation, expected: list[str]
             ],
         ),
         (
+            Variation(usage="running", split="tokens", role="first"),
+            [
+                '{"delta":{"role":"assistant","content":"A"}} usage=1',
+                '{"delta":{"content":" b"}} usage=2',
+                '{"delta":{},"finish_reason":"stop"} usage=2',
+            ],
+        ),
+        (
             Variation(usage="none", role="first"),
             ['{"delta":{"role":"assistant","content":"A b"}}', '{"delta":{},"finish_reason":"stop"}'],
         ),

@@ -66,6 +66,6 @@ DEEPSEEK = Dialect(
     call_id=lambda source: "call_00_" + source.text(ALNUM, 24),
     fingerprint=lambda source: f"fp_{source.text(HEX, 10)}_prod0820_fp8_kvcache_20260402",
     calls_indexed=True,
-    usage_unasked=True,
+    usage_unasked="finish",
     decorate=_decorate,
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -68,8 +68,10 @@ class Dialect(Struct, frozen=True):
     """Of a whole body; None for a compact one."""
     margins: tuple[str, str] = ("", "")
     """What stands before and after the JSON of a whole body."""
-    usage_unasked: bool = False
-    """Whether a stream has usage although none was asked for."""
+    body_type: str = "application/json"
+    """The Content-Type of a whole body."""
+    usage_unasked: Literal["never", "finish", "usual"] = "never"
+    """Whether a stream has usage although none was asked for: with the finish alone, or as if it had been."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
     """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body

@@ -87,7 +87,7 @@ GROQ = Dialect(
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: "fc_" + source.uuid(),
     margins=("", "\n"),
-    usage_unasked=True,
+    usage_unasked="finish",
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
 )

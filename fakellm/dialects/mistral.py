@@ -81,6 +81,6 @@ MISTRAL = Dialect(
     call_id=lambda source: source.text(ALNUM, 9),
     fingerprint=lambda source: None,
     calls_indexed=True,
-    usage_unasked=True,
+    usage_unasked="finish",
     decorate=_decorate,
 )

@@ -1,0 +1,83 @@
+"""Hugging Face's router, as recorded with two of its upstreams; a stream speaks the upstream's dialect.
+
+`huggingface` is the router with Cerebras behind it, the most recorded, as of qwen-3-coder in October 2025: before
+Cerebras told of reasoning tokens. `huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
+https://huggingface.co/docs/inference-providers
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.completion import Chunk, Usage
+from fakellm.dialects.cerebras import CEREBRAS, time_info
+from fakellm.dialects.common import cached_details, said_details, with_last
+from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.seed import ALNUM, HEX, Source
+from fakellm.variation import Variation
+
+
+def _time_info(created: int, source: Source) -> JSON:
+    times = time_info(created, source)
+    return {"time_info": {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}}
+
+
+HUGGINGFACE = replace(
+    CEREBRAS,
+    name="huggingface",
+    usage_details=cached_details,
+    usage_keys=("prompt_tokens", "completion_tokens", "total_tokens"),
+    decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
+    decorate_body=lambda body, source: body | _time_info(body["created"], source),
+)
+
+
+def _with_metrics(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    """Novita's: the milliseconds to the first token, and the microsecond in which each chunk was written."""
+    first = source.between(80, 900)
+    now = chunks[0].created * 10**6 + first * 1000
+    decorated = []
+    for chunk in chunks:
+        now += source.between(40, 9000)
+        blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}
+        decorated.append(replace(chunk, extra=blank | {"sla_metrics": {"ttft_ms": first, "ts_us": now}}))
+    return tuple(decorated)
+
+
+def _novita_details(usage: Usage) -> JSON:
+    return {"prompt_tokens_details": None, "completion_tokens_details": None} | said_details(usage)
+
+
+HUGGINGFACE_NOVITA = Dialect(
+    name="huggingface-novita",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
+        unfinished="null",
+    ),
+    stream_type="text/event-stream",
+    chunk_keys=(
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "system_fingerprint",
+        "usage",
+        "sla_metrics",
+    ),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "finish_reason"),
+    delta_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    message_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset(),
+    constants={},
+    empty_content=lambda choice: "",
+    usage_details=_novita_details,
+    reasoning_apart=False,
+    completion_id=lambda source: source.text(HEX, 32),
+    call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    fingerprint=lambda source: None,
+    usage_unasked="usual",
+    decorate=_with_metrics,
+)
