@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 import fakellm
+from fakellm.dialects import DIALECTS
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,3 +78,8 @@ def test_the_request_to_copy_shows_a_stream(served: str) -> None:
     assert len(frames) == 140
     assert frames[-2:] == ["data: [DONE]", ""]
     assert sum('"delta":{}}' in frame for frame in frames) == 133
+
+
+def test_every_dialect_is_named() -> None:
+    listed = README[README.index("The dialects, each as recorded") : README.index("### The stream block")]
+    assert re.findall(r"`([a-z0-9-]+)`", listed) == sorted(DIALECTS)
