@@ -6,7 +6,6 @@ Owns the routes, the sessions and the control routes under `/_fakellm`. Knows no
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -121,6 +120,8 @@ def _models(app: App, name: str, call: Call) -> Answer:
 
 
 def _health(app: App, name: str, call: Call) -> Answer:
+    from importlib.metadata import version  # costs a start more than it is worth to those who never ask
+
     engine = app.session(name)
     return json_answer(
         {

@@ -1,66 +1,95 @@
-"""The providers whose spelling is known. A new one is a file beside this one and a line here."""
+"""The providers whose spelling is known. A new one is a file beside this one and a line here.
+
+A provider's file is imported when its dialect is first asked for: a server that starts needs one of them, not all.
+"""
 
 from __future__ import annotations
 
-from fakellm.dialects.alibaba import ALIBABA
-from fakellm.dialects.avian import AVIAN
-from fakellm.dialects.azure import AZURE
-from fakellm.dialects.cerebras import CEREBRAS
-from fakellm.dialects.charm_hyper import CHARM_HYPER
-from fakellm.dialects.copilot import COPILOT
-from fakellm.dialects.deepseek import DEEPSEEK
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
 from fakellm.dialects.dialect import Dialect
-from fakellm.dialects.groq import GROQ
-from fakellm.dialects.huggingface import HUGGINGFACE, HUGGINGFACE_NOVITA
-from fakellm.dialects.llamacpp import LLAMACPP, LLAMACPP_2025
-from fakellm.dialects.mistral import MISTRAL
-from fakellm.dialects.moonshot import MOONSHOT
-from fakellm.dialects.ollama import OLLAMA, OLLAMA_2025
-from fakellm.dialects.openai import OPENAI, REASONING
-from fakellm.dialects.openrouter import OPENROUTER, OPENROUTER_2025
-from fakellm.dialects.perplexity import PERPLEXITY, PERPLEXITY_2025
-from fakellm.dialects.snowflake import SNOWFLAKE
-from fakellm.dialects.together import TOGETHER, TOGETHER_2025
-from fakellm.dialects.vercel import VERCEL
-from fakellm.dialects.vllm import VLLM, VLLM_2024
-from fakellm.dialects.writer import WRITER
-from fakellm.dialects.xai import XAI, XAI_2025
-from fakellm.dialects.zai import ZAI, ZAI_2025
 
-_ALL = (
-    OPENAI,
-    REASONING,
-    ALIBABA,
-    AVIAN,
-    AZURE,
-    CEREBRAS,
-    CHARM_HYPER,
-    COPILOT,
-    DEEPSEEK,
-    GROQ,
-    HUGGINGFACE,
-    HUGGINGFACE_NOVITA,
-    LLAMACPP,
-    LLAMACPP_2025,
-    MISTRAL,
-    MOONSHOT,
-    OLLAMA,
-    OLLAMA_2025,
-    OPENROUTER,
-    OPENROUTER_2025,
-    PERPLEXITY,
-    PERPLEXITY_2025,
-    SNOWFLAKE,
-    TOGETHER,
-    TOGETHER_2025,
-    VERCEL,
-    VLLM,
-    VLLM_2024,
-    WRITER,
-    XAI,
-    XAI_2025,
-    ZAI,
-    ZAI_2025,
-)
+_FILES: dict[str, tuple[str, ...]] = {
+    "alibaba": ("alibaba",),
+    "avian": ("avian",),
+    "azure": ("azure",),
+    "cerebras": ("cerebras",),
+    "charm_hyper": ("charm-hyper",),
+    "copilot": ("copilot",),
+    "deepseek": ("deepseek",),
+    "groq": ("groq",),
+    "huggingface": (
+        "huggingface",
+        "huggingface-novita",
+    ),
+    "llamacpp": (
+        "llamacpp",
+        "llamacpp-2025",
+    ),
+    "mistral": ("mistral",),
+    "moonshot": ("moonshot",),
+    "ollama": (
+        "ollama",
+        "ollama-2025",
+    ),
+    "openai": (
+        "openai",
+        "openai-reasoning",
+    ),
+    "openrouter": (
+        "openrouter",
+        "openrouter-2025",
+    ),
+    "perplexity": (
+        "perplexity",
+        "perplexity-2025",
+    ),
+    "snowflake": ("snowflake",),
+    "together": (
+        "together",
+        "together-2025",
+    ),
+    "vercel": ("vercel",),
+    "vllm": (
+        "vllm",
+        "vllm-2024",
+    ),
+    "writer": ("writer",),
+    "xai": (
+        "xai",
+        "xai-2025",
+    ),
+    "zai": (
+        "zai",
+        "zai-2025",
+    ),
+}
+"""Each file, and the names of the dialects in it."""
 
-DIALECTS: dict[str, Dialect] = {dialect.name: dialect for dialect in _ALL}
+_HOMES = {name: file for file, names in _FILES.items() for name in names}
+
+
+class _Dialects(Mapping[str, Dialect]):
+    """The dialects by their names, in the order of the alphabet."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Dialect] = {}
+
+    def __getitem__(self, name: str) -> Dialect:
+        if name not in self._known:
+            found = vars(import_module(f"fakellm.dialects.{_HOMES[name]}")).values()
+            self._known[name] = next(each for each in found if isinstance(each, Dialect) and each.name == name)
+        return self._known[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in _HOMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(sorted(_HOMES))
+
+    def __len__(self) -> int:
+        return len(_HOMES)
+
+
+DIALECTS: Mapping[str, Dialect] = _Dialects()
