@@ -1,0 +1,106 @@
+"""What can be read off the frames of a stream at sight: where its clock ticked, what was silent, how texts were cut.
+
+Knows no dialect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from typing import Any
+
+from fakellm import tokens
+from fakellm.completion import Chunk, ChunkChoice, Completion, ToolCallDelta, words
+from fakellm.cuts import Cut
+from fakellm.variation import Padding
+
+
+def ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
+    """Where `created` is a second more, as many times as it is."""
+    first = next((chunk.created for chunk in chunks if chunk.created), 0)
+    found: list[int] = []
+    for number, chunk in enumerate(chunks):
+        found += [number] * (chunk.created - first - len(found))
+    return tuple(found) or None
+
+
+def padding(
+    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, habits: dict[str, Any]
+) -> int | tuple[Padding, ...] | None:
+    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries.
+
+    A chunk that the role has for its own is none.
+    """
+    alone = habits.get("role") in ("alone", "call", "repeated")
+    counting = habits.get("usage") in ("every", "running")
+    runs: list[tuple[int, dict[str, Any], int]] = []
+    kept = 0
+    opened: set[int] = set()
+    for number, chunk in enumerate(chunks):
+        opening = {part.index for part in chunk.choices} - opened
+        opened |= opening
+        if (opening and alone) or not _silent(chunk, counting):
+            kept += 1
+            continue
+        delta = json.loads(frames[number])["choices"][0].get("delta") or {}
+        if runs and runs[-1][:2] == (kept, delta):
+            runs[-1] = (kept, delta, runs[-1][2] + 1)
+        else:
+            runs.append((kept, delta, 1))
+    if len(runs) == 1 and runs[0][:2] == (1, silent):
+        return runs[0][2]
+    return tuple(Padding(count, (place,), delta) for place, delta, count in runs) or None
+
+
+def _silent(chunk: Chunk, counting: bool) -> bool:
+    """Whether a chunk of one choice says nothing at all; where usage is `counting` in every chunk, it says nothing."""
+    if len(chunk.choices) != 1 or (chunk.usage and not counting):
+        return False
+    delta = chunk.choices[0].delta
+    said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    return not said and not chunk.choices[0].finish_reason
+
+
+def split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:
+    """How each text was cut, by its address: by a name where one fits, else at these offsets."""
+    found: dict[str, Cut] = {}
+    for index, choice in enumerate(completion.choices):
+        parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
+        place = f"choices[{index}]." if index else ""
+        for name in ("content", "reasoning", "refusal"):
+            pieces = [words(getattr(part.delta, name)) for part in parts]
+            found |= _named_cut(f"{place}{name}", pieces)
+        indices = sorted({call.index for call in _calls(parts) if isinstance(call.index, int)})
+        for number in range(len(choice.tool_calls)):
+            known: list[int | None] = [*indices[number : number + 1]] or [None]  # some count from 1, some do not count
+            calls = [call for call in _calls(parts) if call.index in known]
+            found |= _call_cut(f"{place}tool_calls[{number}].arguments", [words(call.arguments) for call in calls])
+    return found
+
+
+def _calls(parts: Iterable[ChunkChoice]) -> list[ToolCallDelta]:
+    return [call for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+
+
+def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
+    pieces = [piece for piece in pieces if piece]
+    if not pieces:
+        return {}
+    if pieces == tokens.split("".join(pieces)):
+        return {address: "tokens"}
+    return {address: "whole" if len(pieces) == 1 else _offsets(pieces)}
+
+
+def _call_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
+    """A call in one piece is whole; one that opens without arguments is cut, if only at its end."""
+    if len(pieces) == 1:
+        return {address: "whole"}
+    said = [piece for piece in pieces if piece]
+    return {address: "tokens" if said == tokens.split("".join(said)) else _offsets(said)}
+
+
+def _offsets(pieces: Iterable[str]) -> tuple[int, ...]:
+    """Where the pieces meet. One piece alone is cut at its end, which is no cut, but is not whole either."""
+    ends = list(accumulate(len(piece) for piece in pieces))
+    return tuple(ends[:-1] or ends)
