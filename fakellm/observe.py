@@ -54,9 +54,7 @@ def _together(chunks: Sequence[Chunk]) -> tuple[str, ...] | None:
     pieces = [part.delta.tool_calls for part in parts if isinstance(part.delta.tool_calls, tuple)]
     shared = {
         "choices": any(len(chunk.choices) > 1 for chunk in chunks),
-        "calls": any(
-            len({call.index for call in calls} | {call.id for call in calls if call.id}) > 2 for calls in pieces
-        ),
+        "calls": any(len({call.index for call in calls}) > 1 or _unnumbered(calls) > 1 for calls in pieces),
         "parts": any(says(part.delta) > 1 for part in parts),
     }
     return tuple(name for name, seen in shared.items() if seen)

@@ -1,4 +1,4 @@
-"""Server-sent events and bytes. Owns the encoder and the decoder; knows the WHATWG text, not LLMs.
+"""Server-sent events and their bytes. Owns events, their lines and the decoder; knows the WHATWG text, not LLMs.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -29,12 +29,6 @@ def fields(event: Event) -> list[tuple[str, str]]:
     if event.id:
         pairs.append(("id", event.id))
     return pairs + [("data", line) for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
-
-
-def encode(event: Event) -> bytes:
-    """The event in the spelling that nearly all providers send: LF, one space, one blank line after it."""
-    lines = [f"{name}: {value}\n" for name, value in fields(event)]
-    return ("".join(lines) + "\n").encode("utf-8", "surrogatepass")
 
 
 class Decoder:

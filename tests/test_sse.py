@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.sse import Decoder, Event, encode
+from fakellm.framing import Framing, frame
+from fakellm.sse import Decoder, Event
 
 # A line end inside data becomes LF on the way; ids and types are single lines.
 DATA = st.text().map(lambda text: text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -27,13 +28,13 @@ def every_way(data: bytes) -> list[list[Event]]:
 
 @given(EVENTS)
 def test_events_come_back_however_the_bytes_are_cut(events: list[Event]) -> None:
-    data = b"".join(encode(event) for event in events)
+    data = b"".join(frame(events, Framing()))
     assert all(decoded == events for decoded in every_way(data))
 
 
 @given(EVENTS, st.sampled_from((b"\n", b"\r", b"\r\n")))
 def test_line_ends_are_all_the_same(events: list[Event], line_end: bytes) -> None:
-    data = b"".join(encode(event) for event in events).replace(b"\n", line_end)
+    data = b"".join(frame(events, Framing())).replace(b"\n", line_end)
     assert all(decoded == events for decoded in every_way(data))
 
 
