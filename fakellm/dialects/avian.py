@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage, words
+from fakellm.dialects.common import no_content_beside_calls
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Spelling, Variation
@@ -81,7 +82,7 @@ AVIAN = Dialect(
     call_keys=("index", "id", "type", "function"),
     nulls=frozenset({"content"}),
     constants={},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     reasoning_apart=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),

@@ -6,6 +6,7 @@ Where a model counts cached tokens apart from the prompt, the total has them too
 from __future__ import annotations
 
 from fakellm.completion import Usage
+from fakellm.dialects.common import no_content_beside_calls
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import HEX
 from fakellm.variation import Spelling, Variation
@@ -34,7 +35,7 @@ CHARM_HYPER = Dialect(
     call_keys=("id", "type", "index", "function"),
     nulls=frozenset({"content"}),
     constants={},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     reasoning_apart=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
-from fakellm.dialects.common import TEXTS_IN_TOKENS, adding, base32, finishes, in_parts, saying
+from fakellm.dialects.common import TEXTS_IN_TOKENS, adding, base32, finishes, in_parts, no_content_beside_calls, saying
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.dialects.write import write_usage
 from fakellm.seed import Source
@@ -77,7 +77,7 @@ GROQ = Dialect(
     call_keys=("id", "type", "function", "index"),
     nulls=frozenset({"logprobs", "usage_breakdown"}),
     constants={"usage_breakdown": None},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     usage_keys=(
         *("queue_time", "prompt_tokens", "prompt_time", "completion_tokens", "completion_time"),

@@ -6,6 +6,7 @@ No `object` in a chunk, the finish with the last word, and usage with the finish
 from __future__ import annotations
 
 from fakellm.completion import Usage
+from fakellm.dialects.common import no_content_beside_calls
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import HEX
 from fakellm.variation import Variation
@@ -35,7 +36,7 @@ MOONSHOT = Dialect(
     call_keys=("index", "id", "type", "function"),
     nulls=frozenset({"content"}),
     constants={},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     reasoning_apart=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),

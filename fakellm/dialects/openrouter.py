@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
-from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, price, saying
+from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Variation
@@ -119,7 +119,7 @@ OPENROUTER = Dialect(
     call_keys=("index", "id", "type", "function"),
     nulls=frozenset({"content", "refusal", "reasoning"}),
     constants={},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     reasoning_apart=False,
     completion_id=lambda source: f"gen-{source.between(1_770_000_000, 1_790_000_000)}-{source.text(ALNUM, 20)}",

@@ -12,7 +12,7 @@ import string
 from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
-from fakellm.dialects.common import ALL_IN_TOKENS, adding, base32, finishes, price
+from fakellm.dialects.common import ALL_IN_TOKENS, adding, base32, finishes, no_content_beside_calls, price
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
@@ -127,7 +127,7 @@ VERCEL = Dialect(
     call_keys=("index", "id", "type", "function"),
     nulls=frozenset({"logprobs", "content"}),
     constants={},
-    empty_content=lambda choice: None if choice.tool_calls else "",
+    empty_content=no_content_beside_calls,
     usage_details=_usage_details,
     reasoning_apart=False,
     completion_id=lambda source: "gen_01" + base32(source, 24),
