@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import msgspec
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,8 +14,10 @@ from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.errors import StreamError
 from fakellm.infer import infer, rendered
+from fakellm.sse import Decoder
 from fakellm.strategies import completions, variations
 from fakellm.variation import Calls, Padding, Spelling, Variation
+from tests.conftest import CORPUS
 
 SAID = Completion(
     id="c",
@@ -81,3 +86,27 @@ def test_usage_that_no_dialect_makes_is_kept_word_for_word() -> None:
 def test_what_is_no_stream_of_chunks(frames: list[str]) -> None:
     with pytest.raises(StreamError):
         infer(frames, DIALECTS["openai"])
+
+
+def recorded_by_xai() -> list[list[str]]:
+    """The data of the events of each recorded xAI stream, without `[DONE]`."""
+    index = CORPUS / "index.json"
+    if not index.exists():
+        pytest.skip(f"the recordings are not here: no {index}")
+    streams = []
+    for entry in json.loads(index.read_text(encoding="utf-8"))["entries"]:
+        places = [each["i"] for each in entry["exchanges"] if (each["provider"], each["stream"]) == ("xai", True)]
+        if entry["format"] == "go-vcr-yaml-v2" and places:
+            text = (CORPUS / entry["file"]).read_text(encoding="utf-8")
+            interactions = yaml.load(text, Loader=yaml.CSafeLoader)["interactions"]
+            bodies = [interactions[place]["response"]["body"].encode() for place in places]
+            streams += [[event.data for event in Decoder().feed(body) if event.data != "[DONE]"] for body in bodies]
+    return streams
+
+
+def test_every_recorded_xai_stream_comes_back_from_values_of_meaning() -> None:
+    streams = recorded_by_xai()
+    assert streams
+    for frames in streams:
+        completion, variation = infer(frames, DIALECTS["xai"])
+        assert rendered(completion, variation, DIALECTS["xai"]) == frames
