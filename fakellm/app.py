@@ -5,7 +5,7 @@ Owns the routes, the sessions and the control routes under `/_fakellm`. Knows no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
@@ -28,6 +28,8 @@ class Call(Struct, frozen=True):
     method: str
     path: str
     body: bytes = b""
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
+    """By name, in any case."""
 
 
 class App:

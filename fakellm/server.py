@@ -76,9 +76,9 @@ class Server:
             self._handling.discard(task)
 
     async def _answer(self, request: web.BaseRequest) -> tuple[Answer, Entry]:
-        call = Call(request.method, request.path_qs)
+        call = Call(request.method, request.path_qs, headers=request.headers)
         try:
-            call = Call(request.method, request.path_qs, await _read(request))
+            call = Call(request.method, request.path_qs, await _read(request), request.headers)
             answer, entry = self._handled(call)
             if answer.release:
                 number, texts = await self._steps.release(answer.release)

@@ -22,14 +22,15 @@ ROWS = (
     ("divide",),
     ("dialects",),
     ("match", "generate", "faults"),
-    ("scenario",),
+    ("scenario", "cassettes"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),
     ("connection",),
     ("server",),
     ("handle",),
-    ("cli", "pytest_plugin"),
+    ("commands", "pytest_plugin"),
+    ("cli",),
     ("__main__", "__init__"),
 )
 ROW = {room: number for number, row in enumerate(ROWS) for room in row}

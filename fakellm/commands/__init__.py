@@ -1,0 +1,1 @@
+"""The commands of `fakellm`, one file each; `cli` knows their names."""
