@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fakellm.completion import Completion
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.read import read_chunk
-from fakellm.dialects.write import write_chunk
+from fakellm.dialects.write import SAID, write_chunk
 from fakellm.divide import divide
 from fakellm.fold import fold
 from fakellm.observe import observed
@@ -50,7 +50,7 @@ _HABITS: dict[str, Sequence[Any]] = {
         for field in ("content", "reasoning", "refusal", "tool_calls")
         for how in ("empty", "null", "text")
     ),
-    "spelling": ({"ascii": True}, {"spaces": True}),
+    "spelling": ({"order": "sorted"}, {"order": "usual"}),
 }
 
 
@@ -65,11 +65,32 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     habits = observed(chunks)
     silences = padding(frames, chunks, silent, habits)
     seen = {"split": split(chunks, completion), "padding": silences, "ticks": ticks(chunks)}
-    variation = _differing(seen | habits, dialect)
+    variation = _written(frames).over(_differing(seen | habits, dialect))
     completion = _counted(frames, completion, dialect)
     # The keys first: what stands in no chunk would otherwise weigh in every comparison.
     variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect), dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
+
+
+def first_likeness(frames, dialect):
+    chunks = [read_chunk(dialect, frame) for frame in frames]
+    completion = fold(chunks)
+    silent = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
+    habits = observed(chunks)
+    seen = {"split": split(chunks, completion), "padding": padding(frames, chunks, silent, habits), "ticks": ticks(chunks)}
+    made = rendered(_counted(frames, completion, dialect), _differing(seen | habits, dialect), dialect)
+    return _likeness([tuple(_leaves(json.loads(f))) for f in made],[tuple(_leaves(json.loads(f))) for f in frames])
+
+
+def _written(frames: Sequence[str]) -> Variation:
+    """What shows in the text of the JSON alone."""
+    said = [json.dumps(json.loads(frame), ensure_ascii=False) for frame in frames]
+    spelling = Spelling(
+        ascii=all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in said) or None,
+        html=any(escape in frame for frame in frames for escape in ("\\u003c", "\\u003e", "\\u0026")) or None,
+        spaces=sum(frame.partition(":")[2].startswith(" ") for frame in frames) * 2 > len(frames) or None,
+    )
+    return Variation(spelling=None if spelling == Spelling() else spelling)
 
 
 def _simplest(completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
@@ -107,9 +128,9 @@ _SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> list[str]:
-    """The data of the events that say this, without what the provider adds of its own."""
+    """The data of the events that say this."""
     full = variation.over(dialect.usual)
-    chunks = divide(completion, full, Source(0))
+    chunks = dialect.decorate(divide(completion, full, Source(0)), Source(0))
     return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
 
 
@@ -119,19 +140,57 @@ def _spelt(frames: Sequence[str], completion: Completion, variation: Variation, 
     if made == list(frames):
         return variation
     wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
-    known = {key for frame in found for key in frame}
-    own = {key for frame in wanted for key in frame if key not in known}
-    each = {key: tuple(frame[key] for frame in wanted if key in frame) for key in sorted(own)}
-    constant = {key for key in own if each[key] == each[key][:1] * len(wanted)}
-    choices = [choice for frame in wanted for choice in frame.get("choices") or ()]
-    spelling = Spelling(
-        keys=_merged(wanted),
-        choice_keys=_merged(choices),
-        delta_keys=_merged([choice.get("delta") or {} for choice in choices]),
-        extra={key: each.pop(key)[0] for key in sorted(constant)} or None,
-        each=each or None,
-    )
+    extra: dict[str, Any] = {}
+    each: dict[str, Any] = {}
+    orders: dict[str, Any] = {}
+    for place, name in (("", "keys"), ("choice.", "choice_keys"), ("delta.", "delta_keys"), ("usage.", "usage_keys")):
+        objects, ours = _objects(wanted, place), _objects(found, place)
+        orders[name] = _merged([item for items in objects.values() for item in items])
+        own, often = _own_keys(objects, ours) if place != "usage." else ({}, {})
+        extra |= {place + key: value for key, value in own.items()}
+        each |= {place + key: value for key, value in often.items()}
+    spelling = Spelling(**orders, extra=extra or None, each=each or None)
     return Variation(spelling=spelling).over(variation)
+
+
+Objects = dict[int, list[dict[str, Any]]]
+"""The objects at one place of each chunk that has any, by the chunk's number."""
+
+
+def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
+    if not place:
+        return {number: [frame] for number, frame in enumerate(frames)}
+    if place == "usage.":
+        return {number: [frame["usage"]] for number, frame in enumerate(frames) if frame.get("usage")}
+    choices = {number: frame["choices"] for number, frame in enumerate(frames) if frame.get("choices")}
+    if place == "choice.":
+        return choices
+    return {number: [item.get("delta") or {} for item in items] for number, items in choices.items()}
+
+
+def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
+    extra, each = {}, {}
+    for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
+        values = _values(wanted, key)
+        ours = _values(made, key)
+        if json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
+            continue
+        if key in SAID:
+            silent = {number: value for number, value in values.items() if not value and ours.get(number, value) != value}
+            each |= {key: silent} if silent else {}
+        elif len(values) == len(wanted) and len({json.dumps(value) for value in values.values()}) == 1:
+            extra[key] = next(iter(values.values()))
+        else:
+            each[key] = tuple(values.values()) if [*values] == [*range(len(values))] else values
+    return extra, each
+
+
+def _values(objects: Objects, key: str) -> dict[int, Any]:
+    return {number: item[key] for number, items in objects.items() for item in items[:1] if key in item}
+
+
+_STRUCTURE = ("choices", "delta", "index", "usage", "finish_reason", "tool_calls")
 
 
 def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:

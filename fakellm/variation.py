@@ -64,20 +64,28 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the JSON of a chunk is written, where it differs from the provider's habit.
 
-    ascii: `\\uXXXX` for all but ASCII. spaces: one after each colon and comma. order: of all keys.
-    keys, choice_keys, delta_keys: those of a chunk, each choice and its delta, in this order; others are left out.
-    extra: keys that every chunk carries besides. each: keys whose value is another in each chunk, as a list of them;
-        chunks beyond its end go without.
+    ascii: `\\uXXXX` for all but ASCII. html: so for `<`, `>` and `&`, as Go writes JSON. spaces: one after each colon
+        and comma. order: of all keys.
+    keys, choice_keys, delta_keys, usage_keys: those of a chunk, each choice, its delta and the usage, in this order;
+        others are left out.
+    extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
+    each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
+        that it does not speak of go without, but for what the reply says there (role, texts, calls, usage).
+    details: what each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or
+        `reasoning.summary`.
     """
 
     ascii: bool | None = None
+    html: bool | None = None
     spaces: bool | None = None
     order: Literal["usual", "sorted", "reversed"] | None = None
     keys: tuple[str, ...] | None = None
     choice_keys: tuple[str, ...] | None = None
     delta_keys: tuple[str, ...] | None = None
+    usage_keys: tuple[str, ...] | None = None
     extra: dict[str, Any] | None = None
-    each: dict[str, tuple[Any, ...]] | None = None
+    each: dict[str, tuple[Any, ...] | dict[Count, Any]] | None = None
+    details: dict[str, Any] | None = None
 
 
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -179,7 +187,7 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}, each={}),
+    spelling=Spelling(ascii=False, html=False, spaces=False, order="usual", extra={}, each={}),
     obfuscation=False,
 )
 """Every field given: one chunk for each thing there is to say."""

@@ -96,11 +96,24 @@ def spelt(value: JSON, spelling: Spelling) -> str:
     text = dumps(value)
     if spelling.spaces:
         text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    if spelling.html:
+        text = text.translate(_HTML)
     return _ascii(text) if spelling.ascii else text
+
+
+_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+
+
+class WordForWord(Struct, frozen=True):
+    """JSON whose keys keep their order, wherever it stands."""
+
+    value: Any
 
 
 def rearranged(value: Any, in_order: bool = True) -> Any:
     """JSON with the keys of every object in alphabetical order, or each in the reverse of its own."""
+    if isinstance(value, WordForWord):
+        return value.value
     if isinstance(value, list):
         return [rearranged(item, in_order) for item in value]
     if not isinstance(value, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage, words
-from fakellm.dialects.dialect import JSON, Dialect, dumps, spelt
+from fakellm.dialects.dialect import JSON, Dialect, WordForWord, dumps, spelt
 from fakellm.errors import RequestError
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
@@ -13,14 +13,14 @@ from fakellm.variation import Spelling, Variation
 
 def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: int = 0) -> str:
     """The data of the event that carries the chunk of this number; of `variation`, what it says of spelling matters."""
-    choices = [_chunk_choice(dialect, choice, variation) for choice in chunk.choices]
+    spelling = _spelling(variation)
+    choices = [_chunk_choice(dialect, choice, variation, number) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
-        frame["usage"] = write_usage(dialect, chunk.usage) if isinstance(chunk.usage, Usage) else None
-    spelling = _spelling(variation)
-    each = {key: values[number] for key, values in (spelling.each or {}).items() if number < len(values)}
-    extra = chunk.extra | (spelling.extra or {}) | each
-    return spelt(_only(spelling.keys, _placed(dialect.chunk_keys, frame, extra)), spelling)
+        frame["usage"] = None
+    if isinstance(chunk.usage, Usage):
+        frame["usage"] = _only(spelling.usage_keys, write_usage(dialect, chunk.usage))
+    return spelt(_only(spelling.keys, _placed(dialect.chunk_keys, *_own("", spelling, frame, chunk.extra, number))), spelling)
 
 
 def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, source: Source) -> Chunk:
@@ -55,6 +55,36 @@ def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
     values = {key: values[key] for key in keys if key in values} | extra
     return {key: values[key] for key in keys if key in values} | values
+
+
+SAID = frozenset(
+    ("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls")
+    + ("reasoning", "reasoning_content", "reasoning_details")
+)
+"""Keys that carry what is said: where a spelling gives one of them to some chunks, the others keep theirs."""
+
+
+def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int) -> tuple[JSON, JSON]:
+    """The keys of an object at this place of the chunk of this number, and its extra ones: the provider's, and over
+    them those that the spelling gives to every chunk, or to this one."""
+    if not spelling.extra and not spelling.each:
+        return values, extra
+    each = {name: given for key, given in (spelling.each or {}).items() if (name := _name(place, key))}
+    values = {key: value for key, value in values.items() if key in SAID or key not in each}
+    extra = {key: value for key, value in extra.items() if key not in each}
+    own = {name: value for key, value in (spelling.extra or {}).items() if (name := _name(place, key))}
+    for name, given in each.items():
+        if number in (given if isinstance(given, dict) else range(len(given))):
+            own[name] = given[number]
+    if spelling.order in ("sorted", "reversed"):
+        own = {name: WordForWord(value) for name, value in own.items()}
+    return values, extra | own
+
+
+def _name(place: str, key: str) -> str | None:
+    """The name of a key at this place; None for one of another place."""
+    at = next((prefix for prefix in ("choice.", "delta.") if key.startswith(prefix)), "")
+    return key.removeprefix(at) if at == place else None
 
 
 def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:
@@ -96,10 +126,10 @@ def write_usage(dialect: Dialect, usage: Usage) -> JSON:
     return _placed(dialect.usage_keys, values, dialect.usage_details(usage))
 
 
-def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -> JSON:
+def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, number: int) -> JSON:
     values: JSON = {
         "index": choice.index,
-        "delta": _delta(dialect, choice.delta, variation),
+        "delta": _delta(dialect, choice.delta, variation, number),
         "logprobs": None,
         **_said({"finish_reason": choice.finish_reason}),
     }
@@ -107,18 +137,23 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation) -
         del values["logprobs"]
     if dialect.echoes:
         values["message"] = values["delta"]
-    return _only(_spelling(variation).choice_keys, _placed(dialect.choice_keys, values, choice.extra))
+    spelling = _spelling(variation)
+    own = _own("choice.", spelling, values, choice.extra, number)
+    return _only(spelling.choice_keys, _placed(dialect.choice_keys, *own))
 
 
-def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
+def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) -> JSON:
     values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(variation.reasoning or "reasoning_content", delta.reasoning, words(delta.content))
+        key, details = variation.reasoning or "reasoning_content", _spelling(variation).details
+        values |= _reasoning(key, delta.reasoning, words(delta.content), details)
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
-    return _only(_spelling(variation).delta_keys, _placed(dialect.delta_keys, {}, values | delta.extra))
+    spelling = _spelling(variation)
+    values, extra = _own("delta.", spelling, values, delta.extra, number)
+    return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
 
 def _said(values: dict[str, Text]) -> JSON:
@@ -126,8 +161,9 @@ def _said(values: dict[str, Text]) -> JSON:
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
-def _reasoning(key: str, text: Text, content: str) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0.
+def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) -> JSON:
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, where nothing else is
+    said.
 
     Mistral's thinking is a part of the content, beside the part that is `content`.
     """
@@ -137,12 +173,16 @@ def _reasoning(key: str, text: Text, content: str) -> JSON:
     if key == "thinking":
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
-    details = [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}] if text else []
-    return (
-        {"reasoning_details": details}
-        if key == "reasoning_details"
-        else {"reasoning": value, "reasoning_details": details}
-    )
+    items = [_detail(text, _DETAILS if details is None else details)] if text else []
+    return ({} if key == "reasoning_details" else {"reasoning": value}) | {"reasoning_details": items}
+
+
+_DETAILS: JSON = {"format": "unknown", "index": 0}
+
+
+def _detail(text: Text, besides: JSON) -> JSON:
+    kind = besides.get("type", "reasoning.text")
+    return {"type": kind, kind.rpartition(".")[2]: text, **besides}
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta) -> JSON:
