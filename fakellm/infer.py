@@ -7,6 +7,8 @@ the recorded ones. Knows no file format and no provider by name.
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -18,7 +20,7 @@ from msgspec.structs import replace
 from fakellm.completion import Completion
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.read import read_chunk
-from fakellm.dialects.write import SAID, write_chunk
+from fakellm.dialects.write import DETAILS, SAID, write_chunk
 from fakellm.divide import divide
 from fakellm.fold import fold
 from fakellm.observe import observed
@@ -40,6 +42,9 @@ _HABITS: dict[str, Sequence[Any]] = {
         }.items()
         for value in values
     ),
+    "role": ("alone", "first", "call", "every", "texts", "repeated"),
+    "finish": ("alone", "last", "call", "twice"),
+    "usage": ("own", "finish", "both", "after"),
     "unfinished": ("null", "absent", "empty"),
     "usage_before": ("absent", "null"),
     "reasoning": ("reasoning_content", "reasoning", "both", "reasoning_details"),
@@ -68,7 +73,7 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     variation = _written(frames).over(_differing(seen | habits, dialect))
     completion = _counted(frames, completion, dialect)
     # The keys first: what stands in no chunk would otherwise weigh in every comparison.
-    variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect), dialect)
+    variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect, unknown=True), dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
 
 
@@ -88,9 +93,13 @@ def _written(frames: Sequence[str]) -> Variation:
     spelling = Spelling(
         ascii=all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in said) or None,
         html=any(escape in frame for frame in frames for escape in ("\\u003c", "\\u003e", "\\u0026")) or None,
+        floats="decimal" if any(_SMALL.search(frame) for frame in frames) else None,
         spaces=sum(frame.partition(":")[2].startswith(" ") for frame in frames) * 2 > len(frames) or None,
     )
     return Variation(spelling=None if spelling == Spelling() else spelling)
+
+
+_SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
 def _simplest(completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
@@ -134,8 +143,11 @@ def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> 
     return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
 
 
-def _spelt(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
-    """The variation with the keys of the recorded chunks, and the values of those that nothing else accounts for."""
+def _spelt(
+    frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect, unknown: bool = False
+) -> Variation:
+    """The variation with the keys of the recorded chunks, and the values of those that nothing else accounts for; or
+    only of those `unknown` to whatever it renders."""
     made = rendered(completion, variation, dialect)
     if made == list(frames):
         return variation
@@ -143,15 +155,28 @@ def _spelt(frames: Sequence[str], completion: Completion, variation: Variation, 
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
     orders: dict[str, Any] = {}
-    for place, name in (("", "keys"), ("choice.", "choice_keys"), ("delta.", "delta_keys"), ("usage.", "usage_keys")):
+    for place, name in _PLACES.items():
         objects, ours = _objects(wanted, place), _objects(found, place)
         orders[name] = _merged([item for items in objects.values() for item in items])
-        own, often = _own_keys(objects, ours) if place != "usage." else ({}, {})
+        if place not in ("", "choice.", "delta."):
+            continue
+        known = {key for items in ours.values() for item in items for key in item} if unknown else set()
+        own, often = _own_keys(objects, ours, known | {*_STRUCTURE})
         extra |= {place + key: value for key, value in own.items()}
         each |= {place + key: value for key, value in often.items()}
-    spelling = Spelling(**orders, extra=extra or None, each=each or None)
+    spelling = Spelling(**orders, extra=extra or None, each=each or None, details=_details(wanted))
     return Variation(spelling=spelling).over(variation)
 
+
+_PLACES = {
+    "": "keys",
+    "choice.": "choice_keys",
+    "delta.": "delta_keys",
+    "usage.": "usage_keys",
+    "call.": "call_keys",
+    "piece.": "piece_keys",
+}
+"""The objects of a chunk, and the fields of a spelling that order their keys."""
 
 Objects = dict[int, list[dict[str, Any]]]
 """The objects at one place of each chunk that has any, by the chunk's number."""
@@ -165,20 +190,29 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
     choices = {number: frame["choices"] for number, frame in enumerate(frames) if frame.get("choices")}
     if place == "choice.":
         return choices
-    return {number: [item.get("delta") or {} for item in items] for number, items in choices.items()}
+    deltas = {number: [item.get("delta") or {} for item in items] for number, items in choices.items()}
+    if place == "delta.":
+        return deltas
+    calls = {number: [call for item in items for call in item.get("tool_calls") or ()] for number, items in deltas.items()}
+    named = place == "call."
+    return {
+        number: [call for call in items if bool((call.get("function") or {}).get("name")) == named]
+        for number, items in calls.items()
+    }
 
 
-def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
+def _own_keys(wanted: Objects, made: Objects, known: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
     extra, each = {}, {}
     for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
         values = _values(wanted, key)
         ours = _values(made, key)
-        if json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
+        if json.dumps(values) == json.dumps(ours) or key in known:
             continue
         if key in SAID:
-            silent = {number: value for number, value in values.items() if not value and ours.get(number, value) != value}
-            each |= {key: silent} if silent else {}
+            silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
+            known = {number: value for number, value in ours.items() if _says_nothing(key, value)}
+            each |= {key: silent} if silent != known else {}
         elif len(values) == len(wanted) and len({json.dumps(value) for value in values.values()}) == 1:
             extra[key] = next(iter(values.values()))
         else:
@@ -186,11 +220,32 @@ def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str,
     return extra, each
 
 
+def _says_nothing(key: str, value: Any) -> bool:
+    """Whether a value is a filler. Details of reasoning may be there without a text: a signature, or encrypted."""
+    if key == "reasoning_details" and isinstance(value, list):
+        return not any(item.get("text") or item.get("summary") for item in value if isinstance(item, dict))
+    return not value
+
+
+def _details(frames: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """What the items of `reasoning_details` carry besides their text, if it is not what they usually do."""
+    deltas = [delta for items in _objects(frames, "delta.").values() for delta in items]
+    items = [item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item]
+    besides = [{key: value for key, value in item.items() if key not in ("text", "summary")} for item in items]
+    usual = Counter(json.dumps(each) for each in besides).most_common(1)
+    if not usual:
+        return None
+    found: dict[str, Any] = json.loads(usual[0][0])
+    if found.get("type") == "reasoning.text":
+        del found["type"]
+    return None if json.dumps(found) == json.dumps(DETAILS) else found
+
+
 def _values(objects: Objects, key: str) -> dict[int, Any]:
     return {number: item[key] for number, items in objects.items() for item in items[:1] if key in item}
 
 
-_STRUCTURE = ("choices", "delta", "index", "usage", "finish_reason", "tool_calls")
+_STRUCTURE = ("choices", "delta", "index")
 
 
 def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:

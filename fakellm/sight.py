@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Any
 
 from fakellm import tokens
-from fakellm.completion import Chunk, ChunkChoice, Completion, ToolCallDelta, words
+from fakellm.completion import Chunk, ChunkChoice, Completion, Text, ToolCallDelta, words
 from fakellm.cuts import Cut
 from fakellm.variation import Padding
 
@@ -75,7 +75,7 @@ def split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:
         for number in range(len(choice.tool_calls)):
             known: list[int | None] = [*indices[number : number + 1]] or [None]  # some count from 1, some do not count
             calls = [call for call in _calls(parts) if call.index in known]
-            found |= _call_cut(f"{place}tool_calls[{number}].arguments", [words(call.arguments) for call in calls])
+            found |= _call_cut(f"{place}tool_calls[{number}].arguments", [call.arguments for call in calls])
     return found
 
 
@@ -92,15 +92,15 @@ def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
     return {address: "whole" if len(pieces) == 1 else _offsets(pieces)}
 
 
-def _call_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
-    """A call in one piece is whole; one that opens without arguments is cut, if only at its end."""
+def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
+    """A call in one piece is whole, unless that piece says nothing of arguments; one that opens without any is cut."""
     if len(pieces) == 1:
-        return {address: "whole"}
-    said = [piece for piece in pieces if piece]
+        return {address: "tokens" if pieces[0] is None else "whole"}
+    said = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
     return {address: "tokens" if said == tokens.split("".join(said)) else _offsets(said)}
 
 
-def _offsets(pieces: Iterable[str]) -> tuple[int, ...]:
-    """Where the pieces meet. One piece alone is cut at its end, which is no cut, but is not whole either."""
+def _offsets(pieces: list[str]) -> Cut:
+    """Where the pieces meet. One piece alone is the first of pieces so long: whole is another thing for a call."""
     ends = list(accumulate(len(piece) for piece in pieces))
-    return tuple(ends[:-1] or ends)
+    return tuple(ends[:-1]) or max(ends[0], 1)

@@ -65,12 +65,14 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """How the JSON of a chunk is written, where it differs from the provider's habit.
 
     ascii: `\\uXXXX` for all but ASCII. html: so for `<`, `>` and `&`, as Go writes JSON. spaces: one after each colon
-        and comma. order: of all keys.
+        and comma. floats: small ones as Python writes them, `2e-05`, or as `decimal` fractions, as JavaScript does.
+        order: of all keys.
     keys, choice_keys, delta_keys, usage_keys: those of a chunk, each choice, its delta and the usage, in this order;
-        others are left out.
+        others are left out. call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
     extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
     each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
-        that it does not speak of go without, but for what the reply says there (role, texts, calls, usage).
+        that it does not speak of go without. What the reply says (role, texts, calls, usage) stands whatever is given
+        here, which only fills in where it says nothing.
     details: what each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or
         `reasoning.summary`.
     """
@@ -78,11 +80,14 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ascii: bool | None = None
     html: bool | None = None
     spaces: bool | None = None
+    floats: Literal["exponent", "decimal"] | None = None
     order: Literal["usual", "sorted", "reversed"] | None = None
     keys: tuple[str, ...] | None = None
     choice_keys: tuple[str, ...] | None = None
     delta_keys: tuple[str, ...] | None = None
     usage_keys: tuple[str, ...] | None = None
+    call_keys: tuple[str, ...] | None = None
+    piece_keys: tuple[str, ...] | None = None
     extra: dict[str, Any] | None = None
     each: dict[str, tuple[Any, ...] | dict[Count, Any]] | None = None
     details: dict[str, Any] | None = None
@@ -187,7 +192,7 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, html=False, spaces=False, order="usual", extra={}, each={}),
+    spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
     obfuscation=False,
 )
 """Every field given: one chunk for each thing there is to say."""

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -96,9 +98,23 @@ def spelt(value: JSON, spelling: Spelling) -> str:
     text = dumps(value)
     if spelling.spaces:
         text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    if spelling.floats == "decimal" and "e-0" in text:
+        text = _NUMBER.sub(_decimal, text)
     if spelling.html:
         text = text.translate(_HTML)
     return _ascii(text) if spelling.ascii else text
+
+
+_NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')
+"""A string, to be passed over, or a number with an exponent."""
+
+
+def _decimal(found: re.Match[str]) -> str:
+    """A number as JavaScript writes it: no exponent down to a millionth, and then one without a zero before it."""
+    number, _, exponent = found[0].partition("e-")
+    if number.startswith('"'):
+        return found[0]
+    return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
 
 
 _HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}

@@ -15,7 +15,7 @@ from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.seed import ALNUM, Source
-from fakellm.variation import Variation
+from fakellm.variation import Spelling, Variation
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -106,6 +106,7 @@ OPENROUTER = Dialect(
         finish="twice",
         unfinished="null",
         usage="finish",
+        spelling=Spelling(floats="decimal"),
     ),
     stream_type="text/event-stream",
     chunk_keys=(

@@ -61,7 +61,7 @@ SAID = frozenset(
     ("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls")
     + ("reasoning", "reasoning_content", "reasoning_details")
 )
-"""Keys that carry what is said: where a spelling gives one of them to some chunks, the others keep theirs."""
+"""Keys that carry what is said: where a spelling gives them to some chunks, the others keep what they say."""
 
 
 def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int) -> tuple[JSON, JSON]:
@@ -70,15 +70,16 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     if not spelling.extra and not spelling.each:
         return values, extra
     each = {name: given for key, given in (spelling.each or {}).items() if (name := _name(place, key))}
-    values = {key: value for key, value in values.items() if key in SAID or key not in each}
-    extra = {key: value for key, value in extra.items() if key not in each}
+    values = {key: value for key, value in values.items() if key not in each or (key in SAID and value)}
+    extra = {key: value for key, value in extra.items() if key not in each or (key in SAID and value)}
     own = {name: value for key, value in (spelling.extra or {}).items() if (name := _name(place, key))}
     for name, given in each.items():
         if number in (given if isinstance(given, dict) else range(len(given))):
             own[name] = given[number]
     if spelling.order in ("sorted", "reversed"):
         own = {name: WordForWord(value) for name, value in own.items()}
-    return values, extra | own
+    said = values | extra
+    return values, extra | {name: value for name, value in own.items() if not (name in SAID and said.get(name))}
 
 
 def _name(place: str, key: str) -> str | None:
@@ -143,15 +144,15 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, n
 
 
 def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) -> JSON:
+    spelling = _spelling(variation)
     values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        key, details = variation.reasoning or "reasoning_content", _spelling(variation).details
-        values |= _reasoning(key, delta.reasoning, words(delta.content), details)
+        key = variation.reasoning or "reasoning_content"
+        values |= _reasoning(key, delta.reasoning, words(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
-        values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
+        values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
-    spelling = _spelling(variation)
     values, extra = _own("delta.", spelling, values, delta.extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
@@ -173,11 +174,11 @@ def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) 
     if key == "thinking":
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
-    items = [_detail(text, _DETAILS if details is None else details)] if text else []
+    items = [_detail(text, DETAILS if details is None else details)] if text else []
     return ({} if key == "reasoning_details" else {"reasoning": value}) | {"reasoning_details": items}
 
 
-_DETAILS: JSON = {"format": "unknown", "index": 0}
+DETAILS: JSON = {"format": "unknown", "index": 0}
 
 
 def _detail(text: Text, besides: JSON) -> JSON:
@@ -185,13 +186,14 @@ def _detail(text: Text, besides: JSON) -> JSON:
     return {"type": kind, kind.rpartition(".")[2]: text, **besides}
 
 
-def _call_piece(dialect: Dialect, call: ToolCallDelta) -> JSON:
+def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JSON:
     function = _said({"name": call.name, "arguments": call.arguments})
     values: JSON = {"index": None if call.index is NULL else call.index, **_said({"id": call.id, "type": call.type})}
     if call.index is None:
         del values["index"]
     values["function"] = function
-    return {key: values[key] for key in dialect.call_keys if key in values}
+    keys = (spelling.call_keys if call.name else spelling.piece_keys) or dialect.call_keys
+    return {key: values[key] for key in keys if key in values}
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
