@@ -11,7 +11,7 @@ from itertools import accumulate, chain, zip_longest
 from msgspec.structs import replace
 
 from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, Usage
-from fakellm.deltas import deltas
+from fakellm.deltas import deltas, in_turns
 from fakellm.seed import Source
 from fakellm.variation import PLAIN, Filler, Padding, Variation
 
@@ -60,6 +60,9 @@ def _names(name: str, count: int, variation: Variation) -> list[str]:
 
 def _merge(streams: list[list[Parts]], variation: Variation) -> Iterator[Parts]:
     """The chunks of parallel choices: sharing chunks, taking turns, or one choice after the other."""
+    turns = variation.turns or ()
+    if any(name.startswith("choices") for name, _ in turns):
+        return in_turns({f"choices[{number}]": stream for number, stream in enumerate(streams)}, turns)
     if "choices" in (variation.together or ()):
         return (tuple(chain.from_iterable(turn)) for turn in zip_longest(*streams, fillvalue=()))
     if variation.interleave in ("choices", "both"):

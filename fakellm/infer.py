@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from fakellm.completion import Completion
+from fakellm.completion import Chunk, ChunkChoice, Completion
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import DETAILS, SAID, write_chunk
@@ -25,7 +25,7 @@ from fakellm.divide import divide
 from fakellm.fold import fold
 from fakellm.observe import observed
 from fakellm.seed import Source
-from fakellm.sight import padding, split, ticks
+from fakellm.sight import padding, split, ticks, turns
 from fakellm.variation import PLAIN, Spelling, Variation
 
 # Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
@@ -64,27 +64,39 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
 
     Raises StreamError when an event holds no chunk.
     """
-    chunks = [read_chunk(dialect, frame) for frame in frames]
-    completion = fold(chunks)
-    silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
-    habits = observed(chunks)
-    silences = padding(frames, chunks, silent, habits)
-    seen = {"split": split(chunks, completion), "padding": silences, "ticks": ticks(chunks)}
-    variation = _written(frames).over(_differing(seen | habits, dialect))
-    completion = _counted(frames, completion, dialect)
+    completion, variation = _seen(frames, dialect)
     # The keys first: what stands in no chunk would otherwise weigh in every comparison.
     variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect, unknown=True), dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
 
 
-def first_likeness(frames, dialect):
+def likeness(frames: Sequence[str], dialect: Dialect) -> float:
+    """How much a stream is like what the provider sends, at sight: from 0 to 2. Raises StreamError, as `infer`."""
+    made = rendered(*_seen(frames, dialect), dialect)
+    return _likeness([_standard(frame) for frame in made], [_standard(frame) for frame in frames])
+
+
+def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:
+    """What shows at sight."""
     chunks = [read_chunk(dialect, frame) for frame in frames]
     completion = fold(chunks)
-    silent = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
+    if chunks and not chunks[0].choices and _opens_with_its_own(dialect):
+        chunks, frames = chunks[1:], frames[1:]
+    silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
     habits = observed(chunks)
-    seen = {"split": split(chunks, completion), "padding": padding(frames, chunks, silent, habits), "ticks": ticks(chunks)}
-    made = rendered(_counted(frames, completion, dialect), _differing(seen | habits, dialect), dialect)
-    return _likeness([tuple(_leaves(json.loads(f))) for f in made],[tuple(_leaves(json.loads(f))) for f in frames])
+    seen = {
+        "split": split(chunks, completion),
+        "padding": padding(frames, chunks, silent, habits),
+        "ticks": ticks(chunks),
+        "turns": turns(chunks),
+    }
+    variation = _written(frames).over(_differing(seen | habits, dialect))
+    return _counted(frames, completion, dialect), variation
+
+
+def _opens_with_its_own(dialect: Dialect) -> bool:
+    """Whether the provider sends a chunk of its own before those that say something."""
+    return not dialect.decorate((Chunk("", 0, "", (ChunkChoice(0),)),), Source(0))[0].choices
 
 
 def _written(frames: Sequence[str]) -> Variation:
@@ -158,6 +170,9 @@ def _spelt(
     for place, name in _PLACES.items():
         objects, ours = _objects(wanted, place), _objects(found, place)
         orders[name] = _merged([item for items in objects.values() for item in items])
+        if orders[name] is None and not place:
+            orders["keys"] = _merged([frame for frame in wanted if not _ends(frame)])
+            orders["last_keys"] = _merged([frame for frame in wanted if _ends(frame)])
         if place not in ("", "choice.", "delta."):
             continue
         known = {key for items in ours.values() for item in items for key in item} if unknown else set()
@@ -248,6 +263,10 @@ def _values(objects: Objects, key: str) -> dict[int, Any]:
 _STRUCTURE = ("choices", "delta", "index")
 
 
+def _ends(frame: dict[str, Any]) -> bool:
+    return bool(frame.get("usage")) or any(choice.get("finish_reason") for choice in frame.get("choices") or ())
+
+
 def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
     """All keys in one order that each of the frames keeps to; None where there is no such order."""
     before: dict[str, set[str]] = {}
@@ -263,19 +282,28 @@ def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
 
 def _fitted(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
     """The variation with each habit that makes what is rendered more like the frames; twice: one may hide another."""
-    leaves = cache(lambda frame: tuple(_leaves(json.loads(frame))))  # most frames of two candidates are the same
+    leaves = cache(_standard)  # most frames of two candidates are the same
     wanted = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
         return _likeness([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
 
-    best = score(variation)
+    best = score(variation), variation
+    if variation.padding is not None:  # it may be the provider's own
+        silent = replace(variation, padding=None)
+        best = max(_climbed(score, *best), _climbed(score, score(silent), silent), key=lambda scored: scored[0])
+    return _climbed(score, *best)[1]
+
+
+def _climbed(
+    score: Callable[[Variation], float], best: float, variation: Variation
+) -> tuple[float, Variation]:
     for field, habits in [*_HABITS.items()] * 2:
         for habit in habits if best < _ALIKE else ():
             candidate = msgspec.convert({field: habit}, Variation).over(variation)
             if (likely := score(candidate)) > best:
                 best, variation = likely, candidate
-    return variation
+    return best, variation
 
 
 _ALIKE = 2.0  # the likeness of frames that are all the same
@@ -293,6 +321,18 @@ def _agreement(found: tuple[str, ...], wanted: tuple[str, ...]) -> float:
         return 1.0
     common = len(set(found) & set(wanted))
     return 0.9 * common / max(len(found), len(wanted))
+
+
+def _standard(frame: str) -> tuple[str, ...]:
+    """The leaves of a frame that carry what is said: whatever else a provider adds is not a habit's to explain."""
+    chunk = json.loads(frame)
+    choices = [
+        {key: value for key, value in choice.items() if key in SAID}
+        | {"delta": {key: value for key, value in (choice.get("delta") or {}).items() if key in SAID}}
+        for choice in chunk.get("choices") or ()
+    ]
+    envelope = {key: chunk[key] for key in ("id", "created", "model", "usage") if key in chunk}
+    return tuple(_leaves(envelope | {"choices": choices}))
 
 
 def _leaves(value: Any, path: str = "") -> list[str]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any
 
 from fakellm import tokens
 from fakellm.completion import Chunk, ChunkChoice, Completion, Text, ToolCallDelta, words
 from fakellm.cuts import Cut
-from fakellm.variation import Padding
+from fakellm.deltas import PARTS
+from fakellm.variation import Padding, Turn
 
 
 def ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
@@ -34,7 +35,7 @@ def padding(
     """
     alone = habits.get("role") in ("alone", "call", "repeated")
     counting = habits.get("usage") in ("every", "running")
-    runs: list[tuple[int, dict[str, Any], int]] = []
+    runs: list[tuple[int, dict[str, Any] | None, int]] = []
     kept = 0
     opened: set[int] = set()
     for number, chunk in enumerate(chunks):
@@ -43,23 +44,40 @@ def padding(
         if (opening and alone) or not _silent(chunk, counting):
             kept += 1
             continue
-        delta = json.loads(frames[number])["choices"][0].get("delta") or {}
+        delta = (json.loads(frames[number])["choices"][0].get("delta") or {}) if chunk.choices else None
         if runs and runs[-1][:2] == (kept, delta):
             runs[-1] = (kept, delta, runs[-1][2] + 1)
         else:
             runs.append((kept, delta, 1))
     if len(runs) == 1 and runs[0][:2] == (1, silent):
         return runs[0][2]
-    return tuple(Padding(count, (place,), delta) for place, delta, count in runs) or None
+    return tuple(Padding(count, (place,), delta, choices=delta is not None) for place, delta, count in runs) or None
 
 
 def _silent(chunk: Chunk, counting: bool) -> bool:
-    """Whether a chunk of one choice says nothing at all; where usage is `counting` in every chunk, it says nothing."""
-    if len(chunk.choices) != 1 or (chunk.usage and not counting):
+    """Whether a chunk of one choice, or of none, says nothing at all; where usage is `counting` in every chunk, it says nothing."""
+    if len(chunk.choices) > 1 or (chunk.usage and not counting):
         return False
+    if not chunk.choices:
+        return not chunk.usage
     delta = chunk.choices[0].delta
     said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
     return not said and not chunk.choices[0].finish_reason
+
+
+def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
+    """Who spoke when, where it is not one part after the other, nor one choice after the other."""
+    who = [part for chunk in chunks for part in chunk.choices]
+    if any(part.index for part in who):
+        return _turns([f"choices[{part.index}]" for part in who])
+    said = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
+    return _turns([name for each in said for name, value in zip(PARTS, each, strict=True) if value])
+
+
+def _turns(who: list[str]) -> tuple[Turn, ...] | None:
+    found = tuple((name, len(list(run))) for name, run in groupby(who))
+    in_order = [name for name in sorted(set(who), key=lambda name: PARTS.index(name) if name in PARTS else name)]
+    return None if [name for name, _ in found] == in_order else found
 
 
 def split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:

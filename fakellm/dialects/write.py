@@ -20,7 +20,10 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: in
         frame["usage"] = None
     if isinstance(chunk.usage, Usage):
         frame["usage"] = _only(spelling.usage_keys, write_usage(dialect, chunk.usage))
-    return spelt(_only(spelling.keys, _placed(dialect.chunk_keys, *_own("", spelling, frame, chunk.extra, number))), spelling)
+    ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
+    keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
+    own = _own("", spelling, frame, chunk.extra, number)
+    return spelt(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
 def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, source: Source) -> Chunk:
