@@ -26,7 +26,7 @@ from fakellm.fold import fold
 from fakellm.observe import observed
 from fakellm.seed import Source
 from fakellm.sight import padding, split, ticks, turns
-from fakellm.variation import PLAIN, Spelling, Variation
+from fakellm.variation import PLAIN, Padding, Spelling, Variation
 
 # Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
 _HABITS: dict[str, Sequence[Any]] = {
@@ -64,34 +64,67 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
 
     Raises StreamError when an event holds no chunk.
     """
-    completion, variation = _seen(frames, dialect)
+    completion, variation, silences = _seen(frames, dialect)
     # The keys first: what stands in no chunk would otherwise weigh in every comparison.
-    variation = _fitted(frames, completion, _spelt(frames, completion, variation, dialect, unknown=True), dialect)
+    variation = _spelt(frames, completion, variation, dialect, unknown=True)
+    starts = [variation, *(replace(variation, padding=each) for each in (None, silences) if each != variation.padding)]
+    variation = _fitted(frames, completion, starts, dialect)
     return completion, _simplest(completion, _spelt(frames, completion, variation, dialect), dialect)
 
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
     """How much a stream is like what the provider sends, at sight: from 0 to 2. Raises StreamError, as `infer`."""
-    made = rendered(*_seen(frames, dialect), dialect)
+    completion, variation, _ = _seen(frames, dialect)
+    made = rendered(completion, variation, dialect)
     return _likeness([_standard(frame) for frame in made], [_standard(frame) for frame in frames])
 
 
-def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:
-    """What shows at sight."""
+def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any]:
+    """What shows at sight, but for what the provider does anyway: what shows in the same, said plainly. Also all the
+    silences: some may be the provider's own."""
+    completion = _counted(frames, fold(read_chunk(dialect, frame) for frame in frames), dialect)
+    seen = _sight(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
-    completion = fold(chunks)
+    # Pieces of arguments that are empty may be the provider's own.
+    splits = [split(chunks, completion), split(chunks, completion, empty=True)]
+    plains = [rendered(completion, Variation(split=cuts), dialect) for cuts in splits]
+    wanted = [_standard(frame) for frame in frames]
+    plain = max(plains, key=lambda made: _likeness([_standard(frame) for frame in made], wanted))
+    seen["split"] = splits[plains.index(plain)]
+    usual = _sight(plain, completion, dialect)
+    different = {name: value for name, value in seen.items() if value != usual.get(name)}
+    habits = dialect.usual.over(PLAIN).split
+    if isinstance(habits, dict):
+        kept = {address: cut for address, cut in seen["split"].items() if cut != habits.get(address.rpartition(".")[2])}
+        different["split"] = kept or None
+    else:
+        different["split"] = seen["split"]
+    if isinstance(seen["padding"], tuple) and isinstance(usual["padding"], tuple):
+        own = list(usual["padding"])
+        different["padding"] = tuple(each for each in seen["padding"] if not _taken(each, own)) or None
+    return completion, _written(frames).over(msgspec.convert(different, Variation)), seen["padding"]
+
+
+def _taken(padding: Padding, own: list[Padding]) -> bool:
+    """Whether a silence is one of the provider's own; each of them accounts for one."""
+    if padding not in own:
+        return False
+    own.remove(padding)
+    return True
+
+
+def _sight(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
+    chunks = [read_chunk(dialect, frame) for frame in frames]
     if chunks and not chunks[0].choices and _opens_with_its_own(dialect):
         chunks, frames = chunks[1:], frames[1:]
     silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
     habits = observed(chunks)
-    seen = {
-        "split": split(chunks, completion),
+    return {
         "padding": padding(frames, chunks, silent, habits),
         "ticks": ticks(chunks),
         "turns": turns(chunks),
+        **habits,
     }
-    variation = _written(frames).over(_differing(seen | habits, dialect))
-    return _counted(frames, completion, dialect), variation
 
 
 def _opens_with_its_own(dialect: Dialect) -> bool:
@@ -103,7 +136,7 @@ def _written(frames: Sequence[str]) -> Variation:
     """What shows in the text of the JSON alone."""
     said = [json.dumps(json.loads(frame), ensure_ascii=False) for frame in frames]
     spelling = Spelling(
-        ascii=all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in said) or None,
+        ascii=(all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in said)) or None,
         html=any(escape in frame for frame in frames for escape in ("\\u003c", "\\u003e", "\\u0026")) or None,
         floats="decimal" if any(_SMALL.search(frame) for frame in frames) else None,
         spaces=sum(frame.partition(":")[2].startswith(" ") for frame in frames) * 2 > len(frames) or None,
@@ -122,15 +155,6 @@ def _simplest(completion: Completion, variation: Variation, dialect: Dialect) ->
         if without != variation and rendered(completion, without, dialect) == made:
             variation = without
     return variation
-
-
-def _differing(seen: dict[str, Any], dialect: Dialect) -> Variation:
-    """The variation that says what was seen, but for what the provider does anyway."""
-    usual = {name: getattr(dialect.usual.over(PLAIN), name) for name in seen}
-    if isinstance(usual["split"], dict):
-        habits = {address: usual["split"].get(address.rpartition(".")[2]) for address in seen["split"]}
-        seen["split"] = {address: cut for address, cut in seen["split"].items() if cut != habits[address]} or None
-    return msgspec.convert({name: value for name, value in seen.items() if value != usual[name]}, Variation)
 
 
 def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) -> Completion:
@@ -208,7 +232,9 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
     deltas = {number: [item.get("delta") or {} for item in items] for number, items in choices.items()}
     if place == "delta.":
         return deltas
-    calls = {number: [call for item in items for call in item.get("tool_calls") or ()] for number, items in deltas.items()}
+    calls = {
+        number: [call for item in items for call in item.get("tool_calls") or ()] for number, items in deltas.items()
+    }
     named = place == "call."
     return {
         number: [call for call in items if bool((call.get("function") or {}).get("name")) == named]
@@ -218,7 +244,8 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
 
 def _own_keys(wanted: Objects, made: Objects, known: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
-    extra, each = {}, {}
+    extra: dict[str, Any] = {}
+    each: dict[str, Any] = {}
     for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
         values = _values(wanted, key)
         ours = _values(made, key)
@@ -226,8 +253,8 @@ def _own_keys(wanted: Objects, made: Objects, known: set[str]) -> tuple[dict[str
             continue
         if key in SAID:
             silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
-            known = {number: value for number, value in ours.items() if _says_nothing(key, value)}
-            each |= {key: silent} if silent != known else {}
+            filled = {number: value for number, value in ours.items() if _says_nothing(key, value)}
+            each |= {key: silent} if silent != filled else {}
         elif len(values) == len(wanted) and len({json.dumps(value) for value in values.values()}) == 1:
             extra[key] = next(iter(values.values()))
         else:
@@ -245,7 +272,9 @@ def _says_nothing(key: str, value: Any) -> bool:
 def _details(frames: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """What the items of `reasoning_details` carry besides their text, if it is not what they usually do."""
     deltas = [delta for items in _objects(frames, "delta.").values() for delta in items]
-    items = [item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item]
+    items = [
+        item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item
+    ]
     besides = [{key: value for key, value in item.items() if key not in ("text", "summary")} for item in items]
     usual = Counter(json.dumps(each) for each in besides).most_common(1)
     if not usual:
@@ -280,28 +309,28 @@ def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
         return None
 
 
-def _fitted(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
-    """The variation with each habit that makes what is rendered more like the frames; twice: one may hide another."""
+def _fitted(frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect) -> Variation:
+    """The best of the variations with each habit that makes what is rendered more like the frames."""
     leaves = cache(_standard)  # most frames of two candidates are the same
     wanted = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
         return _likeness([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
 
-    best = score(variation), variation
-    if variation.padding is not None:  # it may be the provider's own
-        silent = replace(variation, padding=None)
-        best = max(_climbed(score, *best), _climbed(score, score(silent), silent), key=lambda scored: scored[0])
-    return _climbed(score, *best)[1]
+    found: list[tuple[float, Variation]] = []
+    for start in starts:
+        found.append(_climbed(score, score(start), start))
+        if found[-1][0] >= _ALIKE:
+            break
+    return max(found, key=lambda scored: scored[0])[1]
 
 
-def _climbed(
-    score: Callable[[Variation], float], best: float, variation: Variation
-) -> tuple[float, Variation]:
+def _climbed(score: Callable[[Variation], float], best: float, variation: Variation) -> tuple[float, Variation]:
+    """Every habit is tried twice: one may hide another."""
     for field, habits in [*_HABITS.items()] * 2:
         for habit in habits if best < _ALIKE else ():
             candidate = msgspec.convert({field: habit}, Variation).over(variation)
-            if (likely := score(candidate)) > best:
+            if candidate != variation and (likely := score(candidate)) > best:
                 best, variation = likely, candidate
     return best, variation
 

@@ -55,7 +55,8 @@ def padding(
 
 
 def _silent(chunk: Chunk, counting: bool) -> bool:
-    """Whether a chunk of one choice, or of none, says nothing at all; where usage is `counting` in every chunk, it says nothing."""
+    """Whether a chunk of one choice, or of none, says nothing at all; usage that is `counting` in every chunk is
+    nothing."""
     if len(chunk.choices) > 1 or (chunk.usage and not counting):
         return False
     if not chunk.choices:
@@ -76,12 +77,13 @@ def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
 
 def _turns(who: list[str]) -> tuple[Turn, ...] | None:
     found = tuple((name, len(list(run))) for name, run in groupby(who))
-    in_order = [name for name in sorted(set(who), key=lambda name: PARTS.index(name) if name in PARTS else name)]
+    in_order = sorted(set(who), key=lambda name: (PARTS.index(name) if name in PARTS else 0, name))
     return None if [name for name, _ in found] == in_order else found
 
 
-def split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:
-    """How each text was cut, by its address: by a name where one fits, else at these offsets."""
+def split(chunks: Sequence[Chunk], completion: Completion, empty: bool = False) -> dict[str, Cut]:
+    """How each text was cut, by its address: by a name where one fits, else at these offsets. `empty`: whether pieces
+    of arguments that are empty count."""
     found: dict[str, Cut] = {}
     for index, choice in enumerate(completion.choices):
         parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
@@ -93,6 +95,7 @@ def split(chunks: Sequence[Chunk], completion: Completion) -> dict[str, Cut]:
         for number in range(len(choice.tool_calls)):
             known: list[int | None] = [*indices[number : number + 1]] or [None]  # some count from 1, some do not count
             calls = [call for call in _calls(parts) if call.index in known]
+            calls = [call for place, call in enumerate(calls) if empty or call.arguments or not place]
             found |= _call_cut(f"{place}tool_calls[{number}].arguments", [call.arguments for call in calls])
     return found
 

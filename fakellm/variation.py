@@ -71,8 +71,8 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         and comma. floats: small ones as Python writes them, `2e-05`, or as `decimal` fractions, as JavaScript does.
         order: of all keys.
     keys, choice_keys, delta_keys, usage_keys: those of a chunk, each choice, its delta and the usage, in this order;
-        others are left out. last_keys: those of chunks with a finish or the
-        usage, where they are in another order. call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
+        others are left out. last_keys: those of chunks with a finish or the usage, where they are in another order.
+    call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
     extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
     each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
         that it does not speak of go without. What the reply says (role, texts, calls, usage) stands whatever is given

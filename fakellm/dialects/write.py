@@ -61,8 +61,10 @@ def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
 
 
 SAID = frozenset(
-    ("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls")
-    + ("reasoning", "reasoning_content", "reasoning_details")
+    {
+        *("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls"),
+        *("reasoning", "reasoning_content", "reasoning_details"),
+    }
 )
 """Keys that carry what is said: where a spelling gives them to some chunks, the others keep what they say."""
 
