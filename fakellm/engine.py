@@ -74,6 +74,10 @@ class Engine:
         said = [rule.reply.model for rule in self._rules if rule.reply.model]
         return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
 
+    def health(self) -> dict[str, Any]:
+        """What it serves: its seed, whether it is strict, its scenario's name."""
+        return {"seed": self.seed, "strict": self.strict, "scenario": self.scenario and self.scenario.name}
+
     def chat(self, body: bytes) -> Answer:
         """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body; where a fault counts
         attempts, of their number too."""

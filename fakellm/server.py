@@ -1,6 +1,6 @@
 """The aiohttp shell: sockets in, plans out. Owns listening, reading a request, performing a plan, and stopping.
 
-Decides nothing about what is said; `app` does. The only room that waits.
+Decides nothing about what is said; the application does. The only room that waits.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from fakellm.app import App, Call, address, json_answer
 from fakellm.clock import Clock
 from fakellm.connection import reset
+from fakellm.control import Application, Call, address, json_answer
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
@@ -36,7 +36,7 @@ class Server:
     `speed` divides every delay, 0 is no delay at all. Raises ValueError where it is no such number.
     """
 
-    def __init__(self, app: App, speed: float = 1.0) -> None:
+    def __init__(self, app: Application, speed: float = 1.0) -> None:
         self._app = app
         self._speed = checked_speed(speed)
         self._clock = Clock()

@@ -25,6 +25,7 @@ ROWS = (
     ("scenario", "cassettes"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),
+    ("control",),
     ("app", "strategies", "clock", "steps"),
     ("connection",),
     ("server",),
