@@ -10,6 +10,7 @@ from msgspec import Struct
 from fakellm.wire import Plan
 
 Headers = tuple[tuple[str, str], ...]
+"""Names and values in order, spelt as they were; text of the characters of Latin-1, as HTTP's are (RFC 9110, 5.5)."""
 
 
 class Asked(Struct, frozen=True):
