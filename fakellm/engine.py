@@ -50,6 +50,8 @@ class Answer(Struct, frozen=True):
     explanation: str | None = None
     release: Release | None = None
     """What the shell does before it answers; then it answers with what was sent, which only the shell knows."""
+    relay: bool = False
+    """Whether the shell asks the server behind it, and passes on what that answers."""
     fault: Fault | None = None
     digest: str = ""
     """What was asked, where it was understood."""

@@ -11,15 +11,17 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from fakellm.cassettes.cassette import Cassette
+from fakellm.control import Application
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
 from fakellm.loader import dump, load
@@ -112,10 +114,42 @@ def serve(
     ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
     """
     from fakellm.app import App
-    from fakellm.server import Server, listen
 
     checked_speed(speed)
     app = App(None if source is None else load(source), seed=seed, strict=strict)
+    with _served(app, port, speed) as url:
+        yield Handle(url, strict=strict)
+
+
+@contextmanager
+def replay(
+    *recordings: str | Path | Cassette,
+    ignore: Sequence[str] = (),
+    again: Literal["repeat", "fail"] = "repeat",
+    timing: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+) -> Iterator[Handle]:
+    """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
+
+    ignore: places in JSON bodies that do not count, as ``metadata.run_id``. again: once each recording of a request has
+    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
+    Raises CassetteError, ServerError when the port cannot be had, and ValueError for a wrong `ignore` or `speed`.
+    """
+    from fakellm.cassettes import read_file
+    from fakellm.replayer import Replay
+
+    checked_speed(speed)
+    cassettes = [each if isinstance(each, Cassette) else read_file(each) for each in recordings]
+    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def _served(app: Application, port: int, speed: float) -> Iterator[str]:
+    """The URL of a server in a thread."""
+    from fakellm.server import Server, listen
+
     listener = listen("127.0.0.1", port)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
@@ -128,7 +162,7 @@ def serve(
     try:
         server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
         try:
-            yield Handle(url, strict=strict)
+            yield url
         finally:
             asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
     finally:

@@ -31,7 +31,9 @@ class Interaction(Struct, frozen=True):
 
 
 class Cassette(Struct, frozen=True):
-    """A recording: its interactions in order; `name` is the file it was read from."""
+    """A recording: its interactions in order; `name` is the file it was read from, `framed` whether it knows what
+    arrived together."""
 
     name: str
     interactions: tuple[Interaction, ...]
+    framed: bool = False

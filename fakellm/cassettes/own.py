@@ -125,7 +125,7 @@ def load(data: bytes, name: str) -> Cassette:
         remedy = "the last line has no line end, so it was cut off: delete it, and what was recorded before it is kept"
         raise CassetteError([f"{name}:{len(lines) + 1}: {remedy}"])
     interactions = [load_line(line, f"{name}:{number}") for number, line in enumerate(lines[:-1], 2)]
-    return Cassette(name, tuple(interactions))
+    return Cassette(name, tuple(interactions), framed=True)
 
 
 def _body(data: bytes) -> dict[str, str]:
