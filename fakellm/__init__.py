@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fakellm.framing import Framing as Framing
     from fakellm.framing import Insert as Insert
     from fakellm.handle import Handle as Handle
+    from fakellm.handle import record as record
     from fakellm.handle import replay as replay
     from fakellm.handle import serve as serve
     from fakellm.handle import spawn as spawn
@@ -40,7 +41,7 @@ _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
     "errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "framing": ("Framing", "Insert"),
-    "handle": ("Handle", "replay", "serve", "spawn"),
+    "handle": ("Handle", "record", "replay", "serve", "spawn"),
     "loader": ("dump", "load"),
     "match": ("When",),
     "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),

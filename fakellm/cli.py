@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("replay", "serve")
+_COMMANDS = ("record", "replay", "serve")
 
 
 class _Commands(click.Group):

@@ -11,11 +11,11 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -27,6 +27,9 @@ from fakellm.journal import Entry
 from fakellm.loader import dump, load
 from fakellm.scenario import Rule, Scenario
 from fakellm.timing import checked_speed
+
+if TYPE_CHECKING:
+    from fakellm.server import Relay
 
 Source = str | Path | Scenario | Rule | Mapping[str, Any]
 """What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
@@ -146,7 +149,27 @@ def replay(
 
 
 @contextmanager
-def _served(app: Application, port: int, speed: float) -> Iterator[str]:
+def record(upstream: str, file: str | Path, *, missing_only: bool = False, port: int = 0) -> Iterator[Handle]:
+    """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
+
+    It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
+    `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
+    cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
+    """
+    from fakellm.recorder import Recorder, checked_upstream
+    from fakellm.replayer import Replay
+    from fakellm.tape import Tape
+
+    checked_upstream(upstream)
+    tape = Tape(Path(file))
+    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    learn = app.recordings.add if missing_only else None
+    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None) -> Iterator[str]:
     """The URL of a server in a thread."""
     from fakellm.server import Server, listen
 
@@ -156,7 +179,7 @@ def _served(app: Application, port: int, speed: float) -> Iterator[str]:
     thread.start()
 
     async def start() -> tuple[Server, str]:
-        server = Server(app, speed)
+        server = Server(app, speed, relay and relay())
         return server, await server.start(listener)
 
     try:

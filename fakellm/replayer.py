@@ -26,12 +26,13 @@ Again = Literal["repeat", "fail"]
 
 
 class Recordings:
-    """All interactions to answer with, by what they answer to."""
+    """All interactions to answer with, by what they answer to; `whole`: but for those that broke off."""
 
-    def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored) -> None:
+    def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
         self.all: list[Recording] = []
         self._ignored = ignored
+        self._whole = whole
         self._by_key: defaultdict[Key, list[Recording]] = defaultdict(list)
         for cassette in cassettes:
             for number, interaction in enumerate(cassette.interactions, 1):
@@ -39,6 +40,8 @@ class Recordings:
 
     def add(self, recording: Recording) -> None:
         """One more, after all others."""
+        if self._whole and recording.interaction.response.end != "complete":
+            return
         self.all.append(recording)
         self._by_key[sameness.key(recording.interaction.request, self._ignored)].append(recording)
 
@@ -94,7 +97,8 @@ class Replay:
     ignore: places in JSON bodies that do not count, as ``metadata.run_id``.
     again: what a request gets once each of its recordings has been served: the last one again, or a refusal.
     timing: whether frames wait as long as they did.
-    relay: whether what no recording answers is a matter for the server behind this one, and no error.
+    relay: whether what no recording answers is a matter for the server behind this one, and no error. Then only what
+        was recorded whole answers.
 
     Raises ValueError where `ignore` cannot be read.
     """
@@ -109,7 +113,7 @@ class Replay:
         relay: bool = False,
     ) -> None:
         self.sessions: dict[str, Player] = {}
-        self.recordings = Recordings(cassettes, Ignored(tuple(ignore)))
+        self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._again = again
         self._timing = timing
         self._relay = relay

@@ -78,10 +78,10 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
         if frame.delay or frame.step or (frames and not chunked):
             done.append(Burst(b"".join(pieces), delay, frames, step))
             pieces, delay, frames, step = [], frame.delay, 0, frame.step
-        pieces.append(_chunk(frame.data) if chunked else frame.data)
+        pieces.append(chunk(frame.data) if chunked else frame.data)
         frames += 1
     if chunked and plan.end in ("complete", "hang_up"):
-        pieces.append(b"0\r\n\r\n")
+        pieces.append(chunk(b""))
     return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
@@ -89,11 +89,12 @@ def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
     """What a plan that stalls repeats, as bytes for the socket."""
     if plan.drip is None:
         return None
-    data = _chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
     return Burst(data, plan.drip.delay, 0)
 
 
-def _chunk(data: bytes) -> bytes:
+def chunk(data: bytes) -> bytes:
+    """The bytes as one HTTP/1.1 chunk; none are the last chunk, which ends the body (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
