@@ -143,7 +143,7 @@ def replay(
     from fakellm.replayer import Replay
 
     checked_speed(speed)
-    cassettes = [each if isinstance(each, Cassette) else read_file(each) for each in recordings]
+    cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
     with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as url:
         yield Handle(url)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from fakellm.cassettes import own
 from fakellm.cassettes.cassette import Interaction
 from fakellm.errors import CassetteError
@@ -26,7 +28,7 @@ class Tape:
         self.broken: Path | None = None
         try:
             whole = self._mended()
-            self.cassette = own.load(whole or own.dumps_header(), str(path))
+            self.cassette = replace(own.load(whole or own.dumps_header(), str(path)), framed=True)
             self._file = path.open("ab", buffering=0)  # one write is one line: nothing is left in a buffer by a crash
             self._size = self._kept = len(whole)
             if not whole:

@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+"""The phrase beside each status, as HTTP's registry has them."""
 
 Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
@@ -107,6 +108,6 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
     write = str if plan.header_case is None else getattr(str, plan.header_case)
-    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status or 0, '')}"]
+    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}"]
     lines += [f"{write(name)}: {value}" for name, value in headers]
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")

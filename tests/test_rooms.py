@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 ROWS = (
     ("errors", "seed", "tokens"),
     ("shape", "cuts"),
+    ("places",),
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
@@ -23,7 +24,7 @@ ROWS = (
     ("dialects",),
     ("match", "generate", "faults"),
     ("scenario", "cassettes"),
-    ("render", "infer", "places", "journal", "sameness", "reproduce", "redact", "take"),
+    ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
     ("loader", "engine"),
     ("control",),
     ("app", "replayer", "strategies", "clock", "steps"),

@@ -31,8 +31,10 @@ class Interaction(Struct, frozen=True):
 
 
 class Cassette(Struct, frozen=True):
-    """A recording: its interactions in order; `name` is the file it was read from, `framed` whether it knows what
-    arrived together."""
+    """A recording: its interactions in order; `name` is the file it was read from.
+
+    framed: whether it knows what arrived together, so that a stream in one frame came in one piece.
+    """
 
     name: str
     interactions: tuple[Interaction, ...]

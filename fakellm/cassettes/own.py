@@ -6,14 +6,14 @@ A line is whole or it is an error, so a writer appends whole lines and never tou
 from __future__ import annotations
 
 import base64
-import binascii
+import json
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
-from fakellm.cassettes.typed import json_value, typed
+from fakellm.cassettes.typed import from_base64, json_value, typed
 from fakellm.errors import CassetteError
 from fakellm.wire import Delimited, Frame, HeaderCase, Plan
 
@@ -92,9 +92,10 @@ def dump(cassette: Cassette) -> bytes:
     return dumps_header() + b"".join(map(dump_line, cassette.interactions))
 
 
-def load_line(line: bytes, place: str) -> Interaction:
-    """The interaction of a line. Raises CassetteError, which says that it is at `place`."""
-    read = typed(json_value(line, place), _Line, place)
+def load_line(line: bytes, name: str, number: int) -> Interaction:
+    """The interaction of a line. Raises CassetteError, which says that it is the line `number` of the file `name`."""
+    place = f"{name}:{number}"
+    read = typed(json_value(line, name, number), _Line, place)
     asked, plan = read.request, read.response
     if asked.json is UNSET:
         body = _bytes(asked.text, asked.base64, f"{place}: request")
@@ -117,15 +118,15 @@ def load_line(line: bytes, place: str) -> Interaction:
 def load(data: bytes, name: str) -> Cassette:
     """The recording in a whole file; `name` is what errors call it. Raises CassetteError."""
     head, *lines = data.split(b"\n")
-    version = typed(json_value(head, f"{name}:1"), _Head, f"{name}:1").version
+    version = typed(json_value(head, name), _Head, f"{name}:1").version
     if version != VERSION:
         message = f"a recording of version {version}; this fakellm reads version {VERSION}: use a later one"
         raise CassetteError([f"{name}:1: {message}"])
     if lines and lines[-1]:
         remedy = "the last line has no line end, so it was cut off: delete it, and what was recorded before it is kept"
         raise CassetteError([f"{name}:{len(lines) + 1}: {remedy}"])
-    interactions = [load_line(line, f"{name}:{number}") for number, line in enumerate(lines[:-1], 2)]
-    return Cassette(name, tuple(interactions), framed=True)
+    interactions = [load_line(line, name, number) for number, line in enumerate(lines[:-1], 2)]
+    return Cassette(name, tuple(interactions))
 
 
 def _body(data: bytes) -> dict[str, str]:
@@ -137,17 +138,14 @@ def _body(data: bytes) -> dict[str, str]:
 
 def _request_body(data: bytes) -> dict[str, Any]:
     try:
-        value = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        value = json.loads(data)
+        return {"json": value} if msgspec.json.encode(value) == data else _body(data)
+    except (ValueError, RecursionError):
         return _body(data)
-    return {"json": value} if msgspec.json.encode(value) == data else _body(data)
 
 
 def _bytes(text: str, encoded: str, place: str) -> bytes:
-    try:
-        return base64.b64decode(encoded, validate=True) if encoded else text.encode()
-    except binascii.Error as error:
-        raise CassetteError([f"{place}.base64: {error}"]) from None
+    return from_base64(encoded, f"{place}.base64") if encoded else text.encode()
 
 
 def _dumped(frame: Frame) -> _Frame:
