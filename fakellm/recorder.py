@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -112,12 +113,13 @@ class Recorder:
             head = replace(take.plan, end="close")  # the end comes when it comes
             client.write(bursts(head, client.keep_alive, client.http_1_0)[0].data)
             as_chunks = take.delimited == "chunked" and not client.http_1_0
-            async for piece in _pieces(response, take):
-                take.body(piece)
-                entry.frames = len(take.frames)
-                client.write(chunk(piece) if as_chunks else piece)
-                entry.frames_sent = len(take.frames)
-                await client.drain()
+            async with aclosing(pieces(response, take)) as arriving:
+                async for piece in arriving:
+                    take.body(piece)
+                    entry.frames = len(take.frames)
+                    client.write(chunk(piece) if as_chunks else piece)
+                    entry.frames_sent = len(take.frames)
+                    await client.drain()
             if as_chunks and take.end == "complete":
                 client.write(chunk(b""))
 
@@ -191,7 +193,7 @@ def _refuse(error: RequestError, client: Client) -> Plan:
     return plan
 
 
-async def _pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncIterator[bytes]:
+async def pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncGenerator[bytes, None]:
     """The body's HTTP/1.1 chunks, or what the network gave; then `take.end` is set."""
     content, connection, pending = response.content, response.connection, b""
     protocol = connection and connection.protocol  # this alone knows of a reset
