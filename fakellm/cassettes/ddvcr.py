@@ -1,4 +1,4 @@
-"""The cassettes of the test agent of Datadog (https://github.com/DataDog/dd-apm-test-agent): JSON, an interaction a file."""
+"""The cassettes of Datadog's test agent (https://github.com/DataDog/dd-apm-test-agent): JSON, an interaction a file."""
 
 from __future__ import annotations
 

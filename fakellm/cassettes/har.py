@@ -1,4 +1,4 @@
-"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), as browsers, mitmproxy and Polly.JS write them."""
+"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), of browsers, mitmproxy and Polly.JS."""
 
 from __future__ import annotations
 

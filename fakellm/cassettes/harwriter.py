@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -20,9 +21,12 @@ _EPOCH = "1970-01-01T00:00:00.000Z"
 
 
 def dump(cassette: Cassette) -> bytes:
-    """The recording as HAR. Where no response came, the status is 0. Raises CassetteError for a damaged compressed body."""
+    """The recording as HAR; where no response came, with the status 0.
+
+    Raises CassetteError for a compressed body that is damaged.
+    """
     entries = [_entry(each, f"interactions[{number}]") for number, each in enumerate(cassette.interactions)]
-    log = {"version": "1.2", "creator": {"name": "fakellm", "version": ""}, "entries": entries}
+    log = {"version": "1.2", "creator": {"name": "fakellm", "version": version("fakellm-server")}, "entries": entries}
     return json.dumps({"log": log}, ensure_ascii=False, indent=1).encode() + b"\n"
 
 

@@ -45,6 +45,10 @@ MOST_DEEP = 200
 """Levels of nesting. Tens of thousands overflow the stack of the C parser, which takes the process down."""
 
 
+MOST_VALUES = 1_000_000
+"""In a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
+
+
 def documents(data: bytes, name: str) -> list[Any]:
     """The documents of a YAML file, as a rule one. Raises CassetteError with the line and column of what is wrong."""
     try:
@@ -68,10 +72,12 @@ def documents(data: bytes, name: str) -> list[Any]:
 
 def _measure(data: bytes, name: str) -> None:
     depth = 0
-    for event in yaml.parse(data, Loader=_Loader):
+    for values, event in enumerate(yaml.parse(data, Loader=_Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEEP:
             raise CassetteError([f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep"])
+        if values > MOST_VALUES:
+            raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
 
 
 def dump(value: Any) -> bytes:
