@@ -28,8 +28,6 @@ def decoded(body: bytes, headers: Headers, place: str) -> bytes:
             if name.lower() == "content-encoding"
             for part in value.split(",")
         ]
-        if not codings and body.startswith(b"\x1f\x8b\x08"):  # the recorder left the header out
-            codings = ["gzip"]
         for coding in reversed(codings):
             body = _decode(body, coding, place)
     return body

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from fakellm.cassettes import tree
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, headers, typed
 from fakellm.cassettes.written import grouped, kept, said
 from fakellm.errors import CassetteError
 
 
 class _Request(Struct):
-    method: str
-    url: str
+    method: Method
+    url: Target
     body: str | None = None
     headers: dict[str, Values] | None = None
 
@@ -87,7 +86,7 @@ def _dumped(number: int, interaction: Interaction) -> dict[str, Any]:
         "request": {
             **_PROTO,
             "content_length": len(asked.body),
-            "host": urlsplit(asked.url).netloc,
+            "host": asked.url.partition("//")[2].partition("/")[0],
             "body": kept(asked.body),
             "headers": grouped(asked.headers),
             "url": asked.url,

@@ -10,7 +10,7 @@ import json
 from base64 import b64encode
 from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
 from fakellm.cassettes.codings import decoded
@@ -54,7 +54,7 @@ def _request(asked: Asked) -> dict[str, Any]:
         "url": asked.url,
         **_NOT_KNOWN,
         "headers": _pairs(asked.headers),
-        "queryString": _pairs(tuple(parse_qsl(urlsplit(asked.url).query, keep_blank_values=True))),
+        "queryString": _pairs(tuple(parse_qsl(asked.url.partition("?")[2], keep_blank_values=True))),
         **posted,
         "bodySize": len(asked.body),
     }

@@ -37,6 +37,7 @@ def _binary(loader: Any, node: Any) -> str:
     return data.decode(errors="surrogateescape")
 
 
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Safe.construct_yaml_str)
 for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
     _Loader.add_constructor(_tag, _binary)
 
@@ -66,6 +67,8 @@ def documents(data: bytes, name: str) -> list[Any]:
         raise CassetteError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise CassetteError([f"{name}: {' '.join(str(error).split())}"]) from None
+    except (ValueError, KeyError) as error:  # what PyYAML lets pass of a tag that its value does not fit
+        raise CassetteError([f"{name}: a value that does not fit its tag: {error}"]) from None
     except RecursionError:
         raise CassetteError([f"{name}: nested too deeply"]) from None
 
