@@ -102,9 +102,10 @@ def test_a_byte_order_mark_before_a_file_is_no_part_of_it() -> None:
     assert read(b"\xef\xbb\xbf" + NAMED["test-proxy.json"].read_bytes(), "x").interactions
 
 
-def test_an_entry_without_a_response_closes_the_connection() -> None:
+@pytest.mark.parametrize("status", [0, -1])
+def test_an_entry_without_a_response_closes_the_connection(status: int) -> None:
     archive = json.loads(NAMED["browser.har"].read_bytes())
-    archive["log"]["entries"][0]["response"].update(status=0, content={})
+    archive["log"]["entries"][0]["response"].update(status=status, content={})
     response = read(json.dumps(archive).encode(), "x").interactions[0].response
     assert (response.status, response.frames, response.end) == (None, (), "close")
 
@@ -409,7 +410,7 @@ def test_a_file_of_200_megabytes_is_refused_before_it_is_read(tmp_path: Path) ->
 def test_a_compressed_body_that_swells_is_refused() -> None:
     squeezed = gzip.compress(bytes(MOST_BYTES + 1))
     with pytest.raises(CassetteError, match=r"^x: a body in gzip of more than 67,108,864 bytes"):
-        plan(200, (), squeezed, "x")
+        plan(200, (("Content-Encoding", "gzip"),), squeezed, "x")
 
 
 @pytest.mark.parametrize(("path", "says"), [("nowhere.yaml", "no such file"), ("", "is a directory")])

@@ -22,14 +22,9 @@ def decoded(body: bytes, headers: Headers, place: str) -> bytes:
     try:
         body.decode()
     except UnicodeDecodeError:
-        codings = [
-            part.strip().lower()
-            for name, value in headers
-            if name.lower() == "content-encoding"
-            for part in value.split(",")
-        ]
-        for coding in reversed(codings):
-            body = _decode(body, coding, place)
+        values = [value for name, value in headers if name.lower() == "content-encoding"]
+        for coding in reversed(",".join(values).split(",")):
+            body = _decode(body, coding.strip().lower() or "identity", place)
     return body
 
 

@@ -32,7 +32,7 @@ class _Content(Struct):
 
 
 class _Response(Struct):
-    status: Annotated[int, Meta(ge=0, le=999)]
+    status: Annotated[int, Meta(ge=-1, le=999)]
     content: _Content = field(default_factory=_Content)
     headers: list[Pair] = []
 
@@ -59,8 +59,8 @@ class _File(Struct):
 def load(data: Any, name: str) -> Cassette:
     """The recording that the file's value holds. Raises CassetteError.
 
-    `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 had no
-    response: the connection is closed without one. An entry whose body the browser did not keep is an error.
+    `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 or -1
+    had no response: the connection is closed without one. An entry whose body the browser did not keep is an error.
     """
     read = typed(data, _File, name).log.entries
     found = [_interaction(each, f"{name}: log.entries[{number}]") for number, each in enumerate(read)]
@@ -76,7 +76,7 @@ def _interaction(read: _Entry, place: str) -> Interaction:
 def _plan(read: _Entry, place: str) -> Plan:
     answer, content = read.response, read.response.content
     wait, receive = (max(milliseconds, 0) / 1000 for milliseconds in (read.timings.wait, read.timings.receive))
-    if not answer.status:
+    if answer.status <= 0:  # browsers say 0, Playwright -1
         return unanswered(wait)
     at = f"{place}.response.content"
     if content.text is None and content.size > 0:
