@@ -110,4 +110,4 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     write = str if plan.header_case is None else getattr(str, plan.header_case)
     lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}"]
     lines += [f"{write(name)}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")  # as recorded (RFC 9110, 5.5)

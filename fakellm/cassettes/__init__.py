@@ -17,7 +17,7 @@ from fakellm.errors import CassetteError
 MOST_BYTES = 64 * 2**20
 """Of a file; one that is larger is refused before it is read."""
 
-_BYTES: Mapping[str, tuple[str, str]] = {
+BYTES: Mapping[str, tuple[str, str]] = {
     "fakellm": ("own", "load"),
     "httprr": ("http1", "load_trace"),
     "http": ("http1", "load_response"),
@@ -27,7 +27,7 @@ _BYTES: Mapping[str, tuple[str, str]] = {
 }
 """Formats that are read from the bytes of the file: the module of each, and its function."""
 
-_TREES = {
+TREES: Mapping[str, str] = {
     "vcrpy": "vcrpy",
     "go-vcr": "govcr",
     "ruby-vcr": "rubyvcr",
@@ -76,11 +76,11 @@ def read(data: bytes, name: str, folder: Path | None = None) -> Cassette:
         raise CassetteError([f"{name}: {len(data):,} bytes; {MOST_BYTES:,} are read at most: split it"])
     data = data.removeprefix(b"\xef\xbb\xbf")
     kind, value = detect(data, name)
-    if kind in _BYTES:
-        module, function = _BYTES[kind]
+    if kind in BYTES:
+        module, function = BYTES[kind]
         cassette: Cassette = getattr(import_module(f"fakellm.cassettes.{module}"), function)(data, name)
     else:
-        load = import_module(f"fakellm.cassettes.{_TREES[kind]}").load
+        load = import_module(f"fakellm.cassettes.{TREES[kind]}").load
         cassette = load(value, name, _files(folder, name)) if kind == "wiremock" else load(value, name)
     if not cassette.interactions:
         raise CassetteError([f"{name}: a recording ({kind}) without an interaction"])

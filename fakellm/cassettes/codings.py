@@ -22,16 +22,9 @@ def decoded(body: bytes, headers: Headers, place: str) -> bytes:
     try:
         body.decode()
     except UnicodeDecodeError:
-        codings = [
-            part.strip().lower()
-            for name, value in headers
-            if name.lower() == "content-encoding"
-            for part in value.split(",")
-        ]
-        if not codings and body.startswith(b"\x1f\x8b\x08"):  # the recorder left the header out
-            codings = ["gzip"]
-        for coding in reversed(codings):
-            body = _decode(body, coding, place)
+        values = [value for name, value in headers if name.lower() == "content-encoding"]
+        for coding in reversed(",".join(values).split(",")):
+            body = _decode(body, coding.strip().lower() or "identity", place)
     return body
 
 
@@ -42,7 +35,7 @@ def _decode(body: bytes, coding: str, place: str) -> bytes:
     try:
         decoded = decoder(body)
     except ImportError as error:
-        remedy = f"install it (pip install {error.name})"
+        remedy = "pip install 'fakellm-server[codings]'"
         raise CassetteError([f"{place}: a body in {coding} needs the package {error.name}: {remedy}"]) from None
     except Exception as error:  # each library has its own
         raise CassetteError([f"{place}: a body that is no {coding}: {error}; its bytes are damaged"]) from None
@@ -79,9 +72,14 @@ def _brotli(body: bytes) -> bytes:
 
 
 def _zstd(body: bytes) -> bytes:
-    reader: Any = import_module("zstandard").ZstdDecompressor().stream_reader(body)
-    decoded: bytes = reader.read(MOST_BYTES + 1)
-    return decoded
+    reader: Any = import_module("zstandard").ZstdDecompressor().decompressobj()
+    pieces, size = [], 0
+    for at in range(0, len(body), 1024):  # it knows no limit; so much stands for 32 MB at most
+        pieces.append(reader.decompress(body[at : at + 1024]))
+        size += len(pieces[-1])
+        if reader.eof or size > MOST_BYTES:
+            return b"".join(pieces)
+    raise ValueError("it ends too early")
 
 
 _CODINGS: dict[str, Callable[[bytes], bytes]] = {

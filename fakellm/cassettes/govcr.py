@@ -1,24 +1,23 @@
-"""The cassettes of go-vcr (https://github.com/dnaeon/go-vcr), for Go: versions 1 and 2, and later ones that keep these keys."""
+"""The cassettes of go-vcr (https://github.com/dnaeon/go-vcr), for Go: versions 1, 2 and later ones with these keys."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from fakellm.cassettes import tree
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, headers, typed
 from fakellm.cassettes.written import grouped, kept, said
 from fakellm.errors import CassetteError
 
 
 class _Request(Struct):
-    method: str
-    url: str
+    method: Method
+    url: Target
     body: str | None = None
     headers: dict[str, Values] | None = None
 
@@ -58,17 +57,16 @@ def _interaction(read: _Interaction, place: str) -> Interaction:
 
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h)")
+_PART = r"(\d+(?:\.\d+)?)(ns|us|µs|μs|ms|s|m|h)"
 
 
 def _seconds(duration: str | int, place: str) -> float:
     """Go's notation of a duration, as ``1m2.5s``; a number is in nanoseconds."""
     if isinstance(duration, int):
         return round(max(duration, 0) / 1e9, 9)
-    parts = _PART.findall(duration)
-    if "".join(number + unit for number, unit in parts) != duration.removesuffix("0" if duration == "0" else ""):
+    if not re.fullmatch(f"0|({_PART})*", duration):
         raise CassetteError([f"{place}: {duration!r} is no duration as Go writes it, such as 663.689958ms"])
-    return round(sum(float(number) * _UNITS[unit] for number, unit in parts), 9)
+    return round(sum((float(number) * _UNITS[unit] for number, unit in re.findall(_PART, duration)), 0.0), 9)
 
 
 def dump(cassette: Cassette) -> bytes:
@@ -88,7 +86,7 @@ def _dumped(number: int, interaction: Interaction) -> dict[str, Any]:
         "request": {
             **_PROTO,
             "content_length": len(asked.body),
-            "host": urlsplit(asked.url).netloc,
+            "host": asked.url.partition("//")[2].partition("/")[0],
             "body": kept(asked.body),
             "headers": grouped(asked.headers),
             "url": asked.url,

@@ -1,4 +1,4 @@
-"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), as browsers, mitmproxy and Polly.JS write them."""
+"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), of browsers, mitmproxy and Polly.JS."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct, field
 
-from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan, unanswered
-from fakellm.cassettes.typed import body, from_base64, json_value, typed
+from fakellm.cassettes.typed import Method, Pair, Target, body, from_base64, json_value, pairs, typed
 from fakellm.errors import CassetteError
 from fakellm.wire import Plan
-
-
-class _Pair(Struct):
-    name: str
-    value: str = ""
 
 
 class _Posted(Struct):
@@ -24,9 +19,9 @@ class _Posted(Struct):
 
 
 class _Request(Struct):
-    method: str
-    url: str
-    headers: list[_Pair] = []
+    method: Method
+    url: Target
+    headers: list[Pair] = []
     post: _Posted | None = field(name="postData", default=None)
 
 
@@ -37,9 +32,9 @@ class _Content(Struct):
 
 
 class _Response(Struct):
-    status: Annotated[int, Meta(ge=0, le=999)]
+    status: Annotated[int, Meta(ge=-1, le=999)]
     content: _Content = field(default_factory=_Content)
-    headers: list[_Pair] = []
+    headers: list[Pair] = []
 
 
 class _Timings(Struct):
@@ -64,8 +59,8 @@ class _File(Struct):
 def load(data: Any, name: str) -> Cassette:
     """The recording that the file's value holds. Raises CassetteError.
 
-    `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 had no
-    response: the connection is closed without one. An entry whose body the browser did not keep is an error.
+    `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 or -1
+    had no response: the connection is closed without one. An entry whose body the browser did not keep is an error.
     """
     read = typed(data, _File, name).log.entries
     found = [_interaction(each, f"{name}: log.entries[{number}]") for number, each in enumerate(read)]
@@ -75,24 +70,20 @@ def load(data: Any, name: str) -> Cassette:
 def _interaction(read: _Entry, place: str) -> Interaction:
     asked, posted = read.request, read.request.post or _Posted()
     sent = _bytes(posted.text, posted.encoding, f"{place}.request.postData")
-    return Interaction(Asked(asked.method, asked.url, _pairs(asked.headers), sent), _plan(read, place))
+    return Interaction(Asked(asked.method, asked.url, pairs(asked.headers), sent), _plan(read, place))
 
 
 def _plan(read: _Entry, place: str) -> Plan:
     answer, content = read.response, read.response.content
     wait, receive = (max(milliseconds, 0) / 1000 for milliseconds in (read.timings.wait, read.timings.receive))
-    if not answer.status:
+    if answer.status <= 0:  # browsers say 0, Playwright -1
         return unanswered(wait)
     at = f"{place}.response.content"
     if content.text is None and content.size > 0:
         remedy = "export it again with the contents of responses, or without this entry"
         raise CassetteError([f"{at}: a body of {content.size:.0f} bytes was not kept; {remedy}"])
     received = _bytes(content.text, content.encoding, at)
-    return plan(answer.status, _pairs(answer.headers), received, at, delay=wait, receive=receive)
-
-
-def _pairs(pairs: list[_Pair]) -> Headers:
-    return tuple((pair.name, pair.value) for pair in pairs)
+    return plan(answer.status, pairs(answer.headers), received, at, delay=wait, receive=receive)
 
 
 def _bytes(text: str | None, encoding: str | None, place: str) -> bytes:

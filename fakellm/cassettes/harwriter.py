@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from importlib.metadata import version
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
 from fakellm.cassettes.codings import decoded
@@ -20,9 +21,12 @@ _EPOCH = "1970-01-01T00:00:00.000Z"
 
 
 def dump(cassette: Cassette) -> bytes:
-    """The recording as HAR. Where no response came, the status is 0. Raises CassetteError for a damaged compressed body."""
+    """The recording as HAR; where no response came, with the status 0.
+
+    Raises CassetteError for a compressed body that is damaged.
+    """
     entries = [_entry(each, f"interactions[{number}]") for number, each in enumerate(cassette.interactions)]
-    log = {"version": "1.2", "creator": {"name": "fakellm", "version": ""}, "entries": entries}
+    log = {"version": "1.2", "creator": {"name": "fakellm", "version": version("fakellm-server")}, "entries": entries}
     return json.dumps({"log": log}, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
@@ -50,7 +54,7 @@ def _request(asked: Asked) -> dict[str, Any]:
         "url": asked.url,
         **_NOT_KNOWN,
         "headers": _pairs(asked.headers),
-        "queryString": _pairs(tuple(parse_qsl(urlsplit(asked.url).query, keep_blank_values=True))),
+        "queryString": _pairs(tuple(parse_qsl(asked.url.partition("?")[2], keep_blank_values=True))),
         **posted,
         "bodySize": len(asked.body),
     }

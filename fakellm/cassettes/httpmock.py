@@ -10,28 +10,23 @@ from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 
-from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Scalar, Status, body, from_base64, headers, typed
-
-
-class _Pair(Struct):
-    name: str
-    value: Scalar = ""
+from fakellm.cassettes.typed import Method, Pair, Status, Target, body, from_base64, pairs, typed
 
 
 class _When(Struct):
-    path: str
-    method: str = "GET"
-    query_param: list[_Pair] | None = None
-    header: list[_Pair] | None = None
+    path: Target
+    method: Method = "GET"
+    query_param: list[Pair] | None = None
+    header: list[Pair] | None = None
     body: str | None = None
     body_base64: str | None = None
 
 
 class _Then(Struct):
     status: Status = 200
-    header: list[_Pair] | None = None
+    header: list[Pair] | None = None
     body: str | None = None
     body_base64: str | None = None
     delay: Annotated[int, Meta(ge=0)] = 0
@@ -50,16 +45,12 @@ def load(documents: list[Any], name: str) -> Cassette:
 def _interaction(document: Any, place: str) -> Interaction:
     read = typed(document, _Document, place)
     when, then = read.when, read.then
-    query = urlencode(_pairs(when.query_param))
+    query = urlencode(pairs(when.query_param))
     asked = Asked(
-        when.method, f"{when.path}?{query}" if query else when.path, _pairs(when.header), _body(when, f"{place}.when")
+        when.method, f"{when.path}?{query}" if query else when.path, pairs(when.header), _body(when, f"{place}.when")
     )
     received = _body(then, f"{place}.then")
-    return Interaction(asked, plan(then.status, _pairs(then.header), received, place, delay=then.delay / 1000))
-
-
-def _pairs(pairs: list[_Pair] | None) -> Headers:
-    return tuple(pair for each in pairs or () for pair in headers({each.name: each.value}))
+    return Interaction(asked, plan(then.status, pairs(then.header), received, place, delay=then.delay / 1000))
 
 
 def _body(kept: _When | _Then, place: str) -> bytes:

@@ -11,15 +11,15 @@ from msgspec import Struct, field
 
 from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Pair, Status, Target, Values, body, headers, pairs, typed
 from fakellm.errors import CassetteError
 
 
 class _Definition(Struct):
-    scope: str
-    path: str
+    scope: Target
+    path: Target
     status: Status
-    method: str = "GET"
+    method: Method = "GET"
     body: Any = None
     response: Any = None
     sent: dict[str, Values] | None = field(name="reqheaders", default=None)
@@ -42,7 +42,7 @@ def _interaction(value: Any, place: str) -> Interaction:
 def _pairs(received: dict[str, Values] | list[str] | None) -> Headers:
     """Names and values by turns, in later versions a mapping."""
     if isinstance(received, list):
-        return tuple(zip(received[::2], received[1::2], strict=False))
+        return pairs([Pair(name, value) for name, value in zip(received[::2], received[1::2], strict=False)])
     return headers(received)
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, from_base64, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, from_base64, headers, typed
 
 
 class _Body(Struct):
@@ -17,8 +17,8 @@ class _Body(Struct):
 
 
 class _Request(Struct):
-    method: str
-    uri: str
+    method: Method
+    uri: Target
     body: _Body | None = None
     headers: dict[str, Values] | None = None
 

@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, headers, typed
 
 
 class _Request(Struct):
-    method: str
-    url: str
+    method: Method
+    url: Target
     headers: dict[str, Values] | None = None
     body: Any = None
 

@@ -11,12 +11,12 @@ from msgspec import Struct
 
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, headers, typed
 
 
 class _Entry(Struct, rename="pascal"):
-    request_uri: str
-    request_method: str
+    request_uri: Target
+    request_method: Method
     status_code: Status
     request_headers: dict[str, Values] | None = None
     request_body: Any = None

@@ -37,12 +37,17 @@ def _binary(loader: Any, node: Any) -> str:
     return data.decode(errors="surrogateescape")
 
 
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Safe.construct_yaml_str)
 for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
     _Loader.add_constructor(_tag, _binary)
 
 
 MOST_DEEP = 200
 """Levels of nesting. Tens of thousands overflow the stack of the C parser, which takes the process down."""
+
+
+MOST_VALUES = 1_000_000
+"""In a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
 
 
 def documents(data: bytes, name: str) -> list[Any]:
@@ -62,16 +67,20 @@ def documents(data: bytes, name: str) -> list[Any]:
         raise CassetteError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise CassetteError([f"{name}: {' '.join(str(error).split())}"]) from None
+    except (ValueError, KeyError) as error:  # what PyYAML lets pass of a tag that its value does not fit
+        raise CassetteError([f"{name}: a value that does not fit its tag: {error}"]) from None
     except RecursionError:
         raise CassetteError([f"{name}: nested too deeply"]) from None
 
 
 def _measure(data: bytes, name: str) -> None:
     depth = 0
-    for event in yaml.parse(data, Loader=_Loader):
+    for values, event in enumerate(yaml.parse(data, Loader=_Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MOST_DEEP:
             raise CassetteError([f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep"])
+        if values > MOST_VALUES:
+            raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
 
 
 def dump(value: Any) -> bytes:

@@ -13,26 +13,32 @@ from base64 import b64decode
 from typing import Annotated, Any, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from fakellm.cassettes.cassette import Headers
 from fakellm.errors import CassetteError
-from fakellm.shape import Path, dotted, problems
+from fakellm.shape import dotted, problems
 
 T = TypeVar("T")
 
 Status = Annotated[int, Meta(ge=100, le=999)]
+Method = Annotated[str, Meta(pattern="^[A-Za-z]+$")]
+Target = Annotated[str, Meta(pattern=r"^[^\x00-\x20\ud800-\udfff]+$")]
+"""A URL, or its path: no spaces, no control characters, no bytes that are no text."""
+
 Scalar = str | int | float | bool
 Values = Scalar | list[Scalar] | None
 """A header's value or values; numbers where a YAML file has them without quotes."""
 
 
-def typed(data: Any, hint: type[T], place: str, path: Path = ()) -> T:
+def typed(data: Any, hint: type[T], place: str) -> T:
     """The data as a `hint`. Raises CassetteError with everything that keeps it from being one, each at `place`."""
     try:
         return msgspec.convert(data, hint)
+    except UnicodeEncodeError:
+        raise CassetteError([f"{place}: binary data that is no UTF-8 where text is wanted"]) from None
     except msgspec.ValidationError as error:
-        found = [(dotted(problem.path), problem.message) for problem in problems(data, hint, path)]
+        found = [(dotted(problem.path), problem.message) for problem in problems(data, hint)]
         lines = [f"{place}: {where}: {message}" if where else f"{place}: {message}" for where, message in found]
         raise CassetteError(lines or [f"{place}: {error}"]) from None
 
@@ -68,7 +74,19 @@ def _no_constant(name: str) -> None:
 def headers(mapping: dict[str, Values] | None) -> Headers:
     """A mapping of names to values as pairs: a name with several values is several headers."""
     several = [(name, values if isinstance(values, list) else [values]) for name, values in (mapping or {}).items()]
-    return tuple((name, _text(value)) for name, values in several for value in values if value is not None)
+    return tuple((_text(name), _text(value)) for name, values in several for value in values if value is not None)
+
+
+class Pair(Struct):
+    """A header in a format that keeps them in a list."""
+
+    name: str
+    value: Scalar = ""
+
+
+def pairs(listed: list[Pair] | None) -> Headers:
+    """A list of headers as pairs."""
+    return tuple((_text(pair.name), _text(pair.value)) for pair in listed or ())
 
 
 def _text(value: Scalar) -> str:

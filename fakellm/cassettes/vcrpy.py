@@ -13,14 +13,14 @@ from msgspec import UNSET, Struct, UnsetType
 from fakellm.cassettes import tree
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, headers, typed
 from fakellm.cassettes.written import grouped, kept, said
 from fakellm.errors import CassetteError
 
 
 class _Request(Struct):
-    method: str
-    uri: str
+    method: Method
+    uri: Target
     body: Any = None
     parsed_body: Any | UnsetType = UNSET
     headers: dict[str, Values] | None = None

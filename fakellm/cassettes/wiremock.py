@@ -12,7 +12,7 @@ from msgspec import Meta, Struct, field
 
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.cassettes.response import plan
-from fakellm.cassettes.typed import Status, Values, body, from_base64, headers, typed
+from fakellm.cassettes.typed import Method, Status, Target, Values, body, from_base64, headers, typed
 from fakellm.errors import CassetteError
 
 Beside = Callable[[str], bytes]
@@ -25,11 +25,11 @@ class _Pattern(Struct, rename="camel"):
 
 
 class _Request(Struct, rename="camel"):
-    method: str = "ANY"
-    url: str | None = None
-    url_path: str | None = None
-    url_pattern: str | None = None
-    url_path_pattern: str | None = None
+    method: Method = "ANY"
+    url: Target | None = None
+    url_path: Target | None = None
+    url_pattern: Target | None = None
+    url_path_pattern: Target | None = None
     headers: dict[str, Any] | None = None
     body_patterns: list[_Pattern] = []
 
