@@ -156,9 +156,10 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
     cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
     """
-    from fakellm.recorder import Recorder, checked_upstream
+    from fakellm.recorder import Recorder
     from fakellm.replayer import Replay
     from fakellm.tape import Tape
+    from fakellm.upstream import checked_upstream
 
     checked_upstream(upstream)
     tape = Tape(Path(file))

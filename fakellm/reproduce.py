@@ -41,11 +41,12 @@ def reproduced(recording: Recording, timing: bool) -> Plan:
     plan = recording.interaction.response
     length = plan.delimited == "length" and plan.end != "complete"
     kept = [(name, value) for name, value in plan.headers if _sent(name, value, length)]
-    frames = plan.frames if recording.framed else _divided(plan)
+    frames = [frame for frame in (plan.frames if recording.framed else _divided(plan)) if frame.data]
+    # An empty HTTP/1.1 chunk would end the body (RFC 9112, section 7.1).
     return replace(
         plan,
         headers=(*kept, ("x-fakellm-recording", quote(recording.label, safe=" #+/:"))),
-        frames=frames if timing else tuple(replace(frame, delay=0.0) for frame in frames),
+        frames=tuple(frame if timing else replace(frame, delay=0.0) for frame in frames),
         delay=plan.delay if timing else 0.0,
     )
 

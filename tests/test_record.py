@@ -33,10 +33,10 @@ from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.dialects import DIALECTS
 from fakellm.errors import CassetteError
 from fakellm.handle import Handle
-from fakellm.recorder import asked, checked_upstream, pieces
 from fakellm.redact import SHORTEST, redacted
 from fakellm.take import Take, readable
 from fakellm.tape import Tape
+from fakellm.upstream import asked, checked_upstream, pieces
 from fakellm.wire import Frame, Plan
 from tests.conftest import chat
 from tests.wire_reader import Seen, seen
@@ -185,6 +185,14 @@ def test_a_client_of_http_1_0_gets_a_body_without_chunks(file: Path) -> None:
             got = b"".join(iter(lambda: connection.recv(65536), b""))
     assert got.partition(b"\r\n\r\n")[2] == direct.body
     assert [frame.data for frame in kept(file)[0].response.frames] == direct.pieces
+
+
+def test_a_prompt_of_several_megabytes_passes(file: Path) -> None:
+    body = chat(messages=[{"role": "user", "content": "word " * 800_000}])
+    with fakellm.serve() as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        assert seen(recorder.base_url + CHAT, body).status == 200
+        assert upstream.journal[0].request == json.loads(body)
+    assert kept(file)[0].request.body == body
 
 
 # Those who leave

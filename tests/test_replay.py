@@ -260,6 +260,12 @@ def test_a_response_that_broke_off_breaks_off_again(end: str) -> None:
     assert (got.headers["content-length"], got.body, got.end) == ("10", b"12345", end)
 
 
+def test_an_empty_frame_does_not_end_the_body() -> None:
+    frames = (Frame(b"a"), Frame(b""), Frame(b"b"))
+    with fakellm.replay(tape(interaction(frames=frames, delimited="chunked"), framed=True)) as server:
+        assert seen(server.base_url + "/chat/completions", chat()).said == (200, [b"a", b"b"], "complete")
+
+
 def test_recorded_waits_are_performed_if_asked() -> None:
     slow = interaction(frames=(Frame(b"a", 2.0), Frame(b"b", 1.0)), delay=0.5, delimited="chunked")
     for timing, waits in ((False, [0.0]), (True, [0.5, 2.0, 1.0])):

@@ -28,7 +28,7 @@ ROWS = (
     ("loader", "engine"),
     ("control",),
     ("app", "replayer", "strategies", "clock", "steps"),
-    ("connection", "tape"),
+    ("connection", "tape", "upstream"),
     ("recorder", "server"),
     ("handle",),
     ("commands", "pytest_plugin"),

@@ -10,9 +10,10 @@ import click
 
 from fakellm.commands.common import fail, run, serving
 from fakellm.errors import CassetteError
-from fakellm.recorder import Recorder, checked_upstream
+from fakellm.recorder import Recorder
 from fakellm.replayer import Replay
 from fakellm.tape import Tape
+from fakellm.upstream import checked_upstream
 
 
 def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -47,8 +48,6 @@ def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> 
         tape = Tape(output)
     except CassetteError as error:
         fail(str(error), 2)
-    if tape.broken:
-        click.echo(f"fakellm: the last line of {output} was cut off; it is in {tape.broken} now", err=True)
     app = Replay([tape.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
     run(app, f"records {upstream} to {output}", relay=lambda: Recorder(upstream, tape, learn), **options)
