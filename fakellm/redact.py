@@ -22,7 +22,8 @@ SHORTEST = 8
 """Fewer characters are no secret: a key of `any`, as a test has, stands in half of all texts."""
 
 _SECRET_HEADER = re.compile(
-    r"(set-)?cookie2?|(.*[-_])?(authorization|auth|api-?key|key|token|secret|password)|.*(organi[sz]ation|project).*",
+    r"(set-)?cookie2?"
+    r"|(.*[-_])?(authorization|auth|api-?key|key|token|secret|password|organi[sz]ation([-_]id)?|project([-_]id)?)",
     re.IGNORECASE,
 )
 _SECRET_PARAMETER = re.compile(r"(.*[-_])?(key|api-?key|token|secret|password|sig|signature)", re.IGNORECASE)

@@ -77,7 +77,7 @@ def key(asked: Asked, ignored: Ignored) -> Key:
     return Key(asked.method.upper(), api(asked.url), said or None)
 
 
-def value(body: bytes, ignored: Ignored = Ignored()) -> Any:  # noqa: B008 # frozen
+def value(body: bytes, ignored: Ignored) -> Any:
     """The JSON value of a body, less what is ignored; a mark of its own where it is no JSON."""
     try:
         return ignored.without(_numbers(json.loads(body)))

@@ -369,6 +369,35 @@ def test_no_secret_reaches_the_file(file: Path) -> None:
     assert b"REDACTED" in whole
 
 
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("authorization", True),
+        ("Proxy-Authorization", True),
+        ("cookie", True),
+        ("Set-Cookie", True),
+        ("x-api-key", True),
+        ("api-key", True),
+        ("X-Goog-Api-Key", True),
+        ("Ocp-Apim-Subscription-Key", True),
+        ("openai-organization", True),
+        ("OpenAI-Project", True),
+        ("anthropic-organization-id", True),
+        ("x-amz-security-token", True),
+        ("x-ratelimit-remaining-tokens", False),
+        ("x-ratelimit-limit-project-tokens", False),
+        ("x-request-id", False),
+        ("content-type", False),
+        ("keep-alive", False),
+    ],
+)
+def test_which_headers_are_left_out(name: str, is_secret: bool) -> None:
+    headers = ((name, "150000000"),)
+    after = redacted(Interaction(Asked("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
+    assert (after.request.headers, after.response.headers) == (((), ()) if is_secret else (headers, headers))
+    assert (after.response.body == b"150000000") == (not is_secret)
+
+
 SECRET = st.text("abcdefghij0123456789-_/+.", min_size=SHORTEST, max_size=20)
 PARTS = st.lists(st.sampled_from(["secret", "x", " ", '"', "data: ", "\n\n"]), max_size=6)
 
