@@ -140,11 +140,11 @@ class Replay:
     def _answer(self, name: str, call: Call) -> Answer:
         asked = Asked(call.method, address(call.path)[1], (), call.body)
         said = _said(call.body)
+        if self._relay and not self.recordings.find(asked)[1]:
+            return Answer(Plan(None, (), ()), (), said, "upstream", relay=True)
         try:
             recording = self.session(name).next(asked)
         except RequestError as error:
-            if self._relay:
-                return Answer(Plan(None, (), ()), (), said, "upstream", relay=True)
             return replace(refusal(error, 0), request=said, matched=False)
         plan = reproduced(recording, self._timing)
         return Answer(plan, bursts(plan), said, recording.label)

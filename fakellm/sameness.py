@@ -94,7 +94,7 @@ def differences(wanted: Asked, got: Asked, ignored: Ignored) -> list[tuple[str, 
         found.append(("path", f"wanted {urlsplit(wanted.url).path}, got {urlsplit(got.url).path}"))
     one, other = value(wanted.body, ignored), value(got.body, ignored)
     if _ABSENT in (one, other):
-        one, other = wanted.body.decode("utf-8", "replace"), got.body.decode("utf-8", "replace")
+        one, other = (side.body.decode("utf-8", "backslashreplace") for side in (wanted, got))
     if wanted.body:
         found += [(dotted(path) or "body", text) for path, text in _differences(one, other, ())]
     return found
