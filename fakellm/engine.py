@@ -50,6 +50,8 @@ class Answer(Struct, frozen=True):
     explanation: str | None = None
     release: Release | None = None
     """What the shell does before it answers; then it answers with what was sent, which only the shell knows."""
+    relay: bool = False
+    """Whether the shell asks the server behind it, and passes on what that answers."""
     fault: Fault | None = None
     digest: str = ""
     """What was asked, where it was understood."""
@@ -73,6 +75,10 @@ class Engine:
         asked = [rule.when.model for rule in self._rules if rule.when.model and not set("*?[") & set(rule.when.model)]
         said = [rule.reply.model for rule in self._rules if rule.reply.model]
         return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
+
+    def health(self) -> dict[str, Any]:
+        """What it serves: its seed, whether it is strict, its scenario's name."""
+        return {"seed": self.seed, "strict": self.strict, "scenario": self.scenario and self.scenario.name}
 
     def chat(self, body: bytes) -> Answer:
         """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body; where a fault counts

@@ -11,20 +11,25 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from fakellm.cassettes.cassette import Cassette
+from fakellm.control import Application
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
 from fakellm.loader import dump, load
 from fakellm.scenario import Rule, Scenario
 from fakellm.timing import checked_speed
+
+if TYPE_CHECKING:
+    from fakellm.server import Relay
 
 Source = str | Path | Scenario | Rule | Mapping[str, Any]
 """What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
@@ -112,23 +117,76 @@ def serve(
     ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
     """
     from fakellm.app import App
-    from fakellm.server import Server, listen
 
     checked_speed(speed)
     app = App(None if source is None else load(source), seed=seed, strict=strict)
+    with _served(app, port, speed) as url:
+        yield Handle(url, strict=strict)
+
+
+@contextmanager
+def replay(
+    *recordings: str | Path | Cassette,
+    ignore: Sequence[str] = (),
+    again: Literal["repeat", "fail"] = "repeat",
+    timing: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+) -> Iterator[Handle]:
+    """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
+
+    ignore: places in JSON bodies that do not count, as ``metadata.run_id``. again: once each recording of a request has
+    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
+    Raises CassetteError, ServerError when the port cannot be had, and ValueError for a wrong `ignore` or `speed`.
+    """
+    from fakellm.cassettes import read_file
+    from fakellm.replayer import Replay
+
+    checked_speed(speed)
+    cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
+    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def record(upstream: str, file: str | Path, *, missing_only: bool = False, port: int = 0) -> Iterator[Handle]:
+    """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
+
+    It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
+    `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
+    cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
+    """
+    from fakellm.recorder import Recorder
+    from fakellm.replayer import Replay
+    from fakellm.tape import Tape
+    from fakellm.upstream import checked_upstream
+
+    checked_upstream(upstream)
+    tape = Tape(Path(file))
+    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    learn = app.recordings.add if missing_only else None
+    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None) -> Iterator[str]:
+    """The URL of a server in a thread."""
+    from fakellm.server import Server, listen
+
     listener = listen("127.0.0.1", port)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
     thread.start()
 
     async def start() -> tuple[Server, str]:
-        server = Server(app, speed)
+        server = Server(app, speed, relay and relay())
         return server, await server.start(listener)
 
     try:
         server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
         try:
-            yield Handle(url, strict=strict)
+            yield url
         finally:
             asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
     finally:
