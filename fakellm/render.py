@@ -18,6 +18,7 @@ from fakellm.divide import divide
 from fakellm.errors import StreamError
 from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.framing import Framing, frame
+from fakellm.generate import Generate
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import Source
@@ -114,12 +115,20 @@ def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Varia
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
-    """The completion that `reply` says to `request`: its gaps filled in."""
+    """The completion that `reply` says to `request`: its gaps filled in.
+
+    Raises RequestError where it is generated and the request cannot be honoured.
+    """
     model = reply.model or request.chat.model
-    choices = tuple(
-        _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
-    )
+    if reply.generate:
+        choices = generate.answers(reply.generate, request, seed, dialect)
+    else:
+        choices = tuple(
+            _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
+        )
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
+    if reply.generate and dialect.hides_reasoning:
+        choices = tuple(msgspec.structs.replace(choice, reasoning="") for choice in choices)
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
         fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
@@ -134,10 +143,8 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
 
 
 def generated(request: Request, seed: int) -> Reply:
-    """A reply to a request that no rule answers: as many choices as it asks for, a few sentences each."""
-    sources = [Source(seed, request.digest, "generate", index) for index in range(max(request.chat.n or 1, 1))]
-    choices = tuple(ReplyChoice(content=generate.text(source, source.between(2, 4))) for source in sources)
-    return Reply(choices=choices)
+    """A reply to a request that no rule answers: it leaves all to the seed and the request."""
+    return Reply(generate=Generate())
 
 
 def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialect: Dialect) -> Choice:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from fakellm.completion import Choice, Completion, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.faults import Fault
+from fakellm.generate import Generate
 from fakellm.match import When
 from fakellm.shape import FieldError, near_miss
 from fakellm.timing import Timing
@@ -42,9 +43,11 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     """The `reply:` block of a rule: one answer, or several as `choices`, and the envelope around them.
 
     Not given: `id`, `created` and `system_fingerprint` come from the seed, `model` is the one asked for, and `usage` is
-    counted; `usage: null` sends none, and `system_fingerprint: null` is a null.
+    counted; `usage: null` sends none, and `system_fingerprint: null` is a null. With `generate`, what is said comes
+    from the seed too, and does as the request asks.
     """
 
+    generate: Generate | None = None
     choices: tuple[ReplyChoice, ...] = ()
     id: Annotated[str, Meta(min_length=1)] | None = None
     created: Annotated[int, Meta(ge=1)] | None = None
@@ -53,9 +56,11 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     usage: Usage | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
-        for name in ReplyChoice.__struct_fields__ if self.choices else ():
-            if getattr(self, name) not in ("", (), UNSET):
-                raise FieldError((name,), f"{name!r} beside 'choices': give the answers there, or one answer here")
+        given = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET)]
+        if self.choices and given:
+            raise FieldError((given[0],), f"{given[0]!r} beside 'choices': give the answers there, or one answer here")
+        if self.generate and (given := [*given, *(["choices"] if self.choices else [])]):
+            raise FieldError((given[0],), f"{given[0]!r} beside 'generate': say it here, or have it made")
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -84,7 +84,7 @@ def test_the_core_knows_no_io(room: str) -> None:
 
 @pytest.mark.parametrize("module", ["fakellm", "fakellm.pytest_plugin"])
 def test_importing_it_is_light(module: str) -> None:
-    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio'}"
+    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio', 'jsonschema'}"
     # asyncio may come with pytest; what counts is what the import adds
     code = (
         f"import pytest, sys; before = set(sys.modules); import {module}; print({heavy} & (set(sys.modules) - before))"

@@ -56,6 +56,10 @@ class Dialect(Struct, frozen=True):
     created: Callable[[Source], int] = lambda source: source.between(*CREATED)
     finishes: bool = True
     """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    named_call_finish: str = "tool_calls"
+    """The `finish_reason` of a call that `tool_choice` named."""
+    hides_reasoning: bool = False
+    """Whether what the model thought before it answered is counted, but not sent."""
     echoes: bool = False
     """Whether a choice of a chunk says its delta once more, as `message`."""
     obfuscates: bool = False

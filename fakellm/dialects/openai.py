@@ -58,6 +58,8 @@ OPENAI = Dialect(
     indent=2,
     margins=("", "\n"),
     obfuscates=True,
+    named_call_finish="stop",
+    hides_reasoning=True,
 )
 
 REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)

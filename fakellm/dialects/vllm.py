@@ -58,6 +58,7 @@ VLLM = Dialect(
     nulls=frozenset({"content", "finish_reason", "logprobs", "service_tier"}),
     constants={"service_tier": None},
     empty_content=no_content_beside_calls,
+    named_call_finish="stop",
     usage_details=cached_details,
     usage_keys=("prompt_tokens", "total_tokens", "completion_tokens"),
     reasoning_apart=False,
