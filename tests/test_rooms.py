@@ -22,7 +22,7 @@ ROWS = (
     ("divide",),
     ("dialects",),
     ("match", "generate", "faults"),
-    ("scenario", "cassettes"),
+    ("scenario", "cassettes", "tiers"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),
