@@ -86,7 +86,7 @@ def stream(
     pieces = frame((*events, *ending), framing)
     if isinstance(fault, EventFault):
         end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
-        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source))
+        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source, dialect))
     said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
     return pace(pieces, timing, source, said)
 

@@ -182,7 +182,7 @@ def contested(variation: Variation) -> list[Step]:
 
 def step_of(fault: Fault) -> Step:
     """The fault as a step, by its kind, and an error in a stream by its shape too: `error: chunk`."""
-    name = f"error: {fault.shape}" if isinstance(fault, Error) else fault.kind
+    name = f"error: {fault.shape}" if isinstance(fault, Error) and fault.shape else fault.kind
     return Step(name, "fault", tuple(_FAULTS.get(name, _FAULTS[fault.kind]).split()))
 
 
