@@ -139,8 +139,8 @@ REPLIES = [
     ("B17", "reply: {refusal: No.}", '"refusal":"No"'),
     (
         "B18",
-        "reply: {content: Hi}\nstream: {spelling: {each: {choices: [[{index: 0, delta: {content: Hi}, logprobs: {content: []}}]]}}}",
-        '"logprobs":{"content":[]}',
+        "reply: {content: It is, logprobs: [[It, -0.1], [' is', -0.2]]}\nstream: {role: alone}",
+        '"delta":{"role":"assistant"},"logprobs":{"content":[],"refusal":null}}',
     ),
     (
         "C21",

@@ -17,7 +17,7 @@ ROWS = (
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
-    ("callpieces", "observe", "sight"),
+    ("callpieces", "logprobs", "observe", "sight"),
     ("deltas",),
     ("divide",),
     ("dialects",),

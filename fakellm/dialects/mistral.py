@@ -48,7 +48,11 @@ def _thinking(chunks: tuple[Chunk, ...]) -> Iterator[Chunk]:
 
 def _silent(chunk: Chunk, part: ChunkChoice, content: object) -> Chunk:
     said = replace(
-        part, delta=Delta(extra={"content": content}), finish_reason=None if part.finish_reason is None else NULL
+        part,
+        delta=Delta(extra={"content": content}),
+        finish_reason=None if part.finish_reason is None else NULL,
+        logprobs=None,
+        refusal_logprobs=None,
     )
     return replace(chunk, choices=(said,), usage=NULL if chunk.usage is NULL else None)
 
