@@ -87,7 +87,7 @@ def stream(
     pieces = frame((*events, *ending), framing)
     if isinstance(fault, EventFault):
         end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
-        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source))
+        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source, dialect))
     said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
     return pace(pieces, timing, source, said)
 
@@ -159,7 +159,9 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     finish = choice.finish_reason
     if finish is UNSET:
         finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
-    return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish)
+    return Choice(
+        choice.content, choice.reasoning, choice.refusal, calls, finish, choice.logprobs, choice.refusal_logprobs
+    )
 
 
 def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:

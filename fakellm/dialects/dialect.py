@@ -12,6 +12,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fakellm.completion import Choice, Chunk, Usage
+from fakellm.dialects.errors import Errors
 from fakellm.seed import HEX, Source
 from fakellm.variation import Spelling, Variation
 
@@ -80,6 +81,8 @@ class Dialect(Struct, frozen=True):
     """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
     """What it adds to a whole body."""
+    errors: Errors = Errors()
+    """How it says that it failed."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
