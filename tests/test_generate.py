@@ -73,6 +73,17 @@ def test_choices_differ() -> None:
     assert {choice.finish_reason for choice in completion.choices} == {"stop"}
 
 
+def test_the_tokens_of_a_text_are_weighed_where_that_is_asked_for() -> None:
+    assert said().choices[0].logprobs == ()
+    assert said(logprobs=False).choices[0].logprobs == ()
+    [choice] = said(logprobs=True, max_tokens=9).choices
+    assert "".join(token.token for token in choice.logprobs) == choice.content
+    assert len(choice.logprobs) == 9
+    for choice in said(logprobs=True, top_logprobs=3, n=2).choices:
+        assert {len(token.top) for token in choice.logprobs} == {3}
+        assert all(token.top[0].logprob == token.logprob > token.top[1].logprob for token in choice.logprobs)
+
+
 def test_another_seed_in_the_request_gives_another_text() -> None:
     texts = {said(seed=seed).choices[0].content for seed in (1, 1, 2, 3)}
     assert len(texts) == 3
@@ -237,6 +248,8 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
+        ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
+        ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),
         ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "Missing required parameter"),
         (

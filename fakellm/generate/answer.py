@@ -14,6 +14,7 @@ from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.errors import RequestError
 from fakellm.generate import calls, schema
 from fakellm.generate.prose import text
+from fakellm.logprobs import weighed
 from fakellm.request import Request
 from fakellm.seed import Source
 
@@ -39,10 +40,15 @@ def answers(wanted: Generate, request: Request, seed: int, dialect: Dialect) -> 
     calls.check(request.chat)
     shape = _shape(request)
     limit = _limit(request)
-    return tuple(
+    top = _top(request)
+    choices = [
         _within(limit, _answer(wanted, request, seed, index, shape, dialect), dialect)
         for index in range(request.chat.n or 1)
-    )
+    ]
+    if top is None:
+        return tuple(choices)
+    sources = [Source(seed, request.digest, "logprobs", index) for index in range(len(choices))]
+    return tuple(_weighed(choice, top, source) for choice, source in zip(choices, sources, strict=True))
 
 
 def _answer(
@@ -111,6 +117,22 @@ def _limit(request: Request) -> int | None:
         if limit is not None:
             return limit
     return None
+
+
+def _top(request: Request) -> int | None:
+    """How many likely tokens are asked for in each place (`top_logprobs`); None where no `logprobs` are."""
+    top = request.chat.top_logprobs
+    if top is not None and not request.chat.logprobs:
+        message = "Invalid value for 'top_logprobs': it is only allowed when 'logprobs' is true."
+        raise RequestError(400, message, "invalid_value", "top_logprobs")
+    if top is not None and not 0 <= top <= 20:
+        message = f"Invalid 'top_logprobs': expected a value from 0 to 20, but got {top} instead."
+        raise RequestError(400, message, "invalid_value", "top_logprobs")
+    return (top or 0) if request.chat.logprobs else None
+
+
+def _weighed(choice: Choice, top: int, source: Source) -> Choice:
+    return replace(choice, logprobs=weighed(tokens.split(choice.content), top, source))
 
 
 def _until(content: str, stop: str | tuple[str, ...] | None) -> str:
