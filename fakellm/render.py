@@ -12,6 +12,7 @@ from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.functions import with_functions
 from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import obscured, write_body, write_chunk
 from fakellm.divide import divide
@@ -41,6 +42,8 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     if isinstance(fault, ResponseFault):
         return fault.respond(dialect, streamed)
+    if request.chat.functions and not request.chat.tools:
+        dialect = with_functions(dialect)
     completion = complete(rule.reply, request, seed, dialect)
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)

@@ -35,7 +35,7 @@ def tools(*names: str, parameters: Any = CITY) -> list[dict[str, Any]]:
     return [{"type": "function", "function": {"name": name, "parameters": parameters}} for name in names]
 
 
-def sent(app: App | None = None, **fields: Any) -> tuple[int, dict[str, Any]]:
+def sent(app: App | None = None, **fields: Any) -> tuple[int | None, dict[str, Any]]:
     """The status and the body of a whole reply."""
     answer, _ = (app or App()).handle(Call("POST", "/v1/chat/completions", chat(**fields)))
     return answer.plan.status, json.loads(answer.plan.body)
@@ -93,7 +93,8 @@ def test_another_seed_in_the_request_gives_another_text() -> None:
 @given(limit=st.integers(1, 120), n=st.integers(1, 2), effort=st.sampled_from([None, "low", "high"]))
 @settings(max_examples=25)
 def test_a_text_is_cut_at_its_limit(key: str, limit: int, n: int, effort: str | None) -> None:
-    cut = said(n=n, reasoning_effort=effort, **{key: limit})
+    asked: dict[str, Any] = {"n": n, "reasoning_effort": effort, key: limit}
+    cut = said(**asked)
     assert cut.usage
     assert cut.usage.completion <= limit * n
     if all(choice.finish_reason == "length" for choice in cut.choices):
@@ -161,7 +162,8 @@ def test_a_rule_that_generates_survives_yaml() -> None:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_every_dialect_says_the_same_streamed_and_not(dialect: str) -> None:
-    for fields in ({}, {"tools": tools("a", "b")}, {"max_tokens": 7}, {"reasoning_effort": "low"}):
+    asked: list[dict[str, Any]] = [{}, {"tools": tools("a", "b")}, {"max_tokens": 7}, {"reasoning_effort": "low"}]
+    for fields in asked:
         said(dialect, **fields)
 
 
@@ -227,7 +229,8 @@ def test_a_call_that_was_named_finishes_as_the_provider_says(dialect: str, finis
 
 def test_a_call_that_must_be_made_is_of_a_tool_without_a_result() -> None:
     """An agent that ends with the call of a certain tool, as with pydantic-ai's `final_result`, ends."""
-    offered, messages, called = tools("weather", "time", "final"), [USER], list[str]()
+    offered, called = tools("weather", "time", "final"), list[str]()
+    messages: list[dict[str, Any]] = [USER]
     while "final" not in called:
         reply = said(tools=offered, messages=messages, tool_choice="required", parallel_tool_calls=False)
         call = reply.choices[0].tool_calls[0]
@@ -235,9 +238,36 @@ def test_a_call_that_must_be_made_is_of_a_tool_without_a_result() -> None:
         function = {"name": call.name, "arguments": call.arguments}
         messages.append(
             {"role": "assistant", "tool_calls": [{"id": call.id, "type": "function", "function": function}]}
-        )  # type: ignore[dict-item] # a message is what it is
+        )
         messages.append({"role": "tool", "tool_call_id": call.id, "content": "3"})
     assert len(called) == len(set(called))
+
+
+@pytest.mark.parametrize("choice", [None, "auto", {"name": "time"}])
+def test_functions_are_called_as_before_there_were_tools(choice: Any) -> None:
+    functions = [{"name": "time", "parameters": CITY}]
+    asked = {"functions": functions, **({"function_call": choice} if choice else {})}
+    [reply] = sent(**asked)[1]["choices"]
+    call = reply["message"]["function_call"]
+    assert (call["name"], sorted(call)) == ("time", ["arguments", "name"])
+    assert reply["finish_reason"] == ("stop" if isinstance(choice, dict) else "function_call")
+    jsonschema.validate(json.loads(call["arguments"]), CITY)
+    answer, _ = App().handle(Call("POST", "/v1/chat/completions", chat(**asked, stream=True)))
+    chunks = [json.loads(event.data) for event in Decoder().feed(answer.plan.body) if event.data != "[DONE]"]
+    deltas = [each["choices"][0]["delta"].get("function_call", {}) for each in chunks]
+    assert {key: "".join(delta.get(key, "") for delta in deltas) for key in call} == call
+    assert chunks[-1]["choices"][0]["finish_reason"] == reply["finish_reason"]
+    assert b"tool_calls" not in answer.plan.body
+
+
+def test_a_result_of_a_function_is_answered_with_text() -> None:
+    functions = [{"name": "time", "parameters": CITY}]
+    call = {"role": "assistant", "function_call": {"name": "time", "arguments": "{}"}}
+    turn = [USER, call, {"role": "function", "name": "time", "content": "3"}]
+    for fields in ({"messages": turn}, {"function_call": "none"}):
+        message = sent(**fields, functions=functions)[1]["choices"][0]["message"]
+        assert message["content"]
+        assert "function_call" not in message
 
 
 FUNCTION = {"type": "function", "function": {"name": "tim"}}
@@ -248,6 +278,7 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
+        ({"functions": [{"name": "a", "parameters": {"type": 1}}]}, "functions[0].parameters", "it is no JSON Schema"),
         ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),

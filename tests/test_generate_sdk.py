@@ -1,9 +1,9 @@
-"""The real openai SDK against generated replies: an agent's loop, structured outputs, streams; with a URL and a key alone."""
+"""The real openai SDK against generated replies, with a URL and a key alone: an agent's loop, structured outputs."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import openai
@@ -29,25 +29,20 @@ def add(a: int, b: int) -> str:
     return str(a + b)
 
 
-TOOLS: Any = [
-    {
-        "type": "function",
-        "function": {
-            "name": name,
-            "strict": True,
-            "parameters": {
-                "type": "object",
-                "properties": properties,
-                "required": list(properties),
-                "additionalProperties": False,
-            },
-        },
-    }
-    for name, properties in {
-        "get_weather": {"city": {"type": "string"}, "unit": {"enum": ["c", "f"]}},
-        "add": {"a": {"type": "integer"}, "b": {"type": "integer"}},
-    }.items()
-]
+PROPERTIES: dict[str, dict[str, Any]] = {
+    "get_weather": {"city": {"type": "string"}, "unit": {"enum": ["c", "f"]}},
+    "add": {"a": {"type": "integer"}, "b": {"type": "integer"}},
+}
+RESULTS: dict[str, Callable[..., str]] = {"get_weather": get_weather, "add": add}
+
+
+def tool(name: str) -> Any:
+    properties = PROPERTIES[name]
+    parameters = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
+    return {"type": "function", "function": {"name": name, "strict": True, "parameters": parameters}}
+
+
+TOOLS = [tool(name) for name in PROPERTIES]
 
 
 def test_an_agent_comes_to_an_end(client: openai.OpenAI) -> None:
@@ -59,7 +54,7 @@ def test_an_agent_comes_to_an_end(client: openai.OpenAI) -> None:
             break
         for call in message.tool_calls:
             assert call.type == "function"
-            result = {"get_weather": get_weather, "add": add}[call.function.name](**json.loads(call.function.arguments))
+            result = RESULTS[call.function.name](**json.loads(call.function.arguments))
             messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     assert [message["role"] for message in messages if message["role"] != "tool"] == ["user", "assistant", "assistant"]
     assert messages[-1]["content"]
@@ -74,9 +69,11 @@ def test_a_structured_output_is_parsed(client: openai.OpenAI, model: type[BaseMo
 
 
 def test_strict_tools_are_parsed(client: openai.OpenAI) -> None:
-    tool = openai.pydantic_function_tool(Strict, name="strict")
     completion = client.chat.completions.parse(
-        model="gpt-5", messages=[{"role": "user", "content": "Call"}], tools=[tool], tool_choice="required"
+        model="gpt-5",
+        messages=[{"role": "user", "content": "Call"}],
+        tools=[openai.pydantic_function_tool(Strict)],
+        tool_choice="required",
     )
     calls = completion.choices[0].message.tool_calls
     assert calls

@@ -18,7 +18,7 @@ from fakellm.logprobs import weighed
 from fakellm.request import Request
 from fakellm.seed import Source
 
-_EFFORTS = {"none": 0, "minimal": 1, "low": 2, "medium": 5, "high": 10, "xhigh": 20, "max": 40}
+EFFORTS = {"none": 0, "minimal": 1, "low": 2, "medium": 5, "high": 10, "xhigh": 20, "max": 40}
 """Sentences of reasoning by `reasoning_effort`; a word that no provider uses is taken for medium."""
 
 
@@ -56,7 +56,7 @@ def _answer(
 ) -> Choice:
     source = Source(seed, request.digest, "generate", index)
     effort = request.chat.reasoning_effort
-    thoughts = _EFFORTS.get(effort, _EFFORTS["medium"]) if effort is not None else 0
+    thoughts = EFFORTS.get(effort, EFFORTS["medium"]) if effort is not None else 0
     reasoning = text(Source(seed, request.digest, "reasoning", index), thoughts)
     made, named = calls.called(request, seed, index, dialect)
     if made:

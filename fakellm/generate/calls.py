@@ -10,12 +10,13 @@ from itertools import takewhile
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.completion import ToolCall
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.errors import RequestError
 from fakellm.generate import schema
-from fakellm.request import Chat, Function, Request
+from fakellm.request import Chat, Function, Request, Tool
 from fakellm.seed import Source
 from fakellm.shape import near_miss
 
@@ -35,28 +36,41 @@ def called(request: Request, seed: int, index: int, dialect: Dialect) -> tuple[t
 
     Where the request leaves it open, tools are called until there are results to answer: so an agent's loop ends.
     """
-    offered = {tool.function.name: tool.function for tool in request.chat.tools or () if tool.function}
-    choice = _choice(request.chat, tuple(offered))
-    results = _since_user(request.chat)
+    chat = offer(request.chat)
+    offered = {tool.function.name: tool.function for tool in chat.tools or () if tool.function}
+    choice = _choice(chat, tuple(offered))
+    results = _since_user(chat)
     if not choice.tools or (results and not choice.must):
         return (), False
     source = Source(seed, request.digest, "tools", index)
-    names = _picked(choice, results, request.chat.parallel_tool_calls is not False, source)
+    names = _picked(choice, results, chat.parallel_tool_calls is not False, source)
     made = [_call(offered[name], request, seed, (index, number), dialect) for number, name in enumerate(names)]
     return tuple(made), choice.named
 
 
 def check(chat: Chat) -> None:
     """Raises RequestError for a tool whose parameters are no schema of an object, called or not."""
-    for number, tool in enumerate(chat.tools or ()):
+    for number, tool in enumerate(offer(chat).tools or ()):
         if tool.function and tool.function.parameters:
-            kind = tool.function.parameters.get("type", "object")
-            if "object" not in (kind if isinstance(kind, list) else [kind]):
-                raise _refusal(tool.function, number, f"it must be of 'type': 'object', not {kind!r}")
             try:
                 schema.check(tool.function.parameters)
             except schema.UnmetSchemaError as error:
-                raise _refusal(tool.function, number, str(error)) from None
+                raise _refusal(chat, tool.function, number, str(error)) from None
+            kind = tool.function.parameters.get("type", "object")
+            if "object" not in (kind if isinstance(kind, list) else [kind]):
+                raise _refusal(chat, tool.function, number, f"it must be of 'type': 'object', not {kind!r}")
+
+
+def offer(chat: Chat) -> Chat:
+    """The request with `functions` and `function_call` as the `tools` and `tool_choice` that took their place: one call
+    at most."""
+    if chat.tools or not chat.functions:
+        return chat
+    choice = chat.function_call
+    if isinstance(choice, dict):
+        choice = {"type": "function", "function": choice}
+    tools = tuple(Tool("function", function) for function in chat.functions)
+    return replace(chat, tools=tools, tool_choice=choice, parallel_tool_calls=False)
 
 
 def _choice(chat: Chat, offered: tuple[str, ...]) -> Choice:
@@ -117,12 +131,14 @@ def _call(function: Function, request: Request, seed: int, place: tuple[int, int
         if not isinstance(arguments, dict):
             raise schema.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
     except schema.UnmetSchemaError as error:
-        tools = request.chat.tools or ()
-        raise _refusal(function, [tool.function for tool in tools].index(function), str(error)) from None
+        tools = offer(request.chat).tools or ()
+        which = [tool.function for tool in tools].index(function)
+        raise _refusal(request.chat, function, which, str(error)) from None
     call_id = dialect.call_id(Source(seed, request.digest, "call", index, number))
     return ToolCall(call_id, function.name, dumps(arguments))
 
 
-def _refusal(function: Function, number: int, why: str) -> RequestError:
+def _refusal(chat: Chat, function: Function, number: int, why: str) -> RequestError:
     message = f"Invalid schema for function {function.name!r}: {why}"
-    return RequestError(400, message, "invalid_function_parameters", f"tools[{number}].function.parameters")
+    place = f"tools[{number}].function" if chat.tools else f"functions[{number}]"
+    return RequestError(400, message, "invalid_function_parameters", f"{place}.parameters")
