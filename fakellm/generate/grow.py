@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fakellm.generate import scalars
 from fakellm.generate.flat import ExhaustedError, NoValueError, Schema, all_of, both, of_property, plain
+from fakellm.generate.height import DEEPEST, Heights
 from fakellm.generate.judge import Judge
 from fakellm.generate.pattern import text_for
 from fakellm.seed import Source
@@ -19,8 +20,6 @@ from fakellm.seed import Source
 _ATTEMPTS = 8
 _STEPS = 4_000
 """Parts looked at for one value: what needs more is refused, so that no schema keeps the server busy."""
-_DEEPEST = 48
-"""Parts within parts of the least value: what has more has no end."""
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _HINTS = {
     "object": {"properties", "required", "additionalProperties", "patternProperties", "minProperties", "propertyNames"},
@@ -48,7 +47,7 @@ class Grower:
         self.judge = judge
         self.source = source
         self.steps = _STEPS
-        self._heights: dict[tuple[int, int], tuple[Schema, bool]] = {}
+        self.heights = Heights(judge)
 
     def grow(self, schema: Schema, place: Place) -> Any:
         """A value that the schema allows. Raises NoValueError where none was found, ExhaustedError after too long."""
@@ -99,7 +98,7 @@ class Grower:
         flat = plain({key: value for key, value in schema.items() if key in self.judge.keywords})
         for key in ("$ref", "$dynamicRef"):
             if key in flat:
-                if place.trail.count(flat[key]) > _DEEPEST:
+                if place.trail.count(flat[key]) > DEEPEST:
                     raise NoValueError(f"its references never end: {flat[key]!r}")
                 place = replace(place, trail=(*place.trail, flat[key]))
                 led, place = self.flat(self.judge.resolve(flat.pop(key)), place)
@@ -125,7 +124,7 @@ class Grower:
         if self.source.below(8):
             order.sort(key=lambda option: option in ({"type": "null"}, {"const": None}))
         if place.recurs:
-            order.sort(key=self.height)
+            order.sort(key=self.heights.of)
         trouble = NoValueError("nothing is allowed")
         for option in order:
             try:
@@ -140,41 +139,6 @@ class Grower:
         holds = self.source.below(2) == 0
         met, place = self.flat(all_of([condition, then]) if holds else otherwise, place)
         return both(flat, met), place
-
-    def endless(self, schema: Schema) -> bool:
-        """Whether its least value would have no end."""
-        return self.height(schema) == _DEEPEST
-
-    def height(self, schema: Schema) -> int:
-        """How deep the least value of a schema is, from 0; `_DEEPEST` where it never ends."""
-        return next((fuel for fuel in range(_DEEPEST) if self._fits(schema, fuel)), _DEEPEST)
-
-    def _fits(self, schema: Schema, fuel: int) -> bool:
-        if isinstance(schema, bool):
-            return True
-        known = self._heights.get((id(schema), fuel))
-        if known is None:
-            needs, options = self._needs(schema)
-            fits = (not needs and not options) or (
-                fuel > 0
-                and all(self._fits(each, fuel - 1) for each in needs)
-                and all(any(self._fits(each, fuel - 1) for each in some) for some in options)
-            )
-            known = self._heights[id(schema), fuel] = (schema, fits)  # kept, so that its id stays its own
-        return known[1]
-
-    def _needs(self, schema: dict[str, Any]) -> tuple[list[Schema], list[list[Schema]]]:
-        """What every value of it holds, and the choices that it leaves."""
-        schema = plain({key: value for key, value in schema.items() if key in self.judge.keywords})
-        if "enum" in schema or "null" in schema.get("type", ()):
-            return [], []
-        needs = [self.judge.resolve(schema["$ref"])] if "$ref" in schema else []
-        needs += schema.get("allOf", ())
-        properties = schema.get("properties", {})
-        needs += [properties[name] for name in schema.get("required", ()) if name in properties]
-        if "items" in schema and schema.get("minItems", 0) > len(schema.get("prefixItems", ())):
-            needs.append(schema["items"])
-        return needs, [schema[key] for key in ("anyOf", "oneOf") if key in schema]
 
     def _kind(self, flat: dict[str, Any], attempt: int) -> str:
         """One of its types, seldom null; where it names none, first the one that its other keywords speak of."""

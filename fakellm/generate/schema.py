@@ -25,7 +25,7 @@ def instance(schema: dict[str, Any], source: Source) -> Any:
 
     try:
         grower = Grower(Judge(schema), source)
-        if grower.endless(schema):
+        if grower.heights.endless(schema):
             raise UnmetSchemaError("its least value never ends: what it requires refers back to it")
         value = grower.grow(schema, Place())
         json.dumps(value, allow_nan=False)
