@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, Usage
 from fakellm.deltas import deltas, in_turns
+from fakellm.logprobs import dealt
 from fakellm.seed import Source
 from fakellm.variation import PLAIN, Filler, Padding, Variation
 
@@ -121,7 +122,13 @@ def _choice(
     if finish is not None and not joins:
         end = _dressed(ChunkChoice(index, Delta(), finish), variation, not parts, calls)
         parts += [(end,)] * (2 if variation.finish == "twice" else 1)
-    return parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
+    parts = parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
+    return _with_logprobs(parts, choice) if choice.logprobs or choice.refusal_logprobs else parts
+
+
+def _with_logprobs(parts: list[Parts], choice: Choice) -> list[Parts]:
+    told = iter(dealt([part for each in parts for part in each], choice))
+    return [tuple(next(told) for _ in each) for each in parts]
 
 
 def _opens_alone(choice: Choice, said: list[Delta], variation: Variation, silent: bool) -> bool:

@@ -12,12 +12,14 @@ from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.functions import with_functions
 from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import obscured, write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.errors import StreamError
 from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.framing import Framing, frame
+from fakellm.generate import Generate
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import Source
@@ -40,6 +42,8 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     if isinstance(fault, ResponseFault):
         return fault.respond(dialect, streamed)
+    if request.chat.functions and not request.chat.tools:
+        dialect = with_functions(dialect)
     completion = complete(rule.reply, request, seed, dialect)
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)
@@ -86,7 +90,7 @@ def stream(
     pieces = frame((*events, *ending), framing)
     if isinstance(fault, EventFault):
         end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
-        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source))
+        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source, dialect))
     said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
     return pace(pieces, timing, source, said)
 
@@ -114,12 +118,20 @@ def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Varia
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
-    """The completion that `reply` says to `request`: its gaps filled in."""
+    """The completion that `reply` says to `request`: its gaps filled in.
+
+    Raises RequestError where it is generated and the request cannot be honoured.
+    """
     model = reply.model or request.chat.model
-    choices = tuple(
-        _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
-    )
+    if reply.generate:
+        choices = generate.answers(reply.generate, request, seed, dialect)
+    else:
+        choices = tuple(
+            _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
+        )
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
+    if reply.generate and dialect.hides_reasoning:
+        choices = tuple(msgspec.structs.replace(choice, reasoning="") for choice in choices)
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
         fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
@@ -134,10 +146,8 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
 
 
 def generated(request: Request, seed: int) -> Reply:
-    """A reply to a request that no rule answers: as many choices as it asks for, a few sentences each."""
-    sources = [Source(seed, request.digest, "generate", index) for index in range(max(request.chat.n or 1, 1))]
-    choices = tuple(ReplyChoice(content=generate.text(source, source.between(2, 4))) for source in sources)
-    return Reply(choices=choices)
+    """A reply to a request that no rule answers: it leaves all to the seed and the request."""
+    return Reply(generate=Generate())
 
 
 def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialect: Dialect) -> Choice:
@@ -152,7 +162,9 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     finish = choice.finish_reason
     if finish is UNSET:
         finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
-    return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish)
+    return Choice(
+        choice.content, choice.reasoning, choice.refusal, calls, finish, choice.logprobs, choice.refusal_logprobs
+    )
 
 
 def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:

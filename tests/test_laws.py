@@ -49,14 +49,14 @@ def chunks_of(dialect: Dialect, *pieces: bytes) -> list[Chunk]:
 
 @given(st.data(), COMPLETIONS)
 def test_a_division_folds_back_to_the_completion(data: st.DataObject, completion: Completion) -> None:
-    assert fold(divide(completion, data.draw(variations(completion)), Source(0))) == completion
+    assert fold(divide(completion, data.draw(variations(completion, contested=True)), Source(0))) == completion
 
 
 @given(st.data(), COMPLETIONS, DIALECT)
 def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
-    variation = data.draw(variations(completion, strict_sse=True))
+    variation = data.draw(variations(completion, strict_sse=True, contested=True))
     transfer = variation.transfer or Transfer()
     plan = carry(Plan(200, (), stream(completion, variation, dialect, Timing(), Source(0))), transfer)
     sent = [frame.data for frame in plan.frames]
@@ -95,7 +95,7 @@ def test_the_zero_of_every_field_is_the_plain_wire(data: st.DataObject, completi
     """A variation with one field given differs from the plain wire by that field alone: what shrinking relies on."""
     usual = data.draw(DIALECT).usual
     assert Variation().over(usual) == usual
-    drawn = data.draw(variations(completion, strict_sse=True))
+    drawn = data.draw(variations(completion, strict_sse=True, contested=True))
     for name in Variation.__struct_fields__:
         alone = Variation(**{name: getattr(drawn, name)}).over(usual)
         kept = set(Variation.__struct_fields__) - {

@@ -18,12 +18,12 @@ ROWS = (
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
-    ("callpieces", "observe", "sight"),
+    ("callpieces", "logprobs", "observe", "sight"),
     ("deltas",),
     ("divide",),
     ("dialects",),
     ("match", "generate", "faults"),
-    ("scenario", "cassettes"),
+    ("scenario", "cassettes", "tiers"),
     ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
     ("loader", "engine"),
     ("control",),
@@ -86,7 +86,7 @@ def test_the_core_knows_no_io(room: str) -> None:
 
 @pytest.mark.parametrize("module", ["fakellm", "fakellm.pytest_plugin"])
 def test_importing_it_is_light(module: str) -> None:
-    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio'}"
+    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio', 'jsonschema'}"
     # asyncio may come with pytest; what counts is what the import adds
     code = (
         f"import pytest, sys; before = set(sys.modules); import {module}; print({heavy} & (set(sys.modules) - before))"

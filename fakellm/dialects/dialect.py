@@ -14,6 +14,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fakellm.completion import Choice, Chunk, Usage
+from fakellm.dialects.errors import Errors
 from fakellm.seed import HEX, Source
 from fakellm.variation import Spelling, Variation
 
@@ -58,6 +59,10 @@ class Dialect(Struct, frozen=True):
     created: Callable[[Source], int] = lambda source: source.between(*CREATED)
     finishes: bool = True
     """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    named_call_finish: str = "tool_calls"
+    """The `finish_reason` of a call that `tool_choice` named."""
+    hides_reasoning: bool = False
+    """Whether what the model thought before it answered is counted, but not sent."""
     echoes: bool = False
     """Whether a choice of a chunk says its delta once more, as `message`."""
     obfuscates: bool = False
@@ -78,6 +83,8 @@ class Dialect(Struct, frozen=True):
     """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
     """What it adds to a whole body."""
+    errors: Errors = Errors()
+    """How it says that it failed."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""

@@ -13,6 +13,7 @@ from fakellm.completion import Chunk, Usage
 from fakellm.dialects.cerebras import CEREBRAS, time_info
 from fakellm.dialects.common import cached_details, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -22,6 +23,22 @@ def _time_info(created: int, source: Source) -> JSON:
     return {"time_info": {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}}
 
 
+def _error(error: JSON, status: int) -> JSON:
+    """The hub knows the user and says a text; the router knows the models and speaks as OpenAI does."""
+    if status in (401, 403, 429):
+        return {"error": error["message"]}
+    return fields_of("message", "type", "param", "code")(error, status)
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The requested model does not exist", code="model_not_found", param="model"),
+        Failure(401, "Invalid username or password."),
+        Failure(429, "Too many requests"),
+    ),
+    body=_error,
+)
+
 HUGGINGFACE = replace(
     CEREBRAS,
     name="huggingface",
@@ -29,6 +46,7 @@ HUGGINGFACE = replace(
     usage_keys=("prompt_tokens", "completion_tokens", "total_tokens"),
     decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
     decorate_body=lambda body, source: body | _time_info(body["created"], source),
+    errors=_ERRORS,
 )
 
 
@@ -80,4 +98,5 @@ HUGGINGFACE_NOVITA = Dialect(
     fingerprint=lambda source: None,
     usage_unasked="usual",
     decorate=_with_metrics,
+    errors=_ERRORS,
 )

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage, words
 from fakellm.dialects.common import LOWER_ALNUM, in_parts, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
@@ -112,6 +113,19 @@ def _with_found(body: JSON, found: JSON) -> JSON:
     return {key: (body | found)[key] for key in _KEYS if key in body | found}
 
 
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The request is not valid.", "bad_request"),
+        Failure(401, "Invalid API key provided. Ensure your API key is correct and active.", "invalid_api_key"),
+        Failure(404, "Not found", "not_found"),
+        Failure(429, "Request rate limit exceeded.", "request_rate_limit_exceeded"),
+        Failure(500, "Internal server error", "internal_server_error"),
+        Failure(503, "Service unavailable", "service_unavailable"),
+    ),
+    code="status",
+    body=fields_of("message", "type", "code"),
+)
+
 PERPLEXITY = Dialect(
     name="perplexity",
     usual=Variation(
@@ -139,6 +153,7 @@ PERPLEXITY = Dialect(
     usage_unasked="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 

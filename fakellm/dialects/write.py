@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, ToolCallDelta, Usage, words
+from fakellm.completion import (
+    NULL,
+    Choice,
+    Chunk,
+    ChunkChoice,
+    Completion,
+    Delta,
+    Text,
+    Token,
+    ToolCallDelta,
+    Usage,
+    words,
+)
 from fakellm.dialects.dialect import JSON, Dialect, WordForWord, dumps, spelt
 from fakellm.errors import RequestError
 from fakellm.seed import ALNUM, Source
@@ -143,9 +155,30 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, n
         del values["logprobs"]
     if dialect.echoes:
         values["message"] = values["delta"]
+    extra = choice.extra | _logprobs(choice.logprobs, choice.refusal_logprobs)
     spelling = _spelling(variation)
-    own = _own("choice.", spelling, values, choice.extra, number)
+    own = _own("choice.", spelling, values, extra, number)
     return _only(spelling.choice_keys, _placed(dialect.choice_keys, *own))
+
+
+def _logprobs(content: tuple[Token, ...] | None, refusal: tuple[Token, ...] | None) -> JSON:
+    """Both lists of tokens, where there is one: https://platform.openai.com/docs/api-reference/chat/create"""
+    if content is None and refusal is None:
+        return {}
+    lists = {"content": content, "refusal": refusal}
+    return {"logprobs": {key: None if tokens is None else _tokens(tokens, True) for key, tokens in lists.items()}}
+
+
+def _tokens(tokens: tuple[Token, ...], with_top: bool) -> list[JSON]:
+    return [
+        {
+            "token": each.token,
+            "logprob": each.logprob,
+            "bytes": list(each.token.encode("utf-8", "surrogatepass")) if each.bytes == () else each.bytes,
+            **({"top_logprobs": _tokens(each.top, False)} if with_top else {}),
+        }
+        for each in tokens
+    ]
 
 
 def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) -> JSON:
@@ -224,4 +257,5 @@ def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
         "logprobs": None,
         "finish_reason": choice.finish_reason,
     }
-    return _ordered(dialect, dialect.choice_keys, values)
+    values = _ordered(dialect, dialect.choice_keys, values)
+    return values | _logprobs(choice.logprobs or None, choice.refusal_logprobs or None)

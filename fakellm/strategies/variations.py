@@ -18,15 +18,17 @@ def _maybe(*values: Any) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False) -> Variation:
+def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False, contested: bool = False) -> Variation:
     """Ways to say, frame and send `completion` that every client must read the same; cuts lie inside its texts.
 
-    Contested shapes (`surrogates`, an index of `zero`, `thinking` within the content) are left out. `strict_sse`: as in
-    `framings`. Shrinks to
-    ``Variation()``.
+    `strict_sse`: as in `framings`. What two sane clients may read differently (`fakellm.tiers`, T5) is left out, but
+    with `contested` cuts inside `surrogates`, names that are `repeated` and `running` usage, which `fold` reads too.
+    Shrinks to ``Variation()``.
     """
     parts = {address: text for address, text in _parts(completion) if text}
-    cuts = {address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text))) is not None}
+    cuts = {
+        address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text, contested))) is not None
+    }
     sse = draw(st.none() | framings(strict_sse))
     return Variation(
         padding=draw(st.none() | st.integers(0, 3) | st.lists(_paddings(), min_size=1, max_size=2).map(tuple)),
@@ -34,12 +36,12 @@ def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False
         role=draw(_maybe("alone", "first", "call", "every", "texts", "repeated", "never")),
         together=draw(_maybe(("choices",), ("calls",), ("parts",), ("choices", "calls", "parts"))),
         interleave=draw(_maybe("none", "choices", "calls", "both")),
-        calls=draw(st.none() | _call_habits(completion)),
+        calls=draw(st.none() | _call_habits(completion, contested)),
         reasoning=draw(_maybe("reasoning_content", "reasoning", "both", "reasoning_details")),
         fill=draw(st.none() | _fills()),
         finish=draw(_maybe("alone", "last", "call", "twice")),
         unfinished=draw(_maybe("null", "absent", "empty")),
-        usage=draw(_maybe("own", "finish", "both", "after", "every", "running")),
+        usage=draw(_maybe("own", "finish", "both", "after", "every", *(["running"] if contested else ()))),
         usage_before=draw(_maybe("absent", "null")),
         done=draw(_maybe(True, False)) if sse is None or not sse.after else None,
         id=draw(_maybe("constant", "first_empty", "changing")),
@@ -62,11 +64,12 @@ def _parts(completion: Completion) -> list[tuple[str, str]]:
     return found
 
 
-def _cuts(text: str) -> st.SearchStrategy[Cut]:
+def _cuts(text: str, contested: bool) -> st.SearchStrategy[Cut]:
     offsets = st.lists(st.integers(1, len(text)), min_size=1, max_size=4, unique=True).map(
         lambda cut: tuple(sorted(cut))
     )
-    named: st.SearchStrategy[Cut] = st.sampled_from(("whole", "tokens", "words", "characters", "random"))
+    halves = ("surrogates",) if contested else ()
+    named: st.SearchStrategy[Cut] = st.sampled_from(("whole", "tokens", "words", "characters", "random", *halves))
     return named | st.integers(1, 5) | offsets
 
 
@@ -83,7 +86,7 @@ def _paddings() -> st.SearchStrategy[Padding]:
 
 
 @st.composite
-def _call_habits(draw: st.DrawFn, completion: Completion) -> Calls:
+def _call_habits(draw: st.DrawFn, completion: Completion, contested: bool) -> Calls:
     # Without an index a call is known by its id, so the ids must differ and each piece must carry one.
     ids = [call.id for choice in completion.choices for call in choice.tool_calls]
     numbered = len(set(ids)) < len(ids) or draw(st.booleans().map(lambda rare: not rare))
@@ -91,7 +94,7 @@ def _call_habits(draw: st.DrawFn, completion: Completion) -> Calls:
         opening=draw(_maybe("alone", "piece", "pair")),
         arguments=draw(_maybe("empty", "null", "absent")),
         id=draw(_maybe("once", "repeated", "empty", "null")) if numbered else "repeated",
-        name=draw(_maybe("once", "repeated", "empty", "null", "late")),
+        name=draw(_maybe("once", "empty", "null", "late", *(["repeated"] if contested else ()))),
         type=draw(_maybe("once", "repeated", "empty", "null")),
         index=draw(_maybe("given", "from_one") if numbered else st.sampled_from(("absent", "null"))),
         order=draw(_maybe("given", "reversed")) if numbered else None,

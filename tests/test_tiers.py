@@ -1,0 +1,129 @@
+"""Every way a stream can differ from the plain wire has a name and a tier, and is found in the value that says it."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakellm.faults import Error, Fault
+from fakellm.framing import Framing
+from fakellm.strategies import completions, variations
+from fakellm.tiers import Step, contested, step_of, steps
+from fakellm.transfer import Transfer
+from fakellm.variation import PLAIN, Variation
+
+
+def variation(block: dict[str, Any]) -> Variation:
+    return msgspec.convert(block, Variation)
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"padding": 3}, [Step("padding", "T3", ("B6",))]),
+        ({"padding": [{"choices": False}]}, [Step("padding: no_choices", "T3", ("B1",))]),
+        ({"padding": [{"delta": {"content": ""}}]}, [Step("padding: content", "T3", ("B6",))]),
+        ({"role": "every"}, [Step("role: every", "T4", ("B4",))]),
+        ({"role": "alone"}, []),
+        ({"calls": {"id": "repeated", "index": "given"}}, [Step("calls.id: repeated", "T4", ("C9",))]),
+        ({"calls": {"index": "zero"}}, [Step("calls.index: zero", "T5", ("C7",))]),
+        ({"split": "characters"}, [Step("split: characters", "T3", ("B15", "C1"))]),
+        ({"split": {"content": 3}}, [Step("split.content: size", "T3", ("B15",))]),
+        (
+            {"split": {"choices[1].tool_calls[0].arguments": [2]}},
+            [Step("split.choices[1].tool_calls[0].arguments: offsets", "T3", ("C1",))],
+        ),
+        ({"split": {"reasoning": "surrogates"}}, [Step("split.reasoning: surrogates", "T5", ("A16",))]),
+        ({"fill": {"delta": {"tool_calls": "null"}}}, [Step("fill.delta.tool_calls: null", "T3", ("C19",))]),
+        ({"together": ["calls", "parts"]}, [Step("together: calls", "T3", ("C2",)), Step("together: parts", "T3", ("B10", "C19"))]),
+        ({"done": False, "ticks": [2]}, [Step("done", "T4", ("B11",)), Step("ticks", "T4", ("B13",))]),
+        ({"sse": {"line_end": "cr", "bom": True}}, [Step("sse.line_end: cr", "T1", ("A3",)), Step("sse.bom", "T1", ("A10",))]),
+        (
+            {"sse": {"insert": [{"before": [0], "comment": "ping"}, {"before": [1], "data": ""}, {"before": [2]}]}},
+            [
+                Step("sse.insert: comment", "T1", ("A5", "A6")),
+                Step("sse.insert: heartbeat", "T1", ("A8",)),
+                Step("sse.insert: blank_line", "T1"),
+            ],
+        ),
+        ({"sse": {"ends_with": "nothing"}}, [Step("sse.ends_with: nothing", "T5", ("A13",))]),
+        (
+            {"transfer": {"cut": "inside_characters", "content_type": None}},
+            [Step("transfer.cut: inside_characters", "T0", ("A1",)), Step("transfer.content_type", "T0", ("A17",))],
+        ),
+        ({"transfer": {"cut": 3}}, [Step("transfer.cut", "T0", ("A2",))]),
+        ({"spelling": {"each": {"choices": [None]}}}, None),
+    ],
+)  # fmt: skip
+def test_the_steps_of_a_variation(block: dict[str, Any], expected: list[Step] | None) -> None:
+    found = steps(variation(block))
+    if expected is None:
+        assert [step.tier for step in found] == ["T5"]
+    else:
+        assert found == expected
+
+
+def test_the_plain_wire_has_no_steps() -> None:
+    assert steps(PLAIN) == steps(Variation()) == []
+
+
+def _literals(kind: Any) -> list[Any]:
+    """The named values of a field, however deep in a union or a tuple they stand."""
+    if isinstance(kind, msgspec.inspect.LiteralType):
+        return list(kind.values)
+    inner = [*getattr(kind, "types", ()), *([kind.item_type] if hasattr(kind, "item_type") else ())]
+    return [value for each in inner for value in _literals(each)]
+
+
+def _named(struct: Any, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
+    found: list[tuple[tuple[str, ...], Any]] = []
+    for field in struct.fields:
+        members = getattr(field.type, "types", (field.type,))
+        blocks = [each for each in members if isinstance(each, msgspec.inspect.StructType)]
+        for block in blocks:
+            found += _named(block, (*prefix, field.encode_name))
+        found += [((*prefix, field.encode_name), value) for value in _literals(field.type)]
+    return found
+
+
+@pytest.mark.parametrize(("path", "value"), _named(msgspec.inspect.type_info(Variation)))
+def test_every_named_value_has_a_tier(path: tuple[str, ...], value: Any) -> None:
+    listed = path in (("together",),)
+    block: Any = [value] if listed else value
+    for name in reversed(path):
+        block = {name: block}
+    made = variation(block)
+    assert len(steps(made)) == _differs(made)
+
+
+def _differs(made: Variation) -> bool:
+    """Whether a variation is not the plain wire in other words."""
+    sse = None if made.sse == Framing() else made.sse
+    transfer = None if made.transfer == Transfer() else made.transfer
+    return msgspec.structs.replace(made, sse=sse, transfer=transfer).over(PLAIN) != PLAIN
+
+
+@given(completions().flatmap(variations))
+def test_what_strategies_draw_is_not_contested(drawn: Variation) -> None:
+    assert contested(drawn) == []
+
+
+@given(st.data())
+def test_steps_are_those_of_the_fields(data: st.DataObject) -> None:
+    drawn = data.draw(completions().flatmap(variations))
+    alone = [msgspec.structs.replace(Variation(), **{name: getattr(drawn, name)}) for name in drawn.__struct_fields__]
+    assert [step for each in alone for step in steps(each)] == steps(drawn)
+
+
+@pytest.mark.parametrize("kind", get_args(Fault))
+def test_every_fault_is_a_step(kind: Any) -> None:
+    assert step_of(kind()) == Step(kind().kind, "fault", step_of(kind()).rows)
+
+
+@pytest.mark.parametrize(("shape", "row"), [("data", "E4"), ("chunk", "E5"), ("event", "E4"), ("message", "E6")])
+def test_an_error_in_a_stream_is_a_step_by_its_shape(shape: Any, row: str) -> None:
+    assert step_of(Error(shape=shape)) == Step(f"error: {shape}", "fault", (row,))
