@@ -19,6 +19,7 @@ from fakellm.completion import Chunk, ChunkChoice, Completion, Delta, ToolCallDe
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect
 from fakellm.divide import divide
+from fakellm.framing import Framing
 from fakellm.render import stream
 from fakellm.seed import Source
 from fakellm.strategies import completions, variations
