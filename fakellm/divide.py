@@ -14,6 +14,7 @@ from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Del
 from fakellm.deltas import deltas, in_turns
 from fakellm.logprobs import dealt
 from fakellm.seed import Source
+from fakellm.thinking import aloud
 from fakellm.variation import PLAIN, Filler, Padding, Variation
 
 Parts = tuple[ChunkChoice, ...]
@@ -25,10 +26,11 @@ _UNFINISHED: dict[str | None, Text] = {"null": NULL, "empty": ""}
 def divide(completion: Completion, variation: Variation, source: Source) -> tuple[Chunk, ...]:
     """The chunks that say `completion`, in the order they are sent; what `variation` leaves open is as in PLAIN.
 
-    ``fold(divide(completion, variation)) == completion``, but for the usage where that is `none`. `source` draws
-    the cuts that are random.
+    ``fold(divide(completion, variation)) == completion``, but for the usage where that is `none`, and for reasoning
+    said as `think`, which is content then. `source` draws the cuts that are random.
     """
     variation = variation.over(PLAIN)
+    completion = aloud(completion) if variation.reasoning == "think" else completion
     paddings = _paddings(completion, variation)
     streams = [_choice(index, choice, variation, paddings, source) for index, choice in enumerate(completion.choices)]
     parts = list(_merge(streams, variation))

@@ -24,8 +24,9 @@ from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import Source
 from fakellm.sse import Decoder, Event
+from fakellm.thinking import aloud
 from fakellm.timing import Timing, pace, tokens_in
-from fakellm.transfer import Transfer, carry
+from fakellm.transfer import Transfer, carry, due
 from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan
 
@@ -47,7 +48,8 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
     completion = complete(rule.reply, request, seed, dialect)
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)
-    transfer = rule.stream.over(dialect.usual).transfer or Transfer()
+    variation = rule.stream.over(dialect.usual)
+    transfer = variation.transfer or Transfer()
 
     def frames(variation: Variation) -> tuple[Frame, ...]:
         return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "provider"), fault)
@@ -58,8 +60,9 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
         plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
-        body = write_body(dialect, completion, Source(seed, request.digest, "provider"))
-        plan = Plan(200, (("Content-Type", dialect.body_type),), (Frame(body, delay, rule.timing.step),))
+        said = aloud(completion) if variation.reasoning == "think" else completion
+        body = write_body(dialect, said, Source(seed, request.digest, "provider"), transfer.margins)
+        plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
     plan = carry(plan, transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 

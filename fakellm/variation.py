@@ -116,7 +116,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
     calls: how tool calls are spelt.
     reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; or as
-        `thinking` parts of a content that is a list (Mistral).
+        `thinking` parts of a content that is a list (Mistral); or (contested) in the content, between tags, as `think`:
+        it is cut as the content is then, and a whole body says it so too.
     fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
         any `delta`, the `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
     finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`, or
@@ -144,7 +145,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     turns: tuple[Turn, ...] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
     calls: Calls | None = None
-    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking"] | None = None
+    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"] | None = None
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] | None = None
     finish: Literal["alone", "last", "call", "twice"] | None = None
     unfinished: Literal["null", "absent", "empty"] | None = None

@@ -18,7 +18,7 @@ ROWS = (
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
-    ("callpieces", "logprobs", "observe", "sight"),
+    ("callpieces", "logprobs", "observe", "sight", "thinking"),
     ("deltas",),
     ("divide",),
     ("dialects",),

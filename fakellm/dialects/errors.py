@@ -1,7 +1,7 @@
 """How a provider says that it failed, as data. Owns OpenAI's words for each status, and the value that says otherwise.
 
-`failure` beside this file writes the bodies; each dialect says where it differs. What was not recorded and is not
-documented of a provider is as OpenAI says it.
+`failure` beside this file writes the bodies; each dialect says where it differs. Of a provider some statuses were
+recorded or reported; the shape of the others is taken from those, and their words are likely ones, not seen.
 https://platform.openai.com/docs/guides/error-codes. For a status that OpenAI documents without a body (408, 409, 413,
 422, 502, 504) type and message are of its kind; 529 is Anthropic's and its gateways'.
 """

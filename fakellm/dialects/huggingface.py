@@ -1,7 +1,8 @@
-"""Hugging Face's router, as recorded with two of its upstreams; a stream speaks the upstream's dialect.
+"""Hugging Face's router, as recorded with three of its upstreams; a stream speaks the upstream's dialect.
 
 `huggingface` is the router with Cerebras behind it, the most recorded, as of qwen-3-coder in October 2025: before
-Cerebras told of reasoning tokens. `huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
+Cerebras told of reasoning tokens. `huggingface-groq` is kimi-k2 by Groq in March 2026, whose streams are Groq's in all;
+`huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
 https://huggingface.co/docs/inference-providers
 """
 
@@ -14,6 +15,7 @@ from fakellm.dialects.cerebras import CEREBRAS, time_info
 from fakellm.dialects.common import cached_details, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.dialects.errors import Errors, Failure, fields_of
+from fakellm.dialects.groq import GROQ
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -47,6 +49,10 @@ HUGGINGFACE = replace(
     decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
     decorate_body=lambda body, source: body | _time_info(body["created"], source),
     errors=_ERRORS,
+)
+
+HUGGINGFACE_GROQ = replace(
+    GROQ, name="huggingface-groq", errors=replace(_ERRORS, frame=GROQ.errors.frame, done=GROQ.errors.done)
 )
 
 

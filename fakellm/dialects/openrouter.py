@@ -1,6 +1,7 @@
 """OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the one before, with the usage after the finish.
 
-The role on every chunk, the upstream's name and its own reason to finish, and the finish said again with the usage.
+A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own reason to finish, and
+the finish said again with the usage. A quick upstream needs no comment: `sse: {}` leaves it out.
 
 https://openrouter.ai/docs/api/reference/streaming
 """
@@ -15,6 +16,7 @@ from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.dialects.errors import Errors, Failure
+from fakellm.framing import Framing, Insert
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
@@ -134,6 +136,7 @@ OPENROUTER = Dialect(
         unfinished="null",
         usage="finish",
         spelling=Spelling(floats="decimal"),
+        sse=Framing(insert=(Insert(before=(0,), comment="OPENROUTER PROCESSING"),)),
     ),
     stream_type="text/event-stream",
     chunk_keys=(

@@ -15,6 +15,7 @@ from fakellm.completion import Chunk, ChunkChoice, Usage, words
 from fakellm.dialects.common import LOWER_ALNUM, in_parts, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
 from fakellm.dialects.errors import Errors, Failure, fields_of
+from fakellm.framing import Framing
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
@@ -134,6 +135,7 @@ PERPLEXITY = Dialect(
         fill={"finish": {"content": "empty"}},
         usage="running",
         done=False,
+        sse=Framing(line_end="crlf"),
     ),
     stream_type="text/event-stream; charset=utf-8",
     chunk_keys=_KEYS,
@@ -167,7 +169,12 @@ PERPLEXITY_2025 = replace(
     PERPLEXITY,
     name="perplexity-2025",
     usual=Variation(
-        role="every", finish="last", unfinished="null", spelling=Spelling(spaces=True), fill={"finish": {}}
+        role="every",
+        finish="last",
+        unfinished="null",
+        spelling=Spelling(spaces=True),
+        fill={"finish": {}},
+        sse=Framing(),
     ).over(PERPLEXITY.usual),
     choice_keys=("index", "finish_reason", "message", "delta"),
     constants={"object": "chat.completion"},

@@ -49,14 +49,19 @@ def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, 
     return replace(chunk, extra=chunk.extra | {"obfuscation": source.text(ALNUM, missing)})
 
 
-def write_body(dialect: Dialect, completion: Completion, source: Source) -> bytes:
-    """The body of a reply that is not streamed. `source` gives the numbers that only the provider knows."""
+def write_body(
+    dialect: Dialect, completion: Completion, source: Source, margins: tuple[str, str] | None = None
+) -> bytes:
+    """The body of a reply that is not streamed, between the provider's `margins` or those given.
+
+    `source` gives the numbers that only the provider knows.
+    """
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
     body = _envelope(dialect, "chat.completion", completion, choices)
     if completion.usage is not None:
         body["usage"] = write_usage(dialect, completion.usage)
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
-    before, after = dialect.margins
+    before, after = dialect.margins if margins is None else margins
     return (before + dumps(body, dialect.indent) + after).encode()
 
 
@@ -209,6 +214,8 @@ def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) 
     value = None if text is NULL else text
     if key in ("reasoning_content", "reasoning"):
         return {key: value}
+    if key == "think":  # it is content by now
+        return {}
     if key == "thinking":
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
         return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
