@@ -5,18 +5,27 @@ Owns the routes, the sessions and the control routes under `/_fakellm`. Knows no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
 import msgspec
 from msgspec import Struct
 
-from fakellm.dialects.dialect import dumps
-from fakellm.engine import Answer, Engine, Release, refusal
+from fakellm.dialects.dialect import JSON, dumps
+from fakellm.doors import models
+from fakellm.doors.door import CHAT, Door
+from fakellm.doors.embeddings import embeddings
+from fakellm.doors.headers import preflight
+from fakellm.doors.keys import check
+from fakellm.doors.moderations import moderations
+from fakellm.doors.paths import MODEL, remedy, target, with_model
+from fakellm.doors.texts import TEXTS
+from fakellm.engine import Answer, Engine, Release, generated_answer, refusal
 from fakellm.errors import RequestError, ScenarioError
 from fakellm.journal import Entry
 from fakellm.loader import parse
+from fakellm.request import digest
 from fakellm.scenario import Scenario
 from fakellm.shape import near_miss
 from fakellm.wire import Frame, Plan, bursts
@@ -39,16 +48,25 @@ class App:
     no other session sees.
     """
 
-    def __init__(self, scenario: Scenario | None = None, *, seed: int = 0, strict: bool = False) -> None:
+    def __init__(
+        self, scenario: Scenario | None = None, *, seed: int = 0, strict: bool = False, api_keys: Sequence[str] = ()
+    ) -> None:
         self.scenario = scenario
         self.seed = seed
         self.strict = strict
+        self.api_keys = frozenset(api_keys)
+        """Those that a request must have one of; where there are none, it needs none. Control routes need none."""
         self.sessions: dict[str, Engine] = {}
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
         """The answer to a request, and its entry; control routes leave none in the journal."""
         name, route = address(call.path)
+        control = route.startswith("/_fakellm/")
+        if call.method == "OPTIONS" and not control:
+            return _preflight(call)
         try:
+            if not control:
+                check(call.headers, self.api_keys)
             answer = _handler(call, route)(self, name, call)
         except RequestError as error:
             return self.refuse(call, error)
@@ -82,6 +100,9 @@ class App:
         return entry
 
 
+Handler = Callable[[App, str, Call], Answer]
+
+
 def address(path: str) -> tuple[str, str]:
     """The session's name and the route: ``/s/<name>/v1/models`` is the models of the session <name>."""
     path = path.partition("?")[0]
@@ -92,10 +113,11 @@ def address(path: str) -> tuple[str, str]:
 
 
 def _handler(call: Call, route: str) -> Handler:
-    methods = _ROUTES.get(route)
+    methods = _ROUTES.get(route) or _ROUTES.get(target(route).route)
     if methods is None:
         known = ", ".join(f"{method} {path}" for path, methods in _ROUTES.items() for method in methods)
-        hint = near_miss(route, list(_ROUTES)) or f"; there are {known}"
+        said = remedy(route)
+        hint = f". {said}" if said else near_miss(route, list(_ROUTES)) or f"; there are {known}"
         raise RequestError(404, f"Unknown request URL: {call.method} {call.path}{hint}", "unknown_url")
     if call.method not in methods:
         allowed = ", ".join(methods)
@@ -111,14 +133,43 @@ def json_answer(value: Any) -> Answer:
     return Answer(plan, bursts(plan))
 
 
-def _chat(app: App, name: str, call: Call) -> Answer:
-    return app.session(name).chat(call.body)
+def _preflight(call: Call) -> tuple[Answer, Entry]:
+    """The answer to a browser that asks whether it may ask. It asks nothing else: no entry in the journal."""
+    plan = preflight(call.headers)
+    entry = Entry(call.method, call.path, None, None, True, None, plan.status, 0)
+    return Answer(plan, bursts(plan)), entry
+
+
+def _asked(call: Call) -> bytes:
+    """The body; where the URL names a deployment and the body no model, with that for one."""
+    model = target(address(call.path)[1]).model
+    return call.body if model is None else with_model(call.body, model)
+
+
+def _said(door: Door) -> Handler:
+    """The handler of a route that rules answer."""
+    return lambda app, name, call: app.session(name).reply(_asked(call), door)
+
+
+def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler:
+    """The handler of a route whose replies are made from the body and the seed alone."""
+
+    def handler(app: App, name: str, call: Call) -> Answer:
+        value, body = read(_asked(call), app.seed)
+        return generated_answer(value, app.seed, digest(body), body)
+
+    return handler
 
 
 def _models(app: App, name: str, call: Call) -> Answer:
-    models = app.session(name).models
-    data = [{"id": model, "object": "model", "created": 1_700_000_000, "owned_by": "fakellm"} for model in models]
-    return json_answer({"object": "list", "data": data})
+    return generated_answer(models.listed(app.session(name).models), app.seed, "models")
+
+
+def _model(app: App, name: str, call: Call) -> Answer:
+    model = target(address(call.path)[1]).model or ""
+    if not app.session(name).answers(model):
+        raise models.unknown(model)
+    return generated_answer(models.described(model), app.seed, model)
 
 
 def _health(app: App, name: str, call: Call) -> Answer:
@@ -174,11 +225,13 @@ def _number(param: str, said: str, expected: str) -> int:
     return int(said)
 
 
-Handler = Callable[[App, str, Call], Answer]
-
 _ROUTES: dict[str, dict[str, Handler]] = {
-    "/v1/chat/completions": {"POST": _chat},
+    "/v1/chat/completions": {"POST": _said(CHAT)},
+    "/v1/completions": {"POST": _said(TEXTS)},
+    "/v1/embeddings": {"POST": _made(embeddings)},
+    "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
+    MODEL: {"GET": _model},
     "/_fakellm/health": {"GET": _health},
     "/_fakellm/journal": {"GET": _journal},
     "/_fakellm/reset": {"POST": _reset},

@@ -24,6 +24,7 @@ ROWS = (
     ("match", "generate", "faults"),
     ("scenario", "cassettes"),
     ("render", "infer", "places", "journal"),
+    ("doors",),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),
     ("connection",),

@@ -51,6 +51,7 @@ class _Choice(Struct):
     index: int | None = None
     delta: _Message | None = None
     message: _Message | None = None
+    text: str | None = None  # of a legacy completion
     finish_reason: str | None = None
 
 
@@ -132,7 +133,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 
 
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
-    delta = choice.delta or _Message()
+    delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
     said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
     return ChunkChoice(choice.index or 0, said, choice.finish_reason)
@@ -163,7 +164,7 @@ def _reasoning(message: _Message) -> str | None:
 
 
 def _choice(choice: _Choice) -> Choice:
-    message = choice.message or _Message()
+    message = choice.message or _Message(content=choice.text)
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
     return Choice(
         content=_content(message) or "",
