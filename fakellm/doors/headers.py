@@ -16,7 +16,7 @@ _REQUESTS, _TOKENS = 10_000, 2_000_000
 
 Headers = tuple[tuple[str, str], ...]
 
-# Any page may read a reply; the control routes do without, so that a page cannot read or change what a test does.
+# Any page may read a reply. The control routes do without: no page reads what a test sent, or loads another scenario.
 _ORIGIN = ("access-control-allow-origin", "*")
 
 
