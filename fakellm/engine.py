@@ -128,7 +128,7 @@ class Engine:
 
 def generated_answer(value: JSON, seed: int, asked: str, body: Any = None) -> Answer:
     """The answer that no rule has a say in: `value`, to what `asked` names; `body` is what the journal has of it."""
-    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value).encode() + b"\n"),))
+    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
     plan = _signed(plan, seed, "generated", asked)
     return Answer(plan, bursts(plan), body, "generated")
 

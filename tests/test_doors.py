@@ -84,6 +84,30 @@ def test_base64_holds_the_same_numbers() -> None:
     assert [*struct.unpack("<1536f", b64decode(str(coded)))] == vectors("a", encoding_format="float")[0]
 
 
+def test_the_body_is_written_as_openai_writes_it() -> None:
+    """As recorded from text-embedding-3-small in 2026, but for the numbers."""
+    body = {"input": ["Capital of France"], "model": "text-embedding-3-small", "encoding_format": "base64"}
+    wire = sent(App(), "/v1/embeddings", body).body.decode()
+    coded = json.loads(wire)["data"][0]["embedding"]
+    written = f"""{{
+  "object": "list",
+  "data": [
+    {{
+      "object": "embedding",
+      "index": 0,
+      "embedding": "{coded}"
+    }}
+  ],
+  "model": "text-embedding-3-small",
+  "usage": {{
+    "prompt_tokens": 3,
+    "total_tokens": 3
+  }}
+}}
+"""
+    assert wire == written
+
+
 def test_usage_counts_the_tokens_of_all_inputs() -> None:
     app = App()
     for given_, count in [("One two", 2), (["One two", "three"], 3), ([5, 6, 7], 3), ([[5, 6], [7]], 3)]:
