@@ -9,7 +9,7 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm import tokens
@@ -19,9 +19,12 @@ from fakellm.doors.keys import shortened
 from fakellm.doors.texts import LEGACY
 from fakellm.fold import fold
 from fakellm.loader import load
+from fakellm.scenario import Scenario
 from fakellm.sse import Decoder
+from fakellm.strategies import streams
 from fakellm.wire import Plan
-from tests.conftest import chat
+from tests.conftest import chat, inflated
+from tests.test_laws import chunks_of
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -191,6 +194,18 @@ def test_a_rule_says_how_its_text_is_divided_timed_and_spoilt() -> None:
     assert [frame.delay for frame in plan.frames] == [0.0, 0.5, 0.5, 0.5, 0.5]
     app = App(load({"rules": [{"reply": {}, "fault": {"kind": "status", "status": 429, "times": 1}}]}))
     assert [complete(app).status for _ in range(2)] == [429, 200]
+
+
+@settings(max_examples=50)
+@given(streams(strict_sse=True))
+def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> None:
+    reply = scenario.rules[0].reply
+    expected = [choice.content + choice.refusal for choice in reply.choices or (reply,)]
+    app = App(scenario)
+    plan = complete(app, stream=True)
+    sent_ = [frame.data for frame in plan.frames]
+    pieces = inflated(sent_) if ("Content-Encoding", "gzip") in plan.headers else sent_
+    assert [choice.content for choice in fold(chunks_of(LEGACY, *pieces)).choices] == expected
 
 
 def test_only_text_is_said() -> None:

@@ -42,13 +42,13 @@ def embeddings(data: bytes, seed: int) -> tuple[JSON, JSON]:
         raise RequestError(400, message, "invalid_value", "input")
     usual = _LARGE if asked.model.rpartition("/")[2] == "text-embedding-3-large" else _USUAL
     vectors = [vector(each, asked.model, asked.dimensions or usual, seed) for each in given]
-    data_ = [
+    said = [
         {"object": "embedding", "index": index, "embedding": _written(each, asked.encoding_format)}
         for index, each in enumerate(vectors)
     ]
     used = sum(map(count, given))
     usage = {"prompt_tokens": used, "total_tokens": used}
-    return {"object": "list", "data": data_, "model": asked.model, "usage": usage}, body
+    return {"object": "list", "data": said, "model": asked.model, "usage": usage}, body
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from urllib.parse import unquote
 
 from msgspec import Struct
@@ -61,13 +62,11 @@ def target(path: str) -> Target:
 
 def with_model(body: bytes, model: str) -> bytes:
     """The body of a request to a deployment: where it names no model, with the deployment's name for one."""
-    try:
+    with suppress(ValueError, RecursionError):  # what is wrong with it is said when it is read
         asked = json.loads(body)
-    except (ValueError, RecursionError):
-        return body  # what is wrong with it is said when it is read
-    if not isinstance(asked, dict) or asked.get("model") is not None:
-        return body
-    return json.dumps(asked | {"model": model}).encode()
+        if isinstance(asked, dict) and asked.get("model") is None:
+            return json.dumps(asked | {"model": model}).encode()
+    return body
 
 
 def remedy(path: str) -> str | None:

@@ -6,7 +6,7 @@ only one known. https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -144,5 +144,5 @@ def _text(choice: Choice) -> str:
 
 def _plain(choice: Choice, before: str) -> Choice:
     """The choice as text alone: reasoning and calls of tools have no place on this route."""
-    finish: Any = choice.finish_reason
-    return Choice(before + _text(choice), finish_reason=_FINISHES.get(finish, finish))
+    finish = choice.finish_reason
+    return Choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))
