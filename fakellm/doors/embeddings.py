@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import struct
 from base64 import b64encode
-from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -51,16 +50,15 @@ def embeddings(data: bytes, seed: int) -> tuple[JSON, JSON]:
     return {"object": "list", "data": said, "model": asked.model, "usage": usage}, body
 
 
-@lru_cache(maxsize=1024)
 def vector(one: str | tuple[int, ...], model: str, dimensions: int, seed: int) -> bytes:
     """The vector of a text or of its tokens: so many little-endian 32-bit floats, of length 1.
 
     A shorter one is the start of a longer one, brought to length 1, as OpenAI's are.
     https://platform.openai.com/docs/guides/embeddings
     """
-    numbers = list(Source(seed, "embedding", model, repr(one)).numbers(dimensions))
-    length = math.sqrt(math.fsum(number * number for number in numbers)) or 1.0
-    return struct.pack(f"<{dimensions}f", *(number / length for number in numbers))
+    numbers = Source(seed, "embedding", model, repr(one)).numbers(dimensions)
+    length = math.sqrt(sum([number * number for number in numbers])) or 1.0  # of whole numbers: exact on every machine
+    return struct.pack(f"<{dimensions}f", *[number / length for number in numbers])
 
 
 def _written(numbers: bytes, encoding: str | None) -> Any:
