@@ -79,13 +79,14 @@ def is_control(route: str) -> bool:
     return route.startswith("/_fakellm/")
 
 
-def handler(routes: Routes[A], call: Call) -> Handler[A]:
-    """What handles a call. Raises RequestError where nothing does, naming what there is."""
-    _, route = address(call.path)
+def handler(routes: Routes[A], call: Call, route: str | None = None, remedy: str | None = None) -> Handler[A]:
+    """What handles a call, at a route where that is not its path. Raises RequestError where nothing does, with the
+    remedy, or naming what there is."""
+    route = address(call.path)[1] if route is None else route
     methods = routes.get(route)
     if methods is None:
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
-        hint = near_miss(route, list(routes)) or f"; there are {known}"
+        hint = f". {remedy}" if remedy else near_miss(route, list(routes)) or f"; there are {known}"
         raise RequestError(404, f"Unknown request URL: {call.method} {call.path}{hint}", "unknown_url")
     if call.method not in methods:
         allowed = ", ".join(methods)

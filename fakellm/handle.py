@@ -22,6 +22,7 @@ import msgspec
 
 from fakellm.cassettes.cassette import Cassette
 from fakellm.control import Application
+from fakellm.doors.keys import checked_key
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
 from fakellm.loader import dump, load
@@ -108,18 +109,26 @@ class Handle:
 
 @contextmanager
 def serve(
-    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
 
     With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
-    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. Raises
-    ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
+    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. `api_key`: requests
+    without it get a 401. Raises ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is
+    negative or no number, or no header can hold the key.
     """
     from fakellm.app import App
 
     checked_speed(speed)
-    app = App(None if source is None else load(source), seed=seed, strict=strict)
+    keys = () if api_key is None else (checked_key(api_key),)
+    app = App(None if source is None else load(source), seed=seed, strict=strict, api_keys=keys)
     with _served(app, port, speed) as url:
         yield Handle(url, strict=strict)
 
@@ -197,11 +206,18 @@ def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay
 
 @contextmanager
 def spawn(
-    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
 ) -> Iterator[Handle]:
     """The same server in a process of its own, which ends with this block, and with this process however that ends."""
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(checked_speed(speed))]
+    command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:

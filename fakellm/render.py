@@ -5,6 +5,8 @@ Everything that a reply leaves open is drawn here, from the seed and the request
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET
 
@@ -33,19 +35,26 @@ from fakellm.wire import Frame, Plan
 DONE = Event("[DONE]")
 
 
-def render(rule: Rule, request: Request, seed: int) -> Plan:
+def render(
+    rule: Rule,
+    request: Request,
+    seed: int,
+    dialect: Dialect | None = None,
+    said: Callable[[Completion], Completion] = lambda completion: completion,
+) -> Plan:
     """The response to `request` by a rule that has a name and a dialect.
 
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
+    A route that is not the chat's gives its own `dialect`, and makes of the completion what is `said` there.
     """
-    dialect = DIALECTS[rule.dialect or "openai"]
+    dialect = dialect or DIALECTS[rule.dialect or "openai"]
     streamed = bool(request.chat.stream)
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     if isinstance(fault, ResponseFault):
         return fault.respond(dialect, streamed)
     if request.chat.functions and not request.chat.tools:
         dialect = with_functions(dialect)
-    completion = complete(rule.reply, request, seed, dialect)
+    completion = said(complete(rule.reply, request, seed, dialect))
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)
     variation = rule.stream.over(dialect.usual)

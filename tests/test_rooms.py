@@ -25,6 +25,7 @@ ROWS = (
     ("match", "generate", "faults"),
     ("scenario", "cassettes", "tiers"),
     ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
+    ("doors",),
     ("loader", "engine"),
     ("control",),
     ("app", "replayer", "strategies", "clock", "steps"),

@@ -65,6 +65,8 @@ class Dialect(Struct, frozen=True):
     """Whether what the model thought before it answered is counted, but not sent."""
     echoes: bool = False
     """Whether a choice of a chunk says its delta once more, as `message`."""
+    legacy: bool = False
+    """Whether it says `text_completion` objects, whose choices have a text and neither message nor delta."""
     obfuscates: bool = False
     """Whether it heeds `stream_options.include_obfuscation`."""
     usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")

@@ -64,6 +64,7 @@ class _Choice(Struct):
     logprobs: _Logprobs | None = None
     delta: _Message | None = None
     message: _Message | None = None
+    text: str | None = None  # of a legacy completion
     finish_reason: str | None = None
 
 
@@ -145,7 +146,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 
 
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
-    delta = choice.delta or _Message()
+    delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
     said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
     told = choice.logprobs or _Logprobs()
@@ -191,7 +192,7 @@ def _reasoning(message: _Message) -> str | None:
 
 
 def _choice(choice: _Choice) -> Choice:
-    message = choice.message or _Message()
+    message = choice.message or _Message(content=choice.text)
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
     return Choice(
         content=_content(message) or "",

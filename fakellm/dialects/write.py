@@ -127,7 +127,7 @@ def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
 def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: list[JSON]) -> JSON:
     envelope: JSON = {
         "id": said.id,
-        "object": kind,
+        "object": "text_completion" if dialect.legacy else kind,
         "created": said.created,
         "model": said.model,
         "choices": choices,
@@ -150,9 +150,12 @@ def write_usage(dialect: Dialect, usage: Usage) -> JSON:
 
 
 def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, number: int) -> JSON:
+    said: JSON = {"text": words(choice.delta.content)}
+    if not dialect.legacy:
+        said = {"delta": _delta(dialect, choice.delta, variation, number)}
     values: JSON = {
         "index": choice.index,
-        "delta": _delta(dialect, choice.delta, variation, number),
+        **said,
         "logprobs": None,
         **_said({"finish_reason": choice.finish_reason}),
     }
@@ -242,6 +245,13 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
+    said = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
+    values = {"index": index, **said, "logprobs": None, "finish_reason": choice.finish_reason}
+    values = _ordered(dialect, dialect.choice_keys, values)
+    return values | _logprobs(choice.logprobs or None, choice.refusal_logprobs or None)
+
+
+def _message(dialect: Dialect, choice: Choice) -> JSON:
     calls: list[JSON] = [
         {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
         | ({"index": number} if dialect.calls_indexed else {})
@@ -258,11 +268,4 @@ def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
     }
     if choice.reasoning:
         message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
-    values = {
-        "index": index,
-        "message": _ordered(dialect, dialect.message_keys, message),
-        "logprobs": None,
-        "finish_reason": choice.finish_reason,
-    }
-    values = _ordered(dialect, dialect.choice_keys, values)
-    return values | _logprobs(choice.logprobs or None, choice.refusal_logprobs or None)
+    return _ordered(dialect, dialect.message_keys, message)
