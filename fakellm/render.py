@@ -69,8 +69,8 @@ def render(
         plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
-        said = aloud(completion) if variation.reasoning == "think" else completion
-        body = write_body(dialect, said, Source(seed, request.digest, "provider"), transfer.margins)
+        whole = aloud(completion) if variation.reasoning == "think" else completion
+        body = write_body(dialect, whole, Source(seed, request.digest, "provider"), transfer.margins)
         plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
     plan = carry(plan, transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan

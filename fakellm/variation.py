@@ -75,8 +75,8 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
     extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
     each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
-        that it does not speak of go without. What the reply says (role, texts, calls, usage) stands whatever is given
-        here, which only fills in where it says nothing.
+        that it does not speak of go without, but for what the reply says there (role, texts, calls, usage). Beware:
+        what is given here stands in place of what the reply would say.
     details: what each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or
         `reasoning.summary`.
     """

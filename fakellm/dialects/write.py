@@ -100,8 +100,7 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
             own[name] = given[number]
     if spelling.order in ("sorted", "reversed"):
         own = {name: WordForWord(value) for name, value in own.items()}
-    said = values | extra
-    return values, extra | {name: value for name, value in own.items() if not (name in SAID and said.get(name))}
+    return values, extra | own
 
 
 def _name(place: str, key: str) -> str | None:
