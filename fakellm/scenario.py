@@ -15,6 +15,7 @@ from fakellm.dialects import DIALECTS
 from fakellm.faults import Fault
 from fakellm.generate import Generate
 from fakellm.match import When
+from fakellm.patch import Edit
 from fakellm.shape import FieldError, near_miss
 from fakellm.timing import Timing
 from fakellm.variation import Variation
@@ -76,13 +77,17 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong."""
+    """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong.
+
+    patch: frames to be sent word for word, where a recording holds what nothing else can say.
+    """
 
     reply: Reply
     when: When = When()
     stream: Variation = Variation()
     timing: Timing = Timing()
     fault: Fault | None = None
+    patch: tuple[Edit, ...] = ()
     name: str | None = None
     dialect: str | None = None
 
