@@ -5,7 +5,7 @@ Knows no files: cassettes in, a scenario and a report out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
