@@ -6,7 +6,7 @@ Owns the habits to try and what likeness is. Knows no provider by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import groupby
 from typing import Any
@@ -61,9 +61,11 @@ def fitted(
     def score(candidate: Variation) -> float:
         return alike([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
 
+    calling = any(choice.tool_calls for choice in completion.choices)
+    tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
     found: list[tuple[float, int, Variation]] = []
     for number, start in enumerate(starts):
-        best, habits = _climbed(score, start)
+        best, habits = _climbed(score, start, tried)
         found.append((best, -number, habits))
         if best >= _ALIKE:
             break
@@ -71,12 +73,14 @@ def fitted(
     return -number, habits
 
 
-def _climbed(score: Callable[[Variation], float], start: Variation) -> tuple[float, Variation]:
+def _climbed(
+    score: Callable[[Variation], float], start: Variation, tried: Mapping[str, Sequence[Any]]
+) -> tuple[float, Variation]:
     """Every habit is tried, and once more if one was taken: it may have hidden another."""
     best, taken = score(start), Variation()
     for _ in range(2):
         before = taken
-        for field, habits in _HABITS.items():
+        for field, habits in tried.items():
             for habit in habits if best < _ALIKE else ():
                 candidate = msgspec.convert({field: habit}, Variation).over(taken)
                 if candidate.over(start) != taken.over(start) and (likely := score(candidate.over(start))) > best:
@@ -92,7 +96,7 @@ _ALIKE = 2.0  # the likeness of frames that are all the same
 def abridged(frames: Sequence[str]) -> list[str]:
     """The frames without the middle of each long run of frames that differ only in what their texts say: what is
     habit shows at its ends."""
-    shapes = [_shape(json.loads(frame)) for frame in frames]
+    shapes = [_shape(_said(json.loads(frame))) for frame in frames]
     kept: list[str] = []
     for _, run in groupby(zip(frames, shapes, strict=True), key=lambda pair: pair[1]):
         texts = [frame for frame, _ in run]
@@ -130,13 +134,18 @@ def _agreement(found: tuple[str, ...], wanted: tuple[str, ...]) -> float:
 def standard(frame: str) -> tuple[str, ...]:
     """The leaves of a frame that carry what is said: whatever else a provider adds is not a habit's to explain."""
     chunk = json.loads(frame)
+    envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
+    return tuple(_leaves(envelope | _said(chunk)))
+
+
+def _said(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The part of a chunk that carries what is said."""
     choices = [
         {key: value for key, value in choice.items() if key in SAID}
         | {"delta": {key: value for key, value in (choice.get("delta") or {}).items() if key in SAID}}
         for choice in chunk.get("choices") or ()
     ]
-    envelope = {key: chunk[key] for key in ("id", "created", "model", "usage") if key in chunk}
-    return tuple(_leaves(envelope | {"choices": choices}))
+    return {"choices": choices} | ({"usage": chunk["usage"]} if "usage" in chunk else {})
 
 
 def _leaves(value: Any, path: str = "") -> list[str]:

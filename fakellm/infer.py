@@ -21,7 +21,7 @@ from fakellm.dialects.read import read_chunk
 from fakellm.fit import abridged, alike, fitted, standard
 from fakellm.fold import fold
 from fakellm.observe import observed
-from fakellm.respell import rendered, spelt_as
+from fakellm.respell import ordered_as, rendered, spelt_as
 from fakellm.seed import Source
 from fakellm.sight import padding, split, ticks, turns
 from fakellm.variation import PLAIN, Calls, Padding, Spelling, Variation
@@ -42,7 +42,7 @@ def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Com
     """The frames, what they say, and how at sight: without the provider's own silences, with none, or with all."""
     completion, variation, silences = _seen(frames, dialect)
     # The keys too: what stands in no chunk would otherwise weigh in every comparison.
-    variation = spelt_as(frames, completion, variation, dialect, unknown=True)
+    variation = ordered_as(frames, variation)
     return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)]
 
 
