@@ -112,7 +112,7 @@ def json_answer(value: Any) -> Answer:
 
 
 def _chat(app: App, name: str, call: Call) -> Answer:
-    return app.session(name).chat(call.body)
+    return app.session(name).chat(call.body, call.headers)
 
 
 def _models(app: App, name: str, call: Call) -> Answer:

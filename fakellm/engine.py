@@ -6,6 +6,7 @@ Knows no sockets and no clock; one engine a session.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -14,17 +15,21 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.dialects.write import write_error
-from fakellm.errors import RequestError
+from fakellm.errors import ReplyError, RequestError
 from fakellm.faults import Fault
 from fakellm.journal import Journal
-from fakellm.match import Difference, difference
+from fakellm.match import Matcher
 from fakellm.render import generated, render
+from fakellm.reply import said
 from fakellm.request import Request, parse
-from fakellm.scenario import Rule, Scenario
+from fakellm.scenario import Attempt, Computed, Rule, Scenario
+from fakellm.shape import FieldError
 from fakellm.wire import Burst, Frame, Plan, bursts
 
 # A body above this is answered anew each time: what is remembered is bounded by 256 requests of this size.
 _REMEMBERED_BYTES = 64 * 1024
+
+_FIRST = Attempt()
 
 
 class Release(Struct, frozen=True):
@@ -53,6 +58,8 @@ class Answer(Struct, frozen=True):
     fault: Fault | None = None
     digest: str = ""
     """What was asked, where it was understood."""
+    counting: Rule | None = None
+    """The rule that met it, where it matters which attempt this is."""
 
 
 class Engine:
@@ -64,6 +71,9 @@ class Engine:
         self.strict = strict
         self.journal = Journal()
         self._rules = scenario.named_rules() if scenario else ()
+        self._matcher = Matcher([rule.when for rule in self._rules])
+        self._headers = frozenset(name for rule in self._rules for name in rule.headers_read())
+        self._computed = any(isinstance(step.reply, Computed) for rule in self._rules for step in rule.steps)
         self._remember = lru_cache(maxsize=256)(self._answer)
         self._attempts: Counter[tuple[str | None, str]] = Counter()
 
@@ -74,33 +84,39 @@ class Engine:
         said = [rule.reply.model for rule in self._rules if rule.reply.model]
         return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
 
-    def chat(self, body: bytes) -> Answer:
-        """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body; where a fault counts
-        attempts, of their number too."""
-        answer = self._remember if len(body) <= _REMEMBERED_BYTES else self._answer
-        met = answer(body, True)
-        if met.fault is None or not met.fault.counts:
+    def chat(self, body: bytes, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to `POST /v1/chat/completions`. A pure function of scenario, seed and body, and of the headers
+        that rules look at; where a rule counts attempts, of their number too, and a function may say what it likes."""
+        seen = self._seen(headers or {})
+        answer = self._remember if len(body) <= _REMEMBERED_BYTES and not self._computed else self._answer
+        met = answer(body, seen, _FIRST)
+        rule = met.counting
+        if rule is None:
             return met
         key = (met.rule, met.digest)
         self._attempts[key] += 1
-        return met if met.fault.meets(self._attempts[key] - 1) else answer(body, False)
+        attempt = rule.attempt(self._attempts[key], bool(met.request.get("stream")))
+        return met if attempt == _FIRST else answer(body, seen, attempt)
 
-    def _answer(self, body: bytes, with_fault: bool) -> Answer:
+    def _seen(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The headers that rules look at: the answer depends on no others."""
+        if not self._headers and not self._computed:
+            return ()
+        lower = ((name.lower(), value) for name, value in headers.items())
+        return tuple(sorted((name, value) for name, value in lower if self._computed or name in self._headers))
+
+    def _answer(self, body: bytes, headers: tuple[tuple[str, str], ...], attempt: Attempt | None) -> Answer:
         try:
-            request = parse(body)
+            request = parse(body, dict(headers))
         except RequestError as error:
             return refusal(error, self.seed, body)
-        nearest: tuple[Rule, tuple[Difference, ...]] | None = None
-        for rule in self._rules:
-            differences = difference(rule.when, request)
-            if not differences:
-                return self._reply(rule if with_fault else msgspec.structs.replace(rule, fault=None), request)
-            if nearest is None or len(differences) < len(nearest[1]):
-                nearest = (rule, differences)
-        explanation = _explain(nearest)
+        number = self._matcher.first(request)
+        if number is not None:
+            return self._met(self._rules[number], request, attempt, body)
+        explanation = self._explain(request)
         if self.strict:
             unmet = RequestError(404, f"No rule meets this request. {explanation}", "no_matching_rule")
-            return msgspec.structs.replace(refusal(unmet, self.seed, body), request=request.body, matched=False)
+            return self._unmet(unmet, request, body)
         rule = Rule(
             name="generated",
             dialect=self.scenario.dialect if self.scenario else "openai",
@@ -111,10 +127,33 @@ class Engine:
             self._reply(rule, request), matched=matched, explanation=None if matched else explanation
         )
 
+    def _met(self, rule: Rule, request: Request, attempt: Attempt | None, body: bytes) -> Answer:
+        if attempt is None:
+            message = f"The rule {rule.name!r} has given all its replies to this request, and `after: fail` ends there."
+            return self._unmet(RequestError(404, message, "no_more_replies"), request, body)
+        try:
+            one = rule.at(attempt)
+            one = msgspec.structs.replace(one, reply=said(one.reply, request, attempt.number))
+        except (ReplyError, FieldError) as error:
+            message = f"The rule {rule.name!r} cannot answer this request: {error}."
+            return self._unmet(RequestError(400, message, "reply_failed"), request, body)
+        counting = rule if rule.counts(bool(request.chat.stream)) else None
+        return msgspec.structs.replace(self._reply(one, request), counting=counting)
+
     def _reply(self, rule: Rule, request: Request) -> Answer:
         plan = _signed(render(rule, request, self.seed), self.seed, rule.name)
         fault = rule.fault_in(bool(request.chat.stream))
         return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
+
+    def _unmet(self, error: RequestError, request: Request, body: bytes) -> Answer:
+        return msgspec.structs.replace(refusal(error, self.seed, body), request=request.body, matched=False)
+
+    def _explain(self, request: Request) -> str:
+        nearest = self._matcher.nearest(request)
+        if nearest is None:
+            return "The scenario has no rules."
+        number, differences = nearest
+        return f"The nearest is {self._rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
 
 
 def refusal(error: RequestError, seed: int, body: bytes = b"") -> Answer:
@@ -133,10 +172,3 @@ def _signed(plan: Plan, seed: int, rule: str | None) -> Plan:
     signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     return msgspec.structs.replace(plan, headers=(*plan.headers, *signature))
-
-
-def _explain(nearest: tuple[Rule, tuple[Difference, ...]] | None) -> str:
-    if nearest is None:
-        return "The scenario has no rules."
-    rule, differences = nearest
-    return f"The nearest is {rule.name!r}; it differs in {'; '.join(map(str, differences))}."

@@ -5,6 +5,8 @@ Everything that a reply leaves open is drawn here, from the seed and the request
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from msgspec import UNSET
 
@@ -56,8 +58,15 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
         body = write_body(dialect, completion, Source(seed, request.digest, "provider"))
         plan = Plan(200, (("Content-Type", dialect.body_type),), (Frame(body, delay, rule.timing.step),))
-    plan = carry(plan, transfer)
+    plan = carry(_headed(plan, rule.reply.headers), transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
+
+
+def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
+    """The plan with these headers, in place of those with the same name."""
+    ours = {name.lower() for name in headers}
+    kept = (header for header in plan.headers if header[0].lower() not in ours)
+    return msgspec.structs.replace(plan, headers=(*kept, *headers.items()))
 
 
 def stream(

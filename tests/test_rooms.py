@@ -14,6 +14,7 @@ from tests.conftest import ROOT
 ROWS = (
     ("errors", "seed", "tokens"),
     ("shape", "cuts"),
+    ("bodypath",),
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
@@ -21,8 +22,9 @@ ROWS = (
     ("deltas",),
     ("divide",),
     ("dialects",),
-    ("match", "generate", "faults"),
+    ("match", "generate", "faults", "template"),
     ("scenario", "cassettes"),
+    ("reply", "script"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),
