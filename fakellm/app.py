@@ -64,6 +64,17 @@ class App:
             self.sessions[name] = Engine(self.scenario, self.seed, self.strict)
         return self.sessions[name]
 
+    def load(self, name: str, scenario: Scenario, strict: bool) -> None:
+        """Puts a scenario into a session, in place of the one there and its journal."""
+        self.sessions[name] = Engine(scenario, self.seed, strict)
+
+    def restart(self, scenario: Scenario) -> None:
+        """Serves another scenario: in every session that has not loaded one of its own, as at the start."""
+        started = [name for name, engine in self.sessions.items() if engine.scenario is self.scenario]
+        self.scenario = scenario
+        for name in started:
+            del self.sessions[name]  # the next request finds it as at the start
+
     def _record(self, call: Call, answer: Answer) -> Entry:
         entry = Entry(
             method=call.method,
@@ -153,7 +164,7 @@ def _scenario(app: App, name: str, call: Call) -> Answer:
         scenario = parse(call.body.decode("utf-8", "surrogateescape"), "scenario")
     except ScenarioError as error:
         raise RequestError(400, str(error), "invalid_scenario") from None
-    app.sessions[name] = Engine(scenario, app.seed, strict)
+    app.load(name, scenario, strict)
     return json_answer({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
 
 

@@ -22,7 +22,7 @@ from fakellm.match import Matcher
 from fakellm.render import generated, render
 from fakellm.reply import said
 from fakellm.request import Request, parse
-from fakellm.scenario import Attempt, Computed, Rule, Scenario
+from fakellm.scenario import Attempt, Rule, Scenario
 from fakellm.shape import FieldError
 from fakellm.wire import Burst, Frame, Plan, bursts
 
@@ -73,7 +73,7 @@ class Engine:
         self._rules = scenario.named_rules() if scenario else ()
         self._matcher = Matcher([rule.when for rule in self._rules])
         self._headers = frozenset(name for rule in self._rules for name in rule.headers_read())
-        self._computed = any(isinstance(step.reply, Computed) for rule in self._rules for step in rule.steps)
+        self._computed = scenario is not None and scenario.computed
         self._remember = lru_cache(maxsize=256)(self._answer)
         self._attempts: Counter[tuple[str | None, str]] = Counter()
 

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,14 +20,15 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from fakellm.app import App, address
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
-from fakellm.loader import dump, load
-from fakellm.scenario import Rule, Scenario
+from fakellm.loader import Source, dump, load
+from fakellm.scenario import Scenario
 from fakellm.timing import checked_speed
 
-Source = str | Path | Scenario | Rule | Mapping[str, Any]
-"""What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
+Put = Callable[[str, Scenario, bool], None]
+"""Puts a scenario into a session of a server in this process, strict or not."""
 
 
 class Handle:
@@ -36,24 +37,30 @@ class Handle:
     `url` is its root, `base_url` what an SDK wants (``…/v1``).
     """
 
-    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None) -> None:
+    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
         """The process that serves, when it is not this one."""
         self._strict = strict
+        self._put = put
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session of its own on the same server: its scenario and its journal are seen by nobody else."""
-        root = self.url.partition("/s/")[0]
-        return Handle(
-            f"{root}/s/{quote(name, safe='')}", strict=self._strict if strict is None else strict, pid=self.pid
-        )
+        url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
+        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
     def load(self, source: Source) -> None:
-        """Puts a scenario in place of the one there, and forgets the journal. Raises ScenarioError."""
-        text = dump(load(source))
-        self._call("PUT", f"/_fakellm/scenario?strict={'true' if self._strict else 'false'}", text.encode())
+        """Puts a scenario in place of the one there, and forgets the journal.
+
+        Raises ScenarioError: for a bad scenario, and for a reply that is a function in a server that is another process.
+        """
+        scenario = load(source)
+        if self._put and scenario.computed:
+            self._put(address(urlsplit(self.url).path)[0], scenario, self._strict)
+        else:
+            query = f"strict={'true' if self._strict else 'false'}"
+            self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
 
     def reset(self) -> None:
         """As it was at the start: the first scenario, an empty journal."""
@@ -111,7 +118,6 @@ def serve(
     and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. Raises
     ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
     """
-    from fakellm.app import App
     from fakellm.server import Server, listen
 
     checked_speed(speed)
@@ -125,10 +131,16 @@ def serve(
         server = Server(app, speed)
         return server, await server.start(listener)
 
+    def put(session: str, scenario: Scenario, strict: bool) -> None:
+        async def change() -> None:
+            server.change(lambda: app.load(session, scenario, strict))
+
+        asyncio.run_coroutine_threadsafe(change(), loop).result()
+
     try:
         server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
         try:
-            yield Handle(url, strict=strict)
+            yield Handle(url, strict=strict, put=put)
         finally:
             asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
     finally:

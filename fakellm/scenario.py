@@ -216,6 +216,11 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     def __post_init__(self) -> None:
         _check_dialect(self.dialect)
 
+    @property
+    def computed(self) -> bool:
+        """Whether a reply in it is a function."""
+        return any(isinstance(step.reply, Computed) for rule in self.rules for step in rule.steps)
+
     def named_rules(self) -> tuple[Rule, ...]:
         """The rules, each with a name and a dialect: its own, or the scenario's with its number, from 1."""
         return tuple(
@@ -226,10 +231,19 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         )
 
 
+class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A scenario as it stands in a file.
+
+    include: files and folders, from this file's own folder, whose rules come after its own.
+    """
+
+    include: tuple[str, ...] = ()
+
+
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     """One scenario with the rules of all, in order, under the names they had."""
     if len(scenarios) == 1:
-        return scenarios[0]
+        return Scenario(name=scenarios[0].name, dialect=scenarios[0].dialect, rules=scenarios[0].rules)
     rules = tuple(rule for scenario in scenarios for rule in scenario.named_rules())
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
 

@@ -23,7 +23,7 @@ ROWS = (
     ("divide",),
     ("dialects",),
     ("match", "generate", "faults", "template"),
-    ("scenario", "cassettes"),
+    ("scenario", "cassettes", "reach"),
     ("reply", "script"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),

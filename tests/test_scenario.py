@@ -78,7 +78,10 @@ def test_every_source_gives_the_same_scenario(tmp_path: Path) -> None:
 
 def test_a_folder_is_one_scenario_and_rules_keep_their_names(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("scenario: two\ndialect: xai\nrules: [{reply: {content: B}}]\n")
-    (tmp_path / "a.json").write_text('{"scenario": "one", "rules": [{"name": "x", "reply": {}}, {"reply": {}}]}')
+    (tmp_path / "a.json").write_text(
+        '{"scenario": "one", "rules": [{"name": "x", "when": {"turn": 1}, "reply": {}},'
+        '{"when": {"turn": 2}, "reply": {}}]}'
+    )
     (tmp_path / "notes.txt").write_text("no scenario")
     rules = load(tmp_path).named_rules()
     assert [(rule.name, rule.dialect) for rule in rules] == [("x", "openai"), ("one#2", "openai"), ("two#1", "xai")]
@@ -100,7 +103,7 @@ REFUSED = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
