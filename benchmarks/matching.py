@@ -20,6 +20,12 @@ from fakellm.request import Request, parse
 
 RULES = 1_000
 FOLDER = 10_000
+RULE = """\
+- name: rule-{0}
+  when: {{model: gpt-*, user: question {0}.}}
+  reply:
+    content: Answer {0}
+"""
 KINDS: dict[str, Callable[[int], When]] = {
     "a model": lambda number: When(model=f"gpt-{number}"),
     "a pattern of models": lambda number: When(model=f"gpt-{number}-*"),
@@ -50,11 +56,8 @@ def a_folder(files: int) -> float:
     """Seconds to load a folder of FOLDER rules in so many files."""
     with tempfile.TemporaryDirectory() as folder:
         for number in range(files):
-            rules = [
-                f"- name: rule-{each}\n  when: {{model: gpt-*, user: question {each}.}}\n  reply:\n    content: Answer {each}\n"
-                for each in range(number, FOLDER, files)
-            ]
-            Path(folder, f"{number:05}.yaml").write_text("rules:\n" + "".join(rules))
+            rules = "".join(RULE.format(each) for each in range(number, FOLDER, files))
+            Path(folder, f"{number:05}.yaml").write_text("rules:\n" + rules)
         start = perf_counter()
         scenario = load(Path(folder))
         Engine(scenario, 0, True)

@@ -53,7 +53,8 @@ class Handle:
     def load(self, source: Source) -> None:
         """Puts a scenario in place of the one there, and forgets the journal.
 
-        Raises ScenarioError: for a bad scenario, and for a reply that is a function in a server that is another process.
+        Raises ScenarioError: for a bad scenario, and for a reply that is a function where the server is not in
+        this process.
         """
         scenario = load(source)
         if self._put and scenario.computed:

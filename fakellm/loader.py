@@ -5,8 +5,10 @@ Every problem of a file is told at once. With `places`, the only YAML room; know
 
 from __future__ import annotations
 
+import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -64,26 +66,44 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
 
 def read(paths: Sequence[FilePath]) -> Reading:
     """What the files and folders say, and those that they include; a file that is named twice is read once."""
-    waiting = list(paths)[::-1]
-    parts: dict[FilePath, _Part] = {}
+    with _no_garbage():
+        return _read(paths)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """All that is made here is kept: to look for garbage in it time and again takes as long as to read thousands of
+    rules."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(paths: Sequence[FilePath]) -> Reading:
+    waiting = [(path, path.resolve()) for path in paths][::-1]
+    parts: list[_Part] = []
     seen: dict[FilePath, None] = {}
     found: list[str] = []
     while waiting:
-        path = waiting.pop()
-        if path.resolve() in seen:
+        path, real = waiting.pop()
+        if real in seen:
             continue
-        seen[path.resolve()] = None
+        seen[real] = None
         try:
             if path.is_dir():
-                waiting += _files(path)[::-1]
+                waiting += [(file, real / file.name) for file in _files(path)][::-1]
                 continue
-            part = _part(_text(path), str(path))
-            parts[path] = part
-            waiting += [path.parent / each for each in part.scenario.include][::-1]
+            parts.append(_part(_text(path), str(path)))
+            included = [path.parent / each for each in parts[-1].scenario.include]
+            waiting += [(each, each.resolve()) for each in included][::-1]
         except ScenarioError as error:
             found += error.problems
-    found = found or list(_unreachable(list(parts.values())))
-    scenario = None if found else combine(tuple(part.scenario for part in parts.values()))
+    found = found or list(_unreachable(parts))
+    scenario = None if found else combine(tuple(part.scenario for part in parts))
     return Reading(scenario, tuple(seen), tuple(found))
 
 
@@ -128,13 +148,12 @@ class _Part(Struct, frozen=True):
 
     scenario: ScenarioFile
     name: str
-    node: Any = None
+    marks: tuple[Any, ...] = ()
+    """Where each rule starts, if it stands in a text."""
 
     def rule(self, number: int) -> str:
         """The place of the rule with this number, from 0."""
-        if self.node is None:
-            return f"rules[{number}]"
-        return place(self.name, find(self.node, ("rules", number), key=False).start_mark)
+        return place(self.name, self.marks[number]) if self.marks else f"rules[{number}]"
 
 
 def _scenario(value: Values) -> Scenario:
@@ -159,7 +178,7 @@ def _unreachable(parts: Sequence[_Part]) -> Iterator[str]:
     whens = [part.scenario.rules[number].when for part, number in places]
     for later, earlier in unreachable(whens):
         (part, number), (other, first) = places[later], places[earlier]
-        where = f"{part.name}: rules[{number}]" if part.node is None else f"{part.rule(number)}: rules[{number}]"
+        where = f"{part.rule(number) if part.marks else part.name}: rules[{number}]"
         yield (
             f"{where}: this rule is never reached: the one at {other.rule(first)} meets every request that it would; "
             "put the more special one first, or give replies in order under 'then'"
@@ -167,7 +186,7 @@ def _unreachable(parts: Sequence[_Part]) -> Iterator[str]:
 
 
 def _files(path: FilePath) -> list[FilePath]:
-    files = sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
+    files = sorted((file for file in path.iterdir() if file.suffix in SUFFIXES), key=lambda file: file.name)
     if not files:
         raise ScenarioError([f"{path}: no scenario in this folder (looked for {', '.join(SUFFIXES)})"])
     return files
@@ -188,10 +207,12 @@ def _part(text: str, name: str) -> _Part:
         node = loader.get_single_node()
         if node is None:
             raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
-        found = list(flaws(node, name))
+        found = list(flaws(node, name, aliases="&" in text))
         if found:
             raise ScenarioError(found)
-        return _Part(_convert(loader.construct_document(node), node, name), name, node)
+        scenario = _convert(loader.construct_document(node), node, name)
+        rules = find(node, ("rules",), key=False).value
+        return _Part(scenario, name, tuple(rule.start_mark for rule in rules))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None

@@ -138,29 +138,47 @@ def difference(when: When, request: Request) -> tuple[Difference, ...]:
 
 
 class Matcher:
-    """Many `when` blocks in order, ready to be asked."""
+    """Many `when` blocks in order, ready to be asked. What several of them look at is read once a request."""
 
     def __init__(self, whens: Sequence[When]) -> None:
         self._checks = [tuple(checks(when)) for when in whens]
-        self._quick = [tuple((check.read, check.meets) for check in each) for each in self._checks]
+        places: dict[str, int] = {}
+        for check in (check for each in self._checks for check in each):
+            places.setdefault(check.field, len(places))
+        self._reads = {check.field: check.read for each in self._checks for check in each}
+        self._quick = [tuple((places[check.field], check.meets) for check in each) for each in self._checks]
 
     def first(self, request: Request) -> int | None:
         """The number of the first that the request meets."""
+        values = self._values(request)
         for number, quick in enumerate(self._quick):
-            for read, meets in quick:
-                if not meets(read(request)):
+            for place, meets in quick:
+                if not meets(values[place]):
                     break
             else:
                 return number
         return None
 
     def nearest(self, request: Request) -> tuple[int, tuple[Difference, ...]] | None:
-        """The number of the one that differs in the least, the first of several, and in what."""
-        counts = [sum(not meets(read(request)) for read, meets in quick) for quick in self._quick]
-        if not counts:
-            return None
-        number = counts.index(min(counts))
-        return number, _differences(self._checks[number], request)
+        """The number of the one that differs in the least, the first of several, and in what; None where it is met."""
+        values = self._values(request)
+        nearest, least = None, len(values) + 1
+        for number, quick in enumerate(self._quick):
+            differing = 0
+            for place, meets in quick:
+                if not meets(values[place]):
+                    differing += 1
+                    if differing == least:
+                        break
+            else:
+                nearest, least = number, differing
+                if least <= 1:
+                    break
+        return None if nearest is None else (nearest, _differences(self._checks[nearest], request))
+
+    def _values(self, request: Request) -> list[Any]:
+        """What each check is about to look at, in the order of their places."""
+        return [read(request) for read in self._reads.values()]
 
 
 def _differences(each: tuple[Check, ...], request: Request) -> tuple[Difference, ...]:

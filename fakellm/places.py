@@ -30,13 +30,29 @@ def place(name: str, mark: Any) -> str:
     return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
 
 
-def flaws(node: yaml.Node, name: str) -> Iterator[str]:
-    """Keys given twice or that are no text, and parts that contain themselves or swell beyond MOST_NODES."""
+def flaws(node: yaml.Node, name: str, aliases: bool = True) -> Iterator[str]:
+    """Keys given twice or that are no text, and, where there may be `aliases`, parts that contain themselves or swell
+    beyond MOST_NODES."""
+    if not aliases:
+        yield from _all_keys(node, name)
+        return
     sizes: dict[int, int] = {}
     yield from _walk(node, name, sizes)
     size = sizes[id(node)]
     if size > MOST_NODES:
         yield f"{place(name, node.start_mark)}: aliases swell this to {size:,} values; {MOST_NODES:,} are allowed"
+
+
+def _all_keys(node: yaml.Node, name: str) -> Iterator[str]:
+    """The flaws of all keys: most files have no aliases, and need no more."""
+    waiting = [] if isinstance(node, yaml.ScalarNode) else [node]
+    while waiting:
+        node = waiting.pop()
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            yield from _keys(node, name)
+            parts = [part for _, part in parts]
+        waiting += [part for part in reversed(parts) if not isinstance(part, yaml.ScalarNode)]
 
 
 def _walk(node: yaml.Node, name: str, sizes: dict[int, int]) -> Iterator[str]:
@@ -60,10 +76,9 @@ def _walk(node: yaml.Node, name: str, sizes: dict[int, int]) -> Iterator[str]:
 def _keys(node: yaml.MappingNode, name: str) -> Iterator[str]:
     seen: dict[str, Any] = {}
     for key, _ in node.value:
-        where = place(name, key.start_mark)
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-            yield f"{where}: a key must be text; put it in quotes"
+            yield f"{place(name, key.start_mark)}: a key must be text; put it in quotes"
         elif key.value in seen:
-            yield f"{where}: the key {key.value!r} is given twice; first in line {seen[key.value].line + 1}"
+            yield f"{place(name, key.start_mark)}: the key {key.value!r} is given twice; first in line {seen[key.value].line + 1}"
         else:
             seen[key.value] = key.start_mark
