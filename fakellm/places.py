@@ -34,7 +34,7 @@ def flaws(node: yaml.Node, name: str, aliases: bool = True) -> Iterator[str]:
     """Keys given twice or that are no text, and, where there may be `aliases`, parts that contain themselves or swell
     beyond MOST_NODES."""
     if not aliases:
-        yield from _all_keys(node, name)
+        yield from [] if isinstance(node, yaml.ScalarNode) else _all_keys(node, name)
         return
     sizes: dict[int, int] = {}
     yield from _walk(node, name, sizes)
@@ -43,16 +43,17 @@ def flaws(node: yaml.Node, name: str, aliases: bool = True) -> Iterator[str]:
         yield f"{place(name, node.start_mark)}: aliases swell this to {size:,} values; {MOST_NODES:,} are allowed"
 
 
-def _all_keys(node: yaml.Node, name: str) -> Iterator[str]:
+def _all_keys(node: yaml.Node, name: str) -> list[str]:
     """The flaws of all keys: most files have no aliases, and need no more."""
-    waiting = [] if isinstance(node, yaml.ScalarNode) else [node]
-    while waiting:
-        node = waiting.pop()
-        parts = node.value
-        if isinstance(node, yaml.MappingNode):
-            yield from _keys(node, name)
-            parts = [part for _, part in parts]
-        waiting += [part for part in reversed(parts) if not isinstance(part, yaml.ScalarNode)]
+    found: list[str] = []
+    parts = node.value
+    if isinstance(node, yaml.MappingNode):
+        found += _keys(node, name)
+        parts = [part for _, part in parts]
+    for part in parts:
+        if not isinstance(part, yaml.ScalarNode):
+            found += _all_keys(part, name)
+    return found
 
 
 def _walk(node: yaml.Node, name: str, sizes: dict[int, int]) -> Iterator[str]:
@@ -79,6 +80,7 @@ def _keys(node: yaml.MappingNode, name: str) -> Iterator[str]:
         if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
             yield f"{place(name, key.start_mark)}: a key must be text; put it in quotes"
         elif key.value in seen:
-            yield f"{place(name, key.start_mark)}: the key {key.value!r} is given twice; first in line {seen[key.value].line + 1}"
+            first = seen[key.value].line + 1
+            yield f"{place(name, key.start_mark)}: the key {key.value!r} is given twice; first in line {first}"
         else:
             seen[key.value] = key.start_mark
