@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve",)
+_COMMANDS = ("serve", "check", "render", "schema")
 
 
 class _Commands(click.Group):

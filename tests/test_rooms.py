@@ -24,7 +24,7 @@ ROWS = (
     ("dialects",),
     ("match", "generate", "faults", "template"),
     ("scenario", "cassettes", "reach"),
-    ("reply", "script"),
+    ("reply", "script", "sample", "schema"),
     ("render", "infer", "places", "journal"),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),

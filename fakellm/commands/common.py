@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -55,7 +55,25 @@ def serving(command: Command) -> Command:
     return command
 
 
-def run(app: Any, what: str, *, host: str, port: int, speed: float, ready: str, watch_stdin: bool) -> None:
+Beside = Callable[[Any], Coroutine[Any, Any, None]]
+"""What runs beside a server, which it is given."""
+
+
+async def _nothing(_server: Any) -> None:
+    """Most servers have nothing beside them."""
+
+
+def run(
+    app: Any,
+    what: str,
+    *,
+    host: str,
+    port: int,
+    speed: float,
+    ready: str,
+    watch_stdin: bool,
+    beside: Beside = _nothing,
+) -> None:
     """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints."""
     from fakellm.server import listen
 
@@ -70,10 +88,12 @@ def run(app: Any, what: str, *, host: str, port: int, speed: float, ready: str, 
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    asyncio.run(_serve(app, speed, listener, watch_stdin, announce))
+    asyncio.run(_serve(app, speed, listener, watch_stdin, announce, beside))
 
 
-async def _serve(app: Any, speed: float, listener: Any, watch_stdin: bool, announce: Callable[[str], None]) -> None:
+async def _serve(
+    app: Any, speed: float, listener: Any, watch_stdin: bool, announce: Callable[[str], None], beside: Beside
+) -> None:
     from fakellm.server import Server
 
     loop = asyncio.get_running_loop()
@@ -88,9 +108,12 @@ async def _serve(app: Any, speed: float, listener: Any, watch_stdin: bool, annou
             loop.add_signal_handler(number, stop, GRACE)
     server = Server(app, speed)
     announce(await server.start(listener))
+    task = loop.create_task(beside(server))
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
-    await server.stop(await stopped)
+    grace = await stopped
+    task.cancel()
+    await server.stop(grace)
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:

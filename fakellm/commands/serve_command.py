@@ -10,8 +10,9 @@ import click
 
 from fakellm.app import App
 from fakellm.commands.common import fail, run, serving
-from fakellm.errors import ScenarioError
-from fakellm.loader import load_files
+from fakellm.commands.reload import follow
+from fakellm.loader import read
+from fakellm.server import Server
 
 
 @click.command("serve")
@@ -20,11 +21,20 @@ from fakellm.loader import load_files
 @click.option("--strict", is_flag=True, help="Refuse what no rule meets, instead of answering with generated text.")
 @serving
 def command(scenarios: tuple[Path, ...], seed: int, strict: bool, **options: Any) -> None:
-    """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text."""
+    """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
+
+    What is saved to them is served from then on; while it is bad, the last good scenario stays.
+    """
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
-    try:
-        scenario = load_files(scenarios) if scenarios else None
-    except ScenarioError as error:
-        fail(str(error), 2)
+    reading = read(scenarios) if scenarios else None
+    scenario = reading.scenario if reading else None
+    if reading and scenario is None:
+        fail("\n".join(reading.problems), 2)
     what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
-    run(App(scenario, seed=seed, strict=strict), what, **options)
+    app = App(scenario, seed=seed, strict=strict)
+
+    async def beside(server: Server) -> None:
+        if reading:
+            await follow(server, app, scenarios, reading)
+
+    run(app, what, beside=beside, **options)
