@@ -58,8 +58,8 @@ class Answer(Struct, frozen=True):
     fault: Fault | None = None
     digest: str = ""
     """What was asked, where it was understood."""
-    counting: Rule | None = None
-    """The rule that met it, where it matters which attempt this is."""
+    counting: int | None = None
+    """The number of the rule that met it, where it matters which attempt this is."""
 
 
 class Engine:
@@ -75,7 +75,7 @@ class Engine:
         self._headers = frozenset(name for rule in self._rules for name in rule.headers_read())
         self._computed = scenario is not None and scenario.computed
         self._remember = lru_cache(maxsize=256)(self._answer)
-        self._attempts: Counter[tuple[str | None, str]] = Counter()
+        self._attempts: Counter[tuple[int, str]] = Counter()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -90,12 +90,11 @@ class Engine:
         seen = self._seen(headers or {})
         answer = self._remember if len(body) <= _REMEMBERED_BYTES and not self._computed else self._answer
         met = answer(body, seen, _FIRST)
-        rule = met.counting
-        if rule is None:
+        if met.counting is None:
             return met
-        key = (met.rule, met.digest)
+        key = (met.counting, met.digest)
         self._attempts[key] += 1
-        attempt = rule.attempt(self._attempts[key], bool(met.request.get("stream")))
+        attempt = self._rules[met.counting].attempt(self._attempts[key], bool(met.request.get("stream")))
         return met if attempt == _FIRST else answer(body, seen, attempt)
 
     def _seen(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -112,7 +111,7 @@ class Engine:
             return refusal(error, self.seed, body)
         number = self._matcher.first(request)
         if number is not None:
-            return self._met(self._rules[number], request, attempt, body)
+            return self._met(number, request, attempt, body)
         explanation = self._explain(request)
         if self.strict:
             unmet = RequestError(404, f"No rule meets this request. {explanation}", "no_matching_rule")
@@ -127,7 +126,8 @@ class Engine:
             self._reply(rule, request), matched=matched, explanation=None if matched else explanation
         )
 
-    def _met(self, rule: Rule, request: Request, attempt: Attempt | None, body: bytes) -> Answer:
+    def _met(self, number: int, request: Request, attempt: Attempt | None, body: bytes) -> Answer:
+        rule = self._rules[number]
         if attempt is None:
             message = f"The rule {rule.name!r} has given all its replies to this request, and `after: fail` ends there."
             return self._unmet(RequestError(404, message, "no_more_replies"), request, body)
@@ -137,7 +137,7 @@ class Engine:
         except (ReplyError, FieldError) as error:
             message = f"The rule {rule.name!r} cannot answer this request: {error}."
             return self._unmet(RequestError(400, message, "reply_failed"), request, body)
-        counting = rule if rule.counts(bool(request.chat.stream)) else None
+        counting = number if rule.counts(bool(request.chat.stream)) else None
         return msgspec.structs.replace(self._reply(one, request), counting=counting)
 
     def _reply(self, rule: Rule, request: Request) -> Answer:

@@ -84,22 +84,22 @@ def _no_garbage() -> Iterator[None]:
 
 
 def _read(paths: Sequence[FilePath]) -> Reading:
-    waiting = [(path, path.resolve()) for path in paths][::-1]
+    waiting = [(path, path.resolve(), "") for path in paths][::-1]
     parts: list[_Part] = []
     seen: dict[FilePath, None] = {}
     found: list[str] = []
     while waiting:
-        path, real = waiting.pop()
+        path, real, by = waiting.pop()
         if real in seen:
             continue
         seen[real] = None
         try:
             if path.is_dir():
-                waiting += [(file, real / file.name) for file in _files(path)][::-1]
+                waiting += [(file, real / file.name, by) for file in _files(path)][::-1]
                 continue
-            parts.append(_part(_text(path), str(path)))
+            parts.append(_part(_text(path, by), str(path)))
             included = [path.parent / each for each in parts[-1].scenario.include]
-            waiting += [(each, each.resolve()) for each in included][::-1]
+            waiting += [(each, each.resolve(), f" (included by {path})") for each in included][::-1]
         except ScenarioError as error:
             found += error.problems
     found = found or list(_unreachable(parts))
@@ -192,13 +192,13 @@ def _files(path: FilePath) -> list[FilePath]:
     return files
 
 
-def _text(file: FilePath) -> str:
+def _text(file: FilePath, by: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise ScenarioError([f"{file}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"]) from None
     except OSError as error:
-        raise ScenarioError([f"{file}: {(error.strerror or str(error)).lower()}"]) from None
+        raise ScenarioError([f"{file}: {(error.strerror or str(error)).lower()}{by}"]) from None
 
 
 def _part(text: str, name: str) -> _Part:
