@@ -133,12 +133,12 @@ class Engine:
             return self._unmet(RequestError(404, message, "no_more_replies"), request, body)
         try:
             one = rule.at(attempt)
-            one = msgspec.structs.replace(one, reply=said(one.reply, request, attempt.number))
+            answer = self._reply(msgspec.structs.replace(one, reply=said(one.reply, request, attempt.number)), request)
         except (ReplyError, FieldError) as error:
             message = f"The rule {rule.name!r} cannot answer this request: {error}."
-            return self._unmet(RequestError(400, message, "reply_failed"), request, body)
+            answer = self._unmet(RequestError(400, message, "reply_failed"), request, body)
         counting = number if rule.counts(bool(request.chat.stream)) else None
-        return msgspec.structs.replace(self._reply(one, request), counting=counting)
+        return msgspec.structs.replace(answer, counting=counting)
 
     def _reply(self, rule: Rule, request: Request) -> Answer:
         plan = _signed(render(rule, request, self.seed), self.seed, rule.name)
@@ -146,7 +146,8 @@ class Engine:
         return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
 
     def _unmet(self, error: RequestError, request: Request, body: bytes) -> Answer:
-        return msgspec.structs.replace(refusal(error, self.seed, body), request=request.body, matched=False)
+        answer = refusal(error, self.seed, body)
+        return msgspec.structs.replace(answer, request=request.body, matched=False, digest=request.digest)
 
     def _explain(self, request: Request) -> str:
         nearest = self._matcher.nearest(request)

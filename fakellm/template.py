@@ -16,7 +16,7 @@ from fakellm.errors import ReplyError
 from fakellm.request import Request
 from fakellm.shape import Path, near_miss
 
-_GAP = re.compile(r"\{\{(\{\{)?(?:\s*(.*?)\s*\}\})?", re.DOTALL)
+_GAP = re.compile(r"\{\{\{\{|\{\{\s*(.*?)\s*\}\}|\{\{", re.DOTALL)
 
 _WHOLE = ("user", "system", "model", "turn", "attempt")
 _PARTS = {"result": "a function or a call", "arguments": "a function", "body": "a key", "headers": "a header"}
@@ -77,14 +77,13 @@ def _split(text: str) -> Iterator[tuple[str, str | Path]]:
     for found in _GAP.finditer(text):
         if found.start() > start:
             yield "", text[start : found.start()]
-        if found[1]:
-            start = found.start() + 4
-            yield "", "{{"
-            continue
-        if found[2] is None:
-            raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a plain '{{{{' is '{{{{{{{{'")
-        yield found[0], _gap(found[0], found[2])
         start = found.end()
+        if found[0] == "{{{{":
+            yield "", "{{"
+        elif found[1] is None:
+            raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a plain '{{{{' is '{{{{{{{{'")
+        else:
+            yield found[0], _gap(found[0], found[1])
     if start < len(text):
         yield "", text[start:]
 
