@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fakellm import Pattern, Reply, Scenario, ScenarioError, When, dump, faults, load, on
+from fakellm import Pattern, Reply, Rule, Scenario, ScenarioError, When, dump, faults, load, on
 from fakellm.script import On
 
 SAID = [
@@ -44,7 +44,7 @@ def test_it_builds_what_yaml_says(said: On, yaml: str) -> None:
 
 
 def test_several_are_a_scenario() -> None:
-    rules = [on(turn=1).reply("One"), on(turn=2).reply("Two").rule]
+    rules: list[On | Rule] = [on(turn=1).reply("One"), on(turn=2).reply("Two").rule]
     assert load(rules) == Scenario(rules=tuple(load(rule).rules[0] for rule in rules))
     assert load(dump(rules)) == load(rules)
 
