@@ -201,7 +201,7 @@ def test_long_text(client: openai.OpenAI) -> None:
 
 def test_quirks(client: openai.OpenAI) -> None:
     for reply in (streamed(client, user()), whole(client, user())):
-        (call,) = reply.choices[0].message.tool_calls or ()
+        (call,) = reply.choices[0].message.tool_calls or []
         assert reply.choices[0].message.content == "All is well."
         assert json.loads(call.function.arguments) == {"text": '{"deep": [1, 2]}'}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -15,42 +15,47 @@ from fakellm.server import Server
 POLL = 0.5
 """Seconds between two looks at the files."""
 
-Stamps = dict[Path, tuple[int, int] | None]
-
 log = logging.getLogger("fakellm")
 
 
-async def follow(server: Server, app: App, paths: Sequence[Path], reading: Reading) -> None:
-    """Serves what the files say whenever they, their folders or what they include have changed, until it is cancelled.
+class Files:
+    """The files of a scenario: those named, what is in their folders, and what they include."""
 
-    Where they have become bad, the last good scenario stays. Sessions with a scenario of their own keep that.
-    """
-    stamps = await asyncio.to_thread(_stamps, reading.files)
+    def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
+        self._paths = paths
+        self._stamps = {file: _stamp(file) for file in reading.files}
+
+    def changed(self) -> Reading | None:
+        """What they say now, where any has changed since the last look."""
+        now = {file: _stamp(file) for file in self._stamps}
+        if now == self._stamps:
+            return None
+        reading = read(self._paths)
+        # Those known before are as they were before this reading, so that a change in the meantime is seen.
+        self._stamps = {file: now[file] if file in now else _stamp(file) for file in reading.files}
+        return reading
+
+
+async def follow(server: Server, app: App, files: Files) -> None:
+    """Serves what the files say whenever they have changed, until it is cancelled."""
     while True:
         await asyncio.sleep(POLL)
-        now = await asyncio.to_thread(_stamps, stamps)
-        if now == stamps:
-            continue
-        reading = await asyncio.to_thread(read, paths)
-        # What has just been found is looked at from now on; what was there before, from before it was read.
-        stamps = await asyncio.to_thread(_stamps, reading.files) | {
-            file: now[file] for file in reading.files if file in now
-        }
-        if reading.scenario is None:
-            log.warning("the scenario is bad now; the last good one stays:\n%s", "\n".join(reading.problems))
-        else:
-            server.change(partial(app.restart, reading.scenario))
-            log.warning(
-                "the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name
-            )
+        reading = await asyncio.to_thread(files.changed)
+        if reading is not None:
+            take(server, app, reading)
 
 
-def _stamps(files: Iterable[Path]) -> Stamps:
-    """When each was written and how long it is; None where it is not there."""
-    return {file: _stamp(file) for file in files}
+def take(server: Server, app: App, reading: Reading) -> None:
+    """Serves what was read, but for sessions with a scenario of their own; where it is bad, the last good one stays."""
+    if reading.scenario is None:
+        log.warning("the scenario is bad now; the last good one stays:\n%s", "\n".join(reading.problems))
+    else:
+        server.change(partial(app.restart, reading.scenario))
+        log.warning("the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name)
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
+    """When it was written and how long it is; None where it is not there."""
     try:
         found = file.stat()
     except OSError:

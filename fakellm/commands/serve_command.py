@@ -10,7 +10,7 @@ import click
 
 from fakellm.app import App
 from fakellm.commands.common import fail, run, serving
-from fakellm.commands.reload import follow
+from fakellm.commands.reload import Files, follow
 from fakellm.loader import read
 from fakellm.server import Server
 
@@ -33,8 +33,10 @@ def command(scenarios: tuple[Path, ...], seed: int, strict: bool, **options: Any
     what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
     app = App(scenario, seed=seed, strict=strict)
 
+    files = Files(scenarios, reading) if reading else None
+
     async def beside(server: Server) -> None:
-        if reading:
-            await follow(server, app, scenarios, reading)
+        if files:
+            await follow(server, app, files)
 
     run(app, what, beside=beside, **options)
