@@ -16,7 +16,7 @@ Pieces = tuple[ToolCallDelta, ...]
 
 
 def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Delta]:
-    """Reasoning, then text, then refusal, then calls; or the parts of each turn in one delta."""
+    """Reasoning, then text, then refusal, then calls or these in between; or the parts of each turn in one delta."""
 
     def pieces(part: str, text: str) -> list[str]:
         return cut(text, _how(index, part, variation), source)
@@ -28,7 +28,10 @@ def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> 
         [Delta(tool_calls=piece) for piece in _calls(index, choice, variation, source)],
     )
     if "parts" not in (variation.together or ()):
-        return chain.from_iterable(streams)
+        reasoning, content, refusal, calls = streams
+        texts, before = [*content, *refusal], (variation.calls or Calls()).before
+        place = len(texts) if before is None else before
+        return chain(reasoning, texts[:place], calls, texts[place:])
     return (_joined(turn) for turn in zip_longest(*streams, fillvalue=Delta()))
 
 
