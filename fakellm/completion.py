@@ -20,13 +20,17 @@ class ToolCall(Struct, frozen=True):
 
 
 class Choice(Struct, frozen=True):
-    """One answer. An empty text means that there is none; no `finish_reason` means that none was ever sent."""
+    """One answer. An empty text means that there is none; no `finish_reason` means that none was ever sent.
+
+    `annotations`: what the content cites, each as it stands on the wire.
+    """
 
     content: str = ""
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
+    annotations: tuple[dict[str, Any], ...] = ()
 
 
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -93,6 +97,7 @@ class Delta(Struct, frozen=True):
     refusal: Text = None
     tool_calls: tuple[ToolCallDelta, ...] | Null | None = None
     extra: dict[str, Any] = {}
+    annotations: tuple[dict[str, Any], ...] = ()
 
 
 class ChunkChoice(Struct, frozen=True):

@@ -23,7 +23,7 @@ def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> 
 
     streams = (
         [Delta(reasoning=piece) for piece in pieces("reasoning", choice.reasoning)],
-        [Delta(content=piece) for piece in pieces("content", choice.content)],
+        [Delta(content=piece) for piece in pieces("content", choice.content)] + _cited(choice),
         [Delta(refusal=piece) for piece in pieces("refusal", choice.refusal)],
         [Delta(tool_calls=piece) for piece in _calls(index, choice, variation, source)],
     )
@@ -37,7 +37,13 @@ def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> 
 
 def _joined(turn: Iterable[Delta]) -> Delta:
     reasoning, content, refusal, calls = turn
-    return Delta(None, content.content, reasoning.reasoning, refusal.refusal, calls.tool_calls)
+    said = (content.content, reasoning.reasoning, refusal.refusal, calls.tool_calls)
+    return Delta(None, *said, annotations=content.annotations)
+
+
+def _cited(choice: Choice) -> list[Delta]:
+    """What the content cites, in a delta after it, as OpenAI's search models send it."""
+    return [Delta(annotations=choice.annotations)] if choice.annotations else []
 
 
 def _calls(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Pieces]:

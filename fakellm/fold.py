@@ -71,6 +71,7 @@ class _Choice:
         self.refusal: list[str] = []
         self.calls: list[_Call] = []
         self.finish_reason: str | None = None
+        self.annotations: list[dict[str, Any]] = []
 
     def add(self, part: ChunkChoice) -> None:
         self.content.append(words(part.delta.content))
@@ -79,6 +80,7 @@ class _Choice:
         for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
             self._call(piece).add(piece)
         self.finish_reason = words(part.finish_reason) or self.finish_reason
+        self.annotations += part.delta.annotations
 
     def _call(self, piece: ToolCallDelta) -> _Call:
         """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
@@ -102,4 +104,5 @@ class _Choice:
             refusal=_joined(self.refusal),
             tool_calls=tuple(ToolCall(call.id, call.name, _joined(call.arguments)) for call in calls),
             finish_reason=self.finish_reason,
+            annotations=tuple(self.annotations),
         )

@@ -11,8 +11,9 @@ from fakellm.scenario import Rule
 
 
 def sample(rule: Rule, turn: int | None = None) -> Request:
-    """A request that says what `rule` asks for, where that is a plain value: no pattern is solved. For a stream, unless
-    the rule wants none."""
+    """A request with the model, the texts, the tools, the results and the headers that `rule` asks for, where those are
+    plain: no pattern is solved. It is for a stream, unless the rule wants none.
+    """
     when = rule.when
     model = when.model if when.model and not set("*?[") & set(when.model) else rule.reply.model or "fake"
     system = [{"role": "system", "content": _plain(when.system)}] if when.system else []

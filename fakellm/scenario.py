@@ -35,6 +35,7 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     """One answer. Without a `finish_reason` it is `tool_calls` where there are calls and `stop` where there are none;
     `finish_reason: null` never sends one.
 
+    annotations: what the content cites, each word for word as it stands on the wire, whatever the dialect.
     template: the texts and the arguments have gaps such as `{{user}}`, which the request fills (see `template`).
     """
 
@@ -44,6 +45,7 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     tool_calls: tuple[Call, ...] = ()
     finish_reason: str | UnsetType | None = UNSET
     template: bool = False
+    annotations: tuple[dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         for path, text in self.texts() if self.template else ():
@@ -265,7 +267,9 @@ def reply_of(completion: Completion) -> Reply:
 
 def _reply_choice(choice: Choice) -> ReplyChoice:
     calls = tuple(Call(call.name, call.arguments, call.id) for call in choice.tool_calls)
-    return ReplyChoice(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason)
+    return ReplyChoice(
+        choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason, annotations=choice.annotations
+    )
 
 
 def _check_dialect(name: str | None) -> None:

@@ -111,7 +111,7 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, template, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
+            "finish_reason, template, annotations, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, interleave, "
             "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer; did you mean 'padding'?",
         ],

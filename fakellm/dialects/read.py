@@ -6,6 +6,7 @@ Keys may be missing, null or unknown; a wrong type is refused with its place.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -45,6 +46,7 @@ class _Message(Struct):
     reasoning_details: list[_Detail] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
+    annotations: list[dict[str, Any]] | None = None
 
 
 class _Choice(Struct):
@@ -134,7 +136,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message()
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
+    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
     return ChunkChoice(choice.index or 0, said, choice.finish_reason)
 
 
@@ -171,4 +173,9 @@ def _choice(choice: _Choice) -> Choice:
         refusal=message.refusal or "",
         tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
         finish_reason=choice.finish_reason or None,
+        annotations=_cited(message),
     )
+
+
+def _cited(message: _Message) -> tuple[dict[str, Any], ...]:
+    return tuple(message.annotations or ())

@@ -118,6 +118,8 @@ def _delta(dialect: Dialect, delta: Delta, variation: Variation) -> JSON:
         values["tool_calls"] = [_call_piece(dialect, call) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
+    if delta.annotations:
+        values["annotations"] = list(delta.annotations)
     return _only(_spelling(variation).delta_keys, _placed(dialect.delta_keys, {}, values | delta.extra))
 
 
@@ -171,9 +173,10 @@ def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
     }
     if choice.reasoning:
         message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
+    cited: JSON = {"annotations": list(choice.annotations)} if choice.annotations else {}
     values = {
         "index": index,
-        "message": _ordered(dialect, dialect.message_keys, message),
+        "message": _ordered(dialect, dialect.message_keys, message) | cited,
         "logprobs": None,
         "finish_reason": choice.finish_reason,
     }
