@@ -17,7 +17,7 @@ import yaml
 from msgspec import Struct
 
 from fakellm.errors import ScenarioError
-from fakellm.places import find, flaws, place
+from fakellm.places import find, flaws, place, value
 from fakellm.reach import unreachable
 from fakellm.scenario import Computed, Rule, Scenario, ScenarioFile, combine
 from fakellm.script import On
@@ -194,7 +194,7 @@ def _files(path: FilePath) -> list[FilePath]:
 
 def _text(file: FilePath, by: str) -> str:
     try:
-        return file.read_text(encoding="utf-8")
+        return file.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise ScenarioError([f"{file}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"]) from None
     except OSError as error:
@@ -207,10 +207,7 @@ def _part(text: str, name: str) -> _Part:
         node = loader.get_single_node()
         if node is None:
             raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
-        found = list(flaws(node, name, aliases="&" in text))
-        if found:
-            raise ScenarioError(found)
-        scenario = _convert(loader.construct_document(node), node, name)
+        scenario = _convert(_data(loader, node, name, aliases="&" in text), node, name)
         rules = find(node, ("rules",), key=False).value
         return _Part(scenario, name, tuple(rule.start_mark for rule in rules))
     except yaml.MarkedYAMLError as error:
@@ -220,6 +217,15 @@ def _part(text: str, name: str) -> _Part:
         raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
     except RecursionError:
         raise ScenarioError([f"{name}: nested too deeply"]) from None
+
+
+def _data(loader: Any, node: yaml.Node, name: str, aliases: bool) -> Any:
+    """What the document says, as lists, mappings and plain values."""
+    found: list[str] = list(flaws(node, name)) if aliases else []
+    data = None if aliases else value(node, loader.construct_object, name, found)
+    if found:
+        raise ScenarioError(found)
+    return loader.construct_document(node) if aliases else data
 
 
 def _convert(data: Any, node: yaml.Node | None, name: str) -> ScenarioFile:
