@@ -1,6 +1,6 @@
-"""Scenarios from files and text, and back. Owns which files are read and how a problem in one is told.
+"""Scenarios from files, text and values, and back. Owns which files are read, and what is wrong between them.
 
-Every problem of a file is told at once. With `places`, the only YAML room; knows no HTTP.
+Every problem of all files is told at once. Knows no HTTP.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from fakellm.document import Document, convert, read_document
 from fakellm.errors import ScenarioError
-from fakellm.places import find, flaws, place, value
 from fakellm.reach import unreachable
 from fakellm.scenario import Computed, Rule, Scenario, ScenarioFile, combine
 from fakellm.script import On
-from fakellm.shape import Problem, dotted, problems
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -47,13 +44,15 @@ def load(source: Source) -> Scenario:
     ScenarioError with every problem found.
     """
     if isinstance(source, Mapping):
-        return _alone(_Part(_convert(dict(source), None, "scenario"), "scenario"))
+        return _alone(Document(convert(dict(source), None, "scenario"), "scenario"))
     if isinstance(source, str) and "\n" in source:
         return parse(source, "scenario")
     if isinstance(source, (str, FilePath)):
         return load_files((FilePath(source),))
     scenario = _scenario(source)
-    return _alone(_Part(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario"))
+    return _alone(
+        Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
+    )
 
 
 def load_files(paths: Sequence[FilePath]) -> Scenario:
@@ -85,7 +84,7 @@ def _no_garbage() -> Iterator[None]:
 
 def _read(paths: Sequence[FilePath]) -> Reading:
     waiting = [(path, path.resolve(), "") for path in paths][::-1]
-    parts: list[_Part] = []
+    parts: list[Document] = []
     seen: dict[FilePath, None] = {}
     found: list[str] = []
     while waiting:
@@ -97,7 +96,7 @@ def _read(paths: Sequence[FilePath]) -> Reading:
             if path.is_dir():
                 waiting += [(file, real / file.name, by) for file in _files(path)][::-1]
                 continue
-            parts.append(_part(_text(path, by), str(path)))
+            parts.append(read_document(_text(path, by), str(path)))
             included = [path.parent / each for each in parts[-1].scenario.include]
             waiting += [(each, each.resolve(), f" (included by {path})") for each in included][::-1]
         except ScenarioError as error:
@@ -109,7 +108,7 @@ def _read(paths: Sequence[FilePath]) -> Reading:
 
 def parse(text: str, name: str) -> Scenario:
     """The scenario in YAML text (JSON is YAML); `name` stands in messages as the file's name."""
-    return _alone(_part(text, name))
+    return _alone(read_document(text, name))
 
 
 def dump(value: Values) -> str:
@@ -143,19 +142,6 @@ def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _write_text)
 
 
-class _Part(Struct, frozen=True):
-    """What one file says, and where."""
-
-    scenario: ScenarioFile
-    name: str
-    marks: tuple[Any, ...] = ()
-    """Where each rule starts, if it stands in a text."""
-
-    def rule(self, number: int) -> str:
-        """The place of the rule with this number, from 0."""
-        return place(self.name, self.marks[number]) if self.marks else f"rules[{number}]"
-
-
 def _scenario(value: Values) -> Scenario:
     if isinstance(value, Scenario):
         return value
@@ -163,7 +149,7 @@ def _scenario(value: Values) -> Scenario:
     return Scenario(rules=tuple(rule.rule if isinstance(rule, On) else rule for rule in each))
 
 
-def _alone(part: _Part) -> Scenario:
+def _alone(part: Document) -> Scenario:
     """The scenario of a part that is in no file, so that there is no folder to include from."""
     if part.scenario.include:
         raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
@@ -173,7 +159,7 @@ def _alone(part: _Part) -> Scenario:
     return combine((part.scenario,))
 
 
-def _unreachable(parts: Sequence[_Part]) -> Iterator[str]:
+def _unreachable(parts: Sequence[Document]) -> Iterator[str]:
     places = [(part, number) for part in parts for number in range(len(part.scenario.rules))]
     whens = [part.scenario.rules[number].when for part, number in places]
     for later, earlier in unreachable(whens):
@@ -199,47 +185,3 @@ def _text(file: FilePath, by: str) -> str:
         raise ScenarioError([f"{file}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"]) from None
     except OSError as error:
         raise ScenarioError([f"{file}: {(error.strerror or str(error)).lower()}{by}"]) from None
-
-
-def _part(text: str, name: str) -> _Part:
-    try:
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
-        scenario = _convert(_data(loader, node, name, aliases="&" in text), node, name)
-        rules = find(node, ("rules",), key=False).value
-        return _Part(scenario, name, tuple(rule.start_mark for rule in rules))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
-    except RecursionError:
-        raise ScenarioError([f"{name}: nested too deeply"]) from None
-
-
-def _data(loader: Any, node: yaml.Node, name: str, aliases: bool) -> Any:
-    """What the document says, as lists, mappings and plain values."""
-    found: list[str] = list(flaws(node, name)) if aliases else []
-    data = None if aliases else value(node, loader.construct_object, name, found)
-    if found:
-        raise ScenarioError(found)
-    return loader.construct_document(node) if aliases else data
-
-
-def _convert(data: Any, node: yaml.Node | None, name: str) -> ScenarioFile:
-    try:
-        return msgspec.convert(data, ScenarioFile)
-    except msgspec.ValidationError:
-        raise ScenarioError([_line(problem, node, name) for problem in problems(data, ScenarioFile)]) from None
-
-
-def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
-    unknown, missing = problem.kind == "unknown", problem.kind == "missing"
-    found = node and find(node, problem.path, key=unknown)
-    what = problem.message
-    if problem.kind == "type" and "expected string" in what and isinstance(found, yaml.ScalarNode):
-        what += "; put it in quotes to make it text"
-    where = dotted(problem.path[:-1] if unknown or missing else problem.path)
-    return ": ".join(part for part in (place(name, found.start_mark if found else None), where, what) if part)

@@ -26,6 +26,7 @@ ROWS = (
     ("scenario", "cassettes", "reach"),
     ("reply", "script", "sample", "schema"),
     ("render", "infer", "places", "journal"),
+    ("document",),
     ("loader", "engine"),
     ("app", "strategies", "clock", "steps"),
     ("connection",),
