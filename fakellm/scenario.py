@@ -90,13 +90,19 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
         return (gap for choice in choices for _, text in choice.texts() for gap in template.gaps(text))
 
 
-class Computed(Reply, frozen=True):
-    """A reply that a Python function makes of the request: it returns a Reply, or a text.
+class Computed(Reply, frozen=True, kw_only=True):
+    """A reply that a Python function makes of the request: it returns a Reply, or a text, and says all there is to say.
 
     It is called for each request, in the server's thread; no YAML can say it.
     """
 
-    function: Callable[[Request], Reply | str] = lambda request: Reply()
+    function: Callable[[Request], Reply | str]
+
+    def __post_init__(self) -> None:
+        plain = Reply()
+        for name in Reply.__struct_fields__:
+            if getattr(self, name) != getattr(plain, name):
+                raise FieldError((name,), f"{name!r} beside a function: the Reply that it returns says it")
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -41,18 +41,18 @@ class On(Struct, frozen=True):
     def reply(self, what: str | Reply | Callable[[Request], Reply | str] = "", /, **fields: Any) -> On:
         """Answers with a text, and other fields of `Reply`; with a whole Reply; or with what a function of the request
         returns. A function needs a server in this process (`serve`, not `spawn`)."""
-        if "reply" in self.steps[-1]:
-            raise ScenarioError(["on(…): a reply after a reply; put .then() between them, or say both in one Reply"])
         if isinstance(what, str):
-            what = Reply(content=what, **fields)
-        elif not isinstance(what, Reply):
-            what = Computed(function=what, **fields)
-        return self._with(reply=what)
+            return self._with(reply=Reply(content=what, **fields))
+        if fields:
+            raise ScenarioError([f"on(…): {', '.join(fields)} beside a whole reply; say it there"])
+        return self._with(reply=what if isinstance(what, Reply) else Computed(function=what))
 
     def call_tool(self, function: str, /, **arguments: Any) -> On:
         """Answers with a call of this function; said again, with parallel calls; beside a text, after it."""
-        reply = self.steps[-1].get("reply", Reply())
-        return self._with(reply=replace(reply, tool_calls=(*reply.tool_calls, Call(function, arguments))))
+        step = dict(self.steps[-1])
+        reply = step.pop("reply", Reply())
+        reply = replace(reply, tool_calls=(*reply.tool_calls, Call(function, arguments)))
+        return replace(self, steps=(*self.steps[:-1], step))._with(reply=reply)
 
     def fail(
         self,
@@ -96,4 +96,6 @@ class On(Struct, frozen=True):
         return Rule(**first, when=self.when, name=self.name, dialect=self.dialect, then=steps, after=self.ends)
 
     def _with(self, **said: Any) -> On:
+        for key in said.keys() & self.steps[-1].keys():
+            raise ScenarioError([f"on(…): a {key} after a {key}; put .then() between them, or say all in one"])
         return replace(self, steps=(*self.steps[:-1], self.steps[-1] | said))

@@ -62,5 +62,11 @@ def test_what_is_said_badly() -> None:
         load(on().reply("A").then())
     with pytest.raises(ScenarioError, match=r"a reply after a reply; put \.then\(\) between them"):
         on().reply("A").reply("B")
+    with pytest.raises(ScenarioError, match="a fault after a fault"):
+        on().fail(500).fail(429)
+    with pytest.raises(ScenarioError, match="usage beside a whole reply"):
+        on().reply(Reply(), usage=None)
+    with pytest.raises(ValueError, match="'tool_calls' beside a function"):
+        on().reply(lambda request: "Hi").call_tool("f")
     with pytest.raises(TypeError, match="modle"):
         on(modle="m")
