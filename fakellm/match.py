@@ -210,6 +210,8 @@ def _meets_value(wanted: Any) -> Callable[[Any], Any]:
         return lambda got: isinstance(got, str) and search(got)
     if isinstance(wanted, dict) and set(wanted) == {"exact"}:
         wanted = wanted["exact"]
+    if isinstance(wanted, str):  # the usual case, and the one that is quick
+        return lambda got: got == wanted
     return lambda got: _same(wanted, got)
 
 
