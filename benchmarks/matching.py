@@ -27,9 +27,9 @@ RULE = """\
     content: Answer {0}
 """
 KINDS: dict[str, Callable[[int], When]] = {
-    "a model": lambda number: When(model=f"gpt-{number}"),
+    "a model": lambda number: When(model=f"gpt-{number}-x"),
     "a pattern of models": lambda number: When(model=f"gpt-{number}-*"),
-    "a user's text": lambda number: When(model="m*", user=f"question {number}."),
+    "a user's text": lambda number: When(model="gpt-*", user=f"question {number}."),
     "a regular expression": lambda number: When(user=Pattern(regex=rf"question {number}\.")),
     "a value of the body": lambda number: When(turn=1, body={"metadata.run": str(number)}),
 }
@@ -70,6 +70,8 @@ def main() -> None:
     print(f"{RULES:,} rules that look at …      met by the last   nearest of all, told")
     for what, when in KINDS.items():
         matcher = Matcher([when(number) for number in range(RULES)])
+        assert matcher.first(request(RULES - 1)) == RULES - 1
+        assert matcher.first(request(RULES)) is None
         met = microseconds(matcher.first, RULES - 1)
         told = microseconds(lambda asked: matcher.first(asked) or matcher.nearest(asked), RULES)  # noqa: B023 # called here
         print(f"  {what:30} {met:8.0f} µs      {told:8.0f} µs")
