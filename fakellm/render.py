@@ -161,7 +161,7 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     finish = choice.finish_reason
     if finish is UNSET:
         finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
-    return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish, choice.annotations)
+    return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish, annotations=choice.annotations)
 
 
 def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:
