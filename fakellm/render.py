@@ -22,6 +22,7 @@ from fakellm.errors import StreamError
 from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.framing import Framing, frame
 from fakellm.generate import Generate
+from fakellm.patch import patched
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import Source
@@ -72,6 +73,8 @@ def render(
         whole = aloud(completion) if variation.reasoning == "think" else completion
         body = write_body(dialect, whole, Source(seed, request.digest, "provider"), transfer.margins)
         plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
+    if rule.patch:
+        plan = msgspec.structs.replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 

@@ -18,6 +18,7 @@ from fakellm.faults import Fault
 from fakellm.faults.fault import check_headers
 from fakellm.generate import Generate
 from fakellm.match import When
+from fakellm.patch import Edit
 from fakellm.request import Request
 from fakellm.shape import FieldError, Path, near_miss
 from fakellm.timing import Timing
@@ -118,7 +119,7 @@ class Computed(Reply, frozen=True, kw_only=True):
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One of several replies of a rule, with its `stream`, `timing` and `fault` blocks.
+    """One of several replies of a rule, with its `stream`, `timing`, `fault` and `patch` blocks.
 
     It is for one attempt; a fault that strikes only some attempts is for those and the first plain one after them.
     """
@@ -127,6 +128,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     stream: Variation = Variation()
     timing: Timing = Timing()
     fault: Fault | None = None
+    patch: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
         _check_calls(self.reply, self.fault)
@@ -151,6 +153,7 @@ class Attempt(Struct, frozen=True):
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong.
 
+    patch: frames to be sent word for word, where a recording holds what nothing else can say.
     then: more replies, for when the same request comes again: attempts are counted by session, rule and what is asked
         (`Request.digest`), so that requests at the same time do not take each other's turn.
     after: what follows the last: that one again, all of them from the start (`cycle`), or a refusal (`fail`).
@@ -161,6 +164,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     stream: Variation = Variation()
     timing: Timing = Timing()
     fault: Fault | None = None
+    patch: tuple[Edit, ...] = ()
     name: str | None = None
     dialect: str | None = None
     then: tuple[Step, ...] = ()
@@ -173,7 +177,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     @property
     def steps(self) -> tuple[Step, ...]:
         """All its replies in order."""
-        return (Step(self.reply, self.stream, self.timing, self.fault), *self.then)
+        return (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
 
     def counts(self, stream: bool) -> bool:
         """Whether it matters which attempt a request is."""
@@ -198,10 +202,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def at(self, attempt: Attempt) -> Rule:
         """The rule with the reply of this attempt alone."""
         step = self.steps[attempt.step]
-        fault = step.fault if attempt.faulty else None
-        return msgspec.structs.replace(
-            self, reply=step.reply, stream=step.stream, timing=step.timing, fault=fault, then=(), after="last"
-        )
+        said = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
+        return msgspec.structs.replace(self, **said, then=(), after="last")
 
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault where it can strike: some strike streams alone, others whole bodies alone."""

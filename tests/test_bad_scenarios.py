@@ -98,13 +98,13 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, then: [{content: x}]}",
         [
-            "a.yaml:2:23: rules[0].then[0]: unknown key 'content'; allowed here: reply, stream, timing, fault",
+            "a.yaml:2:23: rules[0].then[0]: unknown key 'content'; allowed here: reply, stream, timing, fault, patch",
             "a.yaml:2:22: rules[0].then[0]: the key 'reply' is missing",
         ],
     ),
     (
         "rules:\n- {reply: {}, then: [{reply: {}, when: {}}]}",
-        ["a.yaml:2:34: rules[0].then[0]: unknown key 'when'; allowed here: reply, stream, timing, fault"],
+        ["a.yaml:2:34: rules[0].then[0]: unknown key 'when'; allowed here: reply, stream, timing, fault, patch"],
     ),
     ("rules:\n- when: gpt-5\n  reply: {}", ["a.yaml:2:9: rules[0].when: expected object, got string"]),
     (

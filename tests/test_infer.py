@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.errors import StreamError
-from fakellm.infer import infer, rendered
+from fakellm.infer import infer
+from fakellm.respell import rendered
 from fakellm.sse import Decoder
 from fakellm.strategies import completions, variations
 from fakellm.variation import Calls, Padding, Spelling, Variation

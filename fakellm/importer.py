@@ -1,0 +1,162 @@
+"""Recordings to rules of meaning: each reply read upwards, said again, and patched where that is not what was recorded.
+
+Knows no files: cassettes in, a scenario and a report out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
+from fakellm.completion import Completion
+from fakellm.dialects import DIALECTS
+from fakellm.dialects.read import read_body
+from fakellm.errors import RequestError, StreamError
+from fakellm.faults import Status
+from fakellm.infer import infer
+from fakellm.match import When
+from fakellm.patch import edits
+from fakellm.provenance import dialects
+from fakellm.redact import redacted
+from fakellm.render import render
+from fakellm.request import Request, parse
+from fakellm.sameness import api
+from fakellm.scenario import Reply, Rule, Scenario, reply_of
+from fakellm.unframe import blocks, data_of, framing
+from fakellm.variation import PLAIN, Spelling, Variation
+
+_APIS = ("chat/completions", "chat")
+"""Writer's is the latter."""
+
+_UNKNOWN = Asked("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
+"""What is asked by a recording that does not know what it was asked."""
+
+
+class Imported(Struct, frozen=True):
+    """One interaction and what became of it. `frames` of them are word for word, of `total`."""
+
+    name: str
+    outcome: Literal["meaning", "patch", "literal", "left out"]
+    frames: int = 0
+    total: int = 0
+    reason: str = ""
+
+
+def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Scenario, list[Imported]]:
+    """A scenario whose rules answer as the recordings do, without their secrets, and what became of each of them."""
+    rules: list[tuple[Request | None, Rule]] = []
+    report: list[Imported] = []
+    for cassette in cassettes:
+        for number, interaction in enumerate(cassette.interactions):
+            place = f"{cassette.name}#{number}"
+            if api(interaction.request.url) not in _APIS and interaction.request.body:
+                report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
+                continue
+            asked, rule, became = _rule(redacted(interaction), place)
+            report.append(became)
+            if rule is not None:
+                rules.append((asked, rule))
+    return Scenario(name=name, rules=_told_apart(rules)), report
+
+
+def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | None, Imported]:
+    """The request, and the rule that answers it as recorded."""
+    known = bool(interaction.request.body)
+    try:
+        request = parse((interaction.request if known else _UNKNOWN).body)
+    except RequestError as error:
+        return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
+    plan = interaction.response
+    if plan.status != 200:
+        fault = Status(status=plan.status or 500, body=plan.body.decode("utf-8", "replace"))
+        rule = Rule(reply=Reply(content=""), fault=fault)
+        return request if known else None, rule, Imported(place, "literal", 1, 1, f"HTTP {plan.status}")
+    kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
+    streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
+    pieces = blocks(plan.body) if streamed else [plan.body]
+    said = _stream(interaction, pieces) if streamed else _body(interaction, pieces[0])
+    rule = said or Rule(reply=Reply(content=""))
+    request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
+    made = [frame.data for frame in render(replace(rule, name=place), request, 0).frames]
+    patch = edits(made, pieces)
+    literal = sum(len(edit.frames) for edit in patch)
+    outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
+    found = Imported(place, outcome, literal, len(pieces))
+    return request if known else None, replace(rule, patch=patch), found
+
+
+def _stream(interaction: Interaction, pieces: Sequence[bytes]) -> Rule | None:
+    """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
+    said = [data for piece in pieces if (data := data_of(piece)) is not None]
+    chunks = [data for data in said[: said.index("[DONE]") if "[DONE]" in said else None] if _is_chunk(data)]
+    best: tuple[float, Rule] | None = None
+    for name in dialects(interaction.request.url, chunks):
+        dialect = DIALECTS[name]
+        try:
+            completion, variation = infer(chunks, dialect)
+        except StreamError:
+            continue
+        framed = framing(pieces)
+        usual = dialect.usual.over(PLAIN)
+        variation = replace(
+            variation,
+            done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
+            sse=None if framed == (usual.sse or type(framed)()) else framed,
+        )
+        rule = Rule(reply=_reply(completion), stream=_pinned(completion, variation), name="x", dialect=name)
+        made = [frame.data for frame in render(rule, parse(_UNKNOWN.body), 0).frames]
+        equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
+        if best is None or equal > best[0]:
+            best = equal, replace(rule, name=None)
+        if equal == 1.0:
+            break
+    return best and best[1]
+
+
+def _is_chunk(data: str) -> bool:
+    try:
+        frame = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return False
+    return isinstance(frame, dict) and "error" not in frame
+
+
+def _pinned(completion: Completion, variation: Variation) -> Variation:
+    """The variation with what a request would decide, decided: whether usage is sent, and that nothing is obfuscated;
+    and with what no reply can leave empty."""
+    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not getattr(completion, key)}
+    if empty:
+        spelling = variation.spelling or Spelling()
+        each = {key: value for key, value in (spelling.each or {}).items() if key not in empty}
+        variation = replace(
+            variation, spelling=replace(spelling, extra=empty | (spelling.extra or {}), each=each or None)
+        )
+    return variation
+
+
+def _reply(completion: Completion) -> Reply:
+    """The reply that says it; its envelope is given where it is not empty."""
+    reply = reply_of(completion)
+    return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
+
+
+def _body(interaction: Interaction, body: bytes) -> Rule | None:
+    for name in dialects(interaction.request.url, []):
+        try:
+            return Rule(reply=_reply(read_body(DIALECTS[name], body)), dialect=name)
+        except StreamError:
+            return None
+    return None
+
+
+def _told_apart(rules: Sequence[tuple[Request | None, Rule]]) -> tuple[Rule, ...]:
+    """The rules, each with a `when` that meets its own request and no other: as little as will do, for all alike."""
+    return tuple(
+        replace(rule, when=When() if asked is None else When(model=asked.chat.model, turn=asked.turn))
+        for asked, rule in rules
+    )
