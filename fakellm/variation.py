@@ -54,7 +54,7 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     index: as it is, missing, null, counted from 1, or (contested) 0 for every call.
     order: whether calls are sent in the order of their index, or the last first.
     before: the piece of the text (`content`, then `refusal`), counted from 0, before which they are sent; after all of
-        it where not given. Where the `parts` of an answer share chunks, there is no before.
+        it where not given. Where the `parts` of an answer have `turns` or share chunks, there is no before.
     """
 
     opening: Literal["alone", "piece", "pair"] | None = None
