@@ -26,12 +26,17 @@ if TYPE_CHECKING:
     from fakellm.handle import spawn as spawn
     from fakellm.loader import dump as dump
     from fakellm.loader import load as load
+    from fakellm.match import Pattern as Pattern
     from fakellm.match import When as When
+    from fakellm.request import Request as Request
     from fakellm.scenario import Call as Call
+    from fakellm.scenario import Computed as Computed
     from fakellm.scenario import Reply as Reply
     from fakellm.scenario import ReplyChoice as ReplyChoice
     from fakellm.scenario import Rule as Rule
     from fakellm.scenario import Scenario as Scenario
+    from fakellm.scenario import Step as Step
+    from fakellm.script import on as on
     from fakellm.timing import Stall as Stall
     from fakellm.timing import Timing as Timing
     from fakellm.transfer import Transfer as Transfer
@@ -43,8 +48,10 @@ _ROOMS = {
     "framing": ("Framing", "Insert"),
     "handle": ("Handle", "record", "replay", "serve", "spawn"),
     "loader": ("dump", "load"),
-    "match": ("When",),
-    "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),
+    "match": ("Pattern", "When"),
+    "request": ("Request",),
+    "scenario": ("Call", "Computed", "Reply", "ReplyChoice", "Rule", "Scenario", "Step"),
+    "script": ("on",),
     "timing": ("Stall", "Timing"),
     "transfer": ("Transfer",),
     "variation": ("Variation",),

@@ -72,6 +72,17 @@ class App:
         """Ends a session: the next request finds it as it was at the start."""
         self.sessions.pop(name, None)
 
+    def load(self, name: str, scenario: Scenario, strict: bool) -> None:
+        """Puts a scenario into a session, in place of the one there and its journal."""
+        self.sessions[name] = Engine(scenario, self.seed, strict)
+
+    def restart(self, scenario: Scenario) -> None:
+        """Serves another scenario: in every session that has not loaded one of its own, as at the start."""
+        started = [name for name, engine in self.sessions.items() if engine.scenario is self.scenario]
+        self.scenario = scenario
+        for name in started:
+            self.forget(name)
+
 
 def _preflight(call: Call) -> tuple[Answer, Entry]:
     """The answer to a browser that asks whether it may ask. It asks nothing else: no entry in the journal."""
@@ -88,7 +99,7 @@ def _asked(call: Call) -> bytes:
 
 def _said(door: Door) -> Handler[App]:
     """The handler of a route that rules answer."""
-    return lambda app, name, call: app.session(name).reply(_asked(call), door)
+    return lambda app, name, call: app.session(name).reply(_asked(call), door, call.headers)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -119,7 +130,7 @@ def _scenario(app: App, name: str, call: Call) -> Answer:
         scenario = parse(call.body.decode("utf-8", "surrogateescape"), "scenario")
     except ScenarioError as error:
         raise RequestError(400, str(error), "invalid_scenario") from None
-    app.sessions[name] = Engine(scenario, app.seed, strict)
+    app.load(name, scenario, strict)
     return json_answer({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
 
 

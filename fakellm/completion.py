@@ -36,6 +36,7 @@ class Choice(Struct, frozen=True):
     """One answer. An empty text means that there is none; no `finish_reason` means that none was ever sent.
 
     `logprobs`, `refusal_logprobs`: the tokens of the content and of the refusal, where they were asked for.
+    `annotations`: what the content cites, each as it stands on the wire.
     """
 
     content: str = ""
@@ -45,6 +46,7 @@ class Choice(Struct, frozen=True):
     finish_reason: str | None = None
     logprobs: tuple[Token, ...] = ()
     refusal_logprobs: tuple[Token, ...] = ()
+    annotations: tuple[dict[str, Any], ...] = ()
 
 
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -111,6 +113,7 @@ class Delta(Struct, frozen=True):
     refusal: Text = None
     tool_calls: tuple[ToolCallDelta, ...] | Null | None = None
     extra: dict[str, Any] = {}
+    annotations: tuple[dict[str, Any], ...] = ()
 
 
 class ChunkChoice(Struct, frozen=True):

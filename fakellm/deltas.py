@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice, zip_longest
 from typing import TypeVar
 
@@ -25,16 +25,26 @@ def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> 
 
     streams = (
         [Delta(reasoning=piece) for piece in pieces("reasoning", choice.reasoning)],
-        [Delta(content=piece) for piece in pieces("content", choice.content)],
+        [Delta(content=piece) for piece in pieces("content", choice.content)] + _cited(choice),
         [Delta(refusal=piece) for piece in pieces("refusal", choice.refusal)],
         [Delta(tool_calls=piece) for piece in _calls(index, choice, variation, source)],
     )
     if variation.turns or "parts" not in (variation.together or ()):
-        return in_turns(dict(zip(PARTS, streams, strict=True)), variation.turns or ())
+        return in_turns(dict(zip(PARTS, streams, strict=True)), _turns(streams, variation))
     return (_joined(turn) for turn in zip_longest(*streams, fillvalue=Delta()))
 
 
 PARTS = ("reasoning", "content", "refusal", "tool_calls")
+
+
+def _turns(streams: Sequence[Sequence[Delta]], variation: Variation) -> Sequence[tuple[str, int]]:
+    """Who speaks when. Where the parts have no turns of their own, calls `before` a piece of the text are those."""
+    turns, before = variation.turns or (), (variation.calls or Calls()).before
+    if before is None or any(name in PARTS for name, _ in turns):
+        return turns
+    reasoning, content, _, calls = map(len, streams)
+    refusal = max(before - content, 0)
+    return (("reasoning", reasoning), ("content", before), ("refusal", refusal), ("tool_calls", calls))
 
 
 def in_turns(streams: Mapping[str, Iterable[Item]], turns: Iterable[tuple[str, int]]) -> Iterator[Item]:
@@ -47,7 +57,13 @@ def in_turns(streams: Mapping[str, Iterable[Item]], turns: Iterable[tuple[str, i
 
 def _joined(turn: Iterable[Delta]) -> Delta:
     reasoning, content, refusal, calls = turn
-    return Delta(None, content.content, reasoning.reasoning, refusal.refusal, calls.tool_calls)
+    said = (content.content, reasoning.reasoning, refusal.refusal, calls.tool_calls)
+    return Delta(None, *said, annotations=content.annotations)
+
+
+def _cited(choice: Choice) -> list[Delta]:
+    """What the content cites, in a delta after it, as OpenAI's search models send it."""
+    return [Delta(annotations=choice.annotations)] if choice.annotations else []
 
 
 def _calls(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Pieces]:

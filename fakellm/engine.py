@@ -6,6 +6,7 @@ Knows no sockets and no clock; one engine a session.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from hashlib import blake2b
@@ -19,16 +20,20 @@ from fakellm.dialects.dialect import JSON, dumps
 from fakellm.dialects.write import write_error
 from fakellm.doors.door import CHAT, Door
 from fakellm.doors.headers import usual
-from fakellm.errors import RequestError
+from fakellm.errors import ReplyError, RequestError
 from fakellm.faults import Fault
 from fakellm.journal import Journal
-from fakellm.match import Difference, difference
+from fakellm.match import Matcher
+from fakellm.reply import said
 from fakellm.request import Request
-from fakellm.scenario import Rule, Scenario
+from fakellm.scenario import Attempt, Rule, Scenario
+from fakellm.shape import FieldError
 from fakellm.wire import Burst, Frame, Plan, bursts
 
 # A body above this is answered anew each time: what is remembered is bounded by 256 requests of this size.
 _REMEMBERED_BYTES = 64 * 1024
+
+_FIRST = Attempt()
 
 
 class Release(Struct, frozen=True):
@@ -59,6 +64,8 @@ class Answer(Struct, frozen=True):
     fault: Fault | None = None
     digest: str = ""
     """What was asked, where it was understood."""
+    counting: int | None = None
+    """The number of the rule that met it, where it matters which attempt this is."""
 
 
 class Engine:
@@ -70,8 +77,11 @@ class Engine:
         self.strict = strict
         self.journal = Journal()
         self._rules = scenario.named_rules() if scenario else ()
+        self._matcher = Matcher([rule.when for rule in self._rules])
+        self._headers = frozenset(name for rule in self._rules for name in rule.headers_read())
+        self._computed = scenario is not None and scenario.computed
         self._remember = lru_cache(maxsize=256)(self._answer)
-        self._attempts: Counter[tuple[str | None, str]] = Counter()
+        self._attempts: Counter[tuple[int, str]] = Counter()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -89,33 +99,39 @@ class Engine:
         wanted = [rule.when.model for rule in self._rules]
         return not self.strict or any(each is None or fnmatchcase(model, each) for each in wanted)
 
-    def reply(self, body: bytes, door: Door = CHAT) -> Answer:
-        """The answer to `POST /v1/chat/completions`, or to another route. A pure function of scenario, seed and body;
-        where a fault counts attempts, of their number too."""
-        answer = self._remember if len(body) <= _REMEMBERED_BYTES else self._answer
-        met = answer(body, True, door)
-        if met.fault is None or not met.fault.counts:
+    def reply(self, body: bytes, door: Door = CHAT, headers: Mapping[str, str] | None = None) -> Answer:
+        """The answer to `POST /v1/chat/completions`, or to another route. A pure function of scenario, seed and body,
+        and of the headers that rules look at; where a rule counts attempts, of their number too, and a function may
+        say what it likes."""
+        seen = self._seen(headers or {})
+        answer = self._remember if len(body) <= _REMEMBERED_BYTES and not self._computed else self._answer
+        met = answer(body, door, seen, _FIRST)
+        if met.counting is None:
             return met
-        key = (met.rule, met.digest)
+        key = (met.counting, met.digest)
         self._attempts[key] += 1
-        return met if met.fault.meets(self._attempts[key] - 1) else answer(body, False, door)
+        attempt = self._rules[met.counting].attempt(self._attempts[key], bool(met.request.get("stream")))
+        return met if attempt == _FIRST else answer(body, door, seen, attempt)
 
-    def _answer(self, body: bytes, with_fault: bool, door: Door) -> Answer:
+    def _seen(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """The headers that rules look at: the answer depends on no others."""
+        if not self._headers and not self._computed:
+            return ()
+        lower = ((name.lower(), value) for name, value in headers.items())
+        return tuple(sorted((name, value) for name, value in lower if self._computed or name in self._headers))
+
+    def _answer(self, body: bytes, door: Door, headers: tuple[tuple[str, str], ...], attempt: Attempt | None) -> Answer:
         try:
-            request = door.parse(body)
+            request = door.parse(body, dict(headers))
         except RequestError as error:
             return refusal(error, self.seed, body)
-        nearest: tuple[Rule, tuple[Difference, ...]] | None = None
-        for rule in self._rules:
-            differences = difference(rule.when, request)
-            if not differences:
-                return self._reply(rule if with_fault else msgspec.structs.replace(rule, fault=None), request, door)
-            if nearest is None or len(differences) < len(nearest[1]):
-                nearest = (rule, differences)
-        explanation = _explain(nearest)
+        number = self._matcher.first(request)
+        if number is not None:
+            return self._met(number, request, door, attempt, body)
+        explanation = self._explain(request)
         if self.strict:
             unmet = RequestError(404, f"No rule meets this request. {explanation}", "no_matching_rule")
-            return msgspec.structs.replace(refusal(unmet, self.seed, body), request=request.body, matched=False)
+            return self._unmet(unmet, request, body)
         rule = Rule(
             name="generated",
             dialect=self.scenario.dialect if self.scenario else "openai",
@@ -126,10 +142,36 @@ class Engine:
             self._reply(rule, request, door), matched=matched, explanation=None if matched else explanation
         )
 
+    def _met(self, number: int, request: Request, door: Door, attempt: Attempt | None, body: bytes) -> Answer:
+        rule = self._rules[number]
+        if attempt is None:
+            message = f"The rule {rule.name!r} has given all its replies to this request, and `after: fail` ends there."
+            return self._unmet(RequestError(404, message, "no_more_replies"), request, body)
+        try:
+            one = rule.at(attempt)
+            spoken = msgspec.structs.replace(one, reply=said(one.reply, request, attempt.number))
+            answer = self._reply(spoken, request, door)
+        except (ReplyError, FieldError) as error:
+            message = f"The rule {rule.name!r} cannot answer this request: {error}."
+            answer = self._unmet(RequestError(400, message, "reply_failed"), request, body)
+        counting = number if rule.counts(bool(request.chat.stream)) else None
+        return msgspec.structs.replace(answer, counting=counting)
+
     def _reply(self, rule: Rule, request: Request, door: Door) -> Answer:
         plan = _signed(door.render(rule, request, self.seed), self.seed, rule.name, request.digest)
         fault = rule.fault_in(bool(request.chat.stream))
         return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
+
+    def _unmet(self, error: RequestError, request: Request, body: bytes) -> Answer:
+        answer = refusal(error, self.seed, body)
+        return msgspec.structs.replace(answer, request=request.body, matched=False, digest=request.digest)
+
+    def _explain(self, request: Request) -> str:
+        nearest = self._matcher.nearest(request)
+        if nearest is None:
+            return "The scenario has no rules."
+        number, differences = nearest
+        return f"The nearest is {self._rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
 
 
 def generated_answer(value: JSON, seed: int, asked: str, body: Any = None) -> Answer:
@@ -159,10 +201,3 @@ def _signed(plan: Plan, seed: int, rule: str | None, asked: str) -> Plan:
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in usual(seed, asked, plan.status) if header[0] not in own]
     return msgspec.structs.replace(plan, headers=(*plan.headers, *signature, *others))
-
-
-def _explain(nearest: tuple[Rule, tuple[Difference, ...]] | None) -> str:
-    if nearest is None:
-        return "The scenario has no rules."
-    rule, differences = nearest
-    return f"The nearest is {rule.name!r}; it differs in {'; '.join(map(str, differences))}."

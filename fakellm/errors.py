@@ -60,6 +60,10 @@ class RequestError(FakellmError):
         return "invalid_request_error" if self.status < 500 else "server_error"
 
 
+class ReplyError(FakellmError):
+    """A rule's reply that cannot be made for this request: a template that it does not fill, a function that fails."""
+
+
 class StreamError(FakellmError):
     """A stream, frame or body that does not say a completion: what is wrong with it, and where."""
 

@@ -73,6 +73,7 @@ class _Choice:
         self.finish_reason: str | None = None
         self.logprobs: list[Token] = []
         self.refusal_logprobs: list[Token] = []
+        self.annotations: list[dict[str, Any]] = []
 
     def add(self, part: ChunkChoice) -> None:
         self.content.append(words(part.delta.content))
@@ -83,6 +84,7 @@ class _Choice:
         self.finish_reason = words(part.finish_reason) or self.finish_reason
         self.logprobs += part.logprobs or ()
         self.refusal_logprobs += part.refusal_logprobs or ()
+        self.annotations += part.delta.annotations
 
     def _call(self, piece: ToolCallDelta) -> _Call:
         """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
@@ -108,4 +110,5 @@ class _Choice:
             finish_reason=self.finish_reason,
             logprobs=tuple(self.logprobs),
             refusal_logprobs=tuple(self.refusal_logprobs),
+            annotations=tuple(self.annotations),
         )

@@ -11,7 +11,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,19 +21,19 @@ from urllib.parse import quote, urlsplit
 import msgspec
 
 from fakellm.cassettes.cassette import Cassette
-from fakellm.control import Application
+from fakellm.control import Application, address
 from fakellm.doors.keys import checked_key
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
-from fakellm.loader import dump, load
-from fakellm.scenario import Rule, Scenario
+from fakellm.loader import Source, dump, load
+from fakellm.scenario import Scenario
 from fakellm.timing import checked_speed
 
 if TYPE_CHECKING:
     from fakellm.server import Relay
 
-Source = str | Path | Scenario | Rule | Mapping[str, Any]
-"""What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
+Put = Callable[[str, Scenario, bool], None]
+"""Puts a scenario into a session of a server in this process, strict or not."""
 
 
 class Handle:
@@ -42,24 +42,31 @@ class Handle:
     `url` is its root, `base_url` what an SDK wants (``…/v1``).
     """
 
-    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None) -> None:
+    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
         """The process that serves, when it is not this one."""
         self._strict = strict
+        self._put = put
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session of its own on the same server: its scenario and its journal are seen by nobody else."""
-        root = self.url.partition("/s/")[0]
-        return Handle(
-            f"{root}/s/{quote(name, safe='')}", strict=self._strict if strict is None else strict, pid=self.pid
-        )
+        url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
+        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
     def load(self, source: Source) -> None:
-        """Puts a scenario in place of the one there, and forgets the journal. Raises ScenarioError."""
-        text = dump(load(source))
-        self._call("PUT", f"/_fakellm/scenario?strict={'true' if self._strict else 'false'}", text.encode())
+        """Puts a scenario in place of the one there, and forgets the journal.
+
+        Raises ScenarioError: for a bad scenario, and for a reply that is a function where the server is not in
+        this process.
+        """
+        scenario = load(source)
+        if self._put and scenario.computed:
+            self._put(address(urlsplit(self.url).path)[0], scenario, self._strict)
+        else:
+            query = f"strict={'true' if self._strict else 'false'}"
+            self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
 
     def reset(self) -> None:
         """As it was at the start: the first scenario, an empty journal."""
@@ -129,8 +136,8 @@ def serve(
     checked_speed(speed)
     keys = () if api_key is None else (checked_key(api_key),)
     app = App(None if source is None else load(source), seed=seed, strict=strict, api_keys=keys)
-    with _served(app, port, speed) as url:
-        yield Handle(url, strict=strict)
+    with _served(app, port, speed) as (url, change):
+        yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
 
 
 @contextmanager
@@ -153,7 +160,7 @@ def replay(
 
     checked_speed(speed)
     cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
-    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as url:
+    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as (url, _):
         yield Handle(url)
 
 
@@ -174,13 +181,15 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     tape = Tape(Path(file))
     app = Replay([tape.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as url:
+    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as (url, _):
         yield Handle(url)
 
 
 @contextmanager
-def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None) -> Iterator[str]:
-    """The URL of a server in a thread."""
+def _served(
+    app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None
+) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
+    """The URL of a server in a thread, and what does there what may put other sessions in place of some."""
     from fakellm.server import Server, listen
 
     listener = listen("127.0.0.1", port)
@@ -192,10 +201,16 @@ def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay
         server = Server(app, speed, relay and relay())
         return server, await server.start(listener)
 
+    def change(what: Callable[[], None]) -> None:
+        async def changed() -> None:
+            server.change(what)
+
+        asyncio.run_coroutine_threadsafe(changed(), loop).result()
+
     try:
         server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
         try:
-            yield url
+            yield url, change
         finally:
             asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import yaml
@@ -11,6 +11,11 @@ from fakellm.shape import Path
 
 MOST_NODES = 5_000_000
 """Aliases may name a part many times over, and parts within parts: a few lines can stand for gigabytes."""
+
+
+_TEXT, _MAPPING, _SEQUENCE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
+
+Construct = Callable[..., Any]
 
 
 def find(node: yaml.Node, path: Path, *, key: bool) -> yaml.Node:
@@ -30,8 +35,24 @@ def place(name: str, mark: Any) -> str:
     return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
 
 
+def value(node: yaml.Node, construct: Construct, name: str, found: list[str]) -> Any:
+    """What a document without aliases says, in one walk; `found` gets its flaws: keys given twice, or that are no text.
+
+    `construct` is PyYAML's, for what is no plain text, list or mapping: it alone takes as long as all the rest.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return node.value if node.tag == _TEXT else construct(node)
+    if isinstance(node, yaml.MappingNode):
+        found += _keys(node, name)
+        pairs = [(key, value(part, construct, name, found)) for key, part in node.value]
+        plain = node.tag == _MAPPING and all(key.tag == _TEXT for key, _ in pairs)
+        return {key.value: part for key, part in pairs} if plain or found else construct(node, True)
+    parts = [value(part, construct, name, found) for part in node.value]
+    return parts if node.tag == _SEQUENCE else construct(node, True)
+
+
 def flaws(node: yaml.Node, name: str) -> Iterator[str]:
-    """Keys given twice or that are no text, and parts that contain themselves or swell beyond MOST_NODES."""
+    """The same flaws where there are aliases, and parts that contain themselves or swell beyond MOST_NODES."""
     sizes: dict[int, int] = {}
     yield from _walk(node, name, sizes)
     size = sizes[id(node)]
@@ -60,10 +81,10 @@ def _walk(node: yaml.Node, name: str, sizes: dict[int, int]) -> Iterator[str]:
 def _keys(node: yaml.MappingNode, name: str) -> Iterator[str]:
     seen: dict[str, Any] = {}
     for key, _ in node.value:
-        where = place(name, key.start_mark)
-        if key.tag not in ("tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"):
-            yield f"{where}: a key must be text; put it in quotes"
+        if key.tag not in (_TEXT, "tag:yaml.org,2002:merge"):
+            yield f"{place(name, key.start_mark)}: a key must be text; put it in quotes"
         elif key.value in seen:
-            yield f"{where}: the key {key.value!r} is given twice; first in line {seen[key.value].line + 1}"
+            first = seen[key.value].line + 1
+            yield f"{place(name, key.start_mark)}: the key {key.value!r} is given twice; first in line {first}"
         else:
             seen[key.value] = key.start_mark

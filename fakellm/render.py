@@ -5,7 +5,7 @@ Everything that a reply leaves open is drawn here, from the seed and the request
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import msgspec
 from msgspec import UNSET
@@ -75,8 +75,15 @@ def render(
         plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
     if rule.patch:
         plan = msgspec.structs.replace(plan, frames=patched(plan.frames, rule.patch))
-    plan = carry(plan, transfer)
+    plan = carry(_headed(plan, rule.reply.headers), transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
+
+
+def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
+    """The plan with these headers, in place of those with the same name."""
+    ours = {name.lower() for name in headers}
+    kept = (header for header in plan.headers if header[0].lower() not in ours)
+    return msgspec.structs.replace(plan, headers=(*kept, *headers.items()))
 
 
 def stream(
@@ -178,7 +185,14 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     if finish is UNSET:
         finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
     return Choice(
-        choice.content, choice.reasoning, choice.refusal, calls, finish, choice.logprobs, choice.refusal_logprobs
+        choice.content,
+        choice.reasoning,
+        choice.refusal,
+        calls,
+        finish,
+        choice.logprobs,
+        choice.refusal_logprobs,
+        choice.annotations,
     )
 
 

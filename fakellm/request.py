@@ -8,6 +8,8 @@ https://platform.openai.com/docs/api-reference/chat/create
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from functools import cached_property
 from hashlib import blake2b
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -109,25 +111,85 @@ class Chat(Struct, frozen=True):
     prompt_cache_key: str | None = None
 
 
-class Request(Struct, frozen=True):
-    """A request that was understood: typed, and as it was sent.
+class Request(Struct, frozen=True, dict=True):
+    """A request that was understood: typed, and as it was sent. The function of a scripted reply is given one.
 
     `digest` names what was asked: equal for bodies that differ in white space, key order or whether a stream is wanted.
+    `headers` are those that rules look at, with their names in lower case; all of them where a reply is a function.
     """
 
     chat: Chat
     body: dict[str, Any]
     digest: str
+    headers: Mapping[str, str] = {}
 
-    @property
+    @cached_property
     def turn(self) -> int:
         """1 for the first reply of a conversation: the assistant's messages so far, plus one."""
         return 1 + sum(message.role == "assistant" for message in self.chat.messages)
 
-    @property
+    @cached_property
+    def user(self) -> str:
+        """The text of the last message of the user; empty where there is none."""
+        return next((message.text for message in reversed(self.chat.messages) if message.role == "user"), "")
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        """The text of each message."""
+        return tuple(message.text for message in self.chat.messages)
+
+    @cached_property
+    def system(self) -> str:
+        """What the system and the developer say, message by message, a line end between."""
+        return "\n".join(message.text for message in self.chat.messages if message.role in ("system", "developer"))
+
+    @cached_property
     def tools(self) -> tuple[str, ...]:
         """The names of the functions offered."""
         return tuple(tool.function.name for tool in self.chat.tools or () if tool.function)
+
+    @cached_property
+    def tool_choice(self) -> str:
+        """`none`, `auto`, `required`, or the name of the function that must be called.
+
+        Where it is not said it is `auto`, or `none` where no tools are offered, as OpenAI's reference has it.
+        """
+        choice = self.chat.tool_choice
+        if isinstance(choice, dict):
+            named = choice.get(str(choice.get("type")), choice)
+            return str(named.get("name") or choice.get("type")) if isinstance(named, dict) else str(choice.get("type"))
+        return choice or ("auto" if self.chat.tools else "none")
+
+    @cached_property
+    def response_format(self) -> tuple[str, ...]:
+        """Its type, `text` where it is not said, and the name of the schema where there is one."""
+        asked = self.chat.response_format or {"type": "text"}
+        schema = asked.get("json_schema")
+        return tuple(str(name) for name in (asked.get("type"), isinstance(schema, dict) and schema.get("name")) if name)
+
+    @cached_property
+    def results(self) -> dict[str, str]:
+        """What tools have answered, by the id of the call and by the name of the function; of several the last."""
+        names = {
+            call.id: call.function.name
+            for message in self.chat.messages
+            for call in message.tool_calls or ()
+            if call.function
+        }
+        found: dict[str, str] = {}
+        for message in self.chat.messages:
+            if message.role == "tool" and message.tool_call_id:
+                found[message.tool_call_id] = message.text
+                found[message.name or names.get(message.tool_call_id, message.tool_call_id)] = message.text
+            elif message.role == "function" and message.name:
+                found[message.name] = message.text
+        return found
+
+    @cached_property
+    def arguments(self) -> dict[str, str]:
+        """What the assistant has called functions with, by the name of the function; of several calls the last."""
+        calls = (call.function for message in self.chat.messages for call in message.tool_calls or ())
+        return {function.name: function.arguments for function in calls if function}
 
     @property
     def wants_usage(self) -> bool:
@@ -140,12 +202,15 @@ class Request(Struct, frozen=True):
         return bool(self.chat.stream_options and self.chat.stream_options.include_obfuscation)
 
 
-def parse(data: bytes) -> Request:
-    """The request in an HTTP body. Raises RequestError, naming the parameter, when it is none."""
+def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
+    """The request in an HTTP body, with these of its headers.
+
+    Raises RequestError, naming the parameter, when it is none.
+    """
     chat, body = typed(data, Chat)
     if not chat.messages:
         raise empty("messages")
-    return Request(chat, body, digest(body))
+    return Request(chat, body, digest(body), headers or {})
 
 
 def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
@@ -105,6 +106,14 @@ class Server:
         if answer.explanation:
             log.warning("%s %s: %s %s", call.method, call.path, answer.plan.status, answer.explanation)
         return call, answer, entry
+
+    def change(self, what: Callable[[], None]) -> None:
+        """Does what may put other sessions in place of some, and lets the frames go that wait for a step in those."""
+        before = dict(self._app.sessions)
+        what()
+        for name, engine in before.items():
+            if self._app.sessions.get(name) is not engine:
+                self._steps.free(name)
 
     def _handled(self, call: Call) -> tuple[Answer, Entry]:
         name, _ = address(call.path)

@@ -53,6 +53,8 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     id, name, type: what the pieces after the opening say of them. `late`: not in the opening but in the piece after it.
     index: as it is, missing, null, counted from 1, or (contested) 0 for every call.
     order: whether calls are sent in the order of their index, or the last first.
+    before: the piece of the text (`content`, then `refusal`), counted from 0, before which they are sent; after all of
+        it where not given. Where the `parts` of an answer have `turns` or share chunks, there is no before.
     """
 
     opening: Literal["alone", "piece", "pair"] | None = None
@@ -62,6 +64,7 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     type: Literal["once", "repeated", "empty", "null"] | None = None
     index: Literal["given", "absent", "null", "from_one", "zero"] | None = None
     order: Literal["given", "reversed"] | None = None
+    before: Count | None = None
 
 
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

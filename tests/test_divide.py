@@ -62,6 +62,15 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
             Variation(split="tokens"),
             ["0 role", "0 A", "0  b", "0 0:f", "0 0:{}", "0 1:g", "0 1:[", "0 1:1", "0 1:]", "usage"],
         ),
+        (
+            Variation(split={"content": 2}, calls=Calls(before=1)),
+            ["0 role", "0 A ", "0 0:f{}", "0 1:g[1]", "0 b", "usage"],
+        ),
+        (Variation(calls=Calls(before=0)), ["0 role", "0 0:f{}", "0 1:g[1]", "0 A b", "usage"]),
+        (
+            Variation(split={"content": 2}, calls=Calls(before=0), turns=(("content", 1),)),
+            ["0 role", "0 A ", "0 b", "0 0:f{}", "0 1:g[1]", "usage"],
+        ),
         (Variation(split={"content": 2}), ["0 role", "0 A ", "0 b", "0 0:f{}", "0 1:g[1]", "usage"]),
         (
             Variation(split={"tool_calls[1].arguments": (1,)}),

@@ -208,6 +208,19 @@ def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> 
     assert [choice.content for choice in fold(chunks_of(LEGACY, *pieces)).choices] == expected
 
 
+def test_headers_gaps_and_turns_are_for_this_route_too() -> None:
+    rule = {
+        "when": {"headers": {"X-Run": "7"}, "body": {"prompt": "Once"}},
+        "reply": {"content": "{{user}}, {{headers.x-run}}, {{attempt}}", "template": True, "headers": {"x-my": "own"}},
+        "then": [{"reply": {}, "fault": {"kind": "status", "status": 429}}],
+    }
+    app = App(load({"rules": [rule]}), strict=True)
+    first, second = (sent(app, "/v1/completions", {"model": "m", "prompt": "Once"}, **{"x-run": "7"}) for _ in range(2))
+    assert (texts(first), dict(first.headers)["x-my"]) == (["Once, 7, 1"], "own")
+    assert second.status == 429
+    assert sent(app, "/v1/completions", {"model": "m", "prompt": "Once"}, **{"x-run": "8"}).status == 404
+
+
 def test_only_text_is_said() -> None:
     reply = {"content": "A", "reasoning": "Hm", "tool_calls": [{"name": "f"}]}
     [choice] = said(complete(App(load({"rules": [{"reply": reply}]}))))["choices"]

@@ -7,12 +7,13 @@ Completion ◀──fold───  Chunk… ◀──read──  Event… ◀─
 from __future__ import annotations
 
 from itertools import takewhile
+from typing import Any
 
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from fakellm.completion import Choice, Chunk, Completion, Usage
+from fakellm.completion import Choice, Chunk, Completion, ToolCall, Usage
 from fakellm.cuts import cut
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect
@@ -72,6 +73,25 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
 @given(COMPLETIONS, DIALECT)
 def test_a_whole_body_says_the_same_as_a_stream(completion: Completion, dialect: Dialect) -> None:
     assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
+
+
+CITED = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "T", "url": "u"}}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+@pytest.mark.parametrize("together", [(), ("parts",)])
+def test_what_is_cited_comes_back(dialect: Dialect, together: tuple[Any, ...]) -> None:
+    calls = (ToolCall("i", "f"),)
+    cited = (
+        Choice("Oslo is cold", tool_calls=calls, annotations=(CITED, CITED)),
+        Choice("A"),
+        Choice(annotations=(CITED,)),
+    )
+    completion = Completion("c", 1, "m", cited)
+    pieces = stream(completion, Variation(together=together, split=4), dialect, Timing(), Source(0))
+    assert fold(chunks_of(dialect, *(piece.data for piece in pieces))) == completion
+    assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
+    assert complete(reply_of(completion), parse(chat()), 0, dialect) == completion
 
 
 @given(COMPLETIONS, DIALECT)

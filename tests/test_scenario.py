@@ -78,7 +78,10 @@ def test_every_source_gives_the_same_scenario(tmp_path: Path) -> None:
 
 def test_a_folder_is_one_scenario_and_rules_keep_their_names(tmp_path: Path) -> None:
     (tmp_path / "b.yaml").write_text("scenario: two\ndialect: xai\nrules: [{reply: {content: B}}]\n")
-    (tmp_path / "a.json").write_text('{"scenario": "one", "rules": [{"name": "x", "reply": {}}, {"reply": {}}]}')
+    (tmp_path / "a.json").write_text(
+        '{"scenario": "one", "rules": [{"name": "x", "when": {"turn": 1}, "reply": {}},'
+        '{"when": {"turn": 2}, "reply": {}}]}'
+    )
     (tmp_path / "notes.txt").write_text("no scenario")
     rules = load(tmp_path).named_rules()
     assert [(rule.name, rule.dialect) for rule in rules] == [("x", "openai"), ("one#2", "openai"), ("two#1", "xai")]
@@ -100,7 +103,7 @@ REFUSED = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
@@ -108,7 +111,7 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, logprobs, refusal_logprobs, generate, choices, id, created, model, system_fingerprint, usage; did you mean 'content'?",
+            "finish_reason, logprobs, refusal_logprobs, annotations, template, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, turns, interleave, "
             "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer; did you mean 'padding'?",
         ],

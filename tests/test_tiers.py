@@ -56,7 +56,11 @@ def variation(block: dict[str, Any]) -> Variation:
             [Step("transfer.cut: inside_characters", "T0", ("A1",)), Step("transfer.content_type", "T0", ("A17",))],
         ),
         ({"transfer": {"cut": 3}}, [Step("transfer.cut", "T0", ("A2",))]),
+        ({"calls": {"before": 0}, "turns": [["content", 1]]}, [Step("turns", "T3"), Step("calls.before", "T3")]),
+        ({"spelling": {"html": True, "floats": "decimal"}}, [Step("spelling.html", "T2", ("A15",)), Step("spelling.floats: decimal", "T2", ("A15",))]),
         ({"spelling": {"each": {"choices": [None]}}}, None),
+        *(({"spelling": {f"{name}keys": ["id"]}}, None) for name in ("", "last_", "choice_", "delta_", "usage_", "call_", "piece_")),
+        ({"spelling": {"details": {"type": "reasoning.summary"}}}, None),
     ],
 )  # fmt: skip
 def test_the_steps_of_a_variation(block: dict[str, Any], expected: list[Step] | None) -> None:

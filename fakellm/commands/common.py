@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -55,6 +55,14 @@ def serving(command: Command) -> Command:
     return command
 
 
+Beside = Callable[[Any], Coroutine[Any, Any, None]]
+"""What runs beside a server, which it is given."""
+
+
+async def _nothing(_server: Any) -> None:
+    """Most servers have nothing beside them."""
+
+
 def run(
     app: Any,
     what: str,
@@ -65,6 +73,7 @@ def run(
     ready: str,
     watch_stdin: bool,
     relay: Callable[[], Any] | None = None,
+    beside: Beside = _nothing,
 ) -> None:
     """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints.
 
@@ -83,10 +92,12 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce))
+    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce, beside))
 
 
-async def _serve(make: Callable[[], Any], listener: Any, watch_stdin: bool, announce: Callable[[str], None]) -> None:
+async def _serve(
+    make: Callable[[], Any], listener: Any, watch_stdin: bool, announce: Callable[[str], None], beside: Beside
+) -> None:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[float] = loop.create_future()
 
@@ -99,9 +110,12 @@ async def _serve(make: Callable[[], Any], listener: Any, watch_stdin: bool, anno
             loop.add_signal_handler(number, stop, GRACE)
     server = make()
     announce(await server.start(listener))
+    task = loop.create_task(beside(server))
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
-    await server.stop(await stopped)
+    grace = await stopped
+    task.cancel()
+    await server.stop(grace)
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:

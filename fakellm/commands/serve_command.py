@@ -10,9 +10,10 @@ import click
 
 from fakellm.app import App
 from fakellm.commands.common import fail, run, serving
+from fakellm.commands.reload import Files, follow
 from fakellm.doors.keys import checked_key
-from fakellm.errors import ScenarioError
-from fakellm.loader import load_files
+from fakellm.loader import read
+from fakellm.server import Server
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -36,11 +37,22 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
 )
 @serving
 def command(scenarios: tuple[Path, ...], seed: int, strict: bool, api_keys: tuple[str, ...], **options: Any) -> None:
-    """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text."""
+    """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
+
+    What is saved to them is served from then on; while it is bad, the last good scenario stays.
+    """
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
-    try:
-        scenario = load_files(scenarios) if scenarios else None
-    except ScenarioError as error:
-        fail(str(error), 2)
+    reading = read(scenarios) if scenarios else None
+    scenario = reading.scenario if reading else None
+    if reading and scenario is None:
+        fail("\n".join(reading.problems), 2)
     what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
-    run(App(scenario, seed=seed, strict=strict, api_keys=api_keys), what, **options)
+    app = App(scenario, seed=seed, strict=strict, api_keys=api_keys)
+
+    files = Files(scenarios, reading) if reading else None
+
+    async def beside(server: Server) -> None:
+        if files:
+            await follow(server, app, files)
+
+    run(app, what, beside=beside, **options)

@@ -6,6 +6,7 @@ Keys may be missing, null or unknown; a wrong type is refused with its place.
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -45,6 +46,7 @@ class _Message(Struct):
     reasoning_details: list[_Detail] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
+    annotations: list[dict[str, Any]] | None = None
 
 
 class _Token(Struct):
@@ -148,7 +150,7 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
+    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
     told = choice.logprobs or _Logprobs()
     tokens = (None if each is None else _tokens(each) for each in (told.content, told.refusal))
     return ChunkChoice(choice.index or 0, said, choice.finish_reason, {}, *tokens)
@@ -202,4 +204,9 @@ def _choice(choice: _Choice) -> Choice:
         finish_reason=choice.finish_reason or None,
         logprobs=_tokens(choice.logprobs.content if choice.logprobs else None),
         refusal_logprobs=_tokens(choice.logprobs.refusal if choice.logprobs else None),
+        annotations=_cited(message),
     )
+
+
+def _cited(message: _Message) -> tuple[dict[str, Any], ...]:
+    return tuple(message.annotations or ())

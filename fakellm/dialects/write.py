@@ -198,6 +198,8 @@ def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) ->
         values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
         values["tool_calls"] = None
+    if delta.annotations:
+        values["annotations"] = list(delta.annotations)
     values, extra = _own("delta.", spelling, values, delta.extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
@@ -267,4 +269,5 @@ def _message(dialect: Dialect, choice: Choice) -> JSON:
     }
     if choice.reasoning:
         message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
-    return _ordered(dialect, dialect.message_keys, message)
+    cited: JSON = {"annotations": list(choice.annotations)} if choice.annotations else {}
+    return _ordered(dialect, dialect.message_keys, message) | cited

@@ -45,7 +45,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
         message = choice["message"] | _DATA
         for call in message["tool_calls"] or ():
             call["index"] = None
-        choice["message"] = {key: message[key] for key in _KEYS if key in message}
+        choice["message"] = {key: message[key] for key in _KEYS if key in message} | message
         choice["trace_details"] = None
     return body
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
@@ -15,8 +15,8 @@ from fakellm.wire import Plan
 class Door(Struct, frozen=True):
     """How a route reads its body, what it says where no rule does, and how it says what a rule says."""
 
-    parse: Callable[[bytes], Request]
-    """Raises RequestError for a body that asks for nothing."""
+    parse: Callable[[bytes, Mapping[str, str]], Request]
+    """The request in a body, with these headers. Raises RequestError for a body that asks for nothing."""
     generated: Callable[[Request, int], Reply]
     render: Callable[[Rule, Request, int], Plan]
 

@@ -6,6 +6,7 @@ only one known. https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -76,7 +77,7 @@ class Texts(Struct, frozen=True):
         return (self.n or 1) * len(self.prompts)
 
 
-def parse(data: bytes) -> Request:
+def parse(data: bytes, headers: Mapping[str, str]) -> Request:
     """The chat that a body means: each prompt a message. Raises RequestError, naming the parameter."""
     asked, body = typed(data, Texts)
     if asked.choices > MOST:
@@ -91,7 +92,7 @@ def parse(data: bytes) -> Request:
         max_tokens=asked.max_tokens or USUAL_TOKENS,
         stop=asked.stop,
     )
-    return Request(meant, body, digest(body))
+    return Request(meant, body, digest(body), headers)
 
 
 def generated(request: Request, seed: int) -> Reply:

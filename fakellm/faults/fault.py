@@ -6,7 +6,7 @@ Knows no fault by name.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
@@ -68,6 +68,17 @@ def index(given: Place, count: int, source: Source, likely: Sequence[int] = ()) 
     if given is None and likely:
         return source.choice(likely)
     return max(min(place(given, count, source), count - 1), 0)
+
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+def check_headers(headers: Mapping[str, str]) -> None:
+    """Raises FieldError, at `headers`, where a name or a value cannot stand in the head of a response."""
+    for name, value in headers.items():
+        if not _TOKEN.fullmatch(name):
+            raise FieldError(("headers", name), f"{name!r} is no name of a header")
+        check_header(("headers", name), value)
 
 
 def check_header(path: Path, value: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
@@ -11,13 +10,10 @@ from msgspec import UNSET, Meta, UnsetType
 from fakellm.dialects.dialect import Dialect, dumps
 from fakellm.dialects.errors import Failure
 from fakellm.dialects.failure import error_body, error_type
-from fakellm.faults.fault import Base, check_header
-from fakellm.shape import FieldError
+from fakellm.faults.fault import Base, check_header, check_headers
 from fakellm.wire import Frame, Plan
 
 StatusCode = Annotated[int, Meta(ge=200, le=999)]
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -58,10 +54,7 @@ class Status(ResponseFault, frozen=True, tag="status"):
     headers: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in self.headers.items():
-            if not _TOKEN.fullmatch(name):
-                raise FieldError(("headers", name), f"{name!r} is no name of a header")
-            check_header(("headers", name), value)
+        check_headers(self.headers)
         check_header(("content_type",), self.content_type)
         check_header(("retry_after",), self.retry_after)
 

@@ -98,6 +98,7 @@ def _call_habits(draw: st.DrawFn, completion: Completion, contested: bool) -> Ca
         type=draw(_maybe("once", "repeated", "empty", "null")),
         index=draw(_maybe("given", "from_one") if numbered else st.sampled_from(("absent", "null"))),
         order=draw(_maybe("given", "reversed")) if numbered else None,
+        before=draw(_maybe(0, 1, 2)),
     )
 
 

@@ -1,0 +1,392 @@
+"""What is wrong with a file is told with its place, what is allowed and the near miss: each message, to the letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from msgspec import Struct
+
+from fakellm import Reply, Rule, ScenarioError, Variation, When, load
+from fakellm.dialects import DIALECTS
+from fakellm.faults import Fault
+
+
+def keys(of: type[Struct]) -> str:
+    return ", ".join(of.__struct_fields__)
+
+
+LISTS = {
+    "<rule>": keys(Rule),
+    "<when>": keys(When),
+    "<reply>": keys(Reply),
+    "<stream>": keys(Variation),
+    "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
+    "<dialects>": ", ".join(DIALECTS),
+}
+"""What is allowed, where that is a long list."""
+
+BAD: list[tuple[str, list[str]]] = [
+    ("", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
+    ("# nothing", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
+    ("just text", ["a.yaml:1:1: expected object, got string"]),
+    ("- reply: {}", ["a.yaml:1:1: expected object, got array"]),
+    ("scenario: x", ["a.yaml:1:1: the key 'rules' is missing"]),
+    ("rules: 3", ["a.yaml:1:8: rules: expected array, got integer"]),
+    ("rules: {reply: {}}", ["a.yaml:1:8: rules: expected array, got object"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\n7: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
+    ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
+    ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
+    ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
+    ("rules: []\n---\nrules: []", ["a.yaml:2:1: but found another document"]),
+    ("rules:\n\t- reply: {}", ["a.yaml:2:1: found character that cannot start any token"]),
+    (
+        "rules: [\x01]",
+        ['a.yaml: unacceptable character #x0001: control characters are not allowed in "<unicode string>", position 8'],
+    ),
+    (
+        "scenario: 5\nrules: []",
+        ["a.yaml:1:11: scenario: expected string, got integer; put it in quotes to make it text"],
+    ),
+    ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
+    (
+        "dialect: opnai\nrules: []",
+        ["a.yaml:1:10: dialect: there is no dialect 'opnai'; there are <dialects>; did you mean 'openai'?"],
+    ),
+    (
+        "rule: []",
+        [
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: the key 'rules' is missing",
+        ],
+    ),
+    (
+        "Rules: []",
+        [
+            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: the key 'rules' is missing",
+        ],
+    ),
+    ("include: other.yaml\nrules: []", ["a.yaml:1:10: include: expected array, got string"]),
+    ("include: [nowhere.yaml]\nrules: []", ["nowhere.yaml: no such file or directory (included by a.yaml)"]),
+    ("rules:\n- {}", ["a.yaml:2:3: rules[0]: the key 'reply' is missing"]),
+    ("rules:\n- when: {}", ["a.yaml:2:3: rules[0]: the key 'reply' is missing"]),
+    ("rules:\n- 5", ["a.yaml:2:3: rules[0]: expected object, got integer"]),
+    ("rules:\n- null", ["a.yaml:2:3: rules[0]: expected object, got null"]),
+    ("rules:\n- reply: Hi", ["a.yaml:2:10: rules[0].reply: expected object, got string"]),
+    ("rules:\n- reply:\n", ["a.yaml:2:9: rules[0].reply: expected object, got null"]),
+    (
+        "rules:\n- replies: []",
+        [
+            "a.yaml:2:3: rules[0]: unknown key 'replies'; allowed here: <rule>; did you mean 'reply'?",
+            "a.yaml:2:3: rules[0]: the key 'reply' is missing",
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, nam: x}",
+        ["a.yaml:2:15: rules[0]: unknown key 'nam'; allowed here: <rule>; did you mean 'name'?"],
+    ),
+    (
+        "rules:\n- {reply: {}, name: 3}",
+        ["a.yaml:2:21: rules[0].name: expected string | null, got integer; put it in quotes to make it text"],
+    ),
+    ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' is given twice; first in line 2"]),
+    ("rules:\n- {reply: {}, after: loop}", ["a.yaml:2:22: rules[0].after: 'loop' is not one of last, cycle, fail"]),
+    ("rules:\n- {reply: {}, then: {reply: {}}}", ["a.yaml:2:21: rules[0].then: expected array, got object"]),
+    (
+        "rules:\n- {reply: {}, then: [{content: x}]}",
+        [
+            "a.yaml:2:23: rules[0].then[0]: unknown key 'content'; allowed here: reply, stream, timing, fault, patch",
+            "a.yaml:2:22: rules[0].then[0]: the key 'reply' is missing",
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, then: [{reply: {}, when: {}}]}",
+        ["a.yaml:2:34: rules[0].then[0]: unknown key 'when'; allowed here: reply, stream, timing, fault, patch"],
+    ),
+    ("rules:\n- when: gpt-5\n  reply: {}", ["a.yaml:2:9: rules[0].when: expected object, got string"]),
+    (
+        "rules:\n- when: {modle: x}\n  reply: {}",
+        ["a.yaml:2:10: rules[0].when: unknown key 'modle'; allowed here: <when>; did you mean 'model'?"],
+    ),
+    (
+        "rules:\n- when: {model: [a, b]}\n  reply: {}",
+        ["a.yaml:2:17: rules[0].when.model: expected string | null, got array"],
+    ),
+    ("rules:\n- when: {turn: 0}\n  reply: {}", ["a.yaml:2:16: rules[0].when.turn: expected integer >= 1, got 0"]),
+    (
+        "rules:\n- when: {turn: first}\n  reply: {}",
+        ["a.yaml:2:16: rules[0].when.turn: expected integer | null, got string"],
+    ),
+    (
+        "rules:\n- when: {tools: add}\n  reply: {}",
+        ["a.yaml:2:17: rules[0].when.tools: expected array | null, got string"],
+    ),
+    (
+        "rules:\n- when: {user: 5}\n  reply: {}",
+        [
+            "a.yaml:2:16: rules[0].when.user: expected string | object | null, got integer; put it in quotes to make it text"
+        ],
+    ),
+    (
+        "rules:\n- when: {user: {regx: a}}\n  reply: {}",
+        ["a.yaml:2:17: rules[0].when.user: unknown key 'regx'; allowed here: regex, exact; did you mean 'regex'?"],
+    ),
+    (
+        "rules:\n- when: {user: {}}\n  reply: {}",
+        ["a.yaml:2:16: rules[0].when.user: give one of 'regex' and 'exact', or a plain text that must be contained"],
+    ),
+    (
+        "rules:\n- when: {user: {regex: a, exact: b}}\n  reply: {}",
+        ["a.yaml:2:16: rules[0].when.user: give one of 'regex' and 'exact', or a plain text that must be contained"],
+    ),
+    (
+        "rules:\n- when: {system: {regex: '('}}\n  reply: {}",
+        [
+            "a.yaml:2:26: rules[0].when.system.regex: '(' is no regular expression: missing ), unterminated subpattern at position 0"
+        ],
+    ),
+    (
+        "rules:\n- when: {stream: maybe}\n  reply: {}",
+        ["a.yaml:2:18: rules[0].when.stream: expected boolean | null, got string"],
+    ),
+    ("rules:\n- when: {result: '5'}\n  reply: {}", ["a.yaml:2:18: rules[0].when.result: expected object, got string"]),
+    (
+        "rules:\n- when: {headers: {x-run: 5}}\n  reply: {}",
+        [
+            "a.yaml:2:27: rules[0].when.headers.x-run: expected string | object, got integer; put it in quotes to make it text"
+        ],
+    ),
+    (
+        "rules:\n- when: {body: {a..b: 1}}\n  reply: {}",
+        ["a.yaml:2:23: rules[0].when.body.a..b: 'a..b' is no path; write one like metadata.run or messages[-1].name"],
+    ),
+    (
+        "rules:\n- when: {body: {a: {regex: '['}}}\n  reply: {}",
+        [
+            "a.yaml:2:28: rules[0].when.body.a.regex: '[' is no regular expression: unterminated character set at position 0"
+        ],
+    ),
+    (
+        "rules:\n- when: {body: {a: {regex: 5}}}\n  reply: {}",
+        ["a.yaml:2:28: rules[0].when.body.a.regex: expected a text, got 5"],
+    ),
+    (
+        "rules:\n- reply: {}\n- reply: {}",
+        [
+            "a.yaml:3:3: rules[1]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+        ],
+    ),
+    (
+        "rules:\n- {when: {model: gpt-*}, reply: {}}\n- {when: {model: gpt-5, turn: 2}, reply: {}}",
+        [
+            "a.yaml:3:3: rules[1]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+        ],
+    ),
+    (
+        "rules:\n- {when: {user: a}, reply: {}}\n- {when: {turn: 1}, reply: {}}\n- {when: {turn: 1, user: a, body: {n: 2}}, reply: {}}",
+        [
+            "a.yaml:4:3: rules[2]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+        ],
+    ),
+    (
+        "rules:\n- reply: {content: 5}",
+        ["a.yaml:2:20: rules[0].reply.content: expected string, got integer; put it in quotes to make it text"],
+    ),
+    (
+        "rules:\n- reply: {content: null}",
+        ["a.yaml:2:20: rules[0].reply.content: expected string, got null; put it in quotes to make it text"],
+    ),
+    (
+        "rules:\n- reply: {contents: x}",
+        ["a.yaml:2:11: rules[0].reply: unknown key 'contents'; allowed here: <reply>; did you mean 'content'?"],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [add]}",
+        ["a.yaml:2:24: rules[0].reply.tool_calls[0]: expected object, got string"],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [{arguments: {}}]}",
+        ["a.yaml:2:24: rules[0].reply.tool_calls[0]: the key 'name' is missing"],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [{name: add, argument: {}}]}",
+        [
+            "a.yaml:2:36: rules[0].reply.tool_calls[0]: unknown key 'argument'; allowed here: name, arguments, id; did you mean 'arguments'?"
+        ],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: {name: add}}",
+        ["a.yaml:2:23: rules[0].reply.tool_calls: expected array, got object"],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [{name: f, id: ''}]}",
+        ["a.yaml:2:38: rules[0].reply.tool_calls[0].id: expected string of length >= 1, got ''"],
+    ),
+    (
+        "rules:\n- reply: {finish_reason: 3}",
+        [
+            "a.yaml:2:26: rules[0].reply.finish_reason: expected string | null, got integer; put it in quotes to make it text"
+        ],
+    ),
+    (
+        "rules:\n- reply: {content: a, choices: [{content: b}]}",
+        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+    ),
+    (
+        "rules:\n- reply: {usage: {promt: 3}}",
+        [
+            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details; did you mean 'prompt'?"
+        ],
+    ),
+    ("rules:\n- reply: {usage: 3}", ["a.yaml:2:18: rules[0].reply.usage: expected object | null, got integer"]),
+    ("rules:\n- reply: {created: 0}", ["a.yaml:2:20: rules[0].reply.created: expected integer >= 1, got 0"]),
+    (
+        "rules:\n- reply: {headers: {'a b': c}}",
+        ["a.yaml:2:28: rules[0].reply.headers.a b: 'a b' is no name of a header"],
+    ),
+    (
+        'rules:\n- reply: {headers: {a: "x\\ny"}}',
+        [
+            "a.yaml:2:24: rules[0].reply.headers.a: 'x\\ny' cannot be sent in a header: printable ASCII alone, and no line end"
+        ],
+    ),
+    (
+        "rules:\n- reply: {headers: {a: 1}}",
+        ["a.yaml:2:24: rules[0].reply.headers.a: expected string, got integer; put it in quotes to make it text"],
+    ),
+    (
+        "rules:\n- reply: {template: true, content: 'Hi {{usr}}'}",
+        [
+            "a.yaml:2:36: rules[0].reply.content: there is no {{usr}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
+        ],
+    ),
+    (
+        "rules:\n- reply: {template: true, content: 'Hi {{user'}",
+        ["a.yaml:2:36: rules[0].reply.content: '{{' without an end: '{{user'; a plain '{{' is '{{{{'"],
+    ),
+    (
+        "rules:\n- reply: {template: true, content: '{{result}}'}",
+        ["a.yaml:2:36: rules[0].reply.content: {{result}}: name a function or a call after 'result': {{result.name}}"],
+    ),
+    (
+        "rules:\n- reply: {template: true, content: '{{user.name}}'}",
+        ["a.yaml:2:36: rules[0].reply.content: {{user.name}}: 'user' has no parts"],
+    ),
+    (
+        "rules:\n- reply: {template: true, tool_calls: [{name: f, arguments: {a: [1, '{{atempt}}']}}]}",
+        [
+            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: there is no {{atempt}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
+        ],
+    ),
+    (
+        "rules:\n- reply: {template: true, content: '{{body.a..b}}'}",
+        [
+            "a.yaml:2:36: rules[0].reply.content: 'body.a..b' is no path; write one like metadata.run or messages[-1].name"
+        ],
+    ),
+    (
+        "rules:\n- reply: {choices: [{template: true, content: '{{now}}'}]}",
+        [
+            "a.yaml:2:47: rules[0].reply.choices[0].content: there is no {{now}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, stream: {split: {content: tokns}}}",
+        [
+            "a.yaml:2:41: rules[0].stream.split.content: 'tokns' is not one of whole, tokens, words, characters, random, surrogates; did you mean 'tokens'?"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, stream: {pading: 3}}",
+        ["a.yaml:2:24: rules[0].stream: unknown key 'pading'; allowed here: <stream>; did you mean 'padding'?"],
+    ),
+    (
+        "rules:\n- {reply: {}, timing: {first: -1}}",
+        ["a.yaml:2:31: rules[0].timing.first: expected number >= 0.0, got -1"],
+    ),
+    (
+        "rules:\n- {reply: {}, timing: {step: true, gap: 1}}",
+        [
+            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test says; give one of them"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, fault: {kind: statsu}}",
+        ["a.yaml:2:29: rules[0].fault.kind: 'statsu' is not one of <faults>; did you mean 'status'?"],
+    ),
+    (
+        "rules:\n- {reply: {}, fault: {status: 429}}",
+        ["a.yaml:2:22: rules[0].fault: the key 'kind' is missing; it is one of <faults>"],
+    ),
+    (
+        "rules:\n- {reply: {}, fault: {kind: status, status: 42}}",
+        ["a.yaml:2:45: rules[0].fault.status: expected integer >= 200, got 42"],
+    ),
+    (
+        "rules:\n- {reply: {}, fault: {kind: bad_arguments}}",
+        [
+            "a.yaml:2:29: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; give 'reply' its 'tool_calls'"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, then: [{reply: {}, fault: {kind: same_id}}]}",
+        [
+            "a.yaml:2:48: rules[0].then[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"
+        ],
+    ),
+    (
+        "rules:\n- when: {modl: x}\n  reply: {contnt: y}\n- reply: 3\n- {}",
+        [
+            "a.yaml:2:10: rules[0].when: unknown key 'modl'; allowed here: <when>; did you mean 'model'?",
+            "a.yaml:3:11: rules[0].reply: unknown key 'contnt'; allowed here: <reply>; did you mean 'content'?",
+            "a.yaml:4:10: rules[1].reply: expected object, got integer",
+            "a.yaml:5:3: rules[2]: the key 'reply' is missing",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), BAD)
+def test_what_is_told(text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(text)
+    with pytest.raises(ScenarioError) as caught:
+        load("a.yaml")
+    told = list(caught.value.problems)
+    for name, words in LISTS.items():
+        told = [line.replace(words, name) for line in told]
+    assert told == expected
+
+
+def test_what_is_wrong_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("more").mkdir()
+    Path("a.yaml").write_text("include: [more]\nrules:\n- {when: {model: m}, reply: {}}\n- {reply: {}}")
+    Path("more/b.yaml").write_text("rules:\n- {when: {turn: 2}, reply: {}}")
+    Path("more/c.yaml").write_text("rules: []\ninclude: [../a.yaml, d.yaml]")
+    with pytest.raises(ScenarioError) as caught:
+        load("a.yaml")
+    assert caught.value.problems == ("more/d.yaml: no such file or directory (included by more/c.yaml)",)
+    Path("more/d.yaml").write_text("rules: []")
+    with pytest.raises(ScenarioError) as caught:
+        load("a.yaml")
+    assert caught.value.problems == (
+        "more/b.yaml:2:3: rules[0]: this rule is never reached: the one at a.yaml:4:3 meets every request that it would; "
+        "put the more special one first, or give replies in order under 'then'",
+    )
+    Path("a.yaml").write_text("include: [more]\nrules: []")
+    assert [rule.name for rule in load("a.yaml").named_rules()] == ["scenario#1"]
+
+
+def test_what_is_no_file_includes_none() -> None:
+    for source in ("include: [a.yaml]\nrules: []", {"include": ["a.yaml"], "rules": []}):
+        with pytest.raises(ScenarioError, match=r"scenario: include: only a file can include others"):
+            load(source)
+
+
+def test_values_are_checked_as_well() -> None:
+    with pytest.raises(ScenarioError, match=r"scenario: rules\[1\]: this rule is never reached: the one at rules\[0\]"):
+        load([Rule(reply=Reply(content="a")), Rule(reply=Reply(content="b"))])

@@ -1,0 +1,172 @@
+"""`fakellm check`, `render` and `schema`; and `serve`, which follows the files it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from fakellm.app import App, Call
+from fakellm.cli import main
+from fakellm.commands.reload import Files, take
+from fakellm.loader import Reading, load, read
+from fakellm.render import render
+from fakellm.sample import sample
+from fakellm.schema import scenario_schema
+from fakellm.server import Server
+from tests.conftest import ROOT, chat
+from tests.test_bad_scenarios import BAD
+from tests.test_handle import command
+
+SCENARIOS = sorted((ROOT / "scenarios").glob("*.yaml"))
+TURNS = """\
+rules:
+- name: first
+  when: {turn: 1, tools: [add], model: gpt-5}
+  reply: {content: One two}
+  timing: {first: 0.5, gap: 0.25}
+  fault: {kind: close, frame: 3, times: 2}
+- {name: second, when: {turn: 2}, reply: {content: Two}}
+- {name: echo, when: {user: hi}, reply: {content: "{{user}}", template: true}, then: [{reply: {content: Again}}]}
+"""
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def turns(tmp_path: Path) -> Path:
+    file = tmp_path / "turns.yaml"
+    file.write_text(TURNS)
+    return file
+
+
+def test_check_tells_all_that_is_wrong(turns: Path, tmp_path: Path) -> None:
+    good = run("check", turns, *SCENARIOS)
+    assert (good.exit_code, good.stdout.splitlines()[0]) == (0, f"{turns}: 3 rules of scenario")
+    for name in ("b", "c"):
+        (tmp_path / f"{name}.yaml").write_text("rules:\n- {reply: {contnt: x}}\n- {reply: {}, name: 3}\n")
+    bad = run("check", turns, tmp_path / "b.yaml", tmp_path / "c.yaml", tmp_path / "none.yaml")
+    assert (bad.exit_code, bad.stdout) == (2, f"{turns}: 3 rules of scenario\n")
+    places = [line.split(": ")[0].removeprefix(f"{tmp_path}/") for line in bad.stderr.splitlines()]
+    assert places == ["b.yaml:2:12", "b.yaml:3:21", "c.yaml:2:12", "c.yaml:3:21", "none.yaml"]
+    assert run("check").exit_code == 2
+
+
+def test_render_shows_each_frame_with_its_time(turns: Path) -> None:
+    shown = run("render", turns, "--rule", "first")
+    lines = shown.stdout.splitlines()
+    assert lines[0] == "# first, openai, turn 1, attempt 1: 200"
+    assert [line[:14] for line in lines[1:4]] == ["   0.500  data", "   0.750  data", "   1.000  data"]
+    assert lines[4] == "          (close)"
+    assert lines[6] == "# first, openai, turn 1, attempt 3: 200"
+    assert lines[-2] == "   1.750  data: [DONE]"
+    assert '"model":"gpt-5"' in lines[1]
+
+
+def test_render_takes_a_turn_and_shows_every_reply(turns: Path) -> None:
+    heads = [line for line in run("render", turns, "--turn", "2").stdout.splitlines() if line.startswith("#")]
+    assert heads == [
+        "# second, openai, turn 2, attempt 1: 200",
+        "# echo, openai, turn 2, attempt 1: 200",
+        "# echo, openai, turn 2, attempt 2: 200",
+    ]
+
+
+@pytest.mark.parametrize("file", SCENARIOS, ids=lambda file: file.stem)
+def test_raw_is_what_is_sent(file: Path) -> None:
+    scenario = load(file)
+    rule = scenario.named_rules()[-1]
+    raw = CliRunner().invoke(main, ["render", str(file), "--raw", "--seed", "3", "--rule", str(rule.name)])
+    assert raw.exit_code == 0
+    if not rule.then and not rule.reply.template and rule.fault is None:
+        assert raw.stdout_bytes == render(rule, sample(rule), 3).body
+
+
+def test_render_says_what_is_not_there(turns: Path) -> None:
+    for arguments, told in (
+        (("--rule", "frist"), "there is no rule 'frist'; did you mean 'first'?"),
+        (("--rule", "first", "--turn", "2"), "no rule answers turn 2"),
+    ):
+        result = run("render", turns, *arguments)
+        assert (result.exit_code, result.stderr) == (2, f"{turns}: {told}\n")
+    assert run("render", "none.yaml").stderr == "none.yaml: no such file or directory\n"
+
+
+def test_the_schema_takes_every_scenario_and_refuses_bad_ones() -> None:
+    schema = json.loads(run("schema").stdout)
+    validator = jsonschema.Draft202012Validator(schema)
+    validator.check_schema(schema)
+    for file in SCENARIOS:
+        validator.validate(yaml.safe_load(file.read_text(encoding="utf-8")))
+    unknown = [text for text, problems in BAD if any("unknown key" in problem for problem in problems)]
+    assert len(unknown) > 10
+    for text in unknown:
+        assert not validator.is_valid(yaml.safe_load(text))
+
+
+def test_the_schema_describes_the_keys_of_a_rule() -> None:
+    definitions = scenario_schema()["$defs"]
+    assert definitions["When"]["properties"]["user"]["description"] == "the last message of the user."
+    assert set(definitions["When"]["properties"]) == {
+        key for key, said in definitions["When"]["properties"].items() if "description" in said
+    }
+    assert "xai" in definitions["Rule"]["properties"]["dialect"]["enum"]
+
+
+def said(app: App, session: str = "") -> str:
+    answer, _ = app.handle(Call("POST", f"{session}/v1/chat/completions", chat()))
+    return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
+
+
+def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    main_file, part = tmp_path / "main.yaml", tmp_path / "part.yaml"
+    main_file.write_text("include: [part.yaml]\nrules: []")
+    part.write_text("rules: [{reply: {content: One}}]")
+    reading = read([main_file])
+    app, files = App(reading.scenario), Files([main_file], reading)
+    app.load("own", load("rules:\n- {reply: {content: Own}}\n"), True)
+    assert said(app) == said(app, "/s/x") == "One"
+    assert files.changed() is None
+    for content, told, expected in (
+        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rules of scenario+scenario", "Two!"),
+        ("rules: [{reply: {contnt: Three}}]", "the last good one stays:\n", "Two!"),
+        (None, "part.yaml: no such file or directory", "Two!"),
+        ("rules: [{reply: {content: Four}}]", "the files have changed", "Four"),
+    ):
+        part.write_text(content) if content else part.unlink()
+        changed = files.changed()
+        assert changed is not None
+        asyncio.run(taken(app, changed))
+        assert files.changed() is None
+        assert told in caplog.text
+        assert (said(app), said(app, "/s/x"), said(app, "/s/own")) == (expected, expected, "Own")
+        caplog.clear()
+
+
+async def taken(app: App, reading: Reading) -> None:
+    take(Server(app), app, reading)
+
+
+def test_serve_looks_at_its_files(turns: Path) -> None:
+    with command("serve", str(turns), "--port", "0") as process:
+        assert process.stdout
+        assert process.stderr
+        assert process.stdout.readline().startswith("fakellm serves 3 rules of scenario at ")
+        turns.write_text("rules: []")
+        try:
+            assert process.stderr.readline() == "fakellm: the files have changed: serves 0 rules of scenario\n"
+        finally:
+            process.terminate()
+
+
+def test_every_command_tells_what_it_does() -> None:
+    listed = re.findall(r"^  (\w+)  +(\S.+)$", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
+    assert {"check", "render", "schema", "serve"} <= {name for name, _ in listed}

@@ -1,0 +1,188 @@
+"""Which rule a request meets: every condition, what is told where it is not met, and rules that none can reach."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fakellm.app import App, Call
+from fakellm.doors.door import CHAT
+from fakellm.engine import Engine
+from fakellm.loader import load
+from fakellm.match import Matcher, Pattern, When, difference
+from fakellm.reach import unreachable
+from fakellm.request import Request, parse
+from tests.conftest import chat
+
+ADD = {"type": "function", "function": {"name": "add"}}
+CALLED = {
+    "role": "assistant",
+    "tool_calls": [{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a":2}'}}],
+}
+AGENT = parse(
+    chat(
+        model="gpt-5",
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "developer", "content": [{"type": "text", "text": "No jokes."}]},
+            {"role": "user", "content": "What is 2 and 3?"},
+            CALLED,
+            {"role": "tool", "tool_call_id": "call_1", "content": "The sum is 5"},
+        ],
+        tools=[ADD, {"type": "function", "function": {"name": "multiply"}}],
+        tool_choice={"type": "function", "function": {"name": "add"}},
+        response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": {}}},
+        stream=True,
+        metadata={"run": "7"},
+        temperature=1,
+    ),
+    {"x-run": "nightly 7"},
+)
+PLAIN = parse(chat())
+
+
+@pytest.mark.parametrize(
+    ("when", "others"),
+    [
+        ({"model": "gpt-*"}, {"model": "grok-*"}),
+        ({"model": "gpt-5"}, {"model": "gpt"}),
+        ({"turn": 2}, {"turn": 1}),
+        ({"tools": ["multiply"]}, {"tools": ["add", "divide"]}),
+        ({"user": "2 and 3"}, {"user": "sum"}),
+        ({"user": {"regex": r"\d and \d\?$"}}, {"user": {"regex": r"^\d"}}),
+        ({"user": {"exact": "What is 2 and 3?"}}, {"user": {"exact": "What is 2"}}),
+        ({"message": "sum is"}, {"message": "product"}),
+        ({"message": {"exact": "Be brief."}}, {"message": {"exact": "brief"}}),
+        ({"system": "No jokes"}, {"system": "2 and 3"}),
+        ({"system": {"exact": "Be brief.\nNo jokes."}}, {"system": {"exact": "Be brief."}}),
+        ({"tool_choice": "add"}, {"tool_choice": "auto"}),
+        ({"result": {"add": "5"}}, {"result": {"add": "6"}}),
+        ({"result": {"call_1": {"regex": "5$"}}}, {"result": {"multiply": ""}}),
+        ({"response_format": "json_schema"}, {"response_format": "json_object"}),
+        ({"response_format": "answer"}, {"response_format": "question"}),
+        ({"stream": True}, {"stream": False}),
+        ({"headers": {"X-Run": "nightly"}}, {"headers": {"x-run": {"exact": "nightly"}}}),
+        ({"headers": {"x-run": ""}}, {"headers": {"x-other": ""}}),
+        ({"body": {"metadata.run": "7"}}, {"body": {"metadata.run": 7}}),
+        ({"body": {"messages[-1].role": "tool"}}, {"body": {"messages[9].role": "tool"}}),
+        ({"body": {"temperature": 1.0}}, {"body": {"temperature": True}}),
+        ({"body": {"metadata": {"exact": {"run": "7"}}}}, {"body": {"metadata": {}}}),
+        ({"body": {"metadata.run": {"regex": "^7$"}}}, {"body": {"temperature": {"regex": "1"}}}),
+        ({"body": {"seed": None}}, {"body": {"stream": None}}),
+    ],
+)
+def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
+    met, unmet = (load({"rules": [{"when": each, "reply": {}}]}).rules[0].when for each in (when, others))
+    assert difference(met, AGENT) == ()
+    assert len(difference(unmet, AGENT)) == 1
+
+
+@pytest.mark.parametrize(
+    ("when", "told"),
+    [
+        (When(model="x*"), "model: wanted 'x*', got 'm'"),
+        (When(turn=2), "turn: wanted 2, got 1"),
+        (When(tools=("add",)), "tools: wanted ['add'], got ()"),
+        (When(user="weather"), "user: wanted 'weather', got 'Hello'"),
+        (When(user=Pattern(regex="^W")), "user: wanted {'regex': '^W'}, got 'Hello'"),
+        (When(message="x"), "message: wanted 'x', got ('Hello',)"),
+        (When(system="x"), "system: wanted 'x', got ''"),
+        (When(tool_choice="auto"), "tool_choice: wanted 'auto', got 'none'"),
+        (When(result={"add": "5"}), "result.add: wanted '5', got None"),
+        (When(response_format="answer"), "response_format: wanted 'answer', got ('text',)"),
+        (When(stream=True), "stream: wanted True, got False"),
+        (When(headers={"X-Run": "7"}), "headers.X-Run: wanted '7', got None"),
+        (When(body={"metadata.run": 7}), "body.metadata.run: wanted 7, got None"),
+    ],
+)
+def test_each_difference_names_what_was_wanted_and_got(when: When, told: str) -> None:
+    assert [str(each) for each in difference(when, PLAIN)] == [told]
+
+
+def test_a_long_value_is_told_in_short() -> None:
+    request = parse(chat(messages=[{"role": "user", "content": "word " * 100_000}]))
+    (told,) = difference(When(user="x"), request)
+    assert str(told).startswith("user: wanted 'x', got 'word word ")
+    assert str(told).endswith("… (500,002 characters)")
+
+
+MODELS, USERS = ("a", "ab", "b"), ("Hi", "Hi there", "Bye")
+TEXTS = st.none() | st.sampled_from(USERS) | st.builds(Pattern, exact=st.sampled_from(USERS))
+WHENS = st.builds(
+    When,
+    model=st.none() | st.sampled_from((*MODELS, "a*", "*", "?")),
+    turn=st.none() | st.integers(1, 2),
+    tools=st.none() | st.sampled_from(((), ("f",), ("f", "g"), ("g", "f"))),
+    user=TEXTS,
+    stream=st.none() | st.booleans(),
+    headers=st.dictionaries(st.sampled_from(("x-a", "X-A")), st.sampled_from(("1", "")), max_size=1),
+    body=st.dictionaries(st.just("seed"), st.sampled_from((None, 1)), max_size=1),
+)
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    answers = [{"role": "assistant", "content": "x"}] * draw(st.integers(0, 1))
+    said = [*answers, {"role": "user", "content": draw(st.sampled_from(USERS))}]
+    tools = [{"type": "function", "function": {"name": name}} for name in draw(st.sampled_from(("", "f", "fg")))]
+    fields = {"model": draw(st.sampled_from(MODELS)), "messages": said, "stream": draw(st.booleans())}
+    return parse(chat(**fields, tools=tools, seed=draw(st.sampled_from((None, 1)))), {"x-a": "1"})
+
+
+@given(st.lists(WHENS, max_size=5), requests())
+def test_many_rules_are_asked_as_one_by_one(whens: list[When], request: Request) -> None:
+    differences = [difference(when, request) for when in whens]
+    met = [number for number, each in enumerate(differences) if not each]
+    assert Matcher(whens).first(request) == (met[0] if met else None)
+    if whens and not met:
+        nearest = min(range(len(whens)), key=lambda number: len(differences[number]))
+        assert Matcher(whens).nearest(request) == (nearest, differences[nearest])
+
+
+@given(st.lists(WHENS, max_size=6), requests())
+def test_a_rule_that_is_called_unreachable_is(whens: list[When], request: Request) -> None:
+    for later, earlier in unreachable(whens):
+        assert earlier < later
+        assert difference(whens[earlier], request) == () or difference(whens[later], request)
+
+
+@given(st.lists(WHENS, max_size=6))
+def test_a_rule_again_is_unreachable(whens: list[When]) -> None:
+    found = dict(unreachable([*whens, *whens]))
+    assert {number + len(whens) for number in range(len(whens))} <= set(found)
+
+
+def answer(app: App, **headers: str) -> str:
+    reply, _ = app.handle(Call("POST", "/v1/chat/completions", chat(), headers))
+    return str(json.loads(reply.plan.body)["choices"][0]["message"]["content"])
+
+
+def test_the_same_body_with_other_headers_meets_another_rule() -> None:
+    rules = [{"when": {"headers": {"X-Run": "7"}}, "reply": {"content": "Seven"}}, {"reply": {"content": "Other"}}]
+    app = App(load({"rules": rules}))
+    assert [answer(app, **{"X-RUN": run}) for run in ("7", "8", "7")] == ["Seven", "Other", "Seven"]
+
+
+def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> None:
+    read: list[Mapping[str, str]] = []
+
+    def reading(body: bytes, headers: Mapping[str, str]) -> Request:
+        read.append(headers)
+        return parse(body, headers)
+
+    rules = [{"when": {"headers": {"x-run": "7"}}, "reply": {"content": "Seven"}}]
+    engine, door = Engine(load({"rules": rules}), 0, False), replace(CHAT, parse=reading)
+    answers = [engine.reply(chat(), door, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
+    assert answers[0] == answers[1]
+    assert read == [{"x-run": "7"}]
+
+
+def test_legacy_function_messages_are_results() -> None:
+    request = parse(chat(messages=[{"role": "function", "name": "add", "content": "5"}]))
+    assert difference(When(result={"add": "5"}), request) == ()

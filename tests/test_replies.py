@@ -1,0 +1,231 @@
+"""Replies in order, by template and by function: what each attempt of a request gets."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
+from fakellm.app import App, Call
+from fakellm.errors import ReplyError
+from fakellm.loader import Source, load
+from fakellm.request import parse
+from fakellm.template import check, fill, fill_json
+from tests.conftest import chat, post
+
+AGENT = parse(
+    chat(
+        messages=[
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Add {{2}} and 3"},
+            {
+                "role": "assistant",
+                "tool_calls": [{"id": "c-1", "function": {"name": "add", "arguments": '{"a": 2, "b": [3]}'}}],
+            },
+            {"role": "tool", "tool_call_id": "c-1", "content": '{"sum": 5, "text": "five"}'},
+        ],
+        metadata={"run": "7"},
+    ),
+    {"x-run": "nightly"},
+)
+
+
+def app_of(source: Source) -> App:
+    return App(load(source), strict=True)
+
+
+def ask(app: App, path: str = "/v1/chat/completions", **fields: Any) -> str | int:
+    """The text that comes, or the status of what is no answer."""
+    answer, _ = app.handle(Call("POST", path, chat(**fields)))
+    if answer.plan.status != 200:
+        return answer.plan.status or 0
+    return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
+
+
+IN_ORDER = """
+rules:
+- reply: {content: One}
+  then: [{reply: {content: Two}}, {reply: {content: Three}}]
+  after: %s
+"""
+
+
+@pytest.mark.parametrize(
+    ("after", "expected"),
+    [
+        ("last", ["One", "Two", "Three", "Three", "Three"]),
+        ("cycle", ["One", "Two", "Three", "One", "Two"]),
+        ("fail", ["One", "Two", "Three", 404, 404]),
+    ],
+)
+def test_replies_come_in_order(after: str, expected: list[object]) -> None:
+    app = app_of(IN_ORDER % after)
+    assert [ask(app) for _ in expected] == expected
+
+
+def test_other_requests_and_sessions_have_turns_of_their_own() -> None:
+    app = app_of(IN_ORDER % "last")
+    assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["One", "One", "One"]
+    assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["Two", "Two", "Two"]
+    app.handle(Call("POST", "/_fakellm/reset"))
+    assert ask(app) == "One"
+
+
+def test_what_has_run_out_is_told_and_counts_as_unmet() -> None:
+    app = app_of("rules:\n- {name: once, reply: {}, after: fail}\n")
+    ask(app)
+    answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat()))
+    error = json.loads(answer.plan.body)["error"]
+    assert error["message"] == (
+        "The rule 'once' has given all its replies to this request, and `after: fail` ends there."
+    )
+    assert (error["code"], entry.matched, dict(answer.plan.headers)["x-should-retry"]) == (
+        "no_more_replies",
+        False,
+        "false",
+    )
+
+
+def test_a_fault_is_over_before_the_next_reply() -> None:
+    failing = faults.Status(status=429, times=2, after=1)
+    rule = Rule(reply=Reply(content="A"), fault=failing, then=(Step(reply=Reply(content="B")),), after="cycle")
+    app = app_of(rule)
+    assert [ask(app) for _ in range(7)] == ["A", 429, 429, "A", "B", "A", 429]
+
+
+def test_a_fault_without_end_is_for_one_attempt_of_several() -> None:
+    rule = Rule(reply=Reply(), fault=faults.Status(status=503), then=(Step(reply=Reply(content="B")),))
+    app = app_of(rule)
+    assert [ask(app) for _ in range(3)] == [503, "B", "B"]
+    assert [ask(app_of(Rule(reply=Reply(), fault=faults.Status(status=503)))) for _ in range(3)] == [503] * 3
+
+
+@given(
+    st.lists(st.integers(1, 3), min_size=1, max_size=4), st.sampled_from(("last", "cycle", "fail")), st.integers(1, 40)
+)
+def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: int) -> None:
+    """A step whose fault strikes n times is for n + 1 attempts, the last of them plain."""
+    steps = [Step(reply=Reply(content=str(n)), fault=faults.Status(times=each)) for n, each in enumerate(times)]
+    rule = Rule(reply=steps[0].reply, fault=steps[0].fault, then=tuple(steps[1:]), after=after)
+    walk = [(step, faulty) for step, each in enumerate(times) for faulty in (*[True] * each, False)]
+    place = number - 1 if after != "cycle" else (number - 1) % len(walk)
+    beyond = walk[-1] if after == "last" else None
+    expected = walk[place] if place < len(walk) else beyond
+    attempt = rule.attempt(number, stream=True)
+    assert (attempt and (attempt.step, attempt.faulty)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "filled"),
+    [
+        ("You said: {{user}}", "You said: Add {{2}} and 3"),
+        ("{{ model }}/{{turn}}/{{attempt}}", "m/2/3"),
+        ("{{system}}", "Be brief."),
+        ("{{result.add}}", '{"sum": 5, "text": "five"}'),
+        ("{{result.c-1.text}} is {{result.add.sum}}", "five is 5"),
+        ("{{arguments.add.a}} {{arguments.add.b[0]}} {{arguments.add.b}}", "2 3 [3]"),
+        ("{{body.metadata.run}} {{body.messages[-1].role}}", "7 tool"),
+        ("{{headers.X-Run}}", "nightly"),
+        ("a {{{{user}} b }}", "a {{user}} b }}"),
+        ("{{{{{{user}}", "{{Add {{2}} and 3"),
+    ],
+)
+def test_gaps(text: str, filled: str) -> None:
+    assert fill(text, AGENT, 3) == filled
+
+
+def test_a_value_that_is_only_a_gap_keeps_its_type() -> None:
+    value = {"a": "{{arguments.add.a}}", "b": ["{{arguments.add.b}}", "n{{turn}}"], "c": None, "d": "{{result.add}}"}
+    assert fill_json(value, AGENT, 1) == {"a": 2, "b": [[3], "n2"], "c": None, "d": '{"sum": 5, "text": "five"}'}
+
+
+@given(st.text(alphabet="{}a u") | st.text())
+def test_any_text_can_be_said(text: str) -> None:
+    escaped = text.replace("{{", "{{{{")
+    check(escaped)
+    assert fill(escaped, AGENT, 1) == text
+
+
+@pytest.mark.parametrize("gap", ["{{result.multiply}}", "{{result.add.product}}", "{{arguments.f}}", "{{body.seed}}"])
+def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
+    with pytest.raises(ReplyError, match="there is none in this request"):
+        fill(gap, AGENT, 1)
+    rule = Rule(reply=Reply(content=gap, template=True), name="echo")
+    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    message = json.loads(answer.plan.body)["error"]["message"]
+    assert (
+        message
+        == f"The rule 'echo' cannot answer this request: its reply says {gap}, and there is none in this request."
+    )
+    assert (answer.plan.status, entry.matched) == (400, False)
+
+
+def test_without_template_a_text_is_itself() -> None:
+    assert ask(app_of(Rule(reply=Reply(content="{{user}}")))) == "{{user}}"
+    assert ask(app_of(Rule(reply=Reply(content="{{user}} {{attempt}}", template=True)))) == "Hello 1"
+
+
+def test_a_reply_that_tells_its_attempt_counts() -> None:
+    app = app_of(Rule(reply=Reply(choices=(fakellm.ReplyChoice(content="{{attempt}}", template=True),))))
+    assert [ask(app) for _ in range(3)] == ["1", "2", "3"]
+    assert ask(app, temperature=1) == "1"
+
+
+def test_headers_of_a_reply() -> None:
+    headers = {"x-request-id": "r1", "content-type": "application/json; charset=utf-8"}
+    answer, _ = app_of(Rule(reply=Reply(headers=headers))).handle(Call("POST", "/v1/chat/completions", chat()))
+    said = [(name.lower(), value) for name, value in answer.plan.headers]
+    assert [value for name, value in said if name == "content-type"] == ["application/json; charset=utf-8"]
+    assert ("x-request-id", "r1") in said
+
+
+def test_a_function_answers() -> None:
+    asked: list[Request] = []
+
+    def reply(request: Request) -> Reply | str:
+        asked.append(request)
+        return request.user.upper() if len(asked) < 3 else Reply(content="{{turn}}", template=True)
+
+    app = app_of(Rule(reply=Computed(function=reply)))
+    assert [ask(app), ask(app), ask(app)] == ["HELLO", "HELLO", "1"]
+    assert asked[0].tools == ()
+
+
+@pytest.mark.parametrize(
+    ("function", "told"),
+    [
+        (lambda request: request.results["add"], "its function raised KeyError('add')."),
+        (lambda request: 5, "its function returned 5; a text or a fakellm.Reply is a reply."),
+    ],
+)
+def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
+    rule = Rule(reply=Computed(function=function), name="f")
+    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    assert (answer.plan.status, entry.matched) == (400, False)
+    assert entry.explanation == f"The rule 'f' cannot answer this request: {told}"
+
+
+def test_a_fault_that_needs_calls_looks_at_what_a_function_said() -> None:
+    app = app_of(Rule(reply=Computed(function=lambda request: "Hi"), fault=faults.BadArguments(times=1)))
+    assert [ask(app), ask(app)] == [400, "Hi"]
+
+
+def test_a_function_serves_in_this_process_alone() -> None:
+    rule = fakellm.on(user="Hello").reply(lambda request: request.user + "!")
+    with fakellm.serve(rule) as server:
+        for handle in (server, server.session("mine")):
+            handle.load([rule])
+            reply = post(handle.base_url + "/chat/completions", chat()).json()
+            assert reply["choices"][0]["message"]["content"] == "Hello!"
+            assert [entry.rule for entry in handle.journal] == ["scenario#1"]
+    with pytest.raises(
+        ScenarioError, match=r"rules\[0\]: a reply that is a Python function .* serve it with fakellm.serve"
+    ):
+        fakellm.spawn(rule).__enter__()
+    with fakellm.spawn() as server, pytest.raises(ScenarioError, match="nor leave this process"):
+        server.load(rule)
