@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -25,6 +25,9 @@ from fakellm.journal import Entry
 from fakellm.loader import dump, load
 from fakellm.scenario import Rule, Scenario
 from fakellm.timing import checked_speed
+
+if TYPE_CHECKING:
+    from fakellm.app import App
 
 Source = str | Path | Scenario | Rule | Mapping[str, Any]
 """What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
@@ -112,29 +115,51 @@ def serve(
     ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
     """
     from fakellm.app import App
-    from fakellm.server import Server, listen
 
     checked_speed(speed)
     app = App(None if source is None else load(source), seed=seed, strict=strict)
-    listener = listen("127.0.0.1", port)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
-    thread.start()
+    with Hosted(app, port, speed) as hosted:
+        yield Handle(hosted.url, strict=strict)
 
-    async def start() -> tuple[Server, str]:
-        server = Server(app, speed)
-        return server, await server.start(listener)
 
-    try:
-        server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
+class Hosted:
+    """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
+    when the port cannot be had."""
+
+    def __init__(self, app: App, port: int = 0, speed: float = 1.0) -> None:
+        self._app = app
+        self._port = port
+        self._speed = speed
+
+    def __enter__(self) -> Hosted:
+        from fakellm.server import Server, listen
+
+        listener = listen("127.0.0.1", self._port)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
+        self._thread.start()
+
+        async def start() -> tuple[Server, str]:
+            server = Server(self._app, self._speed)
+            return server, await server.start(listener)
+
         try:
-            yield Handle(url, strict=strict)
+            self.server, self.url = asyncio.run_coroutine_threadsafe(start(), self.loop).result()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(self.server.stop(grace=0), self.loop).result()
         finally:
-            asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            self._end()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
 
 @contextmanager
