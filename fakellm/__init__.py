@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fakellm.errors import ServerError as ServerError
     from fakellm.framing import Framing as Framing
     from fakellm.framing import Insert as Insert
+    from fakellm.fuzzing import fuzz as fuzz
     from fakellm.handle import Handle as Handle
     from fakellm.handle import serve as serve
     from fakellm.handle import spawn as spawn
@@ -38,6 +39,7 @@ _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
     "errors": ("FakellmError", "ScenarioError", "ServerError"),
     "framing": ("Framing", "Insert"),
+    "fuzzing": ("fuzz",),
     "handle": ("Handle", "serve", "spawn"),
     "loader": ("dump", "load"),
     "match": ("When",),

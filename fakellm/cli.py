@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve",)
+_COMMANDS = ("fuzz", "serve")
 
 
 class _Commands(click.Group):

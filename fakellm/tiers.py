@@ -123,6 +123,7 @@ _T: dict[str, tuple[Tier, str]] = {
     "reasoning: thinking": ("T5", "B16"),
     "usage": ("T4", "D2"),
     "usage: own": ("T3", ""),
+    "usage: both": ("T4", "D2"),
     "usage: after": ("T4", "B10"),
     "usage: running": ("T5", "D1"),
     "usage: none": ("T4", "D5"),

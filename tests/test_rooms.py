@@ -29,6 +29,7 @@ ROWS = (
     ("connection",),
     ("server",),
     ("handle",),
+    ("fuzzing",),
     ("commands", "pytest_plugin"),
     ("cli",),
     ("__main__", "__init__"),

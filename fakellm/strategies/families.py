@@ -175,8 +175,8 @@ _REASONING: dict[str, Options] = {
     **_each("reasoning", "thinking"),
 }
 _USAGE: dict[str, Options] = {
-    "usage": tuple(Variation(usage=where) for where in ("finish", "both", "every")),
-    **_each("usage", "after", "running", "none"),
+    "usage": tuple(Variation(usage=where) for where in ("finish", "every")),
+    **_each("usage", "both", "after", "running", "none"),
     "usage_before": tuple(Variation(usage_before=how) for how in ("null", "absent")),
 }
 

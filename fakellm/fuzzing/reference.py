@@ -1,6 +1,6 @@
 """A correct client: the package's own decoder and `fold` behind a raw socket. Owns HTTP/1.1 as far as it needs it.
 
-What every rule of `fakellm.fuzz.oracle` asks of a client can be had in a page or two: here it is.
+What every rule of `fakellm.fuzzing.oracle` asks of a client can be had in a page or two: here it is.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from fakellm.dialects import DIALECTS
 from fakellm.dialects.read import read_chunk
 from fakellm.errors import StreamError
 from fakellm.fold import fold
-from fakellm.fuzz.result import Answer, Call, Result
-from fakellm.fuzz.result import Usage as Tokens
+from fakellm.fuzzing.result import Answer, Call, Result
+from fakellm.fuzzing.result import Usage as Tokens
 from fakellm.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]

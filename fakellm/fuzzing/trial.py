@@ -6,16 +6,16 @@ Knows neither where rules come from nor what becomes of a verdict.
 from __future__ import annotations
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from fakellm.dialects import DIALECTS
-from fakellm.fuzz import cases
-from fakellm.fuzz.drive import Asked, CannotRun
-from fakellm.fuzz.heard import heard
-from fakellm.fuzz.normal import Normal, of_completion, of_result
-from fakellm.fuzz.oracle import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzz.result import Failed, Result
-from fakellm.fuzz.session import Session
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Asked, CannotRun
+from fakellm.fuzzing.heard import heard
+from fakellm.fuzzing.normal import Normal, of_completion, of_result
+from fakellm.fuzzing.oracle import Verdict, if_contested, under_fault, under_variation
+from fakellm.fuzzing.result import Failed, Result
+from fakellm.fuzzing.session import Session
 from fakellm.render import complete
 from fakellm.request import Request, parse
 from fakellm.scenario import Rule, reply_of
@@ -55,14 +55,12 @@ class Trial:
         if of_result(simple)["content"] != meant["content"]:
             message = f"said {meant['content']!r}, got {of_result(simple)['content']!r}"
             raise CannotRun(f"the client reads a plain stream wrong already: {message}")
-        said = {"content", *(field for field in ("finish_reason", "usage") if of_result(simple)[field] is not None)}
-        for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED)):
+        said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
+        for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
             got = self.ask(Rule(reply=reply_of(base)))
             said |= {field} if isinstance(got, Result) and getattr(got, field) else set()
         got = self.ask(Rule(reply=reply_of(cases.CALLS)))
-        said |= {"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not None else set()
-        got = self.ask(Rule(reply=reply_of(cases.CHOICES)))
-        return frozenset(said | ({"choices"} if isinstance(got, Result) and len(got.choices or ()) > 1 else set()))
+        return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
 
     def ask(self, rule: Rule) -> Result | Failed:
         """What the client makes of a rule."""

@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from fakellm.fuzz.normal import FIELDS, Normal, of_result, repaired
-from fakellm.fuzz.result import Failed, Result
+from fakellm.fuzzing.normal import FIELDS, Normal, of_result, repaired
+from fakellm.fuzzing.result import Failed, Result
 
 BROKEN = frozenset({"differs", "error", "silent", "hung", "driver"})
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 
 class Call(Struct, frozen=True):
@@ -27,21 +27,22 @@ class Usage(Struct, frozen=True):
     total_tokens: int | None = None
 
 
-class Answer(Struct, frozen=True):
-    """One choice. What a client has no notion of, as reasoning, is left out."""
+class Answer(Struct, frozen=True, omit_defaults=True):
+    """One choice. What a client has no notion of is left out, which is not the same as null: a client that reports
+    usage, and has found none, says null."""
 
-    content: str | None = None
-    reasoning: str | None = None
-    refusal: str | None = None
-    tool_calls: tuple[Call, ...] | None = None
-    finish_reason: str | None = None
+    content: str | UnsetType | None = UNSET
+    reasoning: str | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: tuple[Call, ...] | UnsetType | None = UNSET
+    finish_reason: str | UnsetType | None = UNSET
 
 
-class Result(Answer, frozen=True):
+class Result(Answer, frozen=True, omit_defaults=True):
     """All that a client returned: its first choice, the usage and, where it knows several, all `choices`."""
 
-    usage: Usage | None = None
-    choices: tuple[Answer, ...] | None = None
+    usage: Usage | UnsetType | None = UNSET
+    choices: tuple[Answer, ...] | UnsetType | None = UNSET
 
 
 class Failed(Struct, frozen=True):

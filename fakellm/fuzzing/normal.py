@@ -11,7 +11,7 @@ from typing import Any
 
 from fakellm.completion import Choice, Completion
 from fakellm.dialects.dialect import Dialect
-from fakellm.fuzz.result import Answer, Result
+from fakellm.fuzzing.result import Answer, Result
 
 FIELDS = ("content", "reasoning", "refusal", "tool_calls", "finish_reason", "usage", "choices")
 Normal = dict[str, Any]
@@ -28,7 +28,7 @@ def of_completion(completion: Completion, dialect: Dialect) -> Normal:
 def of_result(result: Result) -> Normal:
     """The normal form of what a client returned."""
     usage = result.usage
-    tokens = usage and (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+    tokens = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None
     first = _of_answer(result)
     choices = [_of_answer(choice) for choice in result.choices or ()] or [first]
     return {**first, "usage": tokens if tokens and any(count is not None for count in tokens) else None, "choices": choices}
@@ -61,7 +61,16 @@ def arguments(value: str | dict[str, Any] | None) -> str:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return str(value)
-    return json.dumps(value or {}, sort_keys=True, ensure_ascii=False)
+    return json.dumps(_whole(value or {}), sort_keys=True, ensure_ascii=False)
+
+
+def _whole(value: Any) -> Any:
+    """The value with 1.0 as 1: JSON has one kind of number. Beyond 2**53 a float says that digits were lost."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def repaired(text: str) -> str:

@@ -22,7 +22,7 @@ from fakellm.strategies.profiles import Profile, excludes
 from fakellm.tiers import named, step_of, steps
 from fakellm.variation import PLAIN, Variation
 
-_CALLS = (ToolCall("call_0", "get_weather", '{"city":"Zürich"}'), ToolCall("call_1", "add", '{"a":1,"b":22}'))
+_CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich"}'), ToolCall("call_1", "add", '{"a":1}'))
 
 
 def answer(*choices: Choice) -> Completion:
@@ -30,27 +30,34 @@ def answer(*choices: Choice) -> Completion:
     return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, Usage(3, 5))
 
 
-TEXT = answer(Choice("It is 7 °C in 東京 🌍, I think.", finish_reason="stop"))
-CALLS = answer(Choice("Let me see.", tool_calls=_CALLS, finish_reason="tool_calls"))
-REASONED = answer(Choice("It is 7 °C.", reasoning="The user asks. Hm.", finish_reason="stop"))
-REFUSED = answer(Choice(refusal="I cannot say that.", finish_reason="stop"))
-CHOICES = answer(Choice("One is enough.", finish_reason="stop"), Choice("Two it is.", finish_reason="stop"))
+TEXT = answer(Choice("7 °C in 東京 🌍", finish_reason="stop"))
+CALLS = answer(Choice("One moment", tool_calls=_CALLS, finish_reason="tool_calls"))
+CALL = answer(Choice(tool_calls=_CALLS[:1], finish_reason="tool_calls"))
+"""Its first chunk says something already, and not the role alone."""
+REASONED = answer(Choice("It is 7", reasoning="Hm, well", finish_reason="stop"))
+REFUSED = answer(Choice(refusal="I cannot", finish_reason="stop"))
+CHOICES = answer(Choice("One is", finish_reason="stop"), Choice("Two it is", finish_reason="stop"))
+_BASES = (TEXT, CALLS, REASONED, REFUSED, CHOICES)
 SIMPLE = answer(Choice("Hello, world.", finish_reason="stop"))
 
 
 def first(profile: Profile, exclude: tuple[str, ...]) -> Iterator[Rule]:
-    """These cases for a profile: each step on the answer that tells most, then on the others."""
+    """These cases for a profile, the shortest first: each step alone on the answer that tells most, the texts and
+    arguments that hurt, each fault and each dialect; then the steps in their other forms and on other answers."""
+    dialect = profile.dialects[0]
+    turns = zip_longest(*(list(singles(family, dialect)) for family in profile.families))
+    once = [rule for rule in next(turns, ()) if rule is not None]
+    framed = sum(named(family).tier in ("T0", "T1") for family in profile.families)
     if profile.families:
-        yield from (Rule(reply=reply_of(each), dialect=profile.dialects[0]) for each in (*_bases(), *_payloads()))
-    rounds = [list(singles(family, profile.dialects[0])) for family in profile.families]
-    yield from (rule for turn in zip_longest(*rounds) for rule in turn if rule is not None)
+        yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _BASES)
+        yield from once[:framed]
+        yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _payloads())
+        yield from once[framed:]
     if profile.faults:
-        yield from (rule for rule in broken() if not excludes(exclude, step_of(fault_of(rule)).name))
-    yield from (Rule(reply=reply_of(each), dialect=name) for name in profile.dialects[1:] for each in (TEXT, CALLS))
-
-
-def _bases() -> tuple[Completion, ...]:
-    return (TEXT, CALLS, REASONED, REFUSED, CHOICES)
+        yield from (rule for rule in broken() if not excludes(exclude, step_of(rule.fault).name))
+    yield from (rule for rule in next(turns, ()) if rule is not None)
+    yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in profile.dialects[1:])
+    yield from (rule for turn in turns for rule in turn if rule is not None)
 
 
 def _payloads() -> Iterator[Completion]:
@@ -66,21 +73,21 @@ def _payloads() -> Iterator[Completion]:
 def singles(family: str, dialect: str) -> Iterator[Rule]:
     """Each step of a family alone, once by its name; with another answer too where the step is one of deltas."""
     usual = DIALECTS[dialect].usual.over(PLAIN)
-    below = named(family).tier in ("T0", "T1", "T2")
+    tier = named(family).tier
     turns = []
-    for base in _bases():
+    for base in (CALL, TEXT) if tier == "T1" else _BASES:
         found: dict[str, Variation] = {}
         for variation in options(base).get(family, ()):
             found.setdefault(" ".join(step.name for step in steps(variation, usual)), variation)
         found.pop("", None)  # no step from this wire
         turns.append([Rule(reply=reply_of(base), dialect=dialect, stream=each) for each in found.values()])
-    used = [turn for turn in turns if turn][: 1 if below else 2]
+    used = [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
     yield from chain.from_iterable(used)
 
 
 def broken() -> Iterator[Rule]:
     """Each fault once, where it is most telling."""
-    for base, struck in ((TEXT, _FAULTS), (CALLS, _CALL_FAULTS)):
+    for base, struck in ((TEXT, _FAULTS), (CALLS, _CALL_FAULTS), (TEXT, _PATIENT)):
         yield from (Rule(reply=reply_of(base), fault=fault) for fault in struck)
 
 
@@ -116,8 +123,6 @@ _FAULTS: tuple[Fault, ...] = (
     faults.ContentType(),
     faults.ContentLength(),
     faults.Slow(seconds=0.01),
-    faults.Stall(frame=3),
-    faults.Drip(frame=3, every=0.05),
 )
 _CALL_FAULTS: tuple[Fault, ...] = (
     faults.Eof(frame=6),
@@ -129,11 +134,8 @@ _CALL_FAULTS: tuple[Fault, ...] = (
     faults.SameId(),
     faults.NoCall(),
 )
-
-
-def fault_of(rule: Rule) -> Fault:
-    assert rule.fault is not None
-    return rule.fault
+_PATIENT: tuple[Fault, ...] = (faults.Stall(frame=3), faults.Drip(frame=3, every=0.05))
+"""These cost as long as a client is patient."""
 
 
 def request(rule: Rule) -> dict[str, Any]:
@@ -149,8 +151,3 @@ def request(rule: Rule) -> dict[str, Any]:
         **({"tools": tools} if tools else {}),
         **({"n": len(choices)} if len(choices) > 1 else {}),
     }
-
-
-def with_completion(rule: Rule, completion: Completion) -> Rule:
-    """The rule with another answer."""
-    return msgspec.structs.replace(rule, reply=reply_of(completion))

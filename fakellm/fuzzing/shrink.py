@@ -9,12 +9,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from fakellm.framing import Insert
 from fakellm.scenario import Call, Reply, ReplyChoice, Rule
 from fakellm.variation import Padding, Variation
 
 replace = msgspec.structs.replace
+
+_LONG = 4096
+"""Bytes of a body up to which a single cut is looked for."""
 
 
 def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
@@ -42,6 +46,22 @@ def _smaller(rule: Rule) -> Iterator[Rule]:
     yield from (replace(rule, stream=stream) for stream in _without(rule.stream))
     yield from (replace(rule, reply=reply) for reply in _replies(rule.reply) if _strikes(rule, reply))
     yield from (replace(rule, stream=stream) for stream in _plainer(rule.stream))
+    bare = replace(rule, reply=_bare(rule.reply), dialect=None if rule.dialect == "openai" else rule.dialect)
+    if bare != rule:
+        yield bare
+
+
+def _bare(reply: Reply) -> Reply:
+    """The reply with gaps where it does not matter what is said."""
+    finish = "tool_calls" if reply.tool_calls else "stop"
+    return replace(
+        reply,
+        id=None,
+        created=None,
+        model=None,
+        system_fingerprint=UNSET,
+        finish_reason=UNSET if reply.finish_reason == finish else reply.finish_reason,
+    )
 
 
 def _without(block: Any) -> Iterator[Any]:
@@ -58,7 +78,7 @@ def _without(block: Any) -> Iterator[Any]:
         elif isinstance(value, dict) and len(value) > 1:
             for key in value:
                 yield from _changed(block, field, {other: value[other] for other in value if other != key})
-        elif isinstance(value, tuple) and len(value) > 1:
+        elif isinstance(value, tuple) and 1 < len(value) < 9:
             for number in range(len(value)):
                 yield from _changed(block, field, value[:number] + value[number + 1 :])
 
@@ -74,9 +94,11 @@ def _changed(block: Any, field: str, value: Any) -> Iterator[Any]:
 def _plainer(stream: Variation) -> Iterator[Variation]:
     """The same steps in a plainer form."""
     transfer, sse, padding = stream.transfer, stream.sse, stream.padding
-    if transfer is not None and isinstance(transfer.cut, int):
-        for offset in (1, 5, 6, 7, *range(transfer.cut, 400, max(transfer.cut, 40))):
-            yield from _changed(stream, "transfer", replace(transfer, cut=(offset,)))
+    if transfer is not None and isinstance(transfer.cut, (int, tuple)):
+        offsets = range(transfer.cut, _LONG, transfer.cut) if isinstance(transfer.cut, int) else transfer.cut
+        half = len(offsets) // 2
+        for cut in (tuple(offsets[:half]), tuple(offsets[half:])) if half else ():
+            yield replace(stream, transfer=replace(transfer, cut=cut))
     if sse is not None and any(isinstance(each, Insert) and each.before != (1,) for each in sse.insert):
         yield replace(stream, sse=replace(sse, insert=tuple(replace(each, before=(1,)) for each in sse.insert)))
     if isinstance(padding, int) and padding > 1:
@@ -116,7 +138,10 @@ def _reply(reply: Reply, choices: tuple[ReplyChoice, ...]) -> Reply:
 
 
 def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
-    """The choice with something less in it, but never with nothing at all."""
+    """A plain text in its place, or the choice with something less in it, but never with nothing at all."""
+    plain = ReplyChoice(content="a", finish_reason="stop")
+    if choice.tool_calls or choice.refusal or choice.reasoning:
+        yield plain
     for smaller in _parts(choice):
         if smaller.content or smaller.refusal or smaller.tool_calls:
             calls = bool(smaller.tool_calls)

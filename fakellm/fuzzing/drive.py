@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import IO, Any, Protocol
 
 from fakellm.errors import FakellmError
-from fakellm.fuzz.result import Failed, Result, failed, read
+from fakellm.fuzzing.result import Failed, Result, failed, read
 
 Client = Callable[[str, dict[str, Any]], Result | Mapping[str, Any]]
 """``client(base_url, request)`` returns what it read, or raises."""

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
 from msgspec import Struct
 
-from fakellm.fuzz import cases
-from fakellm.fuzz.drive import Asked
-from fakellm.fuzz.session import Session
-from fakellm.fuzz.shrink import shrink
-from fakellm.fuzz.trial import Trial, Tried, steps_of
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Asked
+from fakellm.fuzzing.oracle import Verdict
+from fakellm.fuzzing.session import Session
+from fakellm.fuzzing.shrink import shrink
+from fakellm.fuzzing.trial import Trial, Tried, steps_of
 from fakellm.scenario import Rule, Scenario
 from fakellm.strategies import streams
 from fakellm.strategies.profiles import profile as profile_of
@@ -68,8 +69,8 @@ def run(client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callabl
     what = profile_of(search.profile, search.exclude)
     outcome = Outcome(search)
     with Session(search.seed, search.deadline) as session:
-        hunt = _Hunt(Trial(client, session), outcome, tell)
         try:
+            hunt = _Hunt(Trial(client, session), outcome, tell)
             for rule in saved:
                 hunt.case(rule)
             count = 0
@@ -80,6 +81,20 @@ def run(client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callabl
             pass
         finally:
             client.close()
+    return outcome
+
+
+def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
+    """Tries the client on these rules alone, and makes none of them smaller. Raises CannotRun as `run` does."""
+    outcome = Outcome(search)
+    with Session(search.seed, search.deadline) as session:
+        try:
+            trial = Trial(client, session)
+            tried = [trial.judge(rule) for rule in rules]
+        finally:
+            client.close()
+    outcome.cases = len(tried)
+    outcome.failures = [Failure(each) for each in tried if each.verdict.failed]
     return outcome
 
 
@@ -164,8 +179,7 @@ class _Hunt:
         def fails(rule: Rule) -> bool:
             nonlocal best
             again = self._trial.judge(rule)
-            same = again.verdict.failed and again.verdict.outcome == tried.verdict.outcome
-            if same and again.verdict.field == tried.verdict.field:
+            if _alike(again.verdict, tried.verdict):
                 best = again
                 return True
             return False
@@ -173,3 +187,7 @@ class _Hunt:
         shrink(tried.rule, fails)
         return best
 
+
+def _alike(one: Verdict, other: Verdict) -> bool:
+    """Whether two failures are likely to be the same: both errors, whichever, or both wrong in the same field."""
+    return one.outcome == other.outcome and (one.outcome == "error" or one.field == other.field)
