@@ -39,6 +39,7 @@ class Step(Struct, frozen=True):
 
 _T: dict[str, tuple[Tier, str]] = {
     "transfer.cut": ("T0", "A2"),
+    "transfer.cut: size": ("T0", "A2"),
     "transfer.cut: inside_characters": ("T0", "A1"),
     "transfer.cut: inside_line_ends": ("T0", "A3"),
     "transfer.coalesce": ("T0", "A2"),
@@ -239,8 +240,8 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
 
 
 def _value(name: str, value: Any) -> Iterator[str]:
-    if name == "split":
-        yield f"split: {_way(value)}"
+    if name in ("split", "transfer.cut"):
+        yield f"{name}: {_way(value)}"
     elif isinstance(value, str) and name != "transfer.content_type":
         yield f"{name}: {value}"
     else:

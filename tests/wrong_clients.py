@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,31 +16,32 @@ JSON = dict[str, Any]
 
 
 class Careful:
-    """Bytes to lines, lines to events, events to chunks, chunks to a result; `read` bytes at a time."""
+    """Bytes to lines, lines to events, events to chunks, chunks to a result."""
 
     mark = "\ufeff"
     """What may open the stream and is no part of it."""
 
     def __call__(self, base_url: str, request: JSON) -> JSON:
-        self.text, self.reason, self.refused, self.role = "", "", "", ""
+        self.text = self.reason = self.refused = self.role = ""
+        self.last: Any = None
         self.calls: dict[Any, JSON] = {}
         self.ids: dict[Any, str] = {}
         self.finish: str | None = None
         self.usage: JSON | None = None
-        for data in self.events(self.sent(base_url, request)):
+        address = urlsplit(base_url)
+        with closing(HTTPConnection(address.hostname or "", address.port, timeout=0.5)) as connection:
+            connection.request("POST", address.path + "/chat/completions", json.dumps(request))
+            with connection.getresponse() as response:
+                self.read(response)
+        return self.result()
+
+    def read(self, response: HTTPResponse) -> None:
+        if response.status != 200:
+            raise ConnectionError(f"status {response.status}")
+        for data in self.events(response):
             if data == "[DONE]":
                 break
             self.chunk(json.loads(data))
-        return self.result()
-
-    def sent(self, base_url: str, request: JSON) -> HTTPResponse:
-        address = urlsplit(base_url)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=0.5)
-        connection.request("POST", address.path + "/chat/completions", json.dumps(request))
-        response = connection.getresponse()
-        if response.status != 200:
-            raise ConnectionError(f"status {response.status}")
-        return response
 
     def reads(self, response: HTTPResponse) -> Iterator[bytes]:
         if response.headers["content-encoding"] == "gzip":
@@ -162,14 +164,14 @@ class EndsAtCrlfOnly(Careful):
     """A3: lines end in LF, and a CR is part of them."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
-        yield from b"".join(self.reads(response)).decode().split("\n")
+        yield from b"".join(self.reads(response)).decode().removeprefix(self.mark).split("\n")
 
 
 class SplitsLikeStr(Careful):
     """A11: str.splitlines knows eight ends of lines more."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
-        yield from b"".join(self.reads(response)).decode().splitlines()
+        yield from b"".join(self.reads(response)).decode().removeprefix(self.mark).splitlines()
 
 
 class KeepsTheMark(Careful):

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from fakellm.commands.common import fail
-from fakellm.errors import ScenarioError
-from fakellm.fuzzing.drive import CannotRun, Driver
+from fakellm.errors import FakellmError
+from fakellm.fuzzing.drive import Driver
 from fakellm.fuzzing.files import FOLDER, rules_of, save, saved
 from fakellm.fuzzing.matrix import alone, as_html, as_markdown, as_text, matrix
 from fakellm.fuzzing.report import report, title
@@ -77,7 +77,7 @@ def command(
             known = list(saved(FOLDER))
             with _progress(len(known) + examples) as tell:
                 outcome = run(driver, search, known, tell)
-    except (CannotRun, ScenarioError, ValueError) as error:
+    except (FakellmError, ValueError) as error:
         fail(f"fakellm fuzz: {error}", 2)
     _print(outcome, file, cmd or shlex.split(shlex.join(next(iter(named.values())))))
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fakellm.fuzzing.drive import CannotRun, Client, Function
+from fakellm.fuzzing.drive import CannotRunError, Client, Function
 from fakellm.fuzzing.files import FOLDER, save, saved
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.result import Answer, Call, Result, Usage
 from fakellm.fuzzing.run import Failure, Outcome, Search, run
 
-__all__ = ["Answer", "Call", "CannotRun", "FuzzFailure", "Outcome", "Result", "Usage", "fuzz"]
+__all__ = ["Answer", "Call", "CannotRunError", "FuzzError", "Outcome", "Result", "Usage", "fuzz"]
 
 
-class FuzzFailure(AssertionError):
+class FuzzError(AssertionError):
     """That a client failed; its text is the report, `outcome` what the report is made of."""
 
     def __init__(self, text: str, outcome: Outcome) -> None:
@@ -35,7 +35,7 @@ def fuzz(
     timeout: float = 5.0,
     failures: str | Path | None = FOLDER,
 ) -> Outcome:
-    """Raises FuzzFailure with a report where `client` reads a stream wrong; else returns what was tried.
+    """Raises FuzzError with a report where `client` reads a stream wrong; else returns what was tried.
 
     client: ``client(base_url, request)`` sends the request (a mapping, the body of a chat completion) and returns what
         it read: a Result or a mapping with its names (`content`, `tool_calls`, `finish_reason`, `usage` and, where the
@@ -46,7 +46,7 @@ def fuzz(
     timeout: seconds that the client may take for one case before it has hung.
     failures: the folder where failures are kept as scenario files, and read from first; None for none.
 
-    The same seed tries the same cases. Raises CannotRun where the client does not even read a plain stream, and
+    The same seed tries the same cases. Raises CannotRunError where the client does not even read a plain stream, and
     ValueError where there is no such profile or step.
     """
     search = Search(
@@ -55,7 +55,9 @@ def fuzz(
     folder = Path(failures) if failures is not None else None
     outcome = run(Function(client), search, list(saved(folder)) if folder else ())
     if outcome.failures:
-        raise FuzzFailure("\n" + report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome)
+        raise FuzzError(
+            "\n" + report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome
+        )
     return outcome
 
 

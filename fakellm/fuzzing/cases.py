@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
-import msgspec
-
 from fakellm import faults
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
@@ -54,7 +52,7 @@ def first(profile: Profile, exclude: tuple[str, ...]) -> Iterator[Rule]:
         yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _payloads())
         yield from once[framed:]
     if profile.faults:
-        yield from (rule for rule in broken() if not excludes(exclude, step_of(rule.fault).name))
+        yield from (rule for rule in broken() if rule.fault and not excludes(exclude, step_of(rule.fault).name))
     yield from (rule for rule in next(turns, ()) if rule is not None)
     yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in profile.dialects[1:])
     yield from (rule for turn in turns for rule in turn if rule is not None)

@@ -23,7 +23,7 @@ STARTING = 60.0
 """Seconds that a driver is given to import its client and answer for the first time."""
 
 
-class CannotRun(FakellmError):
+class CannotRunError(FakellmError):
     """A client that cannot be tested: its command is not there, or it fails on a plain stream already."""
 
 
@@ -55,7 +55,7 @@ class Driver:
     """A client in a process of its own; one that dies, prints rubbish or hangs is started anew for the next case.
 
     timeout: the seconds that it is told to give its client; it has hung when it takes `patience` for an answer. Raises
-    CannotRun when the command cannot be started.
+    CannotRunError when the command cannot be started.
     """
 
     def __init__(self, command: Sequence[str], timeout: float, patience: float) -> None:
@@ -103,7 +103,9 @@ class Driver:
                 self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape"
             )
         except OSError as error:
-            raise CannotRun(f"cannot start {self._command[0]!r}: {(error.strerror or str(error)).lower()}") from None
+            raise CannotRunError(
+                f"cannot start {self._command[0]!r}: {(error.strerror or str(error)).lower()}"
+            ) from None
         self._lines = queue.Queue()
         threading.Thread(target=_listen, args=(process.stdout, self._lines), daemon=True).start()
         return process

@@ -1,4 +1,4 @@
-"""Failures as files: each is a scenario that serves the stream that failed. Owns the folder, the names and the notes."""
+"""Failures as files: scenarios that serve the streams that failed. Owns the folder, the names and the notes."""
 
 from __future__ import annotations
 

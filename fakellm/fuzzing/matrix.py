@@ -38,10 +38,10 @@ class Row(Struct):
         return " ".join(dict.fromkeys(row for step in self.steps for row in step.rows))
 
 
-def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], None] = lambda cases: None) -> list[Row]:
+def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], None] = lambda _: None) -> list[Row]:
     """The steps of the search's profile, each alone, on each client by its name; `tell` is told how many cases are done.
 
-    Raises CannotRun where a client cannot be tried at all.
+    Raises CannotRunError where a client cannot be tried at all.
     """
     rows: dict[str, Row] = {}
     count = 0

@@ -31,7 +31,11 @@ def of_result(result: Result) -> Normal:
     tokens = (usage.prompt_tokens, usage.completion_tokens, usage.total_tokens) if usage else None
     first = _of_answer(result)
     choices = [_of_answer(choice) for choice in result.choices or ()] or [first]
-    return {**first, "usage": tokens if tokens and any(count is not None for count in tokens) else None, "choices": choices}
+    return {
+        **first,
+        "usage": tokens if tokens and any(count is not None for count in tokens) else None,
+        "choices": choices,
+    }
 
 
 def _of_choice(choice: Choice) -> Normal:

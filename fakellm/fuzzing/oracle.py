@@ -70,7 +70,9 @@ def difference(expected: Normal, got: Normal, reported: frozenset[str]) -> str |
         if field == "usage" and a and b:
             b = tuple(theirs if theirs is not None else ours for ours, theirs in zip(a, b, strict=True))
         if field == "choices" and a != b:
-            if len(a) == len(b) and all(difference(x, y, reported - {"choices", "usage"}) is None for x, y in zip(a, b, strict=True)):
+            if len(a) == len(b) and all(
+                difference(x, y, reported - {"choices", "usage"}) is None for x, y in zip(a, b, strict=True)
+            ):
                 continue
             return field
         if a != b:

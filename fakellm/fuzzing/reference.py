@@ -161,7 +161,7 @@ def _checked(event: Event) -> Event:
 def _result(completion: Completion) -> Result:
     choices = tuple(_answer(choice) for choice in completion.choices)
     first = {name: getattr(choices[0], name) for name in Answer.__struct_fields__}
-    return Result(**first, usage=completion.usage and _tokens(completion.usage), choices=choices)
+    return Result(**first, usage=_tokens(completion.usage) if completion.usage else None, choices=choices)
 
 
 def _answer(choice: Choice) -> Answer:

@@ -57,14 +57,16 @@ class Outcome(Struct):
     leaked: dict[str, int] = {}
 
 
-class _Enough(Exception):
+class _Enough(Exception):  # noqa: N818 # it is none: the search has found what it was sent for
     """As many failures have been found as were asked for."""
 
 
-def run(client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callable[[int], None] = lambda cases: None) -> Outcome:
+def run(
+    client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callable[[int], None] = lambda cases: None
+) -> Outcome:
     """Tries the client on `saved` rules, and then on the plan's; `tell` is told how many cases are done.
 
-    Raises CannotRun where it cannot be tried, ValueError where the plan's profile or a step to leave out is unknown.
+    Raises CannotRunError where it cannot be tried, ValueError where the plan's profile or a step to leave out is unknown.
     """
     what = profile_of(search.profile, search.exclude)
     outcome = Outcome(search)
@@ -73,10 +75,10 @@ def run(client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callabl
             hunt = _Hunt(Trial(client, session), outcome, tell)
             for rule in saved:
                 hunt.case(rule)
-            count = 0
-            for count, rule in enumerate(islice(cases.first(what, search.exclude), search.examples), 1):
+            known = list(islice(cases.first(what, search.exclude), search.examples))
+            for rule in known:
                 hunt.case(rule)
-            _draw(hunt.case, search, search.examples - count)
+            _draw(hunt.case, search, search.examples - len(known))
         except _Enough:
             pass
         finally:
@@ -85,7 +87,7 @@ def run(client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callabl
 
 
 def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
-    """Tries the client on these rules alone, and makes none of them smaller. Raises CannotRun as `run` does."""
+    """Tries the client on these rules alone, and makes none of them smaller. Raises CannotRunError as `run` does."""
     outcome = Outcome(search)
     with Session(search.seed, search.deadline) as session:
         try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fakellm.app import App, Call
 from fakellm.engine import Answer, Engine
+from fakellm.errors import RequestError, ServerError
 from fakellm.handle import Hosted
 from fakellm.journal import Entry
 from fakellm.scenario import Rule, Scenario
@@ -22,11 +23,17 @@ class _Stage(App):
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
         self.plans: list[Plan] = []
+        self.broke: RequestError | None = None
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
         answer, entry = super().handle(call)
         self.plans.append(answer.plan)
         return answer, entry
+
+    def refuse(self, call: Call, error: RequestError) -> tuple[Answer, Entry]:
+        if error.code == "internal_error":
+            self.broke = error
+        return super().refuse(call, error)
 
 
 class Session:
@@ -63,8 +70,10 @@ class Session:
         self._waiting = True
 
     def rest(self) -> None:
-        """No client is waited for."""
+        """No client is waited for. Raises ServerError where the server itself failed: no client is to blame for that."""
         self._waiting = False
+        if self._app.broke is not None:
+            raise ServerError(self._app.broke.message)
 
     def __enter__(self) -> Session:
         self._hosted.__enter__()

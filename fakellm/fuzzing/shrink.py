@@ -95,10 +95,11 @@ def _plainer(stream: Variation) -> Iterator[Variation]:
     """The same steps in a plainer form."""
     transfer, sse, padding = stream.transfer, stream.sse, stream.padding
     if transfer is not None and isinstance(transfer.cut, (int, tuple)):
-        offsets = range(transfer.cut, _LONG, transfer.cut) if isinstance(transfer.cut, int) else transfer.cut
+        size, offsets = transfer.cut, transfer.cut if isinstance(transfer.cut, tuple) else ()
+        offsets = tuple(range(size, _LONG, size)) if isinstance(size, int) else offsets
         half = len(offsets) // 2
-        for cut in (tuple(offsets[:half]), tuple(offsets[half:])) if half else ():
-            yield replace(stream, transfer=replace(transfer, cut=cut))
+        for fewer in (offsets[:half], offsets[half:]) if half else ():
+            yield replace(stream, transfer=replace(transfer, cut=fewer))
     if sse is not None and any(isinstance(each, Insert) and each.before != (1,) for each in sse.insert):
         yield replace(stream, sse=replace(sse, insert=tuple(replace(each, before=(1,)) for each in sse.insert)))
     if isinstance(padding, int) and padding > 1:
@@ -107,7 +108,7 @@ def _plainer(stream: Variation) -> Iterator[Variation]:
         yield replace(stream, padding=tuple(_single(each) for each in padding))
     if isinstance(stream.split, dict):
         for part, cut in stream.split.items():
-            if isinstance(cut, str) and cut != "whole" or (isinstance(cut, int) and cut != 1):
+            if (isinstance(cut, str) and cut != "whole") or (isinstance(cut, int) and cut != 1):
                 yield replace(stream, split=stream.split | {part: (1,)})
 
 
@@ -174,4 +175,4 @@ def _texts(text: str) -> Iterator[str]:
         yield from (text[:start] + text[start + size :] for start in range(0, len(text), size))
         size //= 2
     if len(text) <= 8:
-        yield from (f"{text[:at]}a{text[at + 1:]}" for at, character in enumerate(text) if character != "a")
+        yield from (f"{text[:at]}a{text[at + 1 :]}" for at, character in enumerate(text) if character != "a")

@@ -5,12 +5,14 @@ Knows neither where rules come from nor what becomes of a verdict.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import msgspec
 from msgspec import UNSET, Struct
 
 from fakellm.dialects import DIALECTS
 from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Asked, CannotRun
+from fakellm.fuzzing.drive import Asked, CannotRunError
 from fakellm.fuzzing.heard import heard
 from fakellm.fuzzing.normal import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle import Verdict, if_contested, under_fault, under_variation
@@ -19,9 +21,10 @@ from fakellm.fuzzing.session import Session
 from fakellm.render import complete
 from fakellm.request import Request, parse
 from fakellm.scenario import Rule, reply_of
-from fakellm.tiers import Step, step_of, steps
+from fakellm.tiers import Step, contested, step_of, steps
 from fakellm.variation import PLAIN, Variation
 from fakellm.wire import Plan
+
 
 class Tried(Struct, frozen=True):
     """What became of a rule: the verdict, what came back and what was sent."""
@@ -38,8 +41,14 @@ def steps_of(rule: Rule) -> list[Step]:
     return [*steps(rule.stream, usual), *([step_of(rule.fault)] if rule.fault else [])]
 
 
+@lru_cache(maxsize=64)
+def _usually_contested(dialect: str) -> list[Step]:
+    """The steps of a dialect's usual wire that two sane clients may read differently."""
+    return contested(DIALECTS[dialect].usual)
+
+
 class Trial:
-    """A client before the server. Raises CannotRun where it does not even read a plain stream."""
+    """A client before the server. Raises CannotRunError where it does not even read a plain stream."""
 
     def __init__(self, client: Asked, session: Session) -> None:
         self._client = client
@@ -51,10 +60,12 @@ class Trial:
         simple = self.ask(Rule(reply=reply_of(cases.SIMPLE)))
         meant = of_completion(cases.SIMPLE, DIALECTS["openai"])
         if isinstance(simple, Failed):
-            raise CannotRun(f"the client fails on a plain stream already: {simple.type or simple.how}: {simple.message}")
+            raise CannotRunError(
+                f"the client fails on a plain stream already: {simple.type or simple.how}: {simple.message}"
+            )
         if of_result(simple)["content"] != meant["content"]:
             message = f"said {meant['content']!r}, got {of_result(simple)['content']!r}"
-            raise CannotRun(f"the client reads a plain stream wrong already: {message}")
+            raise CannotRunError(f"the client reads a plain stream wrong already: {message}")
         said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
         for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
             got = self.ask(Rule(reply=reply_of(base)))
@@ -81,8 +92,8 @@ class Trial:
             ways = [way for plan in plans for way in heard(plan, dialect)]
             return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
         meant = self._meant(rule)
-        found = steps(rule.stream.over(dialect.usual))
-        if any(step.tier == "T5" for step in found):
+        found = contested(rule.stream) + _usually_contested(rule.dialect or "openai")
+        if found:
             return if_contested(meant, got, self.reported, [step.name for step in found])
         verdict = under_variation(meant, got, self.reported)
         return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")

@@ -17,7 +17,18 @@ from fakellm.strategies.profiles import PROFILES
 from fakellm.strategies.profiles import profile as profile_of
 from fakellm.strategies.variations import draw_variation, pick, variations
 
-__all__ = ["PROFILES", "answers", "completions", "failures", "faults", "framings", "streams", "texts", "transfers", "variations"]
+__all__ = [
+    "PROFILES",
+    "answers",
+    "completions",
+    "failures",
+    "faults",
+    "framings",
+    "streams",
+    "texts",
+    "transfers",
+    "variations",
+]
 
 _RARELY = st.sampled_from((False, False, False, True))
 

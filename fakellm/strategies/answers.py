@@ -70,7 +70,9 @@ _ANY = st.text(st.characters(codec="utf-8"), min_size=1, max_size=6)
 _ARGUMENTS = st.sampled_from(ARGUMENTS)
 _NAMES = st.sampled_from(("f", "get_weather", "add-2"))
 _USAGES = st.sampled_from((Usage(3, 5), Usage(12, 1), Usage(100, 50, cached=10, reasoning=7), Usage(2**33, 2**31)))
-_KINDS = st.sampled_from(("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices"))
+_KINDS = st.sampled_from(
+    ("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices")
+)
 
 
 @st.composite

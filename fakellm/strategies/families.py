@@ -61,6 +61,10 @@ def _bytes(**fields: Any) -> Variation:
     return Variation(transfer=Transfer(**fields))
 
 
+def _cut(where: Any) -> Variation:
+    return _bytes(cut=where)
+
+
 def _lines(**fields: Any) -> Variation:
     return Variation(sse=Framing(**fields))
 
@@ -70,7 +74,7 @@ def _inserts(*blocks: dict[str, Any]) -> Options:
     return tuple(_lines(insert=(Insert(before=before, **block),)) for before, block in product(where, blocks))
 
 
-def _calls(field: str, *values: str) -> dict[str, Options]:
+def _calls(field: str, *values: Any) -> dict[str, Options]:
     return {f"calls.{field}: {value}": (Variation(calls=Calls(**{field: value})),) for value in values}
 
 
@@ -87,10 +91,13 @@ def _padding(**fields: Any) -> Options:
     return tuple(Variation(padding=(Padding(before=before, **fields),)) for before in befores)  # type: ignore[arg-type] # a literal in a tuple is a str
 
 
+_SILENT = ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
+_EXTRAS: tuple[dict[str, Any], ...] = ({"provider": "x"}, {"x_groq": {"id": None}}, {"p": []})
 _FILLED = ("content", "refusal", "reasoning")
 
 _ANY: dict[str, Options] = {
-    "transfer.cut": (*(_bytes(cut=size) for size in (1, 2, 3, 5, 16, 64)), *(_bytes(cut=(n,)) for n in range(1, 500))),
+    "transfer.cut: size": tuple(map(_cut, (1, 7, 64))),
+    "transfer.cut": tuple(_cut((offset,)) for offset in range(1, 500)),
     "transfer.cut: inside_characters": (_bytes(cut="inside_characters"),),
     "transfer.cut: inside_line_ends": (_bytes(cut="inside_line_ends"),),
     "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
@@ -104,9 +111,7 @@ _ANY: dict[str, Options] = {
     "sse.space": (_lines(space=False),),
     "sse.bom": (_lines(bom=True),),
     # Numbered events, and then a block without data: what an id that is still known must not make an event of.
-    "sse.ids": tuple(
-        _lines(ids=True, insert=insert) for insert in ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
-    ),
+    "sse.ids": tuple(_lines(ids=True, insert=silent) for silent in _SILENT),
     "sse.event": (_lines(event="message"),),
     "sse.fields": tuple(_lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}"}, {"x-y": ""})),
     "sse.multiline": (_lines(multiline=True),),
@@ -123,9 +128,7 @@ _ANY: dict[str, Options] = {
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
     "spelling.spaces": (Variation(spelling=Spelling(spaces=True)),),
     "spelling.order": tuple(Variation(spelling=Spelling(order=order)) for order in ("sorted", "reversed")),
-    "spelling.extra": tuple(
-        Variation(spelling=Spelling(extra=extra)) for extra in ({"provider": "x"}, {"x_groq": {"id": None}}, {"p": []})
-    ),
+    "spelling.extra": tuple(Variation(spelling=Spelling(extra=extra)) for extra in _EXTRAS),
     "obfuscation": (Variation(obfuscation=True),),
     "unfinished": tuple(Variation(unfinished=how) for how in ("null", "absent")),
     **_each("unfinished", "empty"),

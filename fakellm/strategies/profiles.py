@@ -1,4 +1,4 @@
-"""Which steps are drawn together under one name. Owns the profiles; what a step is `fakellm.tiers` and `families` say."""
+"""Which steps are drawn together, by name. Owns the profiles; `fakellm.tiers` and `families` say what a step is."""
 
 from __future__ import annotations
 
