@@ -50,7 +50,8 @@ class Official:
     def __call__(self, base_url: str, request: JSON) -> JSON:
         self._client = self._client or openai.OpenAI(base_url=base_url, api_key="any", max_retries=0)
         text, finish = "", None
-        for chunk in self._client.chat.completions.create(**request):
+        chunks: Any = self._client.chat.completions.create(**request)
+        for chunk in chunks:
             for choice in chunk.choices:
                 if choice.index == 0:
                     text += choice.delta.content or ""

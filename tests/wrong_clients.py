@@ -104,7 +104,7 @@ class Careful:
         key = piece.get("id") if index is None else index
         if piece.get("id") and function.get("name") and self.ids.get(key, piece["id"]) != piece["id"]:
             key = f"{key} {piece['id']}"  # another call at an index that is taken
-        self.ids[key] = piece.get("id") or self.ids.get(key)
+        self.ids.setdefault(key, piece.get("id") or "")
         call = self.calls.setdefault(key, {"name": "", "arguments": ""})
         call["name"] = call["name"] or function.get("name") or ""
         call["arguments"] += function.get("arguments") or ""

@@ -39,7 +39,7 @@ class Row(Struct):
 
 
 def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], None] = lambda _: None) -> list[Row]:
-    """The steps of the search's profile, each alone, on each client by its name; `tell` is told how many cases are done.
+    """The steps of the search's profile, each alone, on each client by its name; `tell` is told how many are done.
 
     Raises CannotRunError where a client cannot be tried at all.
     """

@@ -104,9 +104,9 @@ def _made_up(said: Normal, result: Normal, reported: frozenset[str]) -> tuple[st
     finish = result["finish_reason"]
     if "finish_reason" not in reported or (finish is not None and finish != said["finish_reason"]):
         return "finish_reason", said["finish_reason"] or "none, or an error"
-    for field in ("content", "reasoning", "refusal"):
-        if field in reported and not said[field].startswith(result[field]):
-            return field, said[field]
+    for text in ("content", "reasoning", "refusal"):
+        if text in reported and not said[text].startswith(result[text]):
+            return text, said[text]
     if finish not in (None, "length", "content_filter", "error") and "content" in reported:
         field = difference(said, result, reported)
         if field is not None:

@@ -27,6 +27,8 @@ def report(outcome: Outcome, replays: list[str]) -> str:
     if outcome.leaked:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(outcome.leaked.items()))
         parts.append(f"Raised rightly, but none of the client's own errors: {names}")
+    if outcome.unsteady:
+        parts.append(f"Failed once and held when tried again, so not told of: {outcome.unsteady} cases")
     return "\n\n".join(parts) + "\n"
 
 

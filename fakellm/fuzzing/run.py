@@ -49,12 +49,17 @@ class Failure(Struct):
 
 
 class Outcome(Struct):
-    """What a run found: `leaked` are errors that were right to raise, but none of the client's own."""
+    """What a run found.
+
+    leaked: errors that were right to raise, but none of the client's own. unsteady: how many cases failed once and held
+    when they were tried again, as on a machine that is too busy.
+    """
 
     search: Search
     cases: int = 0
     failures: list[Failure] = []
     leaked: dict[str, int] = {}
+    unsteady: int = 0
 
 
 class _Enough(Exception):  # noqa: N818 # it is none: the search has found what it was sent for
@@ -64,9 +69,9 @@ class _Enough(Exception):  # noqa: N818 # it is none: the search has found what 
 def run(
     client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callable[[int], None] = lambda cases: None
 ) -> Outcome:
-    """Tries the client on `saved` rules, and then on the plan's; `tell` is told how many cases are done.
+    """Tries the client on `saved` rules, and then on its own; `tell` is told how many cases are done.
 
-    Raises CannotRunError where it cannot be tried, ValueError where the plan's profile or a step to leave out is unknown.
+    Raises CannotRunError where it cannot be tried, ValueError where the profile or a step to leave out is unknown.
     """
     what = profile_of(search.profile, search.exclude)
     outcome = Outcome(search)
@@ -167,6 +172,9 @@ class _Hunt:
         return self._trial.judge(Rule(reply=tried.rule.reply)).verdict.failed
 
     def _add(self, tried: Tried) -> None:
+        if not self._trial.judge(tried.rule).verdict.failed:
+            self._outcome.unsteady += 1
+            return
         smallest = tried if tried.verdict.outcome == "hung" else self._smallest(tried)  # each try costs the deadline
         found = Failure(smallest)
         for failure in self._outcome.failures:

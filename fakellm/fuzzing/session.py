@@ -70,7 +70,7 @@ class Session:
         self._waiting = True
 
     def rest(self) -> None:
-        """No client is waited for. Raises ServerError where the server itself failed: no client is to blame for that."""
+        """No client is waited for. Raises ServerError where the server itself failed: no client is to blame then."""
         self._waiting = False
         if self._app.broke is not None:
             raise ServerError(self._app.broke.message)
