@@ -44,11 +44,6 @@ class Careful:
             self.chunk(json.loads(data))
 
     def reads(self, response: HTTPResponse) -> Iterator[bytes]:
-        if response.headers["content-encoding"] == "gzip":
-            import gzip
-
-            yield gzip.decompress(response.read())
-            return
         while piece := response.read1():
             yield piece
 

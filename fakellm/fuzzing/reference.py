@@ -79,7 +79,8 @@ class Reference:
             self._socket = socket.create_connection((host, port), timeout=self._idle)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         body = json.dumps(request).encode()
-        head = f"POST {path}/chat/completions HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\n"
+        head = f"POST {path}/chat/completions HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n"
+        head += "Content-Type: application/json\r\n"
         self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = (line.partition(":") for line in lines[1:] if line)

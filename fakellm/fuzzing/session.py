@@ -23,9 +23,11 @@ class _Stage(App):
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
         self.plans: list[Plan] = []
+        self.gzip = False
         self.broke: RequestError | None = None
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
+        self.gzip = "gzip" in call.headers.get("Accept-Encoding", "")
         answer, entry = super().handle(call)
         self.plans.append(answer.plan)
         return answer, entry
@@ -60,6 +62,11 @@ class Session:
     def plans(self) -> list[Plan]:
         """The responses given since `play`."""
         return self._app.plans
+
+    @property
+    def takes_gzip(self) -> bool:
+        """Whether the client said that it does, when it last asked."""
+        return self._app.gzip
 
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers, and the client has until the deadline; `rest` when it has come back."""

@@ -82,9 +82,18 @@ class Trial:
 
     def judge(self, rule: Rule) -> Tried:
         """The verdict on what the client makes of a rule."""
+        rule = self._acceptable(rule)
         got = self.ask(rule)
         plans = tuple(self._session.plans)
         return Tried(rule, self._verdict(rule, got, plans), got, plans)
+
+    def _acceptable(self, rule: Rule) -> Rule:
+        """The rule, not compressed where the client does not ask for that (RFC 9110, section 12.5.3)."""
+        transfer = rule.stream.transfer
+        if transfer is None or not transfer.gzip or self._session.takes_gzip:
+            return rule
+        plain = msgspec.structs.replace(transfer, gzip=False)
+        return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
     def _verdict(self, rule: Rule, got: Result | Failed, plans: tuple[Plan, ...]) -> Verdict:
         dialect = DIALECTS[rule.dialect or "openai"]
