@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fakellm.completion import Completion as Completion
     from fakellm.completion import ToolCall as ToolCall
     from fakellm.completion import Usage as Usage
+    from fakellm.errors import CassetteError as CassetteError
     from fakellm.errors import FakellmError as FakellmError
     from fakellm.errors import ScenarioError as ScenarioError
     from fakellm.errors import ServerError as ServerError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from fakellm.framing import Insert as Insert
     from fakellm.fuzzing import fuzz as fuzz
     from fakellm.handle import Handle as Handle
+    from fakellm.handle import record as record
+    from fakellm.handle import replay as replay
     from fakellm.handle import serve as serve
     from fakellm.handle import spawn as spawn
     from fakellm.loader import dump as dump
@@ -37,10 +40,10 @@ if TYPE_CHECKING:
 
 _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
-    "errors": ("FakellmError", "ScenarioError", "ServerError"),
+    "errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "framing": ("Framing", "Insert"),
     "fuzzing": ("fuzz",),
-    "handle": ("Handle", "serve", "spawn"),
+    "handle": ("Handle", "record", "replay", "serve", "spawn"),
     "loader": ("dump", "load"),
     "match": ("When",),
     "scenario": ("Call", "Reply", "ReplyChoice", "Rule", "Scenario"),

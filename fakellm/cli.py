@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("fuzz", "serve")
+_COMMANDS = ("serve", "replay", "record", "export", "fuzz")
 
 
 class _Commands(click.Group):

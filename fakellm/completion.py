@@ -19,14 +19,32 @@ class ToolCall(Struct, frozen=True):
     arguments: str = "{}"
 
 
+class Token(Struct, frozen=True, array_like=True):
+    """A token, with the natural logarithm of its probability, in YAML a list: ``[" is", -0.25, [[" was", -1.5]]]``.
+
+    `top`: the likeliest tokens in its place. `bytes`: its UTF-8, where that is not the token's own, as that of half a
+    character; null where it stands for no text.
+    """
+
+    token: str
+    logprob: float
+    top: tuple[Token, ...] = ()
+    bytes: tuple[int, ...] | None = ()
+
+
 class Choice(Struct, frozen=True):
-    """One answer. An empty text means that there is none; no `finish_reason` means that none was ever sent."""
+    """One answer. An empty text means that there is none; no `finish_reason` means that none was ever sent.
+
+    `logprobs`, `refusal_logprobs`: the tokens of the content and of the refusal, where they were asked for.
+    """
 
     content: str = ""
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[ToolCall, ...] = ()
     finish_reason: str | None = None
+    logprobs: tuple[Token, ...] = ()
+    refusal_logprobs: tuple[Token, ...] = ()
 
 
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -96,12 +114,14 @@ class Delta(Struct, frozen=True):
 
 
 class ChunkChoice(Struct, frozen=True):
-    """One choice's part of a chunk; `delta` and `extra` as there."""
+    """One choice's part of a chunk; `delta` and `extra` as there. Tokens that are not sent are None, not empty."""
 
     index: int
     delta: Delta = Delta()
     finish_reason: Text = None
     extra: dict[str, Any] = {}
+    logprobs: tuple[Token, ...] | None = None
+    refusal_logprobs: tuple[Token, ...] | None = None
 
 
 class Chunk(Struct, frozen=True):

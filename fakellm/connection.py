@@ -1,4 +1,7 @@
-"""How a TCP connection is reset on purpose. Owns what the operating system must be told for it; knows no HTTP."""
+"""The connection to a client: writing to it no faster than it reads, and resetting it on purpose.
+
+Owns what aiohttp and the operating system must be told for it. Knows nothing of what is said.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,34 @@ import socket
 import struct
 import sys
 
+from aiohttp import web
+
 from fakellm.clock import Clock
+
+
+class Client:
+    """Who asked: how it is spoken to, and whether it is still there."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.http_1_0 = request.version < (1, 1)
+        self.keep_alive = request.keep_alive and not self.http_1_0
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None once the connection is lost."""
+        return self._request.transport
+
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionResetError where the client has left."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Returns when there is room for more."""
+        await self._request.writer.drain()
 
 
 async def reset(transport: asyncio.Transport, clock: Clock) -> None:

@@ -25,9 +25,10 @@ _WORD = re.compile(r"\s*\S+|\s+")
 
 
 def cut(text: str, how: Cut, source: Source) -> list[str]:
-    """The pieces of `text`, none of them empty; joined, they are the text. An empty text has no pieces.
+    """The pieces of `text`; joined, they are the text. An empty text has no pieces.
 
-    Offsets count code points, so no surrogate pair is cut but by `surrogates`; those past the end cut nothing.
+    Offsets count code points, so no surrogate pair is cut but by `surrogates`; those past the end cut nothing. Only
+    offsets leave empty pieces: at either end of the text, and where one is given twice.
     """
     if not text:
         return []
@@ -39,7 +40,7 @@ def cut(text: str, how: Cut, source: Source) -> list[str]:
 
 
 def _at(text: str, offsets: tuple[int, ...]) -> list[str]:
-    inside = sorted({offset for offset in offsets if 0 < offset < len(text)})
+    inside = sorted(offset for offset in offsets if offset <= len(text))
     return [text[start:end] for start, end in zip([0, *inside], [*inside, len(text)], strict=True)]
 
 

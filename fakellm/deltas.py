@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
+from typing import TypeVar
 
 from fakellm.callpieces import pieces_of_call, whole_call
 from fakellm.completion import Choice, Delta, ToolCallDelta
@@ -13,10 +14,11 @@ from fakellm.variation import Calls, Variation
 
 Pieces = tuple[ToolCallDelta, ...]
 """The pieces of tool calls in one delta."""
+Item = TypeVar("Item")
 
 
 def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> Iterator[Delta]:
-    """Reasoning, then text, then refusal, then calls; or the parts of each turn in one delta."""
+    """Reasoning, then text, then refusal, then calls, or as they take turns; or the parts of each turn in one delta."""
 
     def pieces(part: str, text: str) -> list[str]:
         return cut(text, _how(index, part, variation), source)
@@ -27,9 +29,20 @@ def deltas(index: int, choice: Choice, variation: Variation, source: Source) -> 
         [Delta(refusal=piece) for piece in pieces("refusal", choice.refusal)],
         [Delta(tool_calls=piece) for piece in _calls(index, choice, variation, source)],
     )
-    if "parts" not in (variation.together or ()):
-        return chain.from_iterable(streams)
+    if variation.turns or "parts" not in (variation.together or ()):
+        return in_turns(dict(zip(PARTS, streams, strict=True)), variation.turns or ())
     return (_joined(turn) for turn in zip_longest(*streams, fillvalue=Delta()))
+
+
+PARTS = ("reasoning", "content", "refusal", "tool_calls")
+
+
+def in_turns(streams: Mapping[str, Iterable[Item]], turns: Iterable[tuple[str, int]]) -> Iterator[Item]:
+    """What each of the named streams has, as often as its turns say; then what is left of each, in their order."""
+    left = {name: iter(stream) for name, stream in streams.items()}
+    for name, count in turns:
+        yield from islice(left.get(name, iter(())), count)
+    yield from chain.from_iterable(left.values())
 
 
 def _joined(turn: Iterable[Delta]) -> Delta:

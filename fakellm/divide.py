@@ -11,8 +11,10 @@ from itertools import accumulate, chain, zip_longest
 from msgspec.structs import replace
 
 from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Completion, Delta, Text, Usage
-from fakellm.deltas import deltas
+from fakellm.deltas import deltas, in_turns
+from fakellm.logprobs import dealt
 from fakellm.seed import Source
+from fakellm.thinking import aloud
 from fakellm.variation import PLAIN, Filler, Padding, Variation
 
 Parts = tuple[ChunkChoice, ...]
@@ -24,10 +26,11 @@ _UNFINISHED: dict[str | None, Text] = {"null": NULL, "empty": ""}
 def divide(completion: Completion, variation: Variation, source: Source) -> tuple[Chunk, ...]:
     """The chunks that say `completion`, in the order they are sent; what `variation` leaves open is as in PLAIN.
 
-    ``fold(divide(completion, variation)) == completion``, but for the usage where that is `none`. `source` draws
-    the cuts that are random.
+    ``fold(divide(completion, variation)) == completion``, but for the usage where that is `none`, and for reasoning
+    said as `think`, which is content then. `source` draws the cuts that are random.
     """
     variation = variation.over(PLAIN)
+    completion = aloud(completion) if variation.reasoning == "think" else completion
     paddings = _paddings(completion, variation)
     streams = [_choice(index, choice, variation, paddings, source) for index, choice in enumerate(completion.choices)]
     parts = list(_merge(streams, variation))
@@ -60,6 +63,9 @@ def _names(name: str, count: int, variation: Variation) -> list[str]:
 
 def _merge(streams: list[list[Parts]], variation: Variation) -> Iterator[Parts]:
     """The chunks of parallel choices: sharing chunks, taking turns, or one choice after the other."""
+    turns = variation.turns or ()
+    if any(name.startswith("choices") for name, _ in turns):
+        return in_turns({f"choices[{number}]": stream for number, stream in enumerate(streams)}, turns)
     if "choices" in (variation.together or ()):
         return (tuple(chain.from_iterable(turn)) for turn in zip_longest(*streams, fillvalue=()))
     if variation.interleave in ("choices", "both"):
@@ -118,7 +124,13 @@ def _choice(
     if finish is not None and not joins:
         end = _dressed(ChunkChoice(index, Delta(), finish), variation, not parts, calls)
         parts += [(end,)] * (2 if variation.finish == "twice" else 1)
-    return parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
+    parts = parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
+    return _with_logprobs(parts, choice) if choice.logprobs or choice.refusal_logprobs else parts
+
+
+def _with_logprobs(parts: list[Parts], choice: Choice) -> list[Parts]:
+    told = iter(dealt([part for each in parts for part in each], choice))
+    return [tuple(next(told) for _ in each) for each in parts]
 
 
 def _opens_alone(choice: Choice, said: list[Delta], variation: Variation, silent: bool) -> bool:

@@ -21,6 +21,18 @@ class ScenarioError(FakellmError):
         self.problems = tuple(problems)
 
 
+class CassetteError(FakellmError):
+    """A recording that cannot be read or written.
+
+    `problems` holds one line for each thing wrong: the file and the place in it (``file:line:column``, or the number of
+    the interaction, from 0, and the key), what was found, and the remedy.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
 class RequestError(FakellmError):
     """A request that is refused: the status and the fields of OpenAI's error body.
 
@@ -28,7 +40,12 @@ class RequestError(FakellmError):
     """
 
     def __init__(
-        self, status: int, message: str, code: str, param: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        message: str,
+        code: str | None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, ToolCall, ToolCallDelta, words
+from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Token, ToolCall, ToolCallDelta, words
 from fakellm.errors import StreamError
 
 
@@ -71,6 +71,8 @@ class _Choice:
         self.refusal: list[str] = []
         self.calls: list[_Call] = []
         self.finish_reason: str | None = None
+        self.logprobs: list[Token] = []
+        self.refusal_logprobs: list[Token] = []
 
     def add(self, part: ChunkChoice) -> None:
         self.content.append(words(part.delta.content))
@@ -79,6 +81,8 @@ class _Choice:
         for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
             self._call(piece).add(piece)
         self.finish_reason = words(part.finish_reason) or self.finish_reason
+        self.logprobs += part.logprobs or ()
+        self.refusal_logprobs += part.refusal_logprobs or ()
 
     def _call(self, piece: ToolCallDelta) -> _Call:
         """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
@@ -102,4 +106,6 @@ class _Choice:
             refusal=_joined(self.refusal),
             tool_calls=tuple(ToolCall(call.id, call.name, _joined(call.arguments)) for call in calls),
             finish_reason=self.finish_reason,
+            logprobs=tuple(self.logprobs),
+            refusal_logprobs=tuple(self.refusal_logprobs),
         )

@@ -11,15 +11,18 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
+from fakellm.cassettes.cassette import Cassette
+from fakellm.control import Application
+from fakellm.doors.keys import checked_key
 from fakellm.errors import ScenarioError, ServerError
 from fakellm.journal import Entry
 from fakellm.loader import dump, load
@@ -27,7 +30,7 @@ from fakellm.scenario import Rule, Scenario
 from fakellm.timing import checked_speed
 
 if TYPE_CHECKING:
-    from fakellm.app import App
+    from fakellm.server import Relay
 
 Source = str | Path | Scenario | Rule | Mapping[str, Any]
 """What can be served: a file or folder, YAML text, a mapping, a scenario or a single rule."""
@@ -106,30 +109,93 @@ class Handle:
 
 @contextmanager
 def serve(
-    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
 
     With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
-    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. Raises
-    ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is negative or no number.
+    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. `api_key`: requests
+    without it get a 401. Raises ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is
+    negative or no number, or no header can hold the key.
     """
     from fakellm.app import App
 
     checked_speed(speed)
-    app = App(None if source is None else load(source), seed=seed, strict=strict)
-    with Hosted(app, port, speed) as hosted:
-        yield Handle(hosted.url, strict=strict)
+    keys = () if api_key is None else (checked_key(api_key),)
+    app = App(None if source is None else load(source), seed=seed, strict=strict, api_keys=keys)
+    with _served(app, port, speed) as url:
+        yield Handle(url, strict=strict)
+
+
+@contextmanager
+def replay(
+    *recordings: str | Path | Cassette,
+    ignore: Sequence[str] = (),
+    again: Literal["repeat", "fail"] = "repeat",
+    timing: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+) -> Iterator[Handle]:
+    """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
+
+    ignore: places in JSON bodies that do not count, as ``metadata.run_id``. again: once each recording of a request has
+    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
+    Raises CassetteError, ServerError when the port cannot be had, and ValueError for a wrong `ignore` or `speed`.
+    """
+    from fakellm.cassettes import read_file
+    from fakellm.replayer import Replay
+
+    checked_speed(speed)
+    cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
+    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def record(upstream: str, file: str | Path, *, missing_only: bool = False, port: int = 0) -> Iterator[Handle]:
+    """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
+
+    It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
+    `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
+    cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
+    """
+    from fakellm.recorder import Recorder
+    from fakellm.replayer import Replay
+    from fakellm.tape import Tape
+    from fakellm.upstream import checked_upstream
+
+    checked_upstream(upstream)
+    tape = Tape(Path(file))
+    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    learn = app.recordings.add if missing_only else None
+    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as url:
+        yield Handle(url)
+
+
+@contextmanager
+def _served(app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None) -> Iterator[str]:
+    """The URL of a server in a thread."""
+    with Hosted(app, port, speed, relay) as hosted:
+        yield hosted.url
 
 
 class Hosted:
     """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
     when the port cannot be had."""
 
-    def __init__(self, app: App, port: int = 0, speed: float = 1.0) -> None:
+    def __init__(
+        self, app: Application, port: int = 0, speed: float = 1.0, relay: Callable[[], Relay] | None = None
+    ) -> None:
         self._app = app
         self._port = port
         self._speed = speed
+        self._relay = relay
 
     def __enter__(self) -> Hosted:
         from fakellm.server import Server, listen
@@ -140,7 +206,7 @@ class Hosted:
         self._thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed)
+            server = Server(self._app, self._speed, self._relay and self._relay())
             return server, await server.start(listener)
 
         try:
@@ -164,11 +230,18 @@ class Hosted:
 
 @contextmanager
 def spawn(
-    source: Source | None = None, *, seed: int = 0, strict: bool = False, port: int = 0, speed: float = 1.0
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
 ) -> Iterator[Handle]:
     """The same server in a process of its own, which ends with this block, and with this process however that ends."""
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(checked_speed(speed))]
+    command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:

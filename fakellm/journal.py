@@ -17,11 +17,11 @@ class Entry(Struct):
     request: Any
     """The JSON body; its text where it is no JSON; null where there is none."""
     rule: str | None
-    """The rule that answered, or `generated`; null where the request was refused."""
+    """The rule or the recording that answered, `generated` or `upstream`; null where the request was refused."""
     matched: bool
-    """False where the session has rules and none of them met the request."""
+    """False where the session has rules or recordings and none of them met the request."""
     explanation: str | None
-    """Why a request was refused, or the nearest rule and what differed."""
+    """Why a request was refused, or the nearest rule or recording and what differed."""
     status: int | None
     """Null where a fault let no status be sent."""
     frames: int

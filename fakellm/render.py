@@ -5,6 +5,8 @@ Everything that a reply leaves open is drawn here, from the seed and the request
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 from msgspec import UNSET
 
@@ -12,38 +14,51 @@ from fakellm import generate, tokens
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.functions import with_functions
 from fakellm.dialects.read import read_chunk
 from fakellm.dialects.write import obscured, write_body, write_chunk
 from fakellm.divide import divide
 from fakellm.errors import StreamError
 from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
 from fakellm.framing import Framing, frame
+from fakellm.generate import Generate
 from fakellm.request import Request
 from fakellm.scenario import Reply, ReplyChoice, Rule
 from fakellm.seed import Source
 from fakellm.sse import Decoder, Event
+from fakellm.thinking import aloud
 from fakellm.timing import Timing, pace, tokens_in
-from fakellm.transfer import Transfer, carry
+from fakellm.transfer import Transfer, carry, due
 from fakellm.variation import Variation
 from fakellm.wire import Frame, Plan
 
 DONE = Event("[DONE]")
 
 
-def render(rule: Rule, request: Request, seed: int) -> Plan:
+def render(
+    rule: Rule,
+    request: Request,
+    seed: int,
+    dialect: Dialect | None = None,
+    said: Callable[[Completion], Completion] = lambda completion: completion,
+) -> Plan:
     """The response to `request` by a rule that has a name and a dialect.
 
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
+    A route that is not the chat's gives its own `dialect`, and makes of the completion what is `said` there.
     """
-    dialect = DIALECTS[rule.dialect or "openai"]
+    dialect = dialect or DIALECTS[rule.dialect or "openai"]
     streamed = bool(request.chat.stream)
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     if isinstance(fault, ResponseFault):
         return fault.respond(dialect, streamed)
-    completion = complete(rule.reply, request, seed, dialect)
+    if request.chat.functions and not request.chat.tools:
+        dialect = with_functions(dialect)
+    completion = said(complete(rule.reply, request, seed, dialect))
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)
-    transfer = rule.stream.over(dialect.usual).transfer or Transfer()
+    variation = rule.stream.over(dialect.usual)
+    transfer = variation.transfer or Transfer()
 
     def frames(variation: Variation) -> tuple[Frame, ...]:
         return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "provider"), fault)
@@ -54,8 +69,9 @@ def render(rule: Rule, request: Request, seed: int) -> Plan:
         plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
-        body = write_body(dialect, completion, Source(seed, request.digest, "provider"))
-        plan = Plan(200, (("Content-Type", dialect.body_type),), (Frame(body, delay, rule.timing.step),))
+        whole = aloud(completion) if variation.reasoning == "think" else completion
+        body = write_body(dialect, whole, Source(seed, request.digest, "provider"), transfer.margins)
+        plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
     plan = carry(plan, transfer)
     return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
 
@@ -86,7 +102,7 @@ def stream(
     pieces = frame((*events, *ending), framing)
     if isinstance(fault, EventFault):
         end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
-        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source))
+        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source, dialect))
     said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
     return pace(pieces, timing, source, said)
 
@@ -114,12 +130,20 @@ def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Varia
 
 
 def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
-    """The completion that `reply` says to `request`: its gaps filled in."""
+    """The completion that `reply` says to `request`: its gaps filled in.
+
+    Raises RequestError where it is generated and the request cannot be honoured.
+    """
     model = reply.model or request.chat.model
-    choices = tuple(
-        _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
-    )
+    if reply.generate:
+        choices = generate.answers(reply.generate, request, seed, dialect)
+    else:
+        choices = tuple(
+            _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
+        )
     usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
+    if reply.generate and dialect.hides_reasoning:
+        choices = tuple(msgspec.structs.replace(choice, reasoning="") for choice in choices)
     fingerprint = reply.system_fingerprint
     if fingerprint is UNSET:
         fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
@@ -134,10 +158,8 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
 
 
 def generated(request: Request, seed: int) -> Reply:
-    """A reply to a request that no rule answers: as many choices as it asks for, a few sentences each."""
-    sources = [Source(seed, request.digest, "generate", index) for index in range(max(request.chat.n or 1, 1))]
-    choices = tuple(ReplyChoice(content=generate.text(source, source.between(2, 4))) for source in sources)
-    return Reply(choices=choices)
+    """A reply to a request that no rule answers: it leaves all to the seed and the request."""
+    return Reply(generate=Generate())
 
 
 def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialect: Dialect) -> Choice:
@@ -152,7 +174,9 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     finish = choice.finish_reason
     if finish is UNSET:
         finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
-    return Choice(choice.content, choice.reasoning, choice.refusal, calls, finish)
+    return Choice(
+        choice.content, choice.reasoning, choice.refusal, calls, finish, choice.logprobs, choice.refusal_logprobs
+    )
 
 
 def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:

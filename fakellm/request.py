@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import json
 from hashlib import blake2b
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.errors import RequestError
 from fakellm.shape import Problem, dotted, problems
+
+T = TypeVar("T")
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 
@@ -140,17 +142,31 @@ class Request(Struct, frozen=True):
 
 def parse(data: bytes) -> Request:
     """The request in an HTTP body. Raises RequestError, naming the parameter, when it is none."""
+    chat, body = typed(data, Chat)
+    if not chat.messages:
+        raise empty("messages")
+    return Request(chat, body, digest(body))
+
+
+def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
+    """An HTTP body as a value of this kind, and as it was sent. Raises RequestError, naming the parameter.
+
+    A `model` that is given has a name, whatever the kind.
+    """
     body = _json(data)
     try:
-        chat = msgspec.convert(body, Chat)
+        asked = msgspec.convert(body, kind)
     except msgspec.ValidationError:
-        raise _refusal(body, next(problems(body, Chat))) from None
-    if not chat.messages:
-        message = "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array."
-        raise RequestError(400, message, "empty_array", "messages")
-    if not chat.model:
+        raise _refusal(body, next(problems(body, kind))) from None
+    if body.get("model") == "":
         raise RequestError(400, "Invalid 'model': expected the name of a model, got ''.", "invalid_value", "model")
-    return Request(chat, body, _digest(body))
+    return asked, body
+
+
+def empty(param: str) -> RequestError:
+    """The refusal of an array that must not be empty."""
+    message = f"Invalid '{param}': empty array. Expected an array with minimum length 1, but got an empty array."
+    return RequestError(400, message, "empty_array", param)
 
 
 def _json(data: bytes) -> dict[str, Any]:
@@ -187,6 +203,7 @@ def _refusal(body: dict[str, Any], problem: Problem) -> RequestError:
     return RequestError(400, f"Invalid value for '{param}': {problem.message}.", "invalid_value", param)
 
 
-def _digest(body: dict[str, Any]) -> str:
+def digest(body: dict[str, Any]) -> str:
+    """What names a request: see Request."""
     asked = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
     return blake2b(json.dumps(asked, sort_keys=True).encode(), digest_size=16).hexdigest()

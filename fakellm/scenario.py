@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from fakellm.completion import Choice, Completion, Usage
+from fakellm.completion import Choice, Completion, Token, Usage
 from fakellm.dialects import DIALECTS
 from fakellm.faults import Fault
+from fakellm.generate import Generate
 from fakellm.match import When
 from fakellm.shape import FieldError, near_miss
 from fakellm.timing import Timing
@@ -29,22 +30,35 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One answer. Without a `finish_reason` it is `tool_calls` where there are calls and `stop` where there are none;
-    `finish_reason: null` never sends one."""
+    `finish_reason: null` never sends one.
+
+    logprobs, refusal_logprobs: the tokens of the content and of the refusal, each as a list: its text, the logarithm of
+    its probability and, if wanted, what might have stood there: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
+    """
 
     content: str = ""
     reasoning: str = ""
     refusal: str = ""
     tool_calls: tuple[Call, ...] = ()
     finish_reason: str | UnsetType | None = UNSET
+    logprobs: tuple[Token, ...] = ()
+    refusal_logprobs: tuple[Token, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, text in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
+            if getattr(self, name) and not getattr(self, text):
+                raise FieldError((name,), f"{name!r} without {text!r}: they are the tokens of that text")
 
 
 class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `reply:` block of a rule: one answer, or several as `choices`, and the envelope around them.
 
     Not given: `id`, `created` and `system_fingerprint` come from the seed, `model` is the one asked for, and `usage` is
-    counted; `usage: null` sends none, and `system_fingerprint: null` is a null.
+    counted; `usage: null` sends none, and `system_fingerprint: null` is a null. With `generate`, what is said comes
+    from the seed too, and does as the request asks.
     """
 
+    generate: Generate | None = None
     choices: tuple[ReplyChoice, ...] = ()
     id: Annotated[str, Meta(min_length=1)] | None = None
     created: Annotated[int, Meta(ge=1)] | None = None
@@ -53,9 +67,12 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     usage: Usage | UnsetType | None = UNSET
 
     def __post_init__(self) -> None:
-        for name in ReplyChoice.__struct_fields__ if self.choices else ():
-            if getattr(self, name) not in ("", (), UNSET):
-                raise FieldError((name,), f"{name!r} beside 'choices': give the answers there, or one answer here")
+        ReplyChoice.__post_init__(self)
+        given = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET)]
+        if self.choices and given:
+            raise FieldError((given[0],), f"{given[0]!r} beside 'choices': give the answers there, or one answer here")
+        if self.generate and (given := [*given, *(["choices"] if self.choices else [])]):
+            raise FieldError((given[0],), f"{given[0]!r} beside 'generate': say it here, or have it made")
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -127,7 +144,15 @@ def reply_of(completion: Completion) -> Reply:
 
 def _reply_choice(choice: Choice) -> ReplyChoice:
     calls = tuple(Call(call.name, call.arguments, call.id) for call in choice.tool_calls)
-    return ReplyChoice(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason)
+    return ReplyChoice(
+        choice.content,
+        choice.reasoning,
+        choice.refusal,
+        calls,
+        choice.finish_reason,
+        choice.logprobs,
+        choice.refusal_logprobs,
+    )
 
 
 def _check_dialect(name: str | None) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from hashlib import blake2b
+from hashlib import blake2b, shake_256
+from struct import unpack
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -41,6 +42,12 @@ class Source:
 
     def choice(self, items: Sequence[T]) -> T:
         return items[self.below(len(items))]
+
+    def numbers(self, count: int) -> tuple[int, ...]:
+        """So many whole numbers from -2**31 to 2**31 - 1, all of one draw; fewer of them are the first of more."""
+        block = shake_256(self._key + self._count.to_bytes(8, "big")).digest(4 * count)
+        self._count += 1
+        return unpack(f"<{count}i", block)
 
     def text(self, alphabet: str, length: int) -> str:
         """`length` characters of `alphabet`: ids, fingerprints, padding."""

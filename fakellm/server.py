@@ -1,6 +1,6 @@
 """The aiohttp shell: sockets in, plans out. Owns listening, reading a request, performing a plan, and stopping.
 
-Decides nothing about what is said; `app` does. The only room that waits.
+Decides nothing about what is said; the application does. The only room that waits.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import asyncio
 import logging
 import socket
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 from aiohttp import hdrs, web
 
-from fakellm.app import App, Call, address, json_answer
 from fakellm.clock import Clock
-from fakellm.connection import reset
+from fakellm.connection import Client, reset
+from fakellm.control import Application, Call, address, json_answer
 from fakellm.dialects.write import write_error
 from fakellm.engine import Answer
 from fakellm.errors import RequestError, ServerError
@@ -30,14 +30,26 @@ MOST_BYTES = 64 * 2**20
 log = logging.getLogger("fakellm")
 
 
+class Relay(Protocol):
+    """The way to a server behind this one."""
+
+    async def __call__(self, call: Call, entry: Entry, client: Client) -> Plan:
+        """Asks that server and writes what it answers; returns it, for its end to be performed here."""
+
+    async def close(self) -> None:
+        """To be called once nothing is asked any more."""
+
+
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
-    `speed` divides every delay, 0 is no delay at all. Raises ValueError where it is no such number.
+    `speed` divides every delay, 0 is no delay at all. Raises ValueError where it is no such number. `relay` answers
+    what the application leaves to the server behind this one.
     """
 
-    def __init__(self, app: App, speed: float = 1.0) -> None:
+    def __init__(self, app: Application, speed: float = 1.0, relay: Relay | None = None) -> None:
         self._app = app
+        self._relay = relay
         self._speed = checked_speed(speed)
         self._clock = Clock()
         self._steps = Steps()
@@ -64,6 +76,8 @@ class Server:
         for task in self._handling:
             task.cancel()
         await self._runner.cleanup()
+        if self._relay:
+            await self._relay.close()
 
     def cut_off(self) -> None:
         """Ends every reply that is under way, and its connection; goes on to accept others."""
@@ -75,12 +89,11 @@ class Server:
         assert task is not None
         self._handling.add(task)
         try:
-            answer, entry = await self._answer(request)
-            return await self._send(request, answer, entry)
+            return await self._send(Client(request), *await self._answer(request))
         finally:
             self._handling.discard(task)
 
-    async def _answer(self, request: web.BaseRequest) -> tuple[Answer, Entry]:
+    async def _answer(self, request: web.BaseRequest) -> tuple[Call, Answer, Entry]:
         call = Call(request.method, request.path_qs, headers=request.headers)
         try:
             call = Call(request.method, request.path_qs, await _read(request), request.headers)
@@ -96,7 +109,7 @@ class Server:
             answer, entry = self._app.refuse(call, RequestError(500, message, "internal_error"))
         if answer.explanation:
             log.warning("%s %s: %s %s", call.method, call.path, answer.plan.status, answer.explanation)
-        return answer, entry
+        return call, answer, entry
 
     def _handled(self, call: Call) -> tuple[Answer, Entry]:
         name, _ = address(call.path)
@@ -106,21 +119,24 @@ class Server:
             self._steps.free(name)
         return handled
 
-    async def _send(self, request: web.BaseRequest, answer: Answer, entry: Entry) -> web.StreamResponse:
-        http_1_0 = request.version < (1, 1)
-        keep_alive = request.keep_alive and not http_1_0 and answer.plan.delimited != "close"
-        ready = answer.bursts if keep_alive else bursts(answer.plan, keep_alive, http_1_0)
+    async def _send(self, client: Client, call: Call, answer: Answer, entry: Entry) -> web.StreamResponse:
+        plan = answer.plan
+        keep_alive = client.keep_alive and plan.delimited != "close"
         try:
-            with self._stepped(ready, answer, entry) as steps:
-                await self._perform(request, ready, entry, steps)
-            await self._end(request, answer.plan, drip(answer.plan, http_1_0), entry)
+            if answer.relay and self._relay:
+                plan = await self._relay(call, entry, client)
+            else:
+                ready = answer.bursts if keep_alive else bursts(plan, keep_alive, client.http_1_0)
+                with self._stepped(ready, answer, entry) as steps:
+                    await self._perform(client, ready, entry, steps)
+            await self._end(client, plan, drip(plan, client.http_1_0), entry)
         except ConnectionError:
             entry.outcome = "client left"
             return _Sent(keep_alive=False)
         except asyncio.CancelledError:
-            entry.outcome = "client left" if request.transport is None else "server stopped"
+            entry.outcome = "client left" if client.transport is None else "server stopped"
             raise
-        return _Sent(keep_alive and answer.plan.end == "complete")
+        return _Sent(client.keep_alive and plan.delimited != "close" and plan.end == "complete")
 
     def _stepped(
         self, ready: tuple[Burst, ...], answer: Answer, entry: Entry
@@ -131,7 +147,7 @@ class Server:
         return self._steps.reply(name, entry.number, answer.plan)
 
     async def _perform(
-        self, request: web.BaseRequest, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
+        self, client: Client, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
     ) -> None:
         """Writes each burst when it is due, counted from now, and no faster than the client reads."""
         due = self._clock.now()
@@ -141,27 +157,24 @@ class Server:
                 await self._clock.until(due)
             if burst.step and steps:
                 await self._steps.turn(steps)
-            transport = request.transport
-            if transport is None or transport.is_closing():
-                raise ConnectionResetError
-            transport.write(burst.data)
+            client.write(burst.data)
             entry.frames_sent += burst.frames
             if burst.step and steps:
                 steps.wrote()
-            await request.writer.drain()
+            await client.drain()
 
-    async def _end(self, request: web.BaseRequest, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
+    async def _end(self, client: Client, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
         """What follows the last frame; aiohttp itself closes the connections that are not kept."""
         if plan.end == "reset":
             entry.outcome = "reset"
-            if request.transport is not None:
-                await reset(request.transport, self._clock)
+            if client.transport is not None:
+                await reset(client.transport, self._clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
             while dripped and not self._stopping.is_set():
                 # Whatever the speed: a drip without waits would never let anything else run.
                 await self._clock.until(self._clock.now() + dripped.delay)
-                await self._perform(request, (Burst(dripped.data, 0.0, 0),), entry)
+                await self._perform(client, (Burst(dripped.data, 0.0, 0),), entry)
             await self._stopping.wait()  # cancelled when the client leaves
             entry.outcome = "server stopped"
         else:

@@ -47,6 +47,7 @@ _T: dict[str, tuple[Tier, str]] = {
     "transfer.gzip": ("T0", "A18"),
     "transfer.header_case": ("T0", ""),
     "transfer.content_type": ("T0", "A17"),
+    "transfer.margins": ("T2", "A15"),
     "sse.line_end": ("T1", "A3"),
     "sse.space": ("T1", "A4"),
     "sse.bom": ("T1", "A10"),
@@ -66,10 +67,16 @@ _T: dict[str, tuple[Tier, str]] = {
     "spelling.spaces": ("T2", "A15"),
     "spelling.order": ("T2", "A15"),
     "spelling.extra": ("T2", "A15"),
+    "spelling.html": ("T2", "A15"),
+    "spelling.floats": ("T2", "A15"),
+    "spelling.details": ("T2", "A15"),
     # Word for word: these can say, or leave out, anything.
     "spelling.keys": ("T5", ""),
     "spelling.choice_keys": ("T5", ""),
     "spelling.delta_keys": ("T5", ""),
+    "spelling.usage_keys": ("T5", ""),
+    "spelling.call_keys": ("T5", ""),
+    "spelling.piece_keys": ("T5", ""),
     "spelling.each": ("T5", "B2 B3 B16 B20 C8 C18 D3 D4"),
     "obfuscation": ("T2", "A15"),
     "unfinished": ("T2", ""),
@@ -122,6 +129,7 @@ _T: dict[str, tuple[Tier, str]] = {
     "calls.order": ("T4", "C5"),
     "reasoning": ("T4", "B14"),
     "reasoning: thinking": ("T5", "B16"),
+    "reasoning: think": ("T5", "B15"),
     "usage": ("T4", "D2"),
     "usage: own": ("T3", ""),
     "usage: both": ("T4", "D2"),
@@ -192,7 +200,7 @@ def contested(variation: Variation) -> list[Step]:
 
 def step_of(fault: Fault) -> Step:
     """The fault as a step, by its kind, and an error in a stream by its shape too: `error: chunk`."""
-    name = f"error: {fault.shape}" if isinstance(fault, Error) else fault.kind
+    name = f"error: {fault.shape}" if isinstance(fault, Error) and fault.shape else fault.kind
     return Step(name, "fault", tuple(FAULTS.get(name, FAULTS[fault.kind]).split()))
 
 

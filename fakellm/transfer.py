@@ -28,7 +28,9 @@ line ends, after every so many bytes, or at given offsets."""
 
 
 class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `transfer:` block of a rule's `stream:`. All but `content_type` is true of a body that is no stream too.
+    """The `transfer:` block of a rule's `stream:`.
+
+    All but `content_type` is true of a body that is no stream too, and `margins` of such a body alone.
 
     cut: where the body is cut besides the edges of its frames: after every so many bytes, at a list of offsets,
         `inside_characters` or `inside_line_ends`. Bytes are those that leave, compressed where they are; offsets past
@@ -41,6 +43,8 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         arrival.
     header_case: how the names of headers are written: `lower`, `title` or `upper`.
     content_type: that of a stream, in place of the provider's; null sends none.
+    margins: the white space before and after the JSON of a whole body, in place of the provider's: a gateway sends it
+        to show that it is alive. Where the body takes its time, so does each line before it.
     """
 
     cut: Cut | None = None
@@ -49,15 +53,26 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     gzip: bool = False
     header_case: HeaderCase | None = None
     content_type: str | UnsetType | None = UNSET
+    margins: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         if self.gzip and isinstance(self.cut, str):
             message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: give numbers, or no 'gzip'"
             raise FieldError(("cut",), message)
+        if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
+            raise FieldError(("margins",), "margins are white space as JSON has it: spaces, tabs and line ends")
         if isinstance(self.content_type, str) and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", self.content_type):
             raise FieldError(
                 ("content_type",), "a header holds visible ASCII, with spaces only inside; null sends none"
             )
+
+
+def due(body: bytes, delay: float, step: bool) -> tuple[Frame, ...]:
+    """A whole body as frames: due all at once, or where it takes its time, with each line of white space before it due
+    in its turn."""
+    blank = body[: len(body) - len(body.lstrip())] if delay else b""
+    pieces = [*blank.splitlines(keepends=True), body[len(blank) :]]
+    return tuple(Frame(piece, delay / len(pieces), step) for piece in pieces)
 
 
 def carry(plan: Plan, transfer: Transfer) -> Plan:

@@ -18,8 +18,11 @@ from fakellm.transfer import Transfer
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+_TURN = r"^(content|reasoning|refusal|tool_calls|choices\[\d+\])$"
 Field = Literal["content", "reasoning", "refusal", "tool_calls"]
 Filler = Literal["empty", "null", "text"]
+
+Turn = tuple[Annotated[str, Meta(pattern=_TURN)], Positive]
 
 PARTS = ("content", "reasoning", "refusal", "arguments", "tool_calls[0].arguments", "choices[1].content")
 _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\d+\]\.arguments)|arguments")
@@ -64,20 +67,35 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the JSON of a chunk is written, where it differs from the provider's habit.
 
-    ascii: `\\uXXXX` for all but ASCII. spaces: one after each colon and comma. order: of all keys.
-    keys, choice_keys, delta_keys: those of a chunk, each choice and its delta, in this order; others are left out.
-    extra: keys that every chunk carries besides. each: keys whose value is another in each chunk, as a list of them;
-        chunks beyond its end go without.
+    ascii: `\\uXXXX` for all but ASCII. html: so for `<`, `>` and `&`, as Go writes JSON. spaces: one after each colon
+        and comma. floats: small ones as Python writes them, `2e-05`, or as `decimal` fractions, as JavaScript does.
+        order: of all keys.
+    keys, choice_keys, delta_keys, usage_keys: those of a chunk, each choice, its delta and the usage, in this order;
+        others are left out. last_keys: those of chunks with a finish or the usage, where they are in another order.
+    call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
+    extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
+    each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
+        that it does not speak of go without, but for what the reply says there (role, texts, calls, usage). Beware:
+        what is given here stands in place of what the reply would say.
+    details: what each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or
+        `reasoning.summary`.
     """
 
     ascii: bool | None = None
+    html: bool | None = None
     spaces: bool | None = None
+    floats: Literal["exponent", "decimal"] | None = None
     order: Literal["usual", "sorted", "reversed"] | None = None
     keys: tuple[str, ...] | None = None
+    last_keys: tuple[str, ...] | None = None
     choice_keys: tuple[str, ...] | None = None
     delta_keys: tuple[str, ...] | None = None
+    usage_keys: tuple[str, ...] | None = None
+    call_keys: tuple[str, ...] | None = None
+    piece_keys: tuple[str, ...] | None = None
     extra: dict[str, Any] | None = None
-    each: dict[str, tuple[Any, ...]] | None = None
+    each: dict[str, tuple[Any, ...] | dict[Count, Any]] | None = None
+    details: dict[str, Any] | None = None
 
 
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -92,10 +110,14 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         call of the choice, in every delta, in every one but those of tool calls (`texts`), `repeated`: alone and then
         in every delta, or never.
     together: what shares a chunk, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
+    turns: who speaks when, as pairs of who and how many times: `[[reasoning, 3], [content, 1], [reasoning, 2]]` for the
+        parts of an answer, or for parallel choices `[["choices[0]", 2], ["choices[1]", 1]]`, role and finish included.
+        What is left when the turns are over follows in the usual order.
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
     calls: how tool calls are spelt.
     reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; or as
-        `thinking` parts of a content that is a list (Mistral).
+        `thinking` parts of a content that is a list (Mistral); or (contested) in the content, between tags, as `think`:
+        it is cut as the content is then, and a whole body says it so too.
     fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
         any `delta`, the `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
     finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`, or
@@ -120,9 +142,10 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     split: Cut | dict[str, Cut] | None = None
     role: Literal["alone", "first", "call", "every", "texts", "repeated", "never"] | None = None
     together: tuple[Literal["choices", "calls", "parts"], ...] | None = None
+    turns: tuple[Turn, ...] | None = None
     interleave: Literal["none", "choices", "calls", "both"] | None = None
     calls: Calls | None = None
-    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking"] | None = None
+    reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"] | None = None
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] | None = None
     finish: Literal["alone", "last", "call", "twice"] | None = None
     unfinished: Literal["null", "absent", "empty"] | None = None
@@ -179,7 +202,7 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, spaces=False, order="usual", extra={}, each={}),
+    spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
     obfuscation=False,
 )
 """Every field given: one chunk for each thing there is to say."""

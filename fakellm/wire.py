@@ -7,7 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+"""The phrase beside each status, as HTTP's registry has them."""
 
 Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
@@ -78,10 +79,10 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
         if frame.delay or frame.step or (frames and not chunked):
             done.append(Burst(b"".join(pieces), delay, frames, step))
             pieces, delay, frames, step = [], frame.delay, 0, frame.step
-        pieces.append(_chunk(frame.data) if chunked else frame.data)
+        pieces.append(chunk(frame.data) if chunked else frame.data)
         frames += 1
     if chunked and plan.end in ("complete", "hang_up"):
-        pieces.append(b"0\r\n\r\n")
+        pieces.append(chunk(b""))
     return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
@@ -89,11 +90,12 @@ def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
     """What a plan that stalls repeats, as bytes for the socket."""
     if plan.drip is None:
         return None
-    data = _chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
     return Burst(data, plan.drip.delay, 0)
 
 
-def _chunk(data: bytes) -> bytes:
+def chunk(data: bytes) -> bytes:
+    """The bytes as one HTTP/1.1 chunk; none are the last chunk, which ends the body (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -106,6 +108,6 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
     write = str if plan.header_case is None else getattr(str, plan.header_case)
-    lines = [f"HTTP/1.1 {plan.status} {_PHRASES.get(plan.status or 0, '')}"]
+    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}"]
     lines += [f"{write(name)}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")  # as recorded (RFC 9110, 5.5)

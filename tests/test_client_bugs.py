@@ -97,7 +97,7 @@ STREAMS = [
         '"finish_reason":"stop"}],"system_fingerprint":"fp_b2ced20664"}\n\ndata: [DONE]',
     ),
     ("E1", "fault: {kind: no_finish}", '"content":" two"}}],"system_fingerprint":"fp_b2ced20664"}\n\n\r\n0\r\n'),
-    ("E4", "fault: {kind: error, frame: 2, message: boom}", 'data: {"error":{"message":"boom"'),
+    ("E4", "dialect: openai\nfault: {kind: error, frame: 2, message: boom}", 'data: {"error":{"message":"boom"'),
     ("E5", "fault: {kind: error, shape: chunk, frame: 2}", '"finish_reason":"error"'),
     ("E6", "fault: {kind: error, shape: message, frame: 2, message: boom}", 'event: error\ndata: {"message":"boom"}'),
     ("E7", "fault: {kind: glued, frame: 1}", "}data: {"),
@@ -139,8 +139,8 @@ REPLIES = [
     ("B17", "reply: {refusal: No.}", '"refusal":"No"'),
     (
         "B18",
-        "reply: {content: Hi}\nstream: {spelling: {each: {choices: [[{index: 0, delta: {content: Hi}, logprobs: {content: []}}]]}}}",
-        '"logprobs":{"content":[]}',
+        "reply: {content: It is, logprobs: [[It, -0.1], [' is', -0.2]]}\nstream: {role: alone}",
+        '"delta":{"role":"assistant"},"logprobs":{"content":[],"refusal":null}}',
     ),
     (
         "C21",

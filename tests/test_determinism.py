@@ -69,7 +69,7 @@ def test_what_the_seed_draws_is_pinned() -> None:
     assert (reply["id"], reply["created"]) == ("chatcmpl-FQNr0cpGAjf8JyqbOQCXwg4WCaZI0", 1713102017)
     assert reply["system_fingerprint"] == "fp_b2ced20664"
     text = reply["choices"][0]["message"]["content"]
-    assert text.startswith("To begin with, the answer leads to the question, no more and no less. On closer look, ")
+    assert text.startswith("In short, this example goes well with the question, as expected. At the same time, ")
 
 
 def test_labels_keep_draws_apart() -> None:

@@ -46,7 +46,7 @@ def file_of(name: str, turn: str, kind: str) -> Path:
 
 @pytest.mark.parametrize(("name", "turn", "kind"), CASES)
 def test_what_it_sends_is_what_it_sent(name: str, turn: str, kind: str) -> None:
-    assert sent(name, turn, kind).decode() == file_of(name, turn, kind).read_text(encoding="utf-8")
+    assert sent(name, turn, kind).decode() == file_of(name, turn, kind).read_bytes().decode()
 
 
 @pytest.mark.parametrize("name", DIALECTS)

@@ -194,7 +194,7 @@ D = FRAMES
         ({"kind": "error", "frame": 0, "message": "Boom", "done": False}, [ERROR]),
         ({"kind": "error", "frame": -1, "message": "Boom", "done": False}, [*D[:4], ERROR]),
         ({"kind": "error", "frame": 0, "message": "Boom", "done": False, "shape": "event", "status": 400},
-         [b"event: error\n" + ERROR.replace(b"}}", b',"status_code":400}}')]),
+         [b"event: error\n" + ERROR.replace(b"server", b"invalid_request").replace(b"}}", b',"status_code":400}}')]),
         ({"kind": "error", "frame": 0, "message": "Boom", "done": False, "shape": "message"}, [b'event: error\ndata: {"message":"Boom"}\n\n']),
         ({"kind": "error", "frame": 0, "message": "Boom", "done": False, "shape": "text"}, [b'data: {"error":"Boom"}\n\n']),
         ({"kind": "error", "frame": 0, "message": "Boom", "done": False, "shape": "line"}, [ERROR[6:].replace(b'{"error":', b"error: ", 1).replace(b"}}", b"}")]),

@@ -14,20 +14,23 @@ from tests.conftest import ROOT
 ROWS = (
     ("errors", "seed", "tokens"),
     ("shape", "cuts"),
+    ("places",),
     ("completion", "request", "sse", "wire"),
     ("framing", "transfer", "timing"),
     ("fold", "variation"),
-    ("callpieces", "observe", "sight"),
+    ("callpieces", "logprobs", "observe", "thinking"),
     ("deltas",),
-    ("divide",),
+    ("divide", "sight"),
     ("dialects",),
     ("match", "generate", "faults"),
     ("scenario", "cassettes", "tiers"),
-    ("render", "infer", "places", "journal"),
+    ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
+    ("doors",),
     ("loader", "engine"),
-    ("app", "strategies", "clock", "steps"),
-    ("connection",),
-    ("server",),
+    ("control",),
+    ("app", "replayer", "strategies", "clock", "steps"),
+    ("connection", "tape", "upstream"),
+    ("recorder", "server"),
     ("handle",),
     ("fuzzing",),
     ("commands", "pytest_plugin"),
@@ -85,7 +88,7 @@ def test_the_core_knows_no_io(room: str) -> None:
 
 @pytest.mark.parametrize("module", ["fakellm", "fakellm.pytest_plugin"])
 def test_importing_it_is_light(module: str) -> None:
-    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio'}"
+    heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio', 'jsonschema'}"
     # asyncio may come with pytest; what counts is what the import adds
     code = (
         f"import pytest, sys; before = set(sys.modules); import {module}; print({heavy} & (set(sys.modules) - before))"

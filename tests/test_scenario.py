@@ -108,8 +108,8 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, choices, id, created, model, system_fingerprint, usage; did you mean 'content'?",
-            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, interleave, "
+            "finish_reason, logprobs, refusal_logprobs, generate, choices, id, created, model, system_fingerprint, usage; did you mean 'content'?",
+            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, turns, interleave, "
             "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer; did you mean 'padding'?",
         ],
     ),
@@ -152,6 +152,13 @@ REFUSED = [
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
         ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+    ),
+    (
+        "rules:\n- reply: {generate: {}, reasoning: Hm}\n- reply: {generate: {sentences: 0}, choices: [{content: Hi}]}",
+        [
+            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': say it here, or have it made",
+            "a.yaml:3:33: rules[1].reply.generate.sentences: expected integer >= 1, got 0",
+        ],
     ),
     (
         "rules:\n- reply: {tool_calls: [{arguments: 3}]}",

@@ -251,7 +251,7 @@ def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: py
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("fakellm.engine.render", broken)
+    monkeypatch.setattr("fakellm.render.complete", broken)
     reply = post(server.session("broken").base_url + "/chat/completions", chat())
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"

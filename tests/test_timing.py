@@ -19,6 +19,7 @@ from fakellm.completion import Chunk, ChunkChoice, Completion, Delta, ToolCallDe
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect
 from fakellm.divide import divide
+from fakellm.framing import Framing
 from fakellm.render import stream
 from fakellm.seed import Source
 from fakellm.strategies import completions, variations
@@ -171,7 +172,7 @@ def test_text_is_paced_and_the_role_the_finish_and_the_end_are_not() -> None:
 def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
-    variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=None)
+    variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=Framing())
     chunks = dialect.decorate(divide(completion, variation.over(dialect.usual), Source(0)), Source(0))
     frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
     assert [frame.delay for frame in frames] == [0, *map(tokens_in, chunks[1:]), 0]

@@ -232,3 +232,30 @@ def test_connections_are_kept_but_where_the_body_ends_with_them(server: Handle) 
             streams = [client.post(url, content=chat(stream=True)).extensions["network_stream"] for _ in range(3)]
         opened[body] = len({id(stream.get_extra_info("socket")) for stream in streams})
     assert opened == {"chunked": 1, "length": 1, "close": 3}
+
+
+def whole(stream: str, timing: str = "{}") -> Plan:
+    text = f"rules:\n- reply: {{content: Hi}}\n  stream: {{transfer: {stream}}}\n  timing: {timing}\n"
+    return App(load(text)).handle(Call("POST", "/v1/chat/completions", chat()))[0].plan
+
+
+def test_a_whole_body_stands_between_margins() -> None:
+    plain = whole("{}").body
+    assert whole('{margins: ["\\n  \\n", ""]}').body == b"\n  \n" + plain.rstrip()
+    assert whole('{margins: ["", ""]}').body == plain.rstrip()
+
+
+def test_the_white_space_before_a_slow_body_comes_line_by_line() -> None:
+    plan = whole('{margins: ["\\n  \\n", "\\n"]}', "{first: 3}")
+    *blank, body = plan.frames
+    assert [frame.data for frame in blank] == [b"\n", b"  \n"]
+    assert body.data.startswith(b"{")
+    assert sum(frame.delay for frame in plan.frames) == pytest.approx(
+        sum(frame.delay for frame in whole("{}", "{first: 3}").frames)
+    )
+    assert len({frame.delay for frame in plan.frames}) == 1
+
+
+def test_a_margin_is_white_space() -> None:
+    with pytest.raises(ScenarioError, match="margins: margins are white space as JSON has it"):
+        whole('{margins: ["x", ""]}')

@@ -10,6 +10,7 @@ from msgspec import Struct
 from fakellm.wire import Plan
 
 Headers = tuple[tuple[str, str], ...]
+"""Names and values in order, spelt as they were; text of the characters of Latin-1, as HTTP's are (RFC 9110, 5.5)."""
 
 
 class Asked(Struct, frozen=True):
@@ -30,7 +31,11 @@ class Interaction(Struct, frozen=True):
 
 
 class Cassette(Struct, frozen=True):
-    """A recording: its interactions in order; `name` is the file it was read from."""
+    """A recording: its interactions in order; `name` is the file it was read from.
+
+    framed: whether it knows what arrived together, so that a stream in one frame came in one piece.
+    """
 
     name: str
     interactions: tuple[Interaction, ...]
+    framed: bool = False

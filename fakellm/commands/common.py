@@ -55,9 +55,22 @@ def serving(command: Command) -> Command:
     return command
 
 
-def run(app: Any, what: str, *, host: str, port: int, speed: float, ready: str, watch_stdin: bool) -> None:
-    """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints."""
-    from fakellm.server import listen
+def run(
+    app: Any,
+    what: str,
+    *,
+    host: str,
+    port: int,
+    speed: float,
+    ready: str,
+    watch_stdin: bool,
+    relay: Callable[[], Any] | None = None,
+) -> None:
+    """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints.
+
+    `relay` makes the way to a server behind this one, once the loop runs.
+    """
+    from fakellm.server import Server, listen
 
     try:
         listener = listen(host, port)
@@ -70,12 +83,10 @@ def run(app: Any, what: str, *, host: str, port: int, speed: float, ready: str, 
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    asyncio.run(_serve(app, speed, listener, watch_stdin, announce))
+    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce))
 
 
-async def _serve(app: Any, speed: float, listener: Any, watch_stdin: bool, announce: Callable[[str], None]) -> None:
-    from fakellm.server import Server
-
+async def _serve(make: Callable[[], Any], listener: Any, watch_stdin: bool, announce: Callable[[str], None]) -> None:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[float] = loop.create_future()
 
@@ -86,7 +97,7 @@ async def _serve(app: Any, speed: float, listener: Any, watch_stdin: bool, annou
     for number in (signal.SIGTERM, signal.SIGINT):
         with suppress(NotImplementedError):  # Windows: there the default handlers end the process
             loop.add_signal_handler(number, stop, GRACE)
-    server = Server(app, speed)
+    server = make()
     announce(await server.start(listener))
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()

@@ -21,6 +21,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     "groq": ("groq",),
     "huggingface": (
         "huggingface",
+        "huggingface-groq",
         "huggingface-novita",
     ),
     "llamacpp": (

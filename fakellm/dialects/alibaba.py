@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from fakellm.completion import NULL, Chunk, ChunkChoice, Delta, ToolCallDelta, Usage
 from fakellm.dialects.dialect import JSON, Dialect, rearranged
+from fakellm.dialects.errors import Errors
 from fakellm.seed import HEX, Source
 from fakellm.variation import Calls, Variation
 
@@ -54,6 +55,11 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return body
 
 
+def _error(error: JSON, status: int) -> JSON:
+    named = {key: error[key] for key in ("message", "type", "param", "code")}
+    return {"error": named, "request_id": f"4d6f636b-0000-9000-8000-{status:012d}"}
+
+
 ALIBABA = Dialect(
     name="alibaba",
     usual=Variation(
@@ -83,4 +89,5 @@ ALIBABA = Dialect(
     calls_indexed=True,
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=Errors(body=_error),
 )

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.dialect import JSON, rearranged
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.dialects.openai import OPENAI
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
@@ -67,6 +68,25 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return body | {"prompt_filter_results": _PROMPT}
 
 
+def _gateway_or_model(error: JSON, status: int) -> JSON:
+    """The gateway says a code and a message; errors of the model are OpenAI's."""
+    if status not in (401, 403, 404, 429):
+        return fields_of("message", "type", "param", "code")(error, status)
+    details = {"details": error["message"]} if status == 429 else {}
+    return {"error": {"code": error["code"], "message": error["message"], **details}}
+
+
+_KEY = "Access denied due to invalid subscription key or wrong API endpoint."
+_ERRORS = Errors(
+    usual=(
+        Failure(401, _KEY, code="401"),
+        Failure(403, "Access denied due to Virtual Network/Firewall rules.", code="AccessDenied"),
+        Failure(404, "Resource not found", code="404"),
+        Failure(429, "Your requests have exceeded rate limit.", code="RateLimitReached"),
+    ),
+    body=_gateway_or_model,
+)
+
 AZURE = replace(
     OPENAI,
     name="azure",
@@ -76,4 +96,5 @@ AZURE = replace(
     indent=None,
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fakellm.completion import Chunk, Usage
 from fakellm.dialects.common import no_content_beside_calls, seconds, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.seed import HEX, Source
 from fakellm.variation import Variation
 
@@ -42,6 +43,18 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 def _decorate_body(body: JSON, source: Source) -> JSON:
     return body | {"time_info": time_info(body["created"], source)}
 
+
+_BUSY = "Requests per minute limit exceeded - too many requests sent."
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Wrong API Key", code="wrong_api_key", param="api_key"),
+        Failure(404, type="not_found_error", param="model"),
+        Failure(429, _BUSY, "too_many_requests_error", "request_quota_exceeded", "quota"),
+        Failure(500, "Encountered a server error, please try again.", code="", param=""),
+        Failure(503, "Service Unavailable", code="", param=""),
+    ),
+    body=lambda error, status: error,
+)
 
 CEREBRAS = Dialect(
     name="cerebras",
@@ -77,4 +90,5 @@ CEREBRAS = Dialect(
     usage_unasked="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )

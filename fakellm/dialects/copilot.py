@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import in_parts
 from fakellm.dialects.dialect import JSON, Dialect, rearranged
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
@@ -70,6 +71,12 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return sorted_body
 
 
+_ERRORS = Errors(
+    usual=(Failure(400, "The requested model is not supported.", code="model_not_supported", param="model"),),
+    body=fields_of("message", "code", "param", "type"),
+    types={400: "text/plain; charset=utf-8"},
+)
+
 COPILOT = Dialect(
     name="copilot",
     usual=Variation(
@@ -96,4 +103,5 @@ COPILOT = Dialect(
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )

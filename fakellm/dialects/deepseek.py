@@ -10,6 +10,7 @@ from __future__ import annotations
 from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, saying
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -40,6 +41,19 @@ def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
     return in_parts(chunks, halved)
 
 
+_CODE = "invalid_request_error"
+_ERRORS = Errors(
+    usual=(
+        Failure(400, code=_CODE),
+        Failure(401, "Authentication Fails, Your api key is invalid", "authentication_error", _CODE),
+        Failure(404, "Not found", code=_CODE),
+        Failure(429, type="rate_limit_reached_error", code=_CODE),
+        Failure(500, type="internal_server_error", code=_CODE),
+        Failure(503, type="service_unavailable_error", code=_CODE),
+    ),
+    types={400: "application/octet-stream"},
+)
+
 DEEPSEEK = Dialect(
     name="deepseek",
     usual=Variation(
@@ -68,4 +82,5 @@ DEEPSEEK = Dialect(
     calls_indexed=True,
     usage_unasked="finish",
     decorate=_decorate,
+    errors=_ERRORS,
 )

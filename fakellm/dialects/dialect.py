@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from fakellm.completion import Choice, Chunk, Usage
+from fakellm.dialects.errors import Errors
 from fakellm.seed import HEX, Source
 from fakellm.variation import Spelling, Variation
 
@@ -56,8 +59,14 @@ class Dialect(Struct, frozen=True):
     created: Callable[[Source], int] = lambda source: source.between(*CREATED)
     finishes: bool = True
     """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    named_call_finish: str = "tool_calls"
+    """The `finish_reason` of a call that `tool_choice` named."""
+    hides_reasoning: bool = False
+    """Whether what the model thought before it answered is counted, but not sent."""
     echoes: bool = False
     """Whether a choice of a chunk says its delta once more, as `message`."""
+    legacy: bool = False
+    """Whether it says `text_completion` objects, whose choices have a text and neither message nor delta."""
     obfuscates: bool = False
     """Whether it heeds `stream_options.include_obfuscation`."""
     usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -76,6 +85,8 @@ class Dialect(Struct, frozen=True):
     """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
     """What it adds to a whole body."""
+    errors: Errors = Errors()
+    """How it says that it failed."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
@@ -102,11 +113,38 @@ def spelt(value: JSON, spelling: Spelling) -> str:
     text = dumps(value)
     if spelling.spaces:
         text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    if spelling.floats == "decimal" and "e-0" in text:
+        text = _NUMBER.sub(_decimal, text)
+    if spelling.html:
+        text = text.translate(_HTML)
     return _ascii(text) if spelling.ascii else text
+
+
+_NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')
+"""A string, to be passed over, or a number with an exponent."""
+
+
+def _decimal(found: re.Match[str]) -> str:
+    """A number as JavaScript writes it: no exponent down to a millionth, and then one without a zero before it."""
+    number, _, exponent = found[0].partition("e-")
+    if number.startswith('"'):
+        return found[0]
+    return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
+
+
+_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+
+
+class WordForWord(Struct, frozen=True):
+    """JSON whose keys keep their order, wherever it stands."""
+
+    value: Any
 
 
 def rearranged(value: Any, in_order: bool = True) -> Any:
     """JSON with the keys of every object in alphabetical order, or each in the reverse of its own."""
+    if isinstance(value, WordForWord):
+        return value.value
     if isinstance(value, list):
         return [rearranged(item, in_order) for item in value]
     if not isinstance(value, dict):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import TEXTS_IN_TOKENS, adding, base32, finishes, in_parts, no_content_beside_calls, saying
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.dialects.write import write_usage
 from fakellm.seed import Source
 from fakellm.variation import Variation
@@ -65,6 +66,24 @@ def _counted(chunk: Chunk, request: Any) -> Chunk:
     return replace(chunk, extra=extra | chunk.extra)
 
 
+def _error(error: JSON, _: int) -> JSON:
+    """No `param`, and a `code` only where there is one."""
+    return {"error": {key: error[key] for key in ("message", "type", "code") if key != "code" or error[key]}}
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Invalid API Key"),
+        Failure(429, "Rate limit reached for model", "tokens"),
+        Failure(500, "Internal Server Error", "internal_server_error"),
+        Failure(503, "Service Unavailable", "internal_server_error"),
+    ),
+    body=_error,
+    ending="\n",
+    frame="event",
+    done=False,
+)
+
 GROQ = Dialect(
     name="groq",
     usual=Variation(split=TEXTS_IN_TOKENS, role="alone", reasoning="reasoning", unfinished="null", usage="both"),
@@ -90,4 +109,5 @@ GROQ = Dialect(
     usage_unasked="finish",
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
+    errors=_ERRORS,
 )

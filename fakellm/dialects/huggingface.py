@@ -1,7 +1,8 @@
-"""Hugging Face's router, as recorded with two of its upstreams; a stream speaks the upstream's dialect.
+"""Hugging Face's router, as recorded with three of its upstreams; a stream speaks the upstream's dialect.
 
 `huggingface` is the router with Cerebras behind it, the most recorded, as of qwen-3-coder in October 2025: before
-Cerebras told of reasoning tokens. `huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
+Cerebras told of reasoning tokens. `huggingface-groq` is kimi-k2 by Groq in March 2026, whose streams are Groq's in all;
+`huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
 https://huggingface.co/docs/inference-providers
 """
 
@@ -13,6 +14,8 @@ from fakellm.completion import Chunk, Usage
 from fakellm.dialects.cerebras import CEREBRAS, time_info
 from fakellm.dialects.common import cached_details, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
+from fakellm.dialects.groq import GROQ
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -22,6 +25,22 @@ def _time_info(created: int, source: Source) -> JSON:
     return {"time_info": {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}}
 
 
+def _error(error: JSON, status: int) -> JSON:
+    """The hub knows the user and says a text; the router knows the models and speaks as OpenAI does."""
+    if status in (401, 403, 429):
+        return {"error": error["message"]}
+    return fields_of("message", "type", "param", "code")(error, status)
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The requested model does not exist", code="model_not_found", param="model"),
+        Failure(401, "Invalid username or password."),
+        Failure(429, "Too many requests"),
+    ),
+    body=_error,
+)
+
 HUGGINGFACE = replace(
     CEREBRAS,
     name="huggingface",
@@ -29,6 +48,11 @@ HUGGINGFACE = replace(
     usage_keys=("prompt_tokens", "completion_tokens", "total_tokens"),
     decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
     decorate_body=lambda body, source: body | _time_info(body["created"], source),
+    errors=_ERRORS,
+)
+
+HUGGINGFACE_GROQ = replace(
+    GROQ, name="huggingface-groq", errors=replace(_ERRORS, frame=GROQ.errors.frame, done=GROQ.errors.done)
 )
 
 
@@ -80,4 +104,5 @@ HUGGINGFACE_NOVITA = Dialect(
     fingerprint=lambda source: None,
     usage_unasked="usual",
     decorate=_with_metrics,
+    errors=_ERRORS,
 )

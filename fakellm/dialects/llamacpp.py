@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, Usage
 from fakellm.dialects.common import cached_details, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Calls, Variation
 
@@ -50,6 +51,17 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return body | {"timings": _timings(usage["prompt_tokens"], cached, usage["completion_tokens"], source)}
 
 
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Invalid API Key", "authentication_error"),
+        Failure(403, "Forbidden", "permission_error"),
+        Failure(404, "File Not Found", "not_found_error"),
+        Failure(503, "Loading model", "unavailable_error"),
+    ),
+    code="status",
+    body=fields_of("code", "message", "type"),
+)
+
 LLAMACPP = Dialect(
     name="llamacpp",
     usual=Variation(
@@ -77,6 +89,7 @@ LLAMACPP = Dialect(
     fingerprint=lambda source: f"b{source.between(6865, 10499)}-" + source.text(HEX, 9),
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 LLAMACPP_2025 = replace(LLAMACPP, name="llamacpp-2025", usage_details=said_details)

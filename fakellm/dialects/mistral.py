@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fakellm.completion import NULL, Chunk, ChunkChoice, Delta, Usage
 from fakellm.dialects.common import TEXTS_IN_TOKENS
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -47,10 +48,35 @@ def _thinking(chunks: tuple[Chunk, ...]) -> Iterator[Chunk]:
 
 def _silent(chunk: Chunk, part: ChunkChoice, content: object) -> Chunk:
     said = replace(
-        part, delta=Delta(extra={"content": content}), finish_reason=None if part.finish_reason is None else NULL
+        part,
+        delta=Delta(extra={"content": content}),
+        finish_reason=None if part.finish_reason is None else NULL,
+        logprobs=None,
+        refusal_logprobs=None,
     )
     return replace(chunk, choices=(said,), usage=NULL if chunk.usage is NULL else None)
 
+
+def _error(error: JSON, status: int) -> JSON:
+    """The gateway knows the key, the model all else."""
+    if status == 401:
+        return {"detail": error["message"]}
+    named = {key: error[key] for key in ("message", "type", "param", "code")}
+    return {"object": "error", **named, "raw_status_code": status}
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "Invalid model", "invalid_model", "1500"),
+        Failure(401, "Invalid API Key"),
+        Failure(404, "Not found", "not_found", "1500"),
+        Failure(429, "Rate limit exceeded", "rate_limited", "1300"),
+        Failure(500, "Internal server error", "internal_server_error", "1000"),
+        Failure(503, "Service unavailable.", "unreachable_backend", "1100"),
+    ),
+    code="digits",
+    body=_error,
+)
 
 MISTRAL = Dialect(
     name="mistral",
@@ -83,4 +109,5 @@ MISTRAL = Dialect(
     calls_indexed=True,
     usage_unasked="finish",
     decorate=_decorate,
+    errors=_ERRORS,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from fakellm.completion import Usage
 from fakellm.dialects.common import no_content_beside_calls
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import HEX
 from fakellm.variation import Variation
 
@@ -16,6 +17,16 @@ def _usage_details(usage: Usage) -> JSON:
     cached: JSON = {"cached_tokens": usage.cached} if usage.cached else {}
     return cached | ({"completion_tokens_details": {"reasoning_tokens": usage.reasoning}} if usage.reasoning else {})
 
+
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Invalid Authentication", "invalid_authentication_error"),
+        Failure(403, "The API you are accessing is not open", "permission_denied_error"),
+        Failure(404, "Not found the model or Permission denied", "resource_not_found_error"),
+        Failure(429, type="rate_limit_reached_error"),
+    ),
+    body=fields_of("message", "type"),
+)
 
 MOONSHOT = Dialect(
     name="moonshot",
@@ -42,4 +53,5 @@ MOONSHOT = Dialect(
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,
+    errors=_ERRORS,
 )

@@ -10,7 +10,21 @@ from msgspec.structs import replace
 
 from fakellm.dialects.common import LOWER_ALNUM, said_details
 from fakellm.dialects.dialect import Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.variation import Padding, Variation
+
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Unauthorized", "api_error", None),
+        Failure(403, "Forbidden", "api_error", None),
+        Failure(404, "model not found", "not_found_error", None),
+        Failure(429, "too many requests", "api_error", None),
+        Failure(500, "model runner has unexpectedly stopped", "api_error", None),
+        Failure(502, "bad gateway", "api_error", None),
+        Failure(503, "server busy, please try again", "api_error", None),
+    ),
+    ending="\n",
+)
 
 OLLAMA = Dialect(
     name="ollama",
@@ -39,6 +53,7 @@ OLLAMA = Dialect(
     margins=("", "\n"),
     calls_indexed=True,
     fingerprint=lambda source: "fp_ollama",
+    errors=_ERRORS,
 )
 
 OLLAMA_2025 = replace(

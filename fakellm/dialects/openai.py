@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fakellm.completion import Choice, Usage
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors
 from fakellm.seed import ALNUM
 from fakellm.variation import Variation
 
@@ -58,6 +59,9 @@ OPENAI = Dialect(
     indent=2,
     margins=("", "\n"),
     obfuscates=True,
+    named_call_finish="stop",
+    hides_reasoning=True,
+    errors=Errors(indents={401: 4, 403: 4, 404: 4, 429: 4}, ending="\n"),
 )
 
 REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)

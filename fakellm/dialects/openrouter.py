@@ -1,6 +1,7 @@
 """OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the one before, with the usage after the finish.
 
-The role on every chunk, the upstream's name and its own reason to finish, and the finish said again with the usage.
+A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own reason to finish, and
+the finish said again with the usage. A quick upstream needs no comment: `sse: {}` leaves it out.
 
 https://openrouter.ai/docs/api/reference/streaming
 """
@@ -14,8 +15,10 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage
 from fakellm.dialects.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
+from fakellm.framing import Framing, Insert
 from fakellm.seed import ALNUM, Source
-from fakellm.variation import Variation
+from fakellm.variation import Spelling, Variation
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -96,6 +99,32 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return _decorate_body_2025(body, source) | {"service_tier": None} | usage
 
 
+_USER = "user_2fakellm4tests0of0clients0"
+
+
+def _error(error: JSON, status: int) -> JSON:
+    """A code that is a number, and what the upstream said; a request without a key has no user."""
+    said = {"message": error["message"], "code": error["code"]}
+    if status == 401:
+        return {"error": said}
+    if status == 400:
+        said["metadata"] = {"provider_name": None, "previous_errors": [{"code": 400, "message": error["message"]}]}
+    elif status != 404:
+        said["metadata"] = {"raw": "The model is temporarily unavailable upstream.", "provider_name": "OpenAI"}
+    return {"error": said, "user_id": _USER}
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(401, "Missing Authentication header"),
+        Failure(404, "No endpoints found that can serve this model."),
+        *(Failure(status, "Provider returned error") for status in (429, 500, 502, 503)),
+    ),
+    code="status",
+    body=_error,
+    frame="chunk",
+)
+
 OPENROUTER = Dialect(
     name="openrouter",
     usual=Variation(
@@ -106,6 +135,8 @@ OPENROUTER = Dialect(
         finish="twice",
         unfinished="null",
         usage="finish",
+        spelling=Spelling(floats="decimal"),
+        sse=Framing(insert=(Insert(before=(0,), comment="OPENROUTER PROCESSING"),)),
     ),
     stream_type="text/event-stream",
     chunk_keys=(
@@ -130,6 +161,7 @@ OPENROUTER = Dialect(
     margins=("\n         \n", ""),
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 OPENROUTER_2025 = replace(

@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage, words
 from fakellm.dialects.common import LOWER_ALNUM, in_parts, said_details, with_last
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
+from fakellm.framing import Framing
 from fakellm.seed import ALNUM, Source
 from fakellm.variation import Spelling, Variation
 
@@ -112,6 +114,19 @@ def _with_found(body: JSON, found: JSON) -> JSON:
     return {key: (body | found)[key] for key in _KEYS if key in body | found}
 
 
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The request is not valid.", "bad_request"),
+        Failure(401, "Invalid API key provided. Ensure your API key is correct and active.", "invalid_api_key"),
+        Failure(404, "Not found", "not_found"),
+        Failure(429, "Request rate limit exceeded.", "request_rate_limit_exceeded"),
+        Failure(500, "Internal server error", "internal_server_error"),
+        Failure(503, "Service unavailable", "service_unavailable"),
+    ),
+    code="status",
+    body=fields_of("message", "type", "code"),
+)
+
 PERPLEXITY = Dialect(
     name="perplexity",
     usual=Variation(
@@ -120,6 +135,7 @@ PERPLEXITY = Dialect(
         fill={"finish": {"content": "empty"}},
         usage="running",
         done=False,
+        sse=Framing(line_end="crlf"),
     ),
     stream_type="text/event-stream; charset=utf-8",
     chunk_keys=_KEYS,
@@ -139,6 +155,7 @@ PERPLEXITY = Dialect(
     usage_unasked="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 
@@ -152,7 +169,12 @@ PERPLEXITY_2025 = replace(
     PERPLEXITY,
     name="perplexity-2025",
     usual=Variation(
-        role="every", finish="last", unfinished="null", spelling=Spelling(spaces=True), fill={"finish": {}}
+        role="every",
+        finish="last",
+        unfinished="null",
+        spelling=Spelling(spaces=True),
+        fill={"finish": {}},
+        sse=Framing(),
     ).over(PERPLEXITY.usual),
     choice_keys=("index", "finish_reason", "message", "delta"),
     constants={"object": "chat.completion"},

@@ -10,7 +10,7 @@ import json
 import msgspec
 from msgspec import Struct
 
-from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, ToolCall, ToolCallDelta, Usage
+from fakellm.completion import Choice, Chunk, ChunkChoice, Completion, Delta, Token, ToolCall, ToolCallDelta, Usage
 from fakellm.dialects.dialect import Dialect
 from fakellm.errors import StreamError
 
@@ -47,10 +47,24 @@ class _Message(Struct):
     tool_calls: list[_Call] | None = None
 
 
+class _Token(Struct):
+    token: str = ""
+    logprob: float = 0.0
+    bytes: tuple[int, ...] | None = ()
+    top_logprobs: list[_Token] | None = None
+
+
+class _Logprobs(Struct):
+    content: list[_Token] | None = None
+    refusal: list[_Token] | None = None
+
+
 class _Choice(Struct):
     index: int | None = None
+    logprobs: _Logprobs | None = None
     delta: _Message | None = None
     message: _Message | None = None
+    text: str | None = None  # of a legacy completion
     finish_reason: str | None = None
 
 
@@ -132,10 +146,25 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 
 
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
-    delta = choice.delta or _Message()
+    delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
     said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None)
-    return ChunkChoice(choice.index or 0, said, choice.finish_reason)
+    told = choice.logprobs or _Logprobs()
+    tokens = (None if each is None else _tokens(each) for each in (told.content, told.refusal))
+    return ChunkChoice(choice.index or 0, said, choice.finish_reason, {}, *tokens)
+
+
+def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
+    """The tokens, their bytes left out where they are those of the token's text."""
+    return tuple(
+        Token(
+            each.token,
+            each.logprob,
+            _tokens(each.top_logprobs),
+            () if each.bytes == tuple(each.token.encode("utf-8", "surrogatepass")) else each.bytes,
+        )
+        for each in tokens or ()
+    )
 
 
 def _call_piece(call: _Call) -> ToolCallDelta:
@@ -163,7 +192,7 @@ def _reasoning(message: _Message) -> str | None:
 
 
 def _choice(choice: _Choice) -> Choice:
-    message = choice.message or _Message()
+    message = choice.message or _Message(content=choice.text)
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
     return Choice(
         content=_content(message) or "",
@@ -171,4 +200,6 @@ def _choice(choice: _Choice) -> Choice:
         refusal=message.refusal or "",
         tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
         finish_reason=choice.finish_reason or None,
+        logprobs=_tokens(choice.logprobs.content if choice.logprobs else None),
+        refusal_logprobs=_tokens(choice.logprobs.refusal if choice.logprobs else None),
     )

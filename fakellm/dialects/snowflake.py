@@ -78,7 +78,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
         details = message.pop("reasoning_details", None)
         if details:
             message["reasoning_details"] = [_detail(detail["text"]) for detail in details]
-        choice |= {"finish_reason": choice.get("finish_reason") or "", "message": message, **_LOGPROBS}
+        choice |= _LOGPROBS | choice | {"finish_reason": choice.get("finish_reason") or "", "message": message}
         for call in message["tool_calls"] or ():
             call["custom"] = {"input": "", "name": ""}
     sorted_body: JSON = rearranged({"system_fingerprint": ""} | body)

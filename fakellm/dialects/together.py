@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage, words
 from fakellm.dialects.common import LOWER_ALNUM, in_parts, no_content_beside_calls, said_details
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors
 from fakellm.seed import ALNUM, HEX, Source
 from fakellm.variation import Variation
 
@@ -50,6 +51,11 @@ def _completion_id(source: Source) -> str:
     return "-".join((source.text(ALNUM, 7), source.text(ALNUM, 6), source.text(HEX, 16)))
 
 
+def _error(error: JSON, status: int) -> JSON:
+    named = {key: error[key] for key in ("message", "type", "param", "code")}
+    return {"id": f"oFake11-m7estS-{status:016x}", "error": named}
+
+
 TOGETHER = Dialect(
     name="together",
     usual=Variation(
@@ -82,6 +88,7 @@ TOGETHER = Dialect(
     usage_unasked="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=Errors(body=_error),
 )
 
 TOGETHER_2025 = replace(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice
 from fakellm.dialects.common import cached_details, in_parts, no_content_beside_calls, said_details
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import HEX, Source
 from fakellm.variation import Calls, Variation
 
@@ -39,6 +40,30 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     return body | {"choices": choices} | dict.fromkeys(absent)
 
 
+def _error(error: JSON, status: int) -> JSON:
+    """The check of the key stands before the API and says one word."""
+    return {"error": error["message"]} if status == 401 else fields_of(*_ERROR_KEYS)(error, status)
+
+
+def _flat_error(error: JSON, status: int) -> JSON:
+    """As the versions of 2024 said it."""
+    return _error(error, status) if status == 401 else {"object": "error", **{key: error[key] for key in _ERROR_KEYS}}
+
+
+_ERROR_KEYS = ("message", "type", "param", "code")
+_ERRORS = Errors(
+    usual=(
+        Failure(400, type="BadRequestError"),
+        Failure(401, "Unauthorized"),
+        Failure(404, "The model does not exist.", "NotFoundError"),
+        Failure(429, type="TooManyRequestsError"),
+        Failure(500, "EngineCore encountered an issue.", "InternalServerError"),
+        Failure(503, type="ServiceUnavailableError"),
+    ),
+    code="status",
+    body=_error,
+)
+
 VLLM = Dialect(
     name="vllm",
     usual=Variation(
@@ -58,6 +83,7 @@ VLLM = Dialect(
     nulls=frozenset({"content", "finish_reason", "logprobs", "service_tier"}),
     constants={"service_tier": None},
     empty_content=no_content_beside_calls,
+    named_call_finish="stop",
     usage_details=cached_details,
     usage_keys=("prompt_tokens", "total_tokens", "completion_tokens"),
     reasoning_apart=False,
@@ -66,6 +92,7 @@ VLLM = Dialect(
     fingerprint=lambda source: "vllm-0.24.0-tp4-" + source.text(HEX, 8),
     decorate=_decorate,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 
@@ -96,4 +123,5 @@ VLLM_2024 = replace(
     fingerprint=lambda source: None,
     decorate=_decorate_2024,
     decorate_body=_decorate_body_2024,
+    errors=replace(_ERRORS, body=_flat_error),
 )

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from fakellm.completion import Usage
 from fakellm.dialects.dialect import JSON, Dialect
+from fakellm.dialects.errors import Errors, Failure
 from fakellm.seed import DIGITS
 from fakellm.variation import Variation
 
@@ -39,6 +40,22 @@ def _usage_details(usage: Usage) -> JSON:
     return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * said}
 
 
+# The codes are the sentences by which gRPC libraries describe a status; a wrong key is a 400.
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "Incorrect API key provided.", code="Client specified an invalid argument"),
+        Failure(401, "No API key provided.", code="The request does not have valid authentication credentials"),
+        Failure(
+            403, code="The caller does not have permission to execute the specified operation", message="Forbidden"
+        ),
+        Failure(404, code="Some requested entity was not found"),
+        Failure(429, "Too many requests.", code="Some resource has been exhausted"),
+        Failure(500, code="Internal error"),
+        Failure(503, code="The service is currently unavailable"),
+    ),
+    body=lambda error, status: {"code": error["code"], "error": error["message"]},
+)
+
 XAI = Dialect(
     name="xai",
     usual=Variation(
@@ -59,6 +76,7 @@ XAI = Dialect(
     reasoning_apart=True,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_" + source.text(DIGITS, 8),
+    errors=_ERRORS,
 )
 
 XAI_2025 = replace(

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Usage, words
 from fakellm.dialects.common import TEXTS_IN_TOKENS, adding, in_parts
 from fakellm.dialects.dialect import JSON, Dialect, rearranged
+from fakellm.dialects.errors import Errors, Failure, fields_of
 from fakellm.seed import HEX, Source
 from fakellm.variation import Variation
 
@@ -49,6 +50,18 @@ def _decorate_body(body: JSON, _: Source) -> JSON:
     return sorted_body
 
 
+# https://docs.z.ai/api-reference/api-code
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "Unknown Model, please check the model code.", code="1211"),
+        Failure(401, "token expired or incorrect"),
+        Failure(429, "Rate limit reached for requests", code="1302"),
+        Failure(503, "The service may be temporarily overloaded, please try again later", code="1305"),
+    ),
+    code="digits",
+    body=fields_of("code", "message"),
+)
+
 ZAI = Dialect(
     name="zai",
     usual=Variation(
@@ -74,6 +87,7 @@ ZAI = Dialect(
     fingerprint=lambda source: None,
     calls_indexed=True,
     decorate_body=_decorate_body,
+    errors=_ERRORS,
 )
 
 ZAI_2025 = replace(

@@ -9,6 +9,7 @@ import msgspec
 
 from fakellm.completion import Choice, Completion, ToolCall
 from fakellm.faults.fault import Base, Place, place
+from fakellm.logprobs import kept
 from fakellm.seed import Source
 
 replace = msgspec.structs.replace
@@ -47,7 +48,8 @@ class Length(CompletionFault, frozen=True, tag="length"):
         def short(choice: Choice) -> Choice:
             if not choice.tool_calls:
                 content = _start(choice.content, self.keep, source)
-                return replace(choice, content=content, finish_reason="length")
+                tokens = kept(choice.logprobs, content)
+                return replace(choice, content=content, finish_reason="length", logprobs=tokens)
             *whole, last = choice.tool_calls
             last = replace(last, arguments=_start(last.arguments, self.keep, source))
             return replace(choice, tool_calls=(*whole, last), finish_reason="length")

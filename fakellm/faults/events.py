@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from fakellm.dialects.dialect import dumps
-from fakellm.dialects.failure import Failure, error_fields
+from fakellm.dialects.dialect import Dialect, dumps
+from fakellm.dialects.errors import Failure
+from fakellm.dialects.failure import error_json
 from fakellm.faults.fault import Base, Place, index, place
 from fakellm.seed import Source
 from fakellm.sse import Decoder
@@ -24,49 +25,58 @@ class EventFault(Base, frozen=True):
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
-        """All that is sent in place of `frames` and then `done`, the frame that says `[DONE]`."""
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
+        """All that the provider sends in place of `frames` and then `done`, the frame that says `[DONE]`."""
         raise NotImplementedError
 
 
 class Error(EventFault, frozen=True, tag="error"):
     """An error in the middle of a stream, after which no more is said (E4, E5, E6).
 
-    frame: how many frames come first. done: whether `[DONE]` follows. shape: how it is told:
-        data: ``data: {"error": {…}}``, OpenAI's and most others' (E4);
+    frame: how many frames come first. shape: how it is told, where that is not as the provider does it:
+        data: ``data: {"error": {…}}``, with the provider's error body, OpenAI's and most others' (E4);
         chunk: a chunk with `error` beside its choices and `finish_reason: error`, OpenRouter's (E5);
-        event: ``event: error`` and the same with a `status_code`, Groq's;
+        event: ``event: error`` and the error with a `status_code`, Groq's;
         message: ``event: error`` and ``{"message": …}``, with no `error` key (E6);
         text: ``data: {"error": "…"}`` (E6);
         line: ``error: {…}``, which is no data line at all, gpustack's llama-box.
+    message, type, code: the fields of the error; as the provider has them for the status where not given.
+    done: whether `[DONE]` follows; as the provider does it where not given: Groq alone sends none.
     """
 
-    shape: Literal["data", "chunk", "event", "message", "text", "line"] = "data"
+    shape: Literal["data", "chunk", "event", "message", "text", "line"] | None = None
     frame: Place = None
-    message: str = "The server had an error while processing your request. Sorry about that!"
-    type: str | None = "server_error"
-    code: str | int | None = None
+    message: str | None = None
+    type: str | UnsetType | None = UNSET
+    code: str | int | UnsetType | None = UNSET
     status: int = 500
-    """Told by the shape `event`."""
-    done: bool = True
+    """Of the error: it has the provider's words for this status, and some shapes say it."""
+    done: bool | None = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         number = place(self.frame, len(frames), source)
-        return (*frames[:number], self._told(frames), *(done if self.done else ()))
+        ends = dialect.errors.done if self.done is None else self.done
+        return (*frames[:number], self._told(frames, dialect), *(done if ends else ()))
 
-    def _told(self, frames: Frames) -> bytes:
-        error = error_fields(Failure(self.status, self.message, self.type, self.code))
-        if self.shape == "chunk":
-            short = {"code": self.status if self.code is None else self.code, "message": self.message}
-            said = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-            return _data({**_envelope(frames), "error": short, "choices": [said]})
-        if self.shape == "event":
-            return b"event: error\n" + _data({"error": error | {"status_code": self.status}})
-        if self.shape == "message":
-            return b"event: error\n" + _data({"message": self.message})
-        if self.shape == "line":
-            return b"error: %b\n\n" % dumps(error).encode()
-        return _data({"error": self.message if self.shape == "text" else error})
+    def _told(self, frames: Frames, dialect: Dialect) -> bytes:
+        failure = Failure(self.status, self.message, self.type, self.code)
+        error = dialect.errors.fields(failure)
+        said = error_json(dialect, failure)
+        match self.shape or dialect.errors.frame:
+            case "chunk":
+                short = {"code": self.status if error["code"] is None else error["code"], "message": error["message"]}
+                choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+                return _data({**_envelope(frames), "error": short, "choices": [choice]})
+            case "event":
+                inner = said["error"] if isinstance(said.get("error"), dict) else error
+                return b"event: error\n" + _data({"error": inner | {"status_code": self.status}})
+            case "message":
+                return b"event: error\n" + _data({"message": error["message"]})
+            case "line":
+                return b"error: %b\n\n" % dumps(error).encode()
+            case "text":
+                return _data({"error": error["message"]})
+        return _data(said)
 
 
 class Malformed(EventFault, frozen=True, tag="malformed"):
@@ -74,7 +84,7 @@ class Malformed(EventFault, frozen=True, tag="malformed"):
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         number = index(self.frame, len(frames), source)
         return (*frames[:number], frames[number].replace(b'"', b"'"), *frames[number + 1 :], *done)
 
@@ -84,7 +94,7 @@ class Truncated(EventFault, frozen=True, tag="truncated"):
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         number = index(self.frame, len(frames), source)
         line = frames[number].rstrip()
         half = line[: len(line) - source.between(1, len(line) // 2)].decode("utf-8", "ignore").encode()
@@ -96,7 +106,7 @@ class Glued(EventFault, frozen=True, tag="glued"):
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         number = index(self.frame, len(frames) - 1, source)
         frames = (*frames, *done)
         glued = b"".join(frame.rstrip() for frame in frames[number : number + 2]) + b"\n\n"
@@ -106,7 +116,7 @@ class Glued(EventFault, frozen=True, tag="glued"):
 class Unterminated(EventFault, frozen=True, tag="unterminated"):
     """The stream ends after the last frame's text, without the line end, the blank line and the `[DONE]` (A13)."""
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         return (*frames[:-1], frames[-1].rstrip())
 
 
@@ -116,14 +126,14 @@ class OnlyComments(EventFault, frozen=True, tag="only_comments"):
     text: str = "OPENROUTER PROCESSING"
     count: Annotated[int, Meta(ge=0)] = 3
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         return (b": %b\n\n" % self.text.encode("utf-8", "surrogatepass"),) * self.count
 
 
 class OnlyDone(EventFault, frozen=True, tag="only_done"):
     """Nothing but `[DONE]` (E8)."""
 
-    def spoil(self, frames: Frames, done: Frames, source: Source) -> Frames:
+    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
         return done
 
 

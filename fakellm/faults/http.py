@@ -9,7 +9,8 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from fakellm.dialects.dialect import Dialect, dumps
-from fakellm.dialects.failure import Failure, error_body
+from fakellm.dialects.errors import Failure
+from fakellm.dialects.failure import error_body, error_type
 from fakellm.faults.fault import Base, check_header
 from fakellm.shape import FieldError
 from fakellm.wire import Frame, Plan
@@ -38,9 +39,10 @@ class ResponseFault(Base, frozen=True):
 class Status(ResponseFault, frozen=True, tag="status"):
     """An HTTP status with the provider's error body (F6, F7; with `status: 200`, F8 and F9).
 
-    message, type, code, param: the fields of the error; as the provider has them for this status where not given.
+    message, type, code, param: the fields of the error; as the provider has them for this status where not given. Of
+        a field that the provider does not send nothing is said.
     body: another body, text as it is or data as JSON.
-    content_type: `application/json` where not given, and `text/plain` with a `body` of text.
+    content_type: the provider's where not given, and `text/plain` with a `body` of text.
     retry_after: the Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).
     headers: more headers, or others in place of these: `retry-after-ms`, `x-should-retry`, `location`.
     """
@@ -67,7 +69,9 @@ class Status(ResponseFault, frozen=True, tag="status"):
         body = error_body(dialect, Failure(self.status, self.message, self.type, self.code, self.param))
         if self.body is not None:
             body = (self.body if isinstance(self.body, str) else dumps(self.body)).encode("utf-8", "surrogatepass")
-        usual = "text/plain; charset=utf-8" if isinstance(self.body, str) else "application/json"
+        usual = error_type(dialect, self.status) if self.body is None else "application/json"
+        if isinstance(self.body, str):
+            usual = "text/plain; charset=utf-8"
         headers = {"Content-Type": self.content_type or usual}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from fakellm.completion import Choice, Completion, ToolCall, Usage
+from fakellm import tokens
+from fakellm.completion import Choice, Completion, Token, ToolCall, Usage
 
 # Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
 _AWKWARD = (
@@ -32,7 +33,8 @@ def texts() -> st.SearchStrategy[str]:
 
 @st.composite
 def completions(draw: st.DrawFn) -> Completion:
-    """Completions of one to three choices: any text, reasoning, refusal, parallel tool calls, with or without usage."""
+    """Completions of one to three choices: any text, reasoning, refusal, parallel tool calls, with or without usage
+    and the probabilities of tokens."""
     return Completion(
         id=draw(st.text(min_size=1, max_size=8)),
         created=draw(st.integers(1, 2**33)),
@@ -43,15 +45,26 @@ def completions(draw: st.DrawFn) -> Completion:
     )
 
 
-def _choices() -> st.SearchStrategy[Choice]:
-    return st.builds(
-        Choice,
-        content=texts(),
-        reasoning=texts(),
-        refusal=texts(),
-        tool_calls=st.lists(_calls(), max_size=3).map(tuple),
-        finish_reason=st.sampled_from(("stop", "tool_calls", "length", "content_filter", None)),
+@st.composite
+def _choices(draw: st.DrawFn) -> Choice:
+    content, refusal = draw(texts()), draw(texts())
+    return Choice(
+        content=content,
+        reasoning=draw(texts()),
+        refusal=refusal,
+        tool_calls=tuple(draw(st.lists(_calls(), max_size=3))),
+        finish_reason=draw(st.sampled_from(("stop", "tool_calls", "length", "content_filter", None))),
+        logprobs=draw(st.just(()) | _weighed(content)),
+        refusal_logprobs=draw(st.just(()) | _weighed(refusal)),
     )
+
+
+def _weighed(text: str) -> st.SearchStrategy[tuple[Token, ...]]:
+    """The tokens of a text, each with others or none in its place; half a character among them has its own bytes."""
+    logprobs = st.floats(-9999.0, 0.0)
+    others = st.lists(st.builds(Token, st.text(max_size=3), logprobs), max_size=2).map(tuple)
+    odd = st.sampled_from(((), (), None, (0xE4, 0xB8)))
+    return st.tuples(*(st.builds(Token, st.just(each), logprobs, others, odd) for each in tokens.split(text)))
 
 
 def _calls() -> st.SearchStrategy[ToolCall]:

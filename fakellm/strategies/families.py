@@ -175,7 +175,7 @@ _CHOICES: dict[str, Options] = {
 }
 _REASONING: dict[str, Options] = {
     "reasoning": tuple(Variation(reasoning=key) for key in ("reasoning", "both", "reasoning_details")),
-    **_each("reasoning", "thinking"),
+    **_each("reasoning", "thinking", "think"),
 }
 _USAGE: dict[str, Options] = {
     "usage": tuple(Variation(usage=where) for where in ("finish", "every")),

@@ -62,5 +62,6 @@ def transfers() -> st.SearchStrategy[Transfer]:
             gzip=st.just(gzip),
             header_case=st.sampled_from((None, "lower", "title", "upper")),
             content_type=st.sampled_from((UNSET, *kinds)),
+            margins=st.sampled_from((None, ("\n         \n", ""), ("", "\n"), ("", ""))),
         )
     )

@@ -1,0 +1,40 @@
+"""`fakellm export`: a recording in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from fakellm.cassettes import WRITERS, read_file, write
+from fakellm.commands.common import fail
+from fakellm.errors import CassetteError
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(WRITERS)),
+    default="fakellm",
+    show_default=True,
+    help="Format to write.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="File to write.")
+@click.option("--only", type=click.IntRange(min=0), metavar="N", help="One interaction alone; the first is 0.")
+def command(file: Path, format_: str, output: Path, only: int | None) -> None:
+    """Write the recording in FILE, of any format that is known, to OUT in another format."""
+    try:
+        cassette = read_file(file)
+        many = len(cassette.interactions)
+        if only is not None and only >= many:
+            fail(f"{file}: there is no interaction {only}; the last of {many} is {many - 1}", 2)
+        if only is not None:
+            cassette = replace(cassette, interactions=cassette.interactions[only : only + 1])
+        output.write_bytes(write(cassette, format_))
+    except CassetteError as error:
+        fail(str(error), 2)
+    except OSError as error:
+        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)

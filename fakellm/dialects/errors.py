@@ -1,0 +1,88 @@
+"""How a provider says that it failed, as data. Owns OpenAI's words for each status, and the value that says otherwise.
+
+`failure` beside this file writes the bodies; each dialect says where it differs. Of a provider some statuses were
+recorded or reported; the shape of the others is taken from those, and their words are likely ones, not seen.
+https://platform.openai.com/docs/guides/error-codes. For a status that OpenAI documents without a body (408, 409, 413,
+422, 502, 504) type and message are of its kind; 529 is Anthropic's and its gateways'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+JSON = dict[str, Any]
+Body = Callable[[JSON, int], JSON]
+"""The four fields of an error (message, type, param, code) and its status, to the JSON that is sent."""
+
+
+class Failure(Struct, frozen=True):
+    """What an error says; what is not given is as usual for the provider and the status."""
+
+    status: int
+    message: str | None = None
+    type: str | UnsetType | None = UNSET
+    code: str | int | UnsetType | None = UNSET
+    param: str | None = None
+
+
+_OURS, _THEIRS = "invalid_request_error", "server_error"
+
+_OPENAI: dict[int, tuple[str, str | None, str]] = {
+    400: (_OURS, None, "We could not understand your request."),
+    401: (_OURS, "invalid_api_key", "Incorrect API key provided."),
+    403: ("request_forbidden", "unsupported_country_region_territory", "Country, region, or territory not supported"),
+    404: (_OURS, "model_not_found", "The model does not exist or you do not have access to it."),
+    408: (_OURS, None, "The request took too long."),
+    409: (_OURS, None, "The resource was changed by another request."),
+    413: (_OURS, "request_too_large", "The body of the request is too large."),
+    422: (_OURS, None, "The request is well formed, but it cannot be processed."),
+    429: ("requests", "rate_limit_exceeded", "Rate limit reached for requests"),
+    500: (_THEIRS, None, "The server had an error while processing your request. Sorry about that!"),
+    502: (_THEIRS, None, "Bad gateway."),
+    503: (_THEIRS, None, "The engine is currently overloaded, please try again later"),
+    504: (_THEIRS, None, "Gateway timeout."),
+    529: ("overloaded_error", None, "Overloaded"),
+}
+
+
+def fields_of(*keys: str) -> Body:
+    """The error under the key `error`, with these of its fields, in this order."""
+    return lambda error, status: {"error": {key: error[key] for key in keys}}
+
+
+class Errors(Struct, frozen=True):
+    """A provider's habits in errors. Without any they are OpenAI's."""
+
+    usual: tuple[Failure, ...] = ()
+    """What it says at some statuses, where that is not what OpenAI says; fields that are not given are OpenAI's."""
+    code: Literal["word", "status", "digits"] = "word"
+    """What stands in `code`: a word, or where no other is usual the status, as a number or as text."""
+    body: Body = fields_of("message", "type", "param", "code")
+    indents: Mapping[int, int] = {}
+    """Of the bodies of some statuses, where it is not that of a whole body."""
+    ending: str = ""
+    """What stands after the JSON of a body."""
+    types: Mapping[int, str] = {}
+    """The Content-Type of some statuses, where it is not `application/json`."""
+    frame: Literal["data", "chunk", "event"] = "data"
+    """The shape of an error in a stream, as ``fakellm.faults.Error`` names them."""
+    done: bool = True
+    """Whether `[DONE]` follows an error in a stream."""
+
+    def fields(self, failure: Failure) -> JSON:
+        """The four fields of an error, what the failure leaves open filled in."""
+        status = failure.status
+        usual = next((each for each in self.usual if each.status == status), Failure(status))
+        type_, code, message = _OPENAI.get(
+            status, (_OURS if status < 500 else _THEIRS, None, f"The request failed with {status}.")
+        )
+        word = {"word": code, "status": status, "digits": str(status)}[self.code]
+        return {
+            "message": next(each for each in (failure.message, usual.message, message) if each is not None),
+            "type": next(each for each in (failure.type, usual.type, type_) if each is not UNSET),
+            "param": usual.param if failure.param is None else failure.param,
+            "code": next(each for each in (failure.code, usual.code, word) if each is not UNSET),
+        }

@@ -1,0 +1,91 @@
+"""Where a route may stand in the URL, and what to say of a URL that is none. Knows no handler.
+
+Clients put the same few routes behind the base URL that they were given. So each is served behind the usual ones:
+`/v1`; none, as DeepSeek and Perplexity have it; `/api/v1`, OpenRouter's; `/openai/v1`, Azure's and Groq's; `/openai`,
+Azure's of old, whose other URLs name a deployment. https://learn.microsoft.com/azure/ai-foundry/openai/reference
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from urllib.parse import unquote
+
+from msgspec import Struct
+
+ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/models")
+"""What follows the base URL."""
+
+MODEL = "/v1/models/{model}"
+
+_BASES = re.compile(r"/v1|/api/v1|/openai/v1|/openai|")
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/completions|/embeddings)")
+
+_ELSEWHERE = {
+    "responses": "the Responses API; a client's setting for chat completions makes it use /v1/chat/completions",
+    "messages": "Anthropic's Messages API",
+    "api/chat": "Ollama's own API; it has /v1/chat/completions as well",
+    "api/generate": "Ollama's own API; it has /v1/chat/completions as well",
+    "assistants": "the Assistants API",
+    "threads": "the Assistants API",
+    "images": "pictures",
+    "audio": "speech",
+    "files": "files",
+    "batches": "batches",
+    "fine_tuning": "fine-tuning",
+    "vector_stores": "vector stores",
+    "realtime": "the Realtime API",
+}
+"""What others serve that is not here, by the path behind the base URL."""
+
+
+class Target(Struct, frozen=True):
+    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name or the one asked after."""
+
+    route: str
+    model: str | None = None
+
+
+def target(path: str) -> Target:
+    """What a path means; itself where it is none of the API's."""
+    if found := _DEPLOYMENT.fullmatch(path):
+        return Target("/v1" + found[2], unquote(found[1]))
+    for route in ROUTES:
+        base, tail, rest = path.partition(route)
+        if tail and not rest and _BASES.fullmatch(base):
+            return Target("/v1" + route)
+        if route == "/models" and rest[1:] and _BASES.fullmatch(base) and rest[0] == "/":
+            return Target(MODEL, unquote(rest[1:]))
+    return Target(path)
+
+
+def with_model(body: bytes, model: str) -> bytes:
+    """The body of a request to a deployment: where it names no model, with the deployment's name for one."""
+    with suppress(ValueError, RecursionError):  # what is wrong with it is said when it is read
+        asked = json.loads(body)
+        if isinstance(asked, dict) and asked.get("model") is None:
+            return json.dumps(asked | {"model": model}).encode()
+    return body
+
+
+def remedy(path: str) -> str | None:
+    """What is wrong with a URL that is no route, and what to do, as a sentence; None where that is not known."""
+    if (tidy := re.sub("/{2,}", "/", path).rstrip("/")) != path and _served(tidy):
+        return f"There is a slash too many: the route is {tidy}."
+    if "/v1/v1/" in path:
+        return "It has /v1 twice: your base URL ends in /v1 and your client adds it; take it from the base URL."
+    if "/chat/completions/" in path:
+        return "Your base URL ends in /chat/completions, and your client adds a route itself; let it end in /v1."
+    tail = re.sub(r"^(/api|/openai)?(/v1)?/", "", path, count=1)
+    for known, what in _ELSEWHERE.items():
+        if f"{tail}/".startswith(f"{known}/") or f"{path[1:]}/".startswith(f"{known}/"):
+            return f"fakellm does not serve {what}."
+    for route in ROUTES:
+        if path.endswith(route):
+            return f"The route is /v1{route}: the base URL of this server ends in /v1."
+    return None
+
+
+def _served(path: str) -> bool:
+    return target(path).route != path or path.removeprefix("/v1") in ROUTES

@@ -1,0 +1,495 @@
+"""Recordings: every format reads, what is written is read again, what is damaged says so, and the corpus comes out whole."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fakellm.cassettes import BYTES, MOST_BYTES, TREES, WRITERS, own, read, read_file, tree, write
+from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.cassettes.response import dechunked, plan
+from fakellm.cassettes.written import grouped, written
+from fakellm.cli import main
+from fakellm.errors import CassetteError
+from fakellm.wire import Frame, Plan
+from tests.conftest import CORPUS, ROOT
+
+FILES = sorted((ROOT / "tests" / "recordings").iterdir())
+NAMED = {file.name: file for file in FILES}
+REQUEST = {"model": "m", "stream": True}
+EVENTS = ('data: {"choices":[{"index":0,"delta":{"content":"Hé"}}]}\n\n'.encode(), b"data: [DONE]\n\n")
+OTHERS = ("body.json", "chunks.jsonl")
+
+
+# One exchange, in every format
+
+
+def only(name: str) -> Interaction:
+    (interaction,) = read_file(NAMED[name]).interactions
+    return interaction
+
+
+@pytest.mark.parametrize("name", [name for name in NAMED if name not in OTHERS])
+def test_every_format_says_the_same_exchange(name: str) -> None:
+    asked, plan = only(name).request, only(name).response
+    assert asked.method == "POST"
+    assert asked.url.removeprefix("https://api.example.com").removeprefix(":443") == "/v1/chat/completions"
+    assert asked.body == b"" or json.loads(asked.body) == REQUEST
+    assert (plan.status, plan.body, plan.delimited, plan.end) == (200, b"".join(EVENTS), "chunked", "complete")
+    lower = [(key.lower(), value) for key, value in plan.headers]
+    assert ("content-type", "text/event-stream") in lower
+    assert not {key for key, _ in lower} & {"content-encoding", "content-length", "transfer-encoding", ":status"}
+
+
+@pytest.mark.parametrize(
+    ("name", "delay", "frames"),
+    [
+        ("go-vcr-2.yaml", 1.25, [0.0]),
+        ("browser.har", 1.25, [0.2505]),
+        ("wiremock.json", 1.25, [0.0]),
+        ("own.jsonl", 1.25, [0.25, 0.01]),
+    ],
+)
+def test_recorded_times_are_delays(name: str, delay: float, frames: list[float]) -> None:
+    response = only(name).response
+    assert response.delay == delay
+    assert [frame.delay for frame in response.frames] == frames
+
+
+@pytest.mark.parametrize("name", ["curl-raw.txt", "own.jsonl"])
+def test_what_arrived_together_is_a_frame_where_the_file_knows_it(name: str) -> None:
+    assert tuple(frame.data for frame in only(name).response.frames) == EVENTS
+
+
+def test_headers_keep_their_order_and_their_repetitions() -> None:
+    headers = (("content-type", "text/event-stream"), ("set-cookie", "a"), ("set-cookie", "b"))
+    assert only("curl-i.txt").response.headers == headers
+
+
+def test_a_date_without_quotes_is_text() -> None:
+    assert ("openai-version", "2020-10-01") in only("httpmock.yaml").response.headers
+
+
+def test_a_raw_body_is_kept_to_the_letter() -> None:
+    assert only("body.json").response == Plan(
+        200, (("Content-Type", "application/json"),), (Frame(NAMED["body.json"].read_bytes()),)
+    )
+
+
+def test_half_a_surrogate_pair_in_a_raw_body_is_kept() -> None:
+    data = rb'{"choices": [{"message": {"content": "\ud83c"}}]}'
+    assert read(data, "x").interactions[0].response.body == data
+
+
+def test_the_json_of_events_becomes_events() -> None:
+    lines = NAMED["chunks.jsonl"].read_bytes().split(b"\n")
+    assert only("chunks.jsonl").response.body == b"data: %b\n\ndata: %b\n\n" % (lines[0], lines[1])
+
+
+def test_a_byte_order_mark_before_a_file_is_no_part_of_it() -> None:
+    assert read(b"\xef\xbb\xbf" + NAMED["test-proxy.json"].read_bytes(), "x").interactions
+
+
+@pytest.mark.parametrize("status", [0, -1])
+def test_an_entry_without_a_response_closes_the_connection(status: int) -> None:
+    archive = json.loads(NAMED["browser.har"].read_bytes())
+    archive["log"]["entries"][0]["response"].update(status=status, content={})
+    response = read(json.dumps(archive).encode(), "x").interactions[0].response
+    assert (response.status, response.frames, response.end) == (None, (), "close")
+
+
+def test_wiremock_keeps_a_body_in_a_file_of_its_own(tmp_path: Path) -> None:
+    stub = {"request": {"url": "/v1", "method": "POST"}, "response": {"status": 200, "bodyFileName": "b.json"}}
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "__files").mkdir()
+    mapping = tmp_path / "mappings" / "a.json"
+    mapping.write_text(json.dumps(stub))
+    with pytest.raises(CassetteError, match=r"a\.json: the body is in the file 'b\.json', which is not in .*__files"):
+        read_file(mapping)
+    (tmp_path / "__files" / "b.json").write_bytes(b"{}")
+    assert read_file(mapping).interactions[0].response.body == b"{}"
+    mapping.write_text(json.dumps(stub).replace("b.json", "../secret"))
+    with pytest.raises(CassetteError, match="not read from here"):
+        read_file(mapping)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.sampled_from((b"", b";x=1", b" ")))
+def test_chunk_framing_is_taken_off(chunks: list[bytes], extension: bytes) -> None:
+    framed = b"".join(b"%X%b\r\n%b\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
+    assert dechunked(framed + b"0\r\n\r\n") == chunks
+    assert dechunked(framed + b"0\r\n") is None
+    assert plan(200, (), framed + b"0\r\n\r\n", "x").body == b"".join(chunks)
+
+
+# Written and read again
+
+_LATIN = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=8).map(str.strip)
+_HEADERS = st.lists(st.tuples(st.sampled_from(("X-A", "x-a", "Set-Cookie")), _LATIN), max_size=3).map(tuple)
+_DELAYS = st.integers(0, 10_000).map(lambda milliseconds: milliseconds / 1000)
+_JSON = st.sampled_from(
+    (b"null", b'{"a":1}', b'{"a": 1}', b'{"a":1,"a":2}', b"1.0", b"1e400", b'"\\ud800"', b"[" * 9999)
+)
+_YAML = st.sampled_from(
+    ("~", "yes", "012", "1e5", "1_0", "- a", "a: b", "!x", "2020-01-01", "\x85\u2028 \ufeff\r", "'\n ")
+)
+_BODIES = st.binary(max_size=40) | st.text(max_size=20).map(str.encode) | _JSON | _YAML.map(str.encode)
+_FRAMES = st.builds(Frame, _BODIES, _DELAYS, st.booleans())
+_ASKED = st.builds(Asked, st.sampled_from(("POST", "GET")), st.just("https://api.x.ai/v1/chat?a=b"), _HEADERS, _BODIES)
+PLANS = st.builds(
+    Plan,
+    status=st.none() | st.integers(100, 599),
+    headers=_HEADERS,
+    frames=st.lists(_FRAMES, max_size=3).map(tuple),
+    delimited=st.sampled_from(("length", "chunked", "close")),
+    header_case=st.none() | st.just("upper"),
+    delay=_DELAYS,
+    end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
+    drip=st.none() | _FRAMES,
+)
+
+
+def cassettes(plans: st.SearchStrategy[Plan] = PLANS) -> st.SearchStrategy[Cassette]:
+    interactions = st.lists(st.builds(Interaction, _ASKED, plans), min_size=1, max_size=3)
+    return st.builds(Cassette, st.just("x"), interactions.map(tuple))
+
+
+ANSWERED = PLANS.filter(lambda plan: plan.status is not None)
+
+
+@given(cassettes())
+def test_our_own_format_keeps_everything(cassette: Cassette) -> None:
+    assert read(write(cassette, "fakellm"), "x") == replace(cassette, framed=True)
+
+
+def regrouped(headers: Headers) -> Headers:
+    return tuple((name, value) for name, values in grouped(headers).items() for value in values)
+
+
+@pytest.mark.parametrize("format_", ["vcrpy", "go-vcr"])
+@given(cassette=cassettes(ANSWERED))
+def test_yaml_keeps_all_but_the_frames(format_: str, cassette: Cassette) -> None:
+    for each, again in zip(cassette.interactions, read(write(cassette, format_), "x").interactions, strict=True):
+        assert again.request == replace(each.request, headers=regrouped(each.request.headers))
+        headers = regrouped(written(each.response))
+        delay = each.response.delay if format_ == "go-vcr" else 0.0
+        assert again.response == plan(each.response.status or 0, headers, each.response.body, "x", delay=delay)
+
+
+@given(cassettes())
+def test_har_keeps_all_but_the_frames(cassette: Cassette) -> None:
+    for each, again in zip(cassette.interactions, read(write(cassette, "har"), "x").interactions, strict=True):
+        assert again.request == each.request
+        assert again.response.delay == pytest.approx(each.response.delay)
+        if each.response.status is None:
+            assert (again.response.status, again.response.end) == (None, "close")
+        else:
+            made = plan(each.response.status, written(each.response), each.response.body, "x")
+            assert (again.response.status, again.response.headers) == (made.status, made.headers)
+            assert again.response.body == made.body
+
+
+@given(st.binary())
+def test_a_raw_stream_is_its_bytes(rest: bytes) -> None:
+    cassette = read(b"data: " + rest, "x")
+    assert write(cassette, "sse") == b"data: " + rest
+
+
+@pytest.mark.parametrize("format_", ["fakellm", "vcrpy", "go-vcr", "har", "sse"])
+@pytest.mark.parametrize("name", sorted(set(NAMED) - set(OTHERS)))
+def test_every_recording_is_written_in_every_format(name: str, format_: str) -> None:
+    response = read(write(read_file(NAMED[name]), format_), "x").interactions[0].response
+    assert (response.body, response.delimited) == (b"".join(EVENTS), "chunked")
+
+
+def test_vcrpy_reads_what_is_written_for_it(tmp_path: Path) -> None:
+    vcr = pytest.importorskip("vcr")
+    bodies = [b"".join(EVENTS), b"\xff\x00", b"  a\n\n"]
+    asked = [Asked("POST", f"https://api.x.ai/{number}", (("A", "b"),), body) for number, body in enumerate(bodies)]
+    answers = [Plan(200, (("C", "d"), ("C", "e")), (Frame(body),)) for body in bodies]
+    file = tmp_path / "cassette.yaml"
+    file.write_bytes(write(Cassette("x", tuple(map(Interaction, asked, answers))), "vcrpy"))
+    with vcr.use_cassette(str(file), record_mode="none") as cassette:
+        assert [request.uri for request in cassette.requests] == [request.url for request in asked]
+        assert [request.body for request in cassette.requests] == bodies
+        assert [response["body"]["string"] for response in cassette.responses] == bodies
+        assert cassette.responses[0]["headers"] == {"C": ["d", "e"]}
+
+
+def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
+    def line(body: bytes) -> bytes:
+        return own.dump_line(Interaction(Asked("POST", "/v1", body=body), Plan(200, (), ())))
+
+    assert b'"json":{"a":[1,"\xc3\xa9"]}' in line('{"a":[1,"é"]}'.encode())
+    assert b'"text":"{\\"a\\": 1}"' in line(b'{"a": 1}')
+    assert b'"base64":"/w=="' in line(b"\xff")
+
+
+@pytest.mark.parametrize("format_", ["vcrpy", "go-vcr"])
+def test_a_format_that_cannot_say_it_says_so(format_: str) -> None:
+    with pytest.raises(CassetteError, match=r"^interactions\[0\]: no response came"):
+        write(Cassette("x", (Interaction(Asked("POST", "/"), Plan(None, (), (), end="close")),)), format_)
+
+
+# Damage
+
+
+def outcome(data: bytes) -> None:
+    """What is read has interactions, or there is a CassetteError that begins with the name of the file."""
+    try:
+        found, problems = read(data, "the/file").interactions, ["the/file"]
+    except CassetteError as error:
+        found, problems = (), list(error.problems)
+    assert found or problems != ["the/file"]
+    assert problems
+    assert all(problem.startswith("the/file") for problem in problems)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(FILES), st.data())
+def test_a_file_cut_off_anywhere_reads_or_says_why(file: Path, data: st.DataObject) -> None:
+    whole = file.read_bytes()
+    outcome(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(FILES), st.data())
+def test_a_file_with_other_bits_reads_or_says_why(file: Path, data: st.DataObject) -> None:
+    damaged = bytearray(file.read_bytes())
+    for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=3)):
+        damaged[place] ^= data.draw(st.integers(1, 255))
+    outcome(bytes(damaged))
+
+
+def paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(found for key, item in inside for found in paths(item, (*path, key)))]
+
+
+VALUES = [file for file in FILES if file.suffix in (".yaml", ".yml", ".json", ".har") and file.name != "body.json"]
+
+
+@settings(max_examples=200)
+@given(
+    st.sampled_from(VALUES),
+    st.sampled_from((None, True, 7, -1, 10**30, 0.5, "", "x", [], ["x"], {}, {"x": 1})),
+    st.data(),
+)
+def test_a_value_of_another_type_reads_or_says_why(file: Path, value: Any, data: st.DataObject) -> None:
+    root = tree.documents(file.read_bytes(), "x")
+    path = data.draw(st.sampled_from(paths(root)[1:]))
+    parent: Any = root
+    for key in path[:-1]:
+        parent = parent[key]
+    parent[path[-1]] = value
+    outcome(json.dumps(root[0]).encode(errors="replace"))
+    outcome(b"".join(b"---\n" + tree.dump(document) for document in root if "\\ud" not in json.dumps(document)))
+
+
+@given(st.binary(max_size=200))
+def test_what_is_no_recording_is_an_error(data: bytes) -> None:
+    outcome(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"", "f: the file is empty"),
+        (b" \n\t", "f: the file is empty"),
+        (b"# Hello\n\nThis is a text.", "f: no recording in a format that is known"),
+        (b'{"name": "x", "version": "1"}', "f: no recording in a format that is known"),
+        (b"choices: []", "f: no recording in a format that is known"),
+        (b"[]", "f: no recording in a format that is known"),
+        (b"interactions: []\nversion: 1", "f: a recording (go-vcr) without an interaction"),
+        (b'{"log": {"entries": []}}', "f: a recording (har) without an interaction"),
+        (b'{"fakellm":"recording","version":1}\n', "f: a recording (fakellm) without an interaction"),
+        (b'{"fakellm":"recording","version":2}\n', "f:1: a recording of version 2; this fakellm reads version 1"),
+        (b"httprr trace v1\n", "f: a recording (httprr) without an interaction"),
+        (b"httprr trace v1\n5 5\nPOST", "f: [0]: the file ends 6 bytes too early"),
+        (b'{"log": {"entries": [', "f:1:22: no JSON: the file was cut off"),
+        (b'{"log":\n  nope}', "f:2:3: no JSON: expecting value"),
+        (b"interactions:\n- request: [", "f:3:1: did not find expected node content"),
+        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' is given twice; first in line 2"),
+        (b"http_interactions:\n- response: {}", "f: http_interactions[0].response.status: the key 'status' is missing"),
+        (b"interactions: !!float x", "f: a value that does not fit its tag: could not convert string to float: 'x'"),
+        (b"interactions: !!timestamp x", "f: interactions: expected array, got string"),
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n", "f: no empty line ends the head: the file was cut off"),
+        (b"HTTP/1.1 OK\r\n\r\n", "f: 'HTTP/1.1 OK' is no status line"),
+    ],
+)
+def test_an_error_names_the_place_and_the_cause(data: bytes, says: str) -> None:
+    with pytest.raises(CassetteError) as found:
+        read(data, "f")
+    assert str(found.value).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        ("vcrpy.yaml", "code: 200", "code: OK", "interactions[0].response.status.code: expected integer, got string"),
+        ("vcrpy.yaml", "code: 200", "code: 2", "interactions[0].response.status.code: expected integer >= 100, got 2"),
+        ("vcrpy.yaml", "uri:", "url:", "interactions[0].response.code: the key 'code' is missing"),
+        ("vcrpy-gzip.yaml", "- gzip", "- x-lz", "interactions[0].response.body: a body in the content coding 'x-lz'"),
+        ("vcrpy-gzip.yaml", "- gzip", "- br", "interactions[0].response.body: a body that is no br: "),
+        ("vcrpy-br.yaml", "- br", "- zstd", "interactions[0].response.body: a body that is no zstd: "),
+        ("go-vcr-2.yaml", "1.25s", "soon", "interactions[0].response.duration: 'soon' is no duration as Go writes it"),
+        ("vcrpy.yaml", "uri: https", "uri: !!binary //4=#", "f: interactions[0].request.uri: expected string matching"),
+        ("ruby-vcr.yml", "!binary |-", "!ruby/x |-", "15: could not determine a constructor for the tag '!ruby/x'"),
+        ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not known"),
+        ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: no base64: "),
+        ("browser.har", '"text": "data', '"no": "data', "a body of 73 bytes was not kept; export it again with"),
+        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: none of the keys 'url', 'urlPath'"),
+        ("nock.json", "1f8b", "zz", "[0].response: non-hexadecimal number"),
+    ],
+)
+def test_an_error_in_a_recording_names_the_interaction_and_the_key(name: str, old: str, new: str, says: str) -> None:
+    text = NAMED[name].read_text(encoding="utf-8")
+    assert old in text
+    with pytest.raises(CassetteError) as found:
+        read(text.replace(old, new).encode(), "f")
+    assert says in str(found.value)
+
+
+@pytest.mark.parametrize("end", [b"\n", b""])
+def test_a_last_line_that_was_cut_off_is_named(end: bytes) -> None:
+    line = own.dump_line(Interaction(Asked("POST", "/v1"), Plan(200, (), ())))
+    with pytest.raises(CassetteError, match=r"^r\.jsonl:3:"):
+        read(own.dumps_header() + line + line[:-20] + end, "r.jsonl")
+
+
+@pytest.mark.parametrize("package", ["brotli", "zstandard"])
+def test_a_library_that_is_missing_is_named_with_the_remedy(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    name = {"brotli": "vcrpy-br.yaml", "zstandard": "vcrpy-zstd.yaml"}[package]
+    with pytest.raises(CassetteError, match=rf"needs the package {package}: pip install 'fakellm-server\[codings\]'"):
+        read_file(NAMED[name])
+
+
+# What must not take the process down
+
+
+def test_a_yaml_bomb_is_refused() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
+    with pytest.raises(CassetteError, match="aliases swell this to"):
+        read("\n".join([*lines, "interactions: *a11"]).encode(), "f")
+
+
+def test_a_file_of_a_million_values_is_refused() -> None:
+    with pytest.raises(CassetteError, match="more than 1,000,000 values"):
+        read(b"- a\n" * 1_000_001, "f")
+
+
+@pytest.mark.parametrize("opening", [b"a: " + b"[" * 300_000, b'{"log":' + b"[" * 300_000, b"- " * 300_000])
+def test_deep_nesting_is_refused(opening: bytes) -> None:
+    with pytest.raises(CassetteError, match="nested"):
+        read(opening, "f")
+
+
+def test_a_file_of_200_megabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "large.yaml"
+    with file.open("wb") as opened:
+        opened.truncate(200 * 2**20)
+    with pytest.raises(CassetteError, match=r"large\.yaml: 209,715,200 bytes; 67,108,864 are read at most"):
+        read_file(file)
+    with pytest.raises(CassetteError, match="are read at most"):
+        read(bytes(MOST_BYTES + 1), "f")
+
+
+def test_a_compressed_body_that_swells_is_refused() -> None:
+    squeezed = gzip.compress(bytes(MOST_BYTES + 1))
+    with pytest.raises(CassetteError, match=r"^x: a body in gzip of more than 67,108,864 bytes"):
+        plan(200, (("Content-Encoding", "gzip"),), squeezed, "x")
+
+
+@pytest.mark.parametrize(("path", "says"), [("nowhere.yaml", "no such file"), ("", "is a directory")])
+def test_a_file_that_cannot_be_opened(path: str, says: str, tmp_path: Path) -> None:
+    with pytest.raises(CassetteError, match=says):
+        read_file(tmp_path / path)
+
+
+# The command
+
+
+def export(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(main, ["export", *arguments])
+    return result.exit_code, result.output
+
+
+def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert export(str(NAMED["go-vcr-2.yaml"]), "--format", "vcrpy", "-o", str(out)) == (0, "")
+    assert tree.documents(out.read_bytes(), "x")[0]["interactions"][0]["request"]["uri"].endswith("/completions")
+    assert export(str(NAMED["go-vcr-2.yaml"]), "-o", str(out)) == (0, "")
+    assert out.read_bytes().startswith(b'{"fakellm":"recording","version":1}\n')
+
+
+def test_export_takes_one_interaction_alone(tmp_path: Path) -> None:
+    three, out = tmp_path / "three", tmp_path / "out.sse"
+    line = NAMED["own.jsonl"].read_bytes().split(b"\n")[1] + b"\n"
+    three.write_bytes(own.dumps_header() + line * 3)
+    code, output = export(str(three), "--format", "sse", "-o", str(out))
+    assert (code, output) == (2, f"{three}: holds 3 interactions, and a raw stream is one: choose it with --only\n")
+    assert export(str(three), "--format", "sse", "-o", str(out), "--only", "2") == (0, "")
+    assert out.read_bytes() == b"".join(EVENTS)
+    code, output = export(str(three), "--only", "3", "-o", str(out))
+    assert (code, output) == (2, f"{three}: there is no interaction 3; the last of 3 is 2\n")
+
+
+def test_export_says_what_it_cannot_read_or_write(tmp_path: Path) -> None:
+    code, output = export(str(tmp_path / "no.yaml"), "-o", str(tmp_path / "out"))
+    assert (code, output) == (2, f"{tmp_path / 'no.yaml'}: no such file or directory\n")
+    code, output = export(str(NAMED["own.jsonl"]), "-o", str(tmp_path))
+    assert (code, output) == (2, f"{tmp_path}: is a directory\n")
+
+
+# The document
+
+TEXT = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+
+
+def test_the_table_of_formats_is_that_of_the_code() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \|.*\| (yes|no) \| [^|]+ \|$", TEXT, re.MULTILINE)
+    assert sorted(name for name, _ in rows) == sorted((*BYTES, *TREES))
+    assert {name for name, is_written in rows if is_written == "yes"} == set(WRITERS)
+
+
+def test_the_commands_of_the_document_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(NAMED["browser.har"], "session.har")
+    commands = re.findall(r"^fakellm (export .*)$", TEXT, re.MULTILINE)
+    assert commands
+    for command in commands:
+        assert CliRunner().invoke(main, shlex.split(command)).exit_code == 0
+
+
+# The corpus
+
+INDEX = CORPUS / "index.json"
+ENTRIES: list[dict[str, Any]] = json.loads(INDEX.read_bytes())["entries"] if INDEX.exists() else []
+
+
+@pytest.mark.skipif(not ENTRIES, reason=f"the recordings are not here: no {INDEX}")
+@pytest.mark.parametrize("format_", sorted({entry["format"] for entry in ENTRIES}))
+def test_every_recording_of_the_corpus_reads(format_: str) -> None:
+    for entry in ENTRIES:
+        if entry["format"] != format_:
+            continue
+        interactions = read_file(CORPUS / entry["file"]).interactions
+        for exchange in entry["exchanges"]:
+            response = interactions[exchange["i"]].response
+            assert response.status == exchange.get("status", 200)
+            assert (response.delimited == "chunked") == exchange["stream"]
+            if format_ != "nock-json":  # of which the index counts a body that was formatted anew
+                assert len(response.body) == exchange["body_bytes"], entry["file"]

@@ -1,0 +1,73 @@
+"""Every row of docs/production.md does what it says, is of the tier it says, and the plain reply does not do it."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from fakellm.app import App, Call
+from fakellm.loader import load
+from fakellm.scenario import Rule, Scenario
+from fakellm.tiers import Step, step_of, steps
+from tests.conftest import ROOT, chat
+
+TEXT = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+)` \| (T\d|fault|)(?: \*contested\*)? ?\|$", TEXT, re.MULTILINE)
+(EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+def written(rule: str) -> Scenario:
+    """The example with what a row says of its rule; with an envelope that stands still."""
+    (plain,) = yaml.safe_load(EXAMPLE)["rules"]
+    said: dict[str, Any] = yaml.safe_load(rule)
+    fixed = {"id": "c", "created": 9, "model": "m", "system_fingerprint": None}
+    return load({"rules": [plain | said | {"reply": said.get("reply", plain["reply"]) | fixed}]})
+
+
+def sent(scenario: Scenario) -> bytes:
+    """All that leaves for a stream and for a whole body: as it leaves, and the bodies without their chunks."""
+    bodies = (chat(stream=True, stream_options={"include_usage": True}), chat())
+    answers = [App(scenario).handle(Call("POST", "/v1/chat/completions", body))[0] for body in bodies]
+    return b"".join(b"".join(burst.data for burst in each.bursts) + each.plan.body for each in answers)
+
+
+def told(literal: str) -> re.Pattern[bytes]:
+    """The bytes that a row tells, with line ends as they are written in Python; `…` is the rest of a line."""
+    parts = literal.replace("\\n", "\n").replace("\\r", "\r").replace("\\\\", "\\").split("…")
+    return re.compile(b"[^\n]*".join(re.escape(part.encode()) for part in parts))
+
+
+def tier(rule: Rule) -> str:
+    """The furthest of the tiers that a row takes; none where the dialect or the reply alone makes it."""
+    found: list[Step] = [*steps(rule.stream), *([step_of(rule.fault)] if rule.fault else [])]
+    return max((step.tier for step in found), default="")
+
+
+def test_no_row_is_left_out_and_the_contested_are_marked() -> None:
+    assert len(ROWS) == TEXT.count("\n| ") - 1  # but the head
+    assert TEXT.count("| T5 *contested* |") == [said for *_, said in ROWS].count("T5") == TEXT.count("*contested* |")
+
+
+@pytest.mark.parametrize(("saw", "literal", "rule", "said"), ROWS, ids=[row[0] for row in ROWS])
+def test_a_row_does_what_it_says(saw: str, literal: str, rule: str, said: str) -> None:
+    scenario = written(rule)
+    assert told(literal).search(sent(scenario))
+    assert not told(literal).search(sent(written("{}")))
+    assert tier(scenario.rules[0]) == said
+
+
+def test_every_contested_step_that_is_named_is_in_the_table() -> None:
+    contested = {
+        step.name for *_, rule, _ in ROWS for step in steps(written(rule).rules[0].stream) if step.tier == "T5"
+    }
+    named = {
+        "split: surrogates",
+        "reasoning: think",
+        "reasoning: thinking",
+        "calls.index: zero",
+        "calls.name: repeated",
+    }
+    assert contested >= named | {"usage: running", "sse.ends_with: line_end", "spelling.each"}

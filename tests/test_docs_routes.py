@@ -1,0 +1,44 @@
+"""docs/routes.md: its examples run, and its tables name every route and every header there is, and no other."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from fakellm import app
+from fakellm.app import App, Call
+from tests.conftest import ROOT, chat
+
+TEXT = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_no_example_is_left_out() -> None:
+    assert len(EXAMPLES) == TEXT.count("```") / 2
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_runs(code: str) -> None:
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_every_route_stands_in_the_table() -> None:
+    routes = {
+        f"{method} {path}" for path, methods in app._ROUTES.items() for method in methods if "_fakellm" not in path
+    }
+    assert set(re.findall(r"^\| `([A-Z]+ /.*?)` \|", TEXT, re.MULTILINE)) == routes
+
+
+def test_every_header_stands_in_the_table() -> None:
+    plan = App().handle(Call("POST", "/v1/chat/completions", chat()))[0].plan
+    sent = {re.sub("(requests|tokens)$", "…", name) for name, _ in plan.headers} - {"Content-Type"}
+    table = TEXT[TEXT.index("| header |") :]
+    named = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        for name in re.findall(r"`([a-z-]+-[a-z-]*…?)`", row)
+    }
+    assert named == sent

@@ -1,0 +1,632 @@
+"""The recording proxy over real sockets: what passes through, what is in the file, and that replay brings it back."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import pairwise
+from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm.app import Call
+from fakellm.cassettes import own, read_file
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
+from fakellm.dialects import DIALECTS
+from fakellm.errors import CassetteError
+from fakellm.handle import Handle
+from fakellm.redact import SHORTEST, redacted
+from fakellm.take import Take, readable
+from fakellm.tape import Tape
+from fakellm.upstream import asked, checked_upstream, pieces
+from fakellm.wire import Frame, Plan
+from tests.conftest import chat
+from tests.wire_reader import Seen, seen
+
+CALLS = [{"name": "add", "arguments": {"a": 2}}, {"name": "weather", "arguments": {"city": "Oslo 中"}}]
+REPLY = {"reasoning": "I should ask.", "content": "One, two 中 three", "tool_calls": CALLS}
+CHAT = "/chat/completions"
+
+
+def rule(model: str, **blocks: Any) -> dict[str, Any]:
+    return {"when": {"model": model}, "reply": REPLY, **blocks}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "recorded.jsonl"
+
+
+def kept(file: Path) -> tuple[Interaction, ...]:
+    return read_file(file).interactions
+
+
+def wait_for(what: Callable[[], Any]) -> None:
+    """Returns when it is so; each look is a request over HTTP."""
+    end = time.monotonic() + 30
+    while not what():
+        assert time.monotonic() < end, "it never came to be so"
+
+
+# What passes through is what the upstream sent, and replay sends it again
+
+
+def thrice(file: Path, rules: Sequence[dict[str, Any]], bodies: Sequence[bytes]) -> list[tuple[Seen, Seen, Seen]]:
+    """What the server itself answers, what comes through the recorder, and what is replayed."""
+    with fakellm.serve({"rules": list(rules)}) as upstream:
+        direct = [seen(upstream.base_url + CHAT, body) for body in bodies]
+        upstream.reset()
+        with fakellm.record(upstream.base_url, file) as recorder:
+            passed = [seen(recorder.base_url + CHAT, body) for body in bodies]
+    with fakellm.replay(file, again="fail") as replay:
+        replayed = [seen(replay.base_url + CHAT, body) for body in bodies]
+    return list(zip(direct, passed, replayed, strict=True))
+
+
+def test_every_dialect_comes_back(file: Path) -> None:
+    rules = [rule(name, dialect=name, stream={"padding": 3}, timing={"gap": 0.001}) for name in sorted(DIALECTS)]
+    options = {"stream_options": {"include_usage": True}}
+    bodies = [chat(model=name, stream=True, **options) for name in DIALECTS] + [chat(model=name) for name in DIALECTS]
+    for direct, passed, replayed in thrice(file, rules, bodies):
+        assert direct.said == passed.said == replayed.said
+        assert passed.headers == direct.headers
+        assert direct.end == "complete"
+        assert {name: replayed.headers.get(name) for name in direct.headers} == direct.headers
+
+
+SENT: list[dict[str, Any]] = [
+    {"stream": {"transfer": {"coalesce": "all"}}},
+    {"stream": {"transfer": {"coalesce": 3}}},
+    {"stream": {"transfer": {"cut": 7}}},
+    {"stream": {"transfer": {"cut": "inside_characters"}}},
+    {"stream": {"transfer": {"body": "length"}}},
+    {"stream": {"transfer": {"body": "close"}}},
+    {"stream": {"transfer": {"content_type": None}}},
+    {"stream": {"sse": {"line_end": "crlf", "insert": [{"before": [1], "comment": "OPENROUTER PROCESSING"}]}}},
+    {"fault": {"kind": "close", "frame": 3}},
+    {"fault": {"kind": "close", "byte": 700}},
+    {"fault": {"kind": "close", "at": "start"}},
+    {"fault": {"kind": "close", "at": "headers"}},
+    {"fault": {"kind": "close", "frame": 3}, "stream": {"transfer": {"body": "length"}}},
+    {"fault": {"kind": "reset", "frame": 3}},
+    {"fault": {"kind": "reset", "at": "start"}},
+    {"fault": {"kind": "reset", "at": "headers"}},
+    {"fault": {"kind": "reset", "frame": 2}, "stream": {"transfer": {"body": "close"}}},
+    {"fault": {"kind": "reset", "frame": 2}, "stream": {"transfer": {"body": "length"}}},
+    {"fault": {"kind": "eof", "frame": 3}},
+    {"fault": {"kind": "hang_up"}},
+    {"fault": {"kind": "unterminated"}},
+    {"fault": {"kind": "empty"}},
+    {"fault": {"kind": "html", "status": 502}},
+    {"fault": {"kind": "status", "status": 429, "retry_after": 1}},
+    {"fault": {"kind": "status", "status": 500, "body": ""}},
+    {"fault": {"kind": "status", "status": 307, "headers": {"location": "/v1/chat/completions"}}},
+]
+
+
+def test_every_way_to_send_and_to_break_off_comes_back(file: Path) -> None:
+    rules = [rule(f"m{number}", **blocks) for number, blocks in enumerate(SENT)]
+    bodies = [chat(model=f"m{number}", stream=True) for number in range(len(SENT))]
+    for blocks, (direct, passed, replayed) in zip(SENT, thrice(file, rules, bodies), strict=True):
+        assert (blocks, direct.said) == (blocks, passed.said)
+        assert (blocks, direct.said) == (blocks, replayed.said)
+
+
+def test_a_compressed_stream_passes_as_it_is_and_is_recorded_readable(file: Path) -> None:
+    rules = [rule("gzip", stream={"transfer": {"gzip": True}}), rule("plain")]
+    (direct, passed, replayed), (plain, _, _) = thrice(
+        file, rules, [chat(model=m, stream=True) for m in ("gzip", "plain")]
+    )
+    assert direct.said == passed.said
+    assert gzip.decompress(direct.body) == replayed.body
+    assert len(replayed.pieces) == len(plain.pieces)
+    assert all(piece.endswith(b"\n\n") for piece in replayed.pieces)
+    assert "content-encoding" not in replayed.headers
+
+
+def test_the_times_of_arrival_are_kept(file: Path) -> None:
+    thrice(file, [rule("m", timing={"first": 0.2, "gap": 0.01})], [chat(stream=True)])
+    response = kept(file)[0].response
+    assert response.delay + response.frames[0].delay >= 0.19
+    assert response.delay + sum(frame.delay for frame in response.frames) >= 0.2 + 0.009 * (len(response.frames) - 1)
+
+
+@pytest.mark.parametrize(("fault", "end"), [(None, "close"), (ConnectionResetError(104, "reset"), "reset")])
+def test_what_arrived_ahead_of_a_fault_is_not_lost(fault: Exception | None, end: str) -> None:
+    """aiohttp tells of a fault before it gives what had come; over TLS both come at once."""
+
+    class Protocol(BaseProtocol):
+        def exception(self) -> Exception | None:
+            return fault
+
+    async def main() -> list[bytes]:
+        protocol = Protocol(asyncio.get_running_loop())
+        content = aiohttp.StreamReader(protocol, 2**16)
+        for piece in (b"one", b"two", b"thr"):
+            content.begin_http_chunk_receiving()
+            content.feed_data(piece)
+            if piece != b"thr":
+                content.end_http_chunk_receiving()
+        content.set_exception(aiohttp.ClientPayloadError())
+        response: Any = SimpleNamespace(content=content, connection=SimpleNamespace(protocol=protocol))
+        return [piece async for piece in pieces(response, take)]
+
+    take = Take(lambda: 0.0)
+    take.head(200, (("Transfer-Encoding", "chunked"),))
+    assert asyncio.run(main()) == [b"one", b"two", b"thr"]
+    assert take.end == end
+
+
+def test_a_client_of_http_1_0_gets_a_body_without_chunks(file: Path) -> None:
+    with fakellm.serve({"rules": [rule("m")]}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        direct = seen(upstream.base_url + CHAT, chat(stream=True))
+        host, port = recorder.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            body = chat(stream=True)
+            connection.sendall(b"POST /v1/chat/completions HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+            got = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert got.partition(b"\r\n\r\n")[2] == direct.body
+    assert [frame.data for frame in kept(file)[0].response.frames] == direct.pieces
+
+
+def test_a_prompt_of_several_megabytes_passes(file: Path) -> None:
+    body = chat(messages=[{"role": "user", "content": "word " * 800_000}])
+    with fakellm.serve() as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        assert seen(recorder.base_url + CHAT, body).status == 200
+        assert upstream.journal[0].request == json.loads(body)
+    assert kept(file)[0].request.body == body
+
+
+# Those who leave
+
+
+@contextmanager
+def stepped(file: Path, *more: dict[str, Any]) -> Iterator[tuple[Handle, Handle]]:
+    rules = [rule("m", timing={"step": True}), *more]
+    with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        yield upstream, recorder
+
+
+def test_a_client_that_leaves_is_recorded_as_far_as_it_was_answered(file: Path) -> None:
+    with stepped(file) as (upstream, recorder):
+        got: list[Seen] = []
+        client = threading.Thread(
+            target=lambda: got.append(seen(recorder.base_url + CHAT, chat(stream=True), chunks=2))
+        )
+        client.start()
+        upstream.step(2)
+        client.join()
+        wait_for(lambda: recorder.journal[0].outcome == "client left")
+        wait_for(lambda: upstream.journal[0].outcome == "client left")  # nobody reads on for one who is gone
+    response = kept(file)[0].response
+    assert ([frame.data for frame in response.frames], response.end) == (got[0].pieces, "stall")
+    with fakellm.replay(file) as replay:
+        again = seen(replay.base_url + CHAT, chat(stream=True), chunks=2)
+        assert again.said == got[0].said == (200, got[0].pieces, "left")
+
+
+def test_a_client_that_leaves_before_the_answer_is_recorded(file: Path) -> None:
+    rules = [rule("m", fault={"kind": "stall", "at": "start"})]
+    with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        seen(recorder.base_url + CHAT, chat(stream=True), chunks=0)
+        wait_for(lambda: recorder.journal and recorder.journal[0].outcome == "client left")
+    assert kept(file)[0].response == Plan(None, (), (), end="stall")
+
+
+def test_a_stop_keeps_what_had_come(file: Path) -> None:
+    got: list[Seen] = []
+    with fakellm.serve({"rules": [rule("m", timing={"step": True})]}) as upstream:
+        with fakellm.record(upstream.base_url, file) as recorder:
+            client = threading.Thread(target=lambda: got.append(seen(recorder.base_url + CHAT, chat(stream=True))))
+            client.start()
+            upstream.step(2)
+            wait_for(lambda: recorder.journal[0].frames_sent == 2)
+        client.join()
+    response = kept(file)[0].response
+    assert ([frame.data for frame in response.frames], response.end) == (got[0].pieces, "close")
+
+
+def test_the_order_is_that_of_the_starts(file: Path) -> None:
+    with stepped(file, rule("quick")) as (upstream, recorder):
+        client = threading.Thread(target=lambda: seen(recorder.base_url + CHAT, chat(stream=True)))
+        client.start()
+        upstream.step(1)
+        seen(recorder.base_url + CHAT, chat(model="quick"))
+        assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["quick"]  # at once: none is lost
+        upstream.step(None)
+        client.join()
+    assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["m", "quick"]
+
+
+def test_an_sdk_with_streams_at_once_and_one_it_leaves(file: Path) -> None:
+    def ask(client: openai.AsyncOpenAI, number: int, model: str = "m") -> Any:
+        asked: Any = [{"role": "user", "content": f"Question {number}"}]
+        return client.chat.completions.create(model=model, messages=asked, stream=True)
+
+    async def read(client: openai.AsyncOpenAI, number: int) -> list[Any]:
+        return [chunk async for chunk in await ask(client, number)]
+
+    async def leave(client: openai.AsyncOpenAI) -> list[Any]:
+        stream = await ask(client, 9, "slow")
+        chunks = [await anext(stream) for _ in range(3)]
+        await stream.close()
+        return chunks
+
+    async def drive(base_url: str) -> list[list[Any]]:
+        async with openai.AsyncOpenAI(base_url=base_url, api_key="sk-secret-of-the-sdk-1") as client:
+            return await asyncio.gather(*(read(client, number) for number in range(8)), leave(client))
+
+    rules = [rule("m", stream={"padding": 5}, timing={"gap": 0.005}), rule("slow", timing={"gaps": [0, 0, 0, 0, 600]})]
+    with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        first = asyncio.run(drive(recorder.base_url))
+        wait_for(lambda: "sending" not in [entry.outcome for entry in recorder.journal])
+    with fakellm.replay(file, again="fail") as replay:
+        assert asyncio.run(drive(replay.base_url)) == first
+    assert sorted(each.response.end for each in kept(file)) == ["complete"] * 8 + ["stall"]
+    assert b"sk-secret" not in file.read_bytes()
+
+
+# Where there is no upstream
+
+
+def test_an_upstream_that_is_not_there(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with fakellm.record(f"http://127.0.0.1:{port}/v1", file) as recorder:
+        got = seen(recorder.base_url + CHAT, chat())
+        assert (got.status, recorder.journal[0].status) == (502, 502)
+        assert f"The upstream http://127.0.0.1:{port}/v1 cannot be reached" in json.loads(got.body)["error"]["message"]
+    assert "cannot be reached" in caplog.text
+    assert file.read_bytes() == own.dumps_header()
+
+
+def test_an_upstream_that_speaks_no_http(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with fakellm.record(f"http://127.0.0.1:{listener.getsockname()[1]}", file) as recorder:
+            got = seen(recorder.base_url + CHAT, chat())
+        thread.join()
+    assert (got.status, json.loads(got.body)["error"]["code"]) == (502, "upstream_invalid")
+
+
+@pytest.mark.parametrize("url", ["api.x.ai/v1", "ftp://x/v1", "http://", "https://x/v1?key=1", "https://u:p@x/v1", ""])
+def test_what_is_no_upstream_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"no base URL of an API|leave user and password out"):
+        checked_upstream(url)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "path", "url"),
+    [
+        ("https://api.openai.com/v1", "/v1/chat/completions", "https://api.openai.com/v1/chat/completions"),
+        ("https://openrouter.ai/api/v1", "/v1/chat/completions", "https://openrouter.ai/api/v1/chat/completions"),
+        ("https://openrouter.ai/api/v1", "/s/one/v1/models?a=b", "https://openrouter.ai/api/v1/models?a=b"),
+        ("https://openrouter.ai/api/v1", "/models", "https://openrouter.ai/api/v1/models"),
+        ("https://x.azure.com", "/openai/deployments/d/e?v=1", "https://x.azure.com/openai/deployments/d/e?v=1"),
+        ("https://api.x.ai", "/v1/models", "https://api.x.ai/v1/models"),
+        ("https://api.x.ai/v1", "/v1beta/models", "https://api.x.ai/v1/v1beta/models"),
+    ],
+)
+def test_the_base_url_stands_in_for_ours(upstream: str, path: str, url: str) -> None:
+    assert asked(Call("GET", path), upstream).url == url
+
+
+# Secrets
+
+KEY = "sk-proj-Zq3/8+x9Lw2uT7"
+
+
+def test_no_secret_reaches_the_file(file: Path) -> None:
+    organisation, cookie = "org-Ab12Cd34Ef56Gh78Ij90", "cf_8b1d2e3f4a5b"
+    message = f"Incorrect API key provided: {KEY}. Organization {organisation} of {cookie}"
+    headers = {"set-cookie": f"__cf={cookie}; path=/; HttpOnly", "openai-organization": "user-of-the-test"}
+    fault = {"kind": "status", "status": 401, "message": message, "headers": headers}
+    cut = {"transfer": {"cut": 5}}
+    rules = [
+        rule("status", fault=fault),
+        rule("cut", stream=cut) | {"reply": {"content": f"You are {KEY}", "model": KEY}},
+    ]
+    lines = [f"Authorization: Bearer {KEY}", "Cookie: session=crumbs-and-more", "X-Api-Key: 0123456789", "Cookie: a=b"]
+    with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        for body in (chat(model="status"), chat(model="cut", stream=True), chat(model="cut", user=KEY)):
+            got = seen(recorder.base_url + CHAT + "?key=tiny&api_key=0123456789", body, *lines)
+            assert KEY.encode() in got.body  # the client gets what was sent
+        assert got.status == 200
+    text = file.read_text(encoding="utf-8")
+    for secret in (KEY, organisation, cookie, "user-of-the-test", "crumbs-and-more", "0123456789", "tiny", "Bearer"):
+        assert secret not in text
+    assert not {"authorization", "cookie", "x-api-key", "set-cookie", "openai-organization"} & {
+        name.lower() for each in kept(file) for name, _ in (*each.request.headers, *each.response.headers)
+    }
+    whole = b"".join(frame.data for each in kept(file) for frame in each.response.frames)
+    assert KEY.encode() not in whole
+    assert b"REDACTED" in whole
+
+
+@pytest.mark.parametrize(
+    ("name", "is_secret"),
+    [
+        ("authorization", True),
+        ("Proxy-Authorization", True),
+        ("cookie", True),
+        ("Set-Cookie", True),
+        ("x-api-key", True),
+        ("api-key", True),
+        ("X-Goog-Api-Key", True),
+        ("Ocp-Apim-Subscription-Key", True),
+        ("openai-organization", True),
+        ("OpenAI-Project", True),
+        ("anthropic-organization-id", True),
+        ("x-amz-security-token", True),
+        ("x-ratelimit-remaining-tokens", False),
+        ("x-ratelimit-limit-project-tokens", False),
+        ("x-request-id", False),
+        ("content-type", False),
+        ("keep-alive", False),
+    ],
+)
+def test_which_headers_are_left_out(name: str, is_secret: bool) -> None:
+    headers = ((name, "150000000"),)
+    after = redacted(Interaction(Asked("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
+    assert (after.request.headers, after.response.headers) == (((), ()) if is_secret else (headers, headers))
+    assert (after.response.body == b"150000000") == (not is_secret)
+
+
+SECRET = st.text("abcdefghij0123456789-_/+.", min_size=SHORTEST, max_size=20)
+PARTS = st.lists(st.sampled_from(["secret", "x", " ", '"', "data: ", "\n\n"]), max_size=6)
+
+
+@given(
+    SECRET,
+    PARTS,
+    st.lists(st.integers(0, 60), max_size=4),
+    st.sampled_from(["Authorization", "api-key", "X-Auth-Token"]),
+)
+def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[str], cuts: list[int], name: str) -> None:
+    body = "".join(secret if part == "secret" else part for part in parts).encode()
+    edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
+    frames = tuple(Frame(body[start:end]) for start, end in pairwise(edges))
+    request = Asked("POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body)
+    before = Interaction(request, Plan(200, (("X-Echo", secret),), frames, "chunked"))
+    after = redacted(before)
+    line = own.dump_line(after).decode()
+    assert secret not in line
+    assert name not in line
+    assert secret.encode() not in after.response.body
+    assert [len(frame.data) for frame in after.response.frames] == [len(frame.data) for frame in frames]
+    assert len(after.request.body) == len(body)
+    assert redacted(after) == after
+
+
+@given(st.binary(max_size=60), st.lists(st.sampled_from(["Accept", "X-Request-ID", "max-tokens"]), max_size=2))
+def test_redaction_leaves_the_rest_as_it_is(body: bytes, names: list[str]) -> None:
+    headers = tuple((name, "value") for name in names)
+    plain = Interaction(Asked("POST", "https://h/v1/x?a=b&c", headers, body), Plan(200, headers, (Frame(body),)))
+    assert redacted(plain) == plain
+
+
+@pytest.mark.parametrize("spelt", ["sk-proj-Zq3%2F8%2Bx9Lw2uT7", "sk-proj-Zq3\\/8+x9Lw2uT7"])
+def test_a_secret_is_found_as_urls_and_json_spell_it(spelt: str) -> None:
+    request = Asked("GET", f"https://h/{spelt}", (("api-key", KEY),))
+    assert "Zq3" not in redacted(Interaction(request, Plan(200, (), ()))).request.url
+
+
+def test_secrets_that_are_named_are_redacted_too() -> None:
+    plain = Interaction(Asked("POST", "/v1", (), b"I am Ada Lovelace."), Plan(200, (), ()))
+    assert redacted(plain, ["Ada Lovelace"]).request.body == b"I am REDACTEDREDA."
+
+
+# What is kept of a response
+
+
+def test_pieces_that_came_together_are_one_but_chunks_stay() -> None:
+    for length, frames in (("Transfer-Encoding", [1, 1, 1]), ("Content-Length", [2, 1])):
+        times = iter([0.0, 0.1, 0.3, 0.3004, 0.5])
+        take = Take(lambda times=times: next(times))  # type: ignore[misc] # mypy cannot tell of a default
+        take.head(200, ((length, "chunked" if length == "Transfer-Encoding" else "3"),))
+        for piece in (b"a", b"b", b"c"):
+            take.body(piece)
+        assert [len(frame.data) for frame in take.plan.frames] == frames
+        assert (take.plan.delay, take.plan.frames[0].delay, take.plan.frames[-1].delay) == (0.1, 0.2, 0.2)
+        assert take.plan.end == "stall"
+
+
+def squeezed(encoding: str, pieces: Sequence[bytes]) -> list[bytes]:
+    bits = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}[encoding]
+    deflate = zlib.compressobj(wbits=bits)
+    sent = [deflate.compress(piece) + deflate.flush(zlib.Z_SYNC_FLUSH) for piece in pieces]
+    return [*sent, deflate.flush()]
+
+
+@given(st.sampled_from(["gzip", "deflate"]), st.lists(st.binary(min_size=1, max_size=9), max_size=4))
+def test_a_compressed_body_is_kept_readable_piece_by_piece(encoding: str, pieces: list[bytes]) -> None:
+    frames = tuple(Frame(data, 1.0) for data in squeezed(encoding, pieces))
+    plan = readable(Plan(200, (("Content-Encoding", encoding), ("A", "b")), frames, "chunked"))
+    assert plan == Plan(200, (("A", "b"),), tuple(Frame(piece, 1.0) for piece in pieces), "chunked")
+
+
+@pytest.mark.parametrize(
+    ("plan", "kept"),
+    [
+        (
+            Plan(200, (("Content-Encoding", "br"), ("Content-Length", "1")), (Frame(b"?"),)),
+            (("Content-Encoding", "br"),),
+        ),
+        (Plan(200, (("Content-Encoding", "gzip"),), (Frame(b"no gzip"),)), (("Content-Encoding", "gzip"),)),
+        (
+            Plan(200, (("Content-Encoding", "gzip"),), (Frame(gzip.compress(b"a")[:-3]),)),
+            (("Content-Encoding", "gzip"),),
+        ),
+        (Plan(200, (("Content-Length", "9"),), (Frame(b"?"),), end="close"), (("Content-Length", "9"),)),
+        (Plan(200, (("Content-Length", "1"),), (Frame(b"?"),)), ()),
+    ],
+)
+def test_what_cannot_be_read_is_kept_as_it_came(plan: Plan, kept: tuple[tuple[str, str], ...]) -> None:
+    assert (readable(plan).headers, readable(plan).body) == (kept, plan.body)
+
+
+# The file
+
+ONE = Interaction(Asked("POST", "/v1/chat/completions", (), b"{}"), Plan(200, (), (Frame(b"one"),)))
+
+
+def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> None:
+    whole = own.dump(Cassette("r", (ONE, ONE)))
+    for size in range(len(whole) + 1):
+        file.write_bytes(whole[:size])
+        tape = Tape(file)
+        tape.add(tape.number(), ONE)
+        tape.close()
+        lines = max(whole[:size].count(b"\n") - 1, 0)
+        assert kept(file) == (ONE,) * (lines + 1)
+        rest = whole[:size][whole[:size].rfind(b"\n") + 1 :]
+        assert (tape.broken is not None) == bool(rest)
+        if tape.broken:
+            assert tape.broken.read_bytes() == rest + b"\n"
+            tape.broken.unlink()
+
+
+@pytest.mark.parametrize(
+    "text", ["interactions: []\n", "no line end", '{"fakellm":"recording","version":1}\nx\n', "\n"]
+)
+def test_a_file_that_is_no_recording_of_ours_is_left_alone(file: Path, text: str) -> None:
+    file.write_text(text)
+    with pytest.raises(CassetteError, match=r"recorded\.jsonl"):
+        Tape(file)
+    assert file.read_text() == text
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+
+
+def test_a_full_disk_leaves_whole_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = Tape(file)
+    tape.add(tape.number(), ONE)
+    before = file.read_bytes()
+    real = tape._file
+
+    class Full:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(real, name)
+
+        def write(self, data: bytes) -> int:
+            if len(data) < 20:
+                raise OSError(28, "No space left on device")
+            return real.write(data[:10])
+
+    monkeypatch.setattr(tape, "_file", Full())
+    with pytest.raises(OSError, match="No space"):
+        tape.add(tape.number(), ONE)
+    monkeypatch.undo()
+    assert file.read_bytes() == before
+    tape.add(tape.number(), ONE)
+    tape.close()
+    assert kept(file) == (ONE, ONE)
+
+
+# The command
+
+
+@contextmanager
+def recording(upstream: str, file: Path, *options: str) -> Iterator[tuple[Handle, subprocess.Popen[bytes]]]:
+    command = [sys.executable, "-m", "fakellm", "record", "--upstream", upstream, "-o", str(file), *options]
+    with subprocess.Popen([*command, "--port", "0", "--ready", "json"], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        try:
+            yield Handle(json.loads(process.stdout.readline())["url"]), process
+        finally:
+            process.terminate()
+
+
+def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
+    rules = [rule("m", timing={"step": True}), rule("big") | {"reply": {"content": "x" * 3_000_000}}]
+    with fakellm.serve({"rules": rules}) as upstream, recording(upstream.base_url, file) as (recorder, process):
+        open_stream = threading.Thread(target=lambda: seen(recorder.base_url + CHAT, chat(stream=True)))
+        open_stream.start()
+        upstream.step(2)
+        seen(recorder.base_url + CHAT, chat(model="big"))
+        answered: Queue[bool] = Queue()
+
+        def ask() -> None:
+            with suppress(OSError):
+                answered.put(bool(seen(recorder.base_url + CHAT, chat(model="big")).body))
+
+        others = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in others:
+            thread.start()
+        assert answered.get(timeout=30)  # now the line is being written
+        process.kill()
+        process.wait()
+        for thread in (*others, open_stream):
+            thread.join()
+    tape = Tape(file)
+    tape.close()
+    assert 1 <= len(kept(file)) <= 5  # those that had ended; the one under way is lost
+    assert all(len(each.response.body) > 3_000_000 for each in kept(file))
+
+
+def test_missing_only_asks_the_upstream_once(file: Path) -> None:
+    with fakellm.serve({"rules": [rule("a"), rule("b"), rule("cut", fault={"kind": "close", "frame": 2})]}) as upstream:
+        with recording(upstream.base_url, file, "--missing-only") as (recorder, _):
+            bodies = [chat(model=model, stream=True) for model in ("a", "a", "cut")]
+            first = [seen(recorder.base_url + CHAT, body) for body in bodies]
+            assert first[0].said == first[1].said
+        assert [entry.request["model"] for entry in upstream.journal] == ["a", "cut"]
+        upstream.reset()
+        with recording(upstream.base_url, file, "--missing-only") as (recorder, _):
+            bodies = [chat(model=model, stream=True) for model in ("b", "a", "cut")]
+            second = [seen(recorder.base_url + CHAT, body) for body in bodies]
+            assert [entry.rule for entry in recorder.journal] == ["upstream", f"{file}#1", "upstream"]
+        assert [entry.request["model"] for entry in upstream.journal] == ["b", "cut"]  # one that broke off is no answer
+    assert second[1].said == first[0].said
+    assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["a", "cut", "b", "cut"]
+
+
+def test_the_command_says_that_a_line_was_cut_off(file: Path) -> None:
+    file.write_bytes(own.dump(Cassette("r", (ONE, ONE)))[:-5])
+    command = [sys.executable, "-m", "fakellm", "record", "--upstream", "http://127.0.0.1:9", "-o", str(file)]
+    with subprocess.Popen([*command, "--port", "0", "--watch-stdin"], stdin=-1, stdout=-1, stderr=-1) as process:
+        _, said = process.communicate()
+    assert f"the last line of {file} was cut off; it is in {file}.broken now" in said.decode()
+    assert kept(file) == (ONE,)
+
+
+@pytest.mark.parametrize(
+    ("upstream", "output", "text"),
+    [
+        ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is no base URL of an API"),
+        ("http://x/v1", "other.yaml", "other.yaml"),
+        ("http://x/v1", "absent/new.jsonl", "absent/new.jsonl: cannot record to it: No such file or directory"),
+    ],
+)
+def test_wrong_usage_ends_with_2(tmp_path: Path, upstream: str, output: str, text: str) -> None:
+    (tmp_path / "other.yaml").write_text("interactions: []\n")
+    command = [sys.executable, "-m", "fakellm", "record", "--upstream", upstream, "-o", output]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert text in ended.stderr
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,373 @@
+"""Recordings served as they are: which one answers what, what is sent of it, and every one of the corpus, byte for byte."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm.app import Call
+from fakellm.cassettes import own, read_file
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
+from fakellm.handle import Handle
+from fakellm.replayer import Player, Recordings, Replay
+from fakellm.sameness import Ignored, api, differences, key, told
+from fakellm.server import Server, listen
+from fakellm.wire import Frame, Plan
+from tests.conftest import CORPUS, ROOT, chat
+from tests.wire_reader import seen
+
+ANY = Ignored()
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, width=32)
+    | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def interaction(body: bytes = b"", said: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
+    fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(said),)}
+    return Interaction(Asked("POST", url, (), body), Plan(**fields | plan))
+
+
+def tape(*interactions: Interaction, framed: bool = False) -> Cassette:
+    return Cassette("tape", interactions, framed)
+
+
+def answered(app: Replay, body: bytes, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
+    answer, _ = app.handle(Call(method, path, body))
+    return answer.plan.body
+
+
+# Which requests are the same
+
+
+def rearranged(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: rearranged(value[name]) for name in reversed(value)}
+    return [rearranged(item) for item in value] if isinstance(value, list) else value
+
+
+@given(JSON)
+def test_the_order_of_keys_and_white_space_do_not_matter(value: Any) -> None:
+    other = json.dumps(rearranged(value), indent=3, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    one = Asked("POST", "/v1/chat/completions", (), json.dumps(value).encode())
+    two = Asked("post", "/v1/chat/completions?api-version=2", (), other)
+    assert key(one, ANY) == key(two, ANY)
+    assert differences(one, two, ANY) == []
+
+
+@given(JSON, JSON)
+def test_two_bodies_are_the_same_or_differ_in_something(one: Any, other: Any) -> None:
+    pair = [Asked("POST", "/v1", (), json.dumps(value).encode()) for value in (one, other)]
+    assert (key(pair[0], ANY) == key(pair[1], ANY)) == (differences(pair[0], pair[1], ANY) == [])
+
+
+@given(st.binary(max_size=30), st.binary(max_size=30))
+def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> None:
+    pair = [Asked("POST", "/v1", (), b"<" + body) for body in (one, other)]
+    assert (key(pair[0], ANY) == key(pair[1], ANY)) == (one == other) == (differences(pair[0], pair[1], ANY) == [])
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (b'{"t": 1}', b'{"t": 1.0}', True),
+        (b'{"t": 1}', b'{"t": true}', False),
+        (b'{"t": 0}', b'{"t": false}', False),
+        (b'{"t": null}', b"{}", False),
+        (b"[1, 2]", b"[2, 1]", False),
+        (b'"1"', b"1", False),
+        ('{"t": "é"}'.encode(), b'{"t": "\\u00e9"}', True),
+        (b"[" * 5000 + b"]" * 5000, b"[" * 5000 + b"]" * 5000, True),
+        (b"no json", b"no  json", False),
+    ],
+)
+def test_what_is_the_same_body(one: bytes, other: bytes, same: bool) -> None:
+    pair = [Asked("POST", "/v1", (), body) for body in (one, other)]
+    assert (key(pair[0], ANY) == key(pair[1], ANY)) == same
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://api.x.ai/v1/chat/completions", "chat/completions"),
+        ("https://openrouter.ai/api/v1/chat/completions", "chat/completions"),
+        ("https://api.z.ai/api/paas/v4/chat/completions", "chat/completions"),
+        ("https://x.azure.com/openai/deployments/gpt-4/chat/completions?api-version=2024-06-01", "chat/completions"),
+        ("https://models.github.ai/inference/chat/completions", "chat/completions"),
+        ("/chat/completions", "chat/completions"),
+        ("https://x.azure.com/openai/deployments/ada/embeddings", "embeddings"),
+        ("https://api.writer.com/v1/chat", "chat"),
+        ("/chat", "chat"),
+        ("https://g.com/v1beta/models/gemini:generateContent", "models/gemini:generateContent"),
+        ("/v1/completions", "completions"),
+        ("", ""),
+    ],
+)
+def test_the_api_is_named_wherever_it_stands(url: str, name: str) -> None:
+    assert api(url) == name
+
+
+@pytest.mark.parametrize("ignore", ["user", "metadata.run_id", "messages[1].id", "messages[*].id", "messages.*.id"])
+def test_what_is_ignored_does_not_count(ignore: str) -> None:
+    def body(volatile: str) -> bytes:
+        values = {place: volatile if place == ignore else "same" for place in ("user", "metadata.run_id")}
+        ids = [
+            volatile if ignore in ("messages[*].id", "messages.*.id") else "same",
+            volatile if "[1]" in ignore else "x",
+        ]
+        said = {"user": values["user"], "metadata": {"run_id": values["metadata.run_id"], "a": 1}}
+        return json.dumps(said | {"messages": [{"id": each} for each in ids]}).encode()
+
+    app = Replay([tape(interaction(body("one"), b"yes"))], ignore=[ignore])
+    assert answered(app, body("two")) == b"yes"
+    assert answered(Replay([tape(interaction(body("one"), b"yes"))]), body("two")) != b"yes"
+
+
+@pytest.mark.parametrize("place", ["", "a..b", "a[", "a[x]", ".", "a]"])
+def test_a_place_that_cannot_be_read_is_refused(place: str) -> None:
+    with pytest.raises(ValueError, match="is no place in a body: write it as user"):
+        Replay([], ignore=[place])
+
+
+# Which recording answers
+
+
+def test_each_answers_once_in_order_and_then_the_last_again() -> None:
+    app = Replay([tape(interaction(b"1", b"a"), interaction(b"2", b"b")), tape(interaction(b"1", b"c"))])
+    assert [answered(app, body) for body in (b"1", b"1", b"1", b"2", b"2")] == [b"a", b"c", b"c", b"b", b"b"]
+    assert answered(app, b"1", "/s/other/v1/chat/completions") == b"a"
+    app.handle(Call("POST", "/_fakellm/reset"))
+    assert answered(app, b"1") == b"a"
+
+
+def test_each_answers_once_and_then_none() -> None:
+    app = Replay([tape(interaction(b"1", b"a"), interaction(b"1", b"b"))], again="fail")
+    assert [answered(app, b"1") for _ in range(2)] == [b"a", b"b"]
+    answer, entry = app.handle(Call("POST", "/v1/chat/completions", b"1"))
+    assert (answer.plan.status, entry.matched, entry.rule) == (404, False, None)
+    assert entry.explanation == (
+        "Each recording of this request has been served: tape#1, tape#2. --again repeat serves the last again."
+    )
+
+
+def test_a_recording_without_a_request_answers_any() -> None:
+    app = Replay([tape(interaction(b"", b"any"), interaction(b'{"a":1}', b"one"))])
+    assert [answered(app, body) for body in (b'{"a": 1}', b'{"a": 2}', b"")] == [b"one", b"any", b"any"]
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/chat/completions", "/api/v1/chat/completions?x=1"])
+@pytest.mark.parametrize("recorded", ["https://openrouter.ai/api/v1/chat/completions", "/v1/chat/completions"])
+def test_a_client_pointed_anywhere_reaches_it(path: str, recorded: str) -> None:
+    assert answered(Replay([tape(interaction(b"1", b"a", recorded))]), b"1", path) == b"a"
+
+
+MISSES = [
+    (chat(model="n"), "/v1/chat/completions", 'model: wanted "m", got "n"'),
+    (chat(seed=1), "/v1/chat/completions", "seed: wanted nothing, got 1"),
+    (chat(messages=[]), "/v1/chat/completions", 'messages[0]: wanted {"role":"user","content":"Hello"}, got nothing'),
+    (chat(), "/v1/completions", "path: wanted /v1/chat/completions, got /v1/completions"),
+    (b"{", "/v1/chat/completions", f'body: wanted {json.dumps(chat().decode())[:60]}…, got "{{"'),
+]
+
+
+@pytest.mark.parametrize(("body", "path", "text"), MISSES, ids=[text.partition(":")[0] for _, _, text in MISSES])
+def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text: str) -> None:
+    far = interaction(chat(model="far", stream=True, top_p=1))
+    app = Replay([tape(interaction(chat()), far)])
+    answer, entry = app.handle(Call("POST", path, body))
+    error = json.loads(answer.plan.body)["error"]
+    assert error["message"] == f"No recording answers this request. The nearest is tape#1; it differs in {text}."
+    assert (answer.plan.status, error["code"], error["type"]) == (404, "no_matching_recording", "invalid_request_error")
+    assert ("x-should-retry", "false") in answer.plan.headers
+    assert (entry.matched, entry.explanation) == (False, error["message"])
+
+
+def test_a_long_text_is_shown_where_it_begins_to_differ() -> None:
+    pair = [Asked("POST", "/v1", (), json.dumps({"a": "x" * 5000 + end}).encode()) for end in ("one", "two")]
+    assert told(differences(pair[0], pair[1], ANY)) == 'a: wanted …"xxxxxxxxxxxxxxxone", got …"xxxxxxxxxxxxxxxtwo"'
+
+
+def test_many_differences_are_counted() -> None:
+    pair = [Asked("POST", "/v1", (), json.dumps([start + n for n in range(9)]).encode()) for start in (0, 100)]
+    assert told(differences(pair[0], pair[1], ANY)).endswith("[4]: wanted 4, got 104; and 4 more")
+
+
+# What is sent
+
+
+def test_a_stream_in_one_piece_is_divided_into_its_events() -> None:
+    blocks = [b": hi\n\n", b"data: 1\r\n\r\n", b"data: 2\ndata: 3\n\n\n", b"data: [DONE]"]
+    stream = interaction(said=b"".join(blocks), delimited="chunked", headers=(("content-type", "text/event-stream"),))
+    with fakellm.replay(tape(stream)) as server:
+        assert seen(server.base_url + "/chat/completions", chat()).pieces == blocks
+    with fakellm.replay(tape(stream, framed=True)) as server:
+        assert seen(server.base_url + "/chat/completions", chat()).pieces == [b"".join(blocks)]
+
+
+@given(st.text("\r\nd: ", max_size=40))
+def test_dividing_a_stream_loses_nothing(text: str) -> None:
+    stream = interaction(said=b":" + text.encode(), delimited="chunked")
+    answer, _ = Replay([tape(stream)]).handle(Call("POST", "/v1/chat/completions"))
+    assert answer.plan.body == b":" + text.encode()
+
+
+def test_the_headers_that_matter_are_sent() -> None:
+    headers = (
+        ("X-Request-ID", "r1"),
+        ("Retry-After", "3"),
+        ("Connection", "keep-alive"),
+        ("Transfer-Encoding", "chunked"),
+        ("Content-Length", "999"),
+        ("Set-Cookie", "a=b"),
+        (":status", "429"),
+        ("Evil", "a\r\nb: c"),
+        ("X-Name", "é"),
+    )
+    with fakellm.replay(tape(interaction(status=429, headers=headers))) as server:
+        got = seen(server.base_url + "/chat/completions", chat())
+    assert (got.status, got.body, got.end) == (429, b"{}", "complete")
+    assert got.headers == {
+        "x-request-id": "r1",
+        "retry-after": "3",
+        "x-name": "é",
+        "x-fakellm-recording": "tape#1",
+        "content-length": "2",
+        "connection": "close",
+    }
+
+
+@pytest.mark.parametrize("end", ["close", "reset"])
+def test_a_response_that_broke_off_breaks_off_again(end: str) -> None:
+    headers = (("Content-Length", "10"),)
+    with fakellm.replay(tape(interaction(said=b"12345", headers=headers, end=end))) as server:
+        got = seen(server.base_url + "/chat/completions", chat())
+    assert (got.headers["content-length"], got.body, got.end) == ("10", b"12345", end)
+
+
+def test_an_empty_frame_does_not_end_the_body() -> None:
+    frames = (Frame(b"a"), Frame(b""), Frame(b"b"))
+    with fakellm.replay(tape(interaction(frames=frames, delimited="chunked"), framed=True)) as server:
+        assert seen(server.base_url + "/chat/completions", chat()).said == (200, [b"a", b"b"], "complete")
+
+
+def test_recorded_waits_are_performed_if_asked() -> None:
+    slow = interaction(frames=(Frame(b"a", 2.0), Frame(b"b", 1.0)), delay=0.5, delimited="chunked")
+    for timing, waits in ((False, [0.0]), (True, [0.5, 2.0, 1.0])):
+        answer, _ = Replay([tape(slow, framed=True)], timing=timing).handle(Call("POST", "/v1/chat/completions"))
+        assert [burst.delay for burst in answer.bursts] == waits
+
+
+# Over HTTP
+
+
+def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
+    with fakellm.replay(tape(interaction(chat(), b"a"), interaction(chat(), b"b")), again="fail") as server:
+        sessions = [server, server.session("one"), server.session("two")]
+        bodies = [seen(each.base_url + "/chat/completions", chat()).body for each in sessions]
+        assert bodies == [b"a", b"a", b"a"]
+        assert seen(sessions[1].base_url + "/chat/completions", chat()).body == b"b"
+        assert [entry.rule for entry in sessions[1].journal] == ["tape#1", "tape#2"]
+        assert server.journal[0].request == json.loads(chat())
+        health = server.health()
+        assert (health["status"], health["recordings"], health["interactions"]) == ("ok", ["tape"], 2)
+        sessions[1].reset()
+        assert sessions[1].journal == []
+        seen(server.base_url + "/embeddings", b"x")
+        assert [entry.matched for entry in server.journal] == [True, False]
+        with pytest.raises(fakellm.ServerError, match="Unknown request URL: PUT /_fakellm/scenario"):
+            server.load({"rules": []})
+    assert "The nearest is tape#1; it differs in path: wanted /v1/chat/completions, got /v1/embeddings" in caplog.text
+
+
+def write(folder: Path, *interactions: Interaction) -> Path:
+    file = folder / "r.jsonl"
+    file.write_bytes(own.dump(Cassette("r", interactions)))
+    return file
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "fakellm", *map(str, arguments)]
+
+
+def test_the_command_serves_files(tmp_path: Path) -> None:
+    body = json.dumps({"a": 1, "user": "one"}).encode()
+    file = write(tmp_path, interaction(body, b"a"))
+    arguments = command("replay", file, "--ignore", "user", "--again", "fail", "--port", "0", "--ready", "json")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        server = Handle(json.loads(process.stdout.readline())["url"])
+        got = [seen(server.base_url + "/chat/completions", b'{"a":1,"user":"two"}') for _ in range(2)]
+        process.terminate()
+    assert [each.status for each in got] == [200, 404]
+    assert got[0].headers["x-fakellm-recording"] == f"{file}#1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["absent.jsonl"], "absent.jsonl: "),
+        (["README.md"], "README.md"),
+        ([], "Missing argument 'FILE...'"),
+        (["tests/golden", "--ignore", "a["], "tests/golden"),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_ends_with_2(arguments: list[str], text: str) -> None:
+    ended = subprocess.run(command("replay", *arguments), cwd=ROOT, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert text in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+# All recordings there are
+
+
+def recordings() -> list[Cassette]:
+    index = CORPUS / "index.json"
+    if not index.exists():
+        pytest.skip(f"the recordings are not here: no {index}")
+    return [read_file(CORPUS / entry["file"]) for entry in json.loads(index.read_text())["entries"]]
+
+
+def test_every_recording_comes_back_byte_for_byte() -> None:
+    cassettes = recordings()
+    assert sum(len(cassette.interactions) for cassette in cassettes) >= 825
+    differing: list[str] = []
+
+    async def play(client: aiohttp.ClientSession, url: str, cassette: Cassette) -> None:
+        for number, each in enumerate(cassette.interactions, 1):
+            path = urlsplit(each.request.url)
+            target = f"{url}/{path.path.removeprefix('/')}?{path.query}"  # some have a name for a host
+            async with client.request(each.request.method, target, data=each.request.body) as response:
+                same = (response.status, await response.read()) == (each.response.status, each.response.body)
+                if not same:
+                    differing.append(f"{cassette.name}#{number}: {response.headers.get('x-fakellm-recording')}")
+
+    async def main() -> None:
+        app = Replay([])
+        for number, cassette in enumerate(cassettes):
+            app.sessions[str(number)] = Player(Recordings([cassette], ANY, whole=False), "repeat")
+        server = Server(app)
+        url = await server.start(listen("127.0.0.1", 0))
+        async with aiohttp.ClientSession(auto_decompress=False) as client:
+            for number, cassette in enumerate(cassettes):
+                await play(client, f"{url}/s/{number}", cassette)
+        await server.stop(0)
+
+    asyncio.run(main())
+    assert differing == []

@@ -1,0 +1,60 @@
+"""Reasoning said aloud: in the content, between tags, in a stream and in a whole body alike."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+
+from fakellm.app import App, Call
+from fakellm.completion import Choice, Completion, Token
+from fakellm.dialects import DIALECTS
+from fakellm.dialects.read import read_body, read_chunk
+from fakellm.divide import divide
+from fakellm.fold import fold
+from fakellm.loader import load
+from fakellm.seed import Source
+from fakellm.sse import Decoder
+from fakellm.strategies import completions
+from fakellm.thinking import aloud
+from fakellm.variation import Variation
+from tests.conftest import chat
+
+
+@given(completions())
+def test_a_stream_folds_to_the_completion_said_aloud(completion: Completion) -> None:
+    told = fold(divide(completion, Variation(reasoning="think", split=3), Source(0)))
+    assert told == aloud(completion)
+    for choice, said in zip(completion.choices, told.choices, strict=True):
+        assert said.reasoning == ""
+        thought = f"<think>{choice.reasoning}</think>\n\n" if choice.reasoning else ""
+        assert said.content == thought + choice.content
+        weight = "".join(token.token for token in said.logprobs)
+        assert weight in ("", said.content)
+
+
+def test_without_reasoning_nothing_is_tagged() -> None:
+    said = Completion("c", 1, "m", (Choice("Hi", logprobs=(Token("Hi", -1.0),)),))
+    assert aloud(said) == said
+
+
+def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes:
+    text = f"dialect: {dialect}\nrules:\n- reply: {{reasoning: Hm, content: Hi}}\n  stream: {block}\n"
+    return App(load(text)).handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))[0].plan.body
+
+
+@pytest.mark.parametrize("name", DIALECTS)
+def test_a_stream_and_a_whole_body_say_the_same(name: str) -> None:
+    events = Decoder().feed(sent(name, True))
+    streamed = fold([read_chunk(DIALECTS[name], event.data) for event in events if event.data != "[DONE]"])
+    whole = read_body(DIALECTS[name], sent(name, False))
+    assert [choice.content for choice in (*streamed.choices, *whole.choices)] == ["<think>Hm</think>\n\nHi"] * 2
+    assert [choice.reasoning for choice in (*streamed.choices, *whole.choices)] == ["", ""]
+
+
+def test_the_tag_can_be_cut() -> None:
+    block = "{reasoning: think, split: {content: [4, 12]}, fill: {delta: {reasoning: empty}}}"
+    frames = [json.loads(event.data) for event in Decoder().feed(sent("openai", True, block)) if event.data[0] == "{"]
+    said = [frame["choices"][0]["delta"].get("content") for frame in frames if frame["choices"]]
+    assert said == ["", "<thi", "nk>Hm</t", "hink>\n\nHi", None]
