@@ -44,8 +44,8 @@ def test_a_careful_client_survives() -> None:
 
 
 WRONG = [
-    (wrong.SplitsEachRead, "transfer.cut: offsets"),
-    (wrong.DecodesEachRead, "transfer.cut: offsets"),
+    (wrong.SplitsEachRead, "transfer.cut"),
+    (wrong.DecodesEachRead, "transfer.cut"),
     (wrong.EndsAtCrlfOnly, "sse.line_end: crlf"),
     (wrong.WantsSpace, "sse.space"),
     (wrong.CrashesOnComments, "sse.insert: comment"),
@@ -85,7 +85,8 @@ PLAINLY_WRONG = [
 @pytest.mark.parametrize(("client", "step"), WRONG, ids=[client.__name__ for client, _ in WRONG])
 def test_a_wrong_client_is_caught_by_one_step(client: type[Careful], step: str) -> None:
     (failure,) = found(client(), examples=200).failures
-    assert names(failure) == [step]
+    (name,) = names(failure)
+    assert name.startswith(step)
     assert all(len(plan.frames) <= 8 for plan in failure.tried.plans)
 
 
