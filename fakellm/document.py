@@ -63,7 +63,7 @@ def _data(loader: Any, node: yaml.Node, name: str, aliases: bool) -> Any:
 def convert(data: Any, node: yaml.Node | None, name: str) -> ScenarioFile:
     """The scenario that builtin data says, whose places are those of `node`. Raises ScenarioError."""
     try:
-        return msgspec.convert(data, ScenarioFile)
+        return msgspec.convert(data, ScenarioFile, str_keys=True)
     except msgspec.ValidationError:
         raise ScenarioError([_line(problem, node, name) for problem in problems(data, ScenarioFile)]) from None
 

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apart import told_apart
 from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.completion import Completion
 from fakellm.dialects import DIALECTS
@@ -21,7 +22,6 @@ from fakellm.doors.paths import target, with_model
 from fakellm.errors import RequestError, StreamError
 from fakellm.faults import Status
 from fakellm.infer import infer
-from fakellm.match import When
 from fakellm.patch import edits
 from fakellm.provenance import dialects
 from fakellm.redact import redacted
@@ -31,6 +31,7 @@ from fakellm.sameness import api
 from fakellm.scenario import Reply, Rule, Scenario, reply_of
 from fakellm.unframe import blocks, data_of, framing
 from fakellm.variation import PLAIN, Spelling, Variation
+from fakellm.wire import Plan
 
 _APIS = ("chat/completions", "chat")
 """Writer's is the latter."""
@@ -63,7 +64,7 @@ def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Sce
             report.append(became)
             if rule is not None:
                 rules.append((asked, rule))
-    return Scenario(name=name, rules=_told_apart(rules)), report
+    return Scenario(name=name, rules=told_apart(rules)), report
 
 
 def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | None, Imported]:
@@ -74,12 +75,11 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     except RequestError as error:
         return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
     plan = interaction.response
-    if plan.status != 200:
-        fault = Status(status=plan.status or 500, body=plan.body.decode("utf-8", "replace"))
-        rule = Rule(reply=Reply(content=""), fault=fault)
-        return request if known else None, rule, Imported(place, "literal", 1, 1, f"HTTP {plan.status}")
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
+    if plan.status != 200 or (known and streamed != bool(request.chat.stream)):
+        reason = f"HTTP {plan.status}" if plan.status != 200 else "no stream was asked for" if streamed else "no stream"
+        return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
     said = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0])
@@ -90,6 +90,18 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     found = Imported(place, outcome, literal, len(pieces))
     return request if known else None, replace(rule, patch=patch), found
+
+
+def _literal(plan: Plan, kind: str) -> Rule:
+    """The rule that sends the response as it is, with the headers that tell a client when to come back."""
+    headers = {name: value for name, value in plan.headers if name.lower() in _KEPT}
+    body = plan.body.decode("utf-8", "replace")
+    return Rule(
+        reply=Reply(), fault=Status(status=plan.status or 502, body=body, content_type=kind or None, headers=headers)
+    )
+
+
+_KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
 def _asked(asked: Asked) -> Request:
@@ -162,11 +174,3 @@ def _body(interaction: Interaction, body: bytes) -> Rule | None:
         except StreamError:
             return None
     return None
-
-
-def _told_apart(rules: Sequence[tuple[Request | None, Rule]]) -> tuple[Rule, ...]:
-    """The rules, each with a `when` that meets its own request and no other: as little as will do, for all alike."""
-    return tuple(
-        replace(rule, when=When() if asked is None else When(model=asked.chat.model, turn=asked.turn))
-        for asked, rule in rules
-    )

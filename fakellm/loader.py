@@ -121,7 +121,7 @@ def dump(value: Values) -> str:
         if any(isinstance(step.reply, Computed) for step in rule.steps):
             message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
             raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
-    builtin = msgspec.to_builtins(scenario)
+    builtin = msgspec.to_builtins(scenario, str_keys=True)
     for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()))):
         for block in ("when", "stream", "timing"):
             if not step.get(block):

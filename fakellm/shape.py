@@ -82,7 +82,7 @@ def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
 
 def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
     try:
-        msgspec.convert(data, hint)
+        msgspec.convert(data, hint, str_keys=True)
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FieldError):
             path = (*path, *error.__cause__.path)

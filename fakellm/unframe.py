@@ -26,9 +26,12 @@ def blocks(body: bytes) -> list[bytes]:
 
 
 def data_of(block: bytes) -> str | None:
-    """The data of the event in a block; None where there is none. The last block may lack its blank line."""
+    """The data of the event in a block; None where there is none. The last block may lack its blank line, and `[DONE]`
+    may have spaces around it."""
     events = Decoder().feed(block.rstrip(b"\r\n") + b"\n\n") if block.strip(b"\r\n") else []
-    return events[0].data if events and events[0].event == "message" else None
+    if not events or events[0].event != "message":
+        return None
+    return "[DONE]" if events[0].data.strip() == "[DONE]" else events[0].data
 
 
 def framing(pieces: Sequence[bytes]) -> Framing:

@@ -29,6 +29,9 @@ def options(completion: Completion) -> Mapping[str, Options]:
         found |= _CALLS
     if any(len(choice.tool_calls) > 1 for choice in choices):
         found |= _PARALLEL
+    if any(len({call.id for call in choice.tool_calls}) < len(choice.tool_calls) for choice in choices):
+        for unnumbered in ("calls.index", "calls.index: zero"):  # such calls would be known by nothing
+            found.pop(unnumbered, None)
     if len(choices) > 1:
         found |= _CHOICES
     if any(choice.reasoning for choice in choices):

@@ -1,0 +1,240 @@
+"""Recordings to rules of meaning: what is imported says the same bytes, and says them with as little literal as it can."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakellm.app import App, Call
+from fakellm.cassettes import read_file
+from fakellm.cassettes.cassette import Asked, Cassette, Interaction
+from fakellm.cli import main
+from fakellm.completion import Completion
+from fakellm.dialects import DIALECTS
+from fakellm.engine import Engine
+from fakellm.importer import Imported, imported
+from fakellm.loader import dump, load
+from fakellm.patch import edits, patched
+from fakellm.redact import redacted
+from fakellm.render import stream
+from fakellm.scenario import Scenario
+from fakellm.seed import Source
+from fakellm.strategies import completions, variations
+from fakellm.timing import Timing
+from fakellm.variation import Variation
+from fakellm.wire import Frame, Plan
+from tests.conftest import CORPUS
+
+HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
+SSE = (("Content-Type", "text/event-stream"),)
+
+
+def asked(body: dict[str, Any], url: str = "https://api.example.com/v1/chat/completions") -> Asked:
+    return Asked("POST", url, (("Authorization", "Bearer sk-secret-0123456789"),), json.dumps(body).encode())
+
+
+def recording(*replies: tuple[dict[str, Any], Plan]) -> Cassette:
+    return Cassette("a.yaml", tuple(Interaction(asked(body), plan) for body, plan in replies))
+
+
+def streamed(*pieces: bytes) -> Plan:
+    return Plan(200, SSE, tuple(map(Frame, pieces)), delimited="chunked")
+
+
+def answered(scenario: Scenario, request: Asked) -> bytes:
+    """What the scenario, written and read again, answers."""
+    return Engine(load(dump(scenario)), 0, strict=True).reply(request.body).plan.body
+
+
+def said(completion: Completion, variation: Variation, dialect: str) -> bytes:
+    frames = stream(completion, variation, DIALECTS[dialect], Timing(), Source(1))
+    return b"".join(frame.data for frame in frames)
+
+
+# Laws
+
+
+@settings(max_examples=20)
+@given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
+def test_whatever_was_recorded_is_said_again(data: st.DataObject, completion: Completion, dialect: str) -> None:
+    body = said(completion, data.draw(variations(completion)), dialect)
+    cassette = recording((HELLO, streamed(body)))
+    scenario, _ = imported([cassette])
+    assert answered(scenario, cassette.interactions[0].request) == body
+
+
+@given(st.lists(st.binary(max_size=3), max_size=8), st.lists(st.binary(max_size=3), max_size=8))
+def test_edits_make_any_frames_of_any_others(made: list[bytes], wanted: list[bytes]) -> None:
+    assert [frame.data for frame in patched([Frame(data) for data in made], edits(made, wanted))] == wanted
+
+
+# Examples
+
+CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
+
+
+def test_a_stream_of_meaning_needs_no_frame_word_for_word() -> None:
+    scenario, report = imported([recording((HELLO, streamed(CHUNK, CHUNK, b"data: [DONE]\n\n")))])
+    assert report == [Imported("a.yaml#0", "meaning", 0, 3)]
+    assert scenario.rules[0].reply.content == "HiHi"
+    assert scenario.rules[0].patch == ()
+
+
+def test_what_no_rule_can_say_is_patched_and_nothing_else() -> None:
+    error = b'event: error\ndata: {"error":{"message":"Overloaded"}}\n\n'
+    cassette = recording((HELLO, streamed(CHUNK, CHUNK, error)))
+    scenario, report = imported([cassette])
+    assert report == [Imported("a.yaml#0", "patch", 1, 3)]
+    assert [edit.frames for edit in scenario.rules[0].patch] == [(error.decode(),)]
+    assert answered(scenario, cassette.interactions[0].request) == CHUNK + CHUNK + error
+
+
+@pytest.mark.parametrize("body", [b"", b"data: \xff\n\n", b"data: {\n\n", b"data: 3\n\n", b": ping\n\n"])
+def test_a_stream_without_a_chunk_is_kept_as_it_is(body: bytes) -> None:
+    cassette = recording((HELLO, streamed(body)))
+    scenario, _ = imported([cassette])
+    assert answered(scenario, cassette.interactions[0].request) == body
+
+
+def test_an_error_is_kept_with_what_it_says_of_coming_back() -> None:
+    limit = Plan(429, (("Content-Type", "application/json"), ("retry-after", "7")), (Frame(b'{"error":{}}'),))
+    cassette = recording((HELLO, limit))
+    scenario, report = imported([cassette])
+    plan = Engine(load(dump(scenario)), 0, strict=True).reply(cassette.interactions[0].request.body).plan
+    assert (plan.status, plan.body) == (429, b'{"error":{}}')
+    assert ("retry-after", "7") in plan.headers
+    assert report[0].reason == "HTTP 429"
+
+
+def turn(*messages: tuple[str, str]) -> dict[str, Any]:
+    return HELLO | {"messages": [{"role": role, "content": text} for role, text in messages]}
+
+
+@pytest.mark.parametrize(
+    ("requests", "conditions"),
+    [
+        ([turn(("user", "a")), turn(("user", "a"), ("assistant", "b"), ("user", "c"))], {"model", "turn"}),
+        ([turn(("user", "a")), turn(("user", "b"))], {"model", "turn", "user"}),
+        ([turn(("user", "a")), turn(("user", "a")) | {"stream": False}], {"model", "turn", "user", "stream"}),
+        ([turn(("system", "x"), ("user", "a")), turn(("user", "a"))], {"model", "stream", "body"}),
+        ([turn(("user", "a")) | {"seed": 1}, turn(("user", "a")) | {"seed": 2}], {"stream", "body"}),
+    ],
+)
+def test_requests_are_told_apart_by_as_little_as_will_do(requests: list[dict[str, Any]], conditions: set[str]) -> None:
+    plans = [
+        streamed(CHUNK) if body["stream"] else Plan(200, (("Content-Type", "application/json"),), (Frame(b"{}"),))
+        for body in requests
+    ]
+    cassette = recording(*zip(requests, plans, strict=True))
+    scenario, _ = imported([cassette])
+    when = scenario.rules[0].when
+    assert {name for name in when.__struct_fields__ if getattr(when, name) not in (None, {})} == conditions
+    for interaction in cassette.interactions:
+        assert answered(scenario, interaction.request) == interaction.response.body
+
+
+def test_the_same_request_again_gets_the_next_reply() -> None:
+    again = CHUNK.replace(b"Hi", b"Ho")
+    scenario, _ = imported([recording((HELLO, streamed(CHUNK)), (HELLO, streamed(again)))])
+    engine = Engine(load(dump(scenario)), 0, strict=True)
+    body = asked(HELLO).body
+    assert [engine.reply(body).plan.body for _ in range(3)] == [CHUNK, again, again]
+
+
+def test_no_secret_reaches_the_scenario() -> None:
+    echo = CHUNK.replace(b"Hi", b"sk-secret-0123456789")
+    scenario, _ = imported([recording((HELLO, streamed(echo)))])
+    assert "sk-secret" not in dump(scenario)
+
+
+def test_what_is_no_chat_is_left_out_and_said() -> None:
+    models = Interaction(Asked("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
+    scenario, report = imported([Cassette("a.yaml", (models,))])
+    assert scenario.rules == ()
+    assert report[0].outcome == "left out"
+    assert "embeddings" in report[0].reason
+
+
+def test_the_command_writes_a_scenario_and_says_how(tmp_path: Path) -> None:
+    body = tmp_path / "hi.sse"
+    body.write_bytes(CHUNK * 2 + b"data: [DONE]\n\n")
+    target = tmp_path / "hi.yaml"
+    done = CliRunner().invoke(main, ["import", str(body), "-o", str(target)])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines() == [
+        f"{body}#0: by meaning",
+        f"{target}: 1 rules of 1 interactions: 1 by meaning",
+    ]
+    assert load(target).rules[0].reply.content == "HiHi"
+
+
+def test_the_command_names_a_file_that_is_no_recording(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("- 3")
+    done = CliRunner().invoke(main, ["import", str(tmp_path / "x.yaml"), "-o", str(tmp_path / "y.yaml")])
+    assert done.exit_code == 2
+    assert "x.yaml" in done.output
+
+
+# The recordings of real providers
+
+
+def recorded() -> dict[str, list[tuple[str, int]]]:
+    """The files and places of the streams of each provider whose bytes are as they were sent."""
+    index = CORPUS / "index.json"
+    found: dict[str, list[tuple[str, int]]] = {}
+    for entry in json.loads(index.read_text(encoding="utf-8"))["entries"] if index.exists() else ():
+        if entry["fidelity"] in ("wire", "body"):
+            for each in entry["exchanges"]:
+                if each["api"] == "chat" and each["stream"]:
+                    found.setdefault(each["provider"], []).append((entry["file"], each["i"]))
+    return found
+
+
+RECORDED = recorded()
+
+
+# How many of them need frames word for word, or cannot be asked for, and why.
+EXCEPTIONS = {
+    "azure": (2, "a choice without a delta; a last chunk with other white space than the rest"),
+    "deepseek": (1, "usage in some of the chunks"),
+    "groq": (1, "an error in mid-stream"),
+    "litellm-proxy": (1, "choices that open late"),
+    "local": (1, "keys of one delta in an order of its own"),
+    "openai": (1, "a chunk with verdicts after the usage"),
+    "openrouter": (8, "errors in mid-stream; spaces after [DONE]; text beside its citations"),
+    "perplexity": (1, "messages that grow with each chunk"),
+    "writer": (1, "a request that OpenAI would refuse: a tool call without an id"),
+    "zai": (3, "a finish with each of several calls, and once more"),
+}
+
+
+@pytest.mark.skipif(not RECORDED, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
+@pytest.mark.parametrize("provider", sorted(RECORDED) or ["none"])
+def test_recorded_streams_come_back_and_nearly_all_of_them_by_meaning(provider: str) -> None:
+    outcomes: Counter[str] = Counter()
+    for file, place in RECORDED[provider]:
+        cassette = read_file(CORPUS / file)
+        one = redacted(cassette.interactions[place])
+        scenario, (became,) = imported([Cassette(cassette.name, (one,))])
+        outcomes[became.outcome] += 1
+        if scenario.rules:
+            assert served(scenario, one.request) == one.response.body, file
+    exceptions, _ = EXCEPTIONS.get(provider, (0, ""))
+    assert outcomes["meaning"] >= len(RECORDED[provider]) - exceptions, outcomes
+    assert outcomes["literal"] == 0
+
+
+def served(scenario: Scenario, request: Asked) -> bytes:
+    """What the scenario, written and read again, answers at the path that was asked."""
+    path = urlsplit(request.url).path if "/deployments/" in request.url else "/v1/chat/completions"
+    app = App(load(dump(scenario)), strict=True)
+    answer, _ = app.handle(Call("POST", path, request.body or json.dumps(HELLO).encode()))
+    return answer.plan.body
