@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "export")
+_COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export")
 
 
 class _Commands(click.Group):

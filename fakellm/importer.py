@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +17,7 @@ from fakellm.cassettes.cassette import Asked, Cassette, Interaction
 from fakellm.completion import Completion
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.read import read_body
+from fakellm.doors.paths import target, with_model
 from fakellm.errors import RequestError, StreamError
 from fakellm.faults import Status
 from fakellm.infer import infer
@@ -68,7 +70,7 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     """The request, and the rule that answers it as recorded."""
     known = bool(interaction.request.body)
     try:
-        request = parse((interaction.request if known else _UNKNOWN).body)
+        request = _asked(interaction.request if known else _UNKNOWN)
     except RequestError as error:
         return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
     plan = interaction.response
@@ -88,6 +90,12 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     found = Imported(place, outcome, literal, len(pieces))
     return request if known else None, replace(rule, patch=patch), found
+
+
+def _asked(asked: Asked) -> Request:
+    """The request. Azure's clients may name the model in the URL alone."""
+    model = target(urlsplit(asked.url).path).model
+    return parse(asked.body if model is None else with_model(asked.body, model))
 
 
 def _stream(interaction: Interaction, pieces: Sequence[bytes]) -> Rule | None:

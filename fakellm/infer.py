@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,13 +18,13 @@ from msgspec.structs import replace
 from fakellm.completion import Chunk, ChunkChoice, Completion
 from fakellm.dialects.dialect import Dialect
 from fakellm.dialects.read import read_chunk
-from fakellm.fit import alike, fitted, standard
+from fakellm.fit import abridged, alike, fitted, standard
 from fakellm.fold import fold
 from fakellm.observe import observed
-from fakellm.respell import rendered, spelt_as
+from fakellm.respell import ordered_as, rendered, spelt_as
 from fakellm.seed import Source
 from fakellm.sight import padding, split, ticks, turns
-from fakellm.variation import PLAIN, Padding, Spelling, Variation
+from fakellm.variation import PLAIN, Calls, Padding, Spelling, Variation
 
 
 def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:
@@ -31,12 +32,18 @@ def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
 
     Raises StreamError when an event holds no chunk.
     """
-    completion, variation, silences = _seen(frames, dialect)
-    # The keys first: what stands in no chunk would otherwise weigh in every comparison.
-    variation = spelt_as(frames, completion, variation, dialect, unknown=True)
-    starts = [variation, *(replace(variation, padding=each) for each in (None, silences) if each != variation.padding)]
-    variation = fitted(frames, completion, starts, dialect)
+    _, completion, starts = _starts(frames, dialect)
+    number, habits = fitted(*_starts(abridged(frames), dialect), dialect)
+    variation = habits.over(starts[number])
     return completion, _simplest(completion, spelt_as(frames, completion, variation, dialect), dialect)
+
+
+def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation]]:
+    """The frames, what they say, and how at sight: without the provider's own silences, with none, or with all."""
+    completion, variation, silences = _seen(frames, dialect)
+    # The keys too: what stands in no chunk would otherwise weigh in every comparison.
+    variation = ordered_as(frames, variation)
+    return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)]
 
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
@@ -115,13 +122,27 @@ _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
 def _simplest(completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
-    """The variation without the fields that change nothing here."""
+    """The variation without what changes nothing here: fields, and those of its calls and its spelling."""
     made = rendered(completion, variation, dialect)
-    for name in variation.__struct_fields__:
-        without = replace(variation, **{name: None})
-        if without != variation and rendered(completion, without, dialect) == made:
-            variation = without
+    for without in _fewer(variation):
+        candidate = without(variation)
+        if candidate != variation and rendered(completion, candidate, dialect) == made:
+            variation = candidate
     return variation
+
+
+def _fewer(variation: Variation) -> Iterator[Callable[[Variation], Variation]]:
+    """Ways to leave a field out."""
+    for name in variation.__struct_fields__:
+        yield partial(replace, **{name: None})
+        block = getattr(variation, name)
+        if isinstance(block, (Calls, Spelling)):
+            yield from (partial(_without, name=name, field=field) for field in block.__struct_fields__)
+
+
+def _without(variation: Variation, name: str, field: str) -> Variation:
+    block = getattr(variation, name)
+    return replace(variation, **{name: block and replace(block, **{field: None})})
 
 
 def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) -> Completion:

@@ -26,32 +26,31 @@ def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> 
     return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
 
 
-def spelt_as(
-    frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect, unknown: bool = False
-) -> Variation:
-    """The variation with the keys of the recorded chunks, and the values of those that nothing else accounts for; or
-    only of those `unknown` to whatever it renders."""
+def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
+    """The variation with the keys of the recorded chunks, in their order."""
+    wanted = [json.loads(frame) for frame in frames]
+    orders: dict[str, Any] = {}
+    for place, name in _PLACES.items():
+        orders[name] = _merged([item for items in _objects(wanted, place).values() for item in items])
+    if orders["keys"] is None:
+        orders["keys"] = _merged([frame for frame in wanted if not _ends(frame)])
+        orders["last_keys"] = _merged([frame for frame in wanted if _ends(frame)])
+    return Variation(spelling=Spelling(**orders, details=_details(wanted))).over(variation)
+
+
+def spelt_as(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+    """The variation with the values of the recorded chunks that nothing else accounts for."""
     made = rendered(completion, variation, dialect)
     if made == list(frames):
         return variation
     wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
-    orders: dict[str, Any] = {}
-    for place, name in _PLACES.items():
-        objects, ours = _objects(wanted, place), _objects(found, place)
-        orders[name] = _merged([item for items in objects.values() for item in items])
-        if orders[name] is None and not place:
-            orders["keys"] = _merged([frame for frame in wanted if not _ends(frame)])
-            orders["last_keys"] = _merged([frame for frame in wanted if _ends(frame)])
-        if place not in ("", "choice.", "delta."):
-            continue
-        known = {key for items in ours.values() for item in items for key in item} if unknown else set()
-        own, often = _own_keys(objects, ours, known | {*_STRUCTURE})
+    for place in ("", "choice.", "delta."):
+        own, often = _own_keys(_objects(wanted, place), _objects(found, place))
         extra |= {place + key: value for key, value in own.items()}
         each |= {place + key: value for key, value in often.items()}
-    spelling = Spelling(**orders, extra=extra or None, each=each or None, details=_details(wanted))
-    return Variation(spelling=spelling).over(variation)
+    return Variation(spelling=Spelling(extra=extra or None, each=each or None)).over(variation)
 
 
 _PLACES = {
@@ -89,14 +88,14 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
     }
 
 
-def _own_keys(wanted: Objects, made: Objects, known: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
     for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
         values = _values(wanted, key)
         ours = _values(made, key)
-        if json.dumps(values) == json.dumps(ours) or key in known:
+        if json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
             continue
         if key in SAID:
             silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
