@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from fakellm.errors import ServerError as ServerError
     from fakellm.framing import Framing as Framing
     from fakellm.framing import Insert as Insert
+    from fakellm.fuzzing import fuzz as fuzz
     from fakellm.handle import Handle as Handle
     from fakellm.handle import record as record
     from fakellm.handle import replay as replay
@@ -46,6 +47,7 @@ _ROOMS = {
     "completion": ("Choice", "Completion", "ToolCall", "Usage"),
     "errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "framing": ("Framing", "Insert"),
+    "fuzzing": ("fuzz",),
     "handle": ("Handle", "record", "replay", "serve", "spawn"),
     "loader": ("dump", "load"),
     "match": ("Pattern", "When"),

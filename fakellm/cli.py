@@ -9,7 +9,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export")
+_COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export", "fuzz")
 
 
 class _Commands(click.Group):

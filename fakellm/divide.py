@@ -181,7 +181,7 @@ def _with_usage(chunks: list[Chunk], completion: Completion, variation: Variatio
     usage, where = completion.usage, variation.usage
     if usage is None or where == "none":
         return chunks
-    if where == "running":
+    if where == "running" and chunks:
         counted = accumulate(int(any(_says(part.delta) for part in chunk.choices)) for chunk in chunks[:-1])
         counts = [Usage(usage.prompt, min(count, usage.completion)) for count in counted]
         return [replace(chunk, usage=count) for chunk, count in zip(chunks, [*counts, usage], strict=True)]

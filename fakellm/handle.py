@@ -190,33 +190,59 @@ def _served(
     app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None
 ) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
     """The URL of a server in a thread, and what does there what may put other sessions in place of some."""
-    from fakellm.server import Server, listen
+    with Hosted(app, port, speed, relay) as hosted:
+        yield hosted.url, hosted.change
 
-    listener = listen("127.0.0.1", port)
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever, name="fakellm", daemon=True)
-    thread.start()
 
-    async def start() -> tuple[Server, str]:
-        server = Server(app, speed, relay and relay())
-        return server, await server.start(listener)
+class Hosted:
+    """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
+    when the port cannot be had."""
 
-    def change(what: Callable[[], None]) -> None:
-        async def changed() -> None:
-            server.change(what)
+    def __init__(
+        self, app: Application, port: int = 0, speed: float = 1.0, relay: Callable[[], Relay] | None = None
+    ) -> None:
+        self._app = app
+        self._port = port
+        self._speed = speed
+        self._relay = relay
 
-        asyncio.run_coroutine_threadsafe(changed(), loop).result()
+    def __enter__(self) -> Hosted:
+        from fakellm.server import Server, listen
 
-    try:
-        server, url = asyncio.run_coroutine_threadsafe(start(), loop).result()
+        listener = listen("127.0.0.1", self._port)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
+        self._thread.start()
+
+        async def start() -> tuple[Server, str]:
+            server = Server(self._app, self._speed, self._relay and self._relay())
+            return server, await server.start(listener)
+
         try:
-            yield url, change
+            self.server, self.url = asyncio.run_coroutine_threadsafe(start(), self.loop).result()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def change(self, what: Callable[[], None]) -> None:
+        """Does in the server's thread what may put other sessions in place of some."""
+
+        async def changed() -> None:
+            self.server.change(what)
+
+        asyncio.run_coroutine_threadsafe(changed(), self.loop).result()
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(self.server.stop(grace=0), self.loop).result()
         finally:
-            asyncio.run_coroutine_threadsafe(server.stop(grace=0), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+            self._end()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()
 
 
 @contextmanager

@@ -81,9 +81,9 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
     pieces = blocks(plan.body) if streamed else [plan.body]
-    said = _stream(interaction, pieces) if streamed else _body(interaction, pieces[0])
-    rule = said or Rule(reply=Reply(content=""))
     request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
+    said = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0])
+    rule = said or Rule(reply=Reply(content=""))
     made = [frame.data for frame in render(replace(rule, name=place), request, 0).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -98,7 +98,7 @@ def _asked(asked: Asked) -> Request:
     return parse(asked.body if model is None else with_model(asked.body, model))
 
 
-def _stream(interaction: Interaction, pieces: Sequence[bytes]) -> Rule | None:
+def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
     """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
     said = [data for piece in pieces if (data := data_of(piece)) is not None]
     chunks = [data for data in said[: said.index("[DONE]") if "[DONE]" in said else None] if _is_chunk(data)]
@@ -116,8 +116,8 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes]) -> Rule | None:
             done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
-        rule = Rule(reply=_reply(completion), stream=_pinned(completion, variation), name="x", dialect=name)
-        made = [frame.data for frame in render(rule, parse(_UNKNOWN.body), 0).frames]
+        rule = Rule(reply=_reply(completion), stream=_pinned(completion, variation, usual), name="x", dialect=name)
+        made = [frame.data for frame in render(rule, request, 0).frames]
         equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
         if best is None or equal > best[0]:
             best = equal, replace(rule, name=None)
@@ -134,9 +134,11 @@ def _is_chunk(data: str) -> bool:
     return isinstance(frame, dict) and "error" not in frame
 
 
-def _pinned(completion: Completion, variation: Variation) -> Variation:
-    """The variation with what a request would decide, decided: whether usage is sent, and that nothing is obfuscated;
-    and with what no reply can leave empty."""
+def _pinned(completion: Completion, variation: Variation, usual: Variation) -> Variation:
+    """The variation with what a request would decide, decided: where usage stands; and with what no reply can leave
+    empty."""
+    if completion.usage is not None and variation.usage is None:
+        variation = replace(variation, usage=usual.usage)
     empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not getattr(completion, key)}
     if empty:
         spelling = variation.spelling or Spelling()

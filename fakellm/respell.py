@@ -101,10 +101,14 @@ def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str,
             silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
             filled = {number: value for number, value in ours.items() if _says_nothing(key, value)}
             each |= {key: silent} if silent != filled else {}
-        elif len(values) == len(wanted) and len({json.dumps(value) for value in values.values()}) == 1:
-            extra[key] = next(iter(values.values()))
         else:
-            each[key] = tuple(values.values()) if [*values] == [*range(len(values))] else values
+            texts = Counter(json.dumps(value) for value in values.values()).most_common(1)
+            often, count = texts[0]
+            if len(values) == len(wanted) and count * 2 > len(values):
+                extra[key] = json.loads(often)
+                values = {number: value for number, value in values.items() if json.dumps(value) != often}
+            if values:
+                each[key] = tuple(values.values()) if [*values] == [*range(len(wanted))] else values
     return extra, each
 
 

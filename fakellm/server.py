@@ -80,6 +80,11 @@ class Server:
         if self._relay:
             await self._relay.close()
 
+    def cut_off(self) -> None:
+        """Ends every reply that is under way, and its connection; goes on to accept others."""
+        for task in list(self._handling):
+            task.cancel()
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()
         assert task is not None

@@ -39,6 +39,7 @@ class Step(Struct, frozen=True):
 
 _T: dict[str, tuple[Tier, str]] = {
     "transfer.cut": ("T0", "A2"),
+    "transfer.cut: size": ("T0", "A2"),
     "transfer.cut: inside_characters": ("T0", "A1"),
     "transfer.cut: inside_line_ends": ("T0", "A3"),
     "transfer.coalesce": ("T0", "A2"),
@@ -64,10 +65,11 @@ _T: dict[str, tuple[Tier, str]] = {
     "sse.ends_with": ("T5", "A13"),
     "spelling.ascii": ("T2", "A15"),
     "spelling.spaces": ("T2", "A15"),
-    "spelling.html": ("T2", "A15"),
-    "spelling.floats": ("T2", "A15"),
     "spelling.order": ("T2", "A15"),
     "spelling.extra": ("T2", "A15"),
+    "spelling.html": ("T2", "A15"),
+    "spelling.floats": ("T2", "A15"),
+    "spelling.details": ("T5", "B14"),
     # Word for word: these can say, or leave out, anything.
     "spelling.keys": ("T5", ""),
     "spelling.choice_keys": ("T5", ""),
@@ -76,10 +78,9 @@ _T: dict[str, tuple[Tier, str]] = {
     "spelling.usage_keys": ("T5", ""),
     "spelling.call_keys": ("T5", ""),
     "spelling.piece_keys": ("T5", ""),
-    "spelling.details": ("T5", "B14"),
     "spelling.each": ("T5", "B2 B3 B16 B20 C8 C18 D3 D4"),
     "obfuscation": ("T2", "A15"),
-    "unfinished: null": ("T2", ""),
+    "unfinished": ("T2", ""),
     "unfinished: empty": ("T4", "B7"),
     "usage_before": ("T2", "D3"),
     "fill": ("T3", "B6"),
@@ -96,6 +97,7 @@ _T: dict[str, tuple[Tier, str]] = {
     "together: calls": ("T3", "C2"),
     "together: parts": ("T3", "B10 C19"),
     "turns": ("T3", ""),
+    "interleave": ("T3", ""),
     "interleave: choices": ("T3", "B19"),
     "interleave: calls": ("T3", "C3"),
     "interleave: both": ("T3", "B19 C3"),
@@ -109,17 +111,21 @@ _T: dict[str, tuple[Tier, str]] = {
     "calls.opening": ("T3", "C2"),
     "calls.opening: pair": ("T3", "C4"),
     "calls.arguments": ("T4", "C14"),
+    "calls.id: once": ("T3", ""),
     "calls.id: repeated": ("T4", "C9"),
     "calls.id: empty": ("T4", "C10"),
     "calls.id: null": ("T4", "C11"),
+    "calls.name: once": ("T3", ""),
     "calls.name: repeated": ("T5", "C12"),
     "calls.name: empty": ("T4", "C10"),
     "calls.name: null": ("T4", "C11"),
     "calls.name: late": ("T4", "C13"),
+    "calls.type: once": ("T3", ""),
     "calls.type: repeated": ("T4", ""),
     "calls.type: empty": ("T4", "C10"),
     "calls.type: null": ("T4", "C11"),
     "calls.index": ("T4", "C6"),
+    "calls.index: given": ("T3", ""),
     "calls.index: from_one": ("T4", "C5"),
     "calls.index: zero": ("T5", "C7"),
     "calls.order": ("T4", "C5"),
@@ -128,17 +134,20 @@ _T: dict[str, tuple[Tier, str]] = {
     "reasoning: thinking": ("T5", "B16"),
     "reasoning: think": ("T5", "B15"),
     "usage": ("T4", "D2"),
+    "usage: own": ("T3", ""),
+    "usage: both": ("T4", "D2"),
     "usage: after": ("T4", "B10"),
     "usage: running": ("T5", "D1"),
     "usage: none": ("T4", "D5"),
     "done": ("T4", "B11"),
+    "id: constant": ("T3", ""),
     "id: first_empty": ("T4", "B1 B13"),
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
 }
 """By name; a name that is not here has the tier of its key alone."""
 
-_FAULTS: dict[str, str] = {
+FAULTS: dict[str, str] = {
     "status": "F6 F7 F11",
     "html": "F7 F8 F9",
     "empty": "E8 F9",
@@ -178,12 +187,13 @@ _FAULTS: dict[str, str] = {
 }
 
 
-def steps(variation: Variation) -> list[Step]:
+def steps(variation: Variation, plain: Variation = PLAIN) -> list[Step]:
     """Every step of `variation` away from the plain wire, each name once; what it leaves open is no step.
 
-    For a whole stream ask after ``variation.over(dialect.usual)``.
+    plain: with every field given: the usual wire of a dialect is ``dialect.usual.over(PLAIN)``. For a whole stream
+    against PLAIN ask after ``variation.over(dialect.usual)``.
     """
-    return [_step(name) for name in dict.fromkeys(_names(variation))]
+    return [named(name) for name in dict.fromkeys(_names(variation, plain))]
 
 
 def contested(variation: Variation) -> list[Step]:
@@ -194,10 +204,11 @@ def contested(variation: Variation) -> list[Step]:
 def step_of(fault: Fault) -> Step:
     """The fault as a step, by its kind, and an error in a stream by its shape too: `error: chunk`."""
     name = f"error: {fault.shape}" if isinstance(fault, Error) and fault.shape else fault.kind
-    return Step(name, "fault", tuple(_FAULTS.get(name, _FAULTS[fault.kind]).split()))
+    return Step(name, "fault", tuple(FAULTS.get(name, FAULTS[fault.kind]).split()))
 
 
-def _step(name: str) -> Step:
+def named(name: str) -> Step:
+    """The step of this name, as `steps` gives it, or the kind of step: `split.content` for any cut of the content."""
     key, _, value = name.partition(": ")
     first, _, last = key.partition(".")
     last = last.rpartition(".")[2]  # of an address as split.choices[1].content
@@ -207,19 +218,25 @@ def _step(name: str) -> Step:
     return Step(name, tier, tuple(rows.split()))
 
 
-def _names(variation: Variation) -> Iterator[str]:
+def _names(variation: Variation, plain: Variation) -> Iterator[str]:
     for field in variation.__struct_fields__:
-        value, plain = getattr(variation, field), getattr(PLAIN, field)
-        if value is None or value == plain:
+        value, usual = getattr(variation, field), getattr(plain, field)
+        if value is None or value == usual:
             continue
         if field == "padding":
             yield from _paddings(value)
         elif isinstance(value, (Calls, Spelling)):
-            yield from _block(field, value, plain)
+            yield from _block(field, value, usual)
         elif isinstance(value, Framing):
-            yield from _block("sse", value, Framing())
+            yield from _block("sse", value, usual or Framing())
         elif isinstance(value, Transfer):
-            yield from _block("transfer", value, Transfer())
+            yield from _block("transfer", value, usual or Transfer())
+        elif field == "split" and isinstance(value, dict):
+            yield from (f"split.{part}: {_way(cut)}" for part, cut in value.items() if cut != _usual_cut(part, usual))
+        elif field == "fill":
+            yield from _fills(value, usual)
+        elif field == "together":
+            yield from (f"together: {each}" for each in value)
         else:
             yield from _value(field, value)
 
@@ -234,18 +251,28 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
 
 
 def _value(name: str, value: Any) -> Iterator[str]:
-    if name == "split" and isinstance(value, dict):
-        yield from (step for part, cut in value.items() if cut != "whole" for step in _value(f"split.{part}", cut))
-    elif name == "fill":
-        yield from (f"fill.{kind}.{field}: {how}" for kind, fields in value.items() for field, how in fields.items())
-    elif name == "together":
-        yield from (f"together: {each}" for each in value)
+    if name in ("split", "transfer.cut"):
+        yield f"{name}: {_way(value)}"
     elif isinstance(value, str) and name != "transfer.content_type":
         yield f"{name}: {value}"
-    elif name.startswith("split"):
-        yield f"{name}: {'size' if isinstance(value, int) else 'offsets'}"
     else:
         yield name
+
+
+def _way(cut: Any) -> str:
+    return cut if isinstance(cut, str) else "size" if isinstance(cut, int) else "offsets"
+
+
+def _usual_cut(part: str, usual: Any) -> Any:
+    """How the plain wire cuts the part at this address."""
+    ways = usual if isinstance(usual, dict) else {part: usual}
+    return ways.get(part, ways.get(part.rpartition(".")[2], "whole"))
+
+
+def _fills(value: dict[Any, dict[Any, Any]], usual: dict[Any, dict[Any, Any]]) -> Iterator[str]:
+    for kind, fields in value.items():
+        plain = usual.get(kind, {})
+        yield from (f"fill.{kind}.{field}: {how}" for field, how in fields.items() if plain.get(field) != how)
 
 
 def _paddings(value: Any) -> Iterator[str]:

@@ -197,7 +197,7 @@ def test_a_rule_says_how_its_text_is_divided_timed_and_spoilt() -> None:
 
 
 @settings(max_examples=50)
-@given(streams(strict_sse=True))
+@given(streams("strict-sse"))
 def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> None:
     reply = scenario.rules[0].reply
     expected = [choice.content + choice.refusal for choice in reply.choices or (reply,)]

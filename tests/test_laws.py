@@ -6,6 +6,7 @@ Completion ◀──fold───  Chunk… ◀──read──  Event… ◀─
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import takewhile
 from typing import Any
 
@@ -36,6 +37,8 @@ from fakellm.wire import Plan
 from tests.conftest import chat, inflated
 
 COMPLETIONS = completions()
+WIDE = partial(variations, profile="all", exclude=("usage: none", "sse.ends_with", "reasoning: think"), most=40)
+"""Any number of steps at once, of all there are but those that cannot be undone."""
 DIALECT = st.sampled_from(list(DIALECTS.values()))
 
 
@@ -50,14 +53,14 @@ def chunks_of(dialect: Dialect, *pieces: bytes) -> list[Chunk]:
 
 @given(st.data(), COMPLETIONS)
 def test_a_division_folds_back_to_the_completion(data: st.DataObject, completion: Completion) -> None:
-    assert fold(divide(completion, data.draw(variations(completion, contested=True)), Source(0))) == completion
+    assert fold(divide(completion, data.draw(WIDE(completion)), Source(0))) == completion
 
 
 @given(st.data(), COMPLETIONS, DIALECT)
 def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
-    variation = data.draw(variations(completion, strict_sse=True, contested=True))
+    variation = data.draw(WIDE(completion))
     transfer = variation.transfer or Transfer()
     plan = carry(Plan(200, (), stream(completion, variation, dialect, Timing(), Source(0))), transfer)
     sent = [frame.data for frame in plan.frames]
@@ -100,7 +103,7 @@ def test_a_reply_without_gaps_is_completed_to_what_it_says(completion: Completio
     assert complete(reply_of(completion), request, 0, dialect) == completion
 
 
-@given(streams(strict_sse=True))
+@given(streams("all"))
 def test_a_scenario_survives_yaml(scenario: Scenario) -> None:
     assert load(dump(scenario)) == scenario
 
@@ -115,7 +118,7 @@ def test_the_zero_of_every_field_is_the_plain_wire(data: st.DataObject, completi
     """A variation with one field given differs from the plain wire by that field alone: what shrinking relies on."""
     usual = data.draw(DIALECT).usual
     assert Variation().over(usual) == usual
-    drawn = data.draw(variations(completion, strict_sse=True, contested=True))
+    drawn = data.draw(WIDE(completion))
     for name in Variation.__struct_fields__:
         alone = Variation(**{name: getattr(drawn, name)}).over(usual)
         kept = set(Variation.__struct_fields__) - {
@@ -130,7 +133,7 @@ def test_the_zero_of_every_field_is_the_plain_wire(data: st.DataObject, completi
     [
         (framings(strict_sse=True), Framing()),
         (transfers(), Transfer()),
-        (variations(Completion("c", 1, "m", (Choice("A b"),), Usage(1, 2)), strict_sse=True), Variation()),
+        (variations(Completion("c", 1, "m", (Choice("A b"),), Usage(1, 2)), "all"), Variation()),
     ],
 )
 def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object], plain: object) -> None:

@@ -55,7 +55,7 @@ def variation(block: dict[str, Any]) -> Variation:
             {"transfer": {"cut": "inside_characters", "content_type": None}},
             [Step("transfer.cut: inside_characters", "T0", ("A1",)), Step("transfer.content_type", "T0", ("A17",))],
         ),
-        ({"transfer": {"cut": 3}}, [Step("transfer.cut", "T0", ("A2",))]),
+        ({"transfer": {"cut": 3}}, [Step("transfer.cut: size", "T0", ("A2",))]),
         ({"calls": {"before": 0}, "turns": [["content", 1]]}, [Step("turns", "T3"), Step("calls.before", "T3")]),
         ({"spelling": {"html": True, "floats": "decimal"}}, [Step("spelling.html", "T2", ("A15",)), Step("spelling.floats: decimal", "T2", ("A15",))]),
         ({"spelling": {"each": {"choices": [None]}}}, None),

@@ -95,9 +95,15 @@ class Dialect(Struct, frozen=True):
 
 def dumps(value: Any, indent: int | None = None) -> str:
     """Compact JSON, or with an indent; raw characters, but for lone surrogates, which UTF-8 cannot say."""
-    separators = (",", ": " if indent else ":")
-    text = json.dumps(value, ensure_ascii=False, separators=separators, indent=indent)
-    return text.encode("utf-8", "backslashreplace").decode()
+    if indent is None:
+        text = _COMPACT(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ": "), indent=indent)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: json.dumps would make another for each frame."""
 
 
 def spelt(value: JSON, spelling: Spelling) -> str:

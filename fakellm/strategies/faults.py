@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
+import msgspec
 from hypothesis import strategies as st
 
 from fakellm.completion import Completion
-from fakellm.faults import Break, Drip, Eof, Fault
+from fakellm.faults import Break, Drip, Eof, Fault, Repeat, Stall, Stream, Swap
+from fakellm.strategies.profiles import excludes
+from fakellm.tiers import step_of
+
+UNSEEN = (Repeat, Swap, Stream)
+"""Faults that no client can tell from a sound stream, or that strike none."""
+PATIENT = (Stall, Drip)
+"""Faults that take as long as a client is patient."""
 
 _PLACES = st.integers(0, 5) | st.integers(-5, -1)
 
@@ -38,6 +46,18 @@ def faults(completion: Completion | None = None) -> st.SearchStrategy[Fault]:
     """
     most = None if completion is None else max((len(choice.tool_calls) for choice in completion.choices), default=0)
     return st.one_of(*(_fault(kind) for kind in get_args(Fault) if most is None or kind.calls <= most))
+
+
+def failures(completion: Completion, exclude: tuple[str, ...] = ()) -> st.SearchStrategy[Fault]:
+    """Faults that a client must not pass over, from the first attempt on, and none that waits for its patience to end.
+
+    `exclude`: kinds to leave out, or shapes of an error: `error: line`.
+    """
+    most = max((len(choice.tool_calls) for choice in completion.choices), default=0)
+    kinds = [kind for kind in get_args(Fault) if kind not in (*UNSEEN, *PATIENT) and kind.calls <= most]
+    kept = [kind for kind in kinds if not excludes(exclude, kind.__struct_config__.tag)]
+    drawn = st.one_of(*(_fault(kind) for kind in kept)).map(lambda fault: msgspec.structs.replace(fault, after=0))
+    return drawn.filter(lambda fault: not excludes(exclude, step_of(fault).name)) if exclude else drawn
 
 
 def _fault(kind: type[Any]) -> st.SearchStrategy[Any]:

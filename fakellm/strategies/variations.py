@@ -1,118 +1,114 @@
-"""Draws of how a completion is said: every field of a Variation that keeps the meaning for every client."""
+"""Draws of how a completion is said: a few steps from the plain wire, of those that a profile allows."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import Any, TypeVar
 
+import msgspec
 from hypothesis import strategies as st
 
 from fakellm.completion import Completion
-from fakellm.cuts import Cut
-from fakellm.strategies.framings import framings, transfers
-from fakellm.variation import Calls, Padding, Spelling, Variation
+from fakellm.shape import FieldError
+from fakellm.strategies.families import Options, options
+from fakellm.strategies.profiles import profile
+from fakellm.variation import Variation
 
-
-def _maybe(*values: Any) -> st.SearchStrategy[Any]:
-    """One of the values, or nothing: what it shrinks to."""
-    return st.sampled_from((None, *values))
+T = TypeVar("T")
 
 
 @st.composite
-def variations(draw: st.DrawFn, completion: Completion, strict_sse: bool = False, contested: bool = False) -> Variation:
-    """Ways to say, frame and send `completion` that every client must read the same; cuts lie inside its texts.
+def variations(
+    draw: st.DrawFn,
+    completion: Completion,
+    profile: str = "default",
+    exclude: tuple[str, ...] = (),
+    most: int = 3,
+) -> Variation:
+    """Ways to say, frame and send `completion`: at most so many steps of a profile at once, and most often one or two.
 
-    `strict_sse`: as in `framings`. What two sane clients may read differently (`fakellm.tiers`, T5) is left out, but
-    with `contested` cuts inside `surrogates`, names that are `repeated` and `running` usage, which `fold` reads too.
-    Shrinks to ``Variation()``.
+    Few at a time, so that one bug does not hide another and a failure needs little shrinking. `exclude`: steps to leave
+    out, as for `streams`. Shrinks to ``Variation()``: to the fewest steps, and to the cut nearest a boundary.
     """
-    parts = {address: text for address, text in _parts(completion) if text}
-    cuts = {
-        address: cut for address, text in parts.items() if (cut := draw(st.none() | _cuts(text, contested))) is not None
-    }
-    sse = draw(st.none() | framings(strict_sse))
-    return Variation(
-        padding=draw(st.none() | st.integers(0, 3) | st.lists(_paddings(), min_size=1, max_size=2).map(tuple)),
-        split=cuts or None,
-        role=draw(_maybe("alone", "first", "call", "every", "texts", "repeated", "never")),
-        together=draw(_maybe(("choices",), ("calls",), ("parts",), ("choices", "calls", "parts"))),
-        interleave=draw(_maybe("none", "choices", "calls", "both")),
-        calls=draw(st.none() | _call_habits(completion, contested)),
-        reasoning=draw(_maybe("reasoning_content", "reasoning", "both", "reasoning_details")),
-        fill=draw(st.none() | _fills()),
-        finish=draw(_maybe("alone", "last", "call", "twice")),
-        unfinished=draw(_maybe("null", "absent", "empty")),
-        usage=draw(_maybe("own", "finish", "both", "after", "every", *(["running"] if contested else ()))),
-        usage_before=draw(_maybe("absent", "null")),
-        done=draw(_maybe(True, False)) if sse is None or not sse.after else None,
-        id=draw(_maybe("constant", "first_empty", "changing")),
-        ticks=draw(st.none() | st.lists(st.integers(1, 9), max_size=2).map(tuple)),
-        spelling=draw(st.none() | _spellings()),
-        obfuscation=draw(_maybe(True, False)),
-        sse=sse,
-        transfer=draw(st.none() | transfers()),
-    )
+    return draw_variation(draw, completion, profile, exclude, most)
 
 
-def _parts(completion: Completion) -> list[tuple[str, str]]:
-    """The texts of a completion by their addresses."""
-    found = []
-    for index, choice in enumerate(completion.choices):
-        place = f"choices[{index}]." if index else ""
-        found += [(f"{place}{name}", getattr(choice, name)) for name in ("content", "reasoning", "refusal")]
-        calls = enumerate(choice.tool_calls)
-        found += [(f"{place}tool_calls[{number}].arguments", call.arguments) for number, call in calls]
-    return found
+def draw_variation(
+    draw: st.DrawFn, completion: Completion, profile: str, exclude: tuple[str, ...], most: int = 3
+) -> Variation:
+    """As `variations`, within another draw: a strategy within a strategy costs more than what it draws."""
+    allowed = _allowed(completion, profile, exclude)
+    if not allowed:
+        return Variation()
+    return combined([pick(draw, pick(draw, allowed)) for _ in range(pick(draw, _counts(most)))])
 
 
-def _cuts(text: str, contested: bool) -> st.SearchStrategy[Cut]:
-    offsets = st.lists(st.integers(1, len(text)), min_size=1, max_size=4, unique=True).map(
-        lambda cut: tuple(sorted(cut))
-    )
-    halves = ("surrogates",) if contested else ()
-    named: st.SearchStrategy[Cut] = st.sampled_from(("whole", "tokens", "words", "characters", "random", *halves))
-    return named | st.integers(1, 5) | offsets
+def pick(draw: st.DrawFn, items: Sequence[T]) -> T:
+    """One of the items, the first in a shrunk example. `sampled_from` would hash all of them anew for each list."""
+    return items[draw(st.integers(0, len(items) - 1))]
 
 
-def _paddings() -> st.SearchStrategy[Padding]:
-    deltas: list[dict[str, Any]] = [{}, {"content": ""}, {"content": None}, {"reasoning": ""}, {"role": "assistant"}]
-    return st.builds(
-        Padding,
-        count=st.integers(1, 3),
-        before=st.sampled_from(("content", "delta", "finish"))
-        | st.lists(st.integers(0, 9), min_size=1, max_size=2).map(tuple),
-        delta=st.sampled_from(deltas),
-        choices=st.booleans().map(lambda empty: not empty),
-    )
+@lru_cache(maxsize=512)
+def _allowed(completion: Completion, name: str, exclude: tuple[str, ...]) -> tuple[Options, ...]:
+    """The families that a profile allows, and that say something of this completion."""
+    found = options(completion)
+    return tuple(found[family] for family in profile(name, exclude).families if family in found)
 
 
-@st.composite
-def _call_habits(draw: st.DrawFn, completion: Completion, contested: bool) -> Calls:
-    # Without an index a call is known by its id, so the ids must differ and each piece must carry one.
-    ids = [call.id for choice in completion.choices for call in choice.tool_calls]
-    numbered = len(set(ids)) < len(ids) or draw(st.booleans().map(lambda rare: not rare))
-    return Calls(
-        opening=draw(_maybe("alone", "piece", "pair")),
-        arguments=draw(_maybe("empty", "null", "absent")),
-        id=draw(_maybe("once", "repeated", "empty", "null")) if numbered else "repeated",
-        name=draw(_maybe("once", "empty", "null", "late", *(["repeated"] if contested else ()))),
-        type=draw(_maybe("once", "repeated", "empty", "null")),
-        index=draw(_maybe("given", "from_one") if numbered else st.sampled_from(("absent", "null"))),
-        order=draw(_maybe("given", "reversed")) if numbered else None,
-        before=draw(_maybe(0, 1, 2)),
-    )
+@lru_cache(maxsize=8)
+def _counts(most: int) -> tuple[int, ...]:
+    """How many steps: one more often than none, two or three, and seldom more."""
+    return tuple(sorted((*range(most + 1), 1, *range(1, min(most, 3) + 1))))
 
 
-def _fills() -> st.SearchStrategy[dict[Any, Any]]:
-    fields = st.sampled_from(("content", "reasoning", "refusal", "tool_calls"))
-    habits = st.dictionaries(fields, st.sampled_from(("empty", "null", "text")), max_size=2)
-    return st.dictionaries(st.sampled_from(("opening", "delta", "finish")), habits, max_size=2)
+def combined(variations: Iterable[Variation]) -> Variation:
+    """All the steps in one variation. Where two cannot be had together, as two cuts of one body, the first stays."""
+    whole = Variation()
+    for each in variations:
+        try:
+            whole = _joined(whole, each)
+        except FieldError:
+            continue
+    return _known_calls(whole)
 
 
-def _spellings() -> st.SearchStrategy[Spelling]:
-    return st.builds(
-        Spelling,
-        ascii=_maybe(True, False),
-        spaces=_maybe(True, False),
-        order=_maybe("usual", "sorted", "reversed"),
-        extra=_maybe({}, {"provider": "x"}, {"x_groq": {"id": None}}),
-    )
+def _known_calls(variation: Variation) -> Variation:
+    """Calls that no index tells apart come whole and in order: there is nothing else to know their pieces by."""
+    how = variation.calls
+    if how is None or how.index not in ("absent", "null", "zero"):
+        return variation
+    split = variation.split if isinstance(variation.split, dict) else {}
+    calls = msgspec.structs.replace(how, order=None)
+    return msgspec.structs.replace(variation, split=split | {"arguments": "whole"}, calls=calls)
+
+
+def _joined(first: Variation, second: Variation) -> Variation:
+    fields = {name: _both(getattr(first, name), getattr(second, name)) for name in Variation.__struct_fields__}
+    return Variation(**fields)
+
+
+def _both(first: Any, second: Any) -> Any:
+    """What both say: mappings and blocks key by key, lists one after the other, and of two values the first."""
+    if first is None or second is None:
+        return second if first is None else first
+    if isinstance(first, dict) and isinstance(second, dict):
+        return {key: _both(first.get(key), second.get(key)) for key in first | second}
+    if isinstance(first, tuple) and isinstance(second, tuple):
+        return first if first == second else (*first, *second)
+    if isinstance(first, msgspec.Struct) and type(first) is type(second):
+        plain = type(first)()
+        fields = {
+            name: _said(getattr(first, name), getattr(second, name), getattr(plain, name))
+            for name in first.__struct_fields__
+        }
+        return type(first)(**fields)
+    return first
+
+
+def _said(first: Any, second: Any, plain: Any) -> Any:
+    if first == plain:
+        return second
+    if second == plain:
+        return first
+    return _both(first, second)

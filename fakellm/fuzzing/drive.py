@@ -1,0 +1,135 @@
+"""Clients to be asked: a function in this process, or a driver in its own that speaks lines of JSON. Owns asking.
+
+A driver is started once and told ``{"id", "base_url", "request", "timeout"}``, a line a case; it answers with one line:
+the `id` and the names of a Result, or an `error` with its `type` and `message`.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import subprocess
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any, Protocol
+
+from fakellm.errors import FakellmError
+from fakellm.fuzzing.result import Failed, Result, failed, read
+
+Client = Callable[[str, dict[str, Any]], Result | Mapping[str, Any]]
+"""``client(base_url, request)`` returns what it read, or raises."""
+
+STARTING = 60.0
+"""Seconds that a driver is given to import its client and answer for the first time."""
+
+
+class CannotRunError(FakellmError):
+    """A client that cannot be tested: its command is not there, or it fails on a plain stream already."""
+
+
+class Asked(Protocol):
+    """A client that can be asked; `warm_up` asks it something harmless first where it has been started anew."""
+
+    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed: ...
+
+    def close(self) -> None: ...
+
+
+class Function:
+    """A client in this process."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
+        try:
+            return read(self._client(base_url, request))
+        except Exception as error:
+            return failed(type(error).__qualname__, str(error))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Driver:
+    """A client in a process of its own; one that dies, prints rubbish or hangs is started anew for the next case.
+
+    timeout: the seconds that it is told to give its client; it has hung when it takes `patience` for an answer. Raises
+    CannotRunError when the command cannot be started.
+    """
+
+    def __init__(self, command: Sequence[str], timeout: float, patience: float) -> None:
+        self._command = list(command)
+        self._timeout = timeout
+        self._patience = patience
+        self._process: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
+        self._count = 0
+
+    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
+        patience = self._patience if self._process else STARTING
+        process = self._process = self._process or self._started()
+        self._count += 1
+        case = {"id": self._count, "base_url": base_url, "request": request, "timeout": self._timeout}
+        assert process.stdin
+        try:
+            process.stdin.write(json.dumps(case) + "\n")
+            process.stdin.flush()
+            line = self._lines.get(timeout=patience)
+        except OSError:
+            line = None
+        except queue.Empty:
+            self.close()
+            return Failed("hung", message=f"no line for {patience:g} s")
+        if line is None:
+            code = process.wait()
+            self.close()
+            return Failed("died", message=f"the driver ended with exit code {code}; see what it wrote to stderr")
+        return self._read(line)
+
+    def _read(self, line: str) -> Result | Failed:
+        try:
+            said = json.loads(line)
+        except ValueError:
+            said = None
+        if not isinstance(said, dict) or said.get("id") != self._count:
+            self.close()
+            return Failed("rubbish", message=f"expected JSON with the id {self._count}, got {line.strip()!r:.200}")
+        return read(said)
+
+    def _started(self) -> subprocess.Popen[str]:
+        try:
+            process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape"
+            )
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot start {self._command[0]!r}: {(error.strerror or str(error)).lower()}"
+            ) from None
+        self._lines = queue.Queue()
+        threading.Thread(target=_listen, args=(process.stdout, self._lines), daemon=True).start()
+        return process
+
+    def close(self) -> None:
+        """Ends the process; the next question starts another."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe
+            try:
+                pipe.close()
+            except OSError:  # what was buffered for it can no longer be written
+                continue
+
+
+def _listen(lines: IO[str], told: queue.Queue[str | None]) -> None:
+    """Passes on each line, and at last that there are no more."""
+    try:
+        for line in lines:
+            told.put(line)
+    except ValueError:  # closed while it was read
+        pass
+    told.put(None)

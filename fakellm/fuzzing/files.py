@@ -1,0 +1,48 @@
+"""Failures as files: scenarios that serve the streams that failed. Owns the folder, the names and the notes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from hashlib import blake2b
+from pathlib import Path
+
+from fakellm.fuzzing.run import Failure, rule_of
+from fakellm.loader import SUFFIXES, dump, load
+from fakellm.scenario import Rule, Scenario
+
+FOLDER = Path(".fakellm", "failures")
+"""Where failures are kept, from the folder that one works in."""
+
+
+def scenario_of(failure: Failure) -> Scenario:
+    """The failing rule as a scenario, under the name of its cause."""
+    rule = failure.tried.rule
+    name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, failure.cause)).lower()).strip("-")
+    return Scenario(name=name, rules=(rule,))
+
+
+def save(folder: Path, failure: Failure, note: str) -> Path:
+    """Writes the failure into the folder, under the name of its cause and a digest of what is served."""
+    scenario = scenario_of(failure)
+    text = dump(scenario)
+    digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
+    file = folder / f"{scenario.name}-{digest}.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    notes = "".join(f"# {line}\n" for line in note.splitlines())
+    file.write_text(notes + text, encoding="utf-8", errors="surrogateescape")
+    return file
+
+
+def saved(folder: Path) -> Iterator[Rule]:
+    """The rules of all failures in the folder, if there is one. Raises ScenarioError where a file is no scenario."""
+    for file in sorted(folder.glob("*")) if folder.is_dir() else ():
+        if file.suffix in SUFFIXES:
+            yield from rules_of(file)
+
+
+def rules_of(file: Path) -> Iterator[Rule]:
+    """The rules of a scenario file, each in its dialect."""
+    scenario = load(file)
+    for rule in scenario.rules:
+        yield rule_of(Scenario(dialect=scenario.dialect, rules=(rule,)))

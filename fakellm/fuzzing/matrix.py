@@ -1,0 +1,150 @@
+"""Every single step on every client: a table of what holds and what fails. Owns the table and the ways to print it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from html import escape
+from itertools import chain
+
+from msgspec import Struct
+
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Asked
+from fakellm.fuzzing.run import Search
+from fakellm.fuzzing.session import Session
+from fakellm.fuzzing.trial import Trial, Tried, steps_of
+from fakellm.scenario import Rule
+from fakellm.strategies.profiles import excludes
+from fakellm.strategies.profiles import profile as profile_of
+from fakellm.tiers import Step
+
+
+class Row(Struct):
+    """A step, and what became of each client: the first case that failed, else the last that held."""
+
+    steps: tuple[Step, ...]
+    cells: dict[str, Tried]
+
+    @property
+    def name(self) -> str:
+        return " + ".join(step.name for step in self.steps)
+
+    @property
+    def tier(self) -> str:
+        return max(step.tier for step in self.steps)
+
+    @property
+    def rows(self) -> str:
+        return " ".join(dict.fromkeys(row for step in self.steps for row in step.rows))
+
+
+def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], None] = lambda _: None) -> list[Row]:
+    """The steps of the search's profile, each alone, on each client by its name; `tell` is told how many are done.
+
+    Raises CannotRunError where a client cannot be tried at all.
+    """
+    rows: dict[str, Row] = {}
+    count = 0
+    for name, client in clients.items():
+        with Session(search.seed, search.deadline) as session:
+            try:
+                trial = Trial(client, session)
+                for rule in alone(search):
+                    row = Row(tuple(steps_of(rule)), {})
+                    row = rows.setdefault(row.name, row)
+                    tried = trial.judge(rule)
+                    if name not in row.cells or not row.cells[name].verdict.failed:
+                        row.cells[name] = tried
+                    count += 1
+                    tell(count)
+            finally:
+                client.close()
+    return list(rows.values())
+
+
+def alone(search: Search) -> Iterator[Rule]:
+    """Every step of a profile by itself, in the dialect that it starts from."""
+    what = profile_of(search.profile, search.exclude)
+    singles = chain.from_iterable(cases.singles(family, what.dialects[0]) for family in what.families)
+    faults = cases.broken() if what.faults else ()
+    return chain(singles, (rule for rule in faults if not excludes(search.exclude, steps_of(rule)[0].name)))
+
+
+def mark(tried: Tried | None) -> str:
+    """What stands in a cell: `ok`, `ok (raised)` where an error was right, or how it failed."""
+    if tried is None:
+        return ""
+    return {"held": "ok", "raised": "ok (raises)", "flagged": "ok (flags)"}.get(
+        tried.verdict.outcome, f"FAILS: {tried.verdict.field or tried.verdict.outcome}"
+    )
+
+
+def as_text(rows: list[Row], clients: list[str]) -> str:
+    """In columns."""
+    return _columns(_table(rows, clients))
+
+
+def as_markdown(rows: list[Row], clients: list[str]) -> str:
+    """A Markdown table."""
+    head, *body = _table(rows, clients)
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in line] for line in body)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_html(rows: list[Row], clients: list[str]) -> str:
+    """A page by itself, with what was expected and got where the pointer rests."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("step", "tier", "rows", *clients))
+    body = "\n".join(
+        f"<tr><td><code>{escape(row.name)}</code></td><td>{row.tier}</td><td>{escape(row.rows)}</td>"
+        + "".join(_cell(row.cells.get(client)) for client in clients)
+        + "</tr>"
+        for row in rows
+    )
+    return _PAGE.format(head=head, body=body)
+
+
+def _cell(tried: Tried | None) -> str:
+    kind = "" if tried is None else "fails" if tried.verdict.failed else tried.verdict.outcome
+    hint = ""
+    if tried is not None and tried.verdict.failed:
+        hint = f"expected {tried.verdict.expected!r}, got {tried.verdict.got!r}"[:500]
+    return f'<td class="{kind}" title="{escape(hint)}">{escape(mark(tried))}</td>'
+
+
+def _table(rows: list[Row], clients: list[str]) -> list[list[str]]:
+    head = ["step", "tier", "rows", *clients]
+    return [head, *([row.name, row.tier, row.rows, *(mark(row.cells.get(name)) for name in clients)] for row in rows)]
+
+
+def _columns(table: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in table
+    )
+
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Clients and steps</title>
+<style>
+body {{ font: 14px sans-serif; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
+.held {{ background: #d8f5d8; }}
+.raised, .flagged {{ background: #eef5c8; }}
+.fails {{ background: #f8c8c8; }}
+</style>
+</head>
+<body>
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{body}
+</tbody>
+</table>
+</body>
+</html>
+"""

@@ -1,0 +1,130 @@
+"""One rule tried on one client. Owns the order of things: play, ask, judge; and what the client has a notion of.
+
+Knows neither where rules come from nor what becomes of a verdict.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from fakellm.dialects import DIALECTS
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Asked, CannotRunError
+from fakellm.fuzzing.heard import heard
+from fakellm.fuzzing.normal import Normal, of_completion, of_result
+from fakellm.fuzzing.oracle import Verdict, if_contested, under_fault, under_variation
+from fakellm.fuzzing.result import Failed, Result
+from fakellm.fuzzing.session import Session
+from fakellm.render import complete
+from fakellm.request import Request, parse
+from fakellm.scenario import Rule, reply_of
+from fakellm.tiers import Step, contested, step_of, steps
+from fakellm.variation import PLAIN, Variation
+from fakellm.wire import Plan
+
+
+class Tried(Struct, frozen=True):
+    """What became of a rule: the verdict, what came back and what was sent."""
+
+    rule: Rule
+    verdict: Verdict
+    got: Result | Failed
+    plans: tuple[Plan, ...] = ()
+
+
+def steps_of(rule: Rule) -> list[Step]:
+    """The rule's steps away from the usual wire of its dialect, its fault among them."""
+    usual = DIALECTS[rule.dialect or "openai"].usual.over(PLAIN)
+    return [*steps(rule.stream, usual), *([step_of(rule.fault)] if rule.fault else [])]
+
+
+@lru_cache(maxsize=64)
+def _usually_contested(dialect: str) -> list[Step]:
+    """The steps of a dialect's usual wire that two sane clients may read differently."""
+    return contested(DIALECTS[dialect].usual)
+
+
+class Trial:
+    """A client before the server. Raises CannotRunError where it does not even read a plain stream."""
+
+    def __init__(self, client: Asked, session: Session) -> None:
+        self._client = client
+        self._session = session
+        self.reported = self._notions()
+
+    def _notions(self) -> frozenset[str]:
+        """What the client says of plain streams; what it never speaks of counts nowhere."""
+        simple = self.ask(Rule(reply=reply_of(cases.SIMPLE)))
+        meant = of_completion(cases.SIMPLE, DIALECTS["openai"])
+        if isinstance(simple, Failed):
+            raise CannotRunError(
+                f"the client fails on a plain stream already: {simple.type or simple.how}: {simple.message}"
+            )
+        if of_result(simple)["content"] != meant["content"]:
+            message = f"said {meant['content']!r}, got {of_result(simple)['content']!r}"
+            raise CannotRunError(f"the client reads a plain stream wrong already: {message}")
+        said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
+        for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
+            got = self.ask(Rule(reply=reply_of(base)))
+            said |= {field} if isinstance(got, Result) and getattr(got, field) else set()
+        got = self.ask(Rule(reply=reply_of(cases.CALLS)))
+        return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
+
+    def ask(self, rule: Rule) -> Result | Failed:
+        """What the client makes of a rule."""
+        self._session.play(rule)
+        got = self._client.ask(self._session.base_url, cases.request(rule))
+        self._session.rest()
+        return Failed("hung", message="it had to be cut off") if self._session.late else got
+
+    def judge(self, rule: Rule) -> Tried:
+        """The verdict on what the client makes of a rule."""
+        rule = self._acceptable(rule)
+        got = self.ask(rule)
+        plans = tuple(self._session.plans)
+        return Tried(rule, self._verdict(rule, got, plans), got, plans)
+
+    def _acceptable(self, rule: Rule) -> Rule:
+        """The rule, not compressed where the client does not ask for that (RFC 9110, section 12.5.3)."""
+        transfer = rule.stream.transfer
+        if transfer is None or not transfer.gzip or self._session.takes_gzip:
+            return rule
+        plain = msgspec.structs.replace(transfer, gzip=False)
+        return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
+
+    def _verdict(self, rule: Rule, got: Result | Failed, plans: tuple[Plan, ...]) -> Verdict:
+        dialect = DIALECTS[rule.dialect or "openai"]
+        if rule.fault is not None:
+            ways = [way for plan in plans for way in heard(plan, dialect)]
+            return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
+        meant = self._meant(rule)
+        found = contested(rule.stream) + _usually_contested(rule.dialect or "openai")
+        if found:
+            return if_contested(meant, got, self.reported, [step.name for step in found])
+        verdict = under_variation(meant, got, self.reported)
+        return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")
+
+    def _meant(self, rule: Rule) -> Normal:
+        """What a rule says, less what its variation leaves out."""
+        dialect = DIALECTS[rule.dialect or "openai"]
+        completion = complete(rule.reply, _ASKED, 0, dialect)
+        if rule.stream.over(dialect.usual).usage == "none":
+            completion = msgspec.structs.replace(completion, usage=None)
+        return of_completion(completion, dialect)
+
+    def _refuses(self, rule: Rule, got: Result | Failed) -> bool:
+        """Whether it is the answer that the client raises an error at, whatever the wire: a refusal, an answer that was
+        cut short, several choices where it knows one."""
+        choices = rule.reply.choices or (rule.reply,)
+        special = len(choices) > 1 or choices[0].refusal or choices[0].finish_reason in ("length", "content_filter")
+        if not special or not isinstance(got, Failed) or got.how != "raised":
+            return False
+        plain = self.ask(Rule(reply=rule.reply)) if rule.stream != Variation() else got
+        return isinstance(plain, Failed) and plain.type == got.type
+
+
+_ASKED: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
+"""For the gaps of a reply that a person wrote."""

@@ -1,0 +1,35 @@
+"""The examples of docs/fuzzing.md run, and its tables leave nothing out."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from fakellm.cli import main
+from fakellm.dialects import DIALECTS
+from fakellm.strategies import PROFILES
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_the_client_of_the_example_is_caught(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE[0])
+    done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
+    done.assert_outcomes(failed=1)
+    done.stdout.fnmatch_lines(["*FuzzError*", "*1. sse.*", "*expected*", "*Again: the next call tries it first*"])
+
+
+def test_the_example_with_hypothesis_passes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE[1])
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_every_option_and_every_profile_stands_in_the_tables() -> None:
+    command = main.get_command(main.make_context("fakellm", ["fuzz"]), "fuzz")
+    assert command is not None
+    options = {name for each in command.params for name in each.opts if name.startswith("--")}
+    assert {name for name in options if f"`{name}" not in TEXT} == set()
+    assert {name for name in PROFILES if name not in DIALECTS and f"| `{name}` |" not in TEXT} == set()

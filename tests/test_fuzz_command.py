@@ -1,0 +1,119 @@
+"""`fakellm fuzz` on drivers in processes of their own: those that hold, those that fail, and those that break."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from fakellm.cli import main
+from tests.conftest import ROOT
+
+DRIVER = """\
+import json, os, sys, time
+from tests import wrong_clients
+client = getattr(wrong_clients, sys.argv[1])()
+for line in sys.stdin:
+    case = json.loads(line)
+    try:
+        said = client(case["base_url"], case["request"])
+    except Exception as error:
+        said = {"error": {"type": type(error).__name__, "message": str(error)}}
+    if sys.argv[2:] and (said.get("tool_calls") or said.get("refusal")):
+        exec(sys.argv[2])
+    print(json.dumps({"id": case["id"], **said}), flush=True)
+"""
+
+
+@pytest.fixture
+def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The start of a command for a driver; failures are kept in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    file = tmp_path / "driver.py"
+    file.write_text(DRIVER)
+    return [sys.executable, str(file)]
+
+
+def fuzz(*words: str) -> Result:
+    return CliRunner().invoke(main, ["fuzz", *words])
+
+
+def test_a_client_that_holds(driver: list[str]) -> None:
+    done = fuzz("--examples", "30", "--exclude", "transfer", "--", *driver, "Careful")
+    assert (done.exit_code, done.output) == (0, "no failure in 30 cases (profile default, seed 0)\n")
+
+
+def test_a_failure_is_kept_told_and_replayed(driver: list[str]) -> None:
+    done = fuzz("--seed", "3", "--", *driver, "CrashesOnComments")
+    assert done.exit_code == 1
+    assert "sse.insert: comment (T1: A5 A6)" in done.output
+    (file,) = Path(".fakellm/failures").iterdir()
+    again = f"fakellm fuzz --replay {file} -- {shlex.join(driver)} CrashesOnComments"
+    assert again in done.output
+    replayed = fuzz("--replay", str(file), "--", *driver, "CrashesOnComments")
+    assert (replayed.exit_code, "KeyError" in replayed.output) == (1, True)
+    assert fuzz("--replay", str(file), "--", *driver, "Careful").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("breaks", "told"),
+    [
+        ("os._exit(3)", "the driver ended with exit code 3"),
+        ("print('<html>')", "expected JSON with the id"),
+        ("said = {'content': 7}", "Expected `str | null`, got `int` - at `$.content`"),
+        ("case['id'] += 1", "expected JSON with the id"),
+    ],
+)
+def test_a_driver_that_breaks_is_a_failing_case(driver: list[str], breaks: str, told: str) -> None:
+    done = fuzz("--examples", "6", "--max-failures", "9", "--", *driver, "Careful", breaks)
+    assert done.exit_code == 1
+    assert told in done.output
+    assert "in 6 cases" in done.output  # it was started again for those that followed
+
+
+def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
+    done = fuzz("--timeout", "0.1", "--examples", "2", "--", *driver, "Careful", "time.sleep(60)")
+    assert done.exit_code == 1
+    assert "no answer in time" in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--", "no-such-command"], "cannot start 'no-such-command': no such file or directory"),
+        (["--", sys.executable, "-c", "print('hello')"], "the client fails on a plain stream already: rubbish"),
+        (["--", sys.executable, "-c", ""], "the client fails on a plain stream already: died"),
+        (["--profile", "nope", "--", "true"], "there is no profile 'nope'"),
+        (["--exclude", "nope", "--", "true"], "there is no step 'nope' to leave out"),
+        (["--replay", "nope.yaml", "--", "true"], "nope.yaml: no such file or directory"),
+        ([], "which client?"),
+    ],
+)
+def test_what_cannot_be_run_is_told(words: list[str], told: str, driver: list[str]) -> None:
+    done = fuzz(*words)
+    assert done.exit_code == 2
+    assert told in done.output
+
+
+@pytest.mark.parametrize(
+    ("style", "told"),
+    [
+        ("text", "sse.space T1 A4 ok FAILS: EOFError"),
+        ("markdown", "| sse.space | T1 | A4 | ok | FAILS: EOFError |\n"),
+        ("html", '<td class="fails" title="expected &#x27;the whole answer&#x27;'),
+    ],
+)
+def test_the_matrix(style: str, told: str, driver: list[str]) -> None:
+    clients = {"good": "Careful", "bad": "WantsSpace"}
+    named = [f"--client={name}={shlex.join(driver)} {client}" for name, client in clients.items()]
+    exclude = [
+        f"--exclude={step}" for step in ("transfer", "spelling", "fill", "padding", "calls", "split", "role", "finish")
+    ]
+    done = fuzz("--matrix", "--format", style, *exclude, *named)
+    assert done.exit_code == 1
+    assert told in re.sub(" +", " ", done.output)

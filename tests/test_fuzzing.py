@@ -1,0 +1,182 @@
+"""A correct client survives, and each client that is wrong on purpose is caught, for its cause and by one step."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fakellm
+from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
+from fakellm.fuzzing.cases import TEXT
+from fakellm.fuzzing.drive import Client, Function
+from fakellm.fuzzing.reference import Reference
+from fakellm.fuzzing.run import Failure, Search, replay, run
+from fakellm.fuzzing.trial import steps_of
+from fakellm.loader import load
+from fakellm.scenario import Rule, reply_of
+from tests import wrong_clients as wrong
+from tests.wrong_clients import JSON, Careful
+
+
+def found(client: Client, profile: str = "all", **search: Any) -> Outcome:
+    # Careful waits for each read as long as it takes, so a drip keeps it for ever: a bug, but not the one looked for.
+    search = {"exclude": ("drip", "stall"), "deadline": 2.0, **search}
+    return run(Function(client), Search(profile=profile, **search))
+
+
+def names(failure: Failure) -> list[str]:
+    return [step.name for step in steps_of(failure.tried.rule)]
+
+
+@pytest.mark.parametrize("profile", ["default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"])
+def test_a_correct_client_survives(profile: str) -> None:
+    examples = 300 if profile == "all" else 80
+    with closing(Reference(idle=0.2)) as client:
+        outcome = found(client, profile, examples=examples, exclude=())
+    assert (outcome.failures, outcome.cases) == ([], examples)
+
+
+def test_a_careful_client_survives() -> None:
+    assert found(Careful()).failures == []
+
+
+WRONG = [
+    (wrong.SplitsEachRead, "transfer.cut"),
+    (wrong.DecodesEachRead, "transfer.cut"),
+    (wrong.EndsAtCrlfOnly, "sse.line_end: crlf"),
+    (wrong.WantsSpace, "sse.space"),
+    (wrong.CrashesOnComments, "sse.insert: comment"),
+    (wrong.TakesHeartbeats, "sse.insert: heartbeat"),
+    (wrong.OneDataLine, "sse.multiline"),
+    (wrong.KeepsTheMark, "sse.bom"),
+    (wrong.WantsChoices, "padding: no_choices"),
+    (wrong.AppendsTheRole, "role: every"),
+    (wrong.WantsTheRole, "role: never"),
+    (wrong.StopsAtEmptyFinish, "unfinished: empty"),
+    (wrong.DropsTheLastDelta, "finish: last"),
+    (wrong.JoinsTheFinish, "finish: twice"),
+    (wrong.UsageInItsOwnChunk, "usage: finish"),
+    (wrong.AddsUsageUp, "usage: both"),
+    (wrong.LastCallWins, "together: calls"),
+    (wrong.OneCallADelta, "calls.opening: pair"),
+    (wrong.NeedsTheIndex, "calls.index: absent"),
+    (wrong.OpensAtTheId, "calls.id: repeated"),
+    (wrong.TakesEmptyNames, "calls.name: empty"),
+    (wrong.WritesNone, "calls.arguments: null"),
+    (wrong.FillsInUsage, "usage: none"),
+    (wrong.EndsWell, "eof"),
+    (wrong.PassesOverErrors, "eof"),
+    (wrong.PassesOverNonsense, "malformed"),
+    (wrong.EmptiesArguments, "length"),
+    (wrong.TriesAgain, "close"),
+]
+PLAINLY_WRONG = [
+    (wrong.SplitsLikeStr, "JSONDecodeError"),
+    (wrong.MergesChoices, "content"),
+    (wrong.StopsAtTheFinish, "usage"),
+    (wrong.RoundsNumbers, "tool_calls"),
+    (wrong.KeepsNoText, "content"),
+]
+
+
+@pytest.mark.parametrize(("client", "step"), WRONG, ids=[client.__name__ for client, _ in WRONG])
+def test_a_wrong_client_is_caught_by_one_step(client: type[Careful], step: str) -> None:
+    (failure,) = found(client(), examples=200).failures
+    (name,) = names(failure)
+    assert name.startswith(step)
+    assert all(len(plan.frames) <= 8 for plan in failure.tried.plans)
+
+
+@pytest.mark.parametrize(("client", "field"), PLAINLY_WRONG, ids=[client.__name__ for client, _ in PLAINLY_WRONG])
+def test_a_client_that_reads_plain_streams_wrong_is_caught_by_none(client: type[Careful], field: str) -> None:
+    (failure,) = found(client(), examples=200).failures
+    assert names(failure) == []
+    assert failure.tried.verdict.field == field
+
+
+class TwiceWrong(wrong.WantsSpace, wrong.WantsChoices):
+    """Two causes."""
+
+
+def test_failures_are_grouped_by_their_cause() -> None:
+    outcome = found(TwiceWrong(), "default", max_failures=9, examples=100)
+    assert [names(failure) for failure in outcome.failures] == [["sse.space"], ["padding: no_choices"]]
+    assert all(failure.count > 1 for failure in outcome.failures)
+
+
+def test_a_step_that_is_left_out_is_not_tried() -> None:
+    assert found(wrong.WantsSpace(), "default", exclude=("sse.space",), examples=60).failures == []
+    assert found(wrong.WantsSpace(), "default", exclude=("sse",), examples=60).failures == []
+
+
+def test_the_same_seed_finds_the_same() -> None:
+    one, other = (found(wrong.WantsChoices(), "default") for _ in range(2))
+    assert (one.cases, one.failures[0].tried.rule) == (other.cases, other.failures[0].tried.rule)
+
+
+def test_a_hang_is_a_failure() -> None:
+    (failure,) = found(Careful(), "faults", exclude=("stall",), deadline=0.3, examples=60).failures
+    assert (names(failure), failure.tried.verdict.outcome) == (["drip"], "hung")
+
+
+def test_an_error_of_python_is_told_apart() -> None:
+    outcome = found(Careful(), "faults", examples=50)
+    assert outcome.failures == []
+    assert outcome.leaked["JSONDecodeError"] > 0  # raised at frames that are no JSON
+    assert "ConnectionError" not in outcome.leaked
+
+
+def test_a_failure_is_told_kept_and_tried_first(tmp_path: Path) -> None:
+    with pytest.raises(FuzzError) as caught:
+        fakellm.fuzz(wrong.WantsSpace(), failures=tmp_path)
+    text = str(caught.value)
+    (file,) = tmp_path.iterdir()
+    assert all(part in text for part in ("sse.space (T1: A4)", "expected", "got", "space: false", "data:{", str(file)))
+    assert load(file).rules[0] == caught.value.outcome.failures[0].tried.rule
+    with pytest.raises(FuzzError) as again:
+        fakellm.fuzz(wrong.WantsSpace(), failures=tmp_path)
+    assert again.value.outcome.cases == 1
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_rule_can_be_tried_alone() -> None:
+    rule = Rule(reply=reply_of(TEXT), dialect="ollama-2025")
+    assert replay(Function(Careful()), Search(), [rule]).failures == []
+    assert len(replay(Function(wrong.AppendsTheRole()), Search(), [rule]).failures) == 1
+
+
+def test_what_a_client_has_no_notion_of_does_not_count() -> None:
+    class TextAlone(wrong.StopsAtTheFinish):
+        def result(self) -> JSON:
+            return {"content": self.text, "finish_reason": super().result()["finish_reason"]}
+
+    assert found(TextAlone(), "default", examples=50).failures == []
+
+
+def test_a_result_says_the_same_as_a_mapping() -> None:
+    def client(base_url: str, request: JSON) -> Result:
+        said = Careful()(base_url, request)
+        return Result(content=said["content"], finish_reason=said["finish_reason"])
+
+    assert found(client, "default", examples=50).failures == []
+
+
+def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
+    def broken(base_url: str, request: JSON) -> JSON:
+        raise KeyError("content")
+
+    with pytest.raises(CannotRunError, match="fails on a plain stream already: KeyError"):
+        found(broken)
+    with pytest.raises(CannotRunError, match="reads a plain stream wrong already: said 'Hello, world"):
+        found(lambda base_url, request: {"content": ""})
+    with pytest.raises(CannotRunError, match="expected a Result or a mapping"):
+        found(lambda base_url, request: None)  # type: ignore[arg-type, return-value] # what is tested
+
+
+@pytest.mark.parametrize(("search", "told"), [({"profile": "defualt"}, "did you mean 'default'"), ({"exclude": ("sse.spcae",)}, "did you mean 'sse.space'")])  # fmt: skip
+def test_a_wrong_name_is_told(search: JSON, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        fakellm.fuzz(Careful(), failures=None, **search)
