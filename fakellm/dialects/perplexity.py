@@ -106,9 +106,8 @@ def _with_role(choice: ChunkChoice) -> ChunkChoice:
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
     empty = {"delta": {"role": "assistant", "content": ""}}
-    choices = [
-        {key: (choice | empty)[key] for key in _CHOICE if key in choice | empty} | choice for choice in body["choices"]
-    ]
+    said = [choice | empty for choice in body["choices"]]
+    choices = [{key: choice[key] for key in _CHOICE if key in choice} | choice for choice in said]
     return _with_found(body | {"choices": choices}, _found(source))
 
 

@@ -1,0 +1,62 @@
+"""Drives `openai-agents`: `Runner.run_streamed`, its agent stopping at the first tool calls.
+
+`python -m fakellm.drivers.openai_agents` starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import openai
+from agents import Agent, FunctionTool, ModelSettings, OpenAIChatCompletionsModel, Runner, set_tracing_disabled
+
+from fakellm.drivers.loop import Result, run
+
+CLIENT = openai.AsyncOpenAI(base_url="http://given-with-each-case", api_key="any", max_retries=0)
+
+
+async def answer(base_url: str, request: dict[str, Any], patience: float) -> Result:
+    client = CLIENT.with_options(base_url=base_url, timeout=patience)
+    agent = Agent(
+        name="driven",
+        model=OpenAIChatCompletionsModel(request["model"], openai_client=client),
+        model_settings=ModelSettings(include_usage=True),
+        tools=[_tool(tool["function"]) for tool in request.get("tools") or ()],
+        tool_use_behavior="stop_on_first_tool",
+    )
+    running = Runner.run_streamed(agent, request["messages"])
+    async for _ in running.stream_events():
+        pass
+    return _result(running.raw_responses[-1])
+
+
+def _tool(function: dict[str, Any]) -> FunctionTool:
+    async def called(context: Any, arguments: str) -> str:
+        return "done"
+
+    schema = function.get("parameters") or {"type": "object", "properties": {}}
+    return FunctionTool(function["name"], function.get("description") or "", schema, called, strict_json_schema=False)
+
+
+def _result(said: Any) -> Result:
+    parts = [part for item in said.output if item.type == "message" for part in item.content]
+    thoughts = [part for item in said.output if item.type == "reasoning" for part in item.content or item.summary]
+    calls = [item for item in said.output if item.type == "function_call"]
+    return {
+        "content": "".join(part.text for part in parts if part.type == "output_text"),
+        "reasoning": "".join(part.text for part in thoughts),
+        "refusal": "".join(part.refusal for part in parts if part.type == "refusal"),
+        "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in calls],
+        "usage": {
+            "prompt_tokens": said.usage.input_tokens,
+            "completion_tokens": said.usage.output_tokens,
+            "total_tokens": said.usage.total_tokens,
+        },
+    }
+
+
+if __name__ == "__main__":
+    set_tracing_disabled(True)
+    with asyncio.Runner() as loop:
+        run(lambda *case: loop.run(answer(*case)))

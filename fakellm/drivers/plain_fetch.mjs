@@ -1,0 +1,44 @@
+// Drives no package: fetch(), and a reader of server-sent events that keeps to their standard.
+import { run } from "./loop.mjs";
+import { Tally } from "./tally.mjs";
+
+await run(async (baseURL, request, timeout) => {
+  const response = await fetch(`${baseURL}/chat/completions`, {
+    method: "POST",
+    headers: { "content-type": "application/json", authorization: "Bearer any" },
+    body: JSON.stringify(request),
+    signal: AbortSignal.timeout(timeout),
+  });
+  if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
+  const tally = new Tally();
+  for await (const { type, data } of events(response.body)) {
+    if (type === "error") throw new Error(data);
+    if (type !== "message") continue;
+    if (data === "[DONE]") break;
+    const chunk = JSON.parse(data);
+    if (chunk.error) throw new Error(chunk.error.message ?? chunk.error);
+    tally.add(chunk);
+  }
+  const finished = tally.choices.length && tally.choices.every((choice) => choice.finish_reason);
+  if (!finished) throw new Error("the stream ended before it was finished");
+  return tally.result();
+});
+
+// The events of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+async function* events(body) {
+  let buffer = "";
+  let [type, data] = ["", []];
+  for await (const text of body.pipeThrough(new TextDecoderStream())) {
+    buffer += text;
+    const lines = buffer.split(/\r\n|\n|\r(?!$)/); // a CR at the end may be half of a CRLF
+    buffer = lines.pop();
+    for (const line of lines) {
+      const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+      if (name === "data") data.push(value);
+      if (name === "event") type = value;
+      if (line !== "") continue;
+      if (data.join("")) yield { type: type || "message", data: data.join("\n") };
+      [type, data] = ["", []];
+    }
+  }
+}

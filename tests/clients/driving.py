@@ -1,0 +1,108 @@
+"""The shipped drivers: how each is started, whether its client is installed, and the verdict on what it makes of a rule.
+
+Those in Python run in the environment that runs the tests; those for Node in `fakellm/drivers/node_modules`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import pytest
+
+from fakellm.dialects import DIALECTS
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.normal import of_completion
+from fakellm.fuzzing.oracle import Verdict, under_variation
+from fakellm.fuzzing.trial import Trial
+from fakellm.render import complete
+from fakellm.request import parse
+from fakellm.scenario import Reply, Rule
+from tests.conftest import ROOT
+
+DRIVERS = ROOT / "fakellm" / "drivers"
+NODE = DRIVERS / "node_modules"
+
+PYTHON = {
+    "openai_raw": ("openai", "3"),
+    "openai_stream": ("openai", "3"),
+    "openai_async": ("openai", "3"),
+    "langchain": ("langchain-openai", "1"),
+    "pydantic_ai_stream": ("pydantic-ai-slim", "2"),
+    "openai_agents": ("openai-agents", "0"),
+    "smolagents_stream": ("smolagents", "1"),
+    "litellm_chunks": ("litellm", "1"),
+    "llama_index_chat": ("llama-index-llms-openai-like", "0"),
+    "instructor_partial": ("instructor", "1"),
+}
+"""By the driver's name: the distribution it drives, and which major release of it."""
+
+JAVASCRIPT = {
+    "openai.mjs": "openai",
+    "openai_stream.mjs": "openai",
+    "langchain.mjs": "@langchain/openai",
+    "ai_sdk.mjs openai": "@ai-sdk/openai",
+    "ai_sdk.mjs openai-compatible": "@ai-sdk/openai-compatible",
+    "plain_fetch.mjs": "node",
+}
+
+NAMES = (*PYTHON, *JAVASCRIPT)
+
+
+def installed(name: str) -> str | None:
+    """The release of the client that this driver would drive, None where it is not installed."""
+    if name in PYTHON:
+        distribution, major = PYTHON[name]
+        try:
+            found = version(distribution)
+        except PackageNotFoundError:
+            return None
+        return found if found.split(".")[0] == major else None
+    file = NODE / JAVASCRIPT[name] / "package.json"
+    return str(json.loads(file.read_text())["version"]) if file.exists() else None
+
+
+def pinned(name: str) -> str:
+    """The release that it was measured with."""
+    if name in PYTHON:
+        rows = [row.strip().split(" ==") for row in (ROOT / "setup.cfg").read_text().splitlines() if " ==" in row]
+        pins = {row[0].partition("[")[0]: row[1] for row in reversed(rows)}  # the first of those that stand twice
+        return pins[PYTHON[name][0]]
+    return str(json.loads((DRIVERS / "package.json").read_text())["dependencies"][JAVASCRIPT[name]])
+
+
+def need(name: str) -> None:
+    """Skips the test where the client is not installed."""
+    if installed(name) is None:
+        client = PYTHON[name][0] if name in PYTHON else JAVASCRIPT[name]
+        how = "pip install -e '.[clients]', or '.[clients-openai2]'"
+        pytest.skip(f"{client} is not installed: {how if name in PYTHON else 'npm install --prefix fakellm/drivers'}")
+
+
+def command(name: str) -> list[str]:
+    """How the driver is started."""
+    if name in PYTHON:
+        return [sys.executable, "-W", "ignore", "-m", f"fakellm.drivers.{name}"]
+    file, *arguments = name.split()
+    return [str(NODE / ".bin" / "node"), str(DRIVERS / file), *arguments]
+
+
+def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
+    """The driver, its client imported, to be asked and closed. Skips the test where the client is not installed."""
+    need(name)
+    driver = Driver(command(name), timeout, patience)
+    driver.ask("http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply())))  # nobody is there
+    return driver
+
+
+def verdict(trial: Trial, rule: Rule) -> Verdict:
+    """The verdict on what the client makes of a rule: strict also where two sane clients may differ."""
+    if rule.fault is not None:
+        return trial.judge(rule).verdict
+    dialect = DIALECTS[rule.dialect or "openai"]
+    request = parse(json.dumps(cases.request(rule)).encode())
+    return under_variation(
+        of_completion(complete(rule.reply, request, 0, dialect), dialect), trial.ask(rule), trial.reported
+    )

@@ -1,0 +1,88 @@
+"""What today's clients get wrong, each as the smallest scenario that shows it: expected to fail, and noticed when mended.
+
+A file of `scenarios/client-bugs` is named after its client and the cause. It is asked of the release that the drivers
+were measured with: with another one installed the test is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.session import Session
+from fakellm.fuzzing.trial import Trial
+from fakellm.loader import load
+from tests.clients.driving import installed, pinned, start, verdict
+from tests.conftest import ROOT
+
+FILES = sorted((ROOT / "scenarios" / "client-bugs").glob("*.yaml"))
+
+CLIENTS = {
+    "openai": "openai_raw",
+    "openai-stream": "openai_stream",
+    "langchain": "langchain",
+    "pydantic-ai": "pydantic_ai_stream",
+    "openai-agents": "openai_agents",
+    "smolagents": "smolagents_stream",
+    "litellm": "litellm_chunks",
+    "llama-index": "llama_index_chat",
+    "node-openai": "openai.mjs",
+    "node-openai-stream": "openai_stream.mjs",
+    "node-langchain": "langchain.mjs",
+    "ai-sdk-openai": "ai_sdk.mjs openai",
+    "ai-sdk-openai-compatible": "ai_sdk.mjs openai-compatible",
+}
+"""By the name of a client in those files: its driver. What the OpenAI SDK gets wrong, all built on it do too."""
+
+
+def driver_of(file: Path) -> str:
+    """The driver of the client that a file is about: the longest name that it starts with."""
+    return CLIENTS[max((known for known in CLIENTS if file.stem.startswith(f"{known}-")), key=len)]
+
+
+class Started(dict[str, Trial]):
+    """The clients before one server, by their drivers; each is started when it is first asked for."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.drivers: list[Driver] = []
+
+    def __missing__(self, name: str) -> Trial:
+        self.drivers.append(start(name))
+        self[name] = Trial(self.drivers[-1], self.session)
+        return self[name]
+
+
+@pytest.fixture(scope="module")
+def trials() -> Iterator[Started]:
+    with Session(deadline=4.0) as session:
+        started = Started(session)
+        yield started
+        for driver in started.drivers:
+            driver.close()
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_a_file_says_what_it_shows(file: Path) -> None:
+    comment = " ".join(
+        line.removeprefix("# ") for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+    )
+    assert f" {pinned(driver_of(file))}" in comment
+    assert "Expected: " in comment
+    assert "Got: " in comment
+    scenario = load(file)
+    assert scenario.name == file.stem
+    assert len(scenario.rules) == 1
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+@pytest.mark.xfail(strict=True, reason="the client's own bug, in the release it was measured with")
+def test_the_client_reads_it(file: Path, trials: Started) -> None:
+    name = driver_of(file)
+    if installed(name) not in (None, pinned(name)):
+        pytest.skip(f"{installed(name)} is installed, and this was measured with {pinned(name)}")
+    [rule] = load(file).rules
+    assert not verdict(trials[name], rule).failed

@@ -1,0 +1,70 @@
+"""docs/clients.md: every driver stands in its table with the release that is pinned, and its examples run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fakellm
+from fakellm.fuzzing import cases
+from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.result import Result
+from fakellm.scenario import Reply, Rule
+from tests.clients.driving import NAMES, PYTHON, installed, need, pinned
+from tests.clients.test_client_bugs import CLIENTS, FILES
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+TABLE = dict(re.findall(r"^\| `(?:python -m fakellm\.drivers\.|node )(.+?)` \|.*\| ([\d.]+) \|$", TEXT, re.MULTILINE))
+
+
+def example(mark: str) -> str:
+    found = re.search(rf"<!-- test: {mark} -->\n```\w+\n(.*?)```", TEXT, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def test_every_driver_stands_there_with_its_release() -> None:
+    assert {name: pinned(name) for name in NAMES} == TABLE
+
+
+def test_every_driver_is_a_file_and_every_file_a_driver() -> None:
+    folder = ROOT / "fakellm" / "drivers"
+    files = {file.name for file in folder.iterdir() if file.suffix in (".py", ".mjs")}
+    shared = {"__init__.py", "loop.py", "loop.mjs", "tally.mjs"}
+    assert files - shared == {f"{name}.py" if name in PYTHON else name.split()[0] for name in NAMES}
+
+
+def test_every_column_is_a_client_and_every_failing_one_has_a_file() -> None:
+    heads = re.findall(r"^\| step \| tier \| row \| (.*) \|$", TEXT, re.MULTILINE)
+    columns = {name for head in heads for name in head.split(" | ")}
+    assert set(CLIENTS) <= columns
+    named = {max((name for name in CLIENTS if file.stem.startswith(f"{name}-")), key=len) for file in FILES}
+    assert named == set(CLIENTS)
+
+
+def test_the_driver_in_it_drives(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(example("driver"))
+    driver = Driver([sys.executable, str(file)], 5.0, 30.0)
+    rule = Rule(reply=Reply(content="Hello!"))
+    with fakellm.serve(rule) as server:
+        answer = driver.ask(server.base_url, cases.request(rule))
+    driver.close()
+    assert isinstance(answer, Result), answer
+    assert answer.content == "Hello!"
+
+
+def test_a_failure_is_replayed() -> None:
+    need("openai_raw")
+    if pinned("openai_raw") != installed("openai_raw"):
+        pytest.skip("another release of openai is installed")
+    words = [sys.executable if word == "python" else word for word in shlex.split(example("replay"))]
+    told = subprocess.run([sys.executable, "-m", *words], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 1, told.stderr
+    assert "JSONDecodeError" in told.stdout
