@@ -14,7 +14,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from fakellm.completion import Choice, Chunk, Completion, ToolCall, Usage
+from fakellm.completion import Choice, Chunk, Completion, Token, ToolCall, Usage
 from fakellm.cuts import cut
 from fakellm.dialects import DIALECTS
 from fakellm.dialects.dialect import Dialect
@@ -75,6 +75,13 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
 
 @given(COMPLETIONS, DIALECT)
 def test_a_whole_body_says_the_same_as_a_stream(completion: Completion, dialect: Dialect) -> None:
+    assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_whole_body_keeps_the_tokens_it_is_given(dialect: Dialect) -> None:
+    told = Choice("A b", finish_reason="stop", logprobs=(Token("A", -0.5), Token(" b", -1.0)))
+    completion = Completion("c", 1, "m", (told, Choice("A", finish_reason="stop")))
     assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
 
 
