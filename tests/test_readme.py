@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
 
 import fakellm
+from fakellm.cassettes import read_file
 from fakellm.dialects import DIALECTS
 from tests.conftest import ROOT
 
@@ -60,13 +64,8 @@ def served() -> Iterator[str]:
     """The URL of a server started with the arguments of README's command, but for the port."""
     arguments = shlex.split(examples("main")[0])
     arguments = arguments[arguments.index("serve") :]
-    command = [sys.executable, "-m", "fakellm", *arguments, "--port", "0"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        found = re.search(r"http://\S+(?=/v1)", process.stdout.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+    with started("serve", *arguments[1:], folder=ROOT) as url:
+        yield url
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
@@ -78,6 +77,46 @@ def test_the_request_to_copy_shows_a_stream(served: str) -> None:
     assert len(frames) == 140
     assert frames[-2:] == ["data: [DONE]", ""]
     assert sum('"delta":{}}' in frame for frame in frames) == 133
+
+
+def test_the_fuzzer_finds_what_the_readme_promises(tmp_path: Path) -> None:
+    command = shlex.split(examples("fuzz")[0].rpartition("&&")[2])
+    command = [sys.executable, "-m", *(word if word != ".venv/bin/python" else sys.executable for word in command)]
+    command[2] = "fakellm"
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert found.returncode == 1, found.stderr
+    assert "sse." in found.stdout + found.stderr
+
+
+@contextmanager
+def started(*arguments: str, folder: Path) -> Iterator[str]:
+    """The URL of a command that serves, on a free port."""
+    command = [sys.executable, "-m", "fakellm", *arguments, "--port", "0", "--ready", "json"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        yield json.loads(process.stdout.readline())["url"]
+        process.terminate()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_a_recording_made_with_curl_is_served_imported_and_made_anew(served: str, tmp_path: Path) -> None:
+    curl, replay, import_, record = examples("recordings")[0].splitlines()
+    ask = curl.replace("http://127.0.0.1:8080", served)
+    subprocess.run(ask, cwd=tmp_path, shell=True, check=True)  # the redirection is the reader's shell's
+    said = (tmp_path / "hi.sse").read_bytes()
+    assert said.endswith(b"data: [DONE]\n\n")
+    subprocess.run([sys.executable, "-m", *shlex.split(import_)], cwd=tmp_path, check=True, capture_output=True)
+    with started("serve", "hi.yaml", "--strict", folder=tmp_path) as url:
+        assert httpx2.post(url + "/v1/chat/completions", json=HI).content == said
+    with started(*shlex.split(replay.partition(" --port")[0])[1:], folder=tmp_path) as url:
+        assert httpx2.post(url + "/v1/chat/completions", json=HI).content == said
+    recording = record.partition(" --port")[0].replace("http://127.0.0.1:8080", served)
+    with started(*shlex.split(recording)[1:], folder=tmp_path) as url:
+        assert httpx2.post(url + "/v1/chat/completions", json=HI).content == said
+    assert read_file(tmp_path / "session.jsonl").interactions[0].response.body == said
+
+
+HI = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def test_every_dialect_is_named() -> None:
