@@ -183,6 +183,16 @@ def test_the_command_names_a_file_that_is_no_recording(tmp_path: Path) -> None:
     assert "x.yaml" in done.output
 
 
+def test_a_scenario_is_exported_as_what_its_rules_send(tmp_path: Path) -> None:
+    source, out = tmp_path / "a.yaml", tmp_path / "a.har"
+    source.write_text("rules:\n- when: {turn: 1}\n  reply: {content: Hi}\n- reply: {content: Ho}\n")
+    done = CliRunner().invoke(main, ["export", str(source), "--format", "har", "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    scenario, report = imported([read_file(out)])
+    assert [rule.reply.content for rule in scenario.rules] == ["Hi", "Ho"]
+    assert {each.outcome for each in report} == {"meaning"}
+
+
 # The recordings of real providers
 
 

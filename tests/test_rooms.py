@@ -27,7 +27,7 @@ ROWS = (
     ("scenario", "cassettes", "reach", "tiers", "respell"),
     ("fit", "reply", "script", "sample", "schema", "document", "apart"),
     ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
-    ("provenance",),
+    ("provenance", "preview"),
     ("doors",),
     ("importer", "loader", "engine"),
     ("control",),

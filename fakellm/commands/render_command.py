@@ -6,20 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from msgspec.structs import replace
 
 from fakellm.commands.common import fail
 from fakellm.errors import ReplyError, ScenarioError
 from fakellm.loader import load_files
-from fakellm.render import render
-from fakellm.reply import said
-from fakellm.request import Request
-from fakellm.sample import sample
-from fakellm.scenario import Attempt, Rule
+from fakellm.preview import Preview, previews
+from fakellm.scenario import Rule
 from fakellm.shape import near_miss
 from fakellm.wire import Plan
-
-_MOST_ATTEMPTS = 100
 
 
 @click.command("render")
@@ -44,33 +38,20 @@ def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed:
     if not shown:
         fail(f"{scenario}: no rule answers turn {turn}", 2)
     for rule in shown:
-        request = sample(rule, turn)
-        for number, attempt in _attempts(rule, bool(request.chat.stream)):
-            _show(rule, request, number, attempt, raw, seed)
+        for preview in previews(rule, seed, turn):
+            _show(rule, preview, raw)
 
 
-def _attempts(rule: Rule, stream: bool) -> Iterator[tuple[int, Attempt]]:
-    """The attempts that differ, with their numbers."""
-    most = sum(step.attempts(stream) for step in rule.steps) if rule.counts(stream) else 1
-    seen = set()
-    for number in range(1, min(most, _MOST_ATTEMPTS) + 1):
-        attempt = rule.attempt(number, stream)
-        if attempt and attempt not in seen:
-            seen.add(attempt)
-            yield number, attempt
-
-
-def _show(rule: Rule, request: Request, number: int, attempt: Attempt, raw: bool, seed: int) -> None:
-    one = rule.at(attempt)
-    try:
-        plan = render(replace(one, reply=said(one.reply, request, number)), request, seed)
-    except ReplyError as error:
-        click.echo(f"# {rule.name}: {error} (it was made up)", err=True)
+def _show(rule: Rule, preview: Preview, raw: bool) -> None:
+    plan = preview.plan
+    if isinstance(plan, ReplyError):
+        click.echo(f"# {rule.name}: {plan} (it was made up)", err=True)
         return
     if raw:
         click.echo(plan.body, nl=False)
         return
-    click.echo(f"# {rule.name}, {rule.dialect}, turn {request.turn}, attempt {number}: {plan.status or 'no head'}")
+    turn = preview.request.turn
+    click.echo(f"# {rule.name}, {rule.dialect}, turn {turn}, attempt {preview.attempt}: {plan.status or 'no head'}")
     for line in _lines(plan):
         click.echo(line)
 
