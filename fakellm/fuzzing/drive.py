@@ -11,6 +11,7 @@ import queue
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic  # noqa: TID251 # a driver is waited for by the clock; what it is sent does not depend on it
 from typing import IO, Any, Protocol
 
 from fakellm.errors import FakellmError
@@ -20,7 +21,8 @@ Client = Callable[[str, dict[str, Any]], Result | Mapping[str, Any]]
 """``client(base_url, request)`` returns what it read, or raises."""
 
 STARTING = 60.0
-"""Seconds that a driver is given to import its client and answer for the first time."""
+"""Seconds that a driver is given to import its client and answer for the first time. How long it took is how long it
+may take again, when it has to be started anew."""
 
 
 class CannotRunError(FakellmError):
@@ -63,11 +65,13 @@ class Driver:
         self._timeout = timeout
         self._patience = patience
         self._process: subprocess.Popen[str] | None = None
+        self._starting = STARTING
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._count = 0
 
     def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
-        patience = self._patience if self._process else STARTING
+        starts, since = self._process is None, monotonic()
+        patience = self._starting if starts else self._patience
         process = self._process = self._process or self._started()
         self._count += 1
         case = {"id": self._count, "base_url": base_url, "request": request, "timeout": self._timeout}
@@ -85,6 +89,8 @@ class Driver:
             code = process.wait()
             self.close()
             return Failed("died", message=f"the driver ended with exit code {code}; see what it wrote to stderr")
+        if starts:  # another start takes as long, on a machine that may be twice as busy
+            self._starting = min(self._starting, self._patience + 2 * (monotonic() - since))
         return self._read(line)
 
     def _read(self, line: str) -> Result | Failed:
