@@ -12,7 +12,7 @@ import yaml
 from msgspec import Struct
 
 from fakellm.errors import ScenarioError
-from fakellm.places import find, flaws, place, value
+from fakellm.places import find, flaws, place, too_deep, value
 from fakellm.scenario import ScenarioFile
 from fakellm.shape import Problem, dotted, problems
 
@@ -35,6 +35,8 @@ class Document(Struct, frozen=True):
 def read_document(text: str, name: str) -> Document:
     """What a YAML text says (JSON is YAML). Raises ScenarioError."""
     try:
+        if problem := too_deep(text, _Loader, name):
+            raise ScenarioError([problem])
         loader = _Loader(text)
         node = loader.get_single_node()
         if node is None:
@@ -47,8 +49,12 @@ def read_document(text: str, name: str) -> Document:
         raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
-    except RecursionError:
-        raise ScenarioError([f"{name}: nested too deeply"]) from None
+    except (
+        AttributeError,
+        TypeError,
+        ValueError,
+    ) as error:  # what PyYAML lets pass of a tag that its value does not fit
+        raise ScenarioError([f"{name}: a value that does not fit its tag: {error}"]) from None
 
 
 def _data(loader: Any, node: yaml.Node, name: str, aliases: bool) -> Any:

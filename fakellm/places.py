@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from itertools import accumulate
 from typing import Any
 
 import yaml
@@ -16,6 +18,13 @@ MOST_NODES = 5_000_000
 _TEXT, _MAPPING, _SEQUENCE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
 
 Construct = Callable[..., Any]
+
+
+MOST_DEEP = 200
+"""Levels of nesting. Tens of thousands overflow the stack of the C parser, which takes the process down."""
+
+_BRACKET = re.compile(r"[][{}]")
+_FAR_IN = re.compile(rf"^[ ?-]{{{MOST_DEEP}}}", re.MULTILINE)
 
 
 def find(node: yaml.Node, path: Path, *, key: bool) -> yaml.Node:
@@ -33,6 +42,22 @@ def find(node: yaml.Node, path: Path, *, key: bool) -> yaml.Node:
 
 def place(name: str, mark: Any) -> str:
     return name if mark is None else f"{name}:{mark.line + 1}:{mark.column + 1}"
+
+
+def too_deep(text: str, loader: Any, name: str) -> str | None:
+    """What is nested beyond MOST_DEEP, with its place; None where nothing is. To be asked before the text is composed.
+
+    The events are only looked at where brackets or indents may go so deep: to do so takes as long as to read the text.
+    """
+    levels = accumulate(1 if found[0] in "[{" else -1 for found in _BRACKET.finditer(text))
+    if max(levels, default=0) <= MOST_DEEP and not _FAR_IN.search(text):
+        return None
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MOST_DEEP:
+            return f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep"
+    return None
 
 
 def value(node: yaml.Node, construct: Construct, name: str, found: list[str]) -> Any:

@@ -177,7 +177,10 @@ REFUSED = [
     ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
     ("rules: []\n---\nrules: []", ["a.yaml:2:1: but found another document"]),
     ("rules: [\x01]", ["a.yaml: unacceptable character #x0001: control characters are not allowed"]),
-    ("rules: " + "[" * 5000 + "]" * 5000, ["a.yaml: nested too deeply"]),
+    ("rules: " + "[" * 5000 + "]" * 5000, ["a.yaml:1:207: nested more than 200 levels deep"]),
+    ("rules: " + "[" * 300_000, ["a.yaml:1:207: nested more than 200 levels deep"]),
+    ("- " * 100_000, ["a.yaml:1:401: nested more than 200 levels deep"]),
+    ("rules: !!float x", ["a.yaml: a value that does not fit its tag: could not convert string to float: 'x'"]),
     (
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),
