@@ -95,7 +95,7 @@ def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str,
     for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
         values = _values(wanted, key)
         ours = _values(made, key)
-        if json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
+        if not values or json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
             continue
         if key in SAID:
             silent = {number: value for number, value in values.items() if _says_nothing(key, value)}

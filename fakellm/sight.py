@@ -18,12 +18,17 @@ from fakellm.variation import Padding, Turn
 
 
 def ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
-    """Where `created` is a second more, as many times as it is."""
+    """Where `created` is a second more, as many times as it is; a clock that jumps by hours did not tick."""
     first = next((chunk.created for chunk in chunks if chunk.created), 0)
     found: list[int] = []
-    for number, chunk in enumerate(chunks):
+    for number, chunk in list(enumerate(chunks))[1:]:
+        if chunk.created - first > _MOST_TICKS:
+            return None
         found += [number] * (chunk.created - first - len(found))
     return tuple(found) or None
+
+
+_MOST_TICKS = 3_600
 
 
 def padding(
@@ -69,8 +74,9 @@ def _silent(chunk: Chunk, counting: bool) -> bool:
 def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
     """Who spoke when, where it is not one part after the other, nor one choice after the other."""
     who = [part for chunk in chunks for part in chunk.choices]
-    if any(part.index for part in who):
-        return _turns([f"choices[{part.index}]" for part in who])
+    indices = sorted({part.index for part in who})
+    if len(indices) > 1:
+        return _turns([f"choices[{indices.index(part.index)}]" for part in who])
     said = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
     return _turns([name for each in said for name, value in zip(PARTS, each, strict=True) if value])
 
@@ -115,8 +121,8 @@ def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
 
 def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
     """A call in one piece is whole, unless that piece says nothing of arguments; one that opens without any is cut."""
-    if len(pieces) == 1:
-        return {address: "tokens" if pieces[0] is None else "whole"}
+    if len(pieces) < 2:
+        return {address: "tokens" if pieces and pieces[0] is None else "whole"}
     said = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
     return {address: "tokens" if said == tokens.split("".join(said)) else _offsets(said)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 import pytest
@@ -81,6 +82,50 @@ def test_usage_that_no_dialect_makes_is_kept_word_for_word() -> None:
     )
     completion, _ = infer(rendered(odd, Variation(), DIALECTS["xai"]), DIALECTS["xai"])
     assert completion.usage == odd.usage
+
+
+TEXT = st.none() | st.sampled_from(["", "a", "b c"])
+NUMBER = st.none() | st.integers(-1, 3)
+
+
+def objects(**keys: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """Any of the keys, with values that one might meet there."""
+    return st.fixed_dictionaries({}, optional=keys)
+
+
+FUNCTION = objects(name=TEXT, arguments=TEXT)
+CALL = objects(index=NUMBER, id=TEXT, type=TEXT, function=st.none() | FUNCTION, x=TEXT)
+DETAIL = objects(type=st.sampled_from(["reasoning.text", "reasoning.encrypted"]), text=TEXT, data=TEXT, index=NUMBER)
+DELTA = objects(
+    role=TEXT,
+    content=TEXT,
+    reasoning=TEXT,
+    reasoning_content=TEXT,
+    refusal=TEXT,
+    reasoning_details=st.none() | st.lists(DETAIL, max_size=2),
+    tool_calls=st.none() | st.lists(CALL, max_size=3),
+    y=TEXT,
+)
+CHOICE = objects(index=NUMBER, finish_reason=TEXT, delta=st.none() | DELTA, logprobs=st.none(), z=NUMBER)
+USAGE = objects(prompt_tokens=NUMBER, completion_tokens=NUMBER, total_tokens=NUMBER, cost=st.floats(0, 1))
+FRAME = objects(
+    id=TEXT,
+    created=NUMBER,
+    model=TEXT,
+    object=TEXT,
+    system_fingerprint=TEXT,
+    usage=st.none() | USAGE,
+    choices=st.none() | st.lists(CHOICE, max_size=2),
+)
+
+
+@settings(max_examples=150)
+@given(st.lists(FRAME.map(json.dumps), max_size=6), st.sampled_from(sorted(DIALECTS)))
+def test_any_chunks_are_read_or_refused(frames: list[str], name: str) -> None:
+    try:
+        infer(frames, DIALECTS[name])
+    except StreamError:
+        return
 
 
 @pytest.mark.parametrize("frames", [[], ["{"], ['{"choices": 3}'], ["[]"]])
