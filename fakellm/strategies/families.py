@@ -38,6 +38,10 @@ def options(completion: Completion) -> Mapping[str, Options]:
         found |= _REASONING
     if any(sum(map(bool, (each.content, each.reasoning, each.refusal, each.tool_calls))) > 1 for each in choices):
         found["together: parts"] = (Variation(together=("parts",)),)
+        found["turns"] = tuple(
+            Variation(turns=((first, 1), (second, 1), (first, 1)))
+            for first, second in (("reasoning", "content"), ("content", "reasoning"), ("tool_calls", "content"))
+        )
     if completion.usage is not None:
         found |= _USAGE
     for part, text in _texts(completion).items():
@@ -131,6 +135,8 @@ _ANY: dict[str, Options] = {
     "sse.ends_with": tuple(_lines(ends_with=end) for end in ("line_end", "nothing")),
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
     "spelling.spaces": (Variation(spelling=Spelling(spaces=True)),),
+    "spelling.html": (Variation(spelling=Spelling(html=True)),),
+    "spelling.floats: decimal": (Variation(spelling=Spelling(floats="decimal")),),
     "spelling.order": tuple(Variation(spelling=Spelling(order=order)) for order in ("sorted", "reversed")),
     "spelling.extra": tuple(Variation(spelling=Spelling(extra=extra)) for extra in _EXTRAS),
     "obfuscation": (Variation(obfuscation=True),),
@@ -193,6 +199,7 @@ FAMILIES: tuple[str, ...] = (
     *(f"split.{part}" for part in ("content", "reasoning", "refusal", "arguments")),
     "split: surrogates",
     "together: parts",
+    "turns",
     *_USAGE,
     *_REASONING,
     *_CALLS,
