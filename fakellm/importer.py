@@ -128,7 +128,9 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
             done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
-        rule = Rule(reply=_reply(completion), stream=_pinned(completion, variation, usual), name="x", dialect=name)
+        rule = Rule(
+            reply=_reply(completion), stream=_pinned(completion, variation, usual, request), name="x", dialect=name
+        )
         made = [frame.data for frame in render(rule, request, 0).frames]
         equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
         if best is None or equal > best[0]:
@@ -146,10 +148,9 @@ def _is_chunk(data: str) -> bool:
     return isinstance(frame, dict) and "error" not in frame
 
 
-def _pinned(completion: Completion, variation: Variation, usual: Variation) -> Variation:
-    """The variation with what a request would decide, decided: where usage stands; and with what no reply can leave
-    empty."""
-    if completion.usage is not None and variation.usage is None:
+def _pinned(completion: Completion, variation: Variation, usual: Variation, request: Request) -> Variation:
+    """The variation with usage said where it came unasked, and with what no reply can leave empty."""
+    if completion.usage is not None and variation.usage is None and not request.wants_usage:
         variation = replace(variation, usage=usual.usage)
     empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not getattr(completion, key)}
     if empty:
