@@ -5,6 +5,7 @@ Knows no JSON, no bytes and no provider by name.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate, chain, zip_longest
 
@@ -40,12 +41,12 @@ def divide(completion: Completion, variation: Variation, source: Source) -> tupl
         parts[place:place] = [_silence(0, padding, variation)] * padding.count
     chunks = [Chunk(completion.id, completion.created, completion.model, part) for part in parts]
     chunks = _with_usage(chunks, completion, variation) or [Chunk(completion.id, completion.created, completion.model)]
-    names = _names(completion.id, len(chunks), variation)
+    names, ticks = _names(completion.id, len(chunks), variation), sorted(variation.ticks or ())
     return tuple(
         replace(
             chunk,
             id=name,
-            created=completion.created + sum(tick <= number for tick in variation.ticks or ()),
+            created=completion.created + (bisect_right(ticks, number) if ticks else 0),
             system_fingerprint=completion.system_fingerprint,
         )
         for number, (chunk, name) in enumerate(zip(chunks, names, strict=True))

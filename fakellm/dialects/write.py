@@ -73,6 +73,8 @@ def write_error(error: RequestError) -> bytes:
 
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
+    if not extra:
+        return {key: values[key] for key in keys if key in values}
     values = {key: values[key] for key in keys if key in values} | extra
     return {key: values[key] for key in keys if key in values} | values
 

@@ -11,6 +11,7 @@ from itertools import islice
 import msgspec
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import seed as seeded
+from hypothesis import strategies as st
 from msgspec import Struct
 
 from fakellm.fuzzing import cases
@@ -108,10 +109,11 @@ def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
 def _draw(case: Callable[[Rule], None], search: Search, examples: int) -> None:
     if examples <= 0:
         return
+    left = examples
 
     @seeded(search.seed)
     @settings(
-        max_examples=examples,
+        max_examples=-(-examples // _TOGETHER),
         phases=(Phase.generate,),
         database=None,
         deadline=None,
@@ -119,11 +121,18 @@ def _draw(case: Callable[[Rule], None], search: Search, examples: int) -> None:
         suppress_health_check=list(HealthCheck),
         report_multiple_bugs=False,
     )
-    @given(streams(search.profile, search.exclude))
-    def drawn(scenario: Scenario) -> None:
-        case(rule_of(scenario))
+    @given(st.tuples(*[streams(search.profile, search.exclude)] * _TOGETHER))
+    def drawn(scenarios: tuple[Scenario, ...]) -> None:
+        nonlocal left
+        for scenario in scenarios[:left]:
+            left -= 1
+            case(rule_of(scenario))
 
     drawn()
+
+
+_TOGETHER = 8
+"""Cases in one draw: what hypothesis does about a draw takes longer than the draw itself."""
 
 
 def rule_of(scenario: Scenario) -> Rule:
