@@ -147,3 +147,11 @@ def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object
     # Nothing is explained, and nothing kept: the database knows an example by its predicate, the same for all of these.
     quick = settings(database=None, phases=(Phase.generate, Phase.shrink))
     assert find(drawn, lambda _: True, settings=quick) == plain
+
+
+def test_thinking_within_the_content_stands_beside_what_a_provider_says_of_an_empty_one() -> None:
+    """DeepSeek sends `content: null` beside reasoning; where the reasoning is in the content, that would undo it."""
+    said = Completion("c", 1, "m", (Choice("", "Hm", finish_reason="stop"),))
+    for dialect in DIALECTS.values():
+        frames = stream(said, Variation(reasoning="thinking"), dialect, Timing(), Source(0))
+        assert fold(chunks_of(dialect, b"".join(frame.data for frame in frames))).choices[0].reasoning == "Hm"

@@ -202,7 +202,10 @@ def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) ->
         values["tool_calls"] = None
     if delta.annotations:
         values["annotations"] = list(delta.annotations)
-    values, extra = _own("delta.", spelling, values, delta.extra, number)
+    extra = delta.extra
+    if isinstance(values.get("content"), list):  # it is said there, whatever the provider says of an empty content
+        extra = {key: value for key, value in extra.items() if key != "content"}
+    values, extra = _own("delta.", spelling, values, extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
 
