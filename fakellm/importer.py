@@ -20,10 +20,10 @@ from fakellm.dialects import DIALECTS
 from fakellm.dialects.read import read_body
 from fakellm.doors.paths import target, with_model
 from fakellm.errors import RequestError, StreamError
-from fakellm.faults import Status
+from fakellm.faults import Close, Status
 from fakellm.infer import infer
 from fakellm.patch import edits
-from fakellm.provenance import dialects
+from fakellm.provenance import dialects, of_host
 from fakellm.redact import redacted
 from fakellm.render import render
 from fakellm.request import Request, parse
@@ -78,7 +78,13 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
     if plan.status != 200 or (known and streamed != bool(request.chat.stream)):
-        reason = f"HTTP {plan.status}" if plan.status != 200 else "no stream was asked for" if streamed else "no stream"
+        reason = (
+            f"HTTP {plan.status or 'without an answer'}"
+            if plan.status != 200
+            else "no stream was asked for"
+            if streamed
+            else "no stream"
+        )
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
@@ -88,17 +94,18 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
-    found = Imported(place, outcome, literal, len(pieces))
+    lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
+    found = Imported(place, outcome, literal, len(pieces), lost)
     return request if known else None, replace(rule, patch=patch), found
 
 
 def _literal(plan: Plan, kind: str) -> Rule:
     """The rule that sends the response as it is, with the headers that tell a client when to come back."""
+    if plan.status is None:
+        return Rule(reply=Reply(), fault=Close(at="start"))
     headers = {name: value for name, value in plan.headers if name.lower() in _KEPT}
     body = plan.body.decode("utf-8", "replace")
-    return Rule(
-        reply=Reply(), fault=Status(status=plan.status or 502, body=body, content_type=kind or None, headers=headers)
-    )
+    return Rule(reply=Reply(), fault=Status(status=plan.status, body=body, content_type=kind or None, headers=headers))
 
 
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
@@ -169,9 +176,9 @@ def _reply(completion: Completion) -> Reply:
 
 
 def _body(interaction: Interaction, body: bytes) -> Rule | None:
-    for name in dialects(interaction.request.url, []):
-        try:
-            return Rule(reply=_reply(read_body(DIALECTS[name], body)), dialect=name)
-        except StreamError:
-            return None
-    return None
+    """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
+    name = of_host(interaction.request.url) or "openai"
+    try:
+        return Rule(reply=_reply(read_body(DIALECTS[name], body)), dialect=name)
+    except StreamError:
+        return None

@@ -34,11 +34,16 @@ _SAMPLE = 40
 """Chunks that tell whose they are, and as many from the end."""
 
 
+def of_host(url: str) -> str | None:
+    """The dialect of the provider at this address; None where the host is not known."""
+    host = urlsplit(url).hostname or ""
+    return next((name for known, name in _HOSTS.items() if host == known or host.endswith("." + known)), None)
+
+
 def dialects(url: str, chunks: Sequence[str]) -> Iterator[str]:
     """The names of dialects in which the stream may be written, the likeliest first: those of the host, then those that
     it is most like. Few, for each is costly to try."""
-    host = urlsplit(url).hostname or ""
-    named = next((name for known, name in _HOSTS.items() if host == known or host.endswith("." + known)), None)
+    named = of_host(url)
     family = [name for name in DIALECTS if named and (name == named or name.startswith(named + "-"))]
     sample = [*chunks[:_SAMPLE], *chunks[_SAMPLE:][-_SAMPLE:]]
     ranked = sorted(family, key=lambda name: -_likeness(sample, name))

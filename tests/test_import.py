@@ -114,6 +114,14 @@ def test_an_error_is_kept_with_what_it_says_of_coming_back() -> None:
     assert report[0].reason == "HTTP 429"
 
 
+def test_what_broke_off_is_told_and_no_answer_stays_none() -> None:
+    cut = Plan(200, SSE, (Frame(CHUNK),), delimited="chunked", end="close")
+    scenario, report = imported([recording((HELLO, cut), (HELLO | {"model": "n"}, Plan(None, (), (), end="close")))])
+    assert [each.reason for each in report] == ["how it broke off is not imported: close", "HTTP without an answer"]
+    plan = Engine(load(dump(scenario)), 0, strict=True).reply(asked(HELLO | {"model": "n"}).body).plan
+    assert (plan.status, plan.end) == (None, "close")
+
+
 def turn(*messages: tuple[str, str]) -> dict[str, Any]:
     return HELLO | {"messages": [{"role": role, "content": text} for role, text in messages]}
 
