@@ -25,7 +25,7 @@ ROWS = (
     ("dialects",),
     ("match", "generate", "faults", "template"),
     ("scenario", "cassettes", "reach", "tiers", "respell"),
-    ("fit", "reply", "script", "sample", "schema", "document", "apart"),
+    ("draws", "fit", "reply", "script", "sample", "schema", "document", "apart"),
     ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
     ("provenance", "preview"),
     ("doors",),

@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 
 from fakellm.commands.common import fail
+from fakellm.draws.profiles import PROFILES
 from fakellm.errors import FakellmError
 from fakellm.fuzzing.drive import Driver
 from fakellm.fuzzing.files import FOLDER, rules_of, save, saved
 from fakellm.fuzzing.matrix import alone, as_html, as_markdown, as_text, matrix
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import Outcome, Search, replay, run
-from fakellm.strategies import PROFILES
 
 _FORMATS = {"text": as_text, "markdown": as_markdown, "html": as_html}
 

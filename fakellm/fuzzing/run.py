@@ -1,4 +1,4 @@
-"""A whole run: what failed before, each step alone, then whatever hypothesis draws. Owns the order, and the causes.
+"""A whole run: what failed before, each step alone, then what the seed draws. Owns the order, and the causes.
 
 Every failure is made as small as it gets and counted under its cause: the steps it needs and what came out wrong.
 """
@@ -9,11 +9,10 @@ from collections.abc import Callable, Iterable
 from itertools import islice
 
 import msgspec
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
 from msgspec import Struct
 
+from fakellm import draws
+from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
 from fakellm.fuzzing.oracle import Verdict
@@ -21,8 +20,7 @@ from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.shrink import shrink
 from fakellm.fuzzing.trial import Trial, Tried, steps_of
 from fakellm.scenario import Rule, Scenario
-from fakellm.strategies import streams
-from fakellm.strategies.profiles import profile as profile_of
+from fakellm.seed import Source
 
 
 class Search(Struct, frozen=True, kw_only=True):
@@ -81,10 +79,12 @@ def run(
             hunt = _Hunt(Trial(client, session), outcome, tell)
             for rule in saved:
                 hunt.case(rule)
-            known = list(islice(cases.first(what, search.exclude), search.examples))
+            known = list(islice(cases.first(what), search.examples))
             for rule in known:
                 hunt.case(rule)
-            _draw(hunt.case, search, search.examples - len(known))
+            for number in range(search.examples - len(known)):
+                drawn = draws.scenario(Source(search.seed, "case", number), search.profile, search.exclude)
+                hunt.case(rule_of(drawn))
         except _Enough:
             pass
         finally:
@@ -106,35 +106,6 @@ def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
     return outcome
 
 
-def _draw(case: Callable[[Rule], None], search: Search, examples: int) -> None:
-    if examples <= 0:
-        return
-    left = examples
-
-    @seeded(search.seed)
-    @settings(
-        max_examples=-(-examples // _TOGETHER),
-        phases=(Phase.generate,),
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-    )
-    @given(st.tuples(*[streams(search.profile, search.exclude)] * _TOGETHER))
-    def drawn(scenarios: tuple[Scenario, ...]) -> None:
-        nonlocal left
-        for scenario in scenarios[:left]:
-            left -= 1
-            case(rule_of(scenario))
-
-    drawn()
-
-
-_TOGETHER = 8
-"""Cases in one draw: what hypothesis does about a draw takes longer than the draw itself."""
-
-
 def rule_of(scenario: Scenario) -> Rule:
     """The one rule of a scenario, in its dialect."""
     rule = scenario.rules[0]
@@ -151,8 +122,6 @@ class _Hunt:
 
     def case(self, rule: Rule) -> None:
         """Tries a rule. Raises _Enough once as many causes of failure are known as were asked for."""
-        if self._enough():  # hypothesis asks once more before it believes
-            raise _Enough
         tried = self._trial.judge(rule)
         self._outcome.cases += 1
         self._tell(self._outcome.cases)
