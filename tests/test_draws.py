@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from random import Random
 
 import pytest
+from hypothesis import Phase, find, settings
 
 from fakellm import draws
 from fakellm.draws.families import FAMILIES
 from fakellm.draws.faults import KINDS
 from fakellm.draws.profiles import PROFILES
-from fakellm.loader import dump
-from fakellm.scenario import Rule
+from fakellm.scenario import Rule, Scenario
 from fakellm.seed import Source
+from fakellm.strategies import streams
 from fakellm.tiers import FAULTS, steps
 
 
@@ -41,14 +43,38 @@ def test_every_step_and_every_kind_of_fault_is_drawn_soon() -> None:
     assert {kind.__struct_config__.tag for kind in KINDS} - kinds == {"repeat", "swap", "stream", "stall", "drip"}
 
 
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("sse.line_end: crlf", ("a", 0)),
+        ("transfer.cut: offsets", ("a", 0)),
+        ("split.content: offsets", ("aa", 0)),
+        ("calls.id: repeated", ("", 1)),
+    ],
+)
+def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, said: tuple[str, int]) -> None:
+    def has(scenario: Scenario) -> bool:
+        return step in {each.name for each in steps(scenario.rules[0].stream)}
+
+    quick = settings(database=None, max_examples=2000, phases=(Phase.generate, Phase.shrink))
+    found = find(streams("all"), has, settings=quick, random=Random(0))
+    rule = found.rules[0]
+    assert [each.name for each in steps(rule.stream)] == [step]
+    assert found.dialect == "openai"
+    assert (rule.reply.content, len(rule.reply.tool_calls)) == said
+
+
 def test_a_seed_draws_the_same_in_another_process_and_without_hypothesis() -> None:
-    code = (
-        "import sys; from tests.test_draws import drawn, dump; assert 'hypothesis' not in sys.modules;"
-        "sys.stdout.buffer.write(b''.join(dump(each).encode('utf-8', 'surrogatepass') for each in drawn(50, 'all')))"
-    )
+    code = """
+import sys
+from fakellm import draws, fuzzing
+from fakellm.seed import Source
+drawn = [draws.scenario(Source(0, "case", number), "all").rules[0] for number in range(50)]
+print(ascii(drawn))
+assert "hypothesis" not in sys.modules
+"""
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})
-    here = b"".join(dump(each).encode("utf-8", "surrogatepass") for each in drawn(50, "all"))
-    assert there.stdout == here
+    assert there.stdout.decode().strip() == ascii(drawn(50, "all"))
 
 
 def test_what_is_left_out_is_not_drawn() -> None:

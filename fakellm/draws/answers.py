@@ -66,7 +66,7 @@ ARGUMENTS = (
 _MORE = ("", *TEXTS)
 _NAMES = ("f", "get_weather", "add-2")
 _USAGES = (Usage(3, 5), Usage(12, 1), Usage(100, 50, cached=10, reasoning=7), Usage(2**33, 2**31))
-_KINDS = ("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices")
+_KINDS = ("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices", "length")
 _CHARACTERS = (
     range(ord("a"), ord("z") + 1),
     range(0x20, 0x7F),
@@ -82,7 +82,7 @@ _CHARACTERS = (
 def answer(picks: Picks) -> Completion:
     """A whole answer that every client must read: something is said, the finish reason fits it, and usage is given.
 
-    Eight in nine have one choice. The plainest is the text "a".
+    Nine in ten have one choice. The plainest is the text "a".
     """
     kind = picks.choice(_KINDS)
     choices = tuple(_choice(picks, kind) for _ in range(2 if kind == "choices" else 1))
@@ -102,7 +102,7 @@ def _choice(picks: Picks, kind: str) -> Choice:
         case "any text":
             characters = [picks.choice(picks.choice(_CHARACTERS)) for _ in range(1 + picks.below(6))]
             return Choice("".join(map(chr, characters)), finish_reason="stop")
-    return Choice(_text(picks), finish_reason=picks.choice(("stop", "length")))
+    return Choice(_text(picks), finish_reason="length" if kind == "length" else "stop")
 
 
 def _text(picks: Picks) -> str:
