@@ -42,8 +42,8 @@ T = TypeVar("T")
 class _Drawn:
     """Choices that hypothesis makes and shrinks, as those of one `Random`.
 
-    Drawn one by one, hypothesis would copy some over others, and what it tries would be much the same: in 100 examples of
-    `streams("all")` there were 31 different steps and faults where now there are 74.
+    Drawn one by one, hypothesis would copy some over others, and what it tries would be much the same: in a hundred
+    examples of `streams("all")` there were 31 different steps and faults where now there are 74.
     """
 
     def __init__(self, draw: st.DrawFn) -> None:
