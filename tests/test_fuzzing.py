@@ -156,6 +156,28 @@ def test_what_a_client_has_no_notion_of_does_not_count() -> None:
     assert found(TextAlone(), "default", examples=50).failures == []
 
 
+def test_a_client_that_reads_one_call_alone_is_asked_for_nothing_else() -> None:
+    class OneCall(Careful):
+        asked = 0
+
+        def result(self) -> JSON:
+            (call,) = super().result()["tool_calls"] or [None]
+            self.asked += call is not None
+            return {"tool_calls": [call]} if call else {}
+
+    class Opens(OneCall, wrong.OpensAtTheId):
+        """Takes each id for a new call."""
+
+    client = OneCall()
+    assert found(client, "strict-sse", examples=150).failures == []
+    assert client.asked > 150  # with those that tell what it has a notion of
+    assert found(client, "faults", examples=80).failures == []
+    (failure,) = found(Opens(), "all", examples=200).failures
+    assert names(failure) == ["calls.id: repeated"]
+    with pytest.raises(CannotRunError, match="gives no content, and reads a plain tool call wrong"):
+        found(lambda base_url, request: {"tool_calls": []})
+
+
 def test_a_result_says_the_same_as_a_mapping() -> None:
     def client(base_url: str, request: JSON) -> Result:
         said = Careful()(base_url, request)

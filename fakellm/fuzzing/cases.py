@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
+import msgspec
+
 from fakellm import faults
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
@@ -37,6 +39,16 @@ REFUSED = answer(Choice(refusal="I cannot", finish_reason="stop"))
 CHOICES = answer(Choice("One is", finish_reason="stop"), Choice("Two it is", finish_reason="stop"))
 _BASES = (TEXT, CALLS, REASONED, REFUSED, CHOICES)
 SIMPLE = answer(Choice("Hello, world.", finish_reason="stop"))
+
+
+def one_call(rule: Rule) -> Rule:
+    """The rule with the first tool call of its reply alone, or that of CALL where it has none; and without a fault that
+    needs more calls."""
+    choices = rule.reply.choices or (rule.reply,)
+    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_of(CALL).tool_calls)
+    reply = msgspec.structs.replace(reply_of(CALL), tool_calls=calls[:1])
+    fault = rule.fault if rule.fault and rule.fault.calls <= 1 else None
+    return msgspec.structs.replace(rule, reply=reply, fault=fault)
 
 
 def first(profile: Profile) -> Iterator[Rule]:
