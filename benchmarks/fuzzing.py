@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import openai
 
 from fakellm.fuzzing.drive import Client, Function
-from fakellm.fuzzing.run import Search, run
+from fakellm.fuzzing.hunt import Search
+from fakellm.fuzzing.run import run
 
 JSON = dict[str, Any]
 

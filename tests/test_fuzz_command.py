@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
     done = fuzz("--timeout", "0.1", "--examples", "2", "--", *driver, "Careful", "time.sleep(60)")
     assert done.exit_code == 1
     assert "no answer in time" in done.output
+
+
+def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
+    interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
+    words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "WantsSpace", interrupts]
+    done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), and then interrupted\n", done.stdout)
+    assert "sse.space (T1: A4)" in done.stdout
 
 
 @pytest.mark.parametrize(

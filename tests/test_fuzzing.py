@@ -12,8 +12,9 @@ import fakellm
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
 from fakellm.fuzzing.cases import TEXT
 from fakellm.fuzzing.drive import Client, Function
+from fakellm.fuzzing.hunt import Failure, Search
 from fakellm.fuzzing.reference import Reference
-from fakellm.fuzzing.run import Failure, Search, replay, run
+from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.trial import steps_of
 from fakellm.loader import load
 from fakellm.scenario import Rule, reply_of

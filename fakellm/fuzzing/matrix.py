@@ -11,7 +11,7 @@ from msgspec import Struct
 from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
-from fakellm.fuzzing.run import Search
+from fakellm.fuzzing.hunt import Search
 from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.trial import Trial, Tried, steps_of
 from fakellm.scenario import Rule
