@@ -1,8 +1,8 @@
 """What has broken real clients, and where: the rows that steps and faults name. Owns the list; knows no step.
 
 A row is the thing on the wire that a client read wrong, and threads in which that was told: ``owner/repo#7`` is an
-issue or a pull request of that repository on GitHub. Many of these clients have been mended since; what today's releases
-get wrong stands in docs/clients.md.
+issue or a pull request of that repository on GitHub. Many of these clients have been mended since; what the releases of
+today get wrong stands in docs/clients.md.
 """
 
 from __future__ import annotations
