@@ -100,14 +100,14 @@ class Trial:
         if rule.fault is not None:
             ways = [way for plan in plans for way in heard(plan, dialect)]
             return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
-        meant = self._meant(rule)
+        meant = self.meant(rule)
         found = contested(rule.stream) + _usually_contested(rule.dialect or "openai")
         if found:
             return if_contested(meant, got, self.reported, [step.name for step in found])
         verdict = under_variation(meant, got, self.reported)
         return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")
 
-    def _meant(self, rule: Rule) -> Normal:
+    def meant(self, rule: Rule) -> Normal:
         """What a rule says, less what its variation leaves out."""
         dialect = DIALECTS[rule.dialect or "openai"]
         completion = complete(rule.reply, _ASKED, 0, dialect)
