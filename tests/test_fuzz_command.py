@@ -82,6 +82,17 @@ def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
     assert "no answer in time" in done.output
 
 
+def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) -> None:
+    """Longer than its client may take for an answer, also when it is started anew after it died."""
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\ntime.sleep(2)\n" + (tmp_path / "driver.py").read_text())
+    words = ["--timeout", "0.1", "--examples", "4", "--", sys.executable, str(slow), "Careful"]
+    assert fuzz(*words).exit_code == 0
+    done = fuzz(*words, "os._exit(3)")
+    assert "the driver ended with exit code 3" in done.output
+    assert "no answer in time" not in done.output
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
