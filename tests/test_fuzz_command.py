@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fakellm.cli import main
+from fakellm.variation import PLAIN
 from tests.conftest import ROOT
 
 DRIVER = """\
@@ -22,7 +23,7 @@ for line in sys.stdin:
     try:
         said = client(case["base_url"], case["request"])
     except Exception as error:
-        said = {"error": {"type": type(error).__name__, "message": str(error)}}
+        said = {"error": {"type": "builtins." + type(error).__name__, "message": str(error)}}
     if sys.argv[2:] and (said.get("tool_calls") or said.get("refusal")):
         exec(sys.argv[2])
     print(json.dumps({"id": case["id"], **said}), flush=True)
@@ -115,7 +116,7 @@ def test_what_cannot_be_run_is_told(words: list[str], told: str, driver: list[st
     ("style", "told"),
     [
         ("text", "sse.space T1 A4 ok FAILS: EOFError"),
-        ("markdown", "| sse.space | T1 | A4 | ok | FAILS: EOFError |\n"),
+        ("markdown", "| `sse.space` | T1 | A4 | ok | FAILS: EOFError |\n"),
         ("html", '<td class="fails" title="expected &#x27;the whole answer&#x27;'),
     ],
 )
@@ -128,3 +129,22 @@ def test_the_matrix(style: str, told: str, driver: list[str]) -> None:
     done = fuzz("--matrix", "--format", style, *exclude, *named)
     assert done.exit_code == 1
     assert told in re.sub(" +", " ", done.output)
+    [(steps, holding)] = re.findall(r"Of (\d+) steps and faults, (\d+) hold for all\.", done.output)
+    assert 0 < int(holding) < int(steps)
+
+
+def test_the_matrix_of_what_fails(driver: list[str]) -> None:
+    only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
+    done = fuzz("--matrix", "--failing-only", "--format=markdown", *only, "--", *driver, "WantsSpace")
+    above, _, head, _, *rows = done.output.splitlines()
+    steps, holding = map(int, re.findall(r"\d+", above))
+    assert head == "| step | tier | row | WantsSpace |"
+    assert len(rows) == steps - holding
+    assert all("FAILS" in row for row in rows)
+
+
+def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
+    only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
+    done = fuzz("--matrix", "--failing-only", *only, "--", *driver, "Careful")
+    assert done.exit_code == 0
+    assert re.fullmatch(r"Of (\d+) steps and faults, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output)

@@ -44,7 +44,7 @@ class Session:
     """A server for one client, which asks it one thing at a time: ``with Session(seed) as session``.
 
     deadline: seconds from its first request after which a client has hung; its streams are ended then, so that it can
-        be told so. What it does before, as a driver that is started and imports its client, is not what it is tried for.
+        be told so. What it does before that, such as to start a driver, is not what it is tried for.
     """
 
     def __init__(self, seed: int = 0, deadline: float = 10.0) -> None:
