@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -92,6 +93,15 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
     done = fuzz(*words, "os._exit(3)")
     assert "the driver ended with exit code 3" in done.output
     assert "no answer in time" not in done.output
+
+
+def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
+    interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
+    words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "WantsSpace", interrupts]
+    done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), and then interrupted\n", done.stdout)
+    assert "sse.space (T1: A4)" in done.stdout
 
 
 @pytest.mark.parametrize(

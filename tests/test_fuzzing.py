@@ -12,8 +12,9 @@ import fakellm
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
 from fakellm.fuzzing.cases import TEXT
 from fakellm.fuzzing.drive import Client, Function
+from fakellm.fuzzing.hunt import Failure, Search
 from fakellm.fuzzing.reference import Reference
-from fakellm.fuzzing.run import Failure, Search, replay, run
+from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.trial import steps_of
 from fakellm.loader import load
 from fakellm.scenario import Rule, reply_of
@@ -154,6 +155,28 @@ def test_what_a_client_has_no_notion_of_does_not_count() -> None:
             return {"content": self.text, "finish_reason": super().result()["finish_reason"]}
 
     assert found(TextAlone(), "default", examples=50).failures == []
+
+
+def test_a_client_that_reads_one_call_alone_is_asked_for_nothing_else() -> None:
+    class OneCall(Careful):
+        asked = 0
+
+        def result(self) -> JSON:
+            (call,) = super().result()["tool_calls"] or [None]
+            self.asked += call is not None
+            return {"tool_calls": [call]} if call else {}
+
+    class Opens(OneCall, wrong.OpensAtTheId):
+        """Takes each id for a new call."""
+
+    client = OneCall()
+    assert found(client, "strict-sse", examples=150).failures == []
+    assert client.asked > 150  # with those that tell what it has a notion of
+    assert found(client, "faults", examples=80).failures == []
+    (failure,) = found(Opens(), "all", examples=200).failures
+    assert names(failure) == ["calls.id: repeated"]
+    with pytest.raises(CannotRunError, match="gives no content, and reads a plain tool call wrong"):
+        found(lambda base_url, request: {"tool_calls": []})
 
 
 def test_a_result_says_the_same_as_a_mapping() -> None:

@@ -25,7 +25,7 @@ ROWS = (
     ("dialects",),
     ("match", "generate", "faults", "template"),
     ("scenario", "cassettes", "reach", "tiers", "respell"),
-    ("fit", "reply", "script", "sample", "schema", "document", "apart"),
+    ("draws", "fit", "reply", "script", "sample", "schema", "document", "apart"),
     ("render", "infer", "journal", "sameness", "reproduce", "redact", "take"),
     ("provenance", "preview"),
     ("doors",),
@@ -53,7 +53,7 @@ IO = {
     "threading",
     "urllib.request",
 }
-FILES = sorted((ROOT / "fakellm").rglob("*.py"))
+FILES = sorted(file for file in (ROOT / "fakellm").rglob("*.py") if "node_modules" not in file.parts)
 
 
 def room_of(file: Path) -> str:

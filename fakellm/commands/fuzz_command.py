@@ -11,13 +11,14 @@ from pathlib import Path
 import click
 
 from fakellm.commands.common import fail
+from fakellm.draws.profiles import PROFILES
 from fakellm.errors import FakellmError
 from fakellm.fuzzing.drive import Driver
 from fakellm.fuzzing.files import FOLDER, rules_of, save, saved
+from fakellm.fuzzing.hunt import Outcome, Search
 from fakellm.fuzzing.matrix import alone, as_html, as_markdown, as_text, caption, matrix
 from fakellm.fuzzing.report import report, title
-from fakellm.fuzzing.run import Outcome, Search, replay, run
-from fakellm.strategies import PROFILES
+from fakellm.fuzzing.run import replay, run
 
 _FORMATS = {"text": as_text, "markdown": as_markdown, "html": as_html}
 
@@ -95,7 +96,7 @@ def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...] | list[str]
         kept = file or save(FOLDER, failure, f"{title(failure)}\n{shlex.join(cmd)}")
         replays.append(f"fakellm fuzz --replay {shlex.quote(str(kept))} -- {shlex.join(cmd)}")
     click.echo(report(outcome, replays), nl=False)
-    sys.exit(1 if outcome.failures else 0)
+    sys.exit(130 if outcome.interrupted else 1 if outcome.failures else 0)
 
 
 def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failing_only: bool) -> None:

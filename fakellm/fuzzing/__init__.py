@@ -9,9 +9,10 @@ from pathlib import Path
 
 from fakellm.fuzzing.drive import CannotRunError, Client, Function
 from fakellm.fuzzing.files import FOLDER, save, saved
+from fakellm.fuzzing.hunt import Failure, Outcome, Search
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.result import Answer, Call, Result, Usage
-from fakellm.fuzzing.run import Failure, Outcome, Search, run
+from fakellm.fuzzing.run import run
 
 __all__ = ["Answer", "Call", "CannotRunError", "FuzzError", "Outcome", "Result", "Usage", "fuzz"]
 
@@ -58,6 +59,8 @@ def fuzz(
         raise FuzzError(
             "\n" + report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome
         )
+    if outcome.interrupted:
+        raise KeyboardInterrupt
     return outcome
 
 

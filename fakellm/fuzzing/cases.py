@@ -1,6 +1,6 @@
 """The cases that every run begins with: what has hurt most on the plain wire, each step alone, each fault once.
 
-Single steps are few and are all tried; what hypothesis draws after them are other texts, places and combinations.
+Single steps are few and are all tried; what is drawn after them are other texts, places and combinations.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from collections.abc import Iterator
 from itertools import chain, zip_longest
 from typing import Any
 
+import msgspec
+
 from fakellm import faults
 from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
+from fakellm.draws.answers import ARGUMENTS, TEXTS
+from fakellm.draws.families import options
+from fakellm.draws.profiles import Profile
 from fakellm.faults import Fault
 from fakellm.scenario import Rule, reply_of
-from fakellm.strategies.answers import ARGUMENTS, TEXTS
-from fakellm.strategies.families import options
-from fakellm.strategies.profiles import Profile, excludes
-from fakellm.tiers import named, step_of, steps
+from fakellm.tiers import named, steps
 from fakellm.variation import PLAIN, Variation
 
 _CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich"}'), ToolCall("call_1", "add", '{"a":1}'))
@@ -39,11 +41,21 @@ _BASES = (TEXT, CALLS, REASONED, REFUSED, CHOICES)
 SIMPLE = answer(Choice("Hello, world.", finish_reason="stop"))
 
 
-def first(profile: Profile, exclude: tuple[str, ...]) -> Iterator[Rule]:
+def one_call(rule: Rule) -> Rule:
+    """The rule with the first tool call of its reply alone, or that of CALL where it has none; and without a fault that
+    needs more calls."""
+    choices = rule.reply.choices or (rule.reply,)
+    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_of(CALL).tool_calls)
+    reply = msgspec.structs.replace(reply_of(CALL), tool_calls=calls[:1])
+    fault = rule.fault if rule.fault and rule.fault.calls <= 1 else None
+    return msgspec.structs.replace(rule, reply=reply, fault=fault)
+
+
+def first(profile: Profile) -> Iterator[Rule]:
     """These cases for a profile, the shortest first: each step alone on the answer that tells most, the texts and
     arguments that hurt, each fault and each dialect; then the steps in their other forms and on other answers."""
     dialect = profile.dialects[0]
-    turns = zip_longest(*(list(singles(family, dialect)) for family in profile.families))
+    turns = zip_longest(*(list(singles(family, profile)) for family in profile.families))
     once = [rule for rule in next(turns, ()) if rule is not None]
     framed = sum(named(family).tier in ("T0", "T1") for family in profile.families)
     if profile.families:
@@ -52,7 +64,7 @@ def first(profile: Profile, exclude: tuple[str, ...]) -> Iterator[Rule]:
         yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _payloads())
         yield from once[framed:]
     if profile.faults:
-        yield from (rule for rule in broken() if rule.fault and not excludes(exclude, step_of(rule.fault).name))
+        yield from broken(profile)
     yield from (rule for rule in next(turns, ()) if rule is not None)
     yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in profile.dialects[1:])
     yield from (rule for turn in turns for rule in turn if rule is not None)
@@ -68,14 +80,15 @@ def _payloads() -> Iterator[Completion]:
         yield answer(Choice(tool_calls=said, finish_reason="tool_calls"))
 
 
-def singles(family: str, dialect: str) -> Iterator[Rule]:
+def singles(family: str, profile: Profile) -> Iterator[Rule]:
     """Each step of a family alone, once by its name; with another answer too where the step is one of deltas."""
+    dialect = profile.dialects[0]
     usual = DIALECTS[dialect].usual.over(PLAIN)
     tier = named(family).tier
     turns = []
     for base in (CALL, TEXT) if tier == "T1" else _BASES:
         found: dict[str, Variation] = {}
-        for variation in options(base).get(family, ()):
+        for variation in filter(profile.allows, options(base).get(family, ())):
             found.setdefault(" ".join(step.name for step in steps(variation, usual)), variation)
         found.pop("", None)  # no step from this wire
         turns.append([Rule(reply=reply_of(base), dialect=dialect, stream=each) for each in found.values()])
@@ -83,10 +96,10 @@ def singles(family: str, dialect: str) -> Iterator[Rule]:
     yield from chain.from_iterable(used)
 
 
-def broken() -> Iterator[Rule]:
+def broken(profile: Profile) -> Iterator[Rule]:
     """Each fault once, where it is most telling."""
     for base, struck in ((TEXT, _FAULTS), (CALLS, _CALL_FAULTS), (TEXT, _PATIENT)):
-        yield from (Rule(reply=reply_of(base), fault=fault) for fault in struck)
+        yield from (Rule(reply=reply_of(base), fault=fault) for fault in filter(profile.allows_fault, struck))
 
 
 _FAULTS: tuple[Fault, ...] = (

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
-from fakellm.fuzzing.run import Failure, rule_of
+from fakellm.fuzzing.hunt import Failure
+from fakellm.fuzzing.run import rule_of
 from fakellm.loader import SUFFIXES, dump, load
 from fakellm.scenario import Rule, Scenario
 

@@ -8,14 +8,13 @@ from itertools import chain
 
 from msgspec import Struct
 
+from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
-from fakellm.fuzzing.run import Search
+from fakellm.fuzzing.hunt import Search
 from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.trial import Trial, Tried, steps_of
 from fakellm.scenario import Rule
-from fakellm.strategies.profiles import excludes
-from fakellm.strategies.profiles import profile as profile_of
 from fakellm.tiers import Step
 
 
@@ -69,9 +68,8 @@ def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], N
 def alone(search: Search) -> Iterator[Rule]:
     """Every step of a profile by itself, in the dialect that it starts from."""
     what = profile_of(search.profile, search.exclude)
-    singles = chain.from_iterable(cases.singles(family, what.dialects[0]) for family in what.families)
-    faults = cases.broken() if what.faults else ()
-    return chain(singles, (rule for rule in faults if not excludes(search.exclude, steps_of(rule)[0].name)))
+    singles = chain.from_iterable(cases.singles(family, what) for family in what.families)
+    return chain(singles, cases.broken(what) if what.faults else ())
 
 
 def mark(tried: Tried | None) -> str:

@@ -6,7 +6,7 @@ from textwrap import indent
 from typing import Any
 
 from fakellm.fuzzing.files import scenario_of
-from fakellm.fuzzing.run import Failure, Outcome
+from fakellm.fuzzing.hunt import Failure, Outcome
 from fakellm.fuzzing.trial import steps_of
 from fakellm.loader import dump
 from fakellm.wire import Plan
@@ -21,7 +21,7 @@ def report(outcome: Outcome, replays: list[str]) -> str:
     many = len(outcome.failures)
     found = f"{many} failure{'s' * (many != 1)}" if many else "no failure"
     head = f"{found} in {outcome.cases} cases (profile {search.profile}, seed {search.seed})"
-    parts = [head]
+    parts = [f"{head}, and then interrupted" if outcome.interrupted else head]
     for number, (failure, replay) in enumerate(zip(outcome.failures, replays, strict=True), 1):
         parts.append(f"{number}. {described(failure, replay)}")
     if outcome.leaked:

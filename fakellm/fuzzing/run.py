@@ -1,70 +1,21 @@
-"""A whole run: what failed before, each step alone, then whatever hypothesis draws. Owns the order, and the causes.
-
-Every failure is made as small as it gets and counted under its cause: the steps it needs and what came out wrong.
-"""
+"""A whole run: what failed before, each step alone, then what the seed draws. Owns the order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, count, islice
 
 import msgspec
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
-from hypothesis import seed as seeded
-from hypothesis import strategies as st
-from msgspec import Struct
 
+from fakellm import draws
+from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
-from fakellm.fuzzing.oracle import Verdict
+from fakellm.fuzzing.hunt import Failure, Hunt, Outcome, Search
 from fakellm.fuzzing.session import Session
-from fakellm.fuzzing.shrink import shrink
-from fakellm.fuzzing.trial import Trial, Tried, steps_of
+from fakellm.fuzzing.trial import Trial
 from fakellm.scenario import Rule, Scenario
-from fakellm.strategies import streams
-from fakellm.strategies.profiles import profile as profile_of
-
-
-class Search(Struct, frozen=True, kw_only=True):
-    """What a run tries. deadline: seconds after which a client has hung. max_failures: of different causes."""
-
-    profile: str = "default"
-    examples: int = 200
-    seed: int = 0
-    exclude: tuple[str, ...] = ()
-    max_failures: int = 1
-    deadline: float = 10.0
-
-
-class Failure(Struct):
-    """A failing rule as small as it gets, and how many cases failed for the same cause."""
-
-    tried: Tried
-    count: int = 1
-
-    @property
-    def cause(self) -> tuple[str, ...]:
-        """The steps it takes, and what came out wrong."""
-        verdict = self.tried.verdict
-        return (*(step.name for step in steps_of(self.tried.rule)), verdict.outcome, verdict.field)
-
-
-class Outcome(Struct):
-    """What a run found.
-
-    leaked: errors that were right to raise, but none of the client's own. unsteady: how many cases failed once and held
-    when they were tried again, as on a machine that is too busy.
-    """
-
-    search: Search
-    cases: int = 0
-    failures: list[Failure] = []
-    leaked: dict[str, int] = {}
-    unsteady: int = 0
-
-
-class _Enough(Exception):  # noqa: N818 # it is none: the search has found what it was sent for
-    """As many failures have been found as were asked for."""
+from fakellm.seed import Source
 
 
 def run(
@@ -74,22 +25,26 @@ def run(
 
     Raises CannotRunError where it cannot be tried, ValueError where the profile or a step to leave out is unknown.
     """
-    what = profile_of(search.profile, search.exclude)
+    profile_of(search.profile, search.exclude)  # before anything is started
     outcome = Outcome(search)
     with Session(search.seed, search.deadline) as session:
         try:
-            hunt = _Hunt(Trial(client, session), outcome, tell)
-            for rule in saved:
-                hunt.case(rule)
-            known = list(islice(cases.first(what, search.exclude), search.examples))
-            for rule in known:
-                hunt.case(rule)
-            _draw(hunt.case, search, search.examples - len(known))
-        except _Enough:
-            pass
+            hunt = Hunt(Trial(client, session), outcome, tell)
+            for rule in chain(saved, islice(_cases(search), search.examples)):
+                if not hunt.case(rule):
+                    break
+        except KeyboardInterrupt:
+            outcome.interrupted = True
         finally:
             client.close()
     return outcome
+
+
+def _cases(search: Search) -> Iterator[Rule]:
+    """Each step alone, and then without end what the seed draws."""
+    yield from cases.first(profile_of(search.profile, search.exclude))
+    for number in count():
+        yield rule_of(draws.scenario(Source(search.seed, "case", number), search.profile, search.exclude))
 
 
 def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
@@ -106,107 +61,7 @@ def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
     return outcome
 
 
-def _draw(case: Callable[[Rule], None], search: Search, examples: int) -> None:
-    if examples <= 0:
-        return
-    left = examples
-
-    @seeded(search.seed)
-    @settings(
-        max_examples=-(-examples // _TOGETHER),
-        phases=(Phase.generate,),
-        database=None,
-        deadline=None,
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-        report_multiple_bugs=False,
-    )
-    @given(st.tuples(*[streams(search.profile, search.exclude)] * _TOGETHER))
-    def drawn(scenarios: tuple[Scenario, ...]) -> None:
-        nonlocal left
-        for scenario in scenarios[:left]:
-            left -= 1
-            case(rule_of(scenario))
-
-    drawn()
-
-
-_TOGETHER = 8
-"""Cases in one draw: what hypothesis does about a draw takes longer than the draw itself."""
-
-
 def rule_of(scenario: Scenario) -> Rule:
     """The one rule of a scenario, in its dialect."""
     rule = scenario.rules[0]
     return rule if rule.dialect else msgspec.structs.replace(rule, dialect=scenario.dialect)
-
-
-class _Hunt:
-    """The failures so far, and what is done with one more."""
-
-    def __init__(self, trial: Trial, outcome: Outcome, tell: Callable[[int], None]) -> None:
-        self._trial = trial
-        self._outcome = outcome
-        self._tell = tell
-
-    def case(self, rule: Rule) -> None:
-        """Tries a rule. Raises _Enough once as many causes of failure are known as were asked for."""
-        if self._enough():  # hypothesis asks once more before it believes
-            raise _Enough
-        tried = self._trial.judge(rule)
-        self._outcome.cases += 1
-        self._tell(self._outcome.cases)
-        if tried.verdict.leaked:
-            self._outcome.leaked[tried.verdict.leaked] = self._outcome.leaked.get(tried.verdict.leaked, 0) + 1
-        if tried.verdict.failed and not self._known(tried):
-            self._add(tried)
-            if self._enough():
-                raise _Enough
-
-    def _enough(self) -> bool:
-        return len(self._outcome.failures) >= self._outcome.search.max_failures
-
-    def _known(self, tried: Tried) -> bool:
-        """Whether a cause that is known explains this failure; it is counted there."""
-        there = {step.name for step in steps_of(tried.rule)}
-        for failure in self._outcome.failures:
-            *needed, outcome, field = failure.cause
-            same = (outcome, field) == (tried.verdict.outcome, tried.verdict.field)
-            if same and set(needed) <= there and (needed or self._fails_plainly(tried)):
-                failure.count += 1
-                return True
-        return False
-
-    def _fails_plainly(self, tried: Tried) -> bool:
-        return self._trial.judge(Rule(reply=tried.rule.reply)).verdict.failed
-
-    def _add(self, tried: Tried) -> None:
-        if not self._trial.judge(tried.rule).verdict.failed:
-            self._outcome.unsteady += 1
-            return
-        smallest = tried if tried.verdict.outcome == "hung" else self._smallest(tried)  # each try costs the deadline
-        found = Failure(smallest)
-        for failure in self._outcome.failures:
-            if failure.cause == found.cause:
-                failure.count += 1
-                return
-        self._outcome.failures.append(found)
-
-    def _smallest(self, tried: Tried) -> Tried:
-        best = tried
-
-        def fails(rule: Rule) -> bool:
-            nonlocal best
-            again = self._trial.judge(rule)
-            if _alike(again.verdict, tried.verdict):
-                best = again
-                return True
-            return False
-
-        shrink(tried.rule, fails)
-        return best
-
-
-def _alike(one: Verdict, other: Verdict) -> bool:
-    """Whether two failures are likely to be the same: both errors, whichever, or both wrong in the same field."""
-    return one.outcome == other.outcome and (one.outcome == "error" or one.field == other.field)

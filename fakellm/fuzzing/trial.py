@@ -53,6 +53,7 @@ class Trial:
     def __init__(self, client: Asked, session: Session) -> None:
         self._client = client
         self._session = session
+        self._calls_alone = False
         self.reported = self._notions()
 
     def _notions(self) -> frozenset[str]:
@@ -63,6 +64,8 @@ class Trial:
             raise CannotRunError(
                 f"the client fails on a plain stream already: {simple.type or simple.how}: {simple.message}"
             )
+        if simple.content is UNSET:
+            return self._notions_of_calls()
         if of_result(simple)["content"] != meant["content"]:
             message = f"said {meant['content']!r}, got {of_result(simple)['content']!r}"
             raise CannotRunError(f"the client reads a plain stream wrong already: {message}")
@@ -72,6 +75,19 @@ class Trial:
             said |= {field} if isinstance(got, Result) and getattr(got, field) else set()
         got = self.ask(Rule(reply=reply_of(cases.CALLS)))
         return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
+
+    def _notions_of_calls(self) -> frozenset[str]:
+        """As `_notions`, of a client that has none of texts: what it says of a tool call."""
+        self._calls_alone = True
+        got = self.ask(Rule(reply=reply_of(cases.CALL)))
+        meant = of_completion(cases.CALL, DIALECTS["openai"])["tool_calls"]
+        if isinstance(got, Failed):
+            raise CannotRunError(f"the client fails on a plain tool call: {got.type or got.how}: {got.message}")
+        if of_result(got)["tool_calls"] != meant:
+            message = f"said {meant}, got {of_result(got)['tool_calls']}"
+            raise CannotRunError(f"the client gives no content, and reads a plain tool call wrong: {message}")
+        fields = ("tool_calls", "finish_reason", "usage")
+        return frozenset(field for field in fields if getattr(got, field) is not UNSET)
 
     def ask(self, rule: Rule) -> Result | Failed:
         """What the client makes of a rule."""
@@ -88,7 +104,10 @@ class Trial:
         return Tried(rule, self._verdict(rule, got, plans), got, plans)
 
     def _acceptable(self, rule: Rule) -> Rule:
-        """The rule, not compressed where the client does not ask for that (RFC 9110, section 12.5.3)."""
+        """The rule, with one tool call alone for a client that reads nothing else; and not compressed where the client
+        does not ask for that (RFC 9110, section 12.5.3)."""
+        if self._calls_alone:
+            rule = cases.one_call(rule)
         transfer = rule.stream.transfer
         if transfer is None or not transfer.gzip or self._session.takes_gzip:
             return rule

@@ -7,9 +7,12 @@ from functools import lru_cache
 from msgspec import Struct
 
 from fakellm import tiers
+from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
+from fakellm.draws.families import FAMILIES, options
+from fakellm.faults import Fault
 from fakellm.shape import near_miss
-from fakellm.strategies.families import FAMILIES
+from fakellm.variation import Variation
 
 STRICT = (
     "sse.bom",
@@ -25,12 +28,20 @@ STRICT = (
 
 
 class Profile(Struct, frozen=True):
-    """What may be drawn: families of steps, in one of these dialects, and whether faults are."""
+    """What may be drawn: families of steps, in one of these dialects, and whether faults are; but for `exclude`."""
 
     name: str
     families: tuple[str, ...]
     dialects: tuple[str, ...] = ("openai",)
     faults: bool = False
+    exclude: tuple[str, ...] = ()
+
+    def allows(self, variation: Variation) -> bool:
+        """Whether none of its steps is left out: a family may have options that take another's step as well."""
+        return not self.exclude or not any(excludes(self.exclude, step.name) for step in tiers.steps(variation))
+
+    def allows_fault(self, fault: Fault) -> bool:
+        return not excludes(self.exclude, tiers.step_of(fault).name)
 
 
 def _of(*wanted: str) -> tuple[str, ...]:
@@ -56,17 +67,31 @@ else. `all`: every step, dialect and fault. The name of a dialect: the default s
 def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
     """The profile of this name without some steps: names of families, of faults, or whole blocks such as `sse`.
 
-    Raises ValueError where there is no such profile, or no such step to leave out.
+    Raises ValueError where there is no such profile, no such step to leave out, or nothing left.
     """
     if name not in PROFILES:
         raise ValueError(f"there is no profile {name!r}; there are {', '.join(PROFILES)}{near_miss(name, PROFILES)}")
     for each in exclude:
-        known = (*FAMILIES, *tiers.FAULTS)
-        if not any(excludes((each,), step) for step in known):
-            raise ValueError(f"there is no step {each!r} to leave out{near_miss(each, known) or _listed(known)}")
+        if not any(excludes((each,), step) for step in _known()):
+            raise ValueError(f"there is no step {each!r} to leave out{near_miss(each, _known()) or _listed(_known())}")
     found = _PROFILES[name]() if name in _PROFILES else Profile(name, _DEFAULT, (name,))
     kept = tuple(family for family in found.families if not excludes(exclude, family))
-    return Profile(found.name, kept, found.dialects, found.faults)
+    faults = found.faults and any(not excludes(exclude, fault) for fault in tiers.FAULTS)
+    if not kept and not faults:
+        raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
+    return Profile(found.name, kept, found.dialects, faults, exclude)
+
+
+@lru_cache(maxsize=1)
+def _known() -> tuple[str, ...]:
+    """What can be left out: families, every step that an option of one of them takes, and faults."""
+    taken = (step.name for family in options(_WHOLE).values() for each in family for step in tiers.steps(each))
+    return tuple(dict.fromkeys((*FAMILIES, *tiers.FAULTS, *taken)))
+
+
+_CALLS = (ToolCall("a", "f", "{}"), ToolCall("b", "f", "{}"))
+_WHOLE = Completion("c", 1, "m", (Choice("A 🌍", "Hm", "No", _CALLS), Choice("A")), Usage(1, 1))
+"""An answer that has something for each family to say."""
 
 
 def excludes(exclude: tuple[str, ...], step: str) -> bool:

@@ -1,59 +1,32 @@
-"""Draws of how a completion is said: a few steps from the plain wire, of those that a profile allows."""
+"""How a completion is said, drawn: a few steps from the plain wire. Owns how many, and how they go into one value."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
-from hypothesis import strategies as st
 
 from fakellm.completion import Completion
+from fakellm.draws.families import options
+from fakellm.draws.picks import Picks
+from fakellm.draws.profiles import Profile
 from fakellm.shape import FieldError
-from fakellm.strategies.families import Options, options
-from fakellm.strategies.profiles import profile
 from fakellm.variation import Variation
 
-T = TypeVar("T")
 
+def variation(picks: Picks, completion: Completion, what: Profile, most: int = 3) -> Variation:
+    """A way to say, frame and send `completion`: at most so many steps of a profile at once.
 
-@st.composite
-def variations(
-    draw: st.DrawFn,
-    completion: Completion,
-    profile: str = "default",
-    exclude: tuple[str, ...] = (),
-    most: int = 3,
-) -> Variation:
-    """Ways to say, frame and send `completion`: at most so many steps of a profile at once, and most often one or two.
-
-    Few at a time, so that one bug does not hide another and a failure needs little shrinking. `exclude`: steps to leave
-    out, as for `streams`. Shrinks to ``Variation()``: to the fewest steps, and to the cut nearest a boundary.
+    Most often one or two, so that one bug does not hide another and a failure needs little shrinking.
     """
-    return draw_variation(draw, completion, profile, exclude, most)
-
-
-def draw_variation(
-    draw: st.DrawFn, completion: Completion, profile: str, exclude: tuple[str, ...], most: int = 3
-) -> Variation:
-    """As `variations`, within another draw: a strategy within a strategy costs more than what it draws."""
-    allowed = _allowed(completion, profile, exclude)
-    if not allowed:
-        return Variation()
-    return combined([pick(draw, pick(draw, allowed)) for _ in range(pick(draw, _counts(most)))])
-
-
-def pick(draw: st.DrawFn, items: Sequence[T]) -> T:
-    """One of the items, the first in a shrunk example. `sampled_from` would hash all of them anew for each list."""
-    return items[draw(st.integers(0, len(items) - 1))]
-
-
-@lru_cache(maxsize=512)
-def _allowed(completion: Completion, name: str, exclude: tuple[str, ...]) -> tuple[Options, ...]:
-    """The families that a profile allows, and that say something of this completion."""
     found = options(completion)
-    return tuple(found[family] for family in profile(name, exclude).families if family in found)
+    families = [found[family] for family in what.families if family in found]
+    if not families:
+        return Variation()
+    picked = [picks.choice(picks.choice(families)) for _ in range(picks.choice(_counts(most)))]
+    return combined(each for each in picked if what.allows(each))
 
 
 @lru_cache(maxsize=8)

@@ -6,16 +6,16 @@ first, so that whatever chooses among them shrinks by choosing an earlier one. K
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import Any, overload
 
 from fakellm.completion import Completion
 from fakellm.framing import Framing, Insert
 from fakellm.transfer import Transfer
 from fakellm.variation import Calls, Padding, Spelling, Variation
 
-Options = tuple[Variation, ...]
+Options = Sequence[Variation]
 
 _PLACES: tuple[tuple[int, ...], ...] = ((1,), (0,), (2,), (3,), (5,), (0, 1, 2), (99,))
 
@@ -45,7 +45,7 @@ def options(completion: Completion) -> Mapping[str, Options]:
     if completion.usage is not None:
         found |= _USAGE
     for part, text in _texts(completion).items():
-        found[f"split.{part}"] = tuple(Variation(split={part: cut}) for cut in _cuts(text))
+        found[f"split.{part}"] = _Splits(part, text)
         if any(character > "\uffff" for character in text):
             found["split: surrogates"] = (Variation(split={part: "surrogates"}),)
     return found
@@ -59,9 +59,28 @@ def _texts(completion: Completion) -> dict[str, str]:
     return dict(sorted(((part, text) for part, text in texts if len(text) > 1), key=lambda each: len(each[1])))
 
 
-def _cuts(text: str) -> Iterator[Any]:
-    yield from ("characters", "whole", 2, 3, "words", "random")
-    yield from ((offset,) for offset in range(1, min(len(text), 100)))
+class _Splits(Sequence[Variation]):
+    """One part of an answer cut in every way. Made when they are asked for: of a hundred, one is drawn."""
+
+    def __init__(self, part: str, text: str) -> None:
+        self._part = part
+        self._offsets = range(1, min(len(text), 100))
+
+    def __len__(self) -> int:
+        return len(_CUTS) + len(self._offsets)
+
+    @overload
+    def __getitem__(self, number: int) -> Variation: ...
+    @overload
+    def __getitem__(self, number: slice) -> Options: ...
+    def __getitem__(self, number: int | slice) -> Variation | Options:
+        if isinstance(number, slice):
+            return tuple(self[each] for each in range(*number.indices(len(self))))
+        cut = _CUTS[number] if number < len(_CUTS) else (self._offsets[number - len(_CUTS)],)
+        return Variation(split={self._part: cut})
+
+
+_CUTS: tuple[Any, ...] = ("characters", "whole", 2, 3, "words", "random")
 
 
 def _bytes(**fields: Any) -> Variation:

@@ -1,0 +1,93 @@
+"""What the fuzzer draws: from the seed alone, hardly a case twice, and only what was asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from random import Random
+
+import pytest
+from hypothesis import Phase, find, settings
+
+from fakellm import draws
+from fakellm.draws.families import FAMILIES
+from fakellm.draws.faults import KINDS
+from fakellm.draws.profiles import PROFILES
+from fakellm.scenario import Rule, Scenario
+from fakellm.seed import Source
+from fakellm.strategies import streams
+from fakellm.tiers import FAULTS, steps
+
+
+def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) -> list[Rule]:
+    cases = (Source(0, "case", number) for number in range(many))
+    return [draws.scenario(each, profile, exclude).rules[0] for each in cases]
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_hardly_a_case_is_drawn_twice(profile: str) -> None:
+    assert len(set(map(repr, drawn(300, profile)))) >= 290
+
+
+def kept(step: str) -> str:
+    """The name of a step without its value: `calls.id`."""
+    key = step.partition(": ")[0]
+    return key.partition(".")[0] if key.startswith(("fill", "split")) else key
+
+
+def test_every_step_and_every_kind_of_fault_is_drawn_soon() -> None:
+    rules = drawn(4000, "all")
+    names = {kept(step.name) for rule in rules for step in steps(rule.stream)}
+    assert {kept(family) for family in FAMILIES} - names == set()
+    kinds = {rule.fault.kind for rule in rules if rule.fault}
+    assert {kind.__struct_config__.tag for kind in KINDS} - kinds == {"repeat", "swap", "stream", "stall", "drip"}
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("sse.line_end: crlf", ("a", 0)),
+        ("transfer.cut: offsets", ("a", 0)),
+        ("split.content: offsets", ("aa", 0)),
+        ("calls.id: repeated", ("", 1)),
+    ],
+)
+def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, said: tuple[str, int]) -> None:
+    def has(scenario: Scenario) -> bool:
+        return step in {each.name for each in steps(scenario.rules[0].stream)}
+
+    quick = settings(database=None, max_examples=2000, phases=(Phase.generate, Phase.shrink))
+    found = find(streams("all"), has, settings=quick, random=Random(0))
+    rule = found.rules[0]
+    assert [each.name for each in steps(rule.stream)] == [step]
+    assert found.dialect == "openai"
+    assert (rule.reply.content, len(rule.reply.tool_calls)) == said
+
+
+def test_a_seed_draws_the_same_in_another_process_and_without_hypothesis() -> None:
+    code = """
+import sys
+from fakellm import draws, fuzzing
+from fakellm.seed import Source
+drawn = [draws.scenario(Source(0, "case", number), "all").rules[0] for number in range(50)]
+print(ascii(drawn))
+assert "hypothesis" not in sys.modules
+"""
+    there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})
+    assert there.stdout.decode().strip() == ascii(drawn(50, "all"))
+
+
+def test_what_is_left_out_is_not_drawn() -> None:
+    others = tuple(name for name in FAULTS if ":" not in name and name not in ("unknown_tool", "error"))
+    rules = drawn(200, "faults", (*others, "error: line", "error: text"))
+    assert {rule.fault.kind for rule in rules if rule.fault} == {"unknown_tool", "error"}
+    assert {getattr(rule.fault, "shape", None) for rule in rules}.isdisjoint({"line", "text"})
+    assert "sse.insert: comment" in {step.name for rule in drawn(2000, "strict-sse") for step in steps(rule.stream)}
+    rules = drawn(2000, "strict-sse", ("sse.insert: comment", "split.content: words"))
+    assert {step.name for rule in rules for step in steps(rule.stream)}.isdisjoint(
+        {"sse.insert: comment", "split.content: words"}
+    )
+    rules = drawn(200, "faults", (*others, "error"))  # an answer without calls is left as it is
+    assert {rule.fault.kind if rule.fault else None for rule in rules} == {"unknown_tool", None}
+    with pytest.raises(ValueError, match="nothing is left of profile 'faults' without"):
+        drawn(1, "faults", tuple(name for name in FAULTS if ":" not in name))
