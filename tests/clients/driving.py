@@ -16,6 +16,7 @@ from fakellm.fuzzing.drive import Driver
 from fakellm.fuzzing.oracle import Verdict, under_variation
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenario import Reply, Rule
+from fakellm.tiers import contested
 from tests.conftest import ROOT
 
 DRIVERS = ROOT / "fakellm" / "drivers"
@@ -94,7 +95,9 @@ def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
 
 
 def verdict(trial: Trial, rule: Rule) -> Verdict:
-    """The verdict on what the client makes of a rule: strict also where two sane clients may differ."""
-    if rule.fault is not None:
-        return trial.judge(rule).verdict
+    """The verdict on what the client makes of a rule: that of the fuzzer, but strict also where two sane clients may
+    differ and the fuzzer lets it pass."""
+    found = trial.judge(rule).verdict
+    if found.failed or not contested(rule.stream):
+        return found
     return under_variation(trial.meant(rule), trial.ask(rule), trial.reported)

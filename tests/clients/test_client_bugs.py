@@ -18,6 +18,7 @@ from fakellm.fuzzing.oracle import Verdict
 from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.trial import Trial
 from fakellm.loader import load
+from fakellm.tiers import contested
 from tests.clients.driving import installed, pinned, start, verdict
 from tests.conftest import ROOT
 
@@ -32,6 +33,7 @@ CLIENTS = {
     "smolagents": "smolagents_stream",
     "litellm": "litellm_chunks",
     "llama-index": "llama_index_chat",
+    "instructor": "instructor_partial",
     "node-openai": "openai.mjs",
     "node-openai-stream": "openai_stream.mjs",
     "node-langchain": "langchain.mjs",
@@ -109,7 +111,8 @@ def test_a_file_says_what_it_shows(file: Path) -> None:
     assert all(told(file))
     scenario = load(file)
     assert scenario.name == file.stem
-    assert len(scenario.rules) == 1
+    [rule] = scenario.rules
+    assert "Contested: " in comment_of(file) or not contested(rule.stream)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
