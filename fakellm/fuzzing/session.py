@@ -25,12 +25,14 @@ class _Stage(App):
         self.plans: list[Plan] = []
         self.asked = False
         self.gzip = False
+        self.several = False
         self.broke: RequestError | None = None
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
         self.asked = True
         self.gzip = "gzip" in call.headers.get("Accept-Encoding", "")
         answer, entry = super().handle(call)
+        self.several = isinstance(entry.request, dict) and entry.request.get("n") not in (None, 1)
         self.plans.append(answer.plan)
         return answer, entry
 
@@ -70,6 +72,11 @@ class Session:
     def takes_gzip(self) -> bool:
         """Whether the client said that it does, when it last asked."""
         return self._app.gzip
+
+    @property
+    def takes_choices(self) -> bool:
+        """Whether the client asked for several of them, when it last asked."""
+        return self._app.several
 
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers, and whoever asks has until the deadline; `rest` when the client has come back."""
