@@ -13,6 +13,7 @@ import pytest
 import fakellm
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.matrix import as_markdown
 from fakellm.fuzzing.result import Result
 from fakellm.scenario import Reply, Rule
 from tests.clients.driving import NAMES, PYTHON, installed, need, pinned
@@ -46,6 +47,21 @@ def test_every_column_is_a_client_and_every_failing_one_has_a_file() -> None:
     assert set(CLIENTS) <= columns
     named = {max((name for name in CLIENTS if file.stem.startswith(f"{name}-")), key=len) for file in FILES}
     assert named == set(CLIENTS)
+
+
+def test_a_table_is_what_its_command_prints() -> None:
+    """The same clients in the same order, a row for each step that fails, and the count of the others above."""
+    commands = re.findall(r"^fakellm fuzz --matrix (.+?)\n(?:\n|```)", TEXT, re.MULTILINE | re.DOTALL)
+    tables = re.findall(r"\n\n(Of .+)\n\n((?:\|.+\|\n)+)", TEXT)
+    assert len(commands) == len(tables) == 2
+    for command, (above, table) in zip(commands, tables, strict=True):
+        clients = [word.partition("=")[0] for word in shlex.split(command) if "=" in word]
+        head, rule, *rows = table.splitlines(keepends=True)
+        assert as_markdown([], clients, above) == f"{above}\n\n{head}{rule}"
+        assert all("| FAILS: " in row for row in rows)
+        steps, holding = map(int, re.findall(r"\d+", above))
+        assert above == f"Of {steps} steps and faults, {holding} hold for all."
+        assert len(rows) == steps - holding
 
 
 def test_the_driver_in_it_drives(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fakellm.cli import main
+from fakellm.variation import PLAIN
 from tests.conftest import ROOT
 
 DRIVER = """\
@@ -23,7 +24,7 @@ for line in sys.stdin:
     try:
         said = client(case["base_url"], case["request"])
     except Exception as error:
-        said = {"error": {"type": type(error).__name__, "message": str(error)}}
+        said = {"error": {"type": "builtins." + type(error).__name__, "message": str(error)}}
     if sys.argv[2:] and (said.get("tool_calls") or said.get("refusal")):
         exec(sys.argv[2])
     print(json.dumps({"id": case["id"], **said}), flush=True)
@@ -83,6 +84,17 @@ def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
     assert "no answer in time" in done.output
 
 
+def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) -> None:
+    """Longer than its client may take for an answer, also when it is started anew after it died."""
+    slow = tmp_path / "slow.py"
+    slow.write_text("import time\ntime.sleep(2)\n" + (tmp_path / "driver.py").read_text())
+    words = ["--timeout", "0.1", "--examples", "4", "--", sys.executable, str(slow), "Careful"]
+    assert fuzz(*words).exit_code == 0
+    done = fuzz(*words, "os._exit(3)")
+    assert "the driver ended with exit code 3" in done.output
+    assert "no answer in time" not in done.output
+
+
 def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
     words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "WantsSpace", interrupts]
@@ -114,7 +126,7 @@ def test_what_cannot_be_run_is_told(words: list[str], told: str, driver: list[st
     ("style", "told"),
     [
         ("text", "sse.space T1 A4 ok FAILS: EOFError"),
-        ("markdown", "| sse.space | T1 | A4 | ok | FAILS: EOFError |\n"),
+        ("markdown", "| `sse.space` | T1 | A4 | ok | FAILS: EOFError |\n"),
         ("html", '<td class="fails" title="expected &#x27;the whole answer&#x27;'),
     ],
 )
@@ -127,3 +139,22 @@ def test_the_matrix(style: str, told: str, driver: list[str]) -> None:
     done = fuzz("--matrix", "--format", style, *exclude, *named)
     assert done.exit_code == 1
     assert told in re.sub(" +", " ", done.output)
+    [(steps, holding)] = re.findall(r"Of (\d+) steps and faults, (\d+) hold for all\.", done.output)
+    assert 0 < int(holding) < int(steps)
+
+
+def test_the_matrix_of_what_fails(driver: list[str]) -> None:
+    only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
+    done = fuzz("--matrix", "--failing-only", "--format=markdown", *only, "--", *driver, "WantsSpace")
+    above, _, head, _, *rows = done.output.splitlines()
+    steps, holding = map(int, re.findall(r"\d+", above))
+    assert head == "| step | tier | row | WantsSpace |"
+    assert len(rows) == steps - holding
+    assert all("FAILS" in row for row in rows)
+
+
+def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
+    only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
+    done = fuzz("--matrix", "--failing-only", *only, "--", *driver, "Careful")
+    assert done.exit_code == 0
+    assert re.fullmatch(r"Of (\d+) steps and faults, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output)

@@ -157,6 +157,14 @@ def test_what_a_client_has_no_notion_of_does_not_count() -> None:
     assert found(TextAlone(), "default", examples=50).failures == []
 
 
+def test_a_client_that_asks_for_one_choice_is_sent_one() -> None:
+    class AsksForOne(wrong.MergesChoices):
+        def __call__(self, base_url: str, request: JSON) -> JSON:
+            return super().__call__(base_url, {key: value for key, value in request.items() if key != "n"})
+
+    assert found(AsksForOne(), examples=200).failures == []
+
+
 def test_a_client_that_reads_one_call_alone_is_asked_for_nothing_else() -> None:
     class OneCall(Careful):
         asked = 0

@@ -53,7 +53,7 @@ IO = {
     "threading",
     "urllib.request",
 }
-FILES = sorted((ROOT / "fakellm").rglob("*.py"))
+FILES = sorted(file for file in (ROOT / "fakellm").rglob("*.py") if "node_modules" not in file.parts)
 
 
 def room_of(file: Path) -> str:

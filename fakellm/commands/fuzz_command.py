@@ -16,7 +16,7 @@ from fakellm.errors import FakellmError
 from fakellm.fuzzing.drive import Driver
 from fakellm.fuzzing.files import FOLDER, rules_of, save, saved
 from fakellm.fuzzing.hunt import Outcome, Search
-from fakellm.fuzzing.matrix import alone, as_html, as_markdown, as_text, matrix
+from fakellm.fuzzing.matrix import alone, as_html, as_markdown, as_text, caption, matrix
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import replay, run
 
@@ -32,6 +32,7 @@ _FORMATS = {"text": as_text, "markdown": as_markdown, "html": as_html}
 @click.option("--timeout", default=5.0, show_default=True, help="Seconds that the client is told to give up after.")
 @click.option("--matrix", "table", is_flag=True, help="Try every step alone and print a table.")
 @click.option("--format", "style", type=click.Choice(list(_FORMATS)), default="text", help="Of the table.")
+@click.option("--failing-only", is_flag=True, help="Leave out of the table what holds for all clients.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try the rules of FILE alone.")
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
@@ -46,6 +47,7 @@ def command(
     timeout: float,
     table: bool,
     style: str,
+    failing_only: bool,
     file: Path | None,
 ) -> None:
     """Find the stream that breaks the client that CMD starts: fakellm fuzz [OPTIONS] -- CMD…
@@ -67,7 +69,7 @@ def command(
     drivers = {name: Driver(words, timeout, search.deadline + 1) for name, words in named.items()}
     try:
         if table:
-            _print_matrix(drivers, search, style)
+            _print_matrix(drivers, search, style, failing_only)
             return
         if len(drivers) > 1:
             fail("fakellm fuzz: several clients are for --matrix; without it give one", 2)
@@ -97,11 +99,12 @@ def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...] | list[str]
     sys.exit(130 if outcome.interrupted else 1 if outcome.failures else 0)
 
 
-def _print_matrix(drivers: dict[str, Driver], search: Search, style: str) -> None:
+def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failing_only: bool) -> None:
     with _progress(len(list(alone(search))) * len(drivers)) as tell:
         rows = matrix(drivers, search, tell)
-    click.echo(_FORMATS[style](rows, list(drivers)), nl=False)
-    sys.exit(1 if any(cell.verdict.failed for row in rows for cell in row.cells.values()) else 0)
+    failing = [row for row in rows if row.fails]
+    click.echo(_FORMATS[style](failing if failing_only else rows, list(drivers), caption(rows)), nl=False)
+    sys.exit(1 if failing else 0)
 
 
 @contextmanager

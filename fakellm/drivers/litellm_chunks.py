@@ -14,6 +14,8 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would fetch 
 
 import litellm
 
+litellm.suppress_debug_info = True  # at every error it would tell where to get help
+
 
 def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
     asked = {**request, "model": f"openai/{request['model']}"}

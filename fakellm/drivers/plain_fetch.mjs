@@ -26,19 +26,24 @@ await run(async (baseURL, request, timeout) => {
 
 // The events of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 async function* events(body) {
-  let buffer = "";
   let [type, data] = ["", []];
+  for await (const line of lines(body)) {
+    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+    if (name === "data") data.push(value);
+    if (name === "event") type = value;
+    if (line !== "") continue;
+    if (data.join("")) yield { type: type || "message", data: data.join("\n") };
+    [type, data] = ["", []];
+  }
+}
+
+async function* lines(body) {
+  let buffer = "";
   for await (const text of body.pipeThrough(new TextDecoderStream())) {
     buffer += text;
-    const lines = buffer.split(/\r\n|\n|\r(?!$)/); // a CR at the end may be half of a CRLF
-    buffer = lines.pop();
-    for (const line of lines) {
-      const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
-      if (name === "data") data.push(value);
-      if (name === "event") type = value;
-      if (line !== "") continue;
-      if (data.join("")) yield { type: type || "message", data: data.join("\n") };
-      [type, data] = ["", []];
-    }
+    const whole = buffer.split(/\r\n|\n|\r(?!$)/); // a CR at the end may be half of a CRLF
+    buffer = whole.pop();
+    yield* whole;
   }
+  if (buffer.endsWith("\r")) yield buffer.slice(0, -1); // it was none
 }

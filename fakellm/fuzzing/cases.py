@@ -51,6 +51,15 @@ def one_call(rule: Rule) -> Rule:
     return msgspec.structs.replace(rule, reply=reply, fault=fault)
 
 
+def one_choice(rule: Rule) -> Rule:
+    """The rule with the first choice of its reply alone."""
+    reply = rule.reply
+    if not reply.choices:
+        return rule
+    said = msgspec.structs.asdict(reply.choices[0])
+    return msgspec.structs.replace(rule, reply=msgspec.structs.replace(reply, choices=(), **said))
+
+
 def first(profile: Profile) -> Iterator[Rule]:
     """These cases for a profile, the shortest first: each step alone on the answer that tells most, the texts and
     arguments that hurt, each fault and each dialect; then the steps in their other forms and on other answers."""

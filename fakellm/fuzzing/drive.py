@@ -30,7 +30,7 @@ class CannotRunError(FakellmError):
 
 
 class Asked(Protocol):
-    """A client that can be asked; `warm_up` asks it something harmless first where it has been started anew."""
+    """A client that can be asked."""
 
     def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed: ...
 

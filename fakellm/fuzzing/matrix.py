@@ -37,6 +37,10 @@ class Row(Struct):
     def rows(self) -> str:
         return " ".join(dict.fromkeys(row for step in self.steps for row in step.rows))
 
+    @property
+    def fails(self) -> bool:
+        return any(tried.verdict.failed for tried in self.cells.values())
+
 
 def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], None] = lambda _: None) -> list[Row]:
     """The steps of the search's profile, each alone, on each client by its name; `tell` is told how many are done.
@@ -70,36 +74,41 @@ def alone(search: Search) -> Iterator[Rule]:
 
 
 def mark(tried: Tried | None) -> str:
-    """What stands in a cell: `ok`, `ok (raised)` where an error was right, or how it failed."""
+    """What stands in a cell: `ok`, `ok (raises)` where an error was right, or how it failed; of an error the class."""
     if tried is None:
         return ""
-    return {"held": "ok", "raised": "ok (raises)", "flagged": "ok (flags)"}.get(
-        tried.verdict.outcome, f"FAILS: {tried.verdict.field or tried.verdict.outcome}"
-    )
+    how = tried.verdict.field.rpartition(".")[2] or tried.verdict.outcome
+    return {"held": "ok", "raised": "ok (raises)", "flagged": "ok (flags)"}.get(tried.verdict.outcome, f"FAILS: {how}")
 
 
-def as_text(rows: list[Row], clients: list[str]) -> str:
-    """In columns."""
-    return _columns(_table(rows, clients))
+def caption(rows: list[Row]) -> str:
+    """How many steps there are, and how many of them hold for all clients."""
+    return f"Of {len(rows)} steps and faults, {sum(not row.fails for row in rows)} hold for all."
 
 
-def as_markdown(rows: list[Row], clients: list[str]) -> str:
-    """A Markdown table."""
+def as_text(rows: list[Row], clients: list[str], above: str) -> str:
+    """In columns, under a caption."""
+    return f"{above}\n\n{_columns(_table(rows, clients))}"
+
+
+def as_markdown(rows: list[Row], clients: list[str], above: str) -> str:
+    """A Markdown table, under a caption."""
     head, *body = _table(rows, clients)
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in line] for line in body)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    steps = [[f"`{name}`", *cells] for name, *cells in body]
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in line] for line in steps)]
+    return f"{above}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def as_html(rows: list[Row], clients: list[str]) -> str:
+def as_html(rows: list[Row], clients: list[str], above: str) -> str:
     """A page by itself, with what was expected and got where the pointer rests."""
-    head = "".join(f"<th>{escape(name)}</th>" for name in ("step", "tier", "rows", *clients))
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("step", "tier", "row", *clients))
     body = "\n".join(
         f"<tr><td><code>{escape(row.name)}</code></td><td>{row.tier}</td><td>{_linked(row.rows)}</td>"
         + "".join(_cell(row.cells.get(client)) for client in clients)
         + "</tr>"
         for row in rows
     )
-    return _PAGE.format(head=head, body=body)
+    return _PAGE.format(above=escape(above), head=head, body=body)
 
 
 def _linked(rows: str) -> str:
@@ -118,7 +127,7 @@ def _cell(tried: Tried | None) -> str:
 
 
 def _table(rows: list[Row], clients: list[str]) -> list[list[str]]:
-    head = ["step", "tier", "rows", *clients]
+    head = ["step", "tier", "row", *clients]
     return [head, *([row.name, row.tier, row.rows, *(mark(row.cells.get(name)) for name in clients)] for row in rows)]
 
 
@@ -145,6 +154,7 @@ th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
 </style>
 </head>
 <body>
+<p>{above}</p>
 <table>
 <thead><tr>{head}</tr></thead>
 <tbody>

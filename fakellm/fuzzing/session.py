@@ -23,12 +23,16 @@ class _Stage(App):
     def __init__(self, seed: int) -> None:
         super().__init__(seed=seed)
         self.plans: list[Plan] = []
+        self.asked = False
         self.gzip = False
+        self.several = False
         self.broke: RequestError | None = None
 
     def handle(self, call: Call) -> tuple[Answer, Entry]:
+        self.asked = True
         self.gzip = "gzip" in call.headers.get("Accept-Encoding", "")
         answer, entry = super().handle(call)
+        self.several = isinstance(entry.request, dict) and entry.request.get("n") not in (None, 1)
         self.plans.append(answer.plan)
         return answer, entry
 
@@ -41,7 +45,8 @@ class _Stage(App):
 class Session:
     """A server for one client, which asks it one thing at a time: ``with Session(seed) as session``.
 
-    deadline: seconds after which a client has hung; its streams are ended then, so that it can be told so.
+    deadline: seconds from its first request after which a client has hung; its streams are ended then, so that it can
+        be told so. What it does before that, such as to start a driver, is not what it is tried for.
     """
 
     def __init__(self, seed: int = 0, deadline: float = 10.0) -> None:
@@ -68,10 +73,16 @@ class Session:
         """Whether the client said that it does, when it last asked."""
         return self._app.gzip
 
+    @property
+    def takes_choices(self) -> bool:
+        """Whether the client asked for several of them, when it last asked."""
+        return self._app.several
+
     def play(self, rule: Rule) -> None:
-        """From now on `rule` answers, and the client has until the deadline; `rest` when it has come back."""
+        """From now on `rule` answers, and whoever asks has until the deadline; `rest` when the client has come back."""
         self._app.sessions[""] = Engine(Scenario(rules=(rule,)), self._app.seed, False)
         self._app.plans = []
+        self._app.asked = False
         self.late = False
         self._case += 1
         self._waiting = True
@@ -93,7 +104,7 @@ class Session:
     def _look(self) -> None:
         """One look a while, whatever the number of cases: a timer for each would cost more than the case."""
         case, looks = self._looked
-        looks = looks + 1 if self._waiting and case == self._case else 0
+        looks = looks + 1 if self._waiting and self._app.asked and case == self._case else 0
         self._looked = (self._case, looks)
         if looks > _LOOKS:
             self.late = True

@@ -54,6 +54,7 @@ class Trial:
         self._client = client
         self._session = session
         self._calls_alone = False
+        self._choices = False
         self.reported = self._notions()
 
     def _notions(self) -> frozenset[str]:
@@ -73,6 +74,7 @@ class Trial:
         for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
             got = self.ask(Rule(reply=reply_of(base)))
             said |= {field} if isinstance(got, Result) and getattr(got, field) else set()
+            self._choices = self._choices or self._session.takes_choices
         got = self.ask(Rule(reply=reply_of(cases.CALLS)))
         return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
 
@@ -104,10 +106,13 @@ class Trial:
         return Tried(rule, self._verdict(rule, got, plans), got, plans)
 
     def _acceptable(self, rule: Rule) -> Rule:
-        """The rule, with one tool call alone for a client that reads nothing else; and not compressed where the client
-        does not ask for that (RFC 9110, section 12.5.3)."""
+        """The rule, with one tool call alone for a client that reads nothing else; with one choice for a client that
+        asks for one, whatever it is told to; and not compressed where the client does not ask for that (RFC 9110,
+        section 12.5.3)."""
         if self._calls_alone:
             rule = cases.one_call(rule)
+        if not self._choices:
+            rule = cases.one_choice(rule)
         transfer = rule.stream.transfer
         if transfer is None or not transfer.gzip or self._session.takes_gzip:
             return rule
@@ -119,14 +124,14 @@ class Trial:
         if rule.fault is not None:
             ways = [way for plan in plans for way in heard(plan, dialect)]
             return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
-        meant = self._meant(rule)
+        meant = self.meant(rule)
         found = contested(rule.stream) + _usually_contested(rule.dialect or "openai")
         if found:
             return if_contested(meant, got, self.reported, [step.name for step in found])
         verdict = under_variation(meant, got, self.reported)
         return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")
 
-    def _meant(self, rule: Rule) -> Normal:
+    def meant(self, rule: Rule) -> Normal:
         """What a rule says, less what its variation leaves out."""
         dialect = DIALECTS[rule.dialect or "openai"]
         completion = complete(rule.reply, _ASKED, 0, dialect)

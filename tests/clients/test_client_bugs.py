@@ -6,15 +6,19 @@ were measured with: with another one installed the test is skipped.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.oracle import Verdict
 from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.trial import Trial
 from fakellm.loader import load
+from fakellm.tiers import contested
 from tests.clients.driving import installed, pinned, start, verdict
 from tests.conftest import ROOT
 
@@ -29,6 +33,7 @@ CLIENTS = {
     "smolagents": "smolagents_stream",
     "litellm": "litellm_chunks",
     "llama-index": "llama_index_chat",
+    "instructor": "instructor_partial",
     "node-openai": "openai.mjs",
     "node-openai-stream": "openai_stream.mjs",
     "node-langchain": "langchain.mjs",
@@ -65,24 +70,63 @@ def trials() -> Iterator[Started]:
             driver.close()
 
 
+class StillWrongError(Exception):
+    """The client fails as its file says."""
+
+
+def comment_of(file: Path) -> str:
+    """The comment of a file, in one line."""
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
+
+
+def told(file: Path) -> tuple[str, str]:
+    """What a file says was expected and what came; of a long error the start."""
+    expected, _, got = comment_of(file).partition(" Expected: ")[2].partition(" Got: ")
+    return expected, got.partition(" https://")[0]
+
+
+def seen(verdict: Verdict) -> tuple[str, str]:
+    """The same, in the words of a file."""
+
+    def shown(value: Any) -> str:
+        said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return " ".join(f"{verdict.field}: {said}".split())
+
+    if verdict.outcome == "hung":
+        return "an answer or an error in time", "neither"
+    if verdict.outcome == "error":
+        return "the whole answer", " ".join(verdict.got.split())
+    if verdict.outcome == "differs":
+        return shown(verdict.expected), shown(verdict.got)
+    if verdict.field == "tool_calls":
+        return f"no tool_calls but {json.dumps(verdict.expected)}", shown(verdict.got)
+    got = shown(verdict.got) if verdict.field else f"success: {json.dumps(verdict.got)}"
+    return "an error, or a finish reason that says it is not whole", got
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_says_what_it_shows(file: Path) -> None:
-    comment = " ".join(
-        line.removeprefix("# ") for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")
-    )
-    assert f" {pinned(driver_of(file))}" in comment
-    assert "Expected: " in comment
-    assert "Got: " in comment
+    assert f" {pinned(driver_of(file))}" in comment_of(file)
+    assert all(told(file))
     scenario = load(file)
     assert scenario.name == file.stem
-    assert len(scenario.rules) == 1
+    [rule] = scenario.rules
+    assert "Contested: " in comment_of(file) or not contested(rule.stream)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-@pytest.mark.xfail(strict=True, reason="the client's own bug, in the release it was measured with")
+@pytest.mark.xfail(
+    strict=True, raises=StillWrongError, reason="the client's own bug, in the release it was measured with"
+)
 def test_the_client_reads_it(file: Path, trials: Started) -> None:
     name = driver_of(file)
     if installed(name) not in (None, pinned(name)):
         pytest.skip(f"{installed(name)} is installed, and this was measured with {pinned(name)}")
     [rule] = load(file).rules
-    assert not verdict(trials[name], rule).failed
+    found = verdict(trials[name], rule)
+    if found.failed:
+        (expected, got), (file_expected, file_got) = seen(found), told(file)
+        assert file_expected == expected
+        assert got.startswith(file_got)
+        raise StillWrongError(got)
