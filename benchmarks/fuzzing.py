@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from fakellm.fuzzing.drive import Client, Function
+from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Search
 from fakellm.fuzzing.run import run
 

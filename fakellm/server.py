@@ -56,7 +56,8 @@ class Server:
         self._steps = Steps()
         self._handling: set[asyncio.Task[Any]] = set()
         self._stopping = asyncio.Event()
-        self._runner = web.ServerRunner(_Listener(self._handle, handler_cancellation=True), shutdown_timeout=1.0)
+        self._listener = _Listener(self._handle, handler_cancellation=True)
+        self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
         """Accepts connections from now on, and returns the URL."""
@@ -84,6 +85,8 @@ class Server:
         """Ends every reply that is under way, and its connection; goes on to accept others."""
         for task in list(self._handling):
             task.cancel()
+        for connection in self._listener.connections:  # some wait for the close of one that is kept
+            connection.force_close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         task = asyncio.current_task()

@@ -6,13 +6,16 @@ import subprocess
 import sys
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import Phase, find, settings
 
 from fakellm import draws
+from fakellm.dialects import DIALECTS
 from fakellm.draws.families import FAMILIES
 from fakellm.draws.faults import KINDS
-from fakellm.draws.profiles import PROFILES
+from fakellm.draws.profiles import PROFILES, profile
+from fakellm.draws.steps import steps_of
 from fakellm.scenario import Rule, Scenario
 from fakellm.seed import Source
 from fakellm.strategies import streams
@@ -24,9 +27,9 @@ def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) ->
     return [draws.scenario(each, profile, exclude).rules[0] for each in cases]
 
 
-@pytest.mark.parametrize("profile", PROFILES)
-def test_hardly_a_case_is_drawn_twice(profile: str) -> None:
-    assert len(set(map(repr, drawn(300, profile)))) >= 290
+@pytest.mark.parametrize("name", PROFILES)
+def test_hardly_a_case_is_drawn_twice(name: str) -> None:
+    assert len(set(map(repr, drawn(300, name)))) >= 290
 
 
 def kept(step: str) -> str:
@@ -75,6 +78,18 @@ assert "hypothesis" not in sys.modules
 """
     there = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env={"PYTHONHASHSEED": "7"})
     assert there.stdout.decode().strip() == ascii(drawn(50, "all"))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_step_can_be_left_out_by_its_name(dialect: str) -> None:
+    rules = [msgspec.structs.replace(rule, dialect=dialect) for rule in drawn(150, dialect)]
+    taken = {step.name for rule in rules for step in steps_of(rule)}
+    assert taken
+    for name in taken:
+        assert profile(dialect, (name,)).exclude == (name,)
+    name = min(taken)
+    again = [msgspec.structs.replace(rule, dialect=dialect) for rule in drawn(150, dialect, (name,))]
+    assert name not in {step.name for rule in again for step in steps_of(rule)}
 
 
 def test_what_is_left_out_is_not_drawn() -> None:

@@ -47,7 +47,11 @@ def fuzz(*words: str) -> Result:
 
 def test_a_client_that_holds(driver: list[str]) -> None:
     done = fuzz("--examples", "30", "--exclude", "transfer", "--", *driver, "Careful")
-    assert (done.exit_code, done.output) == (0, "no failure in 30 cases (profile default, seed 0)\n")
+    assert (done.exit_code, done.output) == (
+        0,
+        "no failure in 30 cases (profile default, seed 0)\n\n"
+        "Compared: content, reasoning, refusal, tool_calls, finish_reason, usage; not told by the client: choices\n",
+    )
 
 
 def test_a_failure_is_kept_told_and_replayed(driver: list[str]) -> None:
@@ -95,6 +99,22 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
     assert "no answer in time" not in done.output
 
 
+def test_a_scenario_is_replayed_whatever_it_waits_for(driver: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("rules: [{when: {model: other, turn: 3}, reply: {content: Hi}}]")
+    assert fuzz("--replay", str(file), "--", *driver, "Careful").exit_code == 0
+    file.write_text("rules: [{reply: {content: 'You are {{user}}', template: true}}]")
+    done = fuzz("--replay", str(file), "--", *driver, "Careful")
+    assert done.exit_code == 2
+    assert "rules[0] has template: what a client should read of it is not known beforehand" in done.output
+
+
+def test_a_saved_failure_is_tried_where_it_is_of_the_profile(driver: list[str]) -> None:
+    assert fuzz("--profile", "faults", "--", *driver, "EndsWell").exit_code == 1
+    assert fuzz("--examples", "20", "--", *driver, "EndsWell").exit_code == 0
+    assert "in 1 cases" in fuzz("--profile", "faults", "--", *driver, "EndsWell").output
+
+
 def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
     words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "WantsSpace", interrupts]
@@ -108,8 +128,24 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     ("words", "told"),
     [
         (["--", "no-such-command"], "cannot start 'no-such-command': no such file or directory"),
-        (["--", sys.executable, "-c", "print('hello')"], "the client fails on a plain stream already: rubbish"),
-        (["--", sys.executable, "-c", ""], "the client fails on a plain stream already: died"),
+        (
+            ["--", sys.executable, "-c", "print('hello')"],
+            "the client gives no answer to a plain stream: expected JSON with the id 1, got 'hello'",
+        ),
+        (
+            ["--", sys.executable, "-c", ""],
+            "the client gives no answer to a plain stream: the driver ended with exit code 0",
+        ),
+        (
+            ["--", "A=1 no-such-command"],
+            "there is no shell here: say env A=1 no-such-command, without quotes around it",
+        ),
+        (["--client", "python -c ''"], "\"python -c ''\" is not NAME=CMD"),
+        (["--client", "a='unclosed"], "no closing quotation"),
+        (["--format", "html", "--", "true"], "are for --matrix"),
+        (["--client", "a=true", "--", "true"], "several clients are for --matrix"),
+        (["--matrix", "--replay", "a.yaml", "--", "true"], "give one of them"),
+        (["--timeout", "0", "--", "true"], "0.0 is not in the range x>0"),
         (["--profile", "nope", "--", "true"], "there is no profile 'nope'"),
         (["--exclude", "nope", "--", "true"], "there is no step 'nope' to leave out"),
         (["--replay", "nope.yaml", "--", "true"], "nope.yaml: no such file or directory"),

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+import socket
+import sys
+import threading
+from collections.abc import Iterator
 from contextlib import closing
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 import fakellm
+from fakellm.draws.steps import steps_of
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
 from fakellm.fuzzing.cases import TEXT
-from fakellm.fuzzing.drive import Client, Function
+from fakellm.fuzzing.files import rules_of
+from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Failure, Search
+from fakellm.fuzzing.normal import arguments
+from fakellm.fuzzing.oracle import same_finish
 from fakellm.fuzzing.reference import Reference
 from fakellm.fuzzing.run import replay, run
-from fakellm.fuzzing.trial import steps_of
+from fakellm.fuzzing.shrink import shrink
 from fakellm.loader import load
-from fakellm.scenario import Rule, reply_of
+from fakellm.scenario import Call, Reply, ReplyChoice, Rule, reply_of
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 
@@ -185,6 +197,165 @@ def test_a_client_that_reads_one_call_alone_is_asked_for_nothing_else() -> None:
     assert names(failure) == ["calls.id: repeated"]
     with pytest.raises(CannotRunError, match="gives no content, and reads a plain tool call wrong"):
         found(lambda base_url, request: {"tool_calls": []})
+
+
+def test_a_client_may_be_async() -> None:
+    loops = set()
+
+    async def client(base_url: str, request: JSON) -> JSON:
+        loops.add(asyncio.get_running_loop())
+        return await asyncio.to_thread(Careful(), base_url, request)
+
+    assert found(client, "default", examples=50).failures == []
+    assert len(loops) == 1  # connections belong to their loop
+
+
+def test_a_client_that_never_comes_back_is_given_up() -> None:
+    class Waits(wrong.CrashesOnComments):
+        def __call__(self, base_url: str, request: JSON) -> JSON:
+            try:
+                return super().__call__(base_url, request)
+            except KeyError:
+                threading.Event().wait()
+                raise
+
+    with pytest.raises(FuzzError, match="no answer in time"):
+        fakellm.fuzz(Waits(), timeout=0.2, failures=None)
+
+
+def test_a_client_that_reads_to_the_close_of_a_kept_connection_is_ended() -> None:
+    def client(base_url: str, request: JSON) -> JSON:
+        address, body = urlsplit(base_url), json.dumps(request).encode()
+        with socket.create_connection((address.hostname, address.port)) as sock:
+            path = f"{address.path}/chat/completions"
+            sock.sendall(
+                b"POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s" % (path.encode(), len(body), body)
+            )
+            while sock.recv(65536):
+                continue
+        return {"content": "Hello, world."}
+
+    with pytest.raises(CannotRunError, match="gives no answer to a plain stream: it had to be cut off"):
+        found(client, deadline=0.3)
+
+
+def test_what_a_client_carries_over_is_found_with_the_case_before(tmp_path: Path) -> None:
+    class CarriesOver(Careful):
+        """Shows the text of a call that was made before."""
+
+        held = ""
+
+        def result(self) -> JSON:
+            said = super().result()
+            self.held, held = said["refusal"], self.held
+            return {**said, "content": said["content"] + held}
+
+    with pytest.raises(FuzzError, match="something is carried over") as caught:
+        fakellm.fuzz(CarriesOver(), failures=tmp_path)
+    (failure,) = caught.value.outcome.failures
+    assert failure.before
+    assert failure.before.reply.refusal
+    (file,) = tmp_path.iterdir()
+    again = replay(Function(CarriesOver()), Search(), list(rules_of(file)))
+    assert (again.cases, len(again.failures)) == (2, 1)
+
+
+def test_what_fails_now_and_then_is_a_failure_where_it_does_so_often() -> None:
+    class NowAndThen(Careful):
+        asked = 0
+
+        def result(self) -> JSON:
+            self.asked += 1
+            return super().result() | ({"content": "oh"} if self.asked % 50 == 0 else {})
+
+    (failure,) = found(NowAndThen(), "default", examples=200).failures
+    assert failure.sometimes
+    assert failure.count >= 3
+
+
+def test_a_client_that_ends_the_process_has_raised() -> None:
+    class Exits(wrong.CrashesOnComments):
+        def __call__(self, base_url: str, request: JSON) -> JSON:
+            try:
+                return super().__call__(base_url, request)
+            except KeyError:
+                sys.exit(7)
+
+    (failure,) = found(Exits(), "default").failures
+    assert failure.tried.verdict.got == "SystemExit: 7"
+
+
+@pytest.mark.parametrize("profile", ["mistral", "perplexity"])
+def test_a_contested_habit_of_a_provider_weakens_only_what_it_is_about(profile: str) -> None:
+    (failure,) = found(wrong.WantsSpace(), profile).failures
+    assert names(failure) == ["sse.space"]
+
+
+def test_cuts_at_other_places_are_one_cause() -> None:
+    (failure,) = found(wrong.DecodesEachRead(), "default", max_failures=9, examples=600).failures
+    assert failure.count > 1
+
+
+def test_a_provider_s_habit_is_named_as_a_step_of_the_plain_wire() -> None:
+    class NeedsDone(Careful):
+        def events(self, response: HTTPResponse) -> Iterator[str]:
+            for data in super().events(response):
+                yield data
+                if data == "[DONE]":
+                    return
+            raise EOFError
+
+    (failure,) = found(NeedsDone(), "cerebras").failures
+    assert (failure.tried.rule.dialect, names(failure)) == (None, ["done"])
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [('{"n":9007199254740993}', 12), ('{"a":{"b":[1,{"c":"x"}]},"d":"long text"}', 22), ('{"a":1,"b":true}', 7)],
+)
+def test_arguments_are_shortened_as_json(text: str, most: int) -> None:
+    """Down to one member that still has what breaks the client: here, a value that is no text."""
+    call = ReplyChoice(tool_calls=(Call("f", text),))
+
+    def fails(rule: Rule) -> bool:
+        (call,) = rule.reply.tool_calls or (Call("f", "{}"),)
+        return isinstance(call.arguments, str) and len(call.arguments) >= most
+
+    small = shrink(Rule(reply=Reply(tool_calls=call.tool_calls)), fails).reply.tool_calls[0].arguments
+    assert isinstance(small, str)
+    assert most <= len(small) <= most + 3
+    assert json.loads(small)
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"), [("", "{}"), (" ", "{}"), (None, "{}"), ("null", "null"), ("[]", "[]"), ("0", "0")]
+)
+def test_no_arguments_are_an_empty_object_and_null_is_not(said: str | None, expected: str) -> None:
+    assert arguments(said) == expected
+
+
+def test_after_calls_stop_and_tool_calls_say_the_same() -> None:
+    assert same_finish("stop", "tool_calls", [("f", "{}")])
+    assert not same_finish("stop", "tool_calls", [])
+    assert not same_finish("length", "tool_calls", [("f", "{}")])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"finishReason": "stop"}, "unknown field `finishReason`"),
+        ({"tool_calls": [{"function": {"name": "f"}}]}, r"unknown field `function` - at `\$.tool_calls\[0\]`"),
+    ],
+)
+def test_a_name_that_is_none_is_told(said: JSON, told: str) -> None:
+    with pytest.raises(CannotRunError, match=told):
+        found(lambda base_url, request: said)
+
+
+@pytest.mark.parametrize("bad", [{"examples": 0}, {"timeout": None}, {"max_failures": -1}, {"exclude": "sse.bom"}])
+def test_a_setting_that_makes_no_sense_is_told(bad: JSON) -> None:
+    with pytest.raises(ValueError, match="|".join(bad)):
+        fakellm.fuzz(Careful(), failures=None, **bad)
 
 
 def test_a_result_says_the_same_as_a_mapping() -> None:

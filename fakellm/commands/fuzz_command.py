@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator
@@ -29,9 +30,15 @@ _FORMATS = {"text": as_text, "markdown": as_markdown, "html": as_html}
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")
 @click.option("--exclude", multiple=True, metavar="STEP", help="A step to leave out, or a block as sse; repeatable.")
 @click.option("--max-failures", default=1, show_default=True, type=click.IntRange(1), help="Causes to find at most.")
-@click.option("--timeout", default=5.0, show_default=True, help="Seconds that the client is told to give up after.")
+@click.option(
+    "--timeout",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds that the client is told to give up after.",
+)
 @click.option("--matrix", "table", is_flag=True, help="Try every step alone and print a table.")
-@click.option("--format", "style", type=click.Choice(list(_FORMATS)), default="text", help="Of the table.")
+@click.option("--format", "style", type=click.Choice(list(_FORMATS)), help="Of the table; text if not given.")
 @click.option("--failing-only", is_flag=True, help="Leave out of the table what holds for all clients.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try the rules of FILE alone.")
@@ -46,7 +53,7 @@ def command(
     max_failures: int,
     timeout: float,
     table: bool,
-    style: str,
+    style: str | None,
     failing_only: bool,
     file: Path | None,
 ) -> None:
@@ -64,15 +71,17 @@ def command(
         deadline=2 * timeout + 1,
     )
     named = dict([(cmd[-1], cmd)] if cmd else []) | dict(map(_client, clients))
+    if not table and (style or failing_only or len(named) > 1):
+        raise click.UsageError("--format, --failing-only and several clients are for --matrix")
+    if table and file:
+        raise click.UsageError("--replay tries the rules of a file, and --matrix every step: give one of them")
     if not named:
         fail("fakellm fuzz: which client? Give the command that starts it after --", 2)
     drivers = {name: Driver(words, timeout, search.deadline + 1) for name, words in named.items()}
     try:
         if table:
-            _print_matrix(drivers, search, style, failing_only)
+            _print_matrix(drivers, search, style or "text", failing_only)
             return
-        if len(drivers) > 1:
-            fail("fakellm fuzz: several clients are for --matrix; without it give one", 2)
         (driver,) = drivers.values()
         if file is not None:
             outcome = replay(driver, search, list(rules_of(file)))
@@ -86,8 +95,14 @@ def command(
 
 
 def _client(said: str) -> tuple[str, tuple[str, ...]]:
-    name, _, words = said.partition("=")
-    return name, tuple(shlex.split(words))
+    name, _, line = said.partition("=")
+    try:
+        words = tuple(shlex.split(line))
+    except ValueError as error:
+        raise click.BadParameter(f"{said!r}: {str(error).lower()}", param_hint="--client") from None
+    if not words or not re.fullmatch(r"[\w.@-]+", name):
+        raise click.BadParameter(f"{said!r} is not NAME=CMD", param_hint="--client")
+    return name, words
 
 
 def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...] | list[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from fakellm.completion import Completion
 from fakellm.draws.picks import Picks
-from fakellm.draws.profiles import excludes
+from fakellm.draws.steps import excludes
 from fakellm.faults import Break, Drip, Eof, Fault, Repeat, Stall, Stream, Swap
 
 KINDS: tuple[type[Any], ...] = get_args(Fault)

@@ -7,12 +7,13 @@ from functools import lru_cache
 from msgspec import Struct
 
 from fakellm import tiers
-from fakellm.completion import Choice, Completion, ToolCall, Usage
 from fakellm.dialects import DIALECTS
-from fakellm.draws.families import FAMILIES, options
+from fakellm.draws.families import FAMILIES
+from fakellm.draws.steps import PAUSES, excludes, names, names_elsewhere, steps_of, usual
 from fakellm.faults import Fault
+from fakellm.scenario import Rule
 from fakellm.shape import near_miss
-from fakellm.variation import Variation
+from fakellm.variation import PLAIN, Variation
 
 STRICT = (
     "sse.bom",
@@ -38,10 +39,23 @@ class Profile(Struct, frozen=True):
 
     def allows(self, variation: Variation) -> bool:
         """Whether none of its steps is left out: a family may have options that take another's step as well."""
-        return not self.exclude or not any(excludes(self.exclude, step.name) for step in tiers.steps(variation))
+        if not self.exclude:
+            return True
+        wires = [PLAIN] if all(each in names() for each in self.exclude) else [PLAIN, *map(usual, self.dialects)]
+        return not any(excludes(self.exclude, step.name) for wire in wires for step in tiers.steps(variation, wire))
 
     def allows_fault(self, fault: Fault) -> bool:
         return not excludes(self.exclude, tiers.step_of(fault).name)
+
+    def holds(self, rule: Rule) -> bool:
+        """Whether a rule is of this profile, as one that failed under another may not be."""
+        found = [step.name for step in steps_of(rule) if step.tier != "fault" and step != PAUSES]
+        return (
+            self.allows(rule.stream)
+            and not any(excludes(self.exclude, step.name) for step in steps_of(rule))
+            and (rule.fault is None or self.faults)
+            and all(any(excludes((family,), step) for family in self.families) for step in found)
+        )
 
 
 def _of(*wanted: str) -> tuple[str, ...]:
@@ -71,9 +85,7 @@ def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
     """
     if name not in PROFILES:
         raise ValueError(f"there is no profile {name!r}; there are {', '.join(PROFILES)}{near_miss(name, PROFILES)}")
-    for each in exclude:
-        if not any(excludes((each,), step) for step in _known()):
-            raise ValueError(f"there is no step {each!r} to leave out{near_miss(each, _known()) or _listed(_known())}")
+    _check(exclude)
     found = _PROFILES[name]() if name in _PROFILES else Profile(name, _DEFAULT, (name,))
     kept = tuple(family for family in found.families if not excludes(exclude, family))
     faults = found.faults and any(not excludes(exclude, fault) for fault in tiers.FAULTS)
@@ -82,22 +94,9 @@ def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
     return Profile(found.name, kept, found.dialects, faults, exclude)
 
 
-@lru_cache(maxsize=1)
-def _known() -> tuple[str, ...]:
-    """What can be left out: families, every step that an option of one of them takes, and faults."""
-    taken = (step.name for family in options(_WHOLE).values() for each in family for step in tiers.steps(each))
-    return tuple(dict.fromkeys((*FAMILIES, *tiers.FAULTS, *taken)))
-
-
-_CALLS = (ToolCall("a", "f", "{}"), ToolCall("b", "f", "{}"))
-_WHOLE = Completion("c", 1, "m", (Choice("A 🌍", "Hm", "No", _CALLS), Choice("A")), Usage(1, 1))
-"""An answer that has something for each family to say."""
-
-
-def excludes(exclude: tuple[str, ...], step: str) -> bool:
-    """Whether a step is left out: `sse` leaves out all of `sse.…`, and `usage` also `usage: every`."""
-    return any(step == each or step.startswith((f"{each}.", f"{each}: ")) for each in exclude)
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    return f"; there are {', '.join(names)}"
+def _check(exclude: tuple[str, ...]) -> None:
+    """Raises ValueError where a step to leave out is none."""
+    for each in exclude:
+        if not any(excludes((each,), step) for known in (names, names_elsewhere) for step in known()):
+            listed = f"; there are {', '.join(names())}"
+            raise ValueError(f"there is no step {each!r} to leave out{near_miss(each, names()) or listed}")

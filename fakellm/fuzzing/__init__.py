@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fakellm.fuzzing.drive import CannotRunError, Client, Function
+from fakellm.fuzzing.drive import CannotRunError
 from fakellm.fuzzing.files import FOLDER, save, saved
+from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Failure, Outcome, Search
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.result import Answer, Call, Result, Usage
@@ -38,9 +39,10 @@ def fuzz(
 ) -> Outcome:
     """Raises FuzzError with a report where `client` reads a stream wrong; else returns what was tried.
 
-    client: ``client(base_url, request)`` sends the request (a mapping, the body of a chat completion) and returns what
-        it read: a Result or a mapping with its names (`content`, `tool_calls`, `finish_reason`, `usage` and, where the
-        client knows them, `reasoning`, `refusal`, `choices`), or raises. What it leaves out is not compared.
+    client: ``client(base_url, request)``, async or not, sends the request (a mapping, the body of a chat completion)
+        and returns what it read: a Result or a mapping with its names (`content`, `tool_calls`, `finish_reason`,
+        `usage` and, where the client knows them, `reasoning`, `refusal`, `choices`), or raises. What it leaves out is
+        not compared. It is called in a thread of its own, always the same.
     profile, exclude: as in `fakellm.strategies.streams`: what is drawn, and steps to leave out.
     examples: how many cases, those that repeat a failure or make it small not counted.
     max_failures: how many different causes to find before it ends.
@@ -50,18 +52,27 @@ def fuzz(
     The same seed tries the same cases. Raises CannotRunError where the client does not even read a plain stream, and
     ValueError where there is no such profile or step.
     """
+    __tracebackhide__ = True  # for pytest: the report says it all
+    _check(examples, max_failures, timeout, exclude)
     search = Search(
         profile=profile, examples=examples, seed=seed, exclude=exclude, max_failures=max_failures, deadline=timeout
     )
     folder = Path(failures) if failures is not None else None
-    outcome = run(Function(client), search, list(saved(folder)) if folder else ())
+    outcome = run(Function(client, 2 * timeout + 1), search, list(saved(folder)) if folder else ())
     if outcome.failures:
-        raise FuzzError(
-            "\n" + report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome
-        )
+        raise FuzzError(report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
+
+
+def _check(examples: int, max_failures: int, timeout: float, exclude: object) -> None:
+    """Raises ValueError where a setting makes no sense."""
+    for name, value in (("examples", examples), ("max_failures", max_failures), ("timeout", timeout)):
+        if not isinstance(value, (int, float)) or value <= 0:
+            raise ValueError(f"{name} is a number above 0, not {value!r}")
+    if isinstance(exclude, str):
+        raise ValueError(f"exclude is a tuple of steps: ({exclude!r},)")
 
 
 def _again(failure: Failure, folder: Path | None, seed: int) -> str:

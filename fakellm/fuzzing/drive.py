@@ -1,4 +1,4 @@
-"""Clients to be asked: a function in this process, or a driver in its own that speaks lines of JSON. Owns asking.
+"""Clients to be asked: a driver in a process of its own that speaks lines of JSON. Owns the process and its lines.
 
 A driver is started once and told ``{"id", "base_url", "request", "timeout"}``, a line a case; it answers with one line:
 the `id` and the names of a Result, or an `error` with its `type` and `message`.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import json
 import queue
+import re
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from time import monotonic  # noqa: TID251 # a driver is waited for by the clock; what it is sent does not depend on it
 from typing import IO, Any, Protocol
 
 from fakellm.errors import FakellmError
-from fakellm.fuzzing.result import Failed, Result, failed, read
-
-Client = Callable[[str, dict[str, Any]], Result | Mapping[str, Any]]
-"""``client(base_url, request)`` returns what it read, or raises."""
+from fakellm.fuzzing.result import Failed, Result, read
 
 STARTING = 60.0
 """Seconds that a driver is given to import its client and answer for the first time. How long it took is how long it
@@ -35,22 +33,6 @@ class Asked(Protocol):
     def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed: ...
 
     def close(self) -> None: ...
-
-
-class Function:
-    """A client in this process."""
-
-    def __init__(self, client: Client) -> None:
-        self._client = client
-
-    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
-        try:
-            return read(self._client(base_url, request))
-        except Exception as error:
-            return failed(type(error).__qualname__, str(error))
-
-    def close(self) -> None:
-        """Nothing to close."""
 
 
 class Driver:
@@ -106,15 +88,25 @@ class Driver:
     def _started(self) -> subprocess.Popen[str]:
         try:
             process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8", errors="surrogateescape"
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                encoding="utf-8",
+                errors="surrogateescape",
+                start_new_session=True,  # Ctrl+C is for whoever asks, who then ends it
             )
         except OSError as error:
-            raise CannotRunError(
-                f"cannot start {self._command[0]!r}: {(error.strerror or str(error)).lower()}"
-            ) from None
+            reason = (error.strerror or str(error)).lower()
+            raise CannotRunError(f"cannot start {self._command[0]!r}: {reason}{self._remedy()}") from None
         self._lines = queue.Queue()
         threading.Thread(target=_listen, args=(process.stdout, self._lines), daemon=True).start()
         return process
+
+    def _remedy(self) -> str:
+        """What to write in place of a line for a shell, which the command is not given to."""
+        line = self._command[0]
+        words = f"env {line}" if re.match(r"\w+=", line) else line
+        return f"; there is no shell here: say {words}, without quotes around it" if " " in line or "=" in line else ""
 
     def close(self) -> None:
         """Ends the process; the next question starts another."""

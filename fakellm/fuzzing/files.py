@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from hashlib import blake2b
 from pathlib import Path
 
+import msgspec
+
+from fakellm.draws.steps import steps_of
 from fakellm.fuzzing.hunt import Failure
 from fakellm.fuzzing.run import rule_of
 from fakellm.loader import SUFFIXES, dump, load
+from fakellm.match import When
 from fakellm.scenario import Rule, Scenario
 
 FOLDER = Path(".fakellm", "failures")
@@ -17,10 +21,12 @@ FOLDER = Path(".fakellm", "failures")
 
 
 def scenario_of(failure: Failure) -> Scenario:
-    """The failing rule as a scenario, under the name of its cause."""
-    rule = failure.tried.rule
-    name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, failure.cause)).lower()).strip("-")
-    return Scenario(name=name, rules=(rule,))
+    """The failing rule as a scenario, under the name of its cause; after the rule that is to be asked for before it."""
+    verdict = failure.tried.verdict
+    cause = (*(step.name for step in steps_of(failure.tried.rule)), verdict.outcome, verdict.field)
+    name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, cause)).lower()).strip("-")
+    before = [msgspec.structs.replace(failure.before, when=When(turn=1))] if failure.before else []
+    return Scenario(name=name, rules=(*before, failure.tried.rule))
 
 
 def save(folder: Path, failure: Failure, note: str) -> Path:

@@ -10,11 +10,12 @@ from msgspec import Struct
 
 from fakellm.bugs import BUGS
 from fakellm.draws.profiles import profile as profile_of
+from fakellm.draws.steps import steps_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
 from fakellm.fuzzing.hunt import Search
 from fakellm.fuzzing.session import Session
-from fakellm.fuzzing.trial import Trial, Tried, steps_of
+from fakellm.fuzzing.trial import Trial, Tried
 from fakellm.scenario import Rule
 from fakellm.tiers import Step
 

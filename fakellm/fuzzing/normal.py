@@ -59,13 +59,15 @@ def _of_answer(answer: Answer) -> Normal:
 
 
 def arguments(value: str | dict[str, Any] | None) -> str:
-    """Arguments as JSON in one spelling; text that is no JSON as it is."""
-    if isinstance(value, str) and value.strip():
+    """Arguments as JSON in one spelling, none as ``{}``; text that is no JSON as it is."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        value = {}
+    elif isinstance(value, str):
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
             return str(value)
-    return json.dumps(_whole(value or {}), sort_keys=True, ensure_ascii=False)
+    return json.dumps(_whole(value), sort_keys=True, ensure_ascii=False)
 
 
 def _whole(value: Any) -> Any:

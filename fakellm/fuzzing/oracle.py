@@ -67,6 +67,8 @@ def difference(expected: Normal, got: Normal, reported: frozenset[str]) -> str |
         if field not in reported:
             continue
         a, b = expected[field], got[field]
+        if field == "finish_reason" and same_finish(a, b, expected["tool_calls"]):
+            continue
         if field == "usage" and a and b:
             b = tuple(theirs if theirs is not None else ours for ours, theirs in zip(a, b, strict=True))
         if field == "choices" and a != b:
@@ -78,6 +80,11 @@ def difference(expected: Normal, got: Normal, reported: frozenset[str]) -> str |
         if a != b:
             return field
     return None
+
+
+def same_finish(one: str | None, other: str | None, calls: list[tuple[str, str]]) -> bool:
+    """Whether two finish reasons say the same: after calls a provider may say `stop`, and a client `tool_calls`."""
+    return one == other or (bool(calls) and {one, other} == {"stop", "tool_calls"})
 
 
 def under_fault(sayings: Sequence[Any], got: Result | Failed, reported: frozenset[str]) -> Verdict:
@@ -102,7 +109,8 @@ def under_fault(sayings: Sequence[Any], got: Result | Failed, reported: frozense
 def _made_up(said: Normal, result: Normal, reported: frozenset[str]) -> tuple[str, Any] | None:
     """What a result claims that was not said; nothing where it is marked as not whole."""
     finish = result["finish_reason"]
-    if "finish_reason" not in reported or (finish is not None and finish != said["finish_reason"]):
+    same = finish is None or same_finish(finish, said["finish_reason"], said["tool_calls"])
+    if "finish_reason" not in reported or not same:
         return "finish_reason", said["finish_reason"] or "none, or an error"
     for text in ("content", "reasoning", "refusal"):
         if text in reported and not said[text].startswith(result[text]):
@@ -123,21 +131,24 @@ def if_contested(meant: Normal, got: Result | Failed, reported: frozenset[str], 
     if isinstance(got, Failed):
         return broken(got) or Verdict("raised", leaked=got.type if got.leaked else "")
     result = of_result(got)
-    inside = any(step.startswith("reasoning: think") for step in steps)  # the content may hold the reasoning
-    for field in ("content", "refusal"):
+    apart = not any(step.startswith("reasoning") for step in steps)  # else the content may hold it, or lack it
+    inside = any(step.startswith("reasoning: think") for step in steps)
+    for field in ("content", "refusal", *(("reasoning",) if apart else ())):
         said, found = meant[field], repaired(result[field])
         if field in reported and not (said in found if inside else said == found):
             return Verdict("differs", field, said, result[field])
     doubled = "calls.name: repeated" in steps
     if "tool_calls" in reported and not _same_calls(meant["tool_calls"], result["tool_calls"], doubled):
         return Verdict("differs", "tool_calls", meant["tool_calls"], result["tool_calls"])
-    if "finish_reason" in reported and result["finish_reason"] not in (None, meant["finish_reason"]):
-        return Verdict("differs", "finish_reason", meant["finish_reason"], result["finish_reason"])
+    finish = result["finish_reason"]
+    if "finish_reason" in reported and finish and not same_finish(meant["finish_reason"], finish, meant["tool_calls"]):
+        return Verdict("differs", "finish_reason", meant["finish_reason"], finish)
     return HELD
 
 
 def _same_calls(meant: list[tuple[str, str]], got: list[tuple[str, str]], doubled: bool) -> bool:
     """Whether the calls are the same in any order; a name may be said several times over where it was."""
+    got = [(name, repaired(arguments)) for name, arguments in got]
     if doubled:
         return sorted(arguments for _, arguments in meant) == sorted(arguments for _, arguments in got)
     return sorted(meant) == sorted(got)

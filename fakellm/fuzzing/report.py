@@ -6,9 +6,10 @@ from textwrap import indent
 from typing import Any
 
 from fakellm.bugs import BUGS
+from fakellm.draws.steps import steps_of
 from fakellm.fuzzing.files import scenario_of
 from fakellm.fuzzing.hunt import Failure, Outcome
-from fakellm.fuzzing.trial import steps_of
+from fakellm.fuzzing.normal import FIELDS
 from fakellm.loader import dump
 from fakellm.wire import Plan
 
@@ -25,12 +26,20 @@ def report(outcome: Outcome, replays: list[str]) -> str:
     parts = [f"{head}, and then interrupted" if outcome.interrupted else head]
     for number, (failure, replay) in enumerate(zip(outcome.failures, replays, strict=True), 1):
         parts.append(f"{number}. {described(failure, replay)}")
+    parts.append(compared(outcome.compared))
     if outcome.leaked:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(outcome.leaked.items()))
-        parts.append(f"Raised rightly, but none of the client's own errors: {names}")
-    if outcome.unsteady:
-        parts.append(f"Failed once and held when tried again, so not told of: {outcome.unsteady} cases")
+        parts.append(f"Right to raise, but errors of the language, which tell a caller nothing: {names}")
+    if outcome.unsteady and not any(failure.sometimes for failure in outcome.failures):
+        parts.append(f"Cases that failed once and held when they were tried again: {outcome.unsteady}")
     return "\n\n".join(parts) + "\n"
+
+
+def compared(fields: frozenset[str]) -> str:
+    """What was compared, and what was not since the client says nothing of it."""
+    known = [field for field in FIELDS if field in fields]
+    others = [field for field in FIELDS if field not in fields]
+    return f"Compared: {', '.join(known)}" + (f"; not told by the client: {', '.join(others)}" if others else "")
 
 
 def described(failure: Failure, replay: str) -> str:
@@ -39,6 +48,8 @@ def described(failure: Failure, replay: str) -> str:
     times = f", {failure.count} times" if failure.count > 1 else ""
     lines = [
         f"{title(failure)}{times}",
+        *(["   now and then: each time it held when it was tried again"] if failure.sometimes else []),
+        *(["   only right after the first rule below: something is carried over"] if failure.before else []),
         *(f"   {row}: {BUGS[row].what}{_seen(row)}" for row in rows(failure)),
         "",
         f"   {_WHAT[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",

@@ -12,11 +12,12 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 
-class Call(Struct, frozen=True):
-    """A tool call as the client gives it; `arguments` as text, or parsed."""
+class Call(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool call as the client gives it; `arguments` as text, or parsed. Its `id` is not compared."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
+    id: str | None = None
 
 
 class Usage(Struct, frozen=True):
@@ -27,7 +28,7 @@ class Usage(Struct, frozen=True):
     total_tokens: int | None = None
 
 
-class Answer(Struct, frozen=True, omit_defaults=True):
+class Answer(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One choice. What a client has no notion of is left out, which is not the same as null: a client that reports
     usage, and has found none, says null."""
 
@@ -38,7 +39,7 @@ class Answer(Struct, frozen=True, omit_defaults=True):
     finish_reason: str | UnsetType | None = UNSET
 
 
-class Result(Answer, frozen=True, omit_defaults=True):
+class Result(Answer, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """All that a client returned: its first choice, the usage and, where it knows several, all `choices`."""
 
     usage: Usage | UnsetType | None = UNSET
@@ -71,6 +72,10 @@ _OWN = frozenset(
 """Errors of a language and its library, by their names."""
 
 
+_LINE = frozenset(("id", "error"))
+"""What a driver's line has besides a result."""
+
+
 def read(said: object) -> Result | Failed:
     """What a client returned, or a driver printed: a Result, or a mapping with its names or with an `error`."""
     if isinstance(said, Result):
@@ -81,9 +86,9 @@ def read(said: object) -> Result | Failed:
         if said.get("error") is not None:
             error = msgspec.convert(said["error"], _Error)
             return failed(error.type, error.message)
-        return msgspec.convert(said, Result, strict=True)
+        return msgspec.convert({name: said[name] for name in said if name not in _LINE}, Result, strict=True)
     except msgspec.ValidationError as error:
-        return Failed("rubbish", message=f"{error}: {said!r:.200}")
+        return Failed("rubbish", message=f"{error}; the names are {', '.join(Result.__struct_fields__)}: {said!r:.200}")
 
 
 def failed(kind: str, message: str) -> Failed:

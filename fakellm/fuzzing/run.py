@@ -10,10 +10,11 @@ import msgspec
 from fakellm import draws
 from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Asked
+from fakellm.fuzzing.drive import Asked, CannotRunError
 from fakellm.fuzzing.hunt import Failure, Hunt, Outcome, Search
 from fakellm.fuzzing.session import Session
 from fakellm.fuzzing.trial import Trial
+from fakellm.match import When
 from fakellm.scenario import Rule, Scenario
 from fakellm.seed import Source
 
@@ -21,18 +22,20 @@ from fakellm.seed import Source
 def run(
     client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callable[[int], None] = lambda cases: None
 ) -> Outcome:
-    """Tries the client on `saved` rules, and then on its own; `tell` is told how many cases are done.
+    """Tries the client on those `saved` rules that are of the profile, and then on its own; `tell` is told how many
+    cases are done.
 
     Raises CannotRunError where it cannot be tried, ValueError where the profile or a step to leave out is unknown.
     """
-    profile_of(search.profile, search.exclude)  # before anything is started
+    what = profile_of(search.profile, search.exclude)
     outcome = Outcome(search)
     with Session(search.seed, search.deadline) as session:
         try:
             hunt = Hunt(Trial(client, session), outcome, tell)
-            for rule in chain(saved, islice(_cases(search), search.examples)):
+            for rule in chain(filter(what.holds, saved), islice(_cases(search), search.examples)):
                 if not hunt.case(rule):
                     break
+            hunt.end()
         except KeyboardInterrupt:
             outcome.interrupted = True
         finally:
@@ -48,17 +51,30 @@ def _cases(search: Search) -> Iterator[Rule]:
 
 
 def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
-    """Tries the client on these rules alone, and makes none of them smaller. Raises CannotRunError as `run` does."""
+    """Tries the client on these rules alone, whatever they wait for, and makes none of them smaller.
+
+    Raises CannotRunError as `run` does, and where a rule leaves what is said to the request.
+    """
+    rules = [_fixed(number, rule) for number, rule in enumerate(rules)]
     outcome = Outcome(search)
     with Session(search.seed, search.deadline) as session:
         try:
             trial = Trial(client, session)
+            outcome.compared = trial.reported
             tried = [trial.judge(rule) for rule in rules]
         finally:
             client.close()
     outcome.cases = len(tried)
     outcome.failures = [Failure(each) for each in tried if each.verdict.failed]
     return outcome
+
+
+def _fixed(number: int, rule: Rule) -> Rule:
+    """The rule as an answer to anything. Raises CannotRunError where it is not known beforehand what it says."""
+    for what, given in (("template", rule.reply.template), ("generate", rule.reply.generate), ("patch", rule.patch)):
+        if given:
+            raise CannotRunError(f"rules[{number}] has {what}: what a client should read of it is not known beforehand")
+    return msgspec.structs.replace(rule, when=When(), then=())
 
 
 def rule_of(scenario: Scenario) -> Rule:

@@ -1,4 +1,4 @@
-"""A failing rule made smaller: fewer steps, then shorter texts. Owns the ways to make one smaller, and their order.
+"""A failing rule made smaller: fewer steps, then a shorter answer. Owns the ways to make one smaller, and their order.
 
 Pure but for the question whether a smaller rule still fails, which costs a case each.
 """
@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
+from fakellm.dialects import DIALECTS
 from fakellm.framing import Insert
-from fakellm.scenario import Call, Reply, ReplyChoice, Rule
+from fakellm.fuzzing.shorten import bare, replies
+from fakellm.scenario import Reply, Rule
+from fakellm.timing import Timing
 from fakellm.variation import Padding, Variation
 
 replace = msgspec.structs.replace
 
+_FIRST = (1,)
 _LONG = 4096
 """Bytes of a body up to which a single cut is looked for."""
 
@@ -41,27 +44,18 @@ def _smaller(rule: Rule) -> Iterator[Rule]:
     """Rules that are a little smaller, those that drop a step first."""
     if rule.dialect not in (None, "openai"):
         yield replace(rule, dialect="openai")
+        # its habits as steps on the plain wire, of which those that matter not are dropped one by one
+        yield replace(rule, dialect="openai", stream=rule.stream.over(DIALECTS[rule.dialect].usual))
+    if rule.timing != Timing():
+        yield replace(rule, timing=Timing())
     if rule.stream != Variation():
         yield replace(rule, stream=Variation())
     yield from (replace(rule, stream=stream) for stream in _without(rule.stream))
-    yield from (replace(rule, reply=reply) for reply in _replies(rule.reply) if _strikes(rule, reply))
+    yield from (replace(rule, reply=reply) for reply in replies(rule.reply) if _strikes(rule, reply))
     yield from (replace(rule, stream=stream) for stream in _plainer(rule.stream))
-    bare = replace(rule, reply=_bare(rule.reply), dialect=None if rule.dialect == "openai" else rule.dialect)
-    if bare != rule:
-        yield bare
-
-
-def _bare(reply: Reply) -> Reply:
-    """The reply with gaps where it does not matter what is said."""
-    finish = "tool_calls" if reply.tool_calls else "stop"
-    return replace(
-        reply,
-        id=None,
-        created=None,
-        model=None,
-        system_fingerprint=UNSET,
-        finish_reason=UNSET if reply.finish_reason == finish else reply.finish_reason,
-    )
+    least = replace(rule, reply=bare(rule.reply), dialect=None if rule.dialect == "openai" else rule.dialect)
+    if least != rule:
+        yield least
 
 
 def _without(block: Any) -> Iterator[Any]:
@@ -97,6 +91,9 @@ def _plainer(stream: Variation) -> Iterator[Variation]:
     if transfer is not None and isinstance(transfer.cut, (int, tuple)):
         size, offsets = transfer.cut, transfer.cut if isinstance(transfer.cut, tuple) else ()
         offsets = tuple(range(size, _LONG, size)) if isinstance(size, int) else offsets
+        if size != _FIRST:
+            for plainer in (_FIRST, "inside_characters"):  # other steps move what stands at an offset
+                yield replace(stream, transfer=replace(transfer, cut=plainer))
         half = len(offsets) // 2
         for fewer in (offsets[:half], offsets[half:]) if half else ():
             yield replace(stream, transfer=replace(transfer, cut=fewer))
@@ -120,59 +117,3 @@ def _strikes(rule: Rule, reply: Reply) -> bool:
     """Whether the reply still has what a fault needs."""
     most = max(len(choice.tool_calls) for choice in reply.choices or (reply,))
     return rule.fault is None or rule.fault.calls <= most
-
-
-def _replies(reply: Reply) -> Iterator[Reply]:
-    choices = reply.choices or (reply,)
-    if len(choices) > 1:
-        yield from (_reply(reply, (each,)) for each in choices)
-    for number, choice in enumerate(choices):
-        for smaller in _choices(choice):
-            yield _reply(reply, (*choices[:number], smaller, *choices[number + 1 :]))
-
-
-def _reply(reply: Reply, choices: tuple[ReplyChoice, ...]) -> Reply:
-    if len(choices) > 1:
-        return replace(reply, choices=choices)
-    said = {name: getattr(choices[0], name) for name in ReplyChoice.__struct_fields__}
-    return replace(reply, choices=(), **said)
-
-
-def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
-    """A plain text in its place, or the choice with something less in it, but never with nothing at all."""
-    plain = ReplyChoice(content="a", finish_reason="stop")
-    if choice.tool_calls or choice.refusal or choice.reasoning:
-        yield plain
-    for smaller in _parts(choice):
-        if smaller.content or smaller.refusal or smaller.tool_calls:
-            calls = bool(smaller.tool_calls)
-            finish = "stop" if smaller.finish_reason == "tool_calls" and not calls else smaller.finish_reason
-            yield replace(smaller, finish_reason=finish)
-
-
-def _parts(choice: ReplyChoice) -> Iterator[ReplyChoice]:
-    calls = choice.tool_calls
-    yield from (replace(choice, tool_calls=calls[:number] + calls[number + 1 :]) for number in range(len(calls)))
-    for field in ("reasoning", "refusal", "content"):
-        yield from (replace(choice, **{field: text}) for text in _texts(getattr(choice, field)))
-    for number, call in enumerate(calls):
-        for smaller in _calls(call):
-            yield replace(choice, tool_calls=(*calls[:number], smaller, *calls[number + 1 :]))
-
-
-def _calls(call: Call) -> Iterator[Call]:
-    plain = ("", "{}", '{"a":1}')
-    known = plain.index(call.arguments) if call.arguments in plain else len(plain)
-    yield from (replace(call, arguments=arguments) for arguments in plain[:known])
-    if call.name != "f":
-        yield replace(call, name="f")
-
-
-def _texts(text: str) -> Iterator[str]:
-    """Nothing, halves, and the text without each of its pieces; then plainer characters."""
-    size = len(text)
-    while size:
-        yield from (text[:start] + text[start + size :] for start in range(0, len(text), size))
-        size //= 2
-    if len(text) <= 8:
-        yield from (f"{text[:at]}a{text[at + 1 :]}" for at, character in enumerate(text) if character != "a")

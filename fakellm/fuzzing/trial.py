@@ -5,8 +5,6 @@ Knows neither where rules come from nor what becomes of a verdict.
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import msgspec
 from msgspec import UNSET, Struct
 
@@ -21,8 +19,8 @@ from fakellm.fuzzing.session import Session
 from fakellm.render import complete
 from fakellm.request import Request, parse
 from fakellm.scenario import Rule, reply_of
-from fakellm.tiers import Step, contested, step_of, steps
-from fakellm.variation import PLAIN, Variation
+from fakellm.tiers import contested
+from fakellm.variation import Variation
 from fakellm.wire import Plan
 
 
@@ -33,18 +31,6 @@ class Tried(Struct, frozen=True):
     verdict: Verdict
     got: Result | Failed
     plans: tuple[Plan, ...] = ()
-
-
-def steps_of(rule: Rule) -> list[Step]:
-    """The rule's steps away from the usual wire of its dialect, its fault among them."""
-    usual = DIALECTS[rule.dialect or "openai"].usual.over(PLAIN)
-    return [*steps(rule.stream, usual), *([step_of(rule.fault)] if rule.fault else [])]
-
-
-@lru_cache(maxsize=64)
-def _usually_contested(dialect: str) -> list[Step]:
-    """The steps of a dialect's usual wire that two sane clients may read differently."""
-    return contested(DIALECTS[dialect].usual)
 
 
 class Trial:
@@ -62,9 +48,9 @@ class Trial:
         simple = self.ask(Rule(reply=reply_of(cases.SIMPLE)))
         meant = of_completion(cases.SIMPLE, DIALECTS["openai"])
         if isinstance(simple, Failed):
-            raise CannotRunError(
-                f"the client fails on a plain stream already: {simple.type or simple.how}: {simple.message}"
-            )
+            if simple.how != "raised":
+                raise CannotRunError(f"the client gives no answer to a plain stream: {simple.message}")
+            raise CannotRunError(f"the client fails on a plain stream already: {simple.type}: {simple.message}")
         if simple.content is UNSET:
             return self._notions_of_calls()
         if of_result(simple)["content"] != meant["content"]:
@@ -73,7 +59,7 @@ class Trial:
         said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
         for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
             got = self.ask(Rule(reply=reply_of(base)))
-            said |= {field} if isinstance(got, Result) and getattr(got, field) else set()
+            said |= {field} if isinstance(got, Result) and getattr(got, field) is not UNSET else set()
             self._choices = self._choices or self._session.takes_choices
         got = self.ask(Rule(reply=reply_of(cases.CALLS)))
         return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
@@ -125,10 +111,10 @@ class Trial:
             ways = [way for plan in plans for way in heard(plan, dialect)]
             return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
         meant = self.meant(rule)
-        found = contested(rule.stream) + _usually_contested(rule.dialect or "openai")
-        if found:
-            return if_contested(meant, got, self.reported, [step.name for step in found])
-        verdict = under_variation(meant, got, self.reported)
+        found = _contested(rule)
+        if not set(found) <= {"usage: running"}:
+            return if_contested(meant, got, self.reported, found)
+        verdict = under_variation(meant, got, self.reported - {"usage"} if found else self.reported)
         return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")
 
     def meant(self, rule: Rule) -> Normal:
@@ -148,6 +134,14 @@ class Trial:
             return False
         plain = self.ask(Rule(reply=rule.reply)) if rule.stream != Variation() else got
         return isinstance(plain, Failed) and plain.type == got.type
+
+
+def _contested(rule: Rule) -> list[str]:
+    """The steps of the rule and of its dialect's usual wire that two sane clients may read differently, where they
+    show: how reasoning is sent matters to no answer without any."""
+    reasons = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
+    found = contested(rule.stream.over(DIALECTS[rule.dialect or "openai"].usual))
+    return [step.name for step in found if reasons or not step.name.startswith("reasoning")]
 
 
 _ASKED: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
