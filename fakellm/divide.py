@@ -124,7 +124,8 @@ def _choice(
             parts.append((_dressed(ChunkChoice(index, step, ends), variation, not parts, calls),))
     if finish is not None and not joins:
         end = _dressed(ChunkChoice(index, Delta(), finish), variation, not parts, calls)
-        parts += [(end,)] * (2 if variation.finish == "twice" else 1)
+        place = len(parts) - (variation.finish == "early" and len(said) > 1)
+        parts[place:place] = [(end,)] * (2 if variation.finish == "twice" else 1)
     parts = parts if any(parts) else [(_dressed(ChunkChoice(index), variation, True),)]
     return _with_logprobs(parts, choice) if choice.logprobs or choice.refusal_logprobs else parts
 

@@ -70,7 +70,9 @@ def _finish(parts: Sequence[ChunkChoice]) -> str | None:
         return None
     if len(ends) > 1:
         return "twice"
-    return "last" if says(ends[0].delta) else "alone"
+    if says(ends[0].delta):
+        return "last"
+    return "early" if says(parts[-1].delta) else "alone"
 
 
 def _usage(chunks: Sequence[Chunk]) -> str | None:

@@ -123,8 +123,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         it is cut as the content is then, and a whole body says it so too.
     fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
         any `delta`, the `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
-    finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`, or
-        sent `twice`.
+    finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`,
+        `early`: alone and before the last that says something, where there are several, or sent `twice`.
     unfinished: what `finish_reason` is before the end.
     usage: where it stands: in a chunk of its `own`, with the `finish`, in `both`, `after` the finish in a chunk with an
         empty choice, in `every` chunk, final, or as a `running` count; or `none`. Said here, it is sent unasked.
@@ -150,7 +150,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     calls: Calls | None = None
     reasoning: Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"] | None = None
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] | None = None
-    finish: Literal["alone", "last", "call", "twice"] | None = None
+    finish: Literal["alone", "last", "call", "early", "twice"] | None = None
     unfinished: Literal["null", "absent", "empty"] | None = None
     usage: Literal["own", "finish", "both", "after", "every", "running", "none"] | None = None
     usage_before: Literal["absent", "null"] | None = None

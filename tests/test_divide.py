@@ -219,6 +219,16 @@ def test_what_the_deltas_of_a_text_say(variation: Variation, expected: list[str]
             ],
         ),
         (
+            Variation(finish="early", split=1, role="first"),
+            [
+                '{"delta":{"role":"assistant","content":"A"}}',
+                '{"delta":{"content":" "}}',
+                '{"delta":{},"finish_reason":"stop"}',
+                '{"delta":{"content":"b"}}',
+                " usage=2",
+            ],
+        ),
+        (
             Variation(unfinished="empty", role="first"),
             [
                 '{"delta":{"role":"assistant","content":"A b"},"finish_reason":""}',

@@ -174,7 +174,7 @@ _ANY: dict[str, Options] = {
     "role": tuple(Variation(role=role) for role in ("alone", "first", "call")),
     **_each("role", "every", "texts", "repeated", "never"),
     "finish": tuple(Variation(finish=finish) for finish in ("last", "call", "alone")),
-    **_each("finish", "twice"),
+    **_each("finish", "twice", "early"),
     "done": (Variation(done=False),),
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
