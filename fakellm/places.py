@@ -49,15 +49,31 @@ def too_deep(text: str, loader: Any, name: str) -> str | None:
 
     The events are only looked at where brackets or indents may go so deep: to do so takes as long as to read the text.
     """
-    levels = accumulate(1 if found[0] in "[{" else -1 for found in _BRACKET.finditer(text))
-    if max(levels, default=0) <= MOST_DEEP and not _FAR_IN.search(text):
+    brackets = accumulate(1 if found[0] in "[{" else -1 for found in _BRACKET.finditer(text))
+    if max(brackets, default=0) <= MOST_DEEP and not _FAR_IN.search(text):
         return None
+    return next((far for event, depth in levels(text, loader) if (far := deep(event, depth, name))), None)
+
+
+def deep(event: yaml.Event, depth: int, name: str) -> str | None:
+    """What is wrong with an event at this depth; None where nothing is."""
+    return f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep" if depth > MOST_DEEP else None
+
+
+def levels(text: str | bytes, loader: Any) -> Iterator[tuple[yaml.Event, int]]:
+    """The events of a text, each with how deep it stands.
+
+    The C parser of PyYAML 6.0.4 gives up at a depth of its own, before it comes to that event; that in Python goes on.
+    """
     depth = 0
-    for event in yaml.parse(text, Loader=loader):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_DEEP:
-            return f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep"
-    return None
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            yield event, depth
+    except yaml.MarkedYAMLError as error:
+        if loader is yaml.SafeLoader or "nesting depth" not in str(error.problem):
+            raise
+        yield from levels(text, yaml.SafeLoader)
 
 
 def value(node: yaml.Node, construct: Construct, name: str, found: list[str]) -> Any:

@@ -10,7 +10,7 @@ T4 habits: outside the schema, but real providers send it and it has one meaning
 T5 contested: real, and two sane clients may differ. Ask of a client only that it corrupts nothing in silence.
 fault: broken on purpose; the client must say so.
 
-Rows are those of the list of client bugs that the tests serve. Knows no provider and draws nothing.
+Rows are those of `fakellm.bugs`. Knows no provider and draws nothing.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Step(Struct, frozen=True):
     rows: tuple[str, ...] = ()
 
 
-_T: dict[str, tuple[Tier, str]] = {
+TIERS: dict[str, tuple[Tier, str]] = {
     "transfer.cut": ("T0", "A2"),
     "transfer.cut: size": ("T0", "A2"),
     "transfer.cut: inside_characters": ("T0", "A1"),
@@ -217,7 +217,7 @@ def named(name: str) -> Step:
     last = last.rpartition(".")[2]  # of an address as split.choices[1].content
     general = [f"{first}.{last}", first] if first in ("split", "fill") else [key]
     known = [f"{place}: {value}" for place in general] + general
-    tier, rows = next(_T[each] for each in known if each in _T)
+    tier, rows = next(TIERS[each] for each in known if each in TIERS)
     return Step(name, tier, tuple(rows.split()))
 
 

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import ROOT
 
 ROWS = (
-    ("errors", "seed", "tokens"),
+    ("errors", "seed", "tokens", "bugs"),
     ("shape", "cuts"),
     ("bodypath", "places"),
     ("completion", "request", "sse", "wire"),

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import yaml
 
 from fakellm.errors import CassetteError
-from fakellm.places import flaws, place
+from fakellm.places import deep, flaws, levels, place
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
 
@@ -40,10 +40,6 @@ def _binary(loader: Any, node: Any) -> str:
 _Loader.add_constructor("tag:yaml.org,2002:timestamp", _Safe.construct_yaml_str)
 for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
     _Loader.add_constructor(_tag, _binary)
-
-
-MOST_DEEP = 200
-"""Levels of nesting. Tens of thousands overflow the stack of the C parser, which takes the process down."""
 
 
 MOST_VALUES = 1_000_000
@@ -74,11 +70,9 @@ def documents(data: bytes, name: str) -> list[Any]:
 
 
 def _measure(data: bytes, name: str) -> None:
-    depth = 0
-    for values, event in enumerate(yaml.parse(data, Loader=_Loader)):
-        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
-        if depth > MOST_DEEP:
-            raise CassetteError([f"{place(name, event.start_mark)}: nested more than {MOST_DEEP} levels deep"])
+    for values, (event, depth) in enumerate(levels(data, _Loader)):
+        if far := deep(event, depth, name):
+            raise CassetteError([far])
         if values > MOST_VALUES:
             raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 from msgspec import Struct
 
+from fakellm.bugs import BUGS
 from fakellm.draws.profiles import profile as profile_of
 from fakellm.fuzzing import cases
 from fakellm.fuzzing.drive import Asked
@@ -102,12 +103,19 @@ def as_html(rows: list[Row], clients: list[str], above: str) -> str:
     """A page by itself, with what was expected and got where the pointer rests."""
     head = "".join(f"<th>{escape(name)}</th>" for name in ("step", "tier", "row", *clients))
     body = "\n".join(
-        f"<tr><td><code>{escape(row.name)}</code></td><td>{row.tier}</td><td>{escape(row.rows)}</td>"
+        f"<tr><td><code>{escape(row.name)}</code></td><td>{row.tier}</td><td>{_linked(row.rows)}</td>"
         + "".join(_cell(row.cells.get(client)) for client in clients)
         + "</tr>"
         for row in rows
     )
     return _PAGE.format(above=escape(above), head=head, body=body)
+
+
+def _linked(rows: str) -> str:
+    """The rows of the list of client bugs, each saying what it is, and leading to where it was seen."""
+    return " ".join(
+        f'<a title="{escape(BUGS[row].what)}" href="{(*BUGS[row].links, "#")[0]}">{row}</a>' for row in rows.split()
+    )
 
 
 def _cell(tried: Tried | None) -> str:

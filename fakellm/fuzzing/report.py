@@ -5,6 +5,7 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Any
 
+from fakellm.bugs import BUGS
 from fakellm.fuzzing.files import scenario_of
 from fakellm.fuzzing.hunt import Failure, Outcome
 from fakellm.fuzzing.trial import steps_of
@@ -38,6 +39,8 @@ def described(failure: Failure, replay: str) -> str:
     times = f", {failure.count} times" if failure.count > 1 else ""
     lines = [
         f"{title(failure)}{times}",
+        *(f"   {row}: {BUGS[row].what}{_seen(row)}" for row in rows(failure)),
+        "",
         f"   {_WHAT[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
         f"   expected  {_short(verdict.expected)}",
         f"   got       {_short(verdict.got)}",
@@ -69,6 +72,15 @@ def title(failure: Failure) -> str:
     found = [f"{step.name} ({step.tier}{': ' + ' '.join(step.rows) if step.rows else ''})" for step in steps_of(rule)]
     where = "" if rule.dialect in (None, "openai") else f" on the wire of {rule.dialect}"
     return (" with ".join(found) or "the plain wire") + where
+
+
+def rows(failure: Failure) -> list[str]:
+    """The rows of the list of client bugs that the failing steps are known from."""
+    return list(dict.fromkeys(row for step in steps_of(failure.tried.rule) for row in step.rows))
+
+
+def _seen(row: str) -> str:
+    return f" ({', '.join(BUGS[row].seen)})" if BUGS[row].seen else ""
 
 
 def wire(plan: Plan) -> str:

@@ -1,0 +1,33 @@
+"""The list of client bugs: every row that a step names is in it, and docs/bugs.md shows all of it."""
+
+from __future__ import annotations
+
+import re
+
+from fakellm.bugs import BUGS
+from fakellm.tiers import FAULTS, TIERS, named
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "bugs.md").read_text(encoding="utf-8")
+STEPS = {name: named(name).rows for name in TIERS} | {name: tuple(rows.split()) for name, rows in FAULTS.items()}
+
+
+def line(row: str) -> str:
+    """The row of the table in docs/bugs.md."""
+    threads = zip(BUGS[row].seen, BUGS[row].links, strict=True)
+    seen = ", ".join(f"[{name}]({link})" for name, link in threads)
+    steps = ", ".join(f"`{name}`" for name, rows in STEPS.items() if row in rows)
+    return f"| {row} | {BUGS[row].what} | {seen} | {steps} |"
+
+
+def test_every_row_that_a_step_names_is_known() -> None:
+    assert {row for rows in STEPS.values() for row in rows} - set(BUGS) == set()
+
+
+def test_the_docs_show_every_row() -> None:
+    assert re.findall(r"^\| [A-F]\d+ .*$", TEXT, re.MULTILINE) == [line(row) for row in BUGS]
+
+
+def test_a_thread_is_an_address() -> None:
+    assert BUGS["A4"].links[0] == "https://github.com/openai/openai-python/issues/498"
+    assert all(re.fullmatch(r"[\w.-]+/[\w.-]+#\d+", each) for bug in BUGS.values() for each in bug.seen)
