@@ -50,7 +50,10 @@ def _result(said: Any) -> Result:
             for name, args in calls
         ],
         "finish_reason": "tool_calls" if said.finish_reason == "tool_call" else said.finish_reason,
-        "usage": {
+        # Its counts are zero where no usage was sent; this tells that they are none.
+        "usage": None
+        if used.unmeasured_requests
+        else {
             "prompt_tokens": used.input_tokens,
             "completion_tokens": used.output_tokens,
             "total_tokens": used.total_tokens,
