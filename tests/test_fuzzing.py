@@ -17,12 +17,14 @@ from urllib.parse import urlsplit
 import pytest
 
 import fakellm
+from fakellm.dialects import DIALECTS
 from fakellm.draws.steps import steps_of
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
 from fakellm.fuzzing.cases import TEXT
 from fakellm.fuzzing.files import rules_of
 from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Failure, Search
+from fakellm.fuzzing.matrix import alone
 from fakellm.fuzzing.normal import arguments
 from fakellm.fuzzing.oracle import same_finish
 from fakellm.fuzzing.reference import Reference
@@ -289,6 +291,13 @@ def test_a_client_that_ends_the_process_has_raised() -> None:
 def test_a_contested_habit_of_a_provider_weakens_only_what_it_is_about(profile: str) -> None:
     (failure,) = found(wrong.WantsSpace(), profile).failures
     assert names(failure) == ["sse.space"]
+
+
+def test_the_matrix_tries_every_step_fault_and_dialect_alone() -> None:
+    rules = list(alone(Search(profile="all")))
+    assert {rule.dialect or "openai" for rule in rules} == set(DIALECTS)
+    assert all(len(steps_of(rule)) <= 2 for rule in rules)
+    assert {rule.fault.kind for rule in rules if rule.fault} >= {"eof", "error", "stall", "whole"}
 
 
 def test_cuts_at_other_places_are_one_cause() -> None:

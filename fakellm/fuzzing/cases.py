@@ -105,6 +105,12 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
     yield from chain.from_iterable(used)
 
 
+def wires(profile: Profile) -> Iterator[Rule]:
+    """Texts, calls and reasoning on the usual wire of every dialect but the first."""
+    for dialect in profile.dialects[1:]:
+        yield from (Rule(reply=reply_of(base), dialect=dialect) for base in (TEXT, CALLS, REASONED))
+
+
 def broken(profile: Profile) -> Iterator[Rule]:
     """Each fault once, where it is most telling."""
     for base, struck in ((TEXT, _FAULTS), (CALLS, _CALL_FAULTS), (TEXT, _PATIENT)):

@@ -21,18 +21,20 @@ from fakellm.tiers import Step
 
 
 class Row(Struct):
-    """A step, and what became of each client: the first case that failed, else the last that held."""
+    """A step, or the usual wire of a dialect, and what became of each client: the first case that failed, else the last
+    that held."""
 
     steps: tuple[Step, ...]
+    dialect: str
     cells: dict[str, Tried]
 
     @property
     def name(self) -> str:
-        return " + ".join(step.name for step in self.steps)
+        return " + ".join(step.name for step in self.steps) or f"dialect: {self.dialect}"
 
     @property
     def tier(self) -> str:
-        return max(step.tier for step in self.steps)
+        return max((step.tier for step in self.steps), default="")
 
     @property
     def rows(self) -> str:
@@ -55,7 +57,7 @@ def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], N
             try:
                 trial = Trial(client, session)
                 for rule in alone(search):
-                    row = Row(tuple(steps_of(rule)), {})
+                    row = Row(tuple(steps_of(rule)), rule.dialect or "openai", {})
                     row = rows.setdefault(row.name, row)
                     tried = trial.judge(rule)
                     if name not in row.cells or not row.cells[name].verdict.failed:
@@ -68,10 +70,10 @@ def matrix(clients: Mapping[str, Asked], search: Search, tell: Callable[[int], N
 
 
 def alone(search: Search) -> Iterator[Rule]:
-    """Every step of a profile by itself, in the dialect that it starts from."""
+    """Every step of a profile by itself, in the dialect that it starts from, and the usual wires of the others."""
     what = profile_of(search.profile, search.exclude)
     singles = chain.from_iterable(cases.singles(family, what) for family in what.families)
-    return chain(singles, cases.broken(what) if what.faults else ())
+    return chain(singles, cases.broken(what) if what.faults else (), cases.wires(what))
 
 
 def mark(tried: Tried | None) -> str:
@@ -84,7 +86,7 @@ def mark(tried: Tried | None) -> str:
 
 def caption(rows: list[Row]) -> str:
     """How many steps there are, and how many of them hold for all clients."""
-    return f"Of {len(rows)} steps and faults, {sum(not row.fails for row in rows)} hold for all."
+    return f"Of {len(rows)} steps, faults and dialects, {sum(not row.fails for row in rows)} hold for all."
 
 
 def as_text(rows: list[Row], clients: list[str], above: str) -> str:
@@ -124,7 +126,8 @@ def _cell(tried: Tried | None) -> str:
     hint = ""
     if tried is not None and tried.verdict.failed:
         hint = f"expected {tried.verdict.expected!r}, got {tried.verdict.got!r}"[:500]
-    return f'<td class="{kind}" title="{escape(hint)}">{escape(mark(tried))}</td>'
+    title = f' title="{escape(hint)}"' if hint else ""
+    return f'<td class="{kind}"{title}>{escape(mark(tried))}</td>'
 
 
 def _table(rows: list[Row], clients: list[str]) -> list[list[str]]:
@@ -149,6 +152,8 @@ _PAGE = """\
 body {{ font: 14px sans-serif; }}
 table {{ border-collapse: collapse; }}
 th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
+th {{ position: sticky; top: 0; background: white; }}
+p {{ max-width: 50em; }}
 .held {{ background: #d8f5d8; }}
 .raised, .flagged {{ background: #eef5c8; }}
 .fails {{ background: #f8c8c8; }}
@@ -156,6 +161,10 @@ th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
 </head>
 <body>
 <p>{above}</p>
+<p>T0 bytes, T1 server-sent events, T2 JSON, T3 deltas as OpenAI's schema allows, T4 habits of providers, T5 contested,
+fault: broken on purpose. <span class="held">ok</span>: all was read as it was said; <span class="raised">ok (raises)</span>
+or <span class="raised">ok (flags)</span>: an error, or an answer marked as not whole, was right;
+<span class="fails">FAILS</span> in what: rest on it to see what was expected, and what came.</p>
 <table>
 <thead><tr>{head}</tr></thead>
 <tbody>
