@@ -60,7 +60,7 @@ def test_a_table_is_what_its_command_prints() -> None:
         assert as_markdown([], clients, above) == f"{above}\n\n{head}{rule}"
         assert all("| FAILS: " in row for row in rows)
         steps, holding = map(int, re.findall(r"\d+", above))
-        assert above == f"Of {steps} steps and faults, {holding} hold for all."
+        assert above == f"Of {steps} steps, faults and dialects, {holding} hold for all."
         assert len(rows) == steps - holding
 
 

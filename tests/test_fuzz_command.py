@@ -175,7 +175,7 @@ def test_the_matrix(style: str, told: str, driver: list[str]) -> None:
     done = fuzz("--matrix", "--format", style, *exclude, *named)
     assert done.exit_code == 1
     assert told in re.sub(" +", " ", done.output)
-    [(steps, holding)] = re.findall(r"Of (\d+) steps and faults, (\d+) hold for all\.", done.output)
+    [(steps, holding)] = re.findall(r"Of (\d+) steps, faults and dialects, (\d+) hold for all\.", done.output)
     assert 0 < int(holding) < int(steps)
 
 
@@ -193,4 +193,4 @@ def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
     only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
     done = fuzz("--matrix", "--failing-only", *only, "--", *driver, "Careful")
     assert done.exit_code == 0
-    assert re.fullmatch(r"Of (\d+) steps and faults, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output)
+    assert re.fullmatch(r"Of (\d+) steps, faults and dialects, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output)
