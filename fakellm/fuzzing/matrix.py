@@ -164,7 +164,7 @@ p {{ max-width: 50em; }}
 <p>T0 bytes, T1 server-sent events, T2 JSON, T3 deltas as OpenAI's schema allows, T4 habits of providers, T5 contested,
 fault: broken on purpose. <span class="held">ok</span>: all was read as it was said;
 <span class="raised">ok (raises)</span> or <span class="raised">ok (flags)</span>: an error was right, or an answer that
-is marked as not whole; <span class="fails">FAILS</span> in what: rest on it to see what was expected, and what came.</p>
+is marked as not whole; <span class="fails">FAILS</span> in what: rest on it to see what was expected and got.</p>
 <table>
 <thead><tr>{head}</tr></thead>
 <tbody>
