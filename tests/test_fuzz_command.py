@@ -193,4 +193,6 @@ def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
     only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step != "sse"]
     done = fuzz("--matrix", "--failing-only", *only, "--", *driver, "Careful")
     assert done.exit_code == 0
-    assert re.fullmatch(r"Of (\d+) steps, faults and dialects, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output)
+    assert re.fullmatch(
+        r"Of (\d+) steps, faults and dialects, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output
+    )
