@@ -75,13 +75,18 @@ def again(profile: Profile) -> Iterator[Rule]:
 
 
 def _said(profile: Profile) -> Iterator[Rule]:
-    """Payloads, cut as they hurt most where the profile may cut them, and long streams where it has what makes them."""
+    """Payloads, cut as they hurt most or else with the bytes in other forms, each as far as the profile has that; and
+    long streams where it has what makes them."""
+    dialect = profile.dialects[0]
+    of_bytes = [family for family in profile.families if named(family).tier == "T0"]
+    forms = (rule.stream for family in of_bytes for rule in islice(singles(family, profile), 1, None))
     for completion, variation in payloads():
-        stream = variation if _within(variation, profile) else Variation()
-        yield Rule(reply=reply_of(completion), dialect=profile.dialects[0], stream=stream)
+        if variation == Variation() or not _within(variation, profile):
+            variation = next(forms, Variation())
+        yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
         if _within(variation, profile):
-            yield Rule(reply=reply_of(completion), dialect=profile.dialects[0], stream=variation)
+            yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
 
 
 def _within(variation: Variation, profile: Profile) -> bool:
