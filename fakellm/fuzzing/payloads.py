@@ -61,7 +61,7 @@ def sizes() -> Iterator[Said]:
     What is long is a single word, all of which is different: so it stays one piece when a failure is made smaller.
     """
     word = "".join(map("".join, islice(product(ascii_lowercase, repeat=4), 18_000)))
-    texts = (word, word[:1500], "Hm, well")
+    texts = (word, word[:1200], "Hm, well")
     line, text, simple = (answer(Choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
     yield line, Variation()  # one line of 72 kB
