@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from http.client import HTTPResponse
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ import pytest
 
 import fakellm
 from fakellm.dialects import DIALECTS
+from fakellm.draws.answers import ARGUMENTS, TEXTS
+from fakellm.draws.profiles import profile
 from fakellm.draws.steps import steps_of
-from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result
+from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result, cases
 from fakellm.fuzzing.cases import TEXT
 from fakellm.fuzzing.files import rules_of
 from fakellm.fuzzing.function import Client, Function
@@ -28,7 +31,7 @@ from fakellm.fuzzing.matrix import alone
 from fakellm.fuzzing.normal import arguments
 from fakellm.fuzzing.oracle import same_finish
 from fakellm.fuzzing.reference import Reference
-from fakellm.fuzzing.run import replay, run
+from fakellm.fuzzing.run import _cases, replay, run
 from fakellm.fuzzing.shrink import shrink
 from fakellm.loader import load
 from fakellm.scenario import Call, Reply, ReplyChoice, Rule, reply_of
@@ -43,13 +46,17 @@ def found(client: Client, profile: str = "all", **search: Any) -> Outcome:
 
 
 def names(failure: Failure) -> list[str]:
-    return [step.name for step in steps_of(failure.tried.rule)]
+    return names_of(failure.tried.rule)
+
+
+def names_of(rule: Rule) -> list[str]:
+    return [step.name for step in steps_of(rule)]
 
 
 @pytest.mark.parametrize("profile", ["default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"])
 def test_a_correct_client_survives(profile: str) -> None:
     examples = 300 if profile == "all" else 80
-    with closing(Reference(idle=0.2)) as client:
+    with closing(Reference(idle=0.5)) as client:
         outcome = found(client, profile, examples=examples, exclude=())
     assert (outcome.failures, outcome.cases) == ([], examples)
 
@@ -87,13 +94,32 @@ WRONG = [
     (wrong.PassesOverNonsense, "malformed"),
     (wrong.EmptiesArguments, "length"),
     (wrong.TriesAgain, "close"),
+    (wrong.GivesUpOnSilence, "padding"),
+    (wrong.GivesUpOnComments, "sse.insert: comment"),
+    (wrong.FirstChoiceFirst, "turns"),
+    (wrong.GoesOn, "sse.after"),
+    (wrong.DropsRepeats, "split.content"),
 ]
+COUNTING = (wrong.GivesUpOnSilence, wrong.GivesUpOnComments)
+"""They fail once there is too much of a thing, which is as small as it gets."""
 PLAINLY_WRONG = [
     (wrong.SplitsLikeStr, "JSONDecodeError"),
     (wrong.MergesChoices, "content"),
     (wrong.StopsAtTheFinish, "usage"),
     (wrong.RoundsNumbers, "tool_calls"),
     (wrong.KeepsNoText, "content"),
+    (wrong.UnescapesHtml, "content"),
+    (wrong.UnescapesTwice, "content"),
+    (wrong.StripsTheText, "content"),
+    (wrong.TakesNullForNothing, "content"),
+    (wrong.WantsTheFinishOfCalls, "tool_calls"),
+    (wrong.AsksOnce, "tool_calls"),
+    (wrong.SortsCalls, "tool_calls"),
+    (wrong.LowersNames, "tool_calls"),
+    (wrong.DropsFalseArguments, "tool_calls"),
+    (wrong.WantsTokens, "usage"),
+    (wrong.ShortLines, "ValueError"),
+    (wrong.AnyFinish, "finish_reason"),
 ]
 
 
@@ -102,7 +128,7 @@ def test_a_wrong_client_is_caught_by_one_step(client: type[Careful], step: str) 
     (failure,) = found(client(), examples=200).failures
     (name,) = names(failure)
     assert name.startswith(step)
-    assert all(len(plan.frames) <= 8 for plan in failure.tried.plans)
+    assert all(len(plan.frames) <= 8 for plan in failure.tried.plans) or client in COUNTING
 
 
 @pytest.mark.parametrize(("client", "field"), PLAINLY_WRONG, ids=[client.__name__ for client, _ in PLAINLY_WRONG])
@@ -112,12 +138,44 @@ def test_a_client_that_reads_plain_streams_wrong_is_caught_by_none(client: type[
     assert failure.tried.verdict.field == field
 
 
+def test_of_200_cases_a_fifth_come_from_the_seed_and_the_rest_try_everything_once() -> None:
+    what = profile("all")
+    first = list(cases.first(what))
+    one, other = (list(islice(_cases(Search(profile="all", seed=seed)), 200)) for seed in (0, 1))
+    assert (one[: len(first)], len(first) <= 160) == (first, True)
+    assert sum(rule == another for rule, another in zip(one[len(first) :], other[len(first) :], strict=True)) <= 3
+    plain = [rule for rule in first if rule.fault is None]
+    assert {rule.dialect for rule in plain} == set(DIALECTS)
+    tried = [set(names_of(rule)) for rule in plain]
+    for single in chain.from_iterable(islice(cases.singles(family, what), 1) for family in what.families):
+        assert any(set(names_of(single)) <= steps for steps in tried)
+    struck = {each.name for rule in first if rule.fault for each in steps_of(rule)}
+    assert {each.name for rule in cases.broken(what) for each in steps_of(rule)} - struck == set()
+    assert any(rule.timing.gap for rule in plain)
+
+
+def test_every_text_and_every_argument_is_said_and_the_nastiest_alone() -> None:
+    rules = list(cases.first(profile("default")))
+    texts = [rule.reply.content for rule in rules]
+    assert all(any(text in said for said in texts) for text in TEXTS)
+    assert {call.arguments for rule in rules for call in rule.reply.tool_calls} >= set(ARGUMENTS)
+    assert {"null", "0", "false", "[]", "haha", "\n\n a\n"} <= set(texts)
+    assert any(call.name == "getWeather" for rule in rules for call in rule.reply.tool_calls)
+    assert any(rule.reply.finish_reason == "stop" for rule in rules if rule.reply.tool_calls)
+
+
+def test_a_step_that_is_left_out_makes_no_payload() -> None:
+    rules = list(cases.first(profile("default", ("split", "padding", "sse"))))
+    assert not any(name.startswith(("split", "padding", "sse")) for rule in rules for name in names_of(rule))
+    assert any(TEXTS[3] in rule.reply.content for rule in rules)  # said all the same
+
+
 class TwiceWrong(wrong.WantsSpace, wrong.WantsChoices):
     """Two causes."""
 
 
 def test_failures_are_grouped_by_their_cause() -> None:
-    outcome = found(TwiceWrong(), "default", max_failures=9, examples=100)
+    outcome = found(TwiceWrong(), "default", max_failures=9, examples=200)
     assert [names(failure) for failure in outcome.failures] == [["sse.space"], ["padding: no_choices"]]
     assert all(failure.count > 1 for failure in outcome.failures)
 

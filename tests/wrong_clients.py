@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from html import unescape
 from http.client import HTTPConnection, HTTPResponse
 from typing import Any
 from urllib.parse import urlsplit
@@ -398,7 +399,7 @@ class PassesOverNonsense(Careful):
     def events(self, response: HTTPResponse) -> Iterator[str]:
         for data in super().events(response):
             try:
-                json.loads(data)
+                json.loads(data.replace("[DONE]", "{}"))
             except ValueError:
                 continue
             yield data
@@ -414,6 +415,156 @@ class TriesAgain(Careful):
             before = self.text
         said = super().__call__(base_url, request)
         return {**said, "content": before + said["content"]}
+
+
+class UnescapesHtml(Careful):
+    """Text is HTML."""
+
+    def content(self, delta: JSON) -> None:
+        super().content({"content": unescape(delta.get("content") or "")})
+
+
+class UnescapesTwice(Careful):
+    """A backslash and an n are an end of a line, though the JSON was read already."""
+
+    def content(self, delta: JSON) -> None:
+        super().content({"content": (delta.get("content") or "").replace("\\n", "\n")})
+
+
+class DropsRepeats(Careful):
+    """What is said twice in a row was sent twice by mistake."""
+
+    def content(self, delta: JSON) -> None:
+        if delta.get("content") != self.last:
+            super().content(delta)
+        self.last = delta.get("content")
+
+
+class StripsTheText(Careful):
+    """White space at either end is nobody's."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        return {**said, "content": said["content"].strip()}
+
+
+class TakesNullForNothing(Careful):
+    """A text that looks like nothing is none."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        return {**said, "content": "" if said["content"] in ("null", "0", "false", "[]") else said["content"]}
+
+
+class WantsTheFinishOfCalls(Careful):
+    """C16: calls are called where the finish says so."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        return said if said["finish_reason"] == "tool_calls" else {**said, "tool_calls": []}
+
+
+class AsksOnce(Careful):
+    """The same call twice is one."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        calls = {json.dumps(call): call for call in said["tool_calls"]}
+        return {**said, "tool_calls": [*calls.values()]}
+
+
+class SortsCalls(Careful):
+    """Ids rise."""
+
+    def result(self) -> JSON:
+        calls = sorted(self.calls, key=lambda key: str(self.ids[key]))
+        return {**super().result(), "tool_calls": [self.calls[key] for key in calls]}
+
+
+class LowersNames(Careful):
+    """Names are in lower case."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        return {**said, "tool_calls": [{**call, "name": call["name"].lower()} for call in said["tool_calls"]]}
+
+
+class DropsFalseArguments(Careful):
+    """Arguments that are false are not given."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        for call in said["tool_calls"]:
+            call["arguments"] = {key: item for key, item in json.loads(call["arguments"] or "{}").items() if item}
+        return said
+
+
+class WantsTokens(Careful):
+    """Usage without a completion is none."""
+
+    def result(self) -> JSON:
+        said = super().result()
+        return said if self.usage and self.usage["completion_tokens"] else {**said, "usage": None}
+
+
+class ShortLines(Careful):
+    """A14: no line is longer than 64 KiB."""
+
+    def lines(self, response: HTTPResponse) -> Iterator[str]:
+        for line in super().lines(response):
+            if len(line) > 65536:
+                raise ValueError("line too long")
+            yield line
+
+
+class GivesUpOnSilence(Careful):
+    """B6: three hundred chunks that say nothing are the end."""
+
+    silent = 0
+
+    def delta(self, delta: JSON) -> None:
+        self.silent = 0 if any(delta.values()) else self.silent + 1
+        if self.silent > 300:
+            raise ValueError("too many empty messages")
+        super().delta(delta)
+
+
+class GivesUpOnComments(Careful):
+    """A5: after forty comments there is nobody."""
+
+    def lines(self, response: HTTPResponse) -> Iterator[str]:
+        comments = 0
+        for line in super().lines(response):
+            comments += line.startswith(":")
+            if comments > 40:
+                raise ValueError("nothing but comments")
+            yield line
+
+
+class FirstChoiceFirst(Careful):
+    """B19: the choice that speaks first is the first."""
+
+    def chunk(self, chunk: JSON) -> None:
+        for choice in chunk.get("choices") or ():
+            self.last = choice["index"] if self.last is None else self.last
+            choice["index"] -= self.last
+        super().chunk(chunk)
+
+
+class AnyFinish(Careful):
+    """B19: the last finish is that of all choices."""
+
+    def chunk(self, chunk: JSON) -> None:
+        super().chunk(chunk)
+        for choice in chunk.get("choices") or ():
+            self.finished(choice)
+
+
+class GoesOn(Careful):
+    """What follows `[DONE]` is part of the answer."""
+
+    def events(self, response: HTTPResponse) -> Iterator[str]:
+        return (data for data in super().events(response) if data != "[DONE]")
 
 
 Wrong = Callable[[str, JSON], JSON]

@@ -119,6 +119,7 @@ def _padding(**fields: Any) -> Options:
 
 _SILENT = ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
 _EXTRAS: tuple[dict[str, Any], ...] = ({"provider": "x"}, {"x_groq": {"id": None}}, {"p": []})
+_LATE = '{"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":"length"}]}'
 _FILLED = ("content", "refusal", "reasoning")
 
 _ANY: dict[str, Options] = {
@@ -130,7 +131,7 @@ _ANY: dict[str, Options] = {
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
     "transfer.gzip": (_bytes(gzip=True),),
     "transfer.content_type": tuple(
-        _bytes(content_type=kind) for kind in ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
+        _bytes(content_type=kind) for kind in ("text/event-stream;charset=UTF-8", None, "Text/Event-Stream")
     ),
     # Not first, where draws fall most: a thousand reads cost more than a hundred other cases.
     "transfer.cut: size": tuple(map(_cut, (1, 7, 64))),
@@ -150,7 +151,7 @@ _ANY: dict[str, Options] = {
     "sse.insert: retry": _inserts({"retry": 1000}, {"retry": 0, "comment": "ping"}),
     "sse.insert: heartbeat": _inserts({"data": ""}),
     "sse.insert: event": _inserts({"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}),
-    "sse.after": tuple(_lines(after=after) for after in (("[DONE]",), ("{}",), ("after",))),
+    "sse.after": tuple(_lines(after=after) for after in ((_LATE,), ("[DONE]",), ("{}",), ("after",))),
     "sse.ends_with": tuple(_lines(ends_with=end) for end in ("line_end", "nothing")),
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
     "spelling.spaces": (Variation(spelling=Spelling(spaces=True)),),
@@ -202,6 +203,8 @@ _CHOICES: dict[str, Options] = {
     "interleave: choices": (Variation(interleave="choices"),),
     "interleave: both": (Variation(interleave="both"),),
     "interleave": (Variation(interleave="none"),),
+    # The second choice is the first to speak, once or until it has said all.
+    "turns: choices": tuple(Variation(turns=(("choices[1]", many), ("choices[0]", 1))) for many in (2, 1, 99)),
 }
 _REASONING: dict[str, Options] = {
     "reasoning": tuple(Variation(reasoning=key) for key in ("reasoning", "both", "reasoning_details")),

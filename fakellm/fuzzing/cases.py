@@ -1,44 +1,44 @@
 """The cases that every run begins with: what has hurt most on the plain wire, each step alone, each fault once.
 
-Single steps are few and are all tried; what is drawn after them are other texts, places and combinations.
+Single steps are few and are all tried; what is drawn after them are other texts, places and combinations. Knows what is
+tried; `payloads` knows what is said there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, zip_longest
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from fakellm import faults
-from fakellm.completion import Choice, Completion, ToolCall, Usage
+from fakellm.completion import Choice, Completion, ToolCall
 from fakellm.dialects import DIALECTS
-from fakellm.draws.answers import ARGUMENTS, TEXTS
 from fakellm.draws.families import options
 from fakellm.draws.profiles import Profile
+from fakellm.draws.steps import PAUSES, excludes, usual
 from fakellm.faults import Fault
+from fakellm.fuzzing.payloads import answer, payloads, sizes
 from fakellm.scenario import Rule, reply_of
-from fakellm.tiers import named, steps
-from fakellm.variation import PLAIN, Variation
+from fakellm.tiers import contested, named, steps
+from fakellm.timing import Timing
+from fakellm.variation import Variation
 
 _CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich"}'), ToolCall("call_1", "add", '{"a":1}'))
 
-
-def answer(*choices: Choice) -> Completion:
-    """A whole answer of these choices."""
-    return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, Usage(3, 5))
-
-
-TEXT = answer(Choice("7 °C in 東京 🌍", finish_reason="stop"))
-CALLS = answer(Choice("One moment", tool_calls=_CALLS, finish_reason="tool_calls"))
+TEXT = answer(Choice("7 °C in <東京> & 🌍", finish_reason="stop"))
+CALLS = answer(Choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))
 CALL = answer(Choice(tool_calls=_CALLS[:1], finish_reason="tool_calls"))
 """Its first chunk says something already, and not the role alone."""
 REASONED = answer(Choice("It is 7", reasoning="Hm, well", finish_reason="stop"))
 REFUSED = answer(Choice(refusal="I cannot", finish_reason="stop"))
-CHOICES = answer(Choice("One is", finish_reason="stop"), Choice("Two it is", finish_reason="stop"))
+CHOICES = answer(Choice("One is", finish_reason="stop"), Choice("Two it is", finish_reason="length"))
 _BASES = (TEXT, CALLS, REASONED, REFUSED, CHOICES)
 SIMPLE = answer(Choice("Hello, world.", finish_reason="stop"))
+
+_FEW = 4
+"""Forms of a step, up to which each is told apart: beyond, they are places or sizes."""
 
 
 def one_call(rule: Rule) -> Rule:
@@ -61,45 +61,81 @@ def one_choice(rule: Rule) -> Rule:
 
 
 def first(profile: Profile) -> Iterator[Rule]:
-    """These cases for a profile, the shortest first: each step alone on the answer that tells most, the texts and
-    arguments that hurt, each fault and each dialect; then the steps in their other forms and on other answers."""
+    """What every run has to try: each step alone on the answer that tells most, the texts and arguments that hurt, each
+    fault and each dialect."""
     dialect = profile.dialects[0]
-    turns = zip_longest(*(list(singles(family, profile)) for family in profile.families))
-    once = [rule for rule in next(turns, ()) if rule is not None]
-    framed = sum(named(family).tier in ("T0", "T1") for family in profile.families)
     if profile.families:
         yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _BASES)
-        yield from once[:framed]
-        yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _payloads())
-        yield from once[framed:]
+        alone = {family: next(singles(family, profile), None) for family in profile.families}
+        written = [rule for family, rule in alone.items() if rule and named(family).tier == "T2"]
+        yield from (rule for rule in alone.values() if rule and rule not in written)
+        yield from _around([*written, *_said(profile)], profile)
+        if not excludes(profile.exclude, PAUSES.name):
+            yield Rule(reply=reply_of(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
     if profile.faults:
-        yield from broken(profile)
-    yield from (rule for rule in next(turns, ()) if rule is not None)
-    yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in profile.dialects[1:])
-    yield from (rule for turn in turns for rule in turn if rule is not None)
+        yield from _struck(_FAULTS, profile)
 
 
-def _payloads() -> Iterator[Completion]:
-    """All the texts and arguments that hurt, a few in one answer."""
-    for start in range(0, len(TEXTS), 5):
-        yield answer(Choice("|".join(TEXTS[start : start + 5]), finish_reason="stop"))
-    for start in range(0, len(ARGUMENTS), 3):
-        calls = enumerate(ARGUMENTS[start : start + 3])
-        said = tuple(ToolCall(f"call_{number}", f"f{number}", arguments) for number, arguments in calls)
-        yield answer(Choice(tool_calls=said, finish_reason="tool_calls"))
+def again(profile: Profile) -> Iterator[Rule]:
+    """What else is known: the steps in their other forms and on other answers, and faults in other places."""
+    for family in profile.families:
+        yield from islice(singles(family, profile), 1, None)
+    if profile.faults:
+        yield from _struck(_FAULTS_AGAIN, profile)
+
+
+def _said(profile: Profile) -> Iterator[Rule]:
+    """Payloads, cut as they hurt most or else with the bytes in other forms, each as far as the profile has that; and
+    long streams where it has what makes them."""
+    dialect = profile.dialects[0]
+    of_bytes = [family for family in profile.families if named(family).tier == "T0"]
+    forms = (rule.stream for family in of_bytes for rule in islice(singles(family, profile), 1, None))
+    for completion, variation in payloads():
+        if variation == Variation() or not _within(variation, profile):
+            variation = next(forms, Variation())
+        yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+    for completion, variation in sizes():
+        if _within(variation, profile):
+            yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+
+
+def _within(variation: Variation, profile: Profile) -> bool:
+    """Whether the profile has each step of it."""
+    return profile.allows(variation) and all(excludes(profile.families, step.name) for step in steps(variation))
+
+
+def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
+    """The rules, each in the next dialect where it is no habit; and those dialects that are left, with calls.
+
+    What is said and how JSON is written is read alike in all of them, so none costs a case of its own but those whose
+    usual wire is contested: of a client they ask less.
+    """
+    waiting = [name for name in profile.dialects if not contested(DIALECTS[name].usual)] or list(profile.dialects)
+    waiting.append(waiting.pop(0))  # it has been tried
+    left = dict.fromkeys(profile.dialects[1:])
+    for rule in rules:
+        unusual = (name for name in waiting if rule.stream == Variation() or steps(rule.stream, usual(name)))
+        dialect = next(unusual, waiting[0])
+        waiting.append(waiting.pop(waiting.index(dialect)))
+        left.pop(dialect, None)
+        yield msgspec.structs.replace(rule, dialect=dialect)
+    yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in left)
 
 
 def singles(family: str, profile: Profile) -> Iterator[Rule]:
-    """Each step of a family alone, once by its name; with another answer too where the step is one of deltas."""
+    """Each step of a family alone, once by its name, or all of a few forms; with another answer too where the step is
+    one of deltas."""
     dialect = profile.dialects[0]
-    usual = DIALECTS[dialect].usual.over(PLAIN)
+    plain = usual(dialect)
     tier = named(family).tier
     turns = []
     for base in (CALL, TEXT) if tier == "T1" else _BASES:
-        found: dict[str, Variation] = {}
-        for variation in filter(profile.allows, options(base).get(family, ())):
-            found.setdefault(" ".join(step.name for step in steps(variation, usual)), variation)
-        found.pop("", None)  # no step from this wire
+        found: dict[tuple[str, int], Variation] = {}
+        forms = options(base).get(family, ())
+        for number, variation in enumerate(filter(profile.allows, forms)):
+            name = " ".join(step.name for step in steps(variation, plain))
+            if name:  # a step from this wire
+                found.setdefault((name, number if len(forms) <= _FEW else 0), variation)
         turns.append([Rule(reply=reply_of(base), dialect=dialect, stream=each) for each in found.values()])
     used = [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
     yield from chain.from_iterable(used)
@@ -112,56 +148,63 @@ def wires(profile: Profile) -> Iterator[Rule]:
 
 
 def broken(profile: Profile) -> Iterator[Rule]:
-    """Each fault once, where it is most telling."""
-    for base, struck in ((TEXT, _FAULTS), (CALLS, _CALL_FAULTS), (TEXT, _PATIENT)):
-        yield from (Rule(reply=reply_of(base), fault=fault) for fault in filter(profile.allows_fault, struck))
+    """Each fault where it is most telling, and some in other places."""
+    return _struck((*_FAULTS, *_FAULTS_AGAIN), profile)
 
 
-_FAULTS: tuple[Fault, ...] = (
-    faults.Close(frame=3),
-    faults.Reset(frame=3),
-    faults.Eof(frame=3),
-    faults.Eof(byte=-30),
-    faults.NoFinish(),
-    *(faults.Error(shape=shape, frame=3) for shape in ("data", "chunk", "event", "message", "text", "line")),
-    faults.Error(frame=0),
-    faults.Malformed(frame=2),
-    faults.Truncated(frame=2),
-    faults.Glued(frame=2),
-    faults.Unterminated(),
-    faults.OnlyComments(),
-    faults.OnlyDone(),
-    faults.Empty(),
-    faults.Html(),
-    faults.Whole(),
-    *(faults.Status(status=status) for status in (200, 400, 401, 429, 500, 503)),
-    faults.Html(status=502),
-    faults.Close(at="start"),
-    faults.Close(at="headers"),
-    faults.Close(frame=3, times=1),
-    faults.Status(status=500, times=1),
-    faults.ContentFilter(keep=3),
-    faults.Length(keep=3),
-    faults.FinishReason(),
-    faults.FinishReason(reason="insufficient_system_resource"),
-    faults.NoChoices(),
-    faults.HangUp(),
-    faults.ContentType(),
-    faults.ContentLength(),
-    faults.Slow(seconds=0.01),
+def _struck(struck: Iterable[tuple[Completion, Fault]], profile: Profile) -> Iterator[Rule]:
+    return (Rule(reply=reply_of(base), fault=fault) for base, fault in struck if profile.allows_fault(fault))
+
+
+_FAULTS: tuple[tuple[Completion, Fault], ...] = (
+    (TEXT, faults.Close(frame=3)),
+    (TEXT, faults.Reset(frame=3)),
+    (TEXT, faults.Eof(frame=3)),
+    (TEXT, faults.NoFinish()),
+    *((TEXT, faults.Error(shape=shape, frame=3)) for shape in ("data", "chunk", "event", "message", "text", "line")),
+    (TEXT, faults.Malformed(frame=2)),
+    (TEXT, faults.Truncated(frame=2)),
+    (TEXT, faults.Glued(frame=2)),
+    (TEXT, faults.Unterminated()),
+    (TEXT, faults.OnlyComments()),
+    (TEXT, faults.OnlyDone()),
+    (TEXT, faults.Empty()),
+    (TEXT, faults.Html()),
+    (TEXT, faults.Whole()),
+    (TEXT, faults.Status(status=429)),
+    (TEXT, faults.Status(status=500, times=1)),
+    (REASONED, faults.Close(frame=6, times=1)),  # what was said before must not be said twice
+    (TEXT, faults.ContentFilter(keep=3)),
+    (TEXT, faults.Length(keep=3)),
+    (TEXT, faults.FinishReason()),
+    (TEXT, faults.NoChoices()),
+    (TEXT, faults.HangUp()),
+    (TEXT, faults.ContentType()),
+    (TEXT, faults.ContentLength()),
+    (TEXT, faults.Slow(seconds=0.01)),
+    (CALLS, faults.Eof(frame=6)),
+    (CALLS, faults.Length(keep=3)),
+    (CALLS, faults.BadArguments()),
+    (CALLS, faults.UnknownTool()),
+    (CALLS, faults.SameId()),
+    (CALLS, faults.NoCall()),
+    # These cost as long as a client is patient.
+    (TEXT, faults.Stall(frame=3)),
+    (TEXT, faults.Drip(frame=3, every=0.05)),
 )
-_CALL_FAULTS: tuple[Fault, ...] = (
-    faults.Eof(frame=6),
-    faults.NoFinish(),
-    faults.Close(frame=6),
-    faults.Length(keep=3),
-    faults.BadArguments(),
-    faults.UnknownTool(),
-    faults.SameId(),
-    faults.NoCall(),
+_FAULTS_AGAIN: tuple[tuple[Completion, Fault], ...] = (
+    (TEXT, faults.Eof(byte=-30)),
+    (TEXT, faults.Error(shape="data", frame=0)),
+    *((TEXT, faults.Status(status=status)) for status in (200, 500, 401, 400, 503)),
+    (CALLS, faults.NoFinish()),
+    (CALLS, faults.Close(frame=6)),
+    (TEXT, faults.Close(at="start")),
+    (TEXT, faults.Close(at="headers")),
+    (TEXT, faults.Close(frame=3, times=1)),
+    (CALLS, faults.Close(frame=6, times=1)),
+    (TEXT, faults.FinishReason(reason="insufficient_system_resource")),
+    (TEXT, faults.Html(status=502)),
 )
-_PATIENT: tuple[Fault, ...] = (faults.Stall(frame=3), faults.Drip(frame=3, every=0.05))
-"""These cost as long as a client is patient."""
 
 
 def request(rule: Rule) -> dict[str, Any]:

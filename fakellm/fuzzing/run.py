@@ -1,4 +1,4 @@
-"""A whole run: what failed before, each step alone, then what the seed draws. Owns the order."""
+"""A whole run: what failed before, what every run has to try, then what the seed draws. Owns the order."""
 
 from __future__ import annotations
 
@@ -44,10 +44,14 @@ def run(
 
 
 def _cases(search: Search) -> Iterator[Rule]:
-    """Each step alone, and then without end what the seed draws."""
-    yield from cases.first(profile_of(search.profile, search.exclude))
+    """What every run has to try; and then without end what the seed draws, in turn with one of what else is known."""
+    profile = profile_of(search.profile, search.exclude)
+    yield from cases.first(profile)
+    known, picks = list(cases.again(profile)), Source(search.seed, "known")
     for number in count():
         yield rule_of(draws.scenario(Source(search.seed, "case", number), search.profile, search.exclude))
+        if known:
+            yield known.pop(picks.below(len(known)))
 
 
 def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
