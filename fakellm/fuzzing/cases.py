@@ -25,7 +25,7 @@ from fakellm.tiers import contested, named, steps
 from fakellm.timing import Timing
 from fakellm.variation import Variation
 
-_CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich"}'), ToolCall("call_1", "add", '{"a":1}'))
+_CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich 11"}'), ToolCall("call_1", "add", '{"a":1}'))
 
 TEXT = answer(Choice("7 °C in <東京> & 🌍", finish_reason="stop"))
 CALLS = answer(Choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))
