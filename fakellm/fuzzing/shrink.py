@@ -10,11 +10,13 @@ from typing import Any
 
 import msgspec
 
+from fakellm.cuts import Cut
 from fakellm.dialects import DIALECTS
 from fakellm.framing import Insert
 from fakellm.fuzzing.shorten import bare, replies
 from fakellm.scenario import Reply, Rule
 from fakellm.timing import Timing
+from fakellm.transfer import Transfer
 from fakellm.variation import Padding, Variation
 
 replace = msgspec.structs.replace
@@ -87,26 +89,38 @@ def _changed(block: Any, field: str, value: Any) -> Iterator[Any]:
 
 def _plainer(stream: Variation) -> Iterator[Variation]:
     """The same steps in a plainer form."""
-    transfer, sse, padding = stream.transfer, stream.sse, stream.padding
-    if transfer is not None and isinstance(transfer.cut, (int, tuple)):
-        size, offsets = transfer.cut, transfer.cut if isinstance(transfer.cut, tuple) else ()
-        offsets = tuple(range(size, _LONG, size)) if isinstance(size, int) else offsets
-        if size != _FIRST:
-            for plainer in (_FIRST, "inside_characters"):  # other steps move what stands at an offset
-                yield replace(stream, transfer=replace(transfer, cut=plainer))
-        half = len(offsets) // 2
-        for fewer in (offsets[:half], offsets[half:]) if half else ():
-            yield replace(stream, transfer=replace(transfer, cut=fewer))
+    sse, padding = stream.sse, stream.padding
+    if stream.transfer is not None:
+        yield from (replace(stream, transfer=each) for each in _transfers(stream.transfer))
     if sse is not None and any(isinstance(each, Insert) and each.before != (1,) for each in sse.insert):
         yield replace(stream, sse=replace(sse, insert=tuple(replace(each, before=(1,)) for each in sse.insert)))
     if isinstance(padding, int) and padding > 1:
         yield replace(stream, padding=1)
     if isinstance(padding, tuple) and any(each.count > 1 for each in padding):
         yield replace(stream, padding=tuple(_single(each) for each in padding))
-    if isinstance(stream.split, dict):
-        for part, cut in stream.split.items():
-            if (isinstance(cut, str) and cut != "whole") or (isinstance(cut, int) and cut != 1):
-                yield replace(stream, split=stream.split | {part: (1,)})
+    split = stream.split if isinstance(stream.split, dict) else {}
+    for part, cut in split.items():
+        yield from (replace(stream, split=split | {part: each}) for each in _splits(cut))
+
+
+def _transfers(transfer: Transfer) -> Iterator[Transfer]:
+    cut = transfer.cut
+    if not isinstance(cut, (int, tuple)):
+        return
+    ways: list[Any] = [_FIRST, "inside_characters"] if cut != _FIRST else []  # other steps move what is at an offset
+    offsets = tuple(range(cut, _LONG, cut)) if isinstance(cut, int) else cut
+    yield from (replace(transfer, cut=way) for way in [*ways, *_halves(offsets)])
+
+
+def _splits(cut: Cut) -> Iterator[Cut]:
+    if cut not in ("whole", 1, _FIRST):
+        yield _FIRST
+    yield from _halves(cut if isinstance(cut, tuple) else ())
+
+
+def _halves(offsets: tuple[int, ...]) -> list[tuple[int, ...]]:
+    half = len(offsets) // 2
+    return [offsets[:half], offsets[half:]] if half else []
 
 
 def _single(padding: Padding) -> Padding:
