@@ -207,7 +207,7 @@ _CHOICES: dict[str, Options] = {
     "turns: choices": tuple(Variation(turns=(("choices[1]", many), ("choices[0]", 1))) for many in (2, 1, 99)),
 }
 _REASONING: dict[str, Options] = {
-    "reasoning": tuple(Variation(reasoning=key) for key in ("reasoning", "both", "reasoning_details")),
+    "reasoning": tuple(Variation(reasoning=key) for key in ("both", "reasoning", "reasoning_details")),
     **_each("reasoning", "thinking", "think"),
 }
 _USAGE: dict[str, Options] = {

@@ -71,12 +71,21 @@ def _without(block: Any) -> Iterator[Any]:
         if isinstance(value, msgspec.Struct):
             for inner in _without(value):
                 yield from _changed(block, field, inner)
-        elif isinstance(value, dict) and len(value) > 1:
-            for key in value:
-                yield from _changed(block, field, {other: value[other] for other in value if other != key})
+        elif isinstance(value, dict):
+            for fewer in _members(value):
+                yield from _changed(block, field, fewer)
         elif isinstance(value, tuple) and 1 < len(value) < 9:
             for number in range(len(value)):
                 yield from _changed(block, field, value[:number] + value[number + 1 :])
+
+
+def _members(value: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
+    """The mapping without one of its members, or of theirs; never empty."""
+    for key, member in value.items():
+        if len(value) > 1:
+            yield {other: value[other] for other in value if other != key}
+        if isinstance(member, dict):
+            yield from (value | {key: fewer} for fewer in _members(member))
 
 
 def _changed(block: Any, field: str, value: Any) -> Iterator[Any]:
