@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,23 @@ def test_the_matrix(style: str, told: str, driver: list[str]) -> None:
     assert told in re.sub(" +", " ", done.output)
     [(steps, holding)] = re.findall(r"Of (\d+) steps, faults and dialects, (\d+) hold for all\.", done.output)
     assert 0 < int(holding) < int(steps)
+
+
+def test_the_page_of_the_matrix_in_a_browser(driver: list[str], tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    client = f"--client=bad={shlex.join(driver)} WantsSpace"
+    page = tmp_path / "page.html"
+    page.write_text(fuzz("--matrix", "--format", "html", "--exclude", "transfer", client).output, encoding="utf-8")
+    quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+    words = [browser, "--headless", *quiet, f"--user-data-dir={tmp_path / 'user'}", "--dump-dom", page.as_uri()]
+    shown = subprocess.run(words, capture_output=True, encoding="utf-8", check=True, timeout=60).stdout
+    table = shown[shown.index("<table>") :]
+    [hint] = re.findall(r'<td class="fails" title="([^"]*)">FAILS: EOFError</td>', table)
+    assert hint.startswith("expected 'the whole answer', got '")
+    assert table.count('<td class="held">ok</td>') > 50
+    assert '<a title="no space after `data:`" href="https://github.com/openai/openai-python/issues/498">A4</a>' in table
 
 
 def test_the_matrix_of_what_fails(driver: list[str]) -> None:
