@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 
 import fakellm
+from fakellm import faults
 from fakellm.dialects import DIALECTS
 from fakellm.draws.answers import ARGUMENTS, TEXTS
 from fakellm.draws.profiles import profile
@@ -29,12 +30,13 @@ from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Failure, Search
 from fakellm.fuzzing.matrix import alone
 from fakellm.fuzzing.normal import arguments
-from fakellm.fuzzing.oracle import same_finish
+from fakellm.fuzzing.oracle import if_contested, same_finish
 from fakellm.fuzzing.reference import Reference
 from fakellm.fuzzing.run import _cases, replay, run
 from fakellm.fuzzing.shrink import shrink
 from fakellm.loader import load
 from fakellm.scenario import Call, Reply, ReplyChoice, Rule, reply_of
+from fakellm.variation import Variation
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 
@@ -399,6 +401,29 @@ def test_arguments_are_shortened_as_json(text: str, most: int) -> None:
 )
 def test_no_arguments_are_an_empty_object_and_null_is_not(said: str | None, expected: str) -> None:
     assert arguments(said) == expected
+
+
+def test_a_fault_is_made_smaller_to_an_early_place_on_every_attempt() -> None:
+    late = Rule(reply=Reply(content="a b c"), stream=Variation(usage="finish"), fault=faults.Eof(frame=-4, times=3))
+    assert shrink(late, lambda rule: rule.fault is not None) == Rule(
+        reply=Reply(content="a"), fault=faults.Eof(frame=0)
+    )
+
+
+NOTHING: JSON = {"content": "", "reasoning": "", "refusal": "", "tool_calls": [], "finish_reason": None, "usage": None}
+
+
+def test_an_answer_that_says_that_it_is_not_whole_may_lack_the_last_event() -> None:
+    meant = {**NOTHING, "content": "a b", "finish_reason": "stop"}
+    asked = frozenset(("content", "finish_reason"))
+
+    def judged(**said: Any) -> str:
+        return if_contested(meant, Result(**said), asked, ["sse.ends_with: nothing"]).outcome
+
+    assert judged(content="a", finish_reason=None) == "flagged"
+    assert judged(content="a b", finish_reason="stop") == "held"
+    assert judged(content="a", finish_reason="stop") == "differs"
+    assert judged(content="c", finish_reason=None) == "differs"
 
 
 def test_after_calls_stop_and_tool_calls_say_the_same() -> None:

@@ -131,6 +131,8 @@ def if_contested(meant: Normal, got: Result | Failed, reported: frozenset[str], 
     if isinstance(got, Failed):
         return broken(got) or Verdict("raised", leaked=got.type if got.leaked else "")
     result = of_result(got)
+    if any(step.startswith("sse.ends_with") for step in steps) and _made_up(meant, result, reported) is None:
+        return Verdict("flagged") if result["finish_reason"] is None else HELD
     apart = not any(step.startswith("reasoning") for step in steps)  # else the content may hold it, or lack it
     inside = any(step.startswith("reasoning: think") for step in steps)
     for field in ("content", "refusal", *(("reasoning",) if apart else ())):

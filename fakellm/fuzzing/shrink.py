@@ -12,6 +12,7 @@ import msgspec
 
 from fakellm.cuts import Cut
 from fakellm.dialects import DIALECTS
+from fakellm.faults import Fault
 from fakellm.framing import Insert
 from fakellm.fuzzing.shorten import bare, replies
 from fakellm.scenario import Reply, Rule
@@ -52,12 +53,22 @@ def _smaller(rule: Rule) -> Iterator[Rule]:
         yield replace(rule, timing=Timing())
     if rule.stream != Variation():
         yield replace(rule, stream=Variation())
+    yield from (replace(rule, fault=fault) for fault in _sooner(rule.fault))
     yield from (replace(rule, stream=stream) for stream in _without(rule.stream))
     yield from (replace(rule, reply=reply) for reply in replies(rule.reply) if _strikes(rule, reply))
     yield from (replace(rule, stream=stream) for stream in _plainer(rule.stream))
     least = replace(rule, reply=bare(rule.reply), dialect=None if rule.dialect == "openai" else rule.dialect)
     if least != rule:
         yield least
+
+
+def _sooner(fault: Fault | None) -> Iterator[Fault]:
+    """The fault on every attempt, and at one of the first places: others are moved by whatever else is dropped."""
+    if fault is not None and fault.times is not None:
+        yield replace(fault, times=None)
+    places = [name for name in ("frame", "byte") if getattr(fault, name, None) is not None]
+    if fault is not None and places and getattr(fault, places[0]) not in range(3):
+        yield from (replace(fault, **{places[0]: place}) for place in range(3))
 
 
 def _without(block: Any) -> Iterator[Any]:
