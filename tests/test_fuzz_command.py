@@ -100,6 +100,23 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
     assert "no answer in time" not in done.output
 
 
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (
+            "import sys, os, time; sys.stdin.readline(); os.close(1); time.sleep(99)",
+            "the driver closed its standard output",
+        ),
+        ("import os; os.system('sleep 99')", "no line for"),  # its child holds the pipe
+    ],
+)
+def test_a_driver_that_leaves_something_behind_is_ended(code: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fakellm.fuzzing.drive.STARTING", 1.0)
+    done = fuzz("--timeout", "0.2", "--", sys.executable, "-c", code)
+    assert done.exit_code == 2
+    assert told in done.output
+
+
 def test_a_scenario_is_replayed_whatever_it_waits_for(driver: list[str], tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("rules: [{when: {model: other, turn: 3}, reply: {content: Hi}}]")
@@ -146,6 +163,8 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
         (["--format", "html", "--", "true"], "are for --matrix"),
         (["--client", "a=true", "--", "true"], "several clients are for --matrix"),
         (["--matrix", "--replay", "a.yaml", "--", "true"], "give one of them"),
+        (["--replay", "a.yaml", "--exclude", "sse", "--", "true"], "--exclude has no effect with --replay"),
+        (["--matrix", "--examples", "9", "--", "true"], "--examples has no effect with --matrix"),
         (["--timeout", "0", "--", "true"], "0.0 is not in the range x>0"),
         (["--profile", "nope", "--", "true"], "there is no profile 'nope'"),
         (["--exclude", "nope", "--", "true"], "there is no step 'nope' to leave out"),

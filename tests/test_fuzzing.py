@@ -23,9 +23,9 @@ from fakellm.dialects import DIALECTS
 from fakellm.draws.answers import ARGUMENTS, TEXTS
 from fakellm.draws.profiles import profile
 from fakellm.draws.steps import steps_of
-from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result, cases
-from fakellm.fuzzing.cases import TEXT
-from fakellm.fuzzing.files import rules_of
+from fakellm.fuzzing import Answer, CannotRunError, FuzzError, Outcome, Result, cases
+from fakellm.fuzzing.cases import REASONED, TEXT
+from fakellm.fuzzing.files import rules_of, save, saved
 from fakellm.fuzzing.function import Client, Function
 from fakellm.fuzzing.hunt import Failure, Search
 from fakellm.fuzzing.matrix import alone
@@ -426,6 +426,86 @@ def test_an_answer_that_says_that_it_is_not_whole_may_lack_the_last_event() -> N
     assert judged(content="c", finish_reason=None) == "differs"
 
 
+def test_two_calls_that_are_needed_are_made_as_small_as_one() -> None:
+    calls = (Call("get_weather", '{"a":1}', "call_0"), Call("add", '{"b":[2]}', "call_1"))
+    asked = []
+
+    def fails(rule: Rule) -> bool:
+        asked.append(rule)
+        return len(rule.reply.tool_calls) == 2
+
+    small = shrink(Rule(reply=Reply(content="a b", tool_calls=calls, id="chatcmpl-1")), fails)
+    assert [(call.name, call.arguments) for call in small.reply.tool_calls] == [("f", ""), ("f", "")]
+    assert (small.reply.content, small.reply.id, len(asked) < 100) == ("", None, True)
+
+
+@pytest.mark.parametrize("dialect", ["mistral", "perplexity"])
+def test_a_fault_does_not_make_a_contested_wire_strict(dialect: str) -> None:
+    """A client that sums running usage, and shows thinking as text, is in the right there."""
+
+    class Other(Careful):
+        def chunk(self, chunk: JSON) -> None:
+            before = self.usage
+            super().chunk(chunk)
+            if chunk.get("usage") and before:
+                self.usage = {name: before[name] + chunk["usage"][name] for name in wrong.COUNTS}
+
+        def content(self, delta: JSON) -> None:
+            parts = delta.get("content") or ""
+            thoughts = [] if isinstance(parts, str) else [str(part) for part in parts]
+            self.text += parts if isinstance(parts, str) else "".join(thoughts)
+
+    rules = [
+        Rule(reply=reply_of(REASONED), dialect=dialect, fault=fault) for fault in (faults.Slow(seconds=0.01), None)
+    ]
+    assert replay(Function(Other()), Search(), rules).failures == []
+
+
+def test_choices_are_compared_under_a_contested_step_too() -> None:
+    meant = {**NOTHING, "content": "a", "choices": [{**NOTHING, "content": "a"}, {**NOTHING, "content": "b"}]}
+    fields, steps = frozenset(("content", "choices")), ["split: surrogates"]
+    right = Result(content="a", choices=(Answer(content="a"), Answer(content="b")))
+    mixed = Result(content="a", choices=(Answer(content="a"), Answer(content="a")))
+    assert [if_contested(meant, got, fields, steps).outcome for got in (right, mixed)] == ["held", "differs"]
+
+
+def test_a_client_that_is_cancelled_has_raised() -> None:
+    class Cancelled(wrong.CrashesOnComments):
+        async def __call__(self, base_url: str, request: JSON) -> JSON:  # type: ignore[override] # async on purpose
+            try:
+                return await asyncio.to_thread(super().__call__, base_url, request)
+            except KeyError:
+                raise asyncio.CancelledError from None
+
+    (failure,) = found(Cancelled(), "default").failures
+    assert names(failure) == ["sse.insert: comment"]
+
+
+def test_what_is_kept_is_of_the_profile_that_found_it() -> None:
+    """Also where it was made smaller to a habit of the dialect, on OpenAI's wire."""
+
+    class EmptyIds(Careful):
+        def piece(self, piece: JSON, place: int) -> None:
+            assert piece.get("id") != ""
+            super().piece(piece, place)
+
+    (failure,) = found(EmptyIds(), "alibaba").failures
+    assert profile("alibaba").holds(failure.tried.rule)
+    assert not profile("default").holds(failure.tried.rule)
+
+
+@pytest.mark.parametrize("habit", [{"role": "every"}, {"finish": "early"}, {"unfinished": "empty"}])
+def test_habits_are_not_of_the_default_profile(habit: JSON) -> None:
+    rule = Rule(reply=Reply(content="a"), stream=Variation(**habit))
+    assert [profile(name).holds(rule) for name in ("default", "all")] == [False, True]
+
+
+def test_a_note_of_any_bytes_is_kept_so_that_it_loads(tmp_path: Path) -> None:
+    (failure,) = found(wrong.WantsSpace(), "default").failures
+    save(tmp_path, failure, "a\x1bb \udcff")
+    assert [rule.stream for rule in saved(tmp_path)] == [failure.tried.rule.stream]
+
+
 def test_after_calls_stop_and_tool_calls_say_the_same() -> None:
     assert same_finish("stop", "tool_calls", [("f", "{}")])
     assert not same_finish("stop", "tool_calls", [])
@@ -444,7 +524,9 @@ def test_a_name_that_is_none_is_told(said: JSON, told: str) -> None:
         found(lambda base_url, request: said)
 
 
-@pytest.mark.parametrize("bad", [{"examples": 0}, {"timeout": None}, {"max_failures": -1}, {"exclude": "sse.bom"}])
+@pytest.mark.parametrize(
+    "bad", [{"examples": 0}, {"timeout": None}, {"max_failures": -1}, {"exclude": "sse.bom"}, {"examples": 1.5}]
+)
 def test_a_setting_that_makes_no_sense_is_told(bad: JSON) -> None:
     with pytest.raises(ValueError, match="|".join(bad)):
         fakellm.fuzz(Careful(), failures=None, **bad)

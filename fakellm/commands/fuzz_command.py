@@ -75,6 +75,8 @@ def command(
         raise click.UsageError("--format, --failing-only and several clients are for --matrix")
     if table and file:
         raise click.UsageError("--replay tries the rules of a file, and --matrix every step: give one of them")
+    _alone("--matrix", table, ("examples", "max_failures"))
+    _alone("--replay", file, ("profile", "examples", "exclude", "max_failures"))
     if not named:
         fail("fakellm fuzz: which client? Give the command that starts it after --", 2)
     drivers = {name: Driver(words, timeout, search.deadline + 1) for name, words in named.items()}
@@ -89,9 +91,19 @@ def command(
             known = list(saved(FOLDER))
             with _progress(len(known) + examples) as tell:
                 outcome = run(driver, search, known, tell)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except (FakellmError, ValueError) as error:
         fail(f"fakellm fuzz: {error}", 2)
-    _print(outcome, file, cmd or shlex.split(shlex.join(next(iter(named.values())))))
+    _print(outcome, file, next(iter(named.values())))
+
+
+def _alone(option: str, given: object, others: tuple[str, ...]) -> None:
+    """Refuses what has no effect beside an option."""
+    context = click.get_current_context()
+    for name in others:
+        if given and context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{name.replace('_', '-')} has no effect with {option}: leave it out")
 
 
 def _client(said: str) -> tuple[str, tuple[str, ...]]:
@@ -105,7 +117,7 @@ def _client(said: str) -> tuple[str, tuple[str, ...]]:
     return name, words
 
 
-def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...] | list[str]) -> None:
+def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...]) -> None:
     replays = []
     for failure in outcome.failures:
         kept = file or save(FOLDER, failure, f"{title(failure)}\n{shlex.join(cmd)}")

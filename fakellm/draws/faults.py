@@ -52,6 +52,8 @@ def failure(picks: Picks, completion: Completion, exclude: tuple[str, ...] = ())
     kinds = [kind for kind in KINDS if kind not in (*UNSEEN, *PATIENT) and kind.calls <= _calls(completion)]
     kept = [kind for kind in kinds if not excludes(exclude, kind.__struct_config__.tag)]
     shapes = tuple(shape for shape in _KEYS["shape"] if not excludes(exclude, f"error: {shape}"))
+    if len(shapes) < len(_KEYS["shape"]):  # without one, the dialect's own may be what is left out
+        shapes = tuple(filter(None, shapes))
     return _made(picks, picks.choice(kept), _KEYS | {"after": (0,), "shape": shapes}) if kept else None
 
 

@@ -49,13 +49,26 @@ class Profile(Struct, frozen=True):
 
     def holds(self, rule: Rule) -> bool:
         """Whether a rule is of this profile, as one that failed under another may not be."""
-        found = [step.name for step in steps_of(rule) if step.tier != "fault" and step != PAUSES]
+        found = [step.name for step in steps_of(rule)]
+        streamed = [step.name for step in steps_of(rule) if step.tier != "fault" and step != PAUSES]
         return (
             self.allows(rule.stream)
-            and not any(excludes(self.exclude, step.name) for step in steps_of(rule))
+            and not any(excludes(self.exclude, step) for step in found)
             and (rule.fault is None or self.faults)
-            and all(any(excludes((family,), step) for family in self.families) for step in found)
+            and (rule.dialect or "openai") in ("openai", *self.dialects)
+            and all(self.takes(step) or step in self._habits for step in streamed)
         )
+
+    def takes(self, step: str) -> bool:
+        """Whether a step is drawn: whether the family is that is nearest to it, as `role: every` is to itself."""
+        nearest = max((family for family in FAMILIES if excludes((family,), step)), key=len, default="")
+        return nearest in self.families
+
+    @property
+    def _habits(self) -> set[str]:
+        """The habits of its dialects as steps on OpenAI's wire: a failure that is made smaller may name them so."""
+        habits = (tiers.steps(DIALECTS[name].usual, usual("openai")) for name in self.dialects)
+        return {step.name for found in habits for step in found}
 
 
 def _of(*wanted: str) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def fuzz(
     """
     __tracebackhide__ = True  # for pytest: the report says it all
     _check(examples, max_failures, timeout, exclude)
+    exclude = tuple(exclude)
     search = Search(
         profile=profile, examples=examples, seed=seed, exclude=exclude, max_failures=max_failures, deadline=timeout
     )
@@ -68,9 +69,11 @@ def fuzz(
 
 def _check(examples: int, max_failures: int, timeout: float, exclude: object) -> None:
     """Raises ValueError where a setting makes no sense."""
-    for name, value in (("examples", examples), ("max_failures", max_failures), ("timeout", timeout)):
-        if not isinstance(value, (int, float)) or value <= 0:
-            raise ValueError(f"{name} is a number above 0, not {value!r}")
+    for name, value in (("examples", examples), ("max_failures", max_failures)):
+        if not isinstance(value, int) or value <= 0:
+            raise ValueError(f"{name} is a whole number above 0, not {value!r}")
+    if not isinstance(timeout, (int, float)) or timeout <= 0:
+        raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
     if isinstance(exclude, str):
         raise ValueError(f"exclude is a tuple of steps: ({exclude!r},)")
 

@@ -101,7 +101,7 @@ def _said(profile: Profile) -> Iterator[Rule]:
 
 def _within(variation: Variation, profile: Profile) -> bool:
     """Whether the profile has each step of it."""
-    return profile.allows(variation) and all(excludes(profile.families, step.name) for step in steps(variation))
+    return profile.allows(variation) and all(profile.takes(step.name) for step in steps(variation))
 
 
 def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:

@@ -7,11 +7,14 @@ the `id` and the names of a Result, or an `error` with its `type` and `message`.
 from __future__ import annotations
 
 import json
+import os
 import queue
 import re
+import signal
 import subprocess
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from time import monotonic  # noqa: TID251 # a driver is waited for by the clock; what it is sent does not depend on it
 from typing import IO, Any, Protocol
 
@@ -68,9 +71,7 @@ class Driver:
             self.close()
             return Failed("hung", message=f"no line for {patience:g} s")
         if line is None:
-            code = process.wait()
-            self.close()
-            return Failed("died", message=f"the driver ended with exit code {code}; see what it wrote to stderr")
+            return Failed("died", message=self._died(process))
         if starts:  # another start takes as long, on a machine that may be twice as busy
             self._starting = min(self._starting, self._patience + 2 * (monotonic() - since))
         return self._read(line)
@@ -84,6 +85,15 @@ class Driver:
             self.close()
             return Failed("rubbish", message=f"expected JSON with the id {self._count}, got {line.strip()!r:.200}")
         return read(said)
+
+    def _died(self, process: subprocess.Popen[str]) -> str:
+        try:
+            code = process.wait(self._patience)
+            return f"the driver ended with exit code {code}; see what it wrote to stderr"
+        except subprocess.TimeoutExpired:
+            return "the driver closed its standard output or input"
+        finally:
+            self.close()
 
     def _started(self) -> subprocess.Popen[str]:
         try:
@@ -113,6 +123,9 @@ class Driver:
         process, self._process = self._process, None
         if process is None:
             return
+        with suppress(OSError):  # it has ended
+            if hasattr(os, "killpg"):
+                os.killpg(process.pid, signal.SIGKILL)  # what it has started holds its pipes open
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):

@@ -26,7 +26,7 @@ def scenario_of(failure: Failure) -> Scenario:
     cause = (*(step.name for step in steps_of(failure.tried.rule)), verdict.outcome, verdict.field)
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, cause)).lower()).strip("-")
     before = [msgspec.structs.replace(failure.before, when=When(turn=1))] if failure.before else []
-    return Scenario(name=name, rules=(*before, failure.tried.rule))
+    return Scenario(name=name[:100], rules=(*before, failure.tried.rule))
 
 
 def save(folder: Path, failure: Failure, note: str) -> Path:
@@ -36,9 +36,13 @@ def save(folder: Path, failure: Failure, note: str) -> Path:
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
     file = folder / f"{scenario.name}-{digest}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    notes = "".join(f"# {line}\n" for line in note.splitlines())
-    file.write_text(notes + text, encoding="utf-8", errors="surrogateescape")
+    notes = "".join(f"# {''.join(map(_printable, line))}\n" for line in note.split("\n"))
+    file.write_text(notes + text, encoding="utf-8")
     return file
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
 def saved(folder: Path) -> Iterator[Rule]:

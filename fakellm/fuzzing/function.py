@@ -67,7 +67,7 @@ class _Worker:
         try:
             said = self._client(base_url, request)
             return read(runner.run(_awaited(said)) if inspect.isawaitable(said) else said)
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # a cancellation too: nothing is above to be told
             return failed(type(error).__qualname__, str(error))
 
 

@@ -133,19 +133,33 @@ def if_contested(meant: Normal, got: Result | Failed, reported: frozenset[str], 
     result = of_result(got)
     if any(step.startswith("sse.ends_with") for step in steps) and _made_up(meant, result, reported) is None:
         return Verdict("flagged") if result["finish_reason"] is None else HELD
+    pairs = [(meant, result)]
+    if "choices" in reported:
+        if len(meant["choices"]) != len(result["choices"]):
+            return Verdict("differs", "choices", meant["choices"], result["choices"])
+        pairs += zip(meant["choices"], result["choices"], strict=True)
+    for said, found in pairs:
+        field = _lost(said, found, reported, steps)
+        if field is not None:
+            return Verdict("differs", field, said[field], found[field])
+    return HELD
+
+
+def _lost(meant: Normal, result: Normal, reported: frozenset[str], steps: Sequence[str]) -> str | None:
+    """The field of an answer that a client has lost, or mixed up, under contested steps."""
     apart = not any(step.startswith("reasoning") for step in steps)  # else the content may hold it, or lack it
     inside = any(step.startswith("reasoning: think") for step in steps)
-    for field in ("content", "refusal", *(("reasoning",) if apart else ())):
+    texts: tuple[str, ...] = ("content", "refusal", "reasoning") if apart else ("content", "refusal")
+    for field in texts:
         said, found = meant[field], repaired(result[field])
         if field in reported and not (said in found if inside else said == found):
-            return Verdict("differs", field, said, result[field])
+            return field
     doubled = "calls.name: repeated" in steps
     if "tool_calls" in reported and not _same_calls(meant["tool_calls"], result["tool_calls"], doubled):
-        return Verdict("differs", "tool_calls", meant["tool_calls"], result["tool_calls"])
+        return "tool_calls"
     finish = result["finish_reason"]
-    if "finish_reason" in reported and finish and not same_finish(meant["finish_reason"], finish, meant["tool_calls"]):
-        return Verdict("differs", "finish_reason", meant["finish_reason"], finish)
-    return HELD
+    same: bool = not finish or same_finish(meant["finish_reason"], finish, meant["tool_calls"])
+    return None if "finish_reason" not in reported or same else "finish_reason"
 
 
 def _same_calls(meant: list[tuple[str, str]], got: list[tuple[str, str]], doubled: bool) -> bool:

@@ -65,11 +65,14 @@ def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
         try:
             trial = Trial(client, session)
             outcome.compared = trial.reported
-            tried = [trial.judge(rule) for rule in rules]
+            for rule in rules:
+                tried = trial.judge(rule)
+                outcome.cases += 1
+                outcome.failures += [Failure(tried)] if tried.verdict.failed else []
+        except KeyboardInterrupt:
+            outcome.interrupted = True
         finally:
             client.close()
-    outcome.cases = len(tried)
-    outcome.failures = [Failure(each) for each in tried if each.verdict.failed]
     return outcome
 
 

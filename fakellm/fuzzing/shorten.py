@@ -46,7 +46,7 @@ def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
 def _parts(choice: ReplyChoice) -> Iterator[ReplyChoice]:
     calls = choice.tool_calls
     yield from (replace(choice, tool_calls=calls[:number] + calls[number + 1 :]) for number in range(len(calls)))
-    if len(calls) > 1 and any(call.arguments != "{}" for call in calls):
+    if len(calls) > 1 and any(call.arguments not in ("", "{}") for call in calls):
         yield replace(choice, tool_calls=tuple(replace(call, arguments="{}") for call in calls))
     for field in ("reasoning", "refusal", "content"):
         yield from (replace(choice, **{field: text}) for text in _texts(getattr(choice, field)))

@@ -107,11 +107,12 @@ class Trial:
 
     def _verdict(self, rule: Rule, got: Result | Failed, plans: tuple[Plan, ...]) -> Verdict:
         dialect = DIALECTS[rule.dialect or "openai"]
+        found = _contested(rule)
         if rule.fault is not None:
             ways = [way for plan in plans for way in heard(plan, dialect)]
-            return under_fault([(way, of_completion(way.completion, dialect)) for way in ways], got, self.reported)
+            sayings = [(way, of_completion(way.completion, dialect)) for way in ways]
+            return under_fault(sayings, got, self.reported - _open_to(found))
         meant = self.meant(rule)
-        found = _contested(rule)
         if not set(found) <= {"usage: running"}:
             return if_contested(meant, got, self.reported, found)
         verdict = under_variation(meant, got, self.reported - {"usage"} if found else self.reported)
@@ -142,6 +143,12 @@ def _contested(rule: Rule) -> list[str]:
     reasons = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
     found = contested(rule.stream.over(DIALECTS[rule.dialect or "openai"].usual))
     return [step.name for step in found if reasons or not step.name.startswith("reasoning")]
+
+
+def _open_to(contested: list[str]) -> set[str]:
+    """The fields that contested steps leave open."""
+    fields = {"usage"} if "usage: running" in contested else set()
+    return fields | ({"content", "reasoning"} if any(step.startswith("reasoning") for step in contested) else set())
 
 
 _ASKED: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
