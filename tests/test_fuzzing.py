@@ -58,8 +58,8 @@ def names_of(rule: Rule) -> list[str]:
 @pytest.mark.parametrize("profile", ["default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"])
 def test_a_correct_client_survives(profile: str) -> None:
     examples = 300 if profile == "all" else 80
-    with closing(Reference(idle=0.5)) as client:
-        outcome = found(client, profile, examples=examples, exclude=())
+    with closing(Reference(idle=1.0)) as client:
+        outcome = found(client, profile, examples=examples, exclude=(), deadline=4.0)
     assert (outcome.failures, outcome.cases) == ([], examples)
 
 

@@ -30,7 +30,7 @@ class Careful:
         self.finish: str | None = None
         self.usage: JSON | None = None
         address = urlsplit(base_url)
-        with closing(HTTPConnection(address.hostname or "", address.port, timeout=0.5)) as connection:
+        with closing(HTTPConnection(address.hostname or "", address.port, timeout=1.0)) as connection:
             connection.request("POST", address.path + "/chat/completions", json.dumps(request))
             with connection.getresponse() as response:
                 self.read(response)
