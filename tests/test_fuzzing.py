@@ -217,6 +217,15 @@ def test_a_failure_is_told_kept_and_tried_first(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_report_cuts_very_long_lines_and_the_file_does_not(tmp_path: Path) -> None:
+    with pytest.raises(FuzzError) as caught:
+        fakellm.fuzz(wrong.ShortLines(), failures=tmp_path)
+    assert max(map(len, str(caught.value).splitlines())) <= 2100
+    assert "characters more" in str(caught.value)
+    (file,) = tmp_path.iterdir()
+    assert load(file).rules[0].reply == caught.value.outcome.failures[0].tried.rule.reply
+
+
 def test_a_rule_can_be_tried_alone() -> None:
     rule = Rule(reply=reply_of(TEXT), dialect="ollama-2025")
     assert replay(Function(Careful()), Search(), [rule]).failures == []

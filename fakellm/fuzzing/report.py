@@ -15,6 +15,8 @@ from fakellm.wire import Plan
 
 MOST_FRAMES = 40
 """So many are shown of a response."""
+MOST_WIDE = 2000
+"""Characters of a line that are shown."""
 
 
 def report(outcome: Outcome, replays: list[str]) -> str:
@@ -58,10 +60,10 @@ def described(failure: Failure, replay: str) -> str:
         *([f"   because   {_short(verdict.note)}"] if verdict.note else []),
         "",
         "   Serve it:",
-        indent(dump(scenario_of(failure)), "     ").rstrip(),
+        indent(_narrow(dump(scenario_of(failure))), "     ").rstrip(),
         "",
         "   On the wire (one line a write; ┊ ends one within an event):",
-        indent("\n".join(wire(plan) for plan in failure.tried.plans), "     "),
+        indent(_narrow("\n".join(wire(plan) for plan in failure.tried.plans)), "     "),
         "",
         f"   Again: {replay}",
     ]
@@ -110,6 +112,14 @@ def wire(plan: Plan) -> str:
 
 def _visible(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
+
+
+def _narrow(text: str) -> str:
+    """The text with its very long lines cut; they are whole in the file that is kept."""
+    return "\n".join(
+        line if len(line) <= MOST_WIDE else f"{line[:200]}… and {len(line) - 200:,} characters more"
+        for line in text.split("\n")
+    )
 
 
 def _short(value: Any) -> str:
