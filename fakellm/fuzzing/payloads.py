@@ -64,7 +64,7 @@ def sizes() -> Iterator[Said]:
     texts = (word, word[:1200], "Hm, well")
     line, text, simple = (answer(Choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
-    yield line, Variation()  # one line of 72 kB
+    yield line, Variation(split={"content": "whole"})  # one line of 72 kB
     yield answer(Choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
     yield simple, Variation(padding=600)  # as xAI while it reasons

@@ -91,9 +91,10 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _texts(text: str) -> Iterator[str]:
-    """Nothing, halves, and the text without each of its pieces; then plainer characters."""
+    """Nothing, halves, and the text without each of its pieces, of a long one none too short; then plainer
+    characters."""
     size = len(text)
-    while size:
+    while size > len(text) // 32:
         yield from (text[:start] + text[start + size :] for start in range(0, len(text), size))
         size //= 2
     if len(text) <= 8:
