@@ -28,15 +28,18 @@ _LONG = 4096
 
 
 def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
-    """The smallest rule found that still fails; `fails` is asked at most so many times."""
-    asked = 0
+    """The smallest rule found that still fails; `fails` is asked at most so many times, and of no rule twice: two ways
+    to make one smaller may undo each other."""
+    asked = {repr(rule)}
     progress = True
     while progress:
         progress = False
         for smaller in _smaller(rule):
-            if asked == most:
+            if len(asked) > most:
                 return rule
-            asked += 1
+            if repr(smaller) in asked:
+                continue
+            asked.add(repr(smaller))
             if fails(smaller):
                 rule, progress = smaller, True
                 break
