@@ -19,8 +19,8 @@ from fakellm.importing.example_request import sample
 from fakellm.scenarios.editor_schema import scenario_schema
 from fakellm.scenarios.loader import Reading, load, read
 from fakellm.server.http_server import Server
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 from tests.test_bad_scenarios import BAD
 from tests.test_handle import command
 
@@ -122,7 +122,7 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
 
 
 def said(app: App, session: str = "") -> str:
-    answer, _ = app.handle(Call("POST", f"{session}/v1/chat/completions", chat()))
+    answer = respond(app, HttpRequest("POST", f"{session}/v1/chat/completions", chat()))
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
 
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from fakellm.server import scenario_app
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 
 TEXT = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
@@ -36,7 +36,7 @@ def test_every_route_stands_in_the_table() -> None:
 
 
 def test_every_header_stands_in_the_table() -> None:
-    plan = App().handle(Call("POST", "/v1/chat/completions", chat()))[0].plan
+    plan = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat())).plan
     sent = {re.sub("(requests|tokens)$", "…", name) for name, _ in plan.headers} - {"Content-Type"}
     table = TEXT[TEXT.index("| header |") :]
     named = {

@@ -238,7 +238,7 @@ def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
         gc.collect()
         objects, sockets = len(gc.get_objects()), descriptors()
 
-        app.sessions["slow"] = App(load(SLOW)).session("")
+        app.load("slow", load(SLOW), False)
         replies = await asyncio.gather(*(talk(url, "/v1/chat/completions") for _ in range(200)))
         await talk(url, "/s/slow/v1/chat/completions", cut=True)
         await ended(before)
@@ -249,7 +249,8 @@ def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
         assert [entry.outcome for entry in app.session("slow").journal] == ["client left"]
         assert asyncio.all_tasks() == before
         del replies
-        app.sessions.clear()  # the journals
+        for name in app.sessions():
+            app.forget(name)  # the journals
         gc.collect()
         assert descriptors() == sockets
         assert len(gc.get_objects()) - objects < 200  # less than one for each of 201 connections

@@ -52,8 +52,8 @@ def test_swallows(fakellm):
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "fakellm: no rule met",
-            "request 1, POST /s/*test_swallows/v1/chat/completions: No rule meets this request. "
+            "fakellm: no rule matched",
+            "request 1, POST /s/*test_swallows/v1/chat/completions: No rule matches this request. "
             "The nearest is 'scenario#1'; it differs in model: wanted 'gpt-?', got 'm'.",
         ]
     )

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
 from fakellm.base.errors import ReplyError
+from fakellm.engine.ruleset import Script
 from fakellm.model.request import parse
 from fakellm.scenarios.loader import Source, load
 from fakellm.scenarios.templates import check, fill, fill_json
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import chat, post
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import chat, handled, post, respond
 
 AGENT = parse(
     chat(
@@ -41,7 +42,7 @@ def app_of(source: Source) -> App:
 
 def ask(app: App, path: str = "/v1/chat/completions", **fields: Any) -> str | int:
     """The text that comes, or the status of what is no answer."""
-    answer, _ = app.handle(Call("POST", path, chat(**fields)))
+    answer = respond(app, HttpRequest("POST", path, chat(**fields)))
     if answer.plan.status != 200:
         return answer.plan.status or 0
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
@@ -72,18 +73,16 @@ def test_other_requests_and_sessions_have_turns_of_their_own() -> None:
     app = app_of(IN_ORDER % "last")
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["One", "One", "One"]
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["Two", "Two", "Two"]
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert ask(app) == "One"
 
 
 def test_what_has_run_out_is_told_and_counts_as_unmet() -> None:
     app = app_of("rules:\n- {name: once, reply: {}, after: fail}\n")
     ask(app)
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
     error = json.loads(answer.plan.body)["error"]
-    assert error["message"] == (
-        "The rule 'once' has given all its replies to this request, and `after: fail` ends there."
-    )
+    assert error["message"] == ("The rule 'once' has sent all its replies to this request, and it sets `after: fail`.")
     assert (error["code"], entry.matched, dict(answer.plan.headers)["x-should-retry"]) == (
         "no_more_replies",
         False,
@@ -116,7 +115,7 @@ def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: i
     place = number - 1 if after != "cycle" else (number - 1) % len(walk)
     beyond = walk[-1] if after == "last" else None
     expected = walk[place] if place < len(walk) else beyond
-    attempt = rule.attempt(number, stream=True)
+    attempt = Script(rule).attempt(number, stream=True)
     assert (attempt and (attempt.step, attempt.faulty)) == expected
 
 
@@ -156,7 +155,7 @@ def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
     with pytest.raises(ReplyError, match="there is none in this request"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
-    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     message = json.loads(answer.plan.body)["error"]["message"]
     assert (
         message
@@ -178,7 +177,7 @@ def test_a_reply_that_tells_its_attempt_counts() -> None:
 
 def test_headers_of_a_reply() -> None:
     headers = {"x-request-id": "r1", "content-type": "application/json; charset=utf-8"}
-    answer, _ = app_of(Rule(reply=Reply(headers=headers))).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer = respond(app_of(Rule(reply=Reply(headers=headers))), HttpRequest("POST", "/v1/chat/completions", chat()))
     said = [(name.lower(), value) for name, value in answer.plan.headers]
     assert [value for name, value in said if name == "content-type"] == ["application/json; charset=utf-8"]
     assert ("x-request-id", "r1") in said
@@ -200,12 +199,12 @@ def test_a_function_answers() -> None:
     ("function", "told"),
     [
         (lambda request: request.results["add"], "its function raised KeyError('add')."),
-        (lambda request: 5, "its function returned 5; a text or a fakellm.Reply is a reply."),
+        (lambda request: 5, "its function returned 5; it must return a text or a fakellm.Reply."),
     ],
 )
 def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
     rule = Rule(reply=Computed(function=function), name="f")
-    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     assert (answer.plan.status, entry.matched) == (400, False)
     assert entry.explanation == f"The rule 'f' cannot answer this request: {told}"
 

@@ -11,9 +11,9 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.server import http_server as server_module
 from fakellm.testing.handle import Handle
-from tests.conftest import chat, post
+from fakellm.wire.http1 import bursts
+from tests.conftest import chat, post, respond
 
 HELLO = {"rules": [{"reply": {"content": "One two three"}, "when": {"model": "m"}}]}
 
@@ -58,13 +58,13 @@ def test_each_frame_is_an_http_chunk_of_its_own(raw: socket.socket) -> None:
 
 def test_frames_due_at_once_leave_in_one_write() -> None:
     from fakellm.scenarios.loader import load
-    from fakellm.server.scenario_app import App, Call
+    from fakellm.server.scenario_app import App, HttpRequest
 
-    answer, _ = App(load(HELLO)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
-    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(6, 0.0)]
+    answer = respond(App(load(HELLO)), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in bursts(answer.plan)] == [(6, 0.0)]
     paced = {"rules": [{"reply": {"content": "A B"}, "timing": {"first": 1, "gap": 0.5}}]}
-    answer, _ = App(load(paced)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
-    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(0, 0.0), (1, 1.0)] + [(1, 0.5)] * 4
+    answer = respond(App(load(paced)), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in bursts(answer.plan)] == [(0, 0.0), (1, 1.0)] + [(1, 0.5)] * 4
 
 
 def test_http_1_0_gets_a_body_that_ends_with_the_connection(raw: socket.socket) -> None:
@@ -129,7 +129,7 @@ def error_of(reply: bytes) -> tuple[int, dict[str, object]]:
 
 
 def test_a_body_over_the_limit_is_refused(raw: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1000)
     raw.sendall(head(b"x" * 1001, "1.1", "Connection: close") + b"x" * 1001)
     status, error = error_of(until_closed(raw))
     assert (status, error["code"]) == (413, "request_too_large")
@@ -137,7 +137,7 @@ def test_a_body_over_the_limit_is_refused(raw: socket.socket, monkeypatch: pytes
 
 
 def test_a_chunked_body_over_the_limit_is_refused(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1000)
     reply = httpx2.post(server.base_url + "/chat/completions", content=iter([b"x" * 600] * 3))
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_large")
     monkeypatch.undo()
@@ -171,7 +171,7 @@ def test_strict_names_the_nearest_rule_and_what_differed() -> None:
         assert (reply.status_code, reply.headers["x-should-retry"]) == (404, "false")
         error = reply.json()["error"]
         assert error == {
-            "message": "No rule meets this request. The nearest is 'near'; it differs in model: wanted 'gpt-*', got 'm'.",
+            "message": "No rule matches this request. The nearest is 'near'; it differs in model: wanted 'gpt-*', got 'm'.",
             "type": "invalid_request_error",
             "param": None,
             "code": "no_matching_rule",
@@ -252,7 +252,7 @@ def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: py
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setattr("fakellm.engine.render.complete", broken)
-    reply = post(server.session("broken").base_url + "/chat/completions", chat())
+    reply = post(server.session("broken").base_url + "/chat/completions", chat(seed=1))
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"
     assert "ZeroDivisionError('by nothing')" in reply.json()["error"]["message"]

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.openai import refusal, response_headers
+from fakellm.base.errors import RequestError
 from fakellm.model.completion import Completion
 from fakellm.model.request import Request, parse
+from fakellm.wire.plan import Plan
 
 
 class Route(Struct, frozen=True):
@@ -22,6 +25,10 @@ class Route(Struct, frozen=True):
     """The completion as this route can express it; `counted`: its usage is counted anew."""
     wants_nothing: Callable[[Request], bool] = lambda request: False
     """Whether the request leaves a generated reply no token."""
+    refuse: Callable[[RequestError], Plan] = refusal.refuse
+    """The response that refuses a request, in the error shape of the API that this route belongs to."""
+    headers: Callable[[int, str, int | None], tuple[tuple[str, str], ...]] = response_headers.usual
+    """The headers that the API adds to a response with this status, by the seed and what names the request."""
 
 
 CHAT = Route(parse)

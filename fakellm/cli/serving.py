@@ -72,12 +72,12 @@ def run(
     speed: float,
     ready: str,
     watch_stdin: bool,
-    relay: Callable[[], Any] | None = None,
+    proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
     """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints.
 
-    `relay` makes the way to a server behind this one, once the loop runs.
+    `proxy` makes what passes requests on to a server behind this one, once the loop runs.
     """
     from fakellm.server.http_server import Server, listen
 
@@ -92,7 +92,7 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce, beside))
+    asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
 
 
 async def _serve(

@@ -5,12 +5,14 @@ The server runs in a thread of this process; what it says next is an object that
 
 from __future__ import annotations
 
+import msgspec
+
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.engine import Answer, Engine
 from fakellm.engine.journal import Entry
+from fakellm.engine.response import Outcome, Response
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.hosting import Hosted
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 
 _LOOKS = 8
@@ -28,18 +30,20 @@ class _Stage(App):
         self.several = False
         self.broke: RequestError | None = None
 
-    def handle(self, call: Call) -> tuple[Answer, Entry]:
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         self.asked = True
-        self.gzip = "gzip" in call.headers.get("Accept-Encoding", "")
-        answer, entry = super().handle(call)
-        self.several = isinstance(entry.request, dict) and entry.request.get("n") not in (None, 1)
-        self.plans.append(answer.plan)
-        return answer, entry
+        self.gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        outcome, entry = super().handle(request)
+        body = msgspec.json.decode(entry.request) if entry.request else None
+        self.several = isinstance(body, dict) and body.get("n") not in (None, 1)
+        if isinstance(outcome, Response):
+            self.plans.append(outcome.plan)
+        return outcome, entry
 
-    def refuse(self, call: Call, error: RequestError) -> tuple[Answer, Entry]:
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         if error.code == "internal_error":
             self.broke = error
-        return super().refuse(call, error)
+        return super().refuse(request, error, entry)
 
 
 class Session:
@@ -80,7 +84,7 @@ class Session:
 
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers, and whoever asks has until the deadline; `rest` when the client has come back."""
-        self._app.sessions[""] = Engine(Scenario(rules=(rule,)), self._app.seed, False)
+        self._app.load("", Scenario(rules=(rule,)), False)
         self._app.plans = []
         self._app.asked = False
         self.late = False

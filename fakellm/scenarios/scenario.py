@@ -5,7 +5,7 @@ A reply is a completion with gaps: what is not given is made from the seed and t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -106,10 +106,11 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Computed(Reply, frozen=True, kw_only=True):
     """A reply that a Python function makes of the request: it returns a Reply, or a text, and says all there is to say.
 
-    It is called for each request, in the server's thread; no YAML can say it.
+    It is called once for each request that its rule matches: in a thread of its own, or on the event loop where it is
+    async. No YAML can express it.
     """
 
-    function: Callable[[Request], Reply | str]
+    function: Callable[[Request], Reply | str | Awaitable[Reply | str]]
 
     def __post_init__(self) -> None:
         plain = Reply()
@@ -141,15 +142,6 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         return fault.after + (1 if fault.times is None else fault.times + 1)
 
 
-class Attempt(Struct, frozen=True):
-    """Which of a rule's replies an attempt gets, and whether its fault may strike. `number` is the attempt's, from 1,
-    where the reply speaks of it; else 1."""
-
-    step: int = 0
-    faulty: bool = True
-    number: int = 1
-
-
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong.
 
@@ -179,43 +171,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         """All its replies in order."""
         return (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
 
-    def counts(self, stream: bool) -> bool:
-        """Whether it matters which attempt a request is."""
-        fault = self.fault_in(stream)
-        return bool(self.then or self.after == "fail" or (fault and fault.counts)) or self._says_attempt()
-
-    def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """What the attempt of this number, from 1, gets; None where all is said."""
-        lengths = [step.attempts(stream) for step in self.steps]
-        place = number - 1
-        if self.after == "cycle":
-            place %= sum(lengths)
-        elif place >= sum(lengths):
-            if self.after == "fail":
-                return None
-            place = sum(lengths) - 1
-        step = next(step for step in range(len(lengths)) if place < sum(lengths[: step + 1]))
-        fault = self.steps[step].fault
-        faulty = fault is None or fault.meets(place - sum(lengths[:step]))
-        return Attempt(step, faulty, number if self._says_attempt() else 1)
-
-    def at(self, attempt: Attempt) -> Rule:
-        """The rule with the reply of this attempt alone."""
-        step = self.steps[attempt.step]
-        said = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-        return msgspec.structs.replace(self, **said, then=(), after="last")
-
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault where it can strike: some strike streams alone, others whole bodies alone."""
         return self.fault if self.fault is not None and self.fault.strikes(stream) else None
-
-    def headers_read(self) -> frozenset[str]:
-        """The headers that it looks at, in lower case."""
-        said = [str(gap[1]) for step in self.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-        return frozenset(name.lower() for name in (*self.when.headers, *said))
-
-    def _says_attempt(self) -> bool:
-        return any(gap[0] == "attempt" for step in self.steps for gap in step.reply.gaps())
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:

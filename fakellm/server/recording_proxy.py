@@ -1,7 +1,8 @@
 """The recording proxy: passes on what the upstream answers as it comes, and records it.
 
-Owns what is written to the client and when an interaction is kept. `upstream` asks, `take` says what is kept of a
-response, `redact` takes the secrets out, `tape` writes; the server performs the end of what is passed on.
+Owns what is written to the client and when an interaction is kept. `upstream` sends the request, `recordings.capture`
+decides what is kept of a response, `recordings.redaction` takes the secrets out, `recordings.recording_file` writes;
+the server performs the end of what is passed on.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from fakellm.recordings.cassette import Asked, Interaction
 from fakellm.recordings.playback import Recording
 from fakellm.recordings.recording_file import Tape
 from fakellm.recordings.redaction import redacted
-from fakellm.server.application import Call
+from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
-from fakellm.server.connection import Client
-from fakellm.server.upstream import Upstream, asked, pieces
+from fakellm.server.connection import ClientConnection
+from fakellm.server.upstream import Upstream, passed_on, pieces
 from fakellm.wire.http1 import bursts, chunk
 from fakellm.wire.plan import Plan
 
@@ -45,25 +46,25 @@ class Recorder:
         if tape.broken:
             log.warning("the last line of %s was cut off; it is in %s now", tape.path, tape.broken)
 
-    async def __call__(self, call: Call, entry: Entry, client: Client) -> Plan:
+    async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
         """Answers the client with what the upstream answers, and returns that as far as it came."""
-        number, request, take = self._tape.number(), asked(call, self._upstream.url), Take(self._clock.now)
+        number, passed, take = self._tape.number(), passed_on(request, self._upstream.url), Take(self._clock.now)
         try:
-            await self._pass_on(request, take, entry, client)
+            await self._pass_on(passed, take, entry, client)
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
-            log.warning("%s %s: %s %s", call.method, call.path, error.status, error.message)
+            log.warning("%s %s: %s %s", request.method, request.path, error.status, error.message)
             entry.status, entry.explanation = error.status, error.message
-            return _refuse(error, client)
+            return _refuse(request, error, client)
         except asyncio.CancelledError:
             take.end = "stall" if client.transport is None else "close"  # to the client, a stop is a close
-            self._keep(number, request, take)
+            self._keep(number, passed, take)
             raise
         except ConnectionError:  # the client's: those of the upstream are ends of what it sent
             take.end = "stall"
-            self._keep(number, request, take)
+            self._keep(number, passed, take)
             raise
-        self._keep(number, request, take)
+        self._keep(number, passed, take)
         return take.plan
 
     async def close(self) -> None:
@@ -71,7 +72,7 @@ class Recorder:
         await self._upstream.close()
         self._tape.close()
 
-    async def _pass_on(self, request: Asked, take: Take, entry: Entry, client: Client) -> None:
+    async def _pass_on(self, request: Asked, take: Take, entry: Entry, client: ClientConnection) -> None:
         response = await self._upstream.ask(request, take)
         if response is None:
             return
@@ -98,7 +99,7 @@ class Recorder:
             self._learn(Recording(f"{self._tape.path}#{number}", interaction, framed=True))
 
 
-def _refuse(error: RequestError, client: Client) -> Plan:
-    plan = refusal(error, 0).plan
+def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:
+    plan = refusal(error, 0, route=request.target.api).plan
     client.write(bursts(plan, client.keep_alive)[0].data)
     return plan

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import Release
+from fakellm.engine.response import Release
 from fakellm.wire.plan import Plan
 
 

@@ -14,7 +14,7 @@ from fakellm.base.errors import ScenarioError, ServerError
 from fakellm.engine.journal import Entry
 from fakellm.scenarios.loader import Source, dump, load
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import address
+from fakellm.server.request_target import session_and_path
 
 Put = Callable[[str, Scenario, bool], None]
 """Puts a scenario into a session of a server in this process, strict or not."""
@@ -47,7 +47,7 @@ class Handle:
         """
         scenario = load(source)
         if self._put and scenario.computed:
-            self._put(address(urlsplit(self.url).path)[0], scenario, self._strict)
+            self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
             self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())

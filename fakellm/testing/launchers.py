@@ -21,7 +21,7 @@ from fakellm.testing.handle import Handle
 from fakellm.wire.timing import checked_speed
 
 if TYPE_CHECKING:
-    from fakellm.server.http_server import Relay
+    from fakellm.server.http_server import Proxy
 
 
 @contextmanager
@@ -97,10 +97,10 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
 
 @contextmanager
 def _served(
-    app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None
+    app: Application, port: int, speed: float, proxy: Callable[[], Proxy] | None = None
 ) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
     """The URL of a server in a thread, and what does there what may put other sessions in place of some."""
-    with Hosted(app, port, speed, relay) as hosted:
+    with Hosted(app, port, speed, proxy) as hosted:
         yield hosted.url, hosted.change
 
 

@@ -49,4 +49,4 @@ def fakellm(
     session.reset()
     if unmet:
         lines = [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmet]
-        pytest.fail("fakellm: no rule met\n" + "\n".join(lines), pytrace=False)
+        pytest.fail("fakellm: no rule matched\n" + "\n".join(lines), pytrace=False)

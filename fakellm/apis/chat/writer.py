@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Spelling, Variation
-from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.completion import Choice, Completion, Token, Usage
@@ -53,12 +52,6 @@ def write_body(
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
     before, after = dialect.margins if margins is None else margins
     return (before + dumps(body, dialect.indent) + after).encode()
-
-
-def write_error(error: RequestError) -> bytes:
-    """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
-    return dumps({"error": fields}, 2).encode() + b"\n"
 
 
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
