@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fakellm.dialects import DIALECTS
-from fakellm.variation import Calls, Padding, Spelling, Variation
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "stream.md").read_text(encoding="utf-8")
