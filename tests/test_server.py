@@ -11,6 +11,7 @@ import httpx2
 import pytest
 
 import fakellm
+from fakellm.server import request_body
 from fakellm.testing.handle import Handle
 from fakellm.wire.http1 import bursts
 from tests.conftest import chat, post, respond
