@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypedDict, TypeVar
 
 from cachetools import LRUCache
 from msgspec import Struct
@@ -20,19 +20,33 @@ from fakellm.engine.journal import Journal, Shelf
 Content = TypeVar("Content")
 
 
-class Limits(Struct, frozen=True):
-    """How much a server keeps.
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much a server keeps. Raises ValueError where one is too small.
 
     cache_bytes: rendered replies, for when the same request comes again; the least recently used make way.
     journal_bytes: the journals of all sessions; the oldest entries make way, and each journal counts them.
-    sessions: with the one at the root. A session without a scenario of its own makes way when it is idle.
-    attempts: requests whose attempts are counted; the least recently used make way, and the journal records it.
+    max_sessions: with the one at the root. A session without a scenario of its own makes way when it is idle.
+    max_attempts: requests whose attempts are counted; the least recently used make way, and the journal records it.
     """
 
-    cache_bytes: int = 32 * 2**20
+    cache_bytes: int = 16 * 2**20
     journal_bytes: int = 64 * 2**20
-    sessions: int = 1_000
-    attempts: int = 10_000
+    max_sessions: int = 1_000
+    max_attempts: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, least in (("cache_bytes", 0), ("journal_bytes", 0), ("max_sessions", 1), ("max_attempts", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)!r}")
+
+
+class LimitOptions(TypedDict, total=False):
+    """The fields of Limits, as keywords of functions that start a server."""
+
+    cache_bytes: int
+    journal_bytes: int
+    max_sessions: int
+    max_attempts: int
 
 
 class Session(Protocol[Content]):
@@ -126,10 +140,10 @@ class MemoryState(Generic[Content]):
     """The state of a server in this process, within `limits`."""
 
     def __init__(self, limits: Limits) -> None:
-        self._most = limits.sessions
+        self._most = limits.max_sessions
         self._sessions: OrderedDict[str, MemorySession[Content]] = OrderedDict()  # the least recently used first
         self._shelf = Shelf(limits.journal_bytes)
-        self._counts = _Counts(limits.attempts)
+        self._counts = _Counts(limits.max_attempts)
         self._evicted = False
 
     def find(self, name: str) -> MemorySession[Content] | None:
