@@ -369,6 +369,16 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
             "/v1/chat/completions/models",
             "Your base URL ends in /chat/completions, and your client adds a route itself; ",
         ),
+        ("/v1/chat/completions/v1/chat/completions", "Your base URL ends in /chat/completions, and your client adds"),
+        (
+            "/v1/completions/chat/completions",
+            "Your base URL ends in /completions, and your client adds a route itself; ",
+        ),
+        ("/v1/chat/completions/responses", "Your base URL ends in /chat/completions, and your client adds"),
+        ("/v1/chat/completions/chatcmpl-1", "fakellm does not serve stored chat completions."),
+        ("/v1/chat/completions/chatcmpl-1/messages", "fakellm does not serve stored chat completions."),
+        ("/v1/v1/files/file-1", "It has /v1 twice: your base URL ends in /v1"),
+        ("/api/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
         ("/v2/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
         ("/v1/chat/completion", "did you mean '/v1/chat/completions'?"),
         ("/v1/responses", "fakellm does not serve the Responses API; "),
@@ -383,6 +393,20 @@ def test_a_url_that_is_none_is_told_what_to_do(path: str, remedy: str) -> None:
     plan = sent(App(), path)
     assert plan.status == 404
     assert remedy in said(plan)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions/chatcmpl-1",
+        "/v1/v1/nothing",
+        "/v1/a/v1/v1/b",
+        "/v1/embeddings/7",
+        "/v1/completions/cmpl-1",
+    ],
+)
+def test_no_hint_blames_a_base_url_that_may_be_right(path: str) -> None:
+    assert "base URL" not in said(sent(App(), path))["error"]["message"]
 
 
 # Keys

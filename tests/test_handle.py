@@ -25,6 +25,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.clock import Clock
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
+from fakellm.testing import launchers
 from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat, post
 
@@ -165,6 +166,27 @@ def test_sigterm_lets_an_open_stream_end() -> None:
             process.send_signal(signal.SIGTERM)
             assert [line for line in lines if line][-1] == "data: [DONE]"
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("sleep 60", "it printed nothing in 0.5 s, and was killed"),
+        ("printf 'half a line'; sleep 60", "it printed b'half a line' in 0.5 s, and was killed"),
+        ("echo Hello; sleep 60", r"it printed b'Hello\\n', and was killed"),
+        ("exit 3", "exit code 3"),
+    ],
+)
+def test_a_process_that_never_gets_ready_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, message: str
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(launchers, "START_PATIENCE", 0.5 if "60" in script else 30.0)
+    with pytest.raises(fakellm.ServerError, match=f"^the server did not start: {message}"), fakellm.spawn():
+        pass
 
 
 def test_a_killed_parent_leaves_no_server_behind() -> None:

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
+from fakellm.engine.journal import Entry
 from fakellm.recordings.cassette import Asked, Cassette, Interaction
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.request_identity import Ignored, api, differences, key, told
@@ -275,6 +276,24 @@ def test_recorded_waits_are_performed_if_asked() -> None:
 
 
 # Over HTTP
+
+
+def test_what_nothing_can_relay_is_refused() -> None:
+    """A server that relays what no recording answers, and has nothing to relay it to, does not leave a client waiting."""
+
+    async def main() -> tuple[int, Any, list[Entry]]:
+        app = Replay([], relay=True)
+        server = Server(app)
+        url = await server.start(listen("127.0.0.1", 0))
+        async with aiohttp.ClientSession() as client, client.post(f"{url}/v1/models", data=chat()) as response:
+            body = await response.json()
+        await server.stop(0)
+        return response.status, body, list(app.session("").journal)
+
+    status, body, journal = asyncio.run(main())
+    assert (status, body["error"]["code"], body["error"]["type"]) == (502, "no_upstream", "server_error")
+    assert body["error"]["message"] == "No recording answers POST /v1/models, and there is no upstream to ask."
+    assert [(entry.status, entry.explanation) for entry in journal] == [(502, body["error"]["message"])]
 
 
 def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:

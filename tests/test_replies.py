@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
+from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults, on
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
 from fakellm.model.request import parse
@@ -212,6 +217,93 @@ def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
 def test_a_fault_that_needs_calls_looks_at_what_a_function_said() -> None:
     app = app_of(Rule(reply=Computed(function=lambda request: "Hi"), fault=faults.BadArguments(times=1)))
     assert [ask(app), ask(app)] == [400, "Hi"]
+
+
+def test_only_the_function_of_the_matched_reply_is_called_and_once() -> None:
+    calls: list[str] = []
+
+    def function(name: str) -> Callable[[Request], str]:
+        def reply(request: Request) -> str:
+            calls.append(name)
+            return name
+
+        return reply
+
+    app = app_of(on().reply(function("f")).then().reply(function("g")).then().reply("H").rule)
+    assert [ask(app) for _ in range(4)] == ["f", "g", "H", "H"]
+    assert calls == ["f", "g"]
+
+
+def test_async_functions_are_awaited_and_blocking_ones_stop_no_other_reply() -> None:
+    release = threading.Event()
+
+    async def later(request: Request) -> str:
+        await asyncio.sleep(0)
+        return "awaited"
+
+    def blocking(request: Request) -> str:
+        assert release.wait(30)
+        return "released"
+
+    class CallableObject:
+        async def __call__(self, request: Request) -> Reply:
+            return Reply(content="awaited too")
+
+    rules = [
+        on(model="later").reply(later),
+        on(model="blocking").reply(blocking),
+        on(model="object").reply(CallableObject()),
+    ]
+    with fakellm.serve(rules) as server, ThreadPoolExecutor(8) as pool:
+
+        def answer(model: str) -> str:
+            reply = post(server.base_url + "/chat/completions", chat(model=model)).json()
+            return str(reply["choices"][0]["message"]["content"])
+
+        blocked = [pool.submit(answer, "blocking") for _ in range(8)]
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(answer, "later").result(timeout=20) == "awaited"
+            assert other.submit(answer, "object").result(timeout=20) == "awaited too"
+        release.set()
+        assert {each.result() for each in blocked} == {"released"}
+        assert [entry.rule for entry in server.journal].count("scenario#2") == 8
+
+
+def test_requests_stand_in_the_journal_in_the_order_of_their_arrival() -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def slow(request: Request) -> str:
+        arrived.set()
+        assert release.wait(30)
+        return "slow"
+
+    with fakellm.serve([on(model="slow").reply(slow), on().reply("quick")]) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, server.base_url + "/chat/completions", chat(model="slow"))
+        assert arrived.wait(30)
+        post(server.base_url + "/chat/completions", chat())
+        assert [(entry.rule, entry.status, entry.outcome) for entry in server.journal] == [
+            (None, None, "sending"),
+            ("scenario#2", 200, "sent"),
+        ]
+        release.set()
+        assert first.result().status_code == 200
+        assert (server.journal[0].rule, server.journal[0].status) == ("scenario#1", 200)
+
+
+def test_a_function_that_never_returns_does_not_keep_the_server_from_ending() -> None:
+    called = threading.Event()
+
+    def stuck(request: Request) -> str:
+        called.set()
+        threading.Event().wait()
+        return "never"
+
+    with ThreadPoolExecutor(1) as pool:
+        with fakellm.serve(on().reply(stuck)) as server:
+            reply = pool.submit(post, server.base_url + "/chat/completions", chat())
+            assert called.wait(30)
+        with pytest.raises(httpx2.HTTPError):
+            reply.result(timeout=30)
 
 
 def test_a_function_serves_in_this_process_alone() -> None:

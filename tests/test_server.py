@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
-from collections.abc import Iterator
+import sys
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import brotli  # type: ignore[import-untyped]  # it has no types
 import httpx2
 import pytest
+import zstandard
 
 import fakellm
+from fakellm.base.errors import RequestError
+from fakellm.recordings import content_codings
 from fakellm.server import request_body
 from fakellm.testing.handle import Handle
 from fakellm.wire.http1 import bursts
@@ -151,6 +158,62 @@ def test_a_damaged_body_is_refused(raw: socket.socket) -> None:
     assert (status, error["code"]) == (400, "invalid_body")
 
 
+CODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+    "identity": bytes,
+    "gzip, zstd": lambda body: zstandard.ZstdCompressor().compress(gzip.compress(body)),
+}
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+@pytest.mark.parametrize("coding", CODERS)
+def test_a_compressed_body_is_read(server: Handle, coding: str, size: int) -> None:
+    body = chat(user="".join(map(chr, range(0x4E00, 0x4E00 + size // 20))))
+    reply = post(server.base_url + "/chat/completions", CODERS[coding](body), **{"content-encoding": coding})
+    assert (reply.status_code, reply.json()["object"]) == (200, "chat.completion")
+
+
+@pytest.mark.parametrize("coding", [each for each in CODERS if each != "identity"])
+def test_a_damaged_body_says_which_coding(server: Handle, coding: str) -> None:
+    reply = post(server.base_url + "/chat/completions", b"neither of them", **{"content-encoding": coding})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_body")
+    last = coding.rpartition(", ")[2]
+    message = f"The body of your request is damaged: Content-Encoding is {coding!r}, and it is not valid {last}: "
+    assert reply.json()["error"]["message"].startswith(message)
+
+
+def test_an_unknown_coding_is_told_what_is_known(server: Handle) -> None:
+    reply = post(server.base_url + "/chat/completions", b"x", **{"content-encoding": "snappy"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_content_encoding")
+    assert reply.json()["error"]["message"] == (
+        "Cannot read the body of your request: Content-Encoding is 'snappy'; 'snappy' is not a content coding known "
+        "here. Accepted are gzip, x-gzip, deflate, br, zstd, identity."
+    )
+
+
+@pytest.mark.parametrize(("coding", "package"), [("br", "brotli"), ("zstd", "zstandard")])
+def test_a_coding_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, coding: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RequestError) as caught:
+        request_body.decoded(b"x", coding)
+    assert caught.value.status == 415
+    remedy = f"{coding!r} needs the package {package}: pip install 'fakellm-server[codings]'"
+    assert f"Content-Encoding is {coding!r}; {remedy}. Accepted are gzip, " in caught.value.message
+
+
+def test_a_small_body_that_stands_for_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1_000)
+    for coding in ("gzip", "br", "zstd"):
+        with pytest.raises(RequestError, match="exceeds 1,000 bytes"):
+            request_body.decoded(CODERS[coding](bytes(100_000)), coding)
+
+
 @pytest.mark.parametrize(
     "data", [b"\x16\x03\x01 TLS\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
 )
@@ -223,7 +286,7 @@ def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) 
     session = server.session("journal")
     post(session.base_url + "/chat/completions", chat(stream=True))
     post(session.base_url + "/chat/completions", b"{")
-    httpx2.get(session.url + "/nothing")
+    post(session.url + "/nothing", chat())
     first, second, third = session.journal
     assert (first.number, first.method, first.path) == (1, "POST", "/s/journal/v1/chat/completions")
     assert first.request == json.loads(chat(stream=True))
@@ -235,7 +298,7 @@ def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) 
         "sent",
     )
     assert (second.request, second.status, second.rule) == ("{", 400, None)
-    assert (third.status, third.number) == (404, 3)
+    assert (third.status, third.number, third.matched, third.request) == (404, 3, False, json.loads(chat()))
 
 
 def test_many_at_once(server: Handle) -> None:

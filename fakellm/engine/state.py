@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Generic, Protocol, TypedDict, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from cachetools import LRUCache
 from msgspec import Struct
@@ -49,18 +49,22 @@ class LimitOptions(TypedDict, total=False):
     max_attempts: int
 
 
+class Count(NamedTuple):
+    """Which attempt a request is, from 1. `forgotten`: counts in its session had made way before, so that what is
+    counted as the first may be a later one."""
+
+    number: int
+    forgotten: bool
+
+
 class Session(Protocol[Content]):
     """One session: what it serves, and what has happened in it."""
 
     content: Content
     journal: Journal
 
-    @property
-    def forgotten(self) -> bool:
-        """Whether counts of attempts have been dropped, so that a count of 1 may be too low."""
-
-    def count(self, key: Hashable) -> int:
-        """Counts one more attempt under this key; the first is 1."""
+    def count(self, key: Hashable) -> Count:
+        """Counts one more attempt under this key."""
 
     @property
     def own(self) -> bool:
@@ -119,12 +123,10 @@ class MemorySession(Generic[Content]):
         self._counts = counts
         self._tally = _Tally(forgotten)
 
-    @property
-    def forgotten(self) -> bool:
-        return self._tally.forgotten
-
-    def count(self, key: Hashable) -> int:
-        counted = self._counts[self._tally, key] = self._counts.get((self._tally, key), 0) + 1
+    def count(self, key: Hashable) -> Count:
+        number = self._counts.get((self._tally, key), 0) + 1
+        counted = Count(number, number == 1 and self._tally.forgotten)
+        self._counts[self._tally, key] = number
         return counted
 
     @contextmanager

@@ -132,13 +132,12 @@ class Replay:
             message = f"No recording answers this request. {self.recordings.nearest(requested)}"
             return _unmatched(request, RequestError(404, message, "no_matching_recording"))
         session = self.session(request.target.session)
-        number = session.count(key)
+        number, forgotten = session.count(key)
         if number > len(found) and self._again == "fail":
             labels = ", ".join(recording.label for recording in found)
             message = f"Each recording of this request has been served: {labels}. --again repeat serves the last again."
             return _unmatched(request, RequestError(404, message, "recordings_served"))
         recording = found[min(number, len(found)) - 1]
-        forgotten = number == 1 and session.forgotten
         return Response(reproduced(recording, self._timing), recording.label, attempts_forgotten=forgotten)
 
 

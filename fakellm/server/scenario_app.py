@@ -116,15 +116,13 @@ def _model_reply(app: App, request: HttpRequest) -> Outcome:
     matched = session.content.match(request.body, request.target.api, request.headers)
     if not matched.match.counts:
         return session.content.respond(matched)
-    number = session.count((matched.match.rule, matched.match.digest))
-    outcome = session.content.respond(matched, number)
-    if number == 1 and session.forgotten:
-        return _forgotten(outcome)
-    return outcome
+    count = session.count((matched.match.rule, matched.match.digest))
+    outcome = session.content.respond(matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
 
 
 def _forgotten(outcome: Response | Work) -> Outcome:
-    """The outcome, which tells that it may not be the first attempt."""
+    """The outcome, which records that this may not be the first attempt."""
     if isinstance(outcome, Response):
         return replace(outcome, attempts_forgotten=True)
     return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))
