@@ -1,0 +1,1 @@
+"""The APIs that a completion can be sent through, one package each, and the protocol that they implement."""
