@@ -21,7 +21,7 @@ Values = Mapping[str, Any]
 precedence."""
 
 
-class Unsayable(ValueError):
+class UnsayableError(ValueError):
     """A completion that an API cannot express, such as arguments that are not a JSON object where it needs one."""
 
 
@@ -78,7 +78,8 @@ class Api(Protocol[Habits]):
         ...
 
     def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
-        """All that this API can express of a completion; idempotent. `whole`: in a whole body. Raises Unsayable."""
+        """All that this API can express of a completion; idempotent. `whole`: in a whole body. Raises
+        UnsayableError."""
         ...
 
     def answer(

@@ -141,7 +141,7 @@ class Choice(Struct, frozen=True, omit_defaults=True):
     @property
     def finish_reason(self) -> str | None:
         """Why it finished, as one word."""
-        return self.finish and self.finish.reason
+        return self.finish.reason if self.finish else None
 
 
 class Completion(Struct, frozen=True, omit_defaults=True):

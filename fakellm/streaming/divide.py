@@ -43,7 +43,7 @@ def rows(completion: Completion, division: Division, grammar: Grammar, source: S
     merged = _with_marks(merged, completion, division)
     for silences, place in _numbered(division.silences):
         at = place if grammar.silent_first else max(place, 1)
-        merged[at:at] = [(Silent(0 if choices else None, None, silences.look),)] * silences.count
+        merged[at:at] = [(Silent(0, None, silences.look),)] * silences.count
     return _with_end(_with_usage(merged, completion, division, grammar) or [()], grammar)
 
 
@@ -85,7 +85,9 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
             free = grammar.joins.finish == "may"
             place = len(found) - (free and division.finish == "early" and len(content) > 1)
             found[place:place] = [end] * (2 if free and division.finish == "twice" else 1)
-    if not found or not isinstance(found[0][0], Starts):
+    if not content and choice.finish is None and start == "joined":
+        found.insert(0, ())  # there must be a batch that shows the choice
+    if not found or not any(isinstance(part, Starts) for part in found[0]):
         found[:1] = [(Starts(index), *(found[0] if found else ()))]
     return found
 

@@ -15,6 +15,7 @@ from fakellm.model.blocks import Block, Refusal, Text, Thinking, ToolCall
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Turn = tuple[str, Positive]
+Place = Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end"]
 
 PARTS = ("reasoning", "content", "refusal", "tool_calls")
 """The parts of an answer, in the order in which chat sends them."""
@@ -57,8 +58,8 @@ class Division(Struct, frozen=True, omit_defaults=True):
     silences: batches without meaning.
     finish: the reason in a batch `alone`, with the `last` batch, there only if that is a tool `call`, `early`: before
         the last batch, or `twice`.
-    usage: the token counts in a batch of their `own`, with the `finish`, in `both`, `after` the finish beside a silence,
-        in `every` batch, as a `running` count in every batch, or `none`.
+    usage: the token counts in a batch of their `own`, with the `finish`, in `both`, `after` the finish beside a
+        silence, in `every` batch, as a `running` count in every batch, or `none`.
     """
 
     split: Cut | dict[str, Cut] = "whole"

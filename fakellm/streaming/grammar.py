@@ -54,11 +54,12 @@ class Grammar(Struct, frozen=True):
     choices: how many at most; 0 for any number.
     silent_first: whether a Silence may precede the start of a choice.
     closes: how a block ends: not at all, with a `bare` close, or with one that repeats the `whole` block.
-    overlap: whether a block may open before the one before it has ended: never, in order (`ordered`), or in `any` order.
+    overlap: whether a block may open before the one before it has ended: never, if they open in order (`ordered`), or
+        in `any` order.
     share: whether blocks share a batch: never, in the order of their `rank` (`ascending`), or in `any` order.
     opening: whether a block opens in the batch of its first piece.
     joins: what else shares a batch.
-    silences: the places where padding may stand, besides numbered batches.
+    rank: the order of a block within a batch.
     """
 
     fields: Callable[[Block], tuple[Field, ...]]

@@ -1,7 +1,7 @@
 """A Score and a completion to the batches of the stream. Never raises: what the completion lacks is left out.
 
-The completion may be another than the one that was recorded, as long as it has the same blocks: the last non-empty piece
-of each field takes what is left.
+The completion may differ from the one that was recorded, as long as it has the same blocks: the last non-empty piece of
+each field takes what is left.
 """
 
 from __future__ import annotations
@@ -99,11 +99,11 @@ class _Pieces:
                 return End(part.error)
             case Counts():
                 usage = part.usage or self.completion.usage
-                return usage and Count(usage)
+                return Count(usage) if usage else None
             case Finishes():
                 choice = self.completion.choices[part.choice] if part.choice < len(self.completion.choices) else None
                 stop = part.stop or (choice and choice.finish)
-                return stop and Finish(part.choice, stop)
+                return Finish(part.choice, stop) if stop else None
         return self._of_block(part)
 
     def _of_block(self, part: Opens | Holds | Closes) -> Delta | None:

@@ -129,9 +129,14 @@ def scored(rows: Iterable[Row]) -> Score:
 
 
 def _shape(row: Row) -> str:
-    return repr(
-        [replace(part, length=0, tokens=part.tokens and 0) if isinstance(part, Holds) else part for part in row]
-    )
+    return repr([_bare(part) for part in row])
+
+
+def _bare(part: Part) -> Part:
+    """The part without its lengths."""
+    if not isinstance(part, Holds):
+        return part
+    return replace(part, length=0, tokens=None if part.tokens is None else 0)
 
 
 def _together(column: tuple[Part, ...]) -> Part:
