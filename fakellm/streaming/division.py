@@ -34,9 +34,7 @@ class Silences(Struct, frozen=True, omit_defaults=True):
     """
 
     count: Positive = 1
-    before: Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end"] | tuple[Count, ...] = (
-        "content"
-    )
+    before: Place | tuple[Count, ...] = "content"
     look: Any = None
 
 
