@@ -10,9 +10,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch
-from fakellm.seed import Source
 from fakellm.streaming.grammar import Grammar
 
 Habits = TypeVar("Habits")

@@ -1,1 +1,1 @@
-"""What a model's reply means, whatever API sends it: completions, blocks, deltas, and the fold of deltas."""
+"""What is requested of a model and what it replies, as values that belong to no API."""

@@ -1,1 +1,1 @@
-"""How a completion is divided into batches of deltas, and how a division is read back from recorded batches."""
+"""Where a completion is cut and in what order its pieces are sent, and how that is read from recorded batches."""

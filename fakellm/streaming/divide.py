@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, groupby, islice, zip_longest
 from typing import TypeVar
 
+from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, ToolCall, Usage
 from fakellm.model.deltas import Batch
-from fakellm.seed import Source
 from fakellm.streaming.division import PARTS, Division, Silences, part_of
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.pieces import rows_of

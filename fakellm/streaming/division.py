@@ -9,8 +9,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
-from fakellm.cuts import Cut
 from fakellm.model.blocks import Block, Refusal, Text, Thinking, ToolCall
+from fakellm.streaming.splitting import Cut
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from fakellm.cuts import cut
+from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, ToolCall
 from fakellm.model.paths import value_at
-from fakellm.seed import Source
 from fakellm.streaming.division import Division, cut_for, part_of
 from fakellm.streaming.grammar import Field, Grammar
 from fakellm.streaming.play import length_of
 from fakellm.streaming.score import Closes, Holds, Opens, Row, Silent
+from fakellm.streaming.splitting import cut
 
 
 def rows_of(index: int, choice: Choice, division: Division, grammar: Grammar, source: Source) -> list[list[Row]]:
