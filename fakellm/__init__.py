@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from fakellm.base.errors import ScenarioError as ScenarioError
     from fakellm.base.errors import ServerError as ServerError
     from fakellm.fuzzing import fuzz as fuzz
-    from fakellm.model.completion import Choice as Choice
-    from fakellm.model.completion import Completion as Completion
-    from fakellm.model.completion import ToolCall as ToolCall
-    from fakellm.model.completion import Usage as Usage
+    from fakellm.model.blocks import Choice as Choice
+    from fakellm.model.blocks import Completion as Completion
+    from fakellm.model.blocks import ToolCall as ToolCall
+    from fakellm.model.blocks import Usage as Usage
     from fakellm.model.request import Request as Request
     from fakellm.scenarios.builder import on as on
     from fakellm.scenarios.loader import dump as dump

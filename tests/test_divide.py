@@ -13,7 +13,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
 from fakellm.apis.chat.writer import write_chunk
 from fakellm.base.seed import Source
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.streaming.splitting import Cut, cut
 
 

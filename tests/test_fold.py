@@ -7,7 +7,7 @@ import pytest
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, ToolCallDelta
 from fakellm.apis.chat.fold import fold
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Choice, ToolCall, Usage
+from fakellm.model.blocks import Choice, ToolCall, Usage
 
 
 def chunk(*deltas: Delta, finish: str | None = None, usage: Usage | None = None, name: str = "c") -> Chunk:

@@ -14,7 +14,7 @@ from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.base import tokenizer
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.scenario_app import App, Call
 from fakellm.wire.sse import Decoder

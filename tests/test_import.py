@@ -21,7 +21,7 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.render import stream
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.importer import Imported, imported
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Asked, Cassette, Interaction
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted

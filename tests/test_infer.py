@@ -17,7 +17,7 @@ from fakellm.base.errors import StreamError
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.infer import infer
 from fakellm.importing.read_spelling import rendered
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.sse import Decoder
 from tests.conftest import CORPUS
 

@@ -25,7 +25,7 @@ from fakellm.apis.chat.writer import write_body
 from fakellm.base.seed import Source
 from fakellm.engine.render import complete, stream
 from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations
-from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
 from fakellm.model.request import parse
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario, reply_of

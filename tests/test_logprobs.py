@@ -20,7 +20,7 @@ from fakellm.base.errors import ScenarioError
 from fakellm.base.seed import Source
 from fakellm.faults import Length
 from fakellm.fuzzing.strategies import texts
-from fakellm.model.completion import Choice, Completion, Token
+from fakellm.model.blocks import Choice, Completion, Token
 from fakellm.model.logprobs import kept, weighed
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.scenario_app import App, Call

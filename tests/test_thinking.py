@@ -14,7 +14,7 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
-from fakellm.model.completion import Choice, Completion, Token
+from fakellm.model.blocks import Choice, Completion, Token
 from fakellm.model.think_tags import aloud
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, Call

@@ -21,7 +21,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.seed import Source
 from fakellm.engine.render import stream
 from fakellm.fuzzing.strategies import completions, variations
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.server.scenario_app import App, Call
 from fakellm.wire.framing import Framing
 from fakellm.wire.http1 import Burst, bursts

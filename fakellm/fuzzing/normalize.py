@@ -11,7 +11,7 @@ from typing import Any
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.fuzzing.clients.result import Answer, Result
-from fakellm.model.completion import Choice, Completion
+from fakellm.model.blocks import Choice, Completion
 
 FIELDS = ("content", "reasoning", "refusal", "tool_calls", "finish_reason", "usage", "choices")
 Normal = dict[str, Any]

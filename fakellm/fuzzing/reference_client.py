@@ -19,7 +19,7 @@ from fakellm.apis.chat.reader import read_chunk
 from fakellm.base.errors import StreamError
 from fakellm.fuzzing.clients.result import Answer, Call, Result
 from fakellm.fuzzing.clients.result import Usage as Tokens
-from fakellm.model.completion import Choice, Completion, Usage
+from fakellm.model.blocks import Choice, Completion, Usage
 from fakellm.wire.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]

@@ -14,7 +14,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 

@@ -17,7 +17,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import SAID
 from fakellm.importing.read_spelling import rendered
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 # Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
 _HABITS: dict[str, Sequence[Any]] = {

@@ -23,7 +23,7 @@ from fakellm.faults import Close, Status
 from fakellm.importing.distinguish_rules import told_apart
 from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import infer
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.model.request import Request, parse
 from fakellm.recordings.cassette import Asked, Cassette, Interaction
 from fakellm.recordings.redaction import redacted

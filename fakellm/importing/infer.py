@@ -25,7 +25,7 @@ from fakellm.importing.habit_search import abridged, alike, fitted, standard
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelt_as
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 
 def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:

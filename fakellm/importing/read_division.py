@@ -14,7 +14,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, wor
 from fakellm.apis.chat.deltas import PARTS
 from fakellm.apis.chat.variation import Padding, Turn
 from fakellm.base import tokenizer
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.streaming.splitting import Cut
 
 

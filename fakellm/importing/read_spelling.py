@@ -16,7 +16,7 @@ from fakellm.apis.chat.divide import divide
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.apis.chat.writer import DETAILS, SAID, write_chunk
 from fakellm.base.seed import Source
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 
 def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> list[str]:

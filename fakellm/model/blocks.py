@@ -64,10 +64,11 @@ class Thinking(_Block, frozen=True, tag="thinking"):
 class ToolCall(_Block, frozen=True, tag="tool_call"):
     """A tool call. `arguments` is text, usually JSON, and is kept unchanged.
 
-    `kind` is `function` for a call that the client runs, else the API's word for its server tool.
+    `kind` is `function` for a call that the client runs, else the API's word for its server tool. `id`: None if the API
+    that sends the call is to draw it.
     """
 
-    id: str
+    id: str | None
     name: str
     arguments: str = "{}"
     kind: str = "function"

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, chain, groupby, islice, zip_longest
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, ToolCall, Usage
@@ -38,13 +40,25 @@ def compose(completion: Completion, division: Division, grammar: Grammar, source
 def rows(completion: Completion, division: Division, grammar: Grammar, source: Source) -> list[Row]:
     """The parts of each batch."""
     choices = completion.choices[: grammar.choices or None]
+    division = _counted(division, completion)
     streams = [_choice(index, choice, division, grammar, source) for index, choice in enumerate(choices)]
     merged = list(_merged(streams, division, grammar))
+    if not merged and (completion.usage is None or division.usage == "none") and not _numbered(division.silences):
+        merged = [()]
     merged = _with_marks(merged, completion, division)
     for silences, place in _numbered(division.silences):
         at = place if grammar.silent_first else max(place, 1)
-        merged[at:at] = [(Silent(0, None, silences.look),)] * silences.count
+        merged[at:at] = [(Silent(0, None, silences.look),)] * _count(silences)
     return _with_end(_with_usage(merged, completion, division, grammar) or [()], grammar)
+
+
+def _counted(division: Division, completion: Completion) -> Division:
+    """The division with the number of all its silences."""
+    if all(isinstance(each.count, int) for each in division.silences):
+        return division
+    reasoning = max(completion.usage.reasoning - 1, 0) if completion.usage else 0
+    counted = (replace(each, count=reasoning) if each.count == "reasoning" else each for each in division.silences)
+    return replace(division, silences=tuple(counted))
 
 
 def _numbered(silences: Iterable[Silences]) -> list[tuple[Silences, int]]:
@@ -63,7 +77,7 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
             (Silent(index, None, each.look),)
             for each in division.silences
             if each.before == before
-            for _ in range(each.count)
+            for _ in range(_count(each))
         ]
 
     start = {"never": "alone", "must": "joined", "may": division.start}[grammar.joins.start]
@@ -212,16 +226,41 @@ def _merged(streams: list[list[Row]], division: Division, grammar: Grammar) -> I
 def _with_marks(rows: list[Row], completion: Completion, division: Division) -> list[Row]:
     """The rows with the silences that mark a place in the answer: see Silences."""
     for silences in division.silences:
-        mark = _MARKS.get(str(silences.before))
-        if mark is not None:
-            for index in range(len(completion.choices)):
-                place = mark(rows, index, completion)
-                if place is not None:
-                    rows = [*rows[:place], *[(Silent(index, None, silences.look),)] * silences.count, *rows[place:]]
-    if any(each.before == "stream" for each in division.silences):
-        first = [each for each in division.silences if each.before == "stream"]
-        rows = [*((Silent(None, None, each.look),) for each in first for _ in range(each.count)), *rows]
+        silent: Row = (Silent(None, None, silences.look),)
+        if silences.before == "stream":
+            rows = [*[silent] * _count(silences), *rows]
+        for index in range(len(completion.choices)):
+            place = _mark(silences.before, rows, index, completion, division)
+            if place is not None:
+                silent = (Silent(index, None, silences.look),)
+                rows = [*rows[:place], *[silent] * _count(silences), *rows[place:]]
     return rows
+
+
+def _count(silences: Silences) -> int:
+    return silences.count if isinstance(silences.count, int) else 0
+
+
+def _mark(before: object, rows: list[Row], index: int, completion: Completion, division: Division) -> int | None:
+    """The number of the batch before which such silences stand, for a choice; None where they have no place."""
+    match before:
+        case "reasoning":  # unless that opens the stream
+            return next(iter(_thoughts(rows, index, completion)), 0) or None
+        case "answer":  # unless the choice finishes with its reasoning
+            places = [number for number in _thoughts(rows, index, completion) if not _finishes(rows[number], index)]
+            return places[-1] + 1 if places else None
+        case "calls_end":
+            return _after_calls(rows, index, completion, division.opening == "pair")
+        case "unfinished":
+            last = max((number for number, row in enumerate(rows) if row), default=None)
+            ended = any(isinstance(part, Finishes) for row in rows for part in row)
+            here = last is not None and any(_of_choice(part, index) for part in rows[last])
+            return None if ended or last is None or not here else last + 1
+    return None
+
+
+def _of_choice(part: object, index: int) -> bool:
+    return isinstance(part, (Starts, Opens, Holds, Silent)) and part.choice == index
 
 
 def _thoughts(rows: list[Row], index: int, completion: Completion) -> list[int]:
@@ -237,18 +276,7 @@ def _thoughts(rows: list[Row], index: int, completion: Completion) -> list[int]:
     ]
 
 
-def _before_reasoning(rows: list[Row], index: int, completion: Completion) -> int | None:
-    """Before the first reasoning, unless that opens the stream."""
-    return next(iter(_thoughts(rows, index, completion)), 0) or None
-
-
-def _after_reasoning(rows: list[Row], index: int, completion: Completion) -> int | None:
-    """After the last reasoning, unless the choice finishes with it."""
-    places = [number for number in _thoughts(rows, index, completion) if not _finishes(rows[number], index)]
-    return places[-1] + 1 if places else None
-
-
-def _after_calls(rows: list[Row], index: int, completion: Completion) -> int | None:
+def _after_calls(rows: list[Row], index: int, completion: Completion, pair: bool) -> int | None:
     """Before the finish that follows calls whose arguments were cut."""
     blocks = completion.choices[index].blocks
     cut = False
@@ -260,8 +288,9 @@ def _after_calls(rows: list[Row], index: int, completion: Completion) -> int | N
         ]
         if parts:
             last = parts[-1]
-            opens = any(isinstance(part, Opens) and part.block == last.block for part in row)
-            cut = isinstance(last, Holds) and last.length != 0 and not opens
+            joined = not pair and any(isinstance(part, Opens) and part.block == last.block for part in row)
+            named = any(isinstance(part, Holds) and part.at == "name" and part.block == last.block for part in row)
+            cut = isinstance(last, Holds) and last.length != 0 and not joined and not named
         elif _finishes(row, index):
             return number if cut else None
     return None
@@ -269,13 +298,6 @@ def _after_calls(rows: list[Row], index: int, completion: Completion) -> int | N
 
 def _finishes(row: Row, index: int) -> bool:
     return any(isinstance(part, Finishes) and part.choice == index for part in row)
-
-
-_MARKS: dict[str, Callable[[list[Row], int, Completion], int | None]] = {
-    "reasoning": _before_reasoning,
-    "answer": _after_reasoning,
-    "calls_end": _after_calls,
-}
 
 
 def _with_usage(rows: list[Row], completion: Completion, division: Division, grammar: Grammar) -> list[Row]:

@@ -15,7 +15,7 @@ from fakellm.streaming.splitting import Cut
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Turn = tuple[str, Positive]
-Place = Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end"]
+Place = Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end", "unfinished"]
 
 PARTS = ("reasoning", "content", "refusal", "tool_calls")
 """The parts of an answer, in the order in which chat sends them."""
@@ -25,15 +25,16 @@ _PARTS: dict[type, str] = {Thinking: "reasoning", Text: "content", Refusal: "ref
 class Silences(Struct, frozen=True, omit_defaults=True):
     """Batches without meaning.
 
-    count: how many.
+    count: how many; `reasoning` for one fewer than there are reasoning tokens.
     before: before what: the first block of each choice (`content`), each further batch of its blocks (`delta`), its
         `finish`, or the batches with these numbers, counted from 0 without these silences. Only dialects use the rest:
-        before the whole `stream`, before the first reasoning of a choice (`reasoning`), after its last (`answer`), and
-        before the finish that follows calls whose arguments were cut (`calls_end`).
+        before the whole `stream`, before the first reasoning of a choice (`reasoning`), after its last (`answer`),
+        before the finish that follows calls whose arguments were cut (`calls_end`), and after the last choice of a
+        stream in which none finishes (`unfinished`).
     look: how the API shows them; None for its usual way.
     """
 
-    count: Positive = 1
+    count: Count | Literal["reasoning"] = 1
     before: Place | tuple[Count, ...] = "content"
     look: Any = None
 

@@ -63,6 +63,8 @@ class _Block:
 
     def _in_one_piece(self, opens: Opens, fields: tuple[Field, ...]) -> Row:
         """The opening with everything; an empty piece states that there is nothing to come."""
+        if self.division.opening == "pair":  # an empty piece would be shown as the second of the pair
+            return (opens,)
         empty = [self._holds(field, 0) for field in fields if value_at(self.block, field.at) == ""]
         return (opens, *empty)
 

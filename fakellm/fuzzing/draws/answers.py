@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.fuzzing.draws.picks import Picks
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 
 TEXTS = (
     "a",

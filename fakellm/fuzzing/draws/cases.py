@@ -21,7 +21,7 @@ from fakellm.fuzzing.draws.payloads import answer, payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
 from fakellm.fuzzing.tiers import contested, named, steps
-from fakellm.model.completion import Choice, Completion, ToolCall
+from fakellm.model.blocks import Choice, Completion, ToolCall
 from fakellm.scenarios.scenario import Rule, reply_of
 from fakellm.wire.timing import Timing
 

@@ -12,7 +12,7 @@ from string import ascii_lowercase
 
 from fakellm.apis.chat.variation import Variation
 from fakellm.fuzzing.draws.answers import ARGUMENTS, IDS, NAMES, TEXTS, USAGES
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.transfer import Transfer
 

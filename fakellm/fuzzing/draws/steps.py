@@ -12,7 +12,7 @@ from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
 from fakellm.fuzzing.tiers import Step
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from fakellm.base import tokenizer
-from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
 
 # Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
 _AWKWARD = (
