@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Answer, Event, Values
+from fakellm.apis.protocol import Answer, Values
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
@@ -20,9 +20,10 @@ from fakellm.model.fold import fold
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.wire.sse import Event
 
 FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
-TYPES: dict[str, type[Block]] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
+TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
 COUNTS = ("input", "output", "cached", "cache_write", "reasoning")
 CLOSING = (Finish, Count, End)
 
@@ -89,7 +90,7 @@ class Toy:
     def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
         for event in events:
             data = json.loads(event.data)
-            match event.name:
+            match event.event:
                 case "start":
                     yield (Start(0),)
                 case "block_start" if data["type"] == "call":
@@ -111,17 +112,17 @@ class Toy:
 
     def whole(self, answer: Answer[Habits]) -> bytes:
         batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
-        events = [(event.name, event.data) for events in self.write(batches, answer) for event in events]
+        events = [(event.event, event.data) for events in self.write(batches, answer) for event in events]
         return json.dumps(events).encode()
 
     def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
         yield from self.read([Event(data, name) for name, data in json.loads(body)], habits)
 
     def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
-        ids = [json.loads(event.data)["id"] for event in events if event.name == "start"]
+        ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
         known = {"start", "block_start", "delta", "block_stop", "close", "error"}
-        pings = [event.name for event in events if event.name and event.name not in known]
-        return Habits(*pings[:1]), {"id": each for each in ids[:1]}
+        pings = [event.event for event in events if event.event and event.event not in known]
+        return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
 
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return self.infer([Event(data, name) for name, data in json.loads(body)])
