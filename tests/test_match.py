@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.chat.api import ChatApi
 from fakellm.engine.engine import Engine
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
@@ -171,7 +170,7 @@ def test_the_same_body_with_other_headers_meets_another_rule() -> None:
     assert [answer(app, **{"X-RUN": run}) for run in ("7", "8", "7")] == ["Seven", "Other", "Seven"]
 
 
-def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> None:
+def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Mapping[str, str]] = []
 
     def reading(body: bytes, headers: Mapping[str, str]) -> Request:
@@ -180,7 +179,8 @@ def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> N
 
     rules = [{"when": {"headers": {"x-run": "7"}}, "reply": {"content": "Seven"}}]
     engine = Engine(Ruleset(load({"rules": rules})), 0, False, Cache(10**6))
-    route = replace(CHAT, parse=reading)
+    route = ChatApi()
+    monkeypatch.setattr(route, "parse", reading)
     matched = [engine.match(chat(), route, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
     assert engine.respond(matched[0]) is engine.respond(matched[1])
     assert read == [{"x-run": "7"}]

@@ -184,7 +184,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
 def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return Response(signed(route.refuse(error), seed, None, requested, route), explanation=error.message)
+    return Response(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:

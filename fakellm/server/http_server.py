@@ -290,6 +290,6 @@ class _Connection(web.RequestHandler):
         reason = str(message or exc).rstrip(".")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
         log.warning("%s", error.message)
-        response = web.Response(status=status, body=CHAT.refuse(error).body, content_type="application/json")
+        response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response
