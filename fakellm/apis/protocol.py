@@ -16,6 +16,7 @@ from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.score import Score
 from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
@@ -59,6 +60,8 @@ class Settings(Struct, Generic[Habits], frozen=True):
     habits: Habits
     framing: Framing
     transfer: Transfer
+    score: Score | None = None
+    """What each batch holds, in place of the division."""
 
 
 class Provider(Protocol):

@@ -37,6 +37,7 @@ from fakellm.model.tokens import tokens_in
 from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule, choice_blocks
 from fakellm.scenarios.usage import core_usage
 from fakellm.streaming.divide import divide
+from fakellm.streaming.play import play
 from fakellm.wire.frame_edits import patched
 from fakellm.wire.framing import Block, Framing, blocks, encode
 from fakellm.wire.plan import Frame, Plan
@@ -90,7 +91,7 @@ def stream(
 ) -> tuple[Frame, ...]:
     """The frames of a stream, one for each event and one for each block between events."""
     framing, source = settings.framing, answer.source
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), source)
+    batches = divided(answer, settings, route)
     if isinstance(fault, BatchFault):
         batches = fault.changed(batches)
     written = list(route.write(batches, answer))
@@ -110,6 +111,13 @@ def stream(
     frames = [(piece, block) for piece, block in zip(encode(found, framing), found, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
+
+
+def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
+    """The batches of the answer: as a score has them, else as a division sets."""
+    if settings.score is not None:
+        return play(answer.completion, settings.score)
+    return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
 
 
 def _ends(batch: Batch) -> bool:
@@ -145,7 +153,7 @@ def _lines(
 
 def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
     """How many seconds a stream of the answer would take. Nothing is written for it."""
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
+    batches = divided(answer, settings, route)
     ending = tuple(map(Event, settings.framing.after))
     events = [Event("-") for _ in batches]
     found = blocks((*events, *ending), settings.framing)
