@@ -58,7 +58,7 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
             yield from problems(item, get_args(hint)[0], (*path, index))
     elif get_origin(hint) is dict and isinstance(data, dict):
         for key, item in data.items():
-            yield from problems(item, get_args(hint)[1], (*path, key))
+            yield from problems(item, get_args(hint)[1], (*path, str(key)))
     else:
         yield from _leaf(data, hint, path)
 

@@ -15,7 +15,7 @@ MOST_NODES = 5_000_000
 """Aliases may name a part many times over, and parts within parts: a few lines can stand for gigabytes."""
 
 
-_TEXT, _MAPPING, _SEQUENCE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "map", "seq"))
+_TEXT, _INTEGER, _MAPPING, _SEQUENCE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "map", "seq"))
 
 Construct = Callable[..., Any]
 
@@ -86,7 +86,7 @@ def value(node: yaml.Node, construct: Construct, name: str, found: list[str]) ->
     if isinstance(node, yaml.MappingNode):
         found += _keys(node, name)
         pairs = [(key, value(part, construct, name, found)) for key, part in node.value]
-        plain = node.tag == _MAPPING and all(key.tag == _TEXT for key, _ in pairs)
+        plain = node.tag == _MAPPING and (all(key.tag == _TEXT for key, _ in pairs) or _numbered(node))
         return {key.value: part for key, part in pairs} if plain or found else construct(node, True)
     parts = [value(part, construct, name, found) for part in node.value]
     return parts if node.tag == _SEQUENCE else construct(node, True)
@@ -119,10 +119,16 @@ def _walk(node: yaml.Node, name: str, sizes: dict[int, int]) -> Iterator[str]:
     sizes[id(node)] = 1 + sum(sizes[id(child)] for child in children)
 
 
+def _numbered(node: yaml.MappingNode) -> bool:
+    """Whether all keys are whole numbers, as those of chunks are."""
+    return all(key.tag == _INTEGER and key.value.isdecimal() for key, _ in node.value)
+
+
 def _keys(node: yaml.MappingNode, name: str) -> Iterator[str]:
     seen: dict[str, Any] = {}
+    numbered = _numbered(node)
     for key, _ in node.value:
-        if key.tag not in (_TEXT, "tag:yaml.org,2002:merge"):
+        if key.tag not in (_TEXT, "tag:yaml.org,2002:merge") and not numbered:
             yield f"{place(name, key.start_mark)}: a key must be text; put it in quotes"
         elif key.value in seen:
             first = seen[key.value].line + 1

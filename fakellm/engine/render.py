@@ -97,18 +97,17 @@ def stream(
     written = list(route.write(batches, answer))
     events: list[Event] = []
     counts: list[int] = []
-    ending: list[Event] = []
-    told = [number for number, batch in enumerate(batches) if not _ends(batch)]
-    order = [told[place] for place in _order(fault, [batches[number] for number in told], source)]
-    for number in [*order, *(number for number, batch in enumerate(batches) if _ends(batch))]:
-        if _ends(batches[number]):
-            ending += written[number]
-        else:
-            events += written[number]
-            counts += [tokens_in(batches[number])] + [0] * (len(written[number]) - 1)
+    ends = [_ends(batch) for batch in batches]
+    sent = [number for number, end in enumerate(ends) if not end]
+    counting = timing.tokens_per_second > 0
+    for place in _order(fault, [batches[number] for number in sent], source):
+        found = written[sent[place]]
+        events += found
+        counts += [tokens_in(batches[sent[place]]) if counting and not each else 0 for each in range(len(found))]
+    ending = [event for number, end in enumerate(ends) if end for event in written[number]]
     ending += map(Event, framing.after)
-    found, framing = _lines(events, ending, framing, fault, route, settings, source)
-    frames = [(piece, block) for piece, block in zip(encode(found, framing), found, strict=True) if piece]
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
 
