@@ -39,7 +39,7 @@ from fakellm.scenarios.usage import core_usage
 from fakellm.streaming.divide import divide
 from fakellm.streaming.play import play
 from fakellm.wire.frame_edits import patched
-from fakellm.wire.framing import Block, Framing, blocks, encode
+from fakellm.wire.framing import Block, Framing, blocks, comment, encode
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.timing import Timing, pace
@@ -76,7 +76,10 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
-    return fault.apply(plan, source) if isinstance(fault, ConnectionFault) else plan
+    if isinstance(fault, ConnectionFault):
+        usual = replace(settings.framing, ends_with="blank_line", bom=False)
+        return fault.apply(plan, source, encode([comment("ping", usual)], usual)[0])
+    return plan
 
 
 def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
