@@ -20,13 +20,13 @@ from fakellm.apis.chat.divide import divide
 from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import write_body
 from fakellm.base.seed import Source
 from fakellm.engine.render import complete, stream
 from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations
 from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
-from fakellm.model.request import parse
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario, reply_of
 from fakellm.streaming.splitting import cut

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fakellm.apis.chat.request import parse
 from fakellm.apis.route import CHAT
 from fakellm.engine.engine import Engine
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When, difference
 from fakellm.scenarios.reachability import unreachable

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.request import parse
 from fakellm.model.completion import Completion
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 
 
 class Route(Struct, frozen=True):
@@ -22,6 +24,13 @@ class Route(Struct, frozen=True):
     """The completion as this route can express it; `counted`: its usage is counted anew."""
     wants_nothing: Callable[[Request], bool] = lambda request: False
     """Whether the request leaves a generated reply no token."""
+    validate: Callable[[Request, Dialect], None] = lambda request, dialect: None
+    """Raises RequestError, which names the parameter, for a request that the dialect's provider refuses."""
 
 
-CHAT = Route(parse)
+def _validate(request: Request, dialect: Dialect) -> None:
+    if refused := refusal(request, dialect.accepts):
+        raise refused
+
+
+CHAT = Route(parse, validate=_validate)

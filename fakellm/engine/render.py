@@ -51,11 +51,12 @@ def render(
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
     """
     dialect = route.dialect(request, seed) or DIALECTS[rule.dialect or "openai"]
-    streamed = bool(request.chat.stream)
+    streamed = request.stream
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     if isinstance(fault, ResponseFault):
         return fault.respond(dialect, streamed)
-    if request.chat.functions and not request.chat.tools:
+    route.validate(request, dialect)
+    if request.legacy_functions:
         dialect = with_functions(dialect)
     counted = rule.reply.usage is UNSET
     completion = route.restate(complete(rule.reply, request, seed, dialect), request, counted)
@@ -147,7 +148,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
 
     Raises RequestError where it is generated and the request cannot be honoured.
     """
-    model = reply.model or request.chat.model
+    model = reply.model or request.model
     if reply.generate:
         choices = generate.answers(reply.generate, request, seed, dialect)
     else:
@@ -173,7 +174,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
 def generated(request: Request, route: Route = CHAT) -> Reply:
     """A reply to a request that no rule answers: the seed and the request decide everything."""
     if route.wants_nothing(request):
-        return Reply(choices=(ReplyChoice(finish_reason="length"),) * (request.chat.n or 1))
+        return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
 
@@ -203,7 +204,7 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
 
 def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:
     """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text."""
-    prompt = sum(3 + tokenizer.count(message.text) for message in request.chat.messages)
+    prompt = sum(3 + tokenizer.count(message.text) for message in request.messages)
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     said = [choice.content + choice.refusal for choice in choices]
     said += [call.name + call.arguments for choice in choices for call in choice.tool_calls]

@@ -104,7 +104,7 @@ def _gap(gap: str, name: str) -> Path:
 def _value(gap: str, path: Path, request: Request, attempt: int) -> Any:
     head, *rest = path
     if head in _WHOLE:
-        return {"attempt": attempt, "model": request.chat.model}.get(str(head)) or getattr(request, str(head))
+        return {"attempt": attempt, "model": request.model}.get(str(head)) or getattr(request, str(head))
     if head == "body":
         found = value_at(request.body, tuple(rest))
     elif head == "headers":

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.openai.error_body import error_type
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
 from fakellm.base.seed import ALNUM, Source
@@ -57,7 +58,7 @@ def write_body(
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
 
 

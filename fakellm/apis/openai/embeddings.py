@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fakellm.apis.openai.inputs import Input, count, inputs
+from fakellm.apis.openai.request_body import typed
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
-from fakellm.model.request import typed
 
 _USUAL, _LARGE = 1536, 3072
 """Numbers in a vector: of any model, and of text-embedding-3-large."""

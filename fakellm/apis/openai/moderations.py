@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from fakellm.apis.openai.request_body import empty_array, typed
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.request import digest, empty, typed
+from fakellm.model.request import digest
 
 _TEXT_ALONE = (
     "harassment",
@@ -46,7 +47,7 @@ def moderations(data: bytes, seed: int) -> tuple[JSON, JSON]:
     """The reply to a body, and the body read: a result for each text, and one for all parts. Raises RequestError."""
     asked, body = typed(data, Moderations)
     if asked.input == ():
-        raise empty("input")
+        raise empty_array("input")
     given = (asked.input,) if isinstance(asked.input, str) else asked.input
     parts = [each for each in given if isinstance(each, ModerationPart)]
     if parts and len(parts) < len(given):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -80,6 +81,20 @@ _ERRORS = Errors(
     body=_error,
 )
 
+_ACCEPTS = Accepts(
+    roles=("system", "user", "assistant", "tool"),
+    parts={
+        **{kind: kind for kind in ("text", "image_url", "document_url", "input_audio", "thinking")},
+        "file": "file_id",
+        "reference": "reference_ids",
+    },
+    tool_types=("function",),
+    requires_types=False,
+    links_results=True,
+)
+"""https://docs.mistral.ai/api/endpoint/chat; results: https://github.com/Gage-Technologies/mistral-go/issues/8"""
+
+
 MISTRAL = Dialect(
     name="mistral",
     usual=Variation(
@@ -112,4 +127,5 @@ MISTRAL = Dialect(
     usage_unasked="finish",
     decorate=_decorate,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
