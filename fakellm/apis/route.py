@@ -20,8 +20,9 @@ class Route(Struct, frozen=True):
     """The request in a body, with these headers. Raises RequestError, naming the parameter, for an invalid one."""
     dialect: Callable[[Request, int], Dialect | None] = lambda request, seed: None
     """The dialect of every reply of this route; None for the rule's own."""
-    restate: Callable[[Completion, Request, bool], Completion] = lambda completion, request, counted: completion
-    """The completion as this route can express it; `counted`: its usage is counted anew."""
+    restate: Callable[[Completion, Request, bool, bool], Completion] = lambda completion, *_: completion
+    """The completion as this route can express it. The flags: whether its usage is counted anew, and whether usage is
+    sent, without which no prompt is counted."""
     wants_nothing: Callable[[Request], bool] = lambda request: False
     """Whether the request leaves a generated reply no token."""
     validate: Callable[[Request, Dialect], None] = lambda request, dialect: None

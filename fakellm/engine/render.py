@@ -58,8 +58,11 @@ def render(
     route.validate(request, dialect)
     if request.legacy_functions:
         dialect = with_functions(dialect)
+    as_stream = (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream)
+    requested = _as_asked(rule.stream, request, dialect)
     counted = rule.reply.usage is UNSET
-    completion = route.restate(complete(rule.reply, request, seed, dialect), request, counted)
+    sent = not as_stream or requested.over(dialect.usual).usage != "none"
+    completion = route.restate(complete(rule.reply, request, seed, dialect, sent), request, counted, sent)
     if isinstance(fault, CompletionFault):
         completion = fault.spoil(completion, source)
     variation = rule.stream.over(dialect.usual)
@@ -68,10 +71,10 @@ def render(
     def frames(variation: Variation) -> tuple[Frame, ...]:
         return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "provider"), fault)
 
-    if (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream):
+    if as_stream:
         kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
         headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
-        plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
+        plan = Plan(200, headers, frames(requested), delimited="chunked")
     else:
         delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
         whole = aloud(completion) if variation.reasoning == "think" else completion
@@ -143,9 +146,10 @@ def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Varia
     return msgspec.structs.replace(variation, usage="none")
 
 
-def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
+def complete(reply: Reply, request: Request, seed: int, dialect: Dialect, usage_sent: bool = True) -> Completion:
     """The completion that `reply` says to `request`: its gaps filled in.
 
+    The prompt, which may have a megabyte, is counted only where usage is sent.
     Raises RequestError where it is generated and the request cannot be honoured.
     """
     model = reply.model or request.model
@@ -155,7 +159,7 @@ def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Com
         choices = tuple(
             _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
         )
-    usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
+    usage = _counted(choices, request if usage_sent else None, dialect) if reply.usage is UNSET else reply.usage
     if reply.generate and dialect.hides_reasoning:
         choices = tuple(msgspec.structs.replace(choice, reasoning="") for choice in choices)
     fingerprint = reply.system_fingerprint
@@ -202,9 +206,10 @@ def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialec
     )
 
 
-def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:
-    """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text."""
-    prompt = sum(3 + tokenizer.count(message.text) for message in request.messages)
+def _counted(choices: tuple[Choice, ...], request: Request | None, dialect: Dialect) -> Usage:
+    """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text.
+    Without a request the prompt is not counted."""
+    prompt = sum(3 + tokenizer.count(text) for text in request.texts) if request else 0
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     said = [choice.content + choice.refusal for choice in choices]
     said += [call.name + call.arguments for choice in choices for call in choice.tool_calls]

@@ -43,21 +43,27 @@ def dialect(request: Request, seed: int) -> Dialect:
     return TokenProbs(body.logprobs, echoed, seed, request.digest).on(LEGACY)
 
 
-def restate(completion: Completion, request: Request, counted: bool) -> Completion:
-    """The completion as text alone, a choice for each text that the request wants."""
-    return _per_prompt(completion, legacy_body(request), counted)
+def restate(completion: Completion, request: Request, counted: bool, sent: bool) -> Completion:
+    """The completion as text alone, a choice for each text that the request wants.
+
+    counted: its usage is counted anew.
+    sent: its usage is sent; else the prompts are not counted.
+    """
+    return _per_prompt(completion, legacy_body(request), counted, sent)
 
 
 LEGACY_COMPLETIONS = Route(parse, dialect, restate, wants_nothing)
 
 
-def _per_prompt(completion: Completion, body: LegacyBody, counted: bool) -> Completion:
+def _per_prompt(completion: Completion, body: LegacyBody, counted: bool, sent: bool) -> Completion:
     """The completion with one text a choice. A number other than the requested one is that of each prompt."""
     prompts, choices = body.prompts, completion.choices
     repeated = choices if len(choices) == body.choices else choices * len(prompts)
     usage = completion.usage
     if counted:
-        usage = Usage(sum(map(count, prompts)), sum(tokenizer.count(_text(choice)) for choice in repeated))
+        usage = Usage(
+            sum(map(count, prompts)) if sent else 0, sum(tokenizer.count(_text(choice)) for choice in repeated)
+        )
     each = len(repeated) // len(prompts)
     echoed = [text_of(prompt) if body.echo else "" for prompt in prompts for _ in range(each)]
     texts = tuple(_plain(choice, before) for choice, before in zip(repeated, echoed, strict=True))
