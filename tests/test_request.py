@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from fakellm.apis.chat.request import parse
 from fakellm.apis.openai.error_body import error_type
+from fakellm.engine.render import render
 from fakellm.model.request import Request
+from fakellm.scenarios.scenario import Reply, Rule
 from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
@@ -186,6 +188,15 @@ def test_the_digest_names_what_was_asked() -> None:
     same = {understood(each).digest for each in (chat(temperature=0), spaced, streamed)}
     assert len(same) == 1
     assert understood(chat(temperature=1)).digest not in same
+
+
+def test_a_prompt_is_read_only_where_its_usage_is_sent() -> None:
+    """A prompt of a megabyte has 200,000 tokens to count."""
+    usage = {"stream_options": {"include_usage": True}}
+    for fields, is_read in (({"stream": True}, False), ({"stream": True, **usage}, True), ({}, True)):
+        request = understood(chat(**fields))
+        render(Rule(name="x", dialect="openai", reply=Reply(content="Hi")), request, 0)
+        assert ("texts" in vars(request)) == is_read, fields
 
 
 def test_an_error_of_the_server_is_a_server_error() -> None:
