@@ -6,12 +6,13 @@ API's parameters.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.protocol import Provider
 from fakellm.base import tokenizer
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -19,7 +20,7 @@ from fakellm.base.seed import Source
 from fakellm.generate import calls
 from fakellm.generate.json_schema import instance
 from fakellm.generate.prose import text
-from fakellm.model.completion import Choice, ToolCall
+from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
 from fakellm.model.logprobs import weighed
 from fakellm.model.request import JsonOutput, Request
 
@@ -42,7 +43,7 @@ class Generate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     sentences: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
-def answers(generate: Generate, request: Request, seed: int, dialect: Dialect) -> tuple[Choice, ...]:
+def answers(generate: Generate, request: Request, seed: int, provider: Provider) -> tuple[Choice, ...]:
     """As many choices as the request asks for, with all the reasoning that is counted, whether it is sent or not.
 
     The same seed and request give the same choices, streamed or not. Raises RequestError, which names the parameter,
@@ -52,31 +53,44 @@ def answers(generate: Generate, request: Request, seed: int, dialect: Dialect) -
     if request.unusable:
         raise request.unusable
     choices = tuple(
-        _within(request.max_tokens, _answer(generate, request, seed, index, dialect), dialect)
+        _within(request.max_tokens, _answer(generate, request, seed, index, provider), provider)
         for index in range(request.choices)
     )
     if request.top_logprobs is None:
         return choices
     sources = [Source(seed, request.digest, "logprobs", index) for index in range(len(choices))]
     return tuple(
-        replace(choice, logprobs=weighed(tokenizer.split(choice.content), request.top_logprobs, source))
-        for choice, source in zip(choices, sources, strict=True)
+        _weighted(choice, request.top_logprobs, source) for choice, source in zip(choices, sources, strict=True)
     )
 
 
-def _answer(generate: Generate, request: Request, seed: int, index: int, dialect: Dialect) -> Choice:
+def _answer(generate: Generate, request: Request, seed: int, index: int, provider: Provider) -> Choice:
     source = Source(seed, request.digest, "generate", index)
     sentences = EFFORTS.get(request.effort, EFFORTS["medium"]) if request.effort is not None else 0
     reasoning = text(Source(seed, request.digest, "reasoning", index), sentences)
-    made = calls.generated_calls(request, seed, index, dialect)
+    made = calls.generated_calls(request, seed, index, provider)
     if made:
-        finish = dialect.named_call_finish if request.allowed_calls.named else "tool_calls"
-        return Choice(reasoning=reasoning, tool_calls=made, finish_reason=finish if dialect.finishes else None)
+        finish = provider.named_call_finish if request.allowed_calls.named else "tool_calls"
+        return _choice(reasoning, "", made, finish if provider.finishes else None)
     if request.output:
         content = _json(request.output, source)
     else:
         content = text(source, generate.sentences or source.between(2, 4))
-    return Choice(_until(content, request.stop), reasoning, finish_reason="stop" if dialect.finishes else None)
+    return _choice(reasoning, _until(content, request.stop), (), "stop" if provider.finishes else None)
+
+
+def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: str | None) -> Choice:
+    """The choice with a block for each of these that is not empty."""
+    thinking = (Thinking((reasoning,)),) if reasoning else ()
+    texts = (Text(content),) if content else ()
+    return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))
+
+
+def _weighted(choice: Choice, top: int, source: Source) -> Choice:
+    """The choice with log probabilities for the tokens of its text."""
+    tokens = weighed(tokenizer.split(choice.content), top, source)
+    blocks = (replace(block, logprobs=tokens) if isinstance(block, Text) else block for block in choice.blocks)
+    return replace(choice, blocks=tuple(blocks))
 
 
 def _json(output: JsonOutput, source: Source) -> str:
@@ -94,7 +108,7 @@ def _until(content: str, stops: tuple[str, ...]) -> str:
     return content[: min((place for place in places if place >= 0), default=len(content))]
 
 
-def _within(limit: int | None, choice: Choice, dialect: Dialect) -> Choice:
+def _within(limit: int | None, choice: Choice, provider: Provider) -> Choice:
     """The choice, cut after `limit` tokens: reasoning counts first, then text, then calls."""
     if limit is None:
         return choice
@@ -107,8 +121,8 @@ def _within(limit: int | None, choice: Choice, dialect: Dialect) -> Choice:
             made.append(replace(call, arguments=kept[len(call.name) :]))
         if not whole:
             break
-    cut = replace(choice, reasoning=reasoning, content=content, tool_calls=tuple(made))
-    return choice if cut == choice else replace(cut, finish_reason="length" if dialect.finishes else None)
+    cut = _choice(reasoning, content, made, choice.finish_reason)
+    return choice if cut == choice else replace(cut, finish=Stop("length") if provider.finishes else None)
 
 
 def _cut(content: str, limit: int) -> tuple[str, int, bool]:

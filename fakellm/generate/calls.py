@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.protocol import Provider
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.seed import Source
 from fakellm.generate.json_schema import instance
-from fakellm.model.completion import ToolCall
+from fakellm.model.blocks import ToolCall
 from fakellm.model.request import Message, Request, Tool
 
 
-def generated_calls(request: Request, seed: int, index: int, dialect: Dialect) -> tuple[ToolCall, ...]:
+def generated_calls(request: Request, seed: int, index: int, provider: Provider) -> tuple[ToolCall, ...]:
     """The calls in the choice at `index`; none where the reply is text.
 
     Where no call is required, tools are called until there are results to answer, so that an agent's loop ends.
@@ -33,7 +33,7 @@ def generated_calls(request: Request, seed: int, index: int, dialect: Dialect) -
     picked = _picked(
         names, answered, allowed.parallel and not allowed.named, Source(seed, request.digest, "tools", index)
     )
-    return tuple(_call(offered[name], request, seed, (index, number), dialect) for number, name in enumerate(picked))
+    return tuple(_call(offered[name], request, seed, (index, number), provider) for number, name in enumerate(picked))
 
 
 def check(request: Request) -> None:
@@ -70,7 +70,7 @@ def _picked(names: tuple[str, ...], answered: tuple[str, ...], parallel: bool, s
     return [name for name in candidates if name in picked]
 
 
-def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], dialect: Dialect) -> ToolCall:
+def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provider: Provider) -> ToolCall:
     index, number = place
     parameters = {"type": "object", **(tool.parameters or {})}
     try:
@@ -79,7 +79,7 @@ def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], diale
             raise instance.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
     except instance.UnmetSchemaError as error:
         raise _invalid_schema(tool, str(error)) from None
-    call_id = dialect.call_id(Source(seed, request.digest, "call", index, number))
+    call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
     return ToolCall(call_id, tool.name, dumps(arguments))
 
 

@@ -6,18 +6,23 @@ https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
+from fakellm.apis.chat.api import ChatApi
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.habits import ChatHabits
+from fakellm.apis.chat.meaning import chat_choice, finish_word
 from fakellm.apis.chat.providers.openai import OPENAI
 from fakellm.apis.chat.variation import Variation
+from fakellm.apis.openai import legacy_request
 from fakellm.apis.openai.inputs import count, text_of
 from fakellm.apis.openai.legacy_logprobs import TokenProbs
-from fakellm.apis.openai.legacy_request import LegacyBody, legacy_body, parse, wants_nothing
-from fakellm.apis.route import Route
+from fakellm.apis.openai.legacy_request import LegacyBody, legacy_body
 from fakellm.base import tokenizer
 from fakellm.base.seed import ALNUM
-from fakellm.model.completion import Choice, Completion, Usage
+from fakellm.model.blocks import Choice, Completion, Usage
 from fakellm.model.request import Request
 
 _FINISHES = {"tool_calls": "stop", "function_call": "stop"}
@@ -34,36 +39,47 @@ LEGACY = replace(
 )
 
 
-def dialect(request: Request, seed: int) -> Dialect:
-    """OpenAI's spelling, with the log probabilities that the request wants."""
-    body = legacy_body(request)
-    if body.logprobs is None:
-        return LEGACY
-    echoed = tuple(body.prompts) if body.echo else ()
-    return TokenProbs(body.logprobs, echoed, seed, request.digest).on(LEGACY)
+class LegacyCompletions(ChatApi):
+    """`POST /v1/completions`: the same dialect whatever the rule's is, with the log probabilities of this route."""
+
+    paths = ("/completions",)
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        return legacy_request.parse(body, headers)
+
+    def validate(self, request: Request, habits: ChatHabits) -> None:
+        """All that OpenAI refuses is refused when the request is parsed."""
+
+    def wants_nothing(self, request: Request) -> bool:
+        return legacy_body(request).max_tokens == 0
+
+    def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
+        body = legacy_body(request)
+        if body.logprobs is None:
+            return LEGACY
+        return TokenProbs(body.logprobs, tuple(body.prompts) if body.echo else (), seed, request.digest).on(LEGACY)
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return _restated(completion, legacy_body(request), counted)
+
+    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+        choices = (
+            chat_choice(choice.content, finish_reason=finish_word(choice.finish)) for choice in completion.choices
+        )
+        return super().sayable(replace(completion, choices=tuple(choices)), habits, whole)
 
 
-def restate(completion: Completion, request: Request, counted: bool, sent: bool) -> Completion:
-    """The completion as text alone, a choice for each text that the request wants.
-
-    counted: its usage is counted anew.
-    sent: its usage is sent; else the prompts are not counted.
-    """
-    return _per_prompt(completion, legacy_body(request), counted, sent)
+LEGACY_COMPLETIONS = LegacyCompletions()
 
 
-LEGACY_COMPLETIONS = Route(parse, dialect, restate, wants_nothing)
-
-
-def _per_prompt(completion: Completion, body: LegacyBody, counted: bool, sent: bool) -> Completion:
+def _restated(completion: Completion, body: LegacyBody, counted: bool) -> Completion:
     """The completion with one text a choice. A number other than the requested one is that of each prompt."""
     prompts, choices = body.prompts, completion.choices
     repeated = choices if len(choices) == body.choices else choices * len(prompts)
     usage = completion.usage
-    if counted:
-        usage = Usage(
-            sum(map(count, prompts)) if sent else 0, sum(tokenizer.count(_text(choice)) for choice in repeated)
-        )
+    if counted and usage:
+        tokens = sum(map(count, prompts)) if usage.input else 0  # without input usage is not sent: see `complete`
+        usage = Usage(tokens, sum(tokenizer.count(_text(choice)) for choice in repeated))
     each = len(repeated) // len(prompts)
     echoed = [text_of(prompt) if body.echo else "" for prompt in prompts for _ in range(each)]
     texts = tuple(_plain(choice, before) for choice, before in zip(repeated, echoed, strict=True))
@@ -76,5 +92,5 @@ def _text(choice: Choice) -> str:
 
 def _plain(choice: Choice, before: str) -> Choice:
     """The choice as text alone: this route has no place for reasoning and tool calls."""
-    finish = choice.finish_reason
-    return Choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))
+    finish = finish_word(choice.finish)
+    return chat_choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))

@@ -76,8 +76,3 @@ def parse(data: bytes, headers: Mapping[str, str]) -> Request:
 def legacy_body(request: Request) -> LegacyBody:
     """The body of a request that `parse` returned, typed."""
     return msgspec.convert(request.body, LegacyBody)
-
-
-def wants_nothing(request: Request) -> bool:
-    """Whether `max_tokens` leaves a generated text no token."""
-    return legacy_body(request).max_tokens == 0
