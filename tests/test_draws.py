@@ -19,7 +19,8 @@ from fakellm.fuzzing.draws.faults import KINDS
 from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.strategies import streams
-from fakellm.fuzzing.tiers import FAULTS, steps
+from fakellm.fuzzing.tier_table import FAULTS
+from fakellm.fuzzing.tiers import steps
 from fakellm.scenarios.scenario import Rule, Scenario
 
 

@@ -50,8 +50,8 @@ def test_a_client_that_holds(driver: list[str]) -> None:
     done = fuzz("--examples", "30", "--exclude", "transfer", "--", *driver, "Careful")
     assert (done.exit_code, done.output) == (
         0,
-        "no failure in 30 cases (profile default, seed 0)\n\n"
-        "Compared: content, reasoning, refusal, tool_calls, finish_reason, usage; not told by the client: choices\n",
+        "no failures in 30 cases (profile default, seed 0)\n\n"
+        "Compared: content, reasoning, refusal, tool_calls, finish_reason, usage; not reported by the client: choices\n",
     )
 
 
@@ -107,7 +107,7 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
             "import sys, os, time; sys.stdin.readline(); os.close(1); time.sleep(99)",
             "the driver closed its standard output",
         ),
-        ("import os; os.system('sleep 99')", "no line for"),  # its child holds the pipe
+        ("import os; os.system('sleep 99')", "the driver printed no line for"),  # its child holds the pipe
     ],
 )
 def test_a_driver_that_leaves_something_behind_is_ended(code: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,13 +124,13 @@ def test_a_scenario_is_replayed_whatever_it_waits_for(driver: list[str], tmp_pat
     file.write_text("rules: [{reply: {content: 'You are {{user}}', template: true}}]")
     done = fuzz("--replay", str(file), "--", *driver, "Careful")
     assert done.exit_code == 2
-    assert "rules[0] has template: what a client should read of it is not known beforehand" in done.output
+    assert "rules[0] has template: what a client should read from it is not known beforehand" in done.output
 
 
 def test_a_saved_failure_is_tried_where_it_is_of_the_profile(driver: list[str]) -> None:
     assert fuzz("--profile", "faults", "--", *driver, "EndsWell").exit_code == 1
     assert fuzz("--examples", "20", "--", *driver, "EndsWell").exit_code == 0
-    assert "in 1 cases" in fuzz("--profile", "faults", "--", *driver, "EndsWell").output
+    assert "in 1 case " in fuzz("--profile", "faults", "--", *driver, "EndsWell").output
 
 
 def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
@@ -138,7 +138,7 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "WantsSpace", interrupts]
     done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
-    assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), and then interrupted\n", done.stdout)
+    assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), then interrupted\n", done.stdout)
     assert "sse.space (T1: A4)" in done.stdout
 
 
@@ -148,28 +148,28 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
         (["--", "no-such-command"], "cannot start 'no-such-command': no such file or directory"),
         (
             ["--", sys.executable, "-c", "print('hello')"],
-            "the client gives no answer to a plain stream: expected JSON with the id 1, got 'hello'",
+            "the client returns no result for a plain stream: expected JSON with the id 1, got 'hello'",
         ),
         (
             ["--", sys.executable, "-c", ""],
-            "the client gives no answer to a plain stream: the driver ended with exit code 0",
+            "the client returns no result for a plain stream: the driver ended with exit code 0",
         ),
         (
             ["--", "A=1 no-such-command"],
-            "there is no shell here: say env A=1 no-such-command, without quotes around it",
+            "the command is not passed to a shell: write env A=1 no-such-command, without quotes around it",
         ),
-        (["--client", "python -c ''"], "\"python -c ''\" is not NAME=CMD"),
+        (["--client", "python -c ''"], "expected NAME=CMD, got \"python -c ''\""),
         (["--client", "a='unclosed"], "no closing quotation"),
-        (["--format", "html", "--", "true"], "are for --matrix"),
-        (["--client", "a=true", "--", "true"], "several clients are for --matrix"),
-        (["--matrix", "--replay", "a.yaml", "--", "true"], "give one of them"),
+        (["--format", "html", "--", "true"], "need --matrix"),
+        (["--client", "a=true", "--", "true"], "several clients need --matrix"),
+        (["--matrix", "--replay", "a.yaml", "--", "true"], "use only one of them"),
         (["--replay", "a.yaml", "--exclude", "sse", "--", "true"], "--exclude has no effect with --replay"),
         (["--matrix", "--examples", "9", "--", "true"], "--examples has no effect with --matrix"),
         (["--timeout", "0", "--", "true"], "0.0 is not in the range x>0"),
         (["--profile", "nope", "--", "true"], "there is no profile 'nope'"),
-        (["--exclude", "nope", "--", "true"], "there is no step 'nope' to leave out"),
+        (["--exclude", "nope", "--", "true"], "there is no step 'nope' to exclude"),
         (["--replay", "nope.yaml", "--", "true"], "nope.yaml: no such file or directory"),
-        ([], "which client?"),
+        ([], "there is no client: write the command"),
     ],
 )
 def test_what_cannot_be_run_is_told(words: list[str], told: str, driver: list[str]) -> None:

@@ -1,8 +1,8 @@
 """What has broken real clients, and where: the rows that steps and faults name. Owns the list; knows no step.
 
-A row is the thing on the wire that a client read wrong, and threads in which that was told: ``owner/repo#7`` is an
-issue or a pull request of that repository on GitHub. Many of these clients have been mended since; what the releases of
-today get wrong stands in docs/clients.md.
+A row is something on the wire that a client misread, with threads in which that was reported: ``owner/repo#7`` is an
+issue or a pull request of that repository on GitHub. Many of these clients have been fixed since; docs/clients.md lists
+what their current releases get wrong.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from msgspec import Struct
 
 
 class Bug(Struct, frozen=True):
-    """What was on the wire, and the threads that tell of a client that broke on it; none where it was only measured."""
+    """What was on the wire, and the threads about clients that broke on it; none if it was only measured."""
 
     what: str
-    seen: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The threads as addresses."""
-        return tuple("https://github.com/{}/issues/{}".format(*each.split("#")) for each in self.seen)
+        """The addresses of the threads."""
+        return tuple("https://github.com/{}/issues/{}".format(*each.split("#")) for each in self.threads)
 
 
-def _bug(what: str, seen: str = "") -> Bug:
-    return Bug(what, tuple(seen.split()))
+def _bug(what: str, threads: str = "") -> Bug:
+    return Bug(what, tuple(threads.split()))
 
 
 BUGS: dict[str, Bug] = {

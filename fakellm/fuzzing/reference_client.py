@@ -17,16 +17,16 @@ from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_chunk
 from fakellm.base.errors import StreamError
-from fakellm.fuzzing.clients.result import Answer, Call, Result
-from fakellm.fuzzing.clients.result import Usage as Tokens
+from fakellm.fuzzing.clients.result import ReturnedChoice as Answer, ReturnedCall as Call, Result
+from fakellm.fuzzing.clients.result import ReturnedUsage as Tokens
 from fakellm.model.completion import Choice, Completion, Usage
 from fakellm.wire.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]
 
 
-class Reference:
-    """``Reference()(base_url, request)``: the answer to a chat request, read as the standards have it.
+class ReferenceClient:
+    """``ReferenceClient()(base_url, request)``: the answer to a chat request, read as the standards have it.
 
     idle: seconds without an event after which it gives up. Raises StreamError for whatever is not a whole answer, and
     OSError where the connection fails.

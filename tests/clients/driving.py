@@ -13,9 +13,9 @@ import pytest
 
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.oracle.verdicts import Verdict, under_variation
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.fuzzing.verdicts import Verdict, under_variation
 from fakellm.scenarios.scenario import Reply, Rule
 from tests.conftest import ROOT
 
@@ -100,4 +100,4 @@ def verdict(trial: Trial, rule: Rule) -> Verdict:
     found = trial.judge(rule).verdict
     if found.failed or not contested(rule.stream):
         return found
-    return under_variation(trial.meant(rule), trial.ask(rule), trial.reported)
+    return under_variation(trial.expected(rule), trial.ask(rule), trial.reported)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.fuzzing.verdicts import Verdict
 from fakellm.scenarios.loader import load
 from tests.clients.driving import installed, pinned, start, verdict
 from tests.conftest import ROOT
@@ -51,7 +51,7 @@ def driver_of(file: Path) -> str:
 class Started(dict[str, Trial]):
     """The clients before one server, by their drivers; each is started when it is first asked for."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CaseServer) -> None:
         self.session = session
         self.drivers: list[Driver] = []
 
@@ -63,7 +63,7 @@ class Started(dict[str, Trial]):
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Started]:
-    with Session(deadline=4.0) as session:
+    with CaseServer(deadline=4.0) as session:
         started = Started(session)
         yield started
         for driver in started.drivers:
@@ -96,12 +96,12 @@ def seen(verdict: Verdict) -> tuple[str, str]:
     if verdict.outcome == "hung":
         return "an answer or an error in time", "neither"
     if verdict.outcome == "error":
-        return "the whole answer", " ".join(verdict.got.split())
+        return "the whole answer", " ".join(verdict.actual.split())
     if verdict.outcome == "differs":
-        return shown(verdict.expected), shown(verdict.got)
+        return shown(verdict.expected), shown(verdict.actual)
     if verdict.field == "tool_calls":
-        return f"no tool_calls but {json.dumps(verdict.expected)}", shown(verdict.got)
-    got = shown(verdict.got) if verdict.field else f"success: {json.dumps(verdict.got)}"
+        return f"no tool_calls but {json.dumps(verdict.expected)}", shown(verdict.actual)
+    got = shown(verdict.actual) if verdict.field else f"success: {json.dumps(verdict.actual)}"
     return "an error, or a finish reason that says it is not whole", got
 
 

@@ -10,9 +10,9 @@ from msgspec import UNSET
 import fakellm
 from fakellm import faults
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.clients.result import Failed, Result, Usage
+from fakellm.fuzzing.clients.result import NoResult, Result, ReturnedUsage
 from fakellm.fuzzing.draws import cases
-from fakellm.fuzzing.normalize import arguments
+from fakellm.fuzzing.oracle.normalize import arguments
 from fakellm.scenarios.scenario import Call, Reply, Rule
 from fakellm.testing.handle import Handle
 from tests.clients.driving import NAMES, start
@@ -38,13 +38,13 @@ def driver(name: str) -> Iterator[Driver]:
     driven.close()
 
 
-def asked(driver: Driver, server: Handle, reply: Reply, fault: faults.Fault | None = None) -> Result | Failed:
+def asked(driver: Driver, server: Handle, reply: Reply, fault: faults.Fault | None = None) -> Result | NoResult:
     rule = Rule(reply=reply, fault=fault)
     server.load(rule)
     return driver.ask(server.base_url, cases.request(rule))
 
 
-def calls(answer: Result | Failed) -> list[tuple[str | None, str]]:
+def calls(answer: Result | NoResult) -> list[tuple[str | None, str]]:
     assert isinstance(answer, Result), answer
     return [(call.name, arguments(call.arguments)) for call in answer.tool_calls or ()]
 
@@ -58,7 +58,7 @@ def test_it_reports_a_text_and_its_usage(name: str, driver: Driver, server: Hand
     answer = asked(driver, server, Reply(content="One 中 two", usage=fakellm.Usage(prompt=5, completion=3)))
     assert isinstance(answer, Result), answer
     assert answer.content == "One 中 two"
-    assert answer.usage == Usage(5, 3, 8)
+    assert answer.usage == ReturnedUsage(5, 3, 8)
     assert answer.finish_reason in ("stop", None, UNSET)  # some tell none
     assert not answer.tool_calls
 
@@ -82,7 +82,7 @@ def test_it_asks_for_what_it_was_told(name: str, driver: Driver, server: Handle)
 
 def test_an_error_is_reported_and_the_request_not_sent_again(driver: Driver, server: Handle) -> None:
     answer = asked(driver, server, CALL, faults.Status(status=500, message="boom"))
-    assert isinstance(answer, Failed)
+    assert isinstance(answer, NoResult)
     assert answer.how == "raised"
     assert "boom" in answer.message
     assert len(server.journal) == 1
