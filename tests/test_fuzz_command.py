@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -166,6 +167,14 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
         (["--replay", "a.yaml", "--exclude", "sse", "--", "true"], "--exclude has no effect with --replay"),
         (["--matrix", "--examples", "9", "--", "true"], "--examples has no effect with --matrix"),
         (["--timeout", "0", "--", "true"], "0.0 is not in the range x>0"),
+        (["--timeout", "inf", "--", "true"], "expected a number of seconds, got inf"),
+        (["--timeout", "nan", "--", "true"], "expected a number of seconds, got nan"),
+        (["--matrix", "--client", "a=true", "--client", "a=false"], "two clients are named 'a'"),
+        (["--matrix", "--client", "true=false", "--", "true"], "two clients are named 'true'"),
+        (
+            ["--", sys.executable, "-c", "print('[' * 100_000)"],
+            "the client returns no result for a plain stream: expected JSON with the id 1, got '[[[",
+        ),
         (["--profile", "nope", "--", "true"], "there is no profile 'nope'"),
         (["--exclude", "nope", "--", "true"], "there is no step 'nope' to exclude"),
         (["--replay", "nope.yaml", "--", "true"], "nope.yaml: no such file or directory"),
@@ -233,3 +242,27 @@ def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
     assert re.fullmatch(
         r"Of (\d+) steps, faults and dialects, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output
     )
+
+
+@pytest.mark.parametrize(("timeout", "milliseconds"), [("0.0001", 1), ("1.1", 1100), ("2", 2000)])
+def test_a_driver_on_node_gets_whole_milliseconds(timeout: str, milliseconds: int, tmp_path: Path) -> None:
+    """The timers of Node reject fractions."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no Node.js: apt-get install nodejs")
+    file = tmp_path / "driver.mjs"
+    file.write_text(
+        f"""import {{ run }} from {json.dumps((ROOT / "fakellm" / "drivers" / "loop.mjs").as_uri())};
+await run((baseURL, request, timeout) => {{ throw new Error(`${{timeout}}`); }});
+"""
+    )
+    done = fuzz("--timeout", timeout, "--", node, str(file))
+    assert f"the client fails on a plain stream: Error: {milliseconds}\n" in done.output
+
+
+def test_a_failure_that_cannot_be_saved_is_still_reported(driver: list[str]) -> None:
+    Path(".fakellm").touch()
+    done = fuzz("--", *driver, "WantsSpace")
+    assert done.exit_code == 1
+    assert "sse.space (T1: A4)" in done.output
+    assert "To reproduce: run the same command again; the failure could not be saved: " in done.output

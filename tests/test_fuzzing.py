@@ -23,9 +23,10 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result, ReturnedChoice
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
+from fakellm.fuzzing.clients.result import NoResult
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import ARGUMENTS, TEXTS
-from fakellm.fuzzing.draws.base_answers import REASONED, TEXT
+from fakellm.fuzzing.draws.base_answers import CHOICES, REASONED, TEXT
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.matrix import alone
@@ -36,8 +37,9 @@ from fakellm.fuzzing.run import _cases, replay, run
 from fakellm.fuzzing.saved_failures import rules_of, save, saved
 from fakellm.fuzzing.search import Failure, Search
 from fakellm.fuzzing.shrinking.shrink import shrink
+from fakellm.generate import Generate
 from fakellm.scenarios.loader import load
-from fakellm.scenarios.scenario import Call, Reply, ReplyChoice, Rule, reply_of
+from fakellm.scenarios.scenario import Call, Reply, ReplyChoice, Rule, Step, reply_of
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 
@@ -535,9 +537,20 @@ def test_a_name_that_is_none_is_told(said: JSON, told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{"examples": 0}, {"timeout": None}, {"max_failures": -1}, {"exclude": "sse.bom"}, {"examples": 1.5}]
+    "bad",
+    [
+        {"examples": 0},
+        {"examples": 1.5},
+        {"examples": True},
+        {"max_failures": -1},
+        {"seed": "a"},
+        {"timeout": None},
+        {"timeout": float("nan")},
+        {"timeout": float("inf")},
+        {"exclude": "sse.bom"},
+    ],
 )
-def test_a_setting_that_makes_no_sense_is_told(bad: JSON) -> None:
+def test_an_invalid_setting_is_rejected(bad: JSON) -> None:
     with pytest.raises(ValueError, match="|".join(bad)):
         fakellm.fuzz(Careful(), failures=None, **bad)
 
@@ -566,3 +579,100 @@ def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
 def test_a_wrong_name_is_told(search: JSON, told: str) -> None:
     with pytest.raises(ValueError, match=told):
         fakellm.fuzz(Careful(), failures=None, **search)
+
+
+@pytest.mark.parametrize("value", [{1, 2}, {1: 2, "b": 3}], ids=["a set", "keys of two types"])
+def test_arguments_that_are_not_json_are_a_failing_case(value: Any) -> None:
+    class ReturnsObjects(Careful):
+        def result(self) -> JSON:
+            result = super().result()
+            return {**result, "tool_calls": [{**call, "arguments": {"a": value}} for call in result["tool_calls"]]}
+
+    (failure,) = found(ReturnsObjects(), "default", examples=20).failures
+    assert failure.case.verdict.outcome == "driver"
+    assert "tool_calls[0].arguments is not JSON" in failure.case.verdict.actual
+
+
+def test_a_report_is_not_lost_with_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(FuzzError, match=r"repeat the call with seed=3; the failure could not be saved: .*File exists"):
+        fakellm.fuzz(wrong.WantsSpace(), failures=file, seed=3)
+
+
+class AllChoices(Careful):
+    """Reports every choice that it has read, and trusts the finish reasons among them."""
+
+    def __call__(self, base_url: str, request: JSON) -> JSON:
+        self.choices: dict[int, JSON] = {}
+        return super().__call__(base_url, request)
+
+    def chunk(self, chunk: JSON) -> None:
+        super().chunk(chunk)
+        for part in chunk.get("choices") or ():
+            choice = self.choices.setdefault(part["index"], {"content": "", "finish_reason": None})
+            choice["content"] += part["delta"].get("content") or ""
+            choice["finish_reason"] = part["finish_reason"] or choice["finish_reason"]
+
+    def result(self) -> JSON:
+        return {**super().result(), "choices": [self.choices[index] for index in sorted(self.choices)]}
+
+
+class CountsChoices(AllChoices):
+    def __call__(self, base_url: str, request: JSON) -> JSON:
+        result = super().__call__(base_url, request)
+        if len(self.choices) < request.get("n", 1):
+            raise EOFError("the stream ended before every choice began")
+        return result
+
+
+@pytest.mark.parametrize(("client", "outcomes"), [(AllChoices, ["silent"]), (CountsChoices, [])])
+def test_a_cut_between_two_choices_must_be_reported(client: type[Careful], outcomes: list[str]) -> None:
+    """The finish reason of the first choice does not show that the second is missing."""
+    split = Variation(split="whole", interleave="none")
+    rules = [Rule(reply=reply_of(CHOICES), stream=split, fault=faults.Eof(frame=frame)) for frame in range(1, 6)]
+    failures = replay(FunctionClient(client()), Search(), rules).failures
+    assert [failure.case.verdict.outcome for failure in failures] == outcomes
+    assert all(
+        failure.case.verdict.note == "the response contained fewer choices than requested" for failure in failures
+    )
+
+
+def test_each_reply_of_a_script_is_replayed() -> None:
+    script = (Step(reply=Reply(content="b"), stream=Variation(role="every")), Step(reply=Reply(content="c")))
+    outcome = replay(FunctionClient(wrong.AppendsTheRole()), Search(), [Rule(reply=Reply(content="a"), then=script)])
+    assert outcome.cases == 3
+    assert [failure.case.rule.reply.content for failure in outcome.failures] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("rule", "message"),
+    [
+        (Rule(reply=Reply(choices=(ReplyChoice(content="{{user}}", template=True),))), r"rules\[0\] has template"),
+        (Rule(reply=Reply(), then=(Step(reply=Reply(generate=Generate())),)), r"rules\[0\]\.then\[0\] has generate"),
+        (None, "there is no rule to replay"),
+    ],
+)
+def test_a_rule_whose_content_depends_on_the_request_is_not_replayed(rule: Rule | None, message: str) -> None:
+    with pytest.raises(CannotRunError, match=message):
+        replay(FunctionClient(Careful()), Search(), [rule] if rule else [])
+
+
+def test_a_driver_that_dies_is_restarted_only_so_often() -> None:
+    class Dies:
+        asked = 0
+
+        def ask(self, base_url: str, request: JSON) -> Result | NoResult:
+            self.asked += 1
+            result = FunctionClient(Careful()).ask(base_url, request)
+            assert isinstance(result, Result)
+            return NoResult("died") if "e" in (result.reasoning or "") else result
+
+        def close(self) -> None:
+            pass
+
+    client = Dies()
+    long = Reply(content="word " * 100, reasoning="e" * 2000)
+    outcome = run(client, Search(examples=1), [Rule(reply=long)])
+    assert [failure.case.verdict.outcome for failure in outcome.failures] == ["driver"]
+    assert client.asked < 60

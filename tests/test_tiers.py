@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.faults import Error, Fault
 from fakellm.fuzzing.strategies import completions, variations
-from fakellm.fuzzing.tiers import WireStep, contested, step_of, steps
+from fakellm.fuzzing.tiers import WireStep, contested, named, step_of, steps
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
@@ -131,3 +131,8 @@ def test_every_fault_is_a_step(kind: Any) -> None:
 @pytest.mark.parametrize(("shape", "row"), [("data", "E4"), ("chunk", "E5"), ("event", "E4"), ("message", "E6")])
 def test_an_error_in_a_stream_is_a_step_by_its_shape(shape: Any, row: str) -> None:
     assert step_of(Error(shape=shape)) == WireStep(f"error: {shape}", "fault", (row,))
+
+
+def test_a_name_that_is_not_a_step_is_rejected() -> None:
+    with pytest.raises(ValueError, match="there is no step 'rolle: every'"):
+        named("rolle: every")
