@@ -1,4 +1,4 @@
-"""The list of client bugs: every row that a step names is in it, and docs/bugs.md shows all of it."""
+"""The list of client bugs has every row that a step names, and docs/bugs.md shows all of it."""
 
 from __future__ import annotations
 

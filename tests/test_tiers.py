@@ -1,4 +1,4 @@
-"""Every way a stream can differ from the plain wire has a name and a tier, and is found in the value that says it."""
+"""Every difference from the plain wire has a name and a tier, and is found in the variation that contains it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_the_plain_wire_has_no_steps() -> None:
 
 
 def _literals(kind: Any) -> list[Any]:
-    """The named values of a field, however deep in a union or a tuple they stand."""
+    """The named values of a field, however deep in a union or a tuple."""
     if isinstance(kind, msgspec.inspect.LiteralType):
         return list(kind.values)
     inner = [*getattr(kind, "types", ()), *([kind.item_type] if hasattr(kind, "item_type") else ())]
@@ -105,7 +105,7 @@ def test_every_named_value_has_a_tier(path: tuple[str, ...], value: Any) -> None
 
 
 def _differs(made: Variation) -> bool:
-    """Whether a variation is not the plain wire in other words."""
+    """Whether a variation differs from the plain wire, rather than spelling it out."""
     sse = None if made.sse == Framing() else made.sse
     transfer = None if made.transfer == Transfer() else made.transfer
     return msgspec.structs.replace(made, sse=sse, transfer=transfer).over(PLAIN) != PLAIN
