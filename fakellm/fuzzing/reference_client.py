@@ -16,12 +16,14 @@ from urllib.parse import SplitResult, urlsplit
 
 import h11
 
-from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_chunk
 from fakellm.base.errors import StreamError
 from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice, ReturnedUsage
-from fakellm.model.completion import Choice, Completion, Usage
+from fakellm.fuzzing.oracle.normalize import total_of
+from fakellm.model.blocks import Choice, Completion, Usage
+from fakellm.model.fold import fold
 from fakellm.wire.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]
@@ -64,7 +66,8 @@ class ReferenceClient:
         body = _decompressed(self._body(), headers.get("content-encoding", "identity").lower())
         if response.status_code != 200:
             raise StreamError(f"HTTP status {response.status_code}: {b''.join(body)[:200]!r}")
-        completion = fold(read_chunk(_OPENAI, event.data) for event in _events(body, self._idle))
+        chunks = [read_chunk(_OPENAI, event.data) for event in _events(body, self._idle)]
+        completion, _ = fold(read_batches(chunks))
         finished = sum(bool(choice.finish_reason) for choice in completion.choices)
         expected = max(len(completion.choices), request.get("n") or 1)
         if finished < expected:
@@ -183,5 +186,4 @@ def _choice(choice: Choice) -> ReturnedChoice:
 
 
 def _usage(usage: Usage) -> ReturnedUsage:
-    total = _OPENAI.total(usage) if usage.total is None else usage.total
-    return ReturnedUsage(usage.prompt, usage.completion, total)
+    return ReturnedUsage(usage.input, usage.output, total_of(usage, _OPENAI))

@@ -16,12 +16,13 @@ from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnde
 from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.tiers import contested
 from fakellm.model.request import Request, parse
-from fakellm.scenarios.scenario import Rule, reply_of
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
 
@@ -46,7 +47,7 @@ class Trial:
 
     def _reported_fields(self) -> frozenset[str]:
         """The fields that the client reports for plain streams. Others are never compared."""
-        simple = self.ask(Rule(reply=reply_of(bases.SIMPLE)))
+        simple = self.ask(Rule(reply=reply_to(bases.SIMPLE)))
         expected = of_completion(bases.SIMPLE, DIALECTS["openai"])["content"]
         if isinstance(simple, NoResult):
             if simple.how != "raised":
@@ -63,17 +64,17 @@ class Trial:
             ("refusal", bases.REFUSED),
             ("choices", bases.CHOICES),
         ):
-            returned = self.ask(Rule(reply=reply_of(base)))
+            returned = self.ask(Rule(reply=reply_to(base)))
             fields |= {field} if isinstance(returned, Result) and getattr(returned, field) is not UNSET else set()
             self._accepts_choices = self._accepts_choices or self._server.accepts_choices
-        returned = self.ask(Rule(reply=reply_of(bases.CALLS)))
+        returned = self.ask(Rule(reply=reply_to(bases.CALLS)))
         calls = isinstance(returned, NoResult) or returned.tool_calls is not UNSET
         return frozenset(fields | ({"tool_calls"} if calls else set()))
 
     def _reported_fields_of_a_call(self) -> frozenset[str]:
         """As `_reported_fields`, for a client that returns no content: what it reports for one tool call."""
         self._only_one_call = True
-        returned = self.ask(Rule(reply=reply_of(bases.CALL)))
+        returned = self.ask(Rule(reply=reply_to(bases.CALL)))
         expected = of_completion(bases.CALL, DIALECTS["openai"])["tool_calls"]
         if isinstance(returned, NoResult):
             error = f"{returned.type or returned.how}: {returned.message}"
@@ -129,7 +130,7 @@ class Trial:
     def expected(self, rule: Rule) -> Normal:
         """The content of a rule's reply, less what its variation leaves out."""
         dialect = DIALECTS[rule.dialect or "openai"]
-        completion = complete(rule.reply, _REQUEST, 0, dialect)
+        completion, _ = complete(rule.reply, _REQUEST, 0, dialect)
         if rule.stream.over(dialect.usual).usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
         return of_completion(completion, dialect)

@@ -15,6 +15,7 @@ import msgspec
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
 from fakellm.faults import Fault
+from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, REASONED, SIMPLE, TEXT
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.fault_cases import FAULTS, MORE_FAULTS
@@ -22,8 +23,8 @@ from fakellm.fuzzing.draws.payloads import payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
 from fakellm.fuzzing.tiers import contested, named, steps
-from fakellm.model.completion import Completion
-from fakellm.scenarios.scenario import Rule, reply_of
+from fakellm.model.blocks import Completion
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
 _FEW = 4
@@ -34,8 +35,8 @@ def one_call(rule: Rule) -> Rule:
     """The rule with only the first tool call of its reply, or with that of CALL if it has none; without its fault if
     the fault needs more calls."""
     choices = rule.reply.choices or (rule.reply,)
-    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_of(CALL).tool_calls)
-    reply = msgspec.structs.replace(reply_of(CALL), tool_calls=calls[:1])
+    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_to(CALL).tool_calls)
+    reply = msgspec.structs.replace(reply_to(CALL), tool_calls=calls[:1])
     fault = rule.fault if rule.fault and rule.fault.calls <= 1 else None
     return msgspec.structs.replace(rule, reply=reply, fault=fault)
 
@@ -54,13 +55,13 @@ def first(profile: Profile) -> Iterator[Rule]:
     fault and each dialect."""
     dialect = profile.dialects[0]
     if profile.families:
-        yield from (Rule(reply=reply_of(each), dialect=dialect) for each in BASES)
+        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in BASES)
         alone = {family: next(singles(family, profile), None) for family in profile.families}
         written = [rule for family, rule in alone.items() if rule and named(family).tier == "T2"]
         yield from (rule for rule in alone.values() if rule and rule not in written)
         yield from _around([*written, *_with_payloads(profile)], profile)
         if not excludes(profile.exclude, PAUSES.name):
-            yield Rule(reply=reply_of(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
+            yield Rule(reply=reply_to(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
     if profile.faults:
         yield from _with_faults(FAULTS, profile)
 
@@ -82,10 +83,10 @@ def _with_payloads(profile: Profile) -> Iterator[Rule]:
     for completion, variation in payloads():
         if variation == Variation() or not _is_drawn(variation, profile):
             variation = next(forms, Variation())
-        yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+        yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
         if _is_drawn(variation, profile):
-            yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+            yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
 
 
 def _is_drawn(variation: Variation, profile: Profile) -> bool:
@@ -109,7 +110,7 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
         waiting.append(waiting.pop(waiting.index(dialect)))
         left.pop(dialect, None)
         yield msgspec.structs.replace(rule, dialect=dialect)
-    yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in left)
+    yield from (Rule(reply=reply_to(CALLS), dialect=name) for name in left)
 
 
 def singles(family: str, profile: Profile) -> Iterator[Rule]:
@@ -126,7 +127,7 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else 0), variation)
-        turns.append([Rule(reply=reply_of(base), dialect=dialect, stream=each) for each in found.values()])
+        turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
     used = [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
     yield from chain.from_iterable(used)
 
@@ -134,7 +135,7 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
 def wires(profile: Profile) -> Iterator[Rule]:
     """Text, tool calls and reasoning on the usual wire of every dialect except the first."""
     for dialect in profile.dialects[1:]:
-        yield from (Rule(reply=reply_of(base), dialect=dialect) for base in (TEXT, CALLS, REASONED))
+        yield from (Rule(reply=reply_to(base), dialect=dialect) for base in (TEXT, CALLS, REASONED))
 
 
 def broken(profile: Profile) -> Iterator[Rule]:
@@ -143,7 +144,7 @@ def broken(profile: Profile) -> Iterator[Rule]:
 
 
 def _with_faults(faults: Iterable[tuple[Completion, Fault]], profile: Profile) -> Iterator[Rule]:
-    return (Rule(reply=reply_of(base), fault=fault) for base, fault in faults if profile.allows_fault(fault))
+    return (Rule(reply=reply_to(base), fault=fault) for base, fault in faults if profile.allows_fault(fault))
 
 
 def request(rule: Rule) -> dict[str, Any]:

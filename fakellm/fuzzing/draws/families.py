@@ -11,7 +11,7 @@ from typing import Any, overload
 
 from fakellm.apis.chat.variation import Variation
 from fakellm.fuzzing.draws.family_table import ANY, CALLS, CHOICES, PARALLEL, REASONING, USAGE, Options
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 
 def options(completion: Completion) -> Mapping[str, Options]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fakellm import faults
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.base_answers import CALLS, REASONED, TEXT
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 FAULTS: tuple[tuple[Completion, Fault], ...] = (
     (TEXT, faults.Close(frame=3)),

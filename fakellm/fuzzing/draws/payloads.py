@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from itertools import accumulate, cycle, islice, product
 from string import ascii_lowercase
 
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.chat.variation import Variation
 from fakellm.fuzzing.draws.answers import ARGUMENTS, IDS, NAMES, TEXTS, USAGES
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.transfer import Transfer
 
 
 def answer(*choices: Choice, usage: Usage = USAGES[0]) -> Completion:
     """A complete answer with these choices."""
-    return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, usage)
+    return Completion(choices, usage)
 
 
 Payload = tuple[Completion, Variation]
@@ -44,7 +45,7 @@ def payloads() -> Iterator[Payload]:
     """All texts and arguments of the draws, several per answer."""
     for start in range(0, len(TEXTS), 15):
         texts = TEXTS[start : start + 15]
-        joined = answer(Choice("".join(texts), finish_reason="stop"))
+        joined = answer(chat_choice("".join(texts), finish_reason="stop"))
         yield joined, Variation(split={"content": tuple(accumulate(map(len, texts[:-1])))})  # each text is a piece
         yield joined, Variation(split={"content": "characters"})
     calls_of = [ARGUMENTS[start : start + 3] for start in range(0, len(ARGUMENTS), 3)]
@@ -53,7 +54,7 @@ def payloads() -> Iterator[Payload]:
     parts = zip(cycle(_ALONE), calls_of, cycle(NAMES), cycle(IDS), cycle(USAGES[1:]), finishes, strict=False)
     for text, arguments, name, ids, usage, finish in parts:
         calls = tuple(ToolCall(call_id, name, each) for call_id, each in zip(ids, arguments, strict=False))
-        yield answer(Choice(text, tool_calls=calls, finish_reason=finish), usage=usage), Variation()
+        yield answer(chat_choice(text, tool_calls=calls, finish_reason=finish), usage=usage), Variation()
 
 
 def sizes() -> Iterator[Payload]:
@@ -63,10 +64,10 @@ def sizes() -> Iterator[Payload]:
     """
     word = "".join(map("".join, islice(product(ascii_lowercase, repeat=4), 18_000)))
     texts = (word, word[:1200], "Hm, well")
-    line, text, simple = (answer(Choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
+    line, text, simple = (answer(chat_choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
     yield line, Variation(split={"content": "whole"})  # one line of 72 kB
-    yield answer(Choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
+    yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
     yield simple, Variation(padding=600)  # as xAI sends while the model reasons
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")

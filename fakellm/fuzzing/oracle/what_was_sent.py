@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
+from fakellm.model.fold import fold
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 
-_NOTHING = Completion("", 0, "", ())
+_NOTHING = Completion()
 
 
 class Reading(Struct, frozen=True):
@@ -55,7 +56,7 @@ def readings(plan: Plan, dialect: Dialect, choices: int = 1) -> tuple[Reading, .
 def _of_whole_body(body: bytes, dialect: Dialect, choices: int) -> Iterator[Reading]:
     """The reading of clients that accept a whole body although they requested a stream."""
     try:
-        completion = read_body(dialect, body)
+        completion, _ = read_body(dialect, body)
     except StreamError:
         return
     if completion.choices:
@@ -81,7 +82,8 @@ def _of_stream(body: bytes, dialect: Dialect, choices: int) -> Reading:
         chunks.append(chunk)
     if not chunks:
         return Reading(error=found, empty=True)
-    return _reading(fold(chunks), choices, found)
+    completion, _ = fold(read_batches(chunks))
+    return _reading(completion, choices, found)
 
 
 def _reading(completion: Completion, choices: int, error: str | None = None) -> Reading:
