@@ -35,7 +35,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("scenario: x", ["a.yaml:1:1: the key 'rules' is missing"]),
     ("rules: 3", ["a.yaml:1:8: rules: expected array, got integer"]),
     ("rules: {reply: {}}", ["a.yaml:1:8: rules: expected array, got object"]),
-    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n7: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
     ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
@@ -92,7 +92,7 @@ BAD: list[tuple[str, list[str]]] = [
         "rules:\n- {reply: {}, name: 3}",
         ["a.yaml:2:21: rules[0].name: expected string | null, got integer; put it in quotes to make it text"],
     ),
-    ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' is given twice; first in line 2"]),
+    ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' appears twice; first in line 2"]),
     ("rules:\n- {reply: {}, after: loop}", ["a.yaml:2:22: rules[0].after: 'loop' is not one of last, cycle, fail"]),
     ("rules:\n- {reply: {}, then: {reply: {}}}", ["a.yaml:2:21: rules[0].then: expected array, got object"]),
     (

@@ -330,7 +330,7 @@ def test_what_is_no_recording_is_an_error(data: bytes) -> None:
         (b'{"log": {"entries": [', "f:1:22: no JSON: the file was cut off"),
         (b'{"log":\n  nope}', "f:2:3: no JSON: expecting value"),
         (b"interactions:\n- request: [", "f:3:1: did not find expected node content"),
-        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' is given twice; first in line 2"),
+        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' appears twice; first in line 2"),
         (b"http_interactions:\n- response: {}", "f: http_interactions[0].response.status: the key 'status' is missing"),
         (b"interactions: !!float x", "f: a value that does not fit its tag: could not convert string to float: 'x'"),
         (b"interactions: !!timestamp x", "f: interactions: expected array, got string"),
@@ -392,7 +392,7 @@ def test_a_library_that_is_missing_is_named_with_the_remedy(package: str, monkey
 def test_a_yaml_bomb_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    with pytest.raises(CassetteError, match="aliases swell this to"):
+    with pytest.raises(CassetteError, match="aliases expand this to"):
         read("\n".join([*lines, "interactions: *a11"]).encode(), "f")
 
 

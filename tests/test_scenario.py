@@ -170,7 +170,7 @@ REFUSED = [
             "a.yaml:2:24: rules[0].reply.tool_calls[0]: the key 'name' is missing",
         ],
     ),
-    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n5: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
@@ -184,7 +184,7 @@ REFUSED = [
     (
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),
-        ["a.yaml:1:1: aliases swell this to 490,329,064 values; 5,000,000 are allowed"],
+        ["a.yaml:1:1: aliases expand this to 490,329,064 values; at most 5,000,000 are allowed"],
     ),
 ]
 

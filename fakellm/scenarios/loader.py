@@ -5,10 +5,8 @@ Every problem of all files is told at once. Knows no HTTP.
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,7 +18,7 @@ from fakellm.base.errors import ScenarioError
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.scenario import Computed, Rule, Scenario, ScenarioFile, combine
-from fakellm.scenarios.yaml_document import Document, convert, read_document
+from fakellm.scenarios.yaml_document import Document, read_document, read_mapping
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -44,7 +42,7 @@ def load(source: Source) -> Scenario:
     ScenarioError with every problem found.
     """
     if isinstance(source, Mapping):
-        return _alone(Document(convert(dict(source), None, "scenario"), "scenario"))
+        return _alone(read_mapping(dict(source), "scenario"))
     if isinstance(source, str) and "\n" in source:
         return parse(source, "scenario")
     if isinstance(source, (str, FilePath)):
@@ -65,24 +63,6 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
 
 def read(paths: Sequence[FilePath]) -> Reading:
     """What the files and folders say, and those that they include; a file that is named twice is read once."""
-    with _no_garbage():
-        return _read(paths)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """All that is made here is kept: to look for garbage in it time and again takes as long as to read thousands of
-    rules."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _read(paths: Sequence[FilePath]) -> Reading:
     waiting = [(path, path.resolve(), "") for path in paths][::-1]
     parts: list[Document] = []
     seen: dict[FilePath, None] = {}

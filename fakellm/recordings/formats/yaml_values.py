@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import yaml
 
 from fakellm.base.errors import CassetteError
-from fakellm.base.yaml_nodes import deep, flaws, levels, place
+from fakellm.base.yaml_nodes import Inspection, deep, levels, place
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
 
@@ -54,8 +54,9 @@ def documents(data: bytes, name: str) -> list[Any]:
         found = []
         while loader.check_node():
             node = loader.get_node()
-            if problems := list(flaws(node, name)):
-                raise CassetteError(problems)
+            inspection = Inspection(node, name)
+            if inspection.problems or inspection.integer_keys:
+                raise CassetteError([*inspection.problems, *inspection.integer_keys])
             found.append(loader.construct_document(node))
         return found
     except yaml.MarkedYAMLError as error:
