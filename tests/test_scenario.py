@@ -154,12 +154,12 @@ REFUSED = [
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
-        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': put it in a choice, or leave out 'choices'"],
     ),
     (
         "rules:\n- reply: {generate: {}, reasoning: Hm}\n- reply: {generate: {sentences: 0}, choices: [{content: Hi}]}",
         [
-            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': say it here, or have it made",
+            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': leave out one of them",
             "a.yaml:3:33: rules[1].reply.generate.sentences: expected integer >= 1, got 0",
         ],
     ),

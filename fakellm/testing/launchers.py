@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.errors import ServerError
 from fakellm.recordings.cassette import Cassette
-from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
 from fakellm.testing.handle import Handle
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serve(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,
@@ -106,7 +106,7 @@ def _served(
 
 @contextmanager
 def spawn(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,

@@ -8,7 +8,7 @@ from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolC
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.errors import RequestError
-from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
+from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.completion import Choice, Completion, Token, Usage
 
@@ -25,7 +25,7 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: in
     ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
-    return spelt(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
+    return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
 def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, source: Source) -> Chunk:
