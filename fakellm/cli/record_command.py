@@ -10,7 +10,7 @@ import click
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli.serving import fail, run, serving
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.server.recording_proxy import Recorder
 from fakellm.server.replay_app import Replay
 from fakellm.server.upstream import checked_upstream
@@ -45,7 +45,7 @@ def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> 
     """Pass requests on to a real server, and record them with what it answers; keys and cookies are left out."""
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
     try:
-        tape = Tape(output)
+        tape = RecordingFile(output)
     except CassetteError as error:
         fail(str(error), 2)
     app = Replay([tape.cassette] if missing_only else [], relay=True)
