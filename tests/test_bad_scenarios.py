@@ -240,7 +240,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {usage: {promt: 3}}",
         [
-            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details; did you mean 'prompt'?"
+            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details, cache_write; did you mean 'prompt'?"
         ],
     ),
     ("rules:\n- reply: {usage: 3}", ["a.yaml:2:18: rules[0].reply.usage: expected object | null, got integer"]),

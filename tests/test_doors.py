@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.fold import fold
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.apis.openai.api_keys import shortened
 from fakellm.apis.openai.legacy_completions import LEGACY
 from fakellm.base import tokenizer
@@ -24,7 +23,7 @@ from fakellm.server.scenario_app import App, Call
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests.conftest import chat, inflated
-from tests.test_laws import chunks_of
+from tests.test_laws import read_from
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -175,7 +174,7 @@ def test_a_stream_and_a_whole_body_say_the_same(scenario: Any, options: dict[str
     app = App(scenario and load(scenario))
     usage = {"stream": True, "stream_options": {"include_usage": True}}
     streamed = chunks(complete(app, **options, **usage))
-    assert fold(read_chunk(LEGACY, chunk) for chunk in streamed) == read_body(LEGACY, complete(app, **options).body)
+    assert read_stream(LEGACY, streamed) == read_body(LEGACY, complete(app, **options).body)
 
 
 def test_a_rule_answers_a_prompt_as_a_message() -> None:
@@ -205,7 +204,7 @@ def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> 
     plan = complete(app, stream=True)
     sent_ = [frame.data for frame in plan.frames]
     pieces = inflated(sent_) if ("Content-Encoding", "gzip") in plan.headers else sent_
-    assert [choice.content for choice in fold(chunks_of(LEGACY, *pieces)).choices] == expected
+    assert [choice.content for choice in read_from(LEGACY, *pieces).choices] == expected
 
 
 def test_headers_gaps_and_turns_are_for_this_route_too() -> None:

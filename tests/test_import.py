@@ -18,10 +18,9 @@ from fakellm.apis.chat.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.engine.engine import Engine
-from fakellm.engine.render import stream
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.importer import Imported, imported
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
@@ -31,6 +30,7 @@ from fakellm.server.scenario_app import App, Call
 from fakellm.wire.frame_edits import edits, patched
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import Timing
+from tests.chats import stream
 from tests.conftest import CORPUS
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}

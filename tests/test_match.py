@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.chat.api import ChatApi
 from fakellm.engine.engine import Engine
 from fakellm.model.request import Request, parse
 from fakellm.scenarios.loader import load
@@ -169,7 +168,7 @@ def test_the_same_body_with_other_headers_meets_another_rule() -> None:
     assert [answer(app, **{"X-RUN": run}) for run in ("7", "8", "7")] == ["Seven", "Other", "Seven"]
 
 
-def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> None:
+def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Mapping[str, str]] = []
 
     def reading(body: bytes, headers: Mapping[str, str]) -> Request:
@@ -177,7 +176,8 @@ def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> N
         return parse(body, headers)
 
     rules = [{"when": {"headers": {"x-run": "7"}}, "reply": {"content": "Seven"}}]
-    engine, door = Engine(load({"rules": rules}), 0, False), replace(CHAT, parse=reading)
+    engine, door = Engine(load({"rules": rules}), 0, False), ChatApi()
+    monkeypatch.setattr(door, "parse", reading)
     answers = [engine.reply(chat(), door, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
     assert answers[0] == answers[1]
     assert read == [{"x-run": "7"}]

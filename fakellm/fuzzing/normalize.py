@@ -11,7 +11,7 @@ from typing import Any
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.fuzzing.clients.result import Answer, Result
-from fakellm.model.completion import Choice, Completion
+from fakellm.model.blocks import Choice, Completion, Usage, own_value
 
 FIELDS = ("content", "reasoning", "refusal", "tool_calls", "finish_reason", "usage", "choices")
 Normal = dict[str, Any]
@@ -21,8 +21,14 @@ def of_completion(completion: Completion, dialect: Dialect) -> Normal:
     """The normal form of what was said."""
     choices = [_of_choice(choice) for choice in completion.choices] or [_of_choice(Choice())]
     usage = completion.usage
-    tokens = usage and (usage.prompt, usage.completion, dialect.total(usage) if usage.total is None else usage.total)
+    tokens = usage and (usage.input, usage.output, total_of(usage, dialect))
     return {**choices[0], "usage": tokens or None, "choices": choices}
+
+
+def total_of(usage: Usage, dialect: Dialect) -> int:
+    """The `total_tokens` of a usage: its own, or the provider's usual sum."""
+    total: int | None = own_value(usage.own, "chat", "total")
+    return dialect.total(usage) if total is None else total
 
 
 def of_result(result: Result) -> Normal:

@@ -13,13 +13,15 @@ from time import monotonic  # noqa: TID251 # a client waits by the clock; what i
 from typing import Any
 from urllib.parse import urlsplit
 
-from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_chunk
 from fakellm.base.errors import StreamError
 from fakellm.fuzzing.clients.result import Answer, Call, Result
 from fakellm.fuzzing.clients.result import Usage as Tokens
-from fakellm.model.completion import Choice, Completion, Usage
+from fakellm.fuzzing.normalize import total_of
+from fakellm.model.blocks import Choice, Completion, Usage
+from fakellm.model.fold import fold
 from fakellm.wire.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]
@@ -66,7 +68,7 @@ class Reference:
         if headers.get("content-encoding") == "gzip":
             body = _inflated(body)
         chunks = [read_chunk(_OPENAI, event.data) for event in _events(body, self._idle)]
-        completion = fold(chunks)
+        completion, _ = fold(read_batches(chunks))
         if not completion.choices or not all(choice.finish_reason for choice in completion.choices):
             raise StreamError("the stream ended before the answer did")
         if headers.get("connection") == "close":
@@ -171,5 +173,4 @@ def _answer(choice: Choice) -> Answer:
 
 
 def _tokens(usage: Usage) -> Tokens:
-    total = _OPENAI.total(usage) if usage.total is None else usage.total
-    return Tokens(usage.prompt, usage.completion, total)
+    return Tokens(usage.input, usage.output, total_of(usage, _OPENAI))

@@ -14,13 +14,14 @@ from fakellm.engine.render import complete
 from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
 from fakellm.fuzzing.clients.result import Failed, Result
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.test_server import Session
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.what_was_sent import heard
 from fakellm.model.request import Request, parse
-from fakellm.scenarios.scenario import Rule, reply_of
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
 
@@ -45,7 +46,7 @@ class Trial:
 
     def _notions(self) -> frozenset[str]:
         """What the client says of plain streams; what it never speaks of counts nowhere."""
-        simple = self.ask(Rule(reply=reply_of(cases.SIMPLE)))
+        simple = self.ask(Rule(reply=reply_to(cases.SIMPLE)))
         meant = of_completion(cases.SIMPLE, DIALECTS["openai"])
         if isinstance(simple, Failed):
             if simple.how != "raised":
@@ -58,16 +59,16 @@ class Trial:
             raise CannotRunError(f"the client reads a plain stream wrong already: {message}")
         said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
         for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
-            got = self.ask(Rule(reply=reply_of(base)))
+            got = self.ask(Rule(reply=reply_to(base)))
             said |= {field} if isinstance(got, Result) and getattr(got, field) is not UNSET else set()
             self._choices = self._choices or self._session.takes_choices
-        got = self.ask(Rule(reply=reply_of(cases.CALLS)))
+        got = self.ask(Rule(reply=reply_to(cases.CALLS)))
         return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
 
     def _notions_of_calls(self) -> frozenset[str]:
         """As `_notions`, of a client that has none of texts: what it says of a tool call."""
         self._calls_alone = True
-        got = self.ask(Rule(reply=reply_of(cases.CALL)))
+        got = self.ask(Rule(reply=reply_to(cases.CALL)))
         meant = of_completion(cases.CALL, DIALECTS["openai"])["tool_calls"]
         if isinstance(got, Failed):
             raise CannotRunError(f"the client fails on a plain tool call: {got.type or got.how}: {got.message}")
@@ -121,7 +122,7 @@ class Trial:
     def meant(self, rule: Rule) -> Normal:
         """What a rule says, less what its variation leaves out."""
         dialect = DIALECTS[rule.dialect or "openai"]
-        completion = complete(rule.reply, _ASKED, 0, dialect)
+        completion, _ = complete(rule.reply, _ASKED, 0, dialect)
         if rule.stream.over(dialect.usual).usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
         return of_completion(completion, dialect)

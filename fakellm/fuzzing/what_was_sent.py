@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
+from fakellm.model.fold import fold
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 
-_NOTHING = Completion("", 0, "", ())
+_NOTHING = Completion()
 
 
 class Heard(Struct, frozen=True):
@@ -49,7 +50,7 @@ def heard(plan: Plan, dialect: Dialect) -> tuple[Heard, ...]:
 def _whole(body: bytes, dialect: Dialect) -> Iterator[Heard]:
     """What a body says to those who read one where they have asked for a stream."""
     try:
-        completion = read_body(dialect, body)
+        completion, _ = read_body(dialect, body)
     except StreamError:
         return
     if completion.choices:
@@ -75,7 +76,7 @@ def _stream(body: bytes, dialect: Dialect) -> Heard:
         chunks.append(chunk)
     if not chunks:
         return Heard(told=told, silent=True)
-    completion = fold(chunks)
+    completion, _ = fold(read_batches(chunks))
     finished = [choice.finish_reason for choice in completion.choices]
     return Heard(completion, bool(finished) and all(finished), told)
 

@@ -3,12 +3,13 @@ honoured; `calls` picks the tools, `schema` makes the JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.protocol import Provider
 from fakellm.base import tokenizer
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -16,7 +17,7 @@ from fakellm.base.seed import Source
 from fakellm.generate import calls
 from fakellm.generate.json_schema import instance
 from fakellm.generate.prose import text
-from fakellm.model.completion import Choice, ToolCall
+from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
 from fakellm.model.logprobs import weighed
 from fakellm.model.request import Request
 
@@ -33,7 +34,7 @@ class Generate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     sentences: Annotated[int, Meta(ge=1, le=1000)] | None = None
 
 
-def answers(wanted: Generate, request: Request, seed: int, dialect: Dialect) -> tuple[Choice, ...]:
+def answers(wanted: Generate, request: Request, seed: int, provider: Provider) -> tuple[Choice, ...]:
     """As many choices as the request asks for (`n`), with all the reasoning that counts, shown or not.
 
     The same seed and request give the same choices, streamed or not. Raises RequestError, naming the parameter, for
@@ -44,7 +45,7 @@ def answers(wanted: Generate, request: Request, seed: int, dialect: Dialect) -> 
     limit = _limit(request)
     top = _top(request)
     choices = [
-        _within(limit, _answer(wanted, request, seed, index, shape, dialect), dialect)
+        _within(limit, _answer(wanted, request, seed, index, shape, provider), provider)
         for index in range(request.chat.n or 1)
     ]
     if top is None:
@@ -54,18 +55,25 @@ def answers(wanted: Generate, request: Request, seed: int, dialect: Dialect) -> 
 
 
 def _answer(
-    wanted: Generate, request: Request, seed: int, index: int, shape: dict[str, Any] | None, dialect: Dialect
+    wanted: Generate, request: Request, seed: int, index: int, shape: dict[str, Any] | None, provider: Provider
 ) -> Choice:
     source = Source(seed, request.digest, "generate", index)
     effort = request.chat.reasoning_effort
     thoughts = EFFORTS.get(effort, EFFORTS["medium"]) if effort is not None else 0
     reasoning = text(Source(seed, request.digest, "reasoning", index), thoughts)
-    made, named = calls.called(request, seed, index, dialect)
+    made, named = calls.called(request, seed, index, provider)
     if made:
-        finish = dialect.named_call_finish if named else "tool_calls"
-        return Choice(reasoning=reasoning, tool_calls=made, finish_reason=finish if dialect.finishes else None)
+        finish = provider.named_call_finish if named else "tool_calls"
+        return _made(reasoning, "", made, finish if provider.finishes else None)
     content = text(source, wanted.sentences or source.between(2, 4)) if shape is None else _json(shape, source, request)
-    return Choice(_until(content, request.chat.stop), reasoning, finish_reason="stop" if dialect.finishes else None)
+    return _made(reasoning, _until(content, request.chat.stop), (), "stop" if provider.finishes else None)
+
+
+def _made(reasoning: str, content: str, made: Iterable[ToolCall], finish: str | None) -> Choice:
+    """A choice with what is not empty."""
+    thinking = (Thinking((reasoning,)),) if reasoning else ()
+    texts = (Text(content),) if content else ()
+    return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))
 
 
 def _shape(request: Request) -> dict[str, Any] | None:
@@ -134,7 +142,9 @@ def _top(request: Request) -> int | None:
 
 
 def _weighed(choice: Choice, top: int, source: Source) -> Choice:
-    return replace(choice, logprobs=weighed(tokenizer.split(choice.content), top, source))
+    tokens = weighed(tokenizer.split(choice.content), top, source)
+    weighted = (replace(block, logprobs=tokens) if isinstance(block, Text) else block for block in choice.blocks)
+    return replace(choice, blocks=tuple(weighted))
 
 
 def _until(content: str, stop: str | tuple[str, ...] | None) -> str:
@@ -143,7 +153,7 @@ def _until(content: str, stop: str | tuple[str, ...] | None) -> str:
     return content[: min((place for place in places if place >= 0), default=len(content))]
 
 
-def _within(limit: int | None, choice: Choice, dialect: Dialect) -> Choice:
+def _within(limit: int | None, choice: Choice, provider: Provider) -> Choice:
     """The choice, cut where it has more tokens than are allowed: reasoning comes first, then text, then calls."""
     if limit is None:
         return choice
@@ -156,8 +166,8 @@ def _within(limit: int | None, choice: Choice, dialect: Dialect) -> Choice:
             made.append(replace(call, arguments=said[len(call.name) :]))
         if not whole:
             break
-    cut = replace(choice, reasoning=reasoning, content=content, tool_calls=tuple(made))
-    return choice if cut == choice else replace(cut, finish_reason="length" if dialect.finishes else None)
+    cut = _made(reasoning, content, made, choice.finish_reason)
+    return choice if cut == choice else replace(cut, finish=Stop("length") if provider.finishes else None)
 
 
 def _cut(said: str, left: int) -> tuple[str, int, bool]:

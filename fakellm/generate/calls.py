@@ -12,13 +12,13 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.protocol import Provider
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.seed import Source
 from fakellm.base.validation import near_miss
 from fakellm.generate.json_schema import instance
-from fakellm.model.completion import ToolCall
+from fakellm.model.blocks import ToolCall
 from fakellm.model.request import Chat, Function, Request, Tool
 
 _MODES = ("none", "auto", "required", "any")  # "any" is Mistral's word for "required"
@@ -32,7 +32,7 @@ class Choice(Struct, frozen=True):
     named: bool = False
 
 
-def called(request: Request, seed: int, index: int, dialect: Dialect) -> tuple[tuple[ToolCall, ...], bool]:
+def called(request: Request, seed: int, index: int, provider: Provider) -> tuple[tuple[ToolCall, ...], bool]:
     """The calls of the choice at `index`, and whether the request named the function; none where text is due.
 
     Where the request leaves it open, tools are called until there are results to answer: so an agent's loop ends.
@@ -45,7 +45,7 @@ def called(request: Request, seed: int, index: int, dialect: Dialect) -> tuple[t
         return (), False
     source = Source(seed, request.digest, "tools", index)
     names = _picked(choice, results, chat.parallel_tool_calls is not False, source)
-    made = [_call(offered[name], request, seed, (index, number), dialect) for number, name in enumerate(names)]
+    made = [_call(offered[name], request, seed, (index, number), provider) for number, name in enumerate(names)]
     return tuple(made), choice.named
 
 
@@ -124,7 +124,7 @@ def _picked(choice: Choice, results: tuple[str, ...], parallel: bool, source: So
     return [name for name in open_ if name in picked]
 
 
-def _call(function: Function, request: Request, seed: int, place: tuple[int, int], dialect: Dialect) -> ToolCall:
+def _call(function: Function, request: Request, seed: int, place: tuple[int, int], provider: Provider) -> ToolCall:
     index, number = place
     parameters = {"type": "object", **(function.parameters or {})}
     try:
@@ -135,7 +135,7 @@ def _call(function: Function, request: Request, seed: int, place: tuple[int, int
         tools = offer(request.chat).tools or ()
         which = [tool.function for tool in tools].index(function)
         raise _refusal(request.chat, function, which, str(error)) from None
-    call_id = dialect.call_id(Source(seed, request.digest, "call", index, number))
+    call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
     return ToolCall(call_id, function.name, dumps(arguments))
 
 

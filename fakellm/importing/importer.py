@@ -17,13 +17,14 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.variation import PLAIN, Spelling, Variation
 from fakellm.apis.openai.urls import target, with_model
+from fakellm.apis.protocol import Values
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
 from fakellm.importing.distinguish_rules import told_apart
 from fakellm.importing.guess_provider import dialects, of_host
-from fakellm.importing.infer import infer
-from fakellm.model.completion import Completion
+from fakellm.importing.infer import Inferred, infer
+from fakellm.model.blocks import Completion
 from fakellm.model.request import Request, parse
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
@@ -125,18 +126,21 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
     for name in dialects(interaction.request.url, chunks):
         dialect = DIALECTS[name]
         try:
-            completion, variation = infer(chunks, dialect)
+            found = infer(chunks, dialect)
         except StreamError:
             continue
         framed = framing(pieces)
         usual = dialect.usual.over(PLAIN)
         variation = replace(
-            variation,
+            found.variation,
             done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
         rule = Rule(
-            reply=_reply(completion), stream=_pinned(completion, variation, usual, request), name="x", dialect=name
+            reply=_reply(found.completion, found.drawn),
+            stream=_pinned(found, variation, usual, request),
+            name="x",
+            dialect=name,
         )
         made = [frame.data for frame in render(rule, request, 0).frames]
         equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
@@ -155,11 +159,11 @@ def _is_chunk(data: str) -> bool:
     return isinstance(frame, dict) and "error" not in frame
 
 
-def _pinned(completion: Completion, variation: Variation, usual: Variation, request: Request) -> Variation:
+def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Request) -> Variation:
     """The variation with usage said where it came unasked, and with what no reply can leave empty."""
-    if completion.usage is not None and variation.usage is None and not request.wants_usage:
+    if found.completion.usage is not None and variation.usage is None and not request.wants_usage:
         variation = replace(variation, usage=usual.usage)
-    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not getattr(completion, key)}
+    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not found.drawn.get(key)}
     if empty:
         spelling = variation.spelling or Spelling()
         each = {key: value for key, value in (spelling.each or {}).items() if key not in empty}
@@ -169,9 +173,9 @@ def _pinned(completion: Completion, variation: Variation, usual: Variation, requ
     return variation
 
 
-def _reply(completion: Completion) -> Reply:
-    """The reply that says it; its envelope is given where it is not empty."""
-    reply = reply_of(completion)
+def _reply(completion: Completion, drawn: Values) -> Reply:
+    """The reply that is this completion; the values around it are set where they are not empty."""
+    reply = reply_of(completion, drawn)
     return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
 
 
@@ -179,6 +183,6 @@ def _body(interaction: Interaction, body: bytes) -> Rule | None:
     """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
     name = of_host(interaction.request.url) or "openai"
     try:
-        return Rule(reply=_reply(read_body(DIALECTS[name], body)), dialect=name)
+        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
     except StreamError:
         return None

@@ -5,22 +5,25 @@ A reply is an incomplete completion: values that it does not set come from the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
+from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path, near_miss
 from fakellm.faults import Fault
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
-from fakellm.model.completion import Choice, Completion, Token, Usage
+from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.usage import Usage, usage_block
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
 
@@ -270,32 +273,45 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
 
 
-def reply_of(completion: Completion) -> Reply:
-    """The complete reply that gives exactly this completion."""
+def reply_of(completion: Completion, values: Mapping[str, Any] | None = None) -> Reply:
+    """The complete reply that gives exactly this completion. `values`: the id, created, model and system_fingerprint
+    around it; a value that is absent is drawn."""
     choices = tuple(_reply_choice(choice) for choice in completion.choices)
-    envelope: dict[str, Any] = {
-        "id": completion.id,
-        "created": completion.created,
-        "model": completion.model,
-        "system_fingerprint": completion.system_fingerprint,
-        "usage": completion.usage,
-    }
+    around: dict[str, Any] = dict(values or {})
+    around["usage"] = completion.usage and usage_block(completion.usage)
     if len(choices) == 1:
-        return Reply(**msgspec.structs.asdict(choices[0]), **envelope)
-    return Reply(choices=choices, **envelope)
+        return Reply(**msgspec.structs.asdict(choices[0]), **around)
+    return Reply(choices=choices, **around)
 
 
-def _reply_choice(choice: Choice) -> ReplyChoice:
-    calls = tuple(Call(call.name, call.arguments, call.id) for call in choice.tool_calls)
-    return ReplyChoice(
+def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
+    """The blocks of an answer."""
+    calls = (
+        ToolCall(call.id, call.name, call.arguments if isinstance(call.arguments, str) else dumps(call.arguments))
+        for call in choice.tool_calls
+    )
+    return chat_choice(
         choice.content,
         choice.reasoning,
         choice.refusal,
         calls,
-        choice.finish_reason,
+        None,
         choice.logprobs,
         choice.refusal_logprobs,
         choice.annotations,
+    ).blocks
+
+
+def _reply_choice(choice: Choice) -> ReplyChoice:
+    return ReplyChoice(
+        choice.content,
+        choice.reasoning,
+        choice.refusal,
+        tuple(Call(call.name, call.arguments, call.id) for call in choice.tool_calls),
+        choice.finish_reason,
+        logprobs_of(choice, Text),
+        logprobs_of(choice, Refusal),
+        tuple(annotations_of(choice)),
     )
 
 

@@ -103,31 +103,59 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
                 raise FieldError(("fields", name), f"a line end inside {name!r}: it must be one line of the stream")
 
 
+class Block(Struct, frozen=True):
+    """The lines of an event, or of an insert between events, without the blank line that ends them.
+
+    `event`: the number of the event; None for an insert.
+    """
+
+    lines: tuple[str, ...]
+    event: int | None = None
+
+
+def blocks(events: Sequence[Event], framing: Framing) -> list[Block]:
+    """The blocks of the events and of the inserts between them."""
+    return list(_blocks(events, framing))
+
+
+def comment(text: str, framing: Framing) -> Block:
+    """A comment line."""
+    return Block((_line("", text, framing.space),))
+
+
+def event_block(event: Event, number: int, framing: Framing) -> Block:
+    """The block of an event with this number."""
+    return Block(tuple(_line(name, value, framing.space) for name, value in _event_lines(event, number, framing)))
+
+
 def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
     """The bytes of the events, one piece for each event and one for each insert."""
+    return [piece for piece in encode(blocks(events, framing), framing) if piece]
+
+
+def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
+    """The bytes of each block, in order; if the framing ends with `nothing`, the last may be empty."""
     ends = cycle(_LINE_ENDS[framing.line_end])
-    blocks = [[line + next(ends) for line in (*lines, "")] for lines in _blocks(events, framing)]
-    pieces = ["".join(lines) for lines in blocks]
-    if framing.ends_with != "blank_line" and blocks:
-        text = "".join(blocks[-1][:-1])
+    ended = [[line + next(ends) for line in (*block.lines, "")] for block in blocks]
+    pieces = ["".join(lines) for lines in ended]
+    if framing.ends_with != "blank_line" and ended:
+        text = "".join(ended[-1][:-1])
         pieces[-1] = text.rstrip("\r\n") if framing.ends_with == "nothing" else text
     if framing.bom:
         pieces[:1] = ["\ufeff" + piece for piece in pieces[:1]]
-    return [piece.encode("utf-8", "surrogatepass") for piece in pieces if piece]
+    return [piece.encode("utf-8", "surrogatepass") for piece in pieces]
 
 
-def _blocks(events: Sequence[Event], framing: Framing) -> Iterator[list[str]]:
-    """The lines of each event and insert, without line ends and without the blank line."""
+def _blocks(events: Sequence[Event], framing: Framing) -> Iterator[Block]:
     inserted: dict[int, list[Insert]] = {}
     for block in framing.insert:
         for number in range(len(events)) if block.before == "every" else block.before:
             inserted.setdefault(min(number, len(events)), []).append(block)
     for number in range(len(events) + 1):
         for block in inserted.get(number, ()):
-            yield [_line(name, value, framing.space) for name, value in block.lines()]
+            yield Block(tuple(_line(name, value, framing.space) for name, value in block.lines()))
         if number < len(events):
-            pairs = _event_lines(events[number], number, framing)
-            yield [_line(name, value, framing.space) for name, value in pairs]
+            yield msgspec.structs.replace(event_block(events[number], number, framing), event=number)
 
 
 def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str, str]]:

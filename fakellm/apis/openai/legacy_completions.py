@@ -13,16 +13,18 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from fakellm.apis.chat.api import ChatApi
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.habits import ChatHabits
+from fakellm.apis.chat.meaning import chat_choice, finish_word
 from fakellm.apis.chat.providers.openai import OPENAI
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.openai.inputs import MOST, Input, count, inputs, text_of
 from fakellm.apis.openai.legacy_logprobs import TokenProbs
-from fakellm.apis.route import Route
 from fakellm.base import tokenizer
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import ALNUM
-from fakellm.model.completion import Choice, Completion, Usage
+from fakellm.model.blocks import Choice, Completion, Usage
 from fakellm.model.request import Chat, Message, Request, StreamOptions, digest, typed
 
 USUAL_TOKENS = 16
@@ -93,33 +95,47 @@ def parse(data: bytes, headers: Mapping[str, str]) -> Request:
     return Request(meant, body, digest(body), headers)
 
 
-def wants_nothing(request: Request) -> bool:
+def _wants_nothing(request: Request) -> bool:
     """Whether `max_tokens` leaves a generated text no token."""
     return _asked(request).max_tokens == 0
 
 
-def dialect(request: Request, seed: int) -> Dialect:
-    """OpenAI's spelling, with the log probabilities that the request asks for."""
-    asked = _asked(request)
-    if asked.logprobs is None:
-        return LEGACY
-    return TokenProbs(asked.logprobs, bool(asked.echo), seed, request.digest).on(LEGACY)
+class LegacyCompletions(ChatApi):
+    """`POST /v1/completions`: the same dialect whatever the rule's is, with the log probabilities of this route."""
+
+    paths = ("/completions",)
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        return parse(body, headers)
+
+    def wants_nothing(self, request: Request) -> bool:
+        return _wants_nothing(request)
+
+    def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
+        asked = _asked(request)
+        if asked.logprobs is None:
+            return LEGACY
+        return TokenProbs(asked.logprobs, bool(asked.echo), seed, request.digest).on(LEGACY)
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return _restated(completion, _asked(request), counted)
+
+    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+        choices = (
+            chat_choice(choice.content, finish_reason=finish_word(choice.finish)) for choice in completion.choices
+        )
+        return super().sayable(replace(completion, choices=tuple(choices)), habits, whole)
 
 
-def restate(completion: Completion, request: Request, counted: bool) -> Completion:
-    """The completion as text alone, a choice for each text that the request asks for."""
-    return _said(completion, _asked(request), counted)
-
-
-LEGACY_COMPLETIONS = Route(parse, dialect, restate, wants_nothing)
+LEGACY_COMPLETIONS = LegacyCompletions()
 
 
 def _asked(request: Request) -> Texts:
     return msgspec.convert(request.body, Texts)
 
 
-def _said(completion: Completion, asked: Texts, counted: bool) -> Completion:
-    """The completion of one text a choice. One that has not as many choices as are asked for is said to each prompt."""
+def _restated(completion: Completion, asked: Texts, counted: bool) -> Completion:
+    """The completion of one text a choice. One that has not as many choices as are requested answers each prompt."""
     prompts, choices = asked.prompts, completion.choices
     said = choices if len(choices) == asked.choices else choices * len(prompts)
     usage = completion.usage
@@ -137,5 +153,5 @@ def _text(choice: Choice) -> str:
 
 def _plain(choice: Choice, before: str) -> Choice:
     """The choice as text alone: reasoning and calls of tools have no place on this route."""
-    finish = choice.finish_reason
-    return Choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))
+    finish = finish_word(choice.finish)
+    return chat_choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))

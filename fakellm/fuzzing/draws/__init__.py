@@ -7,11 +7,12 @@ matter, so that the fuzzer and hypothesis draw the same.
 from __future__ import annotations
 
 from fakellm.fuzzing.draws.answers import answer
+from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.faults import failure
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
-from fakellm.scenarios.scenario import Rule, Scenario, reply_of
+from fakellm.scenarios.scenario import Rule, Scenario
 
 _RARELY = (False, False, False, True)
 
@@ -23,7 +24,7 @@ def scenario(picks: Picks, profile: str = "default", exclude: tuple[str, ...] = 
     completion = answer(picks)
     dialect = what.dialects[0] if len(what.dialects) == 1 else picks.choice(what.dialects)
     if what.faults and (not what.families or picks.choice(_RARELY)):
-        rule = Rule(reply=reply_of(completion), fault=failure(picks, completion, exclude))
+        rule = Rule(reply=reply_to(completion), fault=failure(picks, completion, exclude))
     else:
-        rule = Rule(reply=reply_of(completion), stream=variation(picks, completion, what))
+        rule = Rule(reply=reply_to(completion), stream=variation(picks, completion, what))
     return Scenario(name="drawn", dialect=dialect, rules=(rule,))

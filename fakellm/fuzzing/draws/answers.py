@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.fuzzing.draws.picks import Picks
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Text, ToolCall, Usage
+from fakellm.scenarios.scenario import Reply, reply_of
 
 TEXTS = (
     "a",
@@ -134,6 +136,14 @@ _CHARACTERS = (
 """All there are but lone surrogates, the plain ones first."""
 
 
+_ENVELOPE = {"id": "chatcmpl-1", "created": 1_700_000_000, "model": "fakellm", "system_fingerprint": None}
+
+
+def reply(completion: Completion) -> Reply:
+    """The reply without gaps that is this completion."""
+    return reply_of(completion, _ENVELOPE)
+
+
 def answer(picks: Picks) -> Completion:
     """A whole answer that every client must read: something is said, the finish reason fits it, and usage is given.
 
@@ -142,23 +152,24 @@ def answer(picks: Picks) -> Completion:
     kind = picks.choice(_KINDS)
     kinds = [picks.choice(_CHOICES), picks.choice(_CHOICES)] if kind == "choices" else [kind]
     choices = tuple(_choice(picks, each) for each in kinds)
-    return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, picks.choice(USAGES))
+    return Completion(choices, picks.choice(USAGES))
 
 
 def _choice(picks: Picks, kind: str) -> Choice:
     match kind:
         case "refusal":
-            return Choice(refusal=_text(picks), finish_reason="stop")
+            return chat_choice(refusal=_text(picks), finish_reason="stop")
         case "reasoning":
-            return Choice(_text(picks), reasoning=_text(picks), finish_reason="stop")
+            return chat_choice(_text(picks), reasoning=_text(picks), finish_reason="stop")
         case "calls":
-            return Choice(tool_calls=_calls(picks), finish_reason=picks.choice(_FINISHES))
+            return chat_choice(tool_calls=_calls(picks), finish_reason=picks.choice(_FINISHES))
         case "text and calls":
-            return replace(_choice(picks, "calls"), content=_text(picks))
+            called = _choice(picks, "calls")
+            return replace(called, blocks=(Text(_text(picks)), *called.blocks))
         case "any text":
             characters = [picks.choice(picks.choice(_CHARACTERS)) for _ in range(1 + picks.below(6))]
-            return Choice("".join(map(chr, characters)), finish_reason="stop")
-    return Choice(_text(picks), finish_reason="length" if kind == "length" else "stop")
+            return chat_choice("".join(map(chr, characters)), finish_reason="stop")
+    return chat_choice(_text(picks), finish_reason="length" if kind == "length" else "stop")
 
 
 def _text(picks: Picks) -> str:

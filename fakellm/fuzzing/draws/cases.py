@@ -13,29 +13,31 @@ from typing import Any
 import msgspec
 
 from fakellm import faults
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
 from fakellm.faults import Fault
+from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.payloads import answer, payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
 from fakellm.fuzzing.tiers import contested, named, steps
-from fakellm.model.completion import Choice, Completion, ToolCall
-from fakellm.scenarios.scenario import Rule, reply_of
+from fakellm.model.blocks import Completion, ToolCall
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
 _CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich 11"}'), ToolCall("call_1", "add", '{"a":1}'))
 
-TEXT = answer(Choice("7 °C in <東京> & 🌍", finish_reason="stop"))
-CALLS = answer(Choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))
-CALL = answer(Choice(tool_calls=_CALLS[:1], finish_reason="tool_calls"))
+TEXT = answer(chat_choice("7 °C in <東京> & 🌍", finish_reason="stop"))
+CALLS = answer(chat_choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))
+CALL = answer(chat_choice(tool_calls=_CALLS[:1], finish_reason="tool_calls"))
 """Its first chunk says something already, and not the role alone."""
-REASONED = answer(Choice("It is 7", reasoning="Hm, well", finish_reason="stop"))
-REFUSED = answer(Choice(refusal="I cannot", finish_reason="stop"))
-CHOICES = answer(Choice("One is", finish_reason="stop"), Choice("Two it is", finish_reason="length"))
+REASONED = answer(chat_choice("It is 7", reasoning="Hm, well", finish_reason="stop"))
+REFUSED = answer(chat_choice(refusal="I cannot", finish_reason="stop"))
+CHOICES = answer(chat_choice("One is", finish_reason="stop"), chat_choice("Two it is", finish_reason="length"))
 _BASES = (TEXT, CALLS, REASONED, REFUSED, CHOICES)
-SIMPLE = answer(Choice("Hello, world.", finish_reason="stop"))
+SIMPLE = answer(chat_choice("Hello, world.", finish_reason="stop"))
 
 _FEW = 4
 """Forms of a step, up to which each is told apart: beyond, they are places or sizes."""
@@ -45,8 +47,8 @@ def one_call(rule: Rule) -> Rule:
     """The rule with the first tool call of its reply alone, or that of CALL where it has none; and without a fault that
     needs more calls."""
     choices = rule.reply.choices or (rule.reply,)
-    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_of(CALL).tool_calls)
-    reply = msgspec.structs.replace(reply_of(CALL), tool_calls=calls[:1])
+    calls = next((choice.tool_calls for choice in choices if choice.tool_calls), reply_to(CALL).tool_calls)
+    reply = msgspec.structs.replace(reply_to(CALL), tool_calls=calls[:1])
     fault = rule.fault if rule.fault and rule.fault.calls <= 1 else None
     return msgspec.structs.replace(rule, reply=reply, fault=fault)
 
@@ -65,13 +67,13 @@ def first(profile: Profile) -> Iterator[Rule]:
     fault and each dialect."""
     dialect = profile.dialects[0]
     if profile.families:
-        yield from (Rule(reply=reply_of(each), dialect=dialect) for each in _BASES)
+        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in _BASES)
         alone = {family: next(singles(family, profile), None) for family in profile.families}
         written = [rule for family, rule in alone.items() if rule and named(family).tier == "T2"]
         yield from (rule for rule in alone.values() if rule and rule not in written)
         yield from _around([*written, *_said(profile)], profile)
         if not excludes(profile.exclude, PAUSES.name):
-            yield Rule(reply=reply_of(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
+            yield Rule(reply=reply_to(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
     if profile.faults:
         yield from _struck(_FAULTS, profile)
 
@@ -93,10 +95,10 @@ def _said(profile: Profile) -> Iterator[Rule]:
     for completion, variation in payloads():
         if variation == Variation() or not _within(variation, profile):
             variation = next(forms, Variation())
-        yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+        yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
         if _within(variation, profile):
-            yield Rule(reply=reply_of(completion), dialect=dialect, stream=variation)
+            yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
 
 
 def _within(variation: Variation, profile: Profile) -> bool:
@@ -119,7 +121,7 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
         waiting.append(waiting.pop(waiting.index(dialect)))
         left.pop(dialect, None)
         yield msgspec.structs.replace(rule, dialect=dialect)
-    yield from (Rule(reply=reply_of(CALLS), dialect=name) for name in left)
+    yield from (Rule(reply=reply_to(CALLS), dialect=name) for name in left)
 
 
 def singles(family: str, profile: Profile) -> Iterator[Rule]:
@@ -136,7 +138,7 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else 0), variation)
-        turns.append([Rule(reply=reply_of(base), dialect=dialect, stream=each) for each in found.values()])
+        turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
     used = [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
     yield from chain.from_iterable(used)
 
@@ -144,7 +146,7 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
 def wires(profile: Profile) -> Iterator[Rule]:
     """Texts, calls and reasoning on the usual wire of every dialect but the first."""
     for dialect in profile.dialects[1:]:
-        yield from (Rule(reply=reply_of(base), dialect=dialect) for base in (TEXT, CALLS, REASONED))
+        yield from (Rule(reply=reply_to(base), dialect=dialect) for base in (TEXT, CALLS, REASONED))
 
 
 def broken(profile: Profile) -> Iterator[Rule]:
@@ -153,7 +155,7 @@ def broken(profile: Profile) -> Iterator[Rule]:
 
 
 def _struck(struck: Iterable[tuple[Completion, Fault]], profile: Profile) -> Iterator[Rule]:
-    return (Rule(reply=reply_of(base), fault=fault) for base, fault in struck if profile.allows_fault(fault))
+    return (Rule(reply=reply_to(base), fault=fault) for base, fault in struck if profile.allows_fault(fault))
 
 
 _FAULTS: tuple[tuple[Completion, Fault], ...] = (

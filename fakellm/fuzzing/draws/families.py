@@ -11,7 +11,7 @@ from itertools import product
 from typing import Any, overload
 
 from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.transfer import Transfer
 

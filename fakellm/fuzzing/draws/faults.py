@@ -7,7 +7,7 @@ from typing import Any, get_args
 from fakellm.faults import Break, Drip, Eof, Fault, Repeat, Stall, Stream, Swap
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.fuzzing.draws.steps import excludes
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 KINDS: tuple[type[Any], ...] = get_args(Fault)
 

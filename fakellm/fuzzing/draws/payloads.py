@@ -10,16 +10,17 @@ from collections.abc import Iterator
 from itertools import accumulate, cycle, islice, product
 from string import ascii_lowercase
 
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.chat.variation import Variation
 from fakellm.fuzzing.draws.answers import ARGUMENTS, IDS, NAMES, TEXTS, USAGES
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.transfer import Transfer
 
 
 def answer(*choices: Choice, usage: Usage = USAGES[0]) -> Completion:
     """A whole answer of these choices."""
-    return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, usage)
+    return Completion(choices, usage)
 
 
 Said = tuple[Completion, Variation]
@@ -43,7 +44,7 @@ def payloads() -> Iterator[Said]:
     """All the texts and arguments that hurt, several in one answer."""
     for start in range(0, len(TEXTS), 15):
         texts = TEXTS[start : start + 15]
-        said = answer(Choice("".join(texts), finish_reason="stop"))
+        said = answer(chat_choice("".join(texts), finish_reason="stop"))
         yield said, Variation(split={"content": tuple(accumulate(map(len, texts[:-1])))})  # each text is a piece
         yield said, Variation(split={"content": "characters"})
     asked = [ARGUMENTS[start : start + 3] for start in range(0, len(ARGUMENTS), 3)]
@@ -52,7 +53,7 @@ def payloads() -> Iterator[Said]:
     parts = zip(cycle(_ALONE), asked, cycle(NAMES), cycle(IDS), cycle(USAGES[1:]), finishes, strict=False)
     for text, arguments, name, ids, usage, finish in parts:
         calls = tuple(ToolCall(known, name, each) for known, each in zip(ids, arguments, strict=False))
-        yield answer(Choice(text, tool_calls=calls, finish_reason=finish), usage=usage), Variation()
+        yield answer(chat_choice(text, tool_calls=calls, finish_reason=finish), usage=usage), Variation()
 
 
 def sizes() -> Iterator[Said]:
@@ -62,10 +63,10 @@ def sizes() -> Iterator[Said]:
     """
     word = "".join(map("".join, islice(product(ascii_lowercase, repeat=4), 18_000)))
     texts = (word, word[:1200], "Hm, well")
-    line, text, simple = (answer(Choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
+    line, text, simple = (answer(chat_choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
     yield line, Variation(split={"content": "whole"})  # one line of 72 kB
-    yield answer(Choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
+    yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
     yield simple, Variation(padding=600)  # as xAI while it reasons
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")

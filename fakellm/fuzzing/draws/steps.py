@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
 from fakellm.fuzzing.tiers import Step
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
@@ -58,5 +59,5 @@ def _taken(plain: Variation) -> list[str]:
 
 
 _CALLS = (ToolCall("a", "f", '{"a":1}'), ToolCall("b", "f", "{}"))
-_WHOLE = Completion("c", 1, "m", (Choice("A 🌍", "Hm 🌍", "No 🌍", _CALLS), Choice("A")), Usage(1, 1))
+_WHOLE = Completion((chat_choice("A 🌍", "Hm 🌍", "No 🌍", _CALLS), chat_choice("A")), Usage(1, 1))
 """An answer that has something for each family to say."""

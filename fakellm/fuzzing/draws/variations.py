@@ -13,7 +13,7 @@ from fakellm.base.validation import FieldError
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.fuzzing.draws.profiles import Profile
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 
 def variation(picks: Picks, completion: Completion, what: Profile, most: int = 3) -> Variation:

@@ -21,7 +21,7 @@ from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
 from fakellm.fuzzing.strategies.completions import completions, texts
 from fakellm.fuzzing.strategies.framings import framings, transfers
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.scenarios.scenario import Scenario
 
 __all__ = [

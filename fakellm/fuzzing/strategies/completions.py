@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
+from fakellm.apis.chat.meaning import chat_choice
 from fakellm.base import tokenizer
-from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
 
 # Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
 _AWKWARD = (
@@ -35,20 +36,13 @@ def texts() -> st.SearchStrategy[str]:
 def completions(draw: st.DrawFn) -> Completion:
     """Completions of one to three choices: any text, reasoning, refusal, parallel tool calls, with or without usage
     and the probabilities of tokens."""
-    return Completion(
-        id=draw(st.text(min_size=1, max_size=8)),
-        created=draw(st.integers(1, 2**33)),
-        model=draw(st.text(min_size=1, max_size=8)),
-        choices=tuple(draw(st.lists(_choices(), min_size=1, max_size=3))),
-        usage=draw(st.none() | _usages()),
-        system_fingerprint=draw(st.none() | st.text(min_size=1, max_size=8)),
-    )
+    return Completion(tuple(draw(st.lists(_choices(), min_size=1, max_size=3))), draw(st.none() | _usages()))
 
 
 @st.composite
 def _choices(draw: st.DrawFn) -> Choice:
     content, refusal = draw(texts()), draw(texts())
-    return Choice(
+    return chat_choice(
         content=content,
         reasoning=draw(texts()),
         refusal=refusal,
@@ -74,4 +68,4 @@ def _calls() -> st.SearchStrategy[ToolCall]:
 
 def _usages() -> st.SearchStrategy[Usage]:
     counts = st.integers(0, 2**40)
-    return st.builds(Usage, prompt=counts, completion=counts, cached=counts, reasoning=counts)
+    return st.builds(Usage, input=counts, output=counts, cached=counts, reasoning=counts)

@@ -14,7 +14,7 @@ from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, 
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -23,7 +23,7 @@ def _usage_details(usage: Usage) -> JSON:
         details["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return details | {
         "prompt_cache_hit_tokens": usage.cached,
-        "prompt_cache_miss_tokens": max(usage.prompt - usage.cached, 0),
+        "prompt_cache_miss_tokens": max(usage.input - usage.cached, 0),
     }
 
 

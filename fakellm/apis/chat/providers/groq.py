@@ -25,15 +25,15 @@ from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import write_usage
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
-    source = Source(usage.prompt, "groq", usage.completion)
+    source = Source(usage.input, "groq", usage.output)
     queue, prompt, completion = (
         source.between(10**7, 25 * 10**7),
-        usage.prompt * source.between(50_000, 200_000),
-        usage.completion * source.between(1_500_000, 3_000_000),
+        usage.input * source.between(50_000, 200_000),
+        usage.output * source.between(1_500_000, 3_000_000),
     )
     details: JSON = {
         "queue_time": queue / 10**9,

@@ -18,7 +18,7 @@ from fakellm.apis.chat.providers.common import cached_details, said_details, wit
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _timings(prompt: int, cached: int, predicted: int, source: Source) -> JSON:
@@ -43,8 +43,8 @@ def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     usage = chunks[-1].usage
-    counted = usage if isinstance(usage, Usage) else Usage(completion=len(chunks) - 2)  # about a token a chunk
-    return with_last(chunks, {"timings": _timings(counted.prompt, counted.cached, counted.completion, source)})
+    counted = usage if isinstance(usage, Usage) else Usage(output=len(chunks) - 2)  # about a token a chunk
+    return with_last(chunks, {"timings": _timings(counted.input, counted.cached, counted.output, source)})
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:

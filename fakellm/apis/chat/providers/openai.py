@@ -14,7 +14,7 @@ from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
-from fakellm.model.completion import Choice, Usage
+from fakellm.model.blocks import Choice, Usage
 
 
 def _empty_content(choice: Choice) -> str | None:

@@ -1,0 +1,159 @@
+"""An API unlike chat: ordered blocks that never overlap, typed events, bare closes, usage in the closing event.
+
+It exists to show that the core, the engine, faults, recordings and the fuzzer depend on the protocol alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.apis.protocol import Answer, Values
+from fakellm.base.seed import Source
+from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
+from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
+from fakellm.model.fold import fold
+from fakellm.streaming.divide import divide
+from fakellm.streaming.division import Division
+from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.wire.sse import Event
+
+FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
+TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
+COUNTS = ("input", "output", "cached", "cache_write", "reasoning")
+CLOSING = (Finish, Count, End)
+
+
+class Habits(Struct, frozen=True):
+    """`ping`: the name of the event that shows a silence."""
+
+    ping: str = "ping"
+
+
+def fields(block: Block) -> tuple[Field, ...]:
+    return tuple(Field(at, "whole" if at == "signature" else "any") for at in FIELDS[type(block)])
+
+
+class Toy:
+    """The API. Its replies have an id, which is drawn."""
+
+    name = "toy"
+    framing = "sse"
+    content_type = "text/event-stream"
+
+    def grammar(self, habits: Habits) -> Grammar:
+        return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
+
+    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+        usage = completion.usage and replace(completion.usage, own={})
+        return Completion(tuple(map(_sayable_choice, completion.choices[:1])), usage)
+
+    def answer(
+        self, completion: Completion, request: Any, habits: Habits, seed: int, values: Values | None = None
+    ) -> Answer[Habits]:
+        drawn = {"id": f"toy-{Source(seed, 'id').below(1000)}"} | dict(values or {})
+        return Answer(completion, habits, drawn, Source(seed, "toy"))
+
+    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
+        closing: dict[str, Any] = {"stop": None, "usage": None}
+        for batch in batches:
+            for delta in batch:
+                if isinstance(delta, Finish):
+                    closing["stop"] = delta.stop.reason
+                elif isinstance(delta, Count):
+                    closing["usage"] = [getattr(delta.usage, name) for name in COUNTS]
+            yield tuple(event for delta in batch for event in self._events(delta, closing, answer))
+
+    def _events(self, delta: Delta, closing: dict[str, Any], answer: Answer[Habits]) -> Iterator[Event]:
+        match delta:
+            case Start():
+                yield _event("start", {"id": answer.drawn["id"]})
+            case Open(_, number, value):
+                kind = next((name for name, type_ in TYPES.items() if type(value) is type_), "opaque")
+                more = {"id": value.id, "name": value.name} if isinstance(value, ToolCall) else {}
+                yield _event("block_start", {"n": number, "type": kind, **more})
+            case Piece(_, number, at, value, _):
+                yield _event("delta", {"n": number, "to": at, "add": value})
+            case Close(_, number, _):
+                yield _event("block_stop", {"n": number})
+            case Silence():
+                yield _event(answer.habits.ping, delta.look or {})
+            case End(None):
+                yield _event("close", closing)
+            case End(error):
+                yield _event("error", {"message": error if isinstance(error, str) else str(error)})
+
+    def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
+        for event in events:
+            data = json.loads(event.data)
+            match event.event:
+                case "start":
+                    yield (Start(0),)
+                case "block_start" if data["type"] == "call":
+                    yield (Open(0, data["n"], ToolCall(data["id"], data["name"], "")),)
+                case "block_start" if data["type"] in TYPES:
+                    yield (Open(0, data["n"], TYPES[data["type"]]()),)
+                case "delta":
+                    yield (Piece(0, data["n"], data["to"], data["add"]),)
+                case "block_stop":
+                    yield (Close(0, data["n"]),)
+                case "close":
+                    finish = (Finish(0, Stop(data["stop"])),) if data["stop"] else ()
+                    count = (Count(Usage(*data["usage"])),) if data["usage"] else ()
+                    yield (*finish, *count, End())
+                case "error":
+                    yield (End(data["message"]),)
+                case _:
+                    yield (Silence(0, None, data or None),)
+
+    def whole(self, answer: Answer[Habits]) -> bytes:
+        batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
+        events = [(event.event, event.data) for events in self.write(batches, answer) for event in events]
+        return json.dumps(events).encode()
+
+    def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
+        yield from self.read([Event(data, name) for name, data in json.loads(body)], habits)
+
+    def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
+        ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
+        known = {"start", "block_start", "delta", "block_stop", "close", "error"}
+        pings = [event.event for event in events if event.event and event.event not in known]
+        return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
+
+    def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
+        return self.infer([Event(data, name) for name, data in json.loads(body)])
+
+    def refuse(self, status: int, message: str, code: str | None = None) -> tuple[int, Mapping[str, str], bytes]:
+        return status, {"Content-Type": "application/json"}, json.dumps({"oops": message}).encode()
+
+
+def _event(name: str, data: Any) -> Event:
+    return Event(json.dumps(data), name)
+
+
+def _sayable_choice(choice: Choice) -> Choice:
+    blocks = tuple(_sayable(block) for block in choice.blocks if not isinstance(block, Opaque))
+    return Choice(blocks, choice.finish and Stop(choice.finish.reason))
+
+
+def _sayable(block: Block) -> Block:
+    match block:
+        case Thinking(parts, _, signature, _):
+            return Thinking(tuple(filter(None, ["".join(parts)])), (), signature)
+        case ToolCall(id_, name, arguments, _, _):
+            return ToolCall(id_, name, arguments)
+        case Text(text) | Refusal(text):
+            return type(block)(text)
+    return block
+
+
+def meaning(batches: Iterable[Batch]) -> Completion:
+    """What the batches mean."""
+    return fold(batches)[0]
+
+
+TOY = Toy()
