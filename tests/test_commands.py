@@ -93,7 +93,7 @@ def test_raw_is_what_is_sent(file: Path) -> None:
 def test_render_says_what_is_not_there(turns: Path) -> None:
     for arguments, told in (
         (("--rule", "frist"), "there is no rule 'frist'; did you mean 'first'?"),
-        (("--rule", "first", "--turn", "2"), "no rule answers turn 2"),
+        (("--rule", "first", "--turn", "2"), "no rule matches turn 2"),
     ):
         result = run("render", turns, *arguments)
         assert (result.exit_code, result.stderr) == (2, f"{turns}: {told}\n")

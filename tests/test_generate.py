@@ -297,7 +297,11 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
-        ({"functions": [{"name": "a", "parameters": {"type": 1}}]}, "functions[0].parameters", "it is no JSON Schema"),
+        (
+            {"functions": [{"name": "a", "parameters": {"type": 1}}]},
+            "functions[0].parameters",
+            "it is not a valid JSON Schema",
+        ),
         ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),
@@ -359,7 +363,7 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
         (
             {"tools": [*tools("a"), *tools("b", parameters={"properties": 1})]},
             "tools[1].function.parameters",
-            "Invalid schema for function 'b': it is no JSON Schema: $.properties",
+            "Invalid schema for function 'b': it is not a valid JSON Schema: $.properties",
         ),
         (
             {"tools": tools("a", parameters={"properties": {"x": False}, "required": ["x"]})},

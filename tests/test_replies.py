@@ -13,7 +13,7 @@ import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
 from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
-from fakellm.scenarios.loader import Source, load
+from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat, post
@@ -35,7 +35,7 @@ AGENT = parse(
 )
 
 
-def app_of(source: Source) -> App:
+def app_of(source: ScenarioSource) -> App:
     return App(load(source), strict=True)
 
 

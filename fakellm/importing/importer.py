@@ -28,7 +28,7 @@ from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import api
 from fakellm.scenarios.scenario import Reply, Rule, Scenario, reply_of
@@ -39,7 +39,7 @@ from fakellm.wire.unframing import blocks, data_of, framing
 _APIS = ("chat/completions", "chat")
 """Writer's is the latter."""
 
-_UNKNOWN = Asked("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
+_UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
 """What is asked by a recording that does not know what it was asked."""
 
 
@@ -115,7 +115,7 @@ def _literal(plan: Plan, kind: str) -> Rule:
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
-def _asked(asked: Asked) -> Request:
+def _asked(asked: RecordedRequest) -> Request:
     """The request. Azure's clients may name the model in the URL alone."""
     model = target(urlsplit(asked.url).path).model
     return parse(asked.body if model is None else with_model(asked.body, model))

@@ -13,7 +13,7 @@ from fakellm.engine.render import render
 from fakellm.engine.resolve import said
 from fakellm.importing.example_request import sample
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.scenario import Attempt, Rule, Scenario
 from fakellm.wire.plan import Plan
 
@@ -48,7 +48,7 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            asked = Asked("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            asked = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
             found.append(Interaction(asked, preview.plan))
     return Cassette(scenario.name, tuple(found))
 
