@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults, on
+from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
-from fakellm.model.request import parse
-from fakellm.scenarios.loader import Source, load
+from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, post, respond
@@ -41,7 +41,7 @@ AGENT = parse(
 )
 
 
-def app_of(source: Source) -> App:
+def app_of(source: ScenarioSource) -> App:
     return App(load(source), strict=True)
 
 
@@ -157,14 +157,14 @@ def test_any_text_can_be_said(text: str) -> None:
 
 @pytest.mark.parametrize("gap", ["{{result.multiply}}", "{{result.add.product}}", "{{arguments.f}}", "{{body.seed}}"])
 def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
-    with pytest.raises(ReplyError, match="there is none in this request"):
+    with pytest.raises(ReplyError, match="this request has no such value"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
     answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     message = json.loads(answer.plan.body)["error"]["message"]
     assert (
         message
-        == f"The rule 'echo' cannot answer this request: its reply says {gap}, and there is none in this request."
+        == f"The rule 'echo' cannot answer this request: its reply contains {gap}, and this request has no such value."
     )
     assert (answer.plan.status, entry.matched) == (400, False)
 

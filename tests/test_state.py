@@ -16,7 +16,7 @@ from fakellm.engine.journal import Entry
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Cache, Limits, MemoryState
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.offload import offload
@@ -105,7 +105,7 @@ def test_a_session_that_made_way_has_its_counts_forgotten() -> None:
 
 def test_a_replay_records_what_it_forgot() -> None:
     def recorded(text: bytes) -> Interaction:
-        request = Asked("POST", "https://x/v1/chat/completions", (), text)
+        request = RecordedRequest("POST", "https://x/v1/chat/completions", (), text)
         return Interaction(request, Plan(200, (), (Frame(text),)))
 
     cassette = Cassette("r", (recorded(b"1"), recorded(b"1"), recorded(b"2")))

@@ -17,6 +17,7 @@ from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.score import Score
 from fakellm.wire.framing import Framing
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
@@ -61,6 +62,8 @@ class Settings(Struct, Generic[Habits], frozen=True):
     habits: Habits
     framing: Framing
     transfer: Transfer
+    score: Score | None = None
+    """What each batch holds, in place of the division."""
 
 
 class Provider(Protocol):
@@ -118,6 +121,10 @@ class Api(Protocol[Habits]):
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         """The request. Raises RequestError, naming the parameter, for one that is not valid."""
+        ...
+
+    def validate(self, request: Request, habits: Habits) -> None:
+        """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
         ...
 
     def wants_nothing(self, request: Request) -> bool:

@@ -86,7 +86,7 @@ class Engine:
         return Matched(match, body, route, read, key, request)
 
     def _match(self, request: Request) -> Match:
-        rule, stream = self.ruleset.match(request), bool(request.chat.stream)
+        rule, stream = self.ruleset.match(request), request.stream
         counts = rule is not None and self.ruleset.script(rule).counts(stream)
         return Match(rule, request.digest, stream, counts)
 

@@ -14,7 +14,7 @@ from fakellm.engine.resolve import filled
 from fakellm.engine.ruleset import Attempt, Script
 from fakellm.importing.example_request import sample
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Plan
 
@@ -33,7 +33,7 @@ def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview
     """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
     request = sample(rule, turn)
     script = Script(rule)
-    for number, attempt in _attempts(script, bool(request.chat.stream)):
+    for number, attempt in _attempts(script, request.stream):
         one = script.at(attempt)
         try:
             reply = filled(one.reply, request, number)
@@ -51,7 +51,7 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            asked = Asked("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            asked = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
             found.append(Interaction(asked, preview.plan))
     return Cassette(scenario.name, tuple(found))
 

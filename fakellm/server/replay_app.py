@@ -18,8 +18,8 @@ from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Relay, Response
 from fakellm.engine.state import Limits, MemoryState, Session
 from fakellm.recordings import request_identity
-from fakellm.recordings.cassette import Asked, Cassette
-from fakellm.recordings.playback import Recording, reproduced
+from fakellm.recordings.cassette import Cassette, RecordedRequest
+from fakellm.recordings.playback import Recording, playback
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 
@@ -46,7 +46,7 @@ class Recordings:
         self.all.append(recording)
         self._by_key[request_identity.key(recording.interaction.request, self._ignored)].append(recording)
 
-    def find(self, asked: Asked) -> tuple[Key, list[Recording]]:
+    def find(self, asked: RecordedRequest) -> tuple[Key, list[Recording]]:
         """The recordings of a request, in order, and the key they share. One without a body is that of any request."""
         wanted = request_identity.key(asked, self._ignored)
         found = self._by_key.get(wanted)
@@ -55,7 +55,7 @@ class Recordings:
             found = self._by_key.get(wanted, [])
         return wanted, found
 
-    def nearest(self, asked: Asked) -> str:
+    def nearest(self, asked: RecordedRequest) -> str:
         """The recording that differs least from a request which none answers, and in what."""
         if not self.all:
             return "There are no recordings."
@@ -63,7 +63,7 @@ class Recordings:
             (request_identity.differences(each.interaction.request, asked, self._ignored), each) for each in self.all
         ]
         differences, recording = min(found, key=lambda pair: _distance(pair[0]))
-        return f"The nearest is {recording.label}; it differs in {request_identity.told(differences)}."
+        return f"The nearest is {recording.label}; it differs in {request_identity.summary(differences)}."
 
 
 class Replay:
@@ -124,7 +124,7 @@ class Replay:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}
 
     def _answer(self, request: HttpRequest) -> Response | Relay:
-        requested = Asked(request.method, request.target.path, (), request.body)
+        requested = RecordedRequest(request.method, request.target.path, (), request.body)
         key, found = self.recordings.find(requested)
         if not found:
             if self._relay:
@@ -138,7 +138,7 @@ class Replay:
             message = f"Each recording of this request has been served: {labels}. --again repeat serves the last again."
             return _unmatched(request, RequestError(404, message, "recordings_served"))
         recording = found[min(number, len(found)) - 1]
-        return Response(reproduced(recording, self._timing), recording.label, attempts_forgotten=forgotten)
+        return Response(playback(recording, self._timing), recording.label, attempts_forgotten=forgotten)
 
 
 def _unmatched(request: HttpRequest, error: RequestError) -> Response:

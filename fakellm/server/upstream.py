@@ -17,8 +17,8 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from fakellm.base.errors import RequestError
-from fakellm.recordings.capture import Take
-from fakellm.recordings.cassette import Asked, Headers
+from fakellm.recordings.capture import Capture
+from fakellm.recordings.cassette import Headers, RecordedRequest
 from fakellm.server.application import HttpRequest
 
 CONNECT = 30.0
@@ -45,7 +45,7 @@ class Upstream:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def ask(self, request: Asked, take: Take) -> aiohttp.ClientResponse | None:
+    async def ask(self, request: RecordedRequest, take: Capture) -> aiohttp.ClientResponse | None:
         """The response, once its head has come and is captured; None where the connection ended before one came.
 
         Raises RequestError where the upstream cannot be reached: 502, or 504 where it did not accept in time.
@@ -90,7 +90,7 @@ def checked_upstream(url: str) -> str:
     return url.rstrip("/")
 
 
-def passed_on(request: HttpRequest, upstream: str) -> Asked:
+def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
     """The request to the upstream.
 
     Its base URL replaces this server's: `/v1/models` is passed on to `https://host/api/v1` as /api/v1/models. A base
@@ -102,10 +102,10 @@ def passed_on(request: HttpRequest, upstream: str) -> Asked:
     _, mark, query = request.path.partition("?")
     headers = [(str(name), _bytewise(value)) for name, value in request.headers.items()]
     kept = tuple((name, value) for name, value in headers if not _NOT_PASSED_ON.fullmatch(name))
-    return Asked(request.method, upstream + path + mark + query, kept, request.body)
+    return RecordedRequest(request.method, upstream + path + mark + query, kept, request.body)
 
 
-async def pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncGenerator[bytes, None]:
+async def pieces(response: aiohttp.ClientResponse, take: Capture) -> AsyncGenerator[bytes, None]:
     """The body's HTTP/1.1 chunks, or what the network gave; then `take.end` is set."""
     content, connection, pending = response.content, response.connection, b""
     protocol = connection and connection.protocol  # only the protocol keeps the error of a reset

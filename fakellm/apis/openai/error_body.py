@@ -1,4 +1,4 @@
-"""How OpenAI's API refuses a request. Knows no route: all of them refuse in the same shape.
+"""OpenAI's spelling of a refusal. Knows no route: all of them refuse in the same shape.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -10,12 +10,17 @@ from fakellm.base.json_text import dumps
 from fakellm.wire.plan import Frame, Plan
 
 
+def error_type(status: int) -> str:
+    """OpenAI's `error.type` for an HTTP status; SDKs and gateways map it to their own errors."""
+    return "invalid_request_error" if status < 500 else "server_error"
+
+
 def refuse(error: RequestError) -> Plan:
-    """The refusal, as an error body with all four fields.
+    """The response to a request that is refused, as an error body with all four fields.
 
     `x-should-retry: false` keeps SDKs from sending the request again: it would be refused again.
     """
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
     body = dumps({"error": fields}, 2).encode() + b"\n"
     headers = (("Content-Type", "application/json"), ("x-should-retry", "false"), *error.headers.items())
     return Plan(error.status, headers, (Frame(body),))
