@@ -104,7 +104,7 @@ class _Tally:
 
 
 class _Counts(LRUCache[tuple[_Tally, Hashable], int]):
-    """Counts of attempts; a session whose count makes way is told so."""
+    """Counts of attempts; a session is marked when one of its counts makes way."""
 
     def popitem(self) -> tuple[tuple[_Tally, Hashable], int]:
         key, count = super().popitem()

@@ -77,7 +77,7 @@ Routes = Mapping[str, Mapping[str, Handler[A]]]
 
 
 class UnknownRouteError(RequestError):
-    """A URL that is no route, or a method that it does not have: nothing that a session serves was meant."""
+    """An unknown URL, or a method that its route does not have: nothing that a session serves was requested."""
 
 
 def dispatch(
@@ -161,11 +161,11 @@ def _reset(app: Application, request: HttpRequest) -> Response:
 
 
 def _step(app: Application, request: HttpRequest) -> Release:
-    given = request.target.parameters
-    text = given.get("frames", "1")
+    parameters = request.target.parameters
+    text = parameters.get("frames", "1")
     frames = None if text == "all" else _number("frames", text, "a whole number from 1 on, or all")
-    number = _number("request", given["request"], "its number in the journal") if "request" in given else None
-    timeout = _number("timeout", given.get("timeout", "5"), "whole seconds from 1 on")
+    number = _number("request", parameters["request"], "its number in the journal") if "request" in parameters else None
+    timeout = _number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
     return Release(request.target.session, frames, number, timeout)
 
 

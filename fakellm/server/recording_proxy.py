@@ -33,70 +33,73 @@ log = logging.getLogger("fakellm")
 
 
 class Recorder:
-    """Passes requests on to the API at `upstream` and records them on `tape`; `learn`, where given, is told of each.
+    """Passes requests on to the API at `upstream` and records them in `file`. `learn` is called with each recording.
 
-    To be made, used and closed in one event loop.
+    Make, use and close it in one event loop.
     """
 
-    def __init__(self, upstream: str, tape: RecordingFile, learn: Callable[[Recording], None] | None = None) -> None:
+    def __init__(self, upstream: str, file: RecordingFile, learn: Callable[[Recording], None] | None = None) -> None:
         self._upstream = Upstream(upstream)
-        self._tape = tape
+        self._file = file
         self._learn = learn
         self._clock = Clock()
-        if tape.broken:
-            log.warning("the last line of %s was cut off; it is in %s now", tape.path, tape.broken)
+        if file.broken:
+            log.warning("the last line of %s was cut off; it is in %s now", file.path, file.broken)
 
     async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
         """Answers the client with what the upstream answers, and returns that as far as it came."""
-        number, passed, take = self._tape.number(), passed_on(request, self._upstream.url), Capture(self._clock.now)
+        number, passed, captured = self._file.number(), passed_on(request, self._upstream.url), Capture(self._clock.now)
         try:
-            await self._pass_on(passed, take, entry, client)
+            await self._pass_on(passed, captured, entry, client)
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
             log.warning("%s %s: %s %s", request.method, request.path, error.status, error.message)
             entry.status, entry.explanation = error.status, error.message
             return _refuse(request, error, client)
         except asyncio.CancelledError:
-            take.end = "stall" if client.transport is None else "close"  # to the client, a stop is a close
-            self._keep(number, passed, take)
+            # To the client, a stop of this server is a close.
+            captured.end = "stall" if client.transport is None else "close"
+            self._keep(number, passed, captured)
             raise
-        except ConnectionError:  # the client's: those of the upstream are ends of what it sent
-            take.end = "stall"
-            self._keep(number, passed, take)
+        except ConnectionError:  # the client's: the upstream's are ends of its response
+            captured.end = "stall"
+            self._keep(number, passed, captured)
             raise
-        self._keep(number, passed, take)
-        return take.plan
+        self._keep(number, passed, captured)
+        return captured.plan
 
     async def close(self) -> None:
-        """To be called once nothing is passed on any more."""
+        """Must be called once no more requests come."""
         await self._upstream.close()
-        self._tape.close()
+        self._file.close()
 
-    async def _pass_on(self, request: RecordedRequest, take: Capture, entry: Entry, client: ClientConnection) -> None:
-        response = await self._upstream.ask(request, take)
+    async def _pass_on(
+        self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection
+    ) -> None:
+        response = await self._upstream.ask(request, captured)
         if response is None:
             return
-        async with response, aclosing(pieces(response, take)) as arriving:
-            entry.status = take.status
-            head = replace(take.plan, end="close")  # the end comes when it comes
+        async with response, aclosing(pieces(response, captured)) as arriving:
+            entry.status = captured.status
+            head = replace(captured.plan, end="close")  # the real end is not known yet
             client.write(bursts(head, client.keep_alive, client.http_1_0)[0].data)
-            in_chunks = take.delimited == "chunked" and not client.http_1_0
+            in_chunks = captured.delimited == "chunked" and not client.http_1_0
             async for piece in arriving:
-                take.body(piece)
+                captured.body(piece)
                 client.write(chunk(piece) if in_chunks else piece)
-                entry.frames = entry.frames_sent = len(take.frames)
+                entry.frames = entry.frames_sent = len(captured.frames)
                 await client.drain()
-            if in_chunks and take.end == "complete":
+            if in_chunks and captured.end == "complete":
                 client.write(chunk(b""))
 
-    def _keep(self, number: int, request: RecordedRequest, take: Capture) -> None:
-        interaction = redacted(Interaction(request, readable(take.plan)))
+    def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
+        interaction = redacted(Interaction(request, readable(captured.plan)))
         try:
-            self._tape.add(number, interaction)
-        except OSError as error:  # the client has its answer, and shall not pay for a full disk
+            self._file.add(number, interaction)
+        except OSError as error:  # the client has its response, and a full disk is not its concern
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
-            self._learn(Recording(f"{self._tape.path}#{number}", interaction, framed=True))
+            self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
 
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:

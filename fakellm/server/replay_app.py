@@ -27,7 +27,7 @@ Again = Literal["repeat", "fail"]
 
 
 class Recordings:
-    """All interactions to answer with, by what they answer to; `whole`: but for those that broke off."""
+    """All interactions to answer with, by their request; `whole`: except those that broke off."""
 
     def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
@@ -40,27 +40,28 @@ class Recordings:
                 self.add(Recording(f"{cassette.name}#{number}", interaction, cassette.framed))
 
     def add(self, recording: Recording) -> None:
-        """One more, after all others."""
+        """Adds a recording after all others."""
         if self._whole and recording.interaction.response.end != "complete":
             return
         self.all.append(recording)
         self._by_key[request_identity.key(recording.interaction.request, self._ignored)].append(recording)
 
-    def find(self, asked: RecordedRequest) -> tuple[Key, list[Recording]]:
-        """The recordings of a request, in order, and the key they share. One without a body is that of any request."""
-        wanted = request_identity.key(asked, self._ignored)
-        found = self._by_key.get(wanted)
+    def find(self, requested: RecordedRequest) -> tuple[Key, list[Recording]]:
+        """The recordings of a request, in order, and the key they share. One without a body answers any body."""
+        key = request_identity.key(requested, self._ignored)
+        found = self._by_key.get(key)
         if not found:
-            wanted = replace(wanted, body=None)
-            found = self._by_key.get(wanted, [])
-        return wanted, found
+            key = replace(key, body=None)
+            found = self._by_key.get(key, [])
+        return key, found
 
-    def nearest(self, asked: RecordedRequest) -> str:
-        """The recording that differs least from a request which none answers, and in what."""
+    def nearest(self, requested: RecordedRequest) -> str:
+        """The recording that differs least from a request that none answers, and how it differs."""
         if not self.all:
             return "There are no recordings."
         found = [
-            (request_identity.differences(each.interaction.request, asked, self._ignored), each) for each in self.all
+            (request_identity.differences(each.interaction.request, requested, self._ignored), each)
+            for each in self.all
         ]
         differences, recording = min(found, key=lambda pair: _distance(pair[0]))
         return f"The nearest is {recording.label}; it differs in {request_identity.summary(differences)}."
@@ -71,9 +72,9 @@ class Replay:
 
     ignore: places in JSON bodies that do not matter, as ``metadata.run_id``.
     again: what a request gets once each of its recordings has been served: the last one again, or a refusal.
-    timing: whether frames wait as long as they did.
-    relay: whether a request that no recording answers goes to the upstream server, and is no error. Then only what was
-        recorded whole answers.
+    timing: whether frames wait as long as was recorded.
+    relay: whether a request that no recording answers goes to the upstream server instead of being refused. Then only
+        complete recordings answer.
 
     Raises ValueError where `ignore` cannot be read.
     """
@@ -146,5 +147,5 @@ def _unmatched(request: HttpRequest, error: RequestError) -> Response:
 
 
 def _distance(differences: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    """How far off a recording is: another method or path counts more than any body."""
+    """How far a recording is from a request: another method or path counts more than any body."""
     return sum(place in ("method", "path") for place, _ in differences), len(differences)

@@ -45,7 +45,7 @@ class Upstream:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def ask(self, request: RecordedRequest, take: Capture) -> aiohttp.ClientResponse | None:
+    async def ask(self, request: RecordedRequest, captured: Capture) -> aiohttp.ClientResponse | None:
         """The response, once its head has come and is captured; None where the connection ended before one came.
 
         Raises RequestError where the upstream cannot be reached: 502, or 504 where it did not accept in time.
@@ -65,12 +65,12 @@ class Upstream:
             message = f"The upstream {self.url} cannot be reached: {error}."
             raise RequestError(502, message, "upstream_unreachable") from None
         except (aiohttp.ServerDisconnectedError, OSError) as error:  # the request had been sent
-            take.end = _end(error)
+            captured.end = _end(error)
             return None
         except aiohttp.ClientError as error:
             message = f"The upstream {self.url} did not answer in HTTP: {error}."
             raise RequestError(502, message, "upstream_invalid") from None
-        take.head(response.status, _latin(response.raw_headers))
+        captured.head(response.status, _latin(response.raw_headers))
         return response
 
     async def close(self) -> None:
@@ -105,8 +105,8 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
     return RecordedRequest(request.method, upstream + path + mark + query, kept, request.body)
 
 
-async def pieces(response: aiohttp.ClientResponse, take: Capture) -> AsyncGenerator[bytes, None]:
-    """The body's HTTP/1.1 chunks, or what the network gave; then `take.end` is set."""
+async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:
+    """The body's HTTP/1.1 chunks, or what the network gave; then `captured.end` is set."""
     content, connection, pending = response.content, response.connection, b""
     protocol = connection and connection.protocol  # only the protocol keeps the error of a reset
 
@@ -122,14 +122,14 @@ async def pieces(response: aiohttp.ClientResponse, take: Capture) -> AsyncGenera
             end = lost()
             continue
         pending += data
-        if pending and (chunk_ends or take.delimited != "chunked"):
+        if pending and (chunk_ends or captured.delimited != "chunked"):
             yield pending
             pending = b""
         if not data and not chunk_ends:
             break
-    if take.delimited == "close" and lost() == "reset":  # the body has no end but the connection's
+    if captured.delimited == "close" and lost() == "reset":  # the body has no end but the connection's
         end = "reset"
-    take.end = end
+    captured.end = end
     if pending:  # part of a chunk that broke off
         yield pending
 
