@@ -231,5 +231,5 @@ def test_numbers_can_be_keys_where_chunks_are_numbered() -> None:
     aliased = "a: &a {3: v}\n" + text
     with pytest.raises(ScenarioError, match="unknown key 'a'"):
         load(aliased)
-    with pytest.raises(ScenarioError, match="the key '3' is given twice"):
+    with pytest.raises(ScenarioError, match="the key '3' appears twice"):
         load(text.replace("5: w", "3: w"))
