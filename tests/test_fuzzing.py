@@ -548,6 +548,9 @@ def test_an_unknown_name_in_a_result_is_reported(fields: JSON, message: str) -> 
         {"timeout": float("nan")},
         {"timeout": float("inf")},
         {"exclude": "sse.bom"},
+        {"exclude": (1,)},
+        {"exclude": None},
+        {"profile": None},
     ],
 )
 def test_an_invalid_setting_is_rejected(bad: JSON) -> None:
