@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.engine.render import complete
 from fakellm.fuzzing.case_server import CaseServer
@@ -21,7 +22,7 @@ from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.tiers import contested
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
