@@ -145,7 +145,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- when: {system: {regex: '('}}\n  reply: {}",
         [
-            "a.yaml:2:26: rules[0].when.system.regex: '(' is no regular expression: missing ), unterminated subpattern at position 0"
+            "a.yaml:2:26: rules[0].when.system.regex: '(' is not a regular expression: missing ), unterminated subpattern at position 0"
         ],
     ),
     (
@@ -168,7 +168,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- when: {body: {a: {regex: '['}}}\n  reply: {}",
         [
-            "a.yaml:2:28: rules[0].when.body.a.regex: '[' is no regular expression: unterminated character set at position 0"
+            "a.yaml:2:28: rules[0].when.body.a.regex: '[' is not a regular expression: unterminated character set at position 0"
         ],
     ),
     (
@@ -262,7 +262,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, content: 'Hi {{usr}}'}",
         [
-            "a.yaml:2:36: rules[0].reply.content: there is no {{usr}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
+            "a.yaml:2:36: rules[0].reply.content: unknown gap {{usr}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
         ],
     ),
     (
@@ -280,7 +280,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, tool_calls: [{name: f, arguments: {a: [1, '{{atempt}}']}}]}",
         [
-            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: there is no {{atempt}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
+            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: unknown gap {{atempt}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
         ],
     ),
     (
@@ -292,7 +292,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {choices: [{template: true, content: '{{now}}'}]}",
         [
-            "a.yaml:2:47: rules[0].reply.choices[0].content: there is no {{now}}; there are user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
+            "a.yaml:2:47: rules[0].reply.choices[0].content: unknown gap {{now}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
         ],
     ),
     (

@@ -114,7 +114,7 @@ def test_the_schema_takes_every_scenario_and_refuses_bad_ones() -> None:
 
 def test_the_schema_describes_the_keys_of_a_rule() -> None:
     definitions = scenario_schema()["$defs"]
-    assert definitions["When"]["properties"]["user"]["description"] == "the last message of the user."
+    assert definitions["When"]["properties"]["user"]["description"] == "the user's last message."
     assert set(definitions["When"]["properties"]) == {
         key for key, said in definitions["When"]["properties"].items() if "description" in said
     }

@@ -231,7 +231,6 @@ EXCEPTIONS = {
     "openai": (1, "a chunk with verdicts after the usage"),
     "openrouter": (8, "errors in mid-stream; spaces after [DONE]; text beside its citations"),
     "perplexity": (1, "messages that grow with each chunk"),
-    "writer": (1, "a request that OpenAI would refuse: a tool call without an id"),
     "zai": (3, "a finish with each of several calls, and once more"),
 }
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
+from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
-from fakellm.model.request import parse
 from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, Call

@@ -8,6 +8,7 @@ import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Spelling
 from tests.conftest import ROOT
 
 FULL = """\
@@ -111,9 +112,9 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, logprobs, refusal_logprobs, annotations, template, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
+            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, turns, interleave, "
-            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer; did you mean 'padding'?",
+            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer, score; did you mean 'padding'?",
         ],
     ),
     (
@@ -220,3 +221,15 @@ def test_the_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError) as caught:
         load(tmp_path)
     assert len(caught.value.problems) == 2
+
+
+def test_numbers_can_be_keys_where_chunks_are_numbered() -> None:
+    text = "rules:\n- reply: {content: a}\n  stream: {spelling: {each: {x: {3: v, 5: w}}}}\n"
+    scenario = load(text)
+    assert scenario.rules[0].stream.spelling == Spelling(each={"x": {3: "v", 5: "w"}})
+    assert load(dump(scenario)) == scenario
+    aliased = "a: &a {3: v}\n" + text
+    with pytest.raises(ScenarioError, match="unknown key 'a'"):
+        load(aliased)
+    with pytest.raises(ScenarioError, match="the key '3' appears twice"):
+        load(text.replace("5: w", "3: w"))

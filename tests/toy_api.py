@@ -12,15 +12,21 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Answer, Values
+from fakellm.apis.chat.habits import division_of
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
+from fakellm.model.request import Chat, Message, Request, digest
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Event
+from fakellm.wire.transfer import Transfer
 
 FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
 TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
@@ -42,8 +48,39 @@ class Toy:
     """The API. Its replies have an id, which is drawn."""
 
     name = "toy"
-    framing = "sse"
-    content_type = "text/event-stream"
+    paths = ("/toy",)
+    operations: Mapping[str, Any] = {}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        value = json.loads(body)
+        messages = (Message("user", value["say"]),)
+        return Request(Chat("toy-1", messages, stream=value.get("stream")), value, digest(value), headers)
+
+    def wants_nothing(self, request: Request) -> bool:
+        return False
+
+    def settings(
+        self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
+    ) -> Settings[Habits]:
+        division = division_of(stream.over(PLAIN))
+        return Settings(division, Habits(), stream.sse or Framing(), stream.transfer or Transfer(), stream.score)
+
+    def provider(self, habits: Habits) -> Provider:
+        return DIALECTS["openai"]
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return completion
+
+    def content_type(self, habits: Habits, stream: bool) -> str:
+        return "text/event-stream" if stream else "application/json"
+
+    def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
+        return "application/json", json.dumps({"oops": failure.status}).encode()
+
+    def broken(
+        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
+    ) -> tuple[Event | str, bool]:
+        return _event("error", {"message": failure.message or str(failure.status)}), False
 
     def grammar(self, habits: Habits) -> Grammar:
         return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
@@ -53,10 +90,11 @@ class Toy:
         return Completion(tuple(map(_sayable_choice, completion.choices[:1])), usage)
 
     def answer(
-        self, completion: Completion, request: Any, habits: Habits, seed: int, values: Values | None = None
+        self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
     ) -> Answer[Habits]:
-        drawn = {"id": f"toy-{Source(seed, 'id').below(1000)}"} | dict(values or {})
-        return Answer(completion, habits, drawn, Source(seed, "toy"))
+        drawn = {"id": f"toy-{Source(seed, request.digest, 'id').below(1000)}"} | dict(values)
+        choices = tuple(replace(each, blocks=tuple(map(_with_id, each.blocks))) for each in completion.choices)
+        return Answer(replace(completion, choices=choices), habits, drawn, Source(seed, request.digest, "provider"))
 
     def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
         closing: dict[str, Any] = {"stop": None, "usage": None}
@@ -127,8 +165,9 @@ class Toy:
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return self.infer([Event(data, name) for name, data in json.loads(body)])
 
-    def refuse(self, status: int, message: str, code: str | None = None) -> tuple[int, Mapping[str, str], bytes]:
-        return status, {"Content-Type": "application/json"}, json.dumps({"oops": message}).encode()
+
+def _with_id(block: Block) -> Block:
+    return replace(block, id="call-1") if isinstance(block, ToolCall) and block.id is None else block
 
 
 def _event(name: str, data: Any) -> Event:

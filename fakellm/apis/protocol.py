@@ -16,6 +16,7 @@ from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.score import Score
 from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
@@ -59,6 +60,8 @@ class Settings(Struct, Generic[Habits], frozen=True):
     habits: Habits
     framing: Framing
     transfer: Transfer
+    score: Score | None = None
+    """What each batch holds, in place of the division."""
 
 
 class Provider(Protocol):
@@ -116,6 +119,10 @@ class Api(Protocol[Habits]):
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         """The request. Raises RequestError, naming the parameter, for one that is not valid."""
+        ...
+
+    def validate(self, request: Request, habits: Habits) -> None:
+        """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
         ...
 
     def wants_nothing(self, request: Request) -> bool:

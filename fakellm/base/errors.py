@@ -34,9 +34,11 @@ class CassetteError(FakellmError):
 
 
 class RequestError(FakellmError):
-    """A request that is refused: the status and the fields of OpenAI's error body.
+    """A request that is refused: its HTTP status, and the contents of the error that the client gets.
 
-    https://platform.openai.com/docs/guides/error-codes
+    code: a word for programs, such as `invalid_value`.
+    param: the path of the parameter at fault.
+    headers: more headers of the response.
     """
 
     def __init__(
@@ -53,11 +55,6 @@ class RequestError(FakellmError):
         self.code = code
         self.param = param
         self.headers = headers or {}
-
-    @property
-    def type(self) -> str:
-        """OpenAI's `error.type` for this status; SDKs and gateways map on it."""
-        return "invalid_request_error" if self.status < 500 else "server_error"
 
 
 class ReplyError(FakellmError):

@@ -37,8 +37,9 @@ from fakellm.model.tokens import tokens_in
 from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule, choice_blocks
 from fakellm.scenarios.usage import core_usage
 from fakellm.streaming.divide import divide
+from fakellm.streaming.play import play
 from fakellm.wire.frame_edits import patched
-from fakellm.wire.framing import Block, Framing, blocks, encode
+from fakellm.wire.framing import Block, Framing, blocks, comment, encode
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.timing import Timing, pace
@@ -50,14 +51,16 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
 
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
     """
-    streamed = bool(request.chat.stream)
+    streamed = request.stream
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     whole = not ((streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream))
     settings = route.settings(rule.stream, rule.dialect, request, seed, not whole)
     habits = settings.habits
     if isinstance(fault, ResponseFault):
         return fault.respond(partial(route.refuse, habits=habits), route.content_type(habits, True), streamed)
-    completion, values = complete(rule.reply, request, seed, route.provider(habits))
+    route.validate(request, habits)
+    sent = whole or settings.division.usage != "none"
+    completion, values = complete(rule.reply, request, seed, route.provider(habits), sent)
     completion = route.restate(completion, request, rule.reply.usage is UNSET)
     if isinstance(fault, CompletionFault):
         completion = fault.apply(completion, source)
@@ -75,7 +78,10 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
-    return fault.apply(plan, source) if isinstance(fault, ConnectionFault) else plan
+    if isinstance(fault, ConnectionFault):
+        usual = replace(settings.framing, ends_with="blank_line", bom=False)
+        return fault.apply(plan, source, encode([comment("ping", usual)], usual)[0])
+    return plan
 
 
 def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
@@ -90,26 +96,32 @@ def stream(
 ) -> tuple[Frame, ...]:
     """The frames of a stream, one for each event and one for each block between events."""
     framing, source = settings.framing, answer.source
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), source)
+    batches = divided(answer, settings, route)
     if isinstance(fault, BatchFault):
         batches = fault.changed(batches)
     written = list(route.write(batches, answer))
     events: list[Event] = []
     counts: list[int] = []
-    ending: list[Event] = []
-    told = [number for number, batch in enumerate(batches) if not _ends(batch)]
-    order = [told[place] for place in _order(fault, [batches[number] for number in told], source)]
-    for number in [*order, *(number for number, batch in enumerate(batches) if _ends(batch))]:
-        if _ends(batches[number]):
-            ending += written[number]
-        else:
-            events += written[number]
-            counts += [tokens_in(batches[number])] + [0] * (len(written[number]) - 1)
+    ends = [_ends(batch) for batch in batches]
+    sent = [number for number, end in enumerate(ends) if not end]
+    counting = timing.tokens_per_second > 0
+    for place in _order(fault, [batches[number] for number in sent], source):
+        found = written[sent[place]]
+        events += found
+        counts += [tokens_in(batches[sent[place]]) if counting and not each else 0 for each in range(len(found))]
+    ending = [event for number, end in enumerate(ends) if end for event in written[number]]
     ending += map(Event, framing.after)
-    found, framing = _lines(events, ending, framing, fault, route, settings, source)
-    frames = [(piece, block) for piece, block in zip(encode(found, framing), found, strict=True) if piece]
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
+
+
+def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
+    """The batches of the answer: as a score has them, else as a division sets."""
+    if settings.score is not None:
+        return play(answer.completion, settings.score)
+    return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
 
 
 def _ends(batch: Batch) -> bool:
@@ -145,7 +157,7 @@ def _lines(
 
 def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
     """How many seconds a stream of the answer would take. Nothing is written for it."""
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
+    batches = divided(answer, settings, route)
     ending = tuple(map(Event, settings.framing.after))
     events = [Event("-") for _ in batches]
     found = blocks((*events, *ending), settings.framing)
@@ -154,9 +166,11 @@ def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing:
     return sum(frame.delay for frame in pace([b"-"] * len(found), timing, answer.source, weights))
 
 
-def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> tuple[Completion, dict[str, Any]]:
+def complete(
+    reply: Reply, request: Request, seed: int, provider: Provider, usage_sent: bool = True
+) -> tuple[Completion, dict[str, Any]]:
     """The completion of `reply` to `request`, and the values that the reply sets around it; ids of calls that it leaves
-    open are for the API to draw.
+    open are for the API to draw. The prompt, which may have a megabyte, is counted only where usage is sent.
 
     Raises RequestError where it is generated and the request cannot be honoured.
     """
@@ -165,7 +179,7 @@ def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> t
     else:
         choices = tuple(_choice(choice, provider) for choice in reply.choices or (reply,))
     if reply.usage is UNSET:
-        usage: Usage | None = _counted(choices, request, provider)
+        usage: Usage | None = _counted(choices, request.texts if usage_sent else (), provider)
     else:
         usage = core_usage(reply.usage) if reply.usage else None
     if reply.generate and provider.hides_reasoning:
@@ -180,7 +194,7 @@ def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> t
 def generated(request: Request, route: Route = CHAT) -> Reply:
     """A reply to a request that no rule answers: the seed and the request decide everything."""
     if route.wants_nothing(request):
-        return Reply(choices=(ReplyChoice(finish_reason="length"),) * (request.chat.n or 1))
+        return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
 
@@ -197,11 +211,10 @@ def _without_reasoning(choice: Choice) -> Choice:
     return replace(choice, blocks=tuple(block for block in choice.blocks if not isinstance(block, Thinking)))
 
 
-def _counted(choices: tuple[Choice, ...], request: Request, provider: Provider) -> Usage:
+def _counted(choices: tuple[Choice, ...], prompt: Sequence[str], provider: Provider) -> Usage:
     """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text."""
-    prompt = sum(3 + tokenizer.count(message.text) for message in request.chat.messages)
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     texts = [choice.content + choice.refusal for choice in choices]
     texts += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
     output = sum(tokenizer.count(text) for text in texts) + (0 if provider.reasoning_apart else reasoning)
-    return Usage(prompt, output, reasoning=reasoning)
+    return Usage(sum(3 + tokenizer.count(text) for text in prompt), output, reasoning=reasoning)

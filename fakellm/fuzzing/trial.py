@@ -9,6 +9,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.engine.render import complete
 from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
@@ -20,7 +21,7 @@ from fakellm.fuzzing.test_server import Session
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.what_was_sent import heard
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 

@@ -5,7 +5,7 @@ Knows no files: cassettes in, a scenario and a report out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,8 +13,10 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import PLAIN, Spelling, Variation
 from fakellm.apis.openai.urls import target, with_model
 from fakellm.apis.protocol import Values
@@ -25,7 +27,7 @@ from fakellm.importing.distinguish_rules import told_apart
 from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import api
@@ -78,7 +80,7 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
-    if plan.status != 200 or (known and streamed != bool(request.chat.stream)):
+    if plan.status != 200 or (known and streamed != request.stream):
         reason = (
             f"HTTP {plan.status or 'without an answer'}"
             if plan.status != 200
@@ -89,8 +91,9 @@ def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | 
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
-    said = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0])
-    rule = said or Rule(reply=Reply(content=""))
+    said = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
+    plain = next(_accepting(["openai"], request))
+    rule = said or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
     made = [frame.data for frame in render(replace(rule, name=place), request, 0).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -123,7 +126,7 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
     said = [data for piece in pieces if (data := data_of(piece)) is not None]
     chunks = [data for data in said[: said.index("[DONE]") if "[DONE]" in said else None] if _is_chunk(data)]
     best: tuple[float, Rule] | None = None
-    for name in dialects(interaction.request.url, chunks):
+    for name in _accepting(dialects(interaction.request.url, chunks), request):
         dialect = DIALECTS[name]
         try:
             found = infer(chunks, dialect)
@@ -149,6 +152,18 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
         if equal == 1.0:
             break
     return best and best[1]
+
+
+def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
+    """Those of the dialects that accept the request, because a rule is to answer it; where none does, the first that
+    does (Ollama's accepts all)."""
+    found = False
+    for name in names:
+        if refusal(request, DIALECTS[name].accepts) is None:
+            found = True
+            yield name
+    if not found:
+        yield next(name for name in DIALECTS if refusal(request, DIALECTS[name].accepts) is None)
 
 
 def _is_chunk(data: str) -> bool:
@@ -179,9 +194,9 @@ def _reply(completion: Completion, drawn: Values) -> Reply:
     return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
 
 
-def _body(interaction: Interaction, body: bytes) -> Rule | None:
+def _body(interaction: Interaction, body: bytes, request: Request) -> Rule | None:
     """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
-    name = of_host(interaction.request.url) or "openai"
+    name = next(_accepting([of_host(interaction.request.url) or "openai"], request))
     try:
         return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
     except StreamError:

@@ -31,7 +31,7 @@ class Preview(Struct, frozen=True):
 def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
     """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
     request = sample(rule, turn)
-    for number, attempt in _attempts(rule, bool(request.chat.stream)):
+    for number, attempt in _attempts(rule, request.stream):
         one = rule.at(attempt)
         try:
             yield Preview(number, request, render(replace(one, reply=said(one.reply, request, number)), request, seed))

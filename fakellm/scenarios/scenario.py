@@ -23,6 +23,7 @@ from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, core_block, reply_block, texts_of
 from fakellm.scenarios.usage import Usage, usage_block
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
@@ -43,6 +44,8 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     logprobs, refusal_logprobs: the tokens of the content and of the refusal, each as a list: its text, the logarithm of
     its probability and, optionally, the alternatives: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
     annotations: what the content cites, each exactly as on the wire, whatever the dialect.
+    blocks: the choice as a list of blocks, where their order matters: each has a `type`, `text`, `refusal`, `thinking`
+        (its `parts` are texts), `tool_call` or `opaque`. They replace all fields above except `finish_reason`.
     template: the texts and the arguments have gaps such as `{{user}}`, which the request fills.
     """
 
@@ -55,8 +58,12 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     refusal_logprobs: tuple[Token, ...] = ()
     annotations: tuple[dict[str, Any], ...] = ()
     template: bool = False
+    blocks: tuple[ReplyBlock, ...] = ()
 
     def __post_init__(self) -> None:
+        beside = [name for name in _IN_BLOCKS if getattr(self, name)]
+        if self.blocks and beside:
+            raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
             if getattr(self, name) and not getattr(self, part):
                 raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")
@@ -71,6 +78,16 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         yield from (((name,), getattr(self, name)) for name in ("content", "reasoning", "refusal"))
         for number, call in enumerate(self.tool_calls):
             yield from templates.texts_in(call.arguments, ("tool_calls", number, "arguments"))
+        for number, block in enumerate(self.blocks):
+            yield from texts_of(block, ("blocks", number))
+
+    @property
+    def calls(self) -> int:
+        """How many tool calls it has."""
+        return len(self.tool_calls) + sum(isinstance(block, CallBlock) for block in self.blocks)
+
+
+_IN_BLOCKS = ("content", "reasoning", "refusal", "tool_calls", "logprobs", "refusal_logprobs", "annotations")
 
 
 class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -225,7 +242,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
     """Raises FieldError if a fault in tool calls has too few of them; the reply of a function is checked when it is
     made."""
-    most = max(len(choice.tool_calls) for choice in reply.choices or (reply,))
+    most = max(choice.calls for choice in reply.choices or (reply,))
     if fault is not None and fault.calls > most and not isinstance(reply, Computed):
         calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"
         raise FieldError(("fault", "kind"), f"{fault.kind!r} needs a reply with {calls}; add 'tool_calls' to 'reply'")
@@ -286,6 +303,8 @@ def reply_of(completion: Completion, values: Mapping[str, Any] | None = None) ->
 
 def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
     """The blocks of an answer."""
+    if choice.blocks:
+        return tuple(map(core_block, choice.blocks))
     calls = (
         ToolCall(call.id, call.name, call.arguments if isinstance(call.arguments, str) else dumps(call.arguments))
         for call in choice.tool_calls
@@ -303,16 +322,20 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
 
 
 def _reply_choice(choice: Choice) -> ReplyChoice:
-    return ReplyChoice(
+    """The answer in the short form, or as blocks where that loses something."""
+    short = ReplyChoice(
         choice.content,
         choice.reasoning,
         choice.refusal,
-        tuple(Call(call.name, call.arguments, call.id) for call in choice.tool_calls),
+        tuple(Call(call.name, call.arguments, call.id or None) for call in choice.tool_calls),
         choice.finish_reason,
-        logprobs_of(choice, Text),
-        logprobs_of(choice, Refusal),
+        logprobs_of(choice, Text) if choice.content else (),
+        logprobs_of(choice, Refusal) if choice.refusal else (),
         tuple(annotations_of(choice)),
     )
+    if choice_blocks(short) == choice.blocks:
+        return short
+    return ReplyChoice(finish_reason=choice.finish_reason, blocks=tuple(map(reply_block, choice.blocks)))
 
 
 def _check_dialect(name: str | None) -> None:

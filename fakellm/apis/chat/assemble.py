@@ -29,16 +29,18 @@ def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> lis
     stream = _Stream(batches, habits, drawn.get("model", ""))
     chunks = [stream.chunk(batch) for batch in batches]
     names = iter(_names(drawn.get("id", ""), sum(not chunk.bare for chunk in chunks), habits))
-    created = drawn.get("created", 0)
+    created, model, fingerprint = (drawn.get(key) for key in ("created", "model", "system_fingerprint"))
     return [
         chunk
         if chunk.bare
-        else replace(
-            chunk,
-            id=next(names),
-            created=created + bisect_right(habits.ticks, number),
-            model=drawn.get("model", ""),
-            system_fingerprint=drawn.get("system_fingerprint"),
+        else Chunk(
+            next(names),
+            (created or 0) + (bisect_right(habits.ticks, number) if habits.ticks else 0),
+            model or "",
+            chunk.choices,
+            chunk.usage,
+            fingerprint,
+            chunk.extra,
         )
         for number, chunk in enumerate(chunks)
     ]

@@ -9,6 +9,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.variation import Spelling
+from fakellm.apis.openai.error_body import error_type
 from fakellm.apis.protocol import Values
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
@@ -61,7 +62,7 @@ def write_body(
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
 
 

@@ -152,5 +152,5 @@ def _single(padding: Padding) -> Padding:
 
 def _strikes(rule: Rule, reply: Reply) -> bool:
     """Whether the reply still has what a fault needs."""
-    most = max(len(choice.tool_calls) for choice in reply.choices or (reply,))
+    most = max(choice.calls for choice in reply.choices or (reply,))
     return rule.fault is None or rule.fault.calls <= most

@@ -1,0 +1,181 @@
+"""An API unlike chat, through everything that knows only the protocol: its bytes, the engine, faults, and recordings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakellm import Rule, Scenario
+from fakellm.apis.chat.variation import Variation
+from fakellm.apis.protocol import Answer
+from fakellm.base.seed import Source
+from fakellm.engine.engine import Engine
+from fakellm.faults import Fault
+from fakellm.fuzzing.strategies import faults, framings
+from fakellm.model.blocks import Completion, ToolCall
+from fakellm.model.deltas import Batch, End
+from fakellm.model.fold import fold
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.scenario import reply_of
+from fakellm.streaming.divide import divide
+from fakellm.streaming.division import Division
+from fakellm.streaming.observe import observe
+from fakellm.wire.framing import Framing, frame
+from fakellm.wire.sse import Decoder
+from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
+from tests.toy_api import TOY, Habits
+
+HABITS = Habits()
+
+
+def batches_of(data: bytes) -> list[Batch]:
+    return list(TOY.read(Decoder().feed(data), HABITS))
+
+
+def written(completion: Completion, division: Division, framing: Framing) -> bytes:
+    batches = divide(completion, division, TOY.grammar(HABITS), Source(0))
+    answer = Answer(completion, HABITS, {"id": "toy-1"}, Source(0))
+    return b"".join(frame([event for events in TOY.write(batches, answer) for event in events], framing))
+
+
+@given(COMPLETIONS, DIVISIONS, framings(), st.binary(max_size=9))
+def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
+    completion: Completion, division: Division, framing: Framing, more: bytes
+) -> None:
+    meant = TOY.sayable(completion, HABITS)
+    data = written(meant, division, framing)
+    decoder = Decoder()
+    singles = [event for place in range(len(data)) for event in decoder.feed(data[place : place + 1])]
+    assert fold(batches_of(data)) == fold(TOY.read(singles, HABITS)) == (meant, End())
+    assert fold(batches_of(data + b": " + more.replace(b"\n", b"").replace(b"\r", b""))) == (meant, End())
+
+
+@given(COMPLETIONS, DIVISIONS, framings(), st.data())
+def test_a_stream_that_is_cut_has_no_good_end(
+    completion: Completion, division: Division, framing: Framing, data: st.DataObject
+) -> None:
+    whole = written(TOY.sayable(completion, HABITS), division, framing)
+    events = Decoder().feed(whole)
+    cut = data.draw(st.integers(0, len(events) - 1))
+    assert fold(TOY.read(events[:cut], HABITS))[1] is None
+
+
+@given(COMPLETIONS)
+def test_a_whole_body_means_the_same_as_a_stream(completion: Completion) -> None:
+    meant = TOY.sayable(completion, HABITS)
+    body = TOY.whole(Answer(meant, HABITS, {"id": "toy-1"}, Source(0)))
+    assert fold(TOY.read_whole(body, HABITS)) == (meant, End())
+
+
+@given(COMPLETIONS, DIVISIONS)
+def test_a_recorded_stream_plays_again(completion: Completion, division: Division) -> None:
+    meant = TOY.sayable(completion, HABITS)
+    data = written(meant, division, Framing())
+    events = Decoder().feed(data)
+    habits, drawn = TOY.infer(events)
+    batches = tuple(TOY.read(events, habits))
+    scenario = Scenario(
+        rules=(Rule(reply=reply_of(fold(batches)[0], drawn), stream=Variation(score=observe(batches))),)
+    )
+    # Ids that are empty are drawn, as those of any reply are.
+    if all(call.id for choice in meant.choices for call in choice.tool_calls):
+        again = load(dump(scenario))
+        assert again == scenario
+        assert served(again)[0] == data
+
+
+def served(
+    scenario: Scenario, stream: bool = True, headers: Mapping[str, str] | None = None
+) -> tuple[bytes, str | None]:
+    """What an engine answers to a request of this API, and the fault in it."""
+    answer = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi", "stream": stream}).encode(), TOY, headers)
+    return answer.plan.body, answer.fault.kind if answer.fault else None
+
+
+RULES = {
+    "rules": [
+        {"when": {"user": "Hi"}, "reply": {"content": "Hello", "id": "r", "usage": {"prompt": 1, "completion": 2}}}
+    ]
+}
+
+
+def test_the_engine_serves_it() -> None:
+    data, _ = served(load(RULES))
+    expected = [
+        ("start", {"id": "r"}),
+        ("block_start", {"n": 0, "type": "text"}),
+        ("delta", {"n": 0, "to": "text", "add": "Hello"}),
+        ("block_stop", {"n": 0}),
+        ("close", {"stop": "stop", "usage": [1, 2, 0, 0, 0]}),
+    ]
+    assert [(event.event, json.loads(event.data)) for event in Decoder().feed(data)] == expected
+    whole, _ = served(load(RULES), stream=False)
+    assert [(name, json.loads(text)) for name, text in json.loads(whole)] == expected
+
+
+def test_blocks_in_yaml_keep_their_order() -> None:
+    blocks = [
+        {"type": "thinking", "parts": ["Hm"]},
+        {"type": "text", "text": "One"},
+        {"type": "tool_call", "id": "a", "name": "f"},
+        {"type": "thinking", "parts": ["So"]},
+        {"type": "text", "text": "Two"},
+        {"type": "tool_call", "id": "b", "name": "g", "arguments": [1]},
+    ]
+    blocks[-1]["arguments"] = "[1]"
+    scenario = load({"rules": [{"reply": {"blocks": blocks, "usage": None}}]})
+    assert load(dump(scenario)) == scenario
+    assert fold(batches_of(served(scenario)[0])) == (MIXED, End())
+    assert reply_of(MIXED).blocks == scenario.rules[0].reply.blocks
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        {"split": "characters"},
+        {"split": 2, "padding": 3},
+        {"split": "tokens", "sse": {"line_end": "crlf", "ids": True}},
+    ],
+)
+def test_its_streams_are_divided_and_framed_as_any(stream: dict[str, Any]) -> None:
+    scenario = load({"rules": [{**RULES["rules"][0], "stream": stream}]})
+    completion, end = fold(batches_of(served(scenario)[0]))
+    assert (completion.choices[0].content, end) == ("Hello", End())
+
+
+@given(faults())
+def test_faults_of_every_level_break_it_alike_every_time(fault: Fault) -> None:
+    reply = {"tool_calls": [{"name": "f", "id": "a"}, {"name": "g", "id": "b"}], "content": "One two"}
+    scenario = Scenario(rules=(Rule(reply=load({"rules": [{"reply": reply}]}).rules[0].reply, fault=fault),))
+    for stream in (True, False):
+        assert served(scenario, stream) == served(scenario, stream)
+
+
+def test_an_error_in_its_stream_has_its_shape() -> None:
+    fault = {"kind": "error", "frame": 3, "message": "Boom"}
+    data, kind = served(load({"rules": [{**RULES["rules"][0], "fault": fault}]}))
+    assert kind == "error"
+    assert Decoder().feed(data)[-1].event == "error"
+    assert fold(batches_of(data))[1] == End("Boom")
+
+
+def test_tokens_are_paced() -> None:
+    timing = {"first": 1, "tokens_per_second": 10}
+    scenario = load({"rules": [{**RULES["rules"][0], "timing": timing}]})
+    answer = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi", "stream": True}).encode(), TOY, None)
+    assert [frame.delay for frame in answer.plan.frames] == [1, 0, 0.1, 0, 0]
+    whole = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi"}).encode(), TOY, None)
+    assert sum(frame.delay for frame in whole.plan.frames) == pytest.approx(1.1)
+
+
+def test_what_no_rule_answers_is_generated() -> None:
+    answer = Engine(None, 0, False).reply(json.dumps({"say": "Hi", "stream": True}).encode(), TOY, None)
+    completion, end = fold(batches_of(answer.plan.body))
+    assert end == End()
+    assert completion.choices[0].content
+    assert not any(isinstance(block, ToolCall) for block in completion.choices[0].blocks)
