@@ -53,7 +53,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
     (
         "dialect: opnai\nrules: []",
-        ["a.yaml:1:10: dialect: there is no dialect 'opnai'; there are <dialects>; did you mean 'openai'?"],
+        ["a.yaml:1:10: dialect: unknown dialect 'opnai'; allowed: <dialects>; did you mean 'openai'?"],
     ),
     (
         "rule: []",

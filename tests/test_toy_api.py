@@ -119,7 +119,7 @@ def test_the_engine_serves_it() -> None:
 
 
 def test_blocks_in_yaml_keep_their_order() -> None:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "thinking", "parts": ["Hm"]},
         {"type": "text", "text": "One"},
         {"type": "tool_call", "id": "a", "name": "f"},

@@ -1,6 +1,6 @@
-"""Templates: texts with gaps that a request fills, such as `You said: {{user}}`.
+"""Fills the gaps in texts from a request: `You said: {{user}}`. It owns this syntax, in which no code runs.
 
-It owns this syntax, in which no code runs: a gap names a value, and `{{{{` is a literal `{{`. It knows no reply.
+A gap names the value that fills it; `{{{{` is a literal `{{`. It knows no replies.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ NAMES = (*_WHOLE, *(f"{name}.…" for name in _PARTS))
 
 
 def check(text: str) -> None:
-    """Raises ValueError for a gap without an end or with an unknown name."""
+    """Raises ValueError if a gap has no end, or a name that does not exist."""
     for _ in _split(text):
         pass
 
 
 def gaps(text: str) -> Iterator[Path]:
-    """The names in the text's gaps, as paths: `("result", "add")`."""
+    """The names in the gaps, as paths: `("result", "add")`."""
     return (piece for _, piece in _split(text) if isinstance(piece, tuple))
 
 
@@ -44,9 +44,9 @@ def texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def fill(text: str, request: Request, attempt: int) -> str:
-    """The text with its gaps filled from the request; a value that is not a text is written as compact JSON.
+    """The text with its gaps filled from the request; values other than text as compact JSON.
 
-    Raises ReplyError for a gap whose value the request lacks.
+    Raises ReplyError if the request has no such value.
     """
     return "".join(
         piece if isinstance(piece, str) else _as_text(_value(gap, piece, request, attempt))
@@ -57,7 +57,7 @@ def fill(text: str, request: Request, attempt: int) -> str:
 def fill_json(value: Any, request: Request, attempt: int) -> Any:
     """The JSON value with all its texts filled; a text that is only a gap becomes the value itself: `2`, not `"2"`.
 
-    Raises ReplyError for a gap whose value the request lacks.
+    Raises ReplyError if the request has no such value.
     """
     if isinstance(value, dict):
         return {key: fill_json(item, request, attempt) for key, item in value.items()}
@@ -104,7 +104,7 @@ def _gap(gap: str, name: str) -> Path:
 def _value(gap: str, path: Path, request: Request, attempt: int) -> Any:
     head, *rest = path
     if head in _WHOLE:
-        return {"attempt": attempt, "model": request.model}.get(str(head)) or getattr(request, str(head))
+        return {"attempt": attempt, "model": request.chat.model}.get(str(head)) or getattr(request, str(head))
     if head == "body":
         found = value_at(request.body, tuple(rest))
     elif head == "headers":
