@@ -312,7 +312,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, timing: {step: true, gap: 1}}",
         [
-            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test says; give one of them"
+            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test releases it; leave out one of them"
         ],
     ),
     (
