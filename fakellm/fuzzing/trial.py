@@ -8,8 +8,10 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct
 
+from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
+from fakellm.apis.route import CHAT
 from fakellm.engine.render import complete
 from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
 from fakellm.fuzzing.clients.result import Failed, Result
@@ -19,7 +21,7 @@ from fakellm.fuzzing.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.test_server import Session
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.verdicts import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzzing.what_was_sent import heard
+from fakellm.fuzzing.what_was_sent import readings
 from fakellm.model.request import Request, parse
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
@@ -110,7 +112,8 @@ class Trial:
         dialect = DIALECTS[rule.dialect or "openai"]
         found = _contested(rule)
         if rule.fault is not None:
-            ways = [way for plan in plans for way in heard(plan, dialect)]
+            habits = split(Variation(), dialect).habits
+            ways = [way for plan in plans for way in readings(plan, CHAT, habits)]
             sayings = [(way, of_completion(way.completion, dialect)) for way in ways]
             return under_fault(sayings, got, self.reported - _open_to(found))
         meant = self.meant(rule)

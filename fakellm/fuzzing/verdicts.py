@@ -88,18 +88,18 @@ def same_finish(one: str | None, other: str | None, calls: list[tuple[str, str]]
 
 
 def under_fault(sayings: Sequence[Any], got: Result | Failed, reported: frozenset[str]) -> Verdict:
-    """The verdict on a reply with a fault; `sayings` are (Heard, Normal) of every response that the client was sent."""
+    """The verdict on a reply with a fault; `sayings` are (Reading, Normal) of every response that was sent."""
     if isinstance(got, Failed):
         return broken(got) or Verdict("raised", leaked=got.type if got.leaked else "")
     result = of_result(got)
-    for heard, normal in sayings:
-        if heard.whole and difference(normal, result, reported) is None:
+    for reading, normal in sayings:
+        if reading.whole and difference(normal, result, reported) is None:
             return HELD
-    closest = [normal for heard, normal in sayings if not heard.silent and (heard.told is None or heard.whole)]
+    closest = [normal for reading, normal in sayings if not reading.silent and (not reading.error or reading.whole)]
     excuses = [_made_up(normal, result, reported) for normal in closest]
     if any(excuse is None for excuse in excuses):
         return Verdict("flagged")
-    told = next((heard.told for heard, _ in sayings if heard.told), None)
+    told = next((reading.error for reading, _ in sayings if reading.error), None)
     if excuses and excuses[-1]:
         field, expected = excuses[-1]
         return Verdict("silent", field, expected, result[field], note=told or "")

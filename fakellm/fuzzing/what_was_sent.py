@@ -1,20 +1,20 @@
-"""What a response said, as a correct reader hears it: the inverse of a plan. Owns Heard; knows no client.
+"""What a response meant, as a correct reader reads it: the inverse of a plan. Owns Reading; knows no client and no API.
 
-A plan that a fault has struck may say less than was meant, or nothing: this is what a client may at most claim.
+A plan with a fault in it may mean less than the reply, or nothing: this is the most that a client may report.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from msgspec import Struct
 
-from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.read_batches import read_batches
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.route import Route
 from fakellm.base.errors import StreamError
 from fakellm.model.blocks import Completion
+from fakellm.model.deltas import End
 from fakellm.model.fold import fold
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
@@ -22,66 +22,52 @@ from fakellm.wire.sse import Decoder
 _NOTHING = Completion()
 
 
-class Heard(Struct, frozen=True):
-    """What is said up to the first frame that is no chunk.
+class Reading(Struct, frozen=True):
+    """What was sent up to the first event that cannot be read.
 
-    whole: whether every choice came to its finish. told: the error that came in its place, or after it.
-    silent: that not even one chunk was sent.
+    whole: whether every choice has finished. error: the error that came in place of the rest, or after it.
+    silent: that not even one batch was sent.
     """
 
     completion: Completion = _NOTHING
     whole: bool = False
-    told: str | None = None
+    error: str | None = None
     silent: bool = False
 
 
-def heard(plan: Plan, dialect: Dialect) -> tuple[Heard, ...]:
-    """The ways to hear a response: a last event without its blank line may be dropped, or taken."""
+def readings(plan: Plan, route: Route, habits: Any) -> tuple[Reading, ...]:
+    """The ways to read a response: a last event without its blank line may be dropped, or taken."""
     if plan.status != 200:
-        return (Heard(told=f"HTTP status {plan.status}" if plan.status else None, silent=True),)
+        return (Reading(error=f"HTTP status {plan.status}" if plan.status else None, silent=True),)
     body = plan.body
-    ways = [_stream(body, dialect)]
+    ways = [_stream(body, route, habits)]
     if not body.endswith((b"\n", b"\r")):
-        flushed = _stream(body + b"\n\n", dialect)
-        ways += [] if flushed.told else [flushed]
-    return tuple(ways) if body.startswith(b"data:") else (*ways, *_whole(body, dialect))
+        flushed = _stream(body + b"\n\n", route, habits)
+        ways += [] if flushed.error else [flushed]
+    return tuple(ways) if body.startswith((b"data:", b"event:")) else (*ways, *_whole(body, route, habits))
 
 
-def _whole(body: bytes, dialect: Dialect) -> Iterator[Heard]:
-    """What a body says to those who read one where they have asked for a stream."""
+def _whole(body: bytes, route: Route, habits: Any) -> Iterator[Reading]:
+    """What a body means to those who read one where they have requested a stream."""
     try:
-        completion, _ = read_body(dialect, body)
-    except StreamError:
+        completion, _ = fold(route.read_whole(body, habits))
+    except (StreamError, ValueError, KeyError, TypeError):
         return
     if completion.choices:
-        yield Heard(completion, all(choice.finish_reason for choice in completion.choices))
+        yield Reading(completion, _finished(completion))
 
 
-def _stream(body: bytes, dialect: Dialect) -> Heard:
-    chunks, told = [], None
-    for event in Decoder().feed(body):
-        if event.data == "[DONE]":
-            break
-        if event.event not in ("message", "error") or not event.data:
-            continue
-        try:
-            chunk = read_chunk(dialect, event.data)
-        except StreamError as error:
-            told = f"a frame that is no chunk: {error}"
-            break
-        if event.event == "error" or _is_error(event.data):
-            told = f"an error: {event.data}"
-            if not chunk.choices:
-                break
-        chunks.append(chunk)
-    if not chunks:
-        return Heard(told=told, silent=True)
-    completion, _ = fold(read_batches(chunks))
-    finished = [choice.finish_reason for choice in completion.choices]
-    return Heard(completion, bool(finished) and all(finished), told)
+def _stream(body: bytes, route: Route, habits: Any) -> Reading:
+    batches = list(route.read(Decoder().feed(body), habits))
+    completion, end = fold(batches)
+    error = None
+    if end is not None and end.error is not None:
+        shown = end.error if isinstance(end.error, str) else json.dumps(end.error, ensure_ascii=False)
+        error = f"an error: {shown}"
+    if all(batch and isinstance(batch[0], End) for batch in batches):
+        return Reading(error=error, silent=True)
+    return Reading(completion, _finished(completion), error)
 
 
-def _is_error(data: str) -> bool:
-    """Whether it is no chunk, or one that tells an error too."""
-    frame = json.loads(data)
-    return "error" in frame or "choices" not in frame
+def _finished(completion: Completion) -> bool:
+    return bool(completion.choices) and all(choice.finish for choice in completion.choices)
