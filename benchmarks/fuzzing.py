@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from fakellm.fuzzing.clients.client_function import Client, Function
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 
@@ -60,17 +60,19 @@ class Official:
         return {"content": text, "finish_reason": finish}
 
 
-def cases_per_second(make: Callable[[], Client], cases: int, exclude: tuple[str, ...] = ()) -> tuple[float, float]:
+def cases_per_second(
+    make: Callable[[], ClientFunction], cases: int, exclude: tuple[str, ...] = ()
+) -> tuple[float, float]:
     """By the wall clock and by the processor's. The first few are left out: they load what the rest uses."""
-    run(Function(make()), Search(examples=300, exclude=exclude))
+    run(FunctionClient(make()), Search(examples=300, exclude=exclude))
     wall, cpu = perf_counter(), process_time()
-    outcome = run(Function(make()), Search(examples=cases, seed=1, exclude=exclude))
+    outcome = run(FunctionClient(make()), Search(examples=cases, seed=1, exclude=exclude))
     assert outcome.cases == cases, outcome.failures
     return cases / (perf_counter() - wall), cases / (process_time() - cpu)
 
 
 def main(cases: int) -> None:
-    clients: tuple[tuple[str, Callable[[], Client], tuple[str, ...]], ...] = (
+    clients: tuple[tuple[str, Callable[[], ClientFunction], tuple[str, ...]], ...] = (
         ("trivial client", Trivial, ("sse", "transfer.gzip")),
         ("openai SDK", Official, ()),
     )

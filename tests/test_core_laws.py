@@ -25,7 +25,7 @@ from fakellm.model.blocks import (
     ToolCall,
     Usage,
 )
-from fakellm.model.deltas import Batch, Close, Count, End, Finish, Note, Open, Piece, Silence, Start
+from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Note, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
 from fakellm.streaming.check import check
 from fakellm.streaming.divide import compose, divide
@@ -245,7 +245,7 @@ def test_the_last_value_counts() -> None:
 
 
 def test_pieces_of_any_field_join() -> None:
-    pieces: Batch = (
+    pieces: list[Delta] = [
         Open(0, 0, Thinking()),
         Piece(0, 0, "parts.0", "a\ud83c"),
         Piece(0, 0, "parts.0", "\udf0d"),
@@ -254,8 +254,8 @@ def test_pieces_of_any_field_join() -> None:
         Piece(0, 1, "text", "y"),
         Piece(0, 1, ANNOTATIONS, [1]),
         Piece(0, 1, ANNOTATIONS, [2]),
-    )
-    completion, _ = fold([pieces])
+    ]
+    completion, _ = fold([tuple(pieces)])
     assert completion.choices[0].blocks == (
         Thinking(("a🌍", "b")),
         Text("xy", own={"chat": {"annotations": [1, 2]}}),

@@ -383,8 +383,8 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is no name of a header"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
-        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"),
-        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; give 'reply' its 'tool_calls'"),
+        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"),
+        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"),
     ],
 )  # fmt: skip
 def test_what_is_refused_and_how(fault: str, expected: str) -> None:

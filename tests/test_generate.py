@@ -218,7 +218,26 @@ def test_the_tool_choice_is_kept() -> None:
     allowed = {"type": "allowed_tools", "allowed_tools": some}
     called = {each for seed in range(9) for each in names(said(tools=offered, tool_choice=allowed, seed=seed))}
     assert called == {"time", "news"}
-    assert names(said(tools=[{"type": "custom", "custom": {"name": "code"}}])) == []
+
+
+CODE = {"type": "custom", "custom": {"name": "code", "description": "Runs it.", "format": {"type": "text"}}}
+
+
+def test_of_functions_and_custom_tools_functions_are_called() -> None:
+    """A call of a custom tool cannot be generated yet: where one need not be made, the reply is text."""
+    mixed = [CODE, *tools("time")]
+    assert names(said(tools=[CODE])) == []
+    assert names(said(tools=mixed)) == ["time"]
+    assert names(said(tools=mixed, tool_choice="required")) == ["time"]
+    allowed = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "code"}}, FUNCTION_TIME]}
+    assert names(said(tools=mixed, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})) == ["time"]
+    for choice in ("required", {"type": "custom", "custom": {"name": "code"}}):
+        param, message = refused(tools=[CODE], tool_choice=choice)
+        assert param == "tool_choice"
+        assert "cannot call the custom tool 'code'" in message
+
+
+FUNCTION_TIME = {"type": "function", "function": {"name": "time"}}
 
 
 @pytest.mark.parametrize(("dialect", "finish"), [("openai", "stop"), ("azure", "stop"), ("xai", "tool_calls")])
@@ -278,7 +297,11 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
-        ({"functions": [{"name": "a", "parameters": {"type": 1}}]}, "functions[0].parameters", "it is no JSON Schema"),
+        (
+            {"functions": [{"name": "a", "parameters": {"type": 1}}]},
+            "functions[0].parameters",
+            "it is not a valid JSON Schema",
+        ),
         ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),
@@ -296,6 +319,42 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
             "'tim' not found in 'tools' parameter; did you mean 'time'?",
         ),
         ({"tools": tools("time"), "tool_choice": {"type": "function"}}, "tool_choice.function.name", "Missing"),
+        ({"tools": [CODE], "tool_choice": {"type": "custom"}}, "tool_choice.custom.name", "Missing"),
+        (
+            {"tools": [CODE], "tool_choice": {"type": "custom", "custom": {"name": "cod"}}},
+            "tool_choice",
+            "'cod' not found in 'tools' parameter; did you mean 'code'?",
+        ),
+        ({"tools": [CODE], "tool_choice": {"type": "function", "function": {"name": "code"}}}, "tool_choice", "'code'"),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "tool"}},
+            "tool_choice.type",
+            "Invalid value: 'tool'. Supported values are: 'function', 'allowed_tools', and 'custom'",
+        ),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto"}}},
+            "tool_choice.allowed_tools.tools",
+            "Missing",
+        ),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "none"}}},
+            "tool_choice.allowed_tools.mode",
+            "Invalid value: 'none'. Supported values are: 'auto' and 'required'",
+        ),
+        (
+            {
+                "tools": tools("time"),
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [FUNCTION_TIME, {}]}},
+            },
+            "tool_choice.allowed_tools.tools[1].function.name",
+            "Missing",
+        ),
+        ({"functions": [{"name": "time"}], "function_call": {}}, "function_call.name", "Missing"),
+        (
+            {"functions": [{"name": "time"}], "function_call": {"name": "tim"}},
+            "function_call",
+            "'tim' not found in 'functions' parameter; did you mean 'time'?",
+        ),
         (
             {"tools": tools("a", parameters={"type": "string"}), "tool_choice": "none"},
             "tools[0].function.parameters",
@@ -304,7 +363,7 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
         (
             {"tools": [*tools("a"), *tools("b", parameters={"properties": 1})]},
             "tools[1].function.parameters",
-            "Invalid schema for function 'b': it is no JSON Schema: $.properties",
+            "Invalid schema for function 'b': it is not a valid JSON Schema: $.properties",
         ),
         (
             {"tools": tools("a", parameters={"properties": {"x": False}, "required": ["x"]})},

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import write_body
 from fakellm.base.seed import Source
@@ -25,7 +26,6 @@ from fakellm.fuzzing.strategies import completions, framings, streams, transfers
 from fakellm.model.blocks import Completion, Token, ToolCall, Usage
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
-from fakellm.model.request import parse
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario, reply_of
 from fakellm.streaming.splitting import cut

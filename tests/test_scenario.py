@@ -155,12 +155,12 @@ REFUSED = [
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
-        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': put it in a choice, or leave out 'choices'"],
     ),
     (
         "rules:\n- reply: {generate: {}, reasoning: Hm}\n- reply: {generate: {sentences: 0}, choices: [{content: Hi}]}",
         [
-            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': say it here, or have it made",
+            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': leave out one of them",
             "a.yaml:3:33: rules[1].reply.generate.sentences: expected integer >= 1, got 0",
         ],
     ),
@@ -171,7 +171,7 @@ REFUSED = [
             "a.yaml:2:24: rules[0].reply.tool_calls[0]: the key 'name' is missing",
         ],
     ),
-    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n5: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
@@ -185,7 +185,7 @@ REFUSED = [
     (
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),
-        ["a.yaml:1:1: aliases swell this to 490,329,064 values; 5,000,000 are allowed"],
+        ["a.yaml:1:1: aliases expand this to 490,329,064 values; at most 5,000,000 are allowed"],
     ),
 ]
 

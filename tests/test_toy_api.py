@@ -20,8 +20,8 @@ from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
 from fakellm.engine.render import complete, render
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
+from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.strategies import faults, framings, streams
-from fakellm.fuzzing.what_was_sent import readings
 from fakellm.importing.importer import imported
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End
@@ -129,7 +129,7 @@ def test_the_engine_serves_it() -> None:
 
 
 def test_blocks_in_yaml_keep_their_order() -> None:
-    blocks = [
+    blocks: list[dict[str, Any]] = [
         {"type": "thinking", "parts": ["Hm"]},
         {"type": "text", "text": "One"},
         {"type": "tool_call", "id": "a", "name": "f"},

@@ -20,7 +20,7 @@ from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
-from fakellm.model.request import Chat, Message, Request, digest
+from fakellm.model.request import Message, Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
@@ -54,7 +54,15 @@ class Toy:
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         value = json.loads(body)
         messages = (Message("user", value["say"]),)
-        return Request(Chat("toy-1", messages, stream=value.get("stream")), value, digest(value), headers)
+        return Request(
+            model="toy-1",
+            messages=messages,
+            stream=bool(value.get("stream")),
+            body=value,
+            headers=headers,
+        )
+
+    def validate(self, request: Request, habits: Habits) -> None: ...
 
     def wants_nothing(self, request: Request) -> bool:
         return False

@@ -121,6 +121,10 @@ class Api(Protocol[Habits]):
         """The request. Raises RequestError, naming the parameter, for one that is not valid."""
         ...
 
+    def validate(self, request: Request, habits: Habits) -> None:
+        """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
+        ...
+
     def wants_nothing(self, request: Request) -> bool:
         """Whether the request leaves a generated reply no token."""
         ...

@@ -51,14 +51,16 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
 
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
     """
-    streamed = bool(request.chat.stream)
+    streamed = request.stream
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
     whole = not ((streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream))
     settings = route.settings(rule.stream, rule.dialect, request, seed, not whole)
     habits = settings.habits
     if isinstance(fault, ResponseFault):
         return fault.respond(partial(route.refuse, habits=habits), route.content_type(habits, True), streamed)
-    completion, values = complete(rule.reply, request, seed, route.provider(habits))
+    route.validate(request, habits)
+    sent = whole or settings.division.usage != "none"
+    completion, values = complete(rule.reply, request, seed, route.provider(habits), sent)
     completion = route.restate(completion, request, rule.reply.usage is UNSET)
     if isinstance(fault, CompletionFault):
         completion = fault.apply(completion, source)
@@ -164,9 +166,11 @@ def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing:
     return sum(frame.delay for frame in pace([b"-"] * len(found), timing, answer.source, weights))
 
 
-def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> tuple[Completion, dict[str, Any]]:
+def complete(
+    reply: Reply, request: Request, seed: int, provider: Provider, usage_sent: bool = True
+) -> tuple[Completion, dict[str, Any]]:
     """The completion of `reply` to `request`, and the values that the reply sets around it; ids of calls that it leaves
-    open are for the API to draw.
+    open are for the API to draw. The prompt, which may have a megabyte, is counted only where usage is sent.
 
     Raises RequestError where it is generated and the request cannot be honoured.
     """
@@ -175,7 +179,7 @@ def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> t
     else:
         choices = tuple(_choice(choice, provider) for choice in reply.choices or (reply,))
     if reply.usage is UNSET:
-        usage: Usage | None = _counted(choices, request, provider)
+        usage: Usage | None = _counted(choices, request.texts if usage_sent else (), provider)
     else:
         usage = core_usage(reply.usage) if reply.usage else None
     if reply.generate and provider.hides_reasoning:
@@ -190,7 +194,7 @@ def complete(reply: Reply, request: Request, seed: int, provider: Provider) -> t
 def generated(request: Request, route: Route = CHAT) -> Reply:
     """A reply to a request that no rule answers: the seed and the request decide everything."""
     if route.wants_nothing(request):
-        return Reply(choices=(ReplyChoice(finish_reason="length"),) * (request.chat.n or 1))
+        return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
 
@@ -207,11 +211,10 @@ def _without_reasoning(choice: Choice) -> Choice:
     return replace(choice, blocks=tuple(block for block in choice.blocks if not isinstance(block, Thinking)))
 
 
-def _counted(choices: tuple[Choice, ...], request: Request, provider: Provider) -> Usage:
+def _counted(choices: tuple[Choice, ...], prompt: Sequence[str], provider: Provider) -> Usage:
     """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text."""
-    prompt = sum(3 + tokenizer.count(message.text) for message in request.chat.messages)
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     texts = [choice.content + choice.refusal for choice in choices]
     texts += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
     output = sum(tokenizer.count(text) for text in texts) + (0 if provider.reasoning_apart else reasoning)
-    return Usage(prompt, output, reasoning=reasoning)
+    return Usage(sum(3 + tokenizer.count(text) for text in prompt), output, reasoning=reasoning)

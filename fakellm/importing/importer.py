@@ -5,7 +5,7 @@ Knows no files: cassettes in, a scenario and a report out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.variation import PLAIN, Spelling, Variation
@@ -28,7 +29,7 @@ from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import api
 from fakellm.scenarios.scenario import Reply, Rule, Scenario, reply_of
@@ -38,7 +39,7 @@ from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, data_of, framing
 
-_UNKNOWN = Asked("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
+_UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
 """What is asked by a recording that does not know what it was asked."""
 
 
@@ -68,10 +69,10 @@ def imported(
             if route is None:
                 report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
                 continue
-            asked, rule, became = _rule(redacted(interaction), place, route)
+            request, rule, became = _rule(redacted(interaction), place, route)
             report.append(became)
             if rule is not None:
-                rules.append((asked, rule))
+                rules.append((request, rule))
     return Scenario(name=name, rules=told_apart(rules)), report
 
 
@@ -79,13 +80,13 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     """The request, and the rule that answers it as recorded."""
     known = bool(interaction.request.body)
     try:
-        request = _requested(interaction.request if known else _UNKNOWN, route)
+        request = _request(interaction.request if known else _UNKNOWN, route)
     except RequestError as error:
         return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:"))
-    if plan.status != 200 or (known and streamed != bool(request.chat.stream)):
+    if plan.status != 200 or (known and streamed != request.stream):
         reason = (
             f"HTTP {plan.status or 'without an answer'}"
             if plan.status != 200
@@ -97,10 +98,11 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = route.parse(msgspec.json.encode(request.body | {"stream": streamed}), {})
     if route is not CHAT:
-        found = _played(pieces, route) if streamed else _folded(pieces[0], route)
+        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
     else:
-        found = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0])
-    rule = found or Rule(reply=Reply(content=""))
+        found = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
+        plain = next(_accepting(["openai"], request))
+        rule = found or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -122,7 +124,7 @@ def _literal(plan: Plan, kind: str) -> Rule:
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
-def _requested(recorded: Asked, route: Route) -> Request:
+def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Azure's clients may name the model in the URL alone."""
     model = target(urlsplit(recorded.url).path).model if route is CHAT else None
     return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
@@ -152,10 +154,10 @@ def _folded(body: bytes, route: Route) -> Rule | None:
 
 def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
     """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
-    said = [data for piece in pieces if (data := data_of(piece)) is not None]
-    chunks = [data for data in said[: said.index("[DONE]") if "[DONE]" in said else None] if _is_chunk(data)]
+    data = [text for piece in pieces if (text := data_of(piece)) is not None]
+    chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
     best: tuple[float, Rule] | None = None
-    for name in dialects(interaction.request.url, chunks):
+    for name in _accepting(dialects(interaction.request.url, chunks), request):
         dialect = DIALECTS[name]
         try:
             found = infer(chunks, dialect)
@@ -165,7 +167,7 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
         usual = dialect.usual.over(PLAIN)
         variation = replace(
             found.variation,
-            done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
+            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
         rule = Rule(
@@ -181,6 +183,18 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
         if equal == 1.0:
             break
     return best and best[1]
+
+
+def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
+    """Those of the dialects that accept the request, because a rule is to answer it; where none does, the first that
+    does (Ollama's accepts all)."""
+    found = False
+    for name in names:
+        if refusal(request, DIALECTS[name].accepts) is None:
+            found = True
+            yield name
+    if not found:
+        yield next(name for name in DIALECTS if refusal(request, DIALECTS[name].accepts) is None)
 
 
 def _is_chunk(data: str) -> bool:
@@ -211,9 +225,9 @@ def _reply(completion: Completion, drawn: Values) -> Reply:
     return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
 
 
-def _body(interaction: Interaction, body: bytes) -> Rule | None:
+def _body(interaction: Interaction, body: bytes, request: Request) -> Rule | None:
     """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
-    name = of_host(interaction.request.url) or "openai"
+    name = next(_accepting([of_host(interaction.request.url) or "openai"], request))
     try:
         return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
     except StreamError:

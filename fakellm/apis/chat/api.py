@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.apis.chat import meaning
+from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.assemble import assemble
 from fakellm.apis.chat.chunk import Chunk, envelope
 from fakellm.apis.chat.dialect import Dialect
@@ -21,6 +22,7 @@ from fakellm.apis.chat.habits import ChatHabits, split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import obscured, write_body, write_chunk
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
@@ -28,7 +30,7 @@ from fakellm.base.errors import StreamError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End, Finish
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
@@ -47,6 +49,10 @@ class ChatApi:
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return parse(body, headers)
 
+    def validate(self, request: Request, habits: ChatHabits) -> None:
+        if refused := refusal(request, habits.dialect.accepts):
+            raise refused
+
     def wants_nothing(self, request: Request) -> bool:
         return False
 
@@ -58,7 +64,7 @@ class ChatApi:
         self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
     ) -> Settings[ChatHabits]:
         provider = self.dialect(dialect, request, seed)
-        old = bool(request.chat.functions and not request.chat.tools)
+        old = request.legacy_functions
         if old:
             provider = with_functions(provider)
         if streamed:
@@ -78,7 +84,7 @@ class ChatApi:
         self, completion: Completion, request: Request, habits: ChatHabits, seed: int, values: Values
     ) -> Answer[ChatHabits]:
         dialect = habits.dialect
-        model = values.get("model") or request.chat.model
+        model = values.get("model") or request.model
         fingerprint = values.get("system_fingerprint")
         if "system_fingerprint" not in values:
             fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))

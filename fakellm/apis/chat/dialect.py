@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.variation import Variation
@@ -87,6 +88,8 @@ class Dialect(Struct, frozen=True):
     """What it adds to a whole body."""
     errors: Errors = Errors()
     """How it says that it failed."""
+    accepts: Accepts = Accepts()
+    """Which requests it refuses."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""

@@ -9,9 +9,10 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.variation import Spelling
+from fakellm.apis.openai.error_body import error_type
 from fakellm.apis.protocol import Values
 from fakellm.base.errors import RequestError
-from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
+from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model import blocks as model
 from fakellm.model.blocks import Choice, Completion, Token, Usage, own_value
@@ -29,7 +30,7 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
     ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
-    return spelt(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
+    return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
 def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
@@ -61,7 +62,7 @@ def write_body(
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
 
 

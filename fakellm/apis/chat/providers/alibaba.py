@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
@@ -48,6 +49,10 @@ def _error(error: JSON, status: int) -> JSON:
     return {"error": named, "request_id": f"4d6f636b-0000-9000-8000-{status:012d}"}
 
 
+_ACCEPTS = Accepts(roles=("system", "assistant", "user", "tool", "function"))
+"""https://github.com/haru/redmine_ai_helper/issues/242"""
+
+
 ALIBABA = Dialect(
     name="alibaba",
     usual=Variation(
@@ -79,4 +84,5 @@ ALIBABA = Dialect(
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=Errors(body=_error),
+    accepts=_ACCEPTS,
 )

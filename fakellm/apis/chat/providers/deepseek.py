@@ -7,6 +7,7 @@ https://api-docs.deepseek.com/api/create-chat-completion
 
 from __future__ import annotations
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -56,6 +57,10 @@ _ERRORS = Errors(
     types={400: "application/octet-stream"},
 )
 
+_ACCEPTS = Accepts(roles=("system", "user", "assistant", "tool", "latest_reminder"))
+"""https://github.com/BenedictKing/ccx/issues/149"""
+
+
 DEEPSEEK = Dialect(
     name="deepseek",
     usual=Variation(
@@ -85,4 +90,5 @@ DEEPSEEK = Dialect(
     usage_unasked="finish",
     decorate=_decorate,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -94,6 +95,10 @@ _ERRORS = Errors(
     done=False,
 )
 
+_ACCEPTS = Accepts(links_results=True)
+"""https://github.com/hackclub/ai/issues/22"""
+
+
 GROQ = Dialect(
     name="groq",
     usual=Variation(split=TEXTS_IN_TOKENS, role="alone", reasoning="reasoning", unfinished="null", usage="both"),
@@ -120,4 +125,5 @@ GROQ = Dialect(
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )

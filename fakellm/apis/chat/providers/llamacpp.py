@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
@@ -64,6 +65,10 @@ _ERRORS = Errors(
     body=fields_of("code", "message", "type"),
 )
 
+_ACCEPTS = Accepts(roles=None, tool_types=("function",))
+"""`common_chat_tools_parse_oaicompat` in https://github.com/ggml-org/llama.cpp/blob/master/common/chat.cpp"""
+
+
 LLAMACPP = Dialect(
     name="llamacpp",
     usual=Variation(
@@ -92,6 +97,7 @@ LLAMACPP = Dialect(
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
 
 LLAMACPP_2025 = replace(LLAMACPP, name="llamacpp-2025", usage_details=said_details)

@@ -12,6 +12,7 @@ import string
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -64,6 +65,20 @@ _ERRORS = Errors(
     body=_error,
 )
 
+_ACCEPTS = Accepts(
+    roles=("system", "user", "assistant", "tool"),
+    parts={
+        **{kind: kind for kind in ("text", "image_url", "document_url", "input_audio", "thinking")},
+        "file": "file_id",
+        "reference": "reference_ids",
+    },
+    tool_types=("function",),
+    requires_types=False,
+    links_results=True,
+)
+"""https://docs.mistral.ai/api/endpoint/chat; results: https://github.com/Gage-Technologies/mistral-go/issues/8"""
+
+
 MISTRAL = Dialect(
     name="mistral",
     usual=Variation(
@@ -97,4 +112,5 @@ MISTRAL = Dialect(
     silences=_SILENCES,
     decorate=_decorate,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
