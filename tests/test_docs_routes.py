@@ -28,7 +28,7 @@ def test_an_example_runs(code: str) -> None:
 def test_every_route_stands_in_the_table() -> None:
     routes = {
         f"{method} {path}"
-        for path, methods in scenario_app._ROUTES.items()
+        for path, methods in scenario_app.ROUTES.items()
         for method in methods
         if "_fakellm" not in path
     }

@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fakellm
 from fakellm import Rule, Scenario
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
+from fakellm.engine.render import complete, render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.faults import Fault
-from fakellm.fuzzing.strategies import faults, framings
+from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
+from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.fuzzing.strategies import faults, framings, streams
+from fakellm.importing.importer import imported
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
+from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import reply_of
+from fakellm.server import request_target, scenario_app
+from fakellm.server.application import HttpRequest
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe
 from fakellm.wire.framing import Framing, frame
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
+from tests.conftest import handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
 
@@ -137,9 +148,8 @@ def test_blocks_in_yaml_keep_their_order() -> None:
         {"type": "tool_call", "id": "a", "name": "f"},
         {"type": "thinking", "parts": ["So"]},
         {"type": "text", "text": "Two"},
-        {"type": "tool_call", "id": "b", "name": "g", "arguments": [1]},
+        {"type": "tool_call", "id": "b", "name": "g", "arguments": "[1]"},
     ]
-    blocks[-1]["arguments"] = "[1]"
     scenario = load({"rules": [{"reply": {"blocks": blocks, "usage": None}}]})
     assert load(dump(scenario)) == scenario
     assert fold(batches_of(served(scenario)[0])) == (MIXED, End())
@@ -199,3 +209,77 @@ def test_a_refusal_has_the_shape_and_the_headers_of_the_api() -> None:
     assert json.loads(response.plan.body) == {"oops": "No rule matches this request. The scenario has no rules."}
     names = [name for name, _ in response.plan.headers]
     assert names == ["x-fakellm-seed", "x-toy"]
+
+
+# The journal, recordings, the importer and the fuzzer
+
+
+@pytest.fixture
+def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has this API's path too."""
+    monkeypatch.setitem(request_target.APIS, "/v1/toy", TOY)
+    monkeypatch.setitem(scenario_app.ROUTES, "/v1/toy", {"POST": scenario_app.model_reply})
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_it_is_journalled() -> None:
+    app = scenario_app.App(load(RULES), strict=True)
+    body = json.dumps({"say": "Hi", "stream": True}).encode()
+    response, entry = handled(app, HttpRequest("POST", "/v1/toy", body))
+    assert (entry.rule, entry.matched, entry.status) == ("scenario#1", True, 200)
+    assert json.loads(memoryview(entry.request).tobytes()) == {"say": "Hi", "stream": True}
+    assert response.plan.body == served(load(RULES))[0]
+    _, unmatched = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
+    assert not unmatched.matched
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_it_is_recorded_and_imported(tmp_path: Path) -> None:
+    blocks = [
+        {"type": "thinking", "parts": ["Hm"], "signature": "c2ln"},
+        {"type": "text", "text": "One two"},
+        {"type": "tool_call", "id": "a", "name": "f", "arguments": '{"a":1}'},
+        {"type": "text", "text": "three"},
+    ]
+    rule = {"reply": {"id": "r", "blocks": blocks}, "stream": {"split": "tokens", "padding": 2}}
+    file = tmp_path / "toy.jsonl"
+    body = json.dumps({"say": "Hi", "stream": True}).encode()
+    with fakellm.serve(load({"rules": [rule]})) as server, fakellm.record(server.url + "/v1", file) as recorder:
+        sent = post(recorder.url + "/v1/toy", body).content
+        whole = post(recorder.url + "/v1/toy", json.dumps({"say": "Hi"}).encode()).content
+    assert fold(batches_of(sent))[1] == End()
+    scenario, report = imported([read_file(file)], apis={"toy": TOY})
+    assert [each.outcome for each in report] == ["meaning", "meaning"]
+    assert [rule.patch for rule in scenario.rules] == [(), ()]
+    again = load(dump(scenario))
+    assert again == scenario
+    assert served(again)[0] == sent
+    assert served(again, stream=False)[0] == whole
+    edited = dump(scenario).replace("One two", "Six seven eight")
+    pieces = [
+        json.loads(event.data)["add"]
+        for event in Decoder().feed(served(load(edited))[0])
+        if event.event == "delta" and json.loads(event.data)["n"] == 1
+    ]
+    assert pieces == ["Six", " seven eight"]
+
+
+@given(streams("all"))
+def test_it_is_fuzzed(scenario: Scenario) -> None:
+    """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
+    (rule,) = scenario.rules
+    request = TOY.parse(json.dumps({"say": "Hi", "stream": True}).encode(), {})
+    meant = TOY.sayable(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
+    plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, TOY)
+    if rule.stream.transfer and rule.stream.transfer.gzip:
+        return
+    found = readings(plan, TOY, HABITS)
+    if rule.fault is None:
+        expected = meant if rule.stream.usage != "none" else msgspec.structs.replace(meant, usage=None)
+        assert expected in [each.completion for each in found if not each.error]
+    elif isinstance(rule.fault, (NoFinish, Eof, Close, Reset, Truncated)):
+        assert all(each.completion == meant or each.error or not ended(plan) for each in found)
+
+
+def ended(plan: Plan) -> bool:
+    return fold(batches_of(plan.body))[1] == End()

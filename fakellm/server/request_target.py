@@ -13,7 +13,8 @@ from fakellm.apis.openai import urls
 from fakellm.apis.openai.legacy_completions import LEGACY_COMPLETIONS
 from fakellm.apis.route import CHAT, Route
 
-_APIS = {"/v1/completions": LEGACY_COMPLETIONS}
+APIS: dict[str, Route] = {"/v1/chat/completions": CHAT, "/v1/completions": LEGACY_COMPLETIONS}
+"""The APIs in which a model answers, by operation."""
 
 
 class RequestTarget(Struct, frozen=True):
@@ -57,4 +58,4 @@ def request_target(text: str) -> RequestTarget:
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
     target = urls.target(path)
-    return RequestTarget(session, path, query, target.route, target.model, _APIS.get(target.route, CHAT))
+    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT))

@@ -27,8 +27,9 @@ from fakellm.engine.state import Cache, Limits, MemoryState, Session
 from fakellm.model.request import digest
 from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import CONTROL, Handler, Routes, dispatch, journaled, json_response, refused
+from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # whoever calls an App needs it
+from fakellm.server.request_target import APIS
 
 
 class App:
@@ -64,7 +65,7 @@ class App:
                 check(request.headers, self.api_keys)
             if target.model is not None and target.operation != MODEL:
                 request = replace(request, body=with_model(request.body, target.model))
-            outcome = dispatch(self, _ROUTES, request, remedy)
+            outcome = dispatch(self, ROUTES, request, remedy)
         except RequestError as error:
             return self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -110,7 +111,7 @@ def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
     return response, entry
 
 
-def _model_reply(app: App, request: HttpRequest) -> Outcome:
+def model_reply(app: App, request: HttpRequest) -> Outcome:
     """What a model answers: a rule, or generated text."""
     session = app.session(request.target.session)
     matched = session.content.match(request.body, request.target.api, request.headers)
@@ -165,9 +166,8 @@ def _scenario(app: App, request: HttpRequest) -> Work:
     return Work(lambda: parse(request.body.decode("utf-8", "surrogateescape"), "scenario"), then)
 
 
-_ROUTES: Routes[App] = {
-    "/v1/chat/completions": {"POST": _model_reply},
-    "/v1/completions": {"POST": _model_reply},
+ROUTES: dict[str, Mapping[str, Handler[App]]] = {
+    **{operation: {"POST": model_reply} for operation in APIS},
     "/v1/embeddings": {"POST": _made(embeddings)},
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
