@@ -153,7 +153,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 async def taken(app: App, reading: Reading) -> None:
-    take(Server(app), app, reading)
+    await take(Server(app), app, reading)
 
 
 def test_serve_looks_at_its_files(turns: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from fakellm.scenarios.loader import Reading, read
@@ -44,18 +43,19 @@ async def follow(server: Server, app: App, files: Files) -> None:
         try:
             reading = await asyncio.to_thread(files.changed)
             if reading is not None:
-                take(server, app, reading)
+                await take(server, app, reading)
         except Exception:
             log.exception("the files cannot be followed; the last good scenario stays, and they are looked at again")
 
 
-def take(server: Server, app: App, reading: Reading) -> None:
+async def take(server: Server, app: App, reading: Reading) -> None:
     """Serves what was read, except in sessions with a scenario of their own; where it has errors, the last good one
     stays."""
     if reading.scenario is None:
         log.warning("the scenario has errors now; the last good one stays:\n%s", "\n".join(reading.problems))
     else:
-        server.change(partial(app.restart, reading.scenario))
+        engine = await asyncio.to_thread(app.compiled, reading.scenario, app.strict)
+        server.change(lambda: app.restart(engine))
         log.warning("the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name)
 
 

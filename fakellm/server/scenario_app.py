@@ -54,7 +54,7 @@ class App:
         """A request needs one of them; where there are none, it needs none. Control routes need none."""
         self._cache = Cache(limits.cache_bytes)
         self._state: MemoryState[Engine] = MemoryState(limits)
-        self._engine = self._compiled(scenario, strict)
+        self._engine = self.compiled(scenario, strict)
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
@@ -91,15 +91,20 @@ class App:
 
     def load(self, name: str, scenario: Scenario, strict: bool) -> None:
         """Puts a scenario into a session, in place of the one there and its journal."""
-        self._state.load(name, self._compiled(scenario, strict))
+        self.put(name, self.compiled(scenario, strict))
 
-    def restart(self, scenario: Scenario) -> None:
-        """Serves another scenario: in every session that has not loaded one of its own, as at the start."""
-        self._engine = self._compiled(scenario, self.strict)
+    def put(self, name: str, engine: Engine) -> None:
+        """Puts a compiled scenario into a session, in place of the one there and its journal."""
+        self._state.load(name, engine)
+
+    def restart(self, engine: Engine) -> None:
+        """Serves another compiled scenario: in every session that has not loaded one of its own, as at the start."""
+        self._engine = engine
         for name in [name for name, session in self._state.sessions().items() if not session.own]:
             self.forget(name)
 
-    def _compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
+    def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
+        """A scenario ready to be served; that of thousands of rules takes so long that it is a thread's work."""
         return Engine(Ruleset(scenario), self.seed, strict, self._cache)
 
 
@@ -152,18 +157,22 @@ def _model(app: App, request: HttpRequest) -> Response:
 
 
 def _scenario(app: App, request: HttpRequest) -> Work:
-    """Loads a scenario, which is parsed in a thread: thousands of rules take seconds."""
+    """Loads a scenario, which is parsed and compiled in a thread: thousands of rules take seconds."""
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
+
+    def run() -> tuple[Scenario, Engine]:
+        scenario = parse(request.body.decode("utf-8", "surrogateescape"), "scenario")
+        return scenario, app.compiled(scenario, strict)
 
     def then(result: Callable[[], Any]) -> Response:
         try:
-            scenario = result()
+            scenario, engine = result()
         except ScenarioError as error:
             raise RequestError(400, str(error), "invalid_scenario") from None
-        app.load(request.target.session, scenario, strict)
+        app.put(request.target.session, engine)
         return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
 
-    return Work(lambda: parse(request.body.decode("utf-8", "surrogateescape"), "scenario"), then)
+    return Work(run, then)
 
 
 ROUTES: dict[str, Mapping[str, Handler[App]]] = {
