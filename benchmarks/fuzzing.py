@@ -1,4 +1,4 @@
-"""How many cases per second the fuzzer tries, with a client in the same process and with the official OpenAI SDK.
+"""How many cases per second the fuzzer tries, with a trivial client in this process and with the official OpenAI SDK.
 
 ``python benchmarks/fuzzing.py [cases]``. A case is drawn, rendered and served; a client reads it, and its result is
 judged. The rate is per second of wall-clock time and per second of processor time; on a busy machine, only the second

@@ -4,29 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fakellm
 from fakellm import Rule, Scenario
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
-from fakellm.faults import Fault
-from fakellm.fuzzing.strategies import faults, framings
+from fakellm.engine.render import complete, render
+from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
+from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.fuzzing.strategies import faults, framings, streams
+from fakellm.importing.importer import imported
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
+from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import reply_of
+from fakellm.server import scenario_app
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe
 from fakellm.wire.framing import Framing, frame
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
+from tests.conftest import post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
 
@@ -125,9 +135,8 @@ def test_blocks_in_yaml_keep_their_order() -> None:
         {"type": "tool_call", "id": "a", "name": "f"},
         {"type": "thinking", "parts": ["So"]},
         {"type": "text", "text": "Two"},
-        {"type": "tool_call", "id": "b", "name": "g", "arguments": [1]},
+        {"type": "tool_call", "id": "b", "name": "g", "arguments": "[1]"},
     ]
-    blocks[-1]["arguments"] = "[1]"
     scenario = load({"rules": [{"reply": {"blocks": blocks, "usage": None}}]})
     assert load(dump(scenario)) == scenario
     assert fold(batches_of(served(scenario)[0])) == (MIXED, End())
@@ -179,3 +188,76 @@ def test_what_no_rule_answers_is_generated() -> None:
     assert end == End()
     assert completion.choices[0].content
     assert not any(isinstance(block, ToolCall) for block in completion.choices[0].blocks)
+
+
+# The journal, recordings, the importer and the fuzzer
+
+
+@pytest.fixture
+def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that has this API's path too."""
+    monkeypatch.setitem(scenario_app._ROUTES, "/v1/toy", {"POST": scenario_app._said(TOY)})
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_it_is_journalled() -> None:
+    app = scenario_app.App(load(RULES), strict=True)
+    body = json.dumps({"say": "Hi", "stream": True}).encode()
+    answer, entry = app.handle(scenario_app.Call("POST", "/v1/toy", body))
+    assert (entry.rule, entry.matched, entry.status) == ("scenario#1", True, 200)
+    assert entry.request == {"say": "Hi", "stream": True}
+    assert answer.plan.body == served(load(RULES))[0]
+    _, unmatched = app.handle(scenario_app.Call("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
+    assert not unmatched.matched
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_it_is_recorded_and_imported(tmp_path: Path) -> None:
+    blocks = [
+        {"type": "thinking", "parts": ["Hm"], "signature": "c2ln"},
+        {"type": "text", "text": "One two"},
+        {"type": "tool_call", "id": "a", "name": "f", "arguments": '{"a":1}'},
+        {"type": "text", "text": "three"},
+    ]
+    rule = {"reply": {"id": "r", "blocks": blocks}, "stream": {"split": "tokens", "padding": 2}}
+    file = tmp_path / "toy.jsonl"
+    body = json.dumps({"say": "Hi", "stream": True}).encode()
+    with fakellm.serve(load({"rules": [rule]})) as server, fakellm.record(server.url + "/v1", file) as recorder:
+        sent = post(recorder.url + "/v1/toy", body).content
+        whole = post(recorder.url + "/v1/toy", json.dumps({"say": "Hi"}).encode()).content
+    assert fold(batches_of(sent))[1] == End()
+    scenario, report = imported([read_file(file)], apis={"toy": TOY})
+    assert [each.outcome for each in report] == ["meaning", "meaning"]
+    assert [rule.patch for rule in scenario.rules] == [(), ()]
+    again = load(dump(scenario))
+    assert again == scenario
+    assert served(again)[0] == sent
+    assert served(again, stream=False)[0] == whole
+    edited = dump(scenario).replace("One two", "Six seven eight")
+    pieces = [
+        json.loads(event.data)["add"]
+        for event in Decoder().feed(served(load(edited))[0])
+        if event.event == "delta" and json.loads(event.data)["n"] == 1
+    ]
+    assert pieces == ["Six", " seven eight"]
+
+
+@given(streams("all"))
+def test_it_is_fuzzed(scenario: Scenario) -> None:
+    """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
+    (rule,) = scenario.rules
+    request = TOY.parse(json.dumps({"say": "Hi", "stream": True}).encode(), {})
+    meant = TOY.sayable(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
+    plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, TOY)
+    if rule.stream.transfer and rule.stream.transfer.gzip:
+        return
+    found = readings(plan, TOY, HABITS)
+    if rule.fault is None:
+        expected = meant if rule.stream.usage != "none" else msgspec.structs.replace(meant, usage=None)
+        assert expected in [each.completion for each in found if not each.error]
+    elif isinstance(rule.fault, (NoFinish, Eof, Close, Reset, Truncated)):
+        assert all(each.completion == meant or each.error or not ended(plan) for each in found)
+
+
+def ended(plan: Plan) -> bool:
+    return fold(batches_of(plan.body))[1] == End()

@@ -31,7 +31,7 @@ from fakellm.wire.transfer import Transfer
 FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
 TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
 COUNTS = ("input", "output", "cached", "cache_write", "reasoning")
-CLOSING = (Finish, Count, End)
+KNOWN = ("start", "block_start", "delta", "block_stop", "close", "error")
 
 
 class Habits(Struct, frozen=True):
@@ -127,7 +127,7 @@ class Toy:
             case Close(_, number, _):
                 yield _event("block_stop", {"n": number})
             case Silence():
-                yield _event(answer.habits.ping, delta.look or {})
+                yield _event(answer.habits.ping, {})
             case End(None):
                 yield _event("close", closing)
             case End(error):
@@ -135,7 +135,14 @@ class Toy:
 
     def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
         for event in events:
-            data = json.loads(event.data)
+            if event.event not in KNOWN:
+                yield (Silence(),)
+                continue
+            try:
+                data = json.loads(event.data)
+            except ValueError as error:
+                yield (End(str(error)),)
+                return
             match event.event:
                 case "start":
                     yield (Start(0),)
@@ -153,8 +160,6 @@ class Toy:
                     yield (*finish, *count, End())
                 case "error":
                     yield (End(data["message"]),)
-                case _:
-                    yield (Silence(0, None, data or None),)
 
     def whole(self, answer: Answer[Habits]) -> bytes:
         batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
@@ -166,8 +171,7 @@ class Toy:
 
     def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
         ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
-        known = {"start", "block_start", "delta", "block_stop", "close", "error"}
-        pings = [event.event for event in events if event.event and event.event not in known]
+        pings = [event.event for event in events if event.event and event.event not in (*KNOWN, "message")]
         return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
 
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct
 
+from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
+from fakellm.apis.route import CHAT
 from fakellm.engine.render import complete
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
@@ -119,7 +121,8 @@ class Trial:
         steps = _contested(rule)
         if rule.fault is not None:
             choices = len(rule.reply.choices or (rule.reply,)) if "choices" in self.reported else 1
-            found = [reading for plan in plans for reading in readings(plan, dialect, choices)]
+            habits = split(Variation(), dialect).habits
+            found = [reading for plan in plans for reading in readings(plan, CHAT, habits, choices)]
             contents = [(reading, of_completion(reading.completion, dialect)) for reading in found]
             return under_fault(contents, returned, self.reported - _left_open_by(steps))
         expected = self.expected(rule)

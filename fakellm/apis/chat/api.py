@@ -227,6 +227,8 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
             error = _error_in(event)
             if error is not None:
                 ends.append(End(error))
+                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's is a chunk as well
+                    yield from _readable(event.data, dialect)
                 return
             if event.event == "message" and event.data:
                 try:
@@ -239,6 +241,16 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
     yield from read_batches(chunks())
     for end in ends:
         yield (end,)
+
+
+def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
+    """The chunk in the data of an event, if there is one."""
+    try:
+        chunk = read_chunk(dialect, data)
+    except StreamError:
+        return
+    if chunk.choices:
+        yield chunk
 
 
 def _error_in(event: Event) -> Any:
