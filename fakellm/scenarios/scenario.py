@@ -240,8 +240,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
-    """Raises FieldError if a fault in tool calls has too few of them; the reply of a function is checked when it is
-    made."""
+    """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
     most = max(choice.calls for choice in reply.choices or (reply,))
     if fault is not None and fault.calls > most and not isinstance(reply, Computed):
         calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"
