@@ -34,7 +34,7 @@ class CassetteError(FakellmError):
 
 
 class RequestError(FakellmError):
-    """A request that is refused: its HTTP status and what the client is told.
+    """A request that is refused: its HTTP status and what the client receives.
 
     code: a word for programs, such as `invalid_value`.
     param: the path of the parameter at fault.

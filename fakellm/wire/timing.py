@@ -51,9 +51,9 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
     def __post_init__(self) -> None:
         fields = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
-        given = [name for name, default in fields if getattr(self, name) != default]
+        present = [name for name, default in fields if getattr(self, name) != default]
         for name, (others, reason) in _INSTEAD.items():
-            other = next((other for other in given if name in given and other in others), None)
+            other = next((other for other in present if name in present and other in others), None)
             if other:
                 raise FieldError((other,), f"{other!r} beside {name!r}: {reason}; give one of them")
 
@@ -69,19 +69,21 @@ _INSTEAD = {
 """A setting, those it stands in place of, and why."""
 
 
-def pace(pieces: Iterable[bytes], timing: Timing, source: Source, said: Sequence[int] = ()) -> tuple[Frame, ...]:
-    """The pieces as frames that are due when `timing` says; `said` is how many tokens of text each piece carries."""
-    return tuple(Frame(piece, _wait(number, timing, source, said), timing.step) for number, piece in enumerate(pieces))
+def pace(pieces: Iterable[bytes], timing: Timing, source: Source, tokens: Sequence[int] = ()) -> tuple[Frame, ...]:
+    """The pieces as frames that are due when `timing` says; `tokens` is how many each carries."""
+    return tuple(
+        Frame(piece, _wait(number, timing, source, tokens), timing.step) for number, piece in enumerate(pieces)
+    )
 
 
-def _wait(number: int, timing: Timing, source: Source, said: Sequence[int]) -> float:
-    wait = _gap(number, timing, said)
+def _wait(number: int, timing: Timing, source: Source, tokens: Sequence[int]) -> float:
+    wait = _gap(number, timing, tokens)
     if number and wait and timing.jitter:
         wait *= 1 + timing.jitter * source.between(-1000, 1000) / 1000
     return wait + sum(stall.seconds for stall in timing.stalls if stall.before == number)
 
 
-def _gap(number: int, timing: Timing, said: Sequence[int]) -> float:
+def _gap(number: int, timing: Timing, tokens: Sequence[int]) -> float:
     if timing.gaps:
         return timing.gaps[number] if number < len(timing.gaps) else 0.0
     if number == 0:
@@ -89,7 +91,7 @@ def _gap(number: int, timing: Timing, said: Sequence[int]) -> float:
     if number % timing.burst:
         return 0.0
     if timing.tokens_per_second:
-        return sum(said[number : number + timing.burst]) / timing.tokens_per_second
+        return sum(tokens[number : number + timing.burst]) / timing.tokens_per_second
     return timing.gap
 
 
