@@ -53,7 +53,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
     (
         "dialect: opnai\nrules: []",
-        ["a.yaml:1:10: dialect: there is no dialect 'opnai'; there are <dialects>; did you mean 'openai'?"],
+        ["a.yaml:1:10: dialect: unknown dialect 'opnai'; allowed: <dialects>; did you mean 'openai'?"],
     ),
     (
         "rule: []",
@@ -312,7 +312,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, timing: {step: true, gap: 1}}",
         [
-            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test says; give one of them"
+            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test releases it; leave out one of them"
         ],
     ),
     (

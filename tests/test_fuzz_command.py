@@ -87,7 +87,7 @@ def test_a_driver_that_breaks_is_a_failing_case(driver: list[str], breaks: str, 
 def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
     done = fuzz("--timeout", "0.1", "--examples", "2", "--", *driver, "Careful", "time.sleep(60)")
     assert done.exit_code == 1
-    assert "no answer in time" in done.output
+    assert "No answer in time" in done.output
 
 
 def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
     assert fuzz(*words).exit_code == 0
     done = fuzz(*words, "os._exit(3)")
     assert "the driver ended with exit code 3" in done.output
-    assert "no answer in time" not in done.output
+    assert "No answer in time" not in done.output
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,9 @@ def test_a_scenario_is_replayed_whatever_it_matches(driver: list[str], tmp_path:
 
 def test_a_saved_failure_is_tried_if_it_belongs_to_the_profile(driver: list[str]) -> None:
     assert fuzz("--profile", "faults", "--", *driver, "AssumesTheEnd").exit_code == 1
-    assert fuzz("--examples", "20", "--", *driver, "AssumesTheEnd").exit_code == 0
+    done = fuzz("--examples", "20", "--", *driver, "AssumesTheEnd")
+    assert done.exit_code == 0
+    assert "because the profile does not contain them or they are excluded: 1 saved failure\n" in done.output
     assert "in 1 case " in fuzz("--profile", "faults", "--", *driver, "AssumesTheEnd").output
 
 
@@ -143,6 +145,14 @@ def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     assert (done.returncode, done.stderr) == (130, "")
     assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), then interrupted\n", done.stdout)
     assert "sse.space (T1: A4)" in done.stdout
+
+
+def test_ctrl_c_ends_a_matrix_with_the_rows_so_far(driver: list[str]) -> None:
+    interrupts = "os.kill(os.getppid(), 2) if case['id'] > 30 else None"
+    words = ["fuzz", "--matrix", "--", *driver, "NeedsSpace", interrupts]
+    done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "")
+    assert re.match(r"Interrupted\. Of \d+ steps, faults and dialects, \d+ hold for all\.\n\nstep ", done.stdout)
 
 
 @pytest.mark.parametrize(

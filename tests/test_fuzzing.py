@@ -293,7 +293,7 @@ def test_a_client_that_never_returns_is_abandoned() -> None:
                 threading.Event().wait()
                 raise
 
-    with pytest.raises(FuzzError, match="no answer in time"):
+    with pytest.raises(FuzzError, match="No answer in time"):
         fakellm.fuzz(Waits(), timeout=0.2, failures=None)
 
 
@@ -548,6 +548,9 @@ def test_an_unknown_name_in_a_result_is_reported(fields: JSON, message: str) -> 
         {"timeout": float("nan")},
         {"timeout": float("inf")},
         {"exclude": "sse.bom"},
+        {"exclude": (1,)},
+        {"exclude": None},
+        {"profile": None},
     ],
 )
 def test_an_invalid_setting_is_rejected(bad: JSON) -> None:
@@ -676,3 +679,9 @@ def test_a_driver_that_dies_is_restarted_only_so_often() -> None:
     outcome = run(client, Search(examples=1), [Rule(reply=long)])
     assert [failure.case.verdict.outcome for failure in outcome.failures] == ["driver"]
     assert client.requests < 60
+
+
+def test_a_replayed_fault_applies_to_the_first_attempt() -> None:
+    rule = Rule(reply=reply_of(TEXT), fault=faults.Eof(frame=3, after=2))
+    (failure,) = replay(FunctionClient(wrong.AssumesTheEnd()), Search(), [rule]).failures
+    assert failure.case.verdict.outcome == "silent"

@@ -151,7 +151,7 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        [f"a.yaml:1:10: dialect: there is no dialect 'xia'; there are {', '.join(DIALECTS)}; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: unknown dialect 'xia'; allowed: {', '.join(DIALECTS)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
@@ -231,5 +231,5 @@ def test_numbers_can_be_keys_where_chunks_are_numbered() -> None:
     aliased = "a: &a {3: v}\n" + text
     with pytest.raises(ScenarioError, match="unknown key 'a'"):
         load(aliased)
-    with pytest.raises(ScenarioError, match="the key '3' is given twice"):
+    with pytest.raises(ScenarioError, match="the key '3' appears twice"):
         load(text.replace("5: w", "3: w"))

@@ -120,8 +120,8 @@ def test_when_five_frames_are_due(timing: Timing, said: tuple[int, ...], expecte
 
 
 REFUSED = [
-    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': each says when"),
-    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list holds the wait before every frame"),
+    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': both state when"),
+    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list has the wait before every frame"),
     ({"gaps": [1], "burst": 2}, "timing.burst: 'burst' beside 'gaps'"),
     ({"step": True, "gap": 1}, "timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test"),
     ({"step": True, "stalls": [{"before": 1, "seconds": 1}]}, "timing.stalls: 'stalls' beside 'step'"),
@@ -221,7 +221,7 @@ def test_a_speed(speed: float) -> None:
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf")])
 def test_no_speed(speed: float) -> None:
-    message = f"speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all; got {speed}"
+    message = f"speed must be a factor: 1 as written, 2 twice as fast, 0 without delays; got {speed}"
     for start in (fakellm.serve, fakellm.spawn):
         with pytest.raises(ValueError, match=re.escape(message)), start(speed=speed):
             pass

@@ -34,7 +34,7 @@ class CassetteError(FakellmError):
 
 
 class RequestError(FakellmError):
-    """A request that is refused: its HTTP status and what the client receives.
+    """A request that is refused: its HTTP status, and the contents of the error that the client gets.
 
     code: a word for programs, such as `invalid_value`.
     param: the path of the parameter at fault.

@@ -162,10 +162,11 @@ def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...]) -> None:
 
 def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failing_only: bool) -> None:
     with _progress(len(list(alone(search))) * len(drivers)) as progress:
-        rows = matrix(drivers, search, progress)
+        rows, complete = matrix(drivers, search, progress)
     failing = [row for row in rows if row.fails]
-    click.echo(_FORMATS[style](failing if failing_only else rows, list(drivers), caption(rows)), nl=False)
-    sys.exit(1 if failing else 0)
+    above = caption(rows) if complete else f"Interrupted. {caption(rows)}"
+    click.echo(_FORMATS[style](failing if failing_only else rows, list(drivers), above), nl=False)
+    sys.exit(130 if not complete else 1 if failing else 0)
 
 
 @contextmanager

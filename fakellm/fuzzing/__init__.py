@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def fuzz(
     if a setting is invalid or there is no such profile or step, and ScenarioError if a saved file is not valid.
     """
     __tracebackhide__ = True  # for pytest: the report says it all
-    _check(examples, max_failures, timeout, seed, exclude)
+    _check(profile, examples, max_failures, timeout, seed, exclude)
     exclude = tuple(exclude)
     search = Search(
         profile=profile, examples=examples, seed=seed, exclude=exclude, max_failures=max_failures, deadline=timeout
@@ -77,8 +78,10 @@ def fuzz(
     return outcome
 
 
-def _check(examples: int, max_failures: int, timeout: float, seed: int, exclude: object) -> None:
+def _check(profile: str, examples: int, max_failures: int, timeout: float, seed: int, exclude: object) -> None:
     """Raises ValueError if a setting is invalid."""
+    if not isinstance(profile, str):
+        raise ValueError(f"profile must be the name of one, got {profile!r}")
     for name, value in (("examples", examples), ("max_failures", max_failures)):
         if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
             raise ValueError(f"{name} must be an integer above 0, got {value!r}")
@@ -88,6 +91,8 @@ def _check(examples: int, max_failures: int, timeout: float, seed: int, exclude:
         raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
     if isinstance(exclude, str):
         raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}; write ({exclude!r},)")
+    if not isinstance(exclude, Collection) or not all(isinstance(step, str) for step in exclude):
+        raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}")
 
 
 def _replay(failure: Failure, folder: Path | None, seed: int) -> str:

@@ -46,12 +46,23 @@ class Row(Struct):
 
 def matrix(
     clients: Mapping[str, ClientUnderTest], search: Search, progress: Callable[[int], None] = lambda cases: None
-) -> list[Row]:
-    """The steps of the search's profile, each alone, on each of the named clients.
+) -> tuple[list[Row], bool]:
+    """The steps of the search's profile, each alone, on each of the named clients; and whether all were tried, rather
+    than the run interrupted, as by Ctrl+C.
 
     progress: called after each case with the number of cases so far. Raises CannotRunError if a client cannot be tried.
     """
     rows: dict[str, Row] = {}
+    try:
+        _fill(rows, clients, search, progress)
+    except KeyboardInterrupt:
+        return list(rows.values()), False
+    return list(rows.values()), True
+
+
+def _fill(
+    rows: dict[str, Row], clients: Mapping[str, ClientUnderTest], search: Search, progress: Callable[[int], None]
+) -> None:
     count = 0
     for name, client in clients.items():
         with CaseServer(search.seed, search.deadline) as server:
@@ -67,7 +78,6 @@ def matrix(
                     progress(count)
             finally:
                 client.close()
-    return list(rows.values())
 
 
 def alone(search: Search) -> Iterator[Rule]:

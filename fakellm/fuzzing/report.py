@@ -35,6 +35,9 @@ def report(outcome: Outcome, replays: list[str]) -> str:
         )
     if outcome.unsteady and not any(failure.intermittent for failure in outcome.failures):
         parts.append(f"Failed once, then passed when repeated: {_counted(outcome.unsteady, 'case')}")
+    if outcome.skipped:
+        skipped = _counted(outcome.skipped, "saved failure")
+        parts.append(f"Not tried, because the profile does not contain them or they are excluded: {skipped}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -76,11 +79,11 @@ def described(failure: Failure, replay: str) -> str:
 
 
 _OUTCOMES = {
-    "differs": "wrong result",
-    "error": "an error, although the whole answer was sent",
-    "silent": "reported as a success",
-    "hung": "no answer in time",
-    "driver": "the driver failed",
+    "differs": "Wrong result",
+    "error": "An error, although the whole answer was sent",
+    "silent": "Reported as a success",
+    "hung": "No answer in time",
+    "driver": "The driver failed",
 }
 
 

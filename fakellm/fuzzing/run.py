@@ -31,11 +31,13 @@ def run(
     tried, and ValueError if the profile or an excluded step is unknown.
     """
     profile = profile_of(search.profile, search.exclude)
-    outcome = Outcome(search)
+    known = list(saved)
+    again = [rule for rule in known if profile.contains(rule)]
+    outcome = Outcome(search, skipped=len(known) - len(again))
     with CaseServer(search.seed, search.deadline) as server:
         try:
             failures = FailureSearch(Trial(client, server), outcome, progress)
-            for rule in chain(filter(profile.contains, saved), islice(_cases(search), search.examples)):
+            for rule in chain(again, islice(_cases(search), search.examples)):
                 if not failures.judge(rule):
                     break
             failures.finish()
@@ -59,7 +61,7 @@ def _cases(search: Search) -> Iterator[Rule]:
 
 def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Outcome:
     """Tries the client on these rules alone, whatever they match, without shrinking any. Each reply under a rule's
-    `then` is a case of its own.
+    `then` is a case of its own, and a fault applies from the first attempt on.
 
     Raises CannotRunError as `run` does, if there is no rule, and if a rule's content depends on the request.
     """
@@ -96,7 +98,8 @@ def _replies(number: int, rule: Rule) -> Iterator[Rule]:
         for key, value in keys.items():
             if value:
                 raise CannotRunError(f"{at} has {key}: what a client should read from it is not known beforehand")
-        yield Rule(step.reply, When(), step.stream, step.timing, step.fault, dialect=rule.dialect)
+        fault = msgspec.structs.replace(step.fault, after=0) if step.fault else None
+        yield Rule(step.reply, When(), step.stream, step.timing, fault, dialect=rule.dialect)
 
 
 def rule_of(scenario: Scenario) -> Rule:

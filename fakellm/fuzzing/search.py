@@ -58,7 +58,8 @@ class Outcome(Struct):
 
     compared: the fields that the client reports. internal: errors that were right to raise but are those of the
     language, by type. unsteady: how many cases failed once and passed when repeated, as on a machine that is too busy.
-    interrupted: whether the run was ended from outside, as by Ctrl+C.
+    skipped: how many saved failures were not tried, since the profile does not contain them. interrupted: whether the
+    run was ended from outside, as by Ctrl+C.
     """
 
     search: Search
@@ -67,6 +68,7 @@ class Outcome(Struct):
     failures: list[Failure] = []
     internal: dict[str, int] = {}
     unsteady: int = 0
+    skipped: int = 0
     interrupted: bool = False
 
 

@@ -42,7 +42,7 @@ def check(request: Request) -> None:
         if tool.parameters:
             try:
                 instance.check(tool.parameters)
-            except instance.UnmetSchemaError as error:
+            except instance.UnsatisfiableSchemaError as error:
                 raise _invalid_schema(tool, str(error)) from None
             kind = tool.parameters.get("type", "object")
             if "object" not in (kind if isinstance(kind, list) else [kind]):
@@ -76,8 +76,8 @@ def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provi
     try:
         arguments = instance.instance(parameters, Source(seed, request.digest, "arguments", index, number))
         if not isinstance(arguments, dict):
-            raise instance.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
-    except instance.UnmetSchemaError as error:
+            raise instance.UnsatisfiableSchemaError(f"it must allow objects; it allows {arguments!r}")
+    except instance.UnsatisfiableSchemaError as error:
         raise _invalid_schema(tool, str(error)) from None
     call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
     return ToolCall(call_id, tool.name, dumps(arguments))

@@ -1,6 +1,6 @@
-"""The `blocks:` of a reply: what the answer consists of, where their order matters. Owns their form in YAML.
+"""The `blocks:` of a reply, for choices in which the order of blocks matters. It owns their form in YAML.
 
-They are the core's blocks, except that a tool call may leave its id open and have its arguments as a mapping.
+They are the blocks of the model, except that a tool call may lack an id and have its arguments as a mapping.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fakellm.scenarios import templates
 
 
 class CallBlock(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type", tag="tool_call"):
-    """A tool call. `arguments` is text, or a mapping to be written as compact JSON; the id is drawn where not given."""
+    """A tool call. `arguments` is text, or a mapping that is written as compact JSON; by default the id is drawn."""
 
     name: str
     arguments: str | dict[str, Any] = "{}"
@@ -30,7 +30,7 @@ ReplyBlock = Text | Refusal | Thinking | CallBlock | Opaque
 
 
 def core_block(block: ReplyBlock) -> Block:
-    """The block as the core has it."""
+    """The block of the model."""
     if not isinstance(block, CallBlock):
         return block
     arguments = block.arguments if isinstance(block.arguments, str) else dumps(block.arguments)
@@ -38,14 +38,14 @@ def core_block(block: ReplyBlock) -> Block:
 
 
 def reply_block(block: Block) -> ReplyBlock:
-    """The block as a reply has it."""
+    """The block for a reply."""
     if not isinstance(block, ToolCall):
         return block
     return CallBlock(block.name, block.arguments, block.id or None, block.kind, block.own)
 
 
 def texts_of(block: ReplyBlock, path: Path) -> Iterator[tuple[Path, str]]:
-    """All texts of a block that may be templates, with their paths."""
+    """All texts of a block that may have gaps, with their paths."""
     match block:
         case Text(text) | Refusal(text):
             yield (*path, "text"), text

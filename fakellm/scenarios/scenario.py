@@ -44,8 +44,8 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     logprobs, refusal_logprobs: the tokens of the content and of the refusal, each as a list: its text, the logarithm of
     its probability and, optionally, the alternatives: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
     annotations: what the content cites, each exactly as on the wire, whatever the dialect.
-    blocks: the answer as a list of blocks, where their order matters: each has a `type`, which is `text`, `refusal`,
-        `thinking` (its `parts` are texts), `tool_call` or `opaque`. They replace all fields above but the reason.
+    blocks: the choice as a list of blocks, where their order matters: each has a `type`, which is `text`, `refusal`,
+        `thinking` (its `parts` are texts), `tool_call` or `opaque`. They replace all fields above but `finish_reason`.
     template: the texts and the arguments have gaps such as `{{user}}`, which the request fills.
     """
 
@@ -341,6 +341,4 @@ def _reply_choice(choice: Choice) -> ReplyChoice:
 def _check_dialect(name: str | None) -> None:
     if name is not None and name not in DIALECTS:
         known = ", ".join(DIALECTS)
-        raise FieldError(
-            ("dialect",), f"there is no dialect {name!r}; there are {known}{near_miss(name, list(DIALECTS))}"
-        )
+        raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, list(DIALECTS))}")

@@ -1,6 +1,6 @@
-"""Fills the gaps in texts from a request: `You said: {{user}}`. It owns this syntax, in which no code runs.
+"""Templates: texts with gaps that a request fills, such as `You said: {{user}}`.
 
-A gap names the value that fills it; `{{{{` is a literal `{{`. It knows no replies.
+Owns this syntax, in which no code runs: a gap names a value, and `{{{{` is a plain `{{`. Knows no reply.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ NAMES = (*_WHOLE, *(f"{name}.…" for name in _PARTS))
 
 
 def check(text: str) -> None:
-    """Raises ValueError if a gap has no end, or a name that does not exist."""
+    """Raises ValueError for a gap without an end or with an unknown name."""
     for _ in _split(text):
         pass
 
 
 def gaps(text: str) -> Iterator[Path]:
-    """The names in the gaps, as paths: `("result", "add")`."""
+    """The names in the text's gaps, as paths: `("result", "add")`."""
     return (piece for _, piece in _split(text) if isinstance(piece, tuple))
 
 
@@ -44,9 +44,9 @@ def texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def fill(text: str, request: Request, attempt: int) -> str:
-    """The text with its gaps filled from the request; values other than text as compact JSON.
+    """The text with its gaps filled from the request; a value that is not a text is written as compact JSON.
 
-    Raises ReplyError if the request has no such value.
+    Raises ReplyError for a gap whose value the request lacks.
     """
     return "".join(
         piece if isinstance(piece, str) else _as_text(_value(gap, piece, request, attempt))
@@ -57,7 +57,7 @@ def fill(text: str, request: Request, attempt: int) -> str:
 def fill_json(value: Any, request: Request, attempt: int) -> Any:
     """The JSON value with all its texts filled; a text that is only a gap becomes the value itself: `2`, not `"2"`.
 
-    Raises ReplyError if the request has no such value.
+    Raises ReplyError for a gap whose value the request lacks.
     """
     if isinstance(value, dict):
         return {key: fill_json(item, request, attempt) for key, item in value.items()}
@@ -72,7 +72,7 @@ def fill_json(value: Any, request: Request, attempt: int) -> Any:
 
 
 def _split(text: str) -> Iterator[tuple[str, str | Path]]:
-    """The pieces in order: literal texts, and the paths of gaps, each after the text of its gap."""
+    """The pieces in order: plain texts, and the paths of gaps, each beside the text of its gap."""
     start = 0
     for found in _GAP.finditer(text):
         if found.start() > start:
@@ -92,7 +92,7 @@ def _gap(gap: str, name: str) -> Path:
     head = re.split(r"[.\[]", name)[0]
     if head not in (*_WHOLE, *_PARTS):
         known = ", ".join(NAMES)
-        raise ValueError(f"there is no {gap}; there are {known}{near_miss(head, [*_WHOLE, *_PARTS])}")
+        raise ValueError(f"unknown gap {gap}; allowed: {known}{near_miss(head, [*_WHOLE, *_PARTS])}")
     path = path_of(name)
     if head in _WHOLE and len(path) > 1:
         raise ValueError(f"{gap}: {head!r} has no parts")
@@ -104,7 +104,7 @@ def _gap(gap: str, name: str) -> Path:
 def _value(gap: str, path: Path, request: Request, attempt: int) -> Any:
     head, *rest = path
     if head in _WHOLE:
-        return {"attempt": attempt, "model": request.chat.model}.get(str(head)) or getattr(request, str(head))
+        return {"attempt": attempt, "model": request.model}.get(str(head)) or getattr(request, str(head))
     if head == "body":
         found = value_at(request.body, tuple(rest))
     elif head == "headers":
