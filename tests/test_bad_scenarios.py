@@ -247,7 +247,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("rules:\n- reply: {created: 0}", ["a.yaml:2:20: rules[0].reply.created: expected integer >= 1, got 0"]),
     (
         "rules:\n- reply: {headers: {'a b': c}}",
-        ["a.yaml:2:28: rules[0].reply.headers.a b: 'a b' is no name of a header"],
+        ["a.yaml:2:28: rules[0].reply.headers.a b: 'a b' is not the name of a header"],
     ),
     (
         'rules:\n- reply: {headers: {a: "x\\ny"}}',

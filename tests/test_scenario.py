@@ -139,7 +139,7 @@ REFUSED = [
     (
         "rules:\n- reply: {}\n  stream: {split: {contents: tokens}}",
         [
-            "a.yaml:3:30: rules[0].stream.split.contents: 'contents' is no part of a reply; parts are content, reasoning, "
+            "a.yaml:3:30: rules[0].stream.split.contents: 'contents' is not a part of a reply; parts are content, reasoning, "
             "refusal, arguments, tool_calls[0].arguments, choices[1].content; did you mean 'content'?"
         ],
     ),

@@ -156,14 +156,14 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
         fault = self.fault
-        if fault is None or not fault.strikes(stream):
+        if fault is None or not fault.applies(stream):
             return 1
         return fault.after + (1 if fault.times is None else fault.times + 1)
 
 
 class Attempt(Struct, frozen=True):
-    """Which of a rule's replies an attempt gets, and whether its fault may strike. `number` is the attempt's, from 1,
-    where the reply speaks of it; else 1."""
+    """Which of a rule's replies an attempt gets, and whether its fault may apply. `number` is the attempt's, from 1,
+    if the reply shows it; else 1."""
 
     step: int = 0
     faulty: bool = True
@@ -203,10 +203,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def counts(self, stream: bool) -> bool:
         """Whether it matters which attempt a request is."""
         fault = self.fault_in(stream)
-        return bool(self.then or self.after == "fail" or (fault and fault.counts)) or self._says_attempt()
+        return bool(self.then or self.after == "fail" or (fault and fault.counts)) or self._shows_attempt()
 
     def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """What the attempt of this number, from 1, gets; None where all is said."""
+        """What the attempt of this number, from 1, gets; None if there is none left."""
         lengths = [step.attempts(stream) for step in self.steps]
         place = number - 1
         if self.after == "cycle":
@@ -217,25 +217,25 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             place = sum(lengths) - 1
         step = next(step for step in range(len(lengths)) if place < sum(lengths[: step + 1]))
         fault = self.steps[step].fault
-        faulty = fault is None or fault.meets(place - sum(lengths[:step]))
-        return Attempt(step, faulty, number if self._says_attempt() else 1)
+        faulty = fault is None or fault.applies_to(place - sum(lengths[:step]))
+        return Attempt(step, faulty, number if self._shows_attempt() else 1)
 
     def at(self, attempt: Attempt) -> Rule:
         """The rule with the reply of this attempt alone."""
         step = self.steps[attempt.step]
-        said = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-        return msgspec.structs.replace(self, **said, then=(), after="last")
+        text = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
+        return msgspec.structs.replace(self, **text, then=(), after="last")
 
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
-        return self.fault if self.fault is not None and self.fault.strikes(stream) else None
+        return self.fault if self.fault is not None and self.fault.applies(stream) else None
 
     def headers_read(self) -> frozenset[str]:
         """The headers that it looks at, in lower case."""
-        said = [str(gap[1]) for step in self.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-        return frozenset(name.lower() for name in (*self.when.headers, *said))
+        text = [str(gap[1]) for step in self.steps for gap in step.reply.gaps() if gap[0] == "headers"]
+        return frozenset(name.lower() for name in (*self.when.headers, *text))
 
-    def _says_attempt(self) -> bool:
+    def _shows_attempt(self) -> bool:
         return any(gap[0] == "attempt" for step in self.steps for gap in step.reply.gaps())
 
 

@@ -41,7 +41,7 @@ _ELSEWHERE = {
 
 
 class Target(Struct, frozen=True):
-    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name or the one asked after."""
+    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name or the one requested."""
 
     route: str
     model: str | None = None
@@ -62,15 +62,15 @@ def target(path: str) -> Target:
 
 def with_model(body: bytes, model: str) -> bytes:
     """The body of a request to a deployment: where it names no model, with the deployment's name for one."""
-    with suppress(ValueError, RecursionError):  # what is wrong with it is said when it is read
-        asked = json.loads(body)
-        if isinstance(asked, dict) and asked.get("model") is None:
-            return json.dumps(asked | {"model": model}).encode()
+    with suppress(ValueError, RecursionError):  # what is wrong with it is reported when it is read
+        fields = json.loads(body)
+        if isinstance(fields, dict) and fields.get("model") is None:
+            return json.dumps(fields | {"model": model}).encode()
     return body
 
 
 def remedy(path: str) -> str | None:
-    """What is wrong with a URL that is no route, and what to do, as a sentence; None where that is not known."""
+    """What is wrong with a URL that is not a route, and what to do, as a sentence; None if that is not known."""
     if (tidy := re.sub("/{2,}", "/", path).rstrip("/")) != path and _served(tidy):
         return f"There is a slash too many: the route is {tidy}."
     if "/v1/v1/" in path:
