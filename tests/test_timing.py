@@ -21,13 +21,13 @@ from fakellm.fuzzing.strategies import completions, variations
 from fakellm.model.blocks import Completion, Thinking, ToolCall
 from fakellm.model.deltas import Open, Piece, Start
 from fakellm.model.tokens import tokens_in
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.framing import Framing
 from fakellm.wire.http1 import Burst, bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import checked_speed, pace
 from tests.chats import batches, stream
-from tests.conftest import ROOT, chat
+from tests.conftest import ROOT, chat, handled, respond
 
 SECONDS = st.floats(0, 100)
 PIECES = st.lists(st.binary(max_size=3), max_size=12)
@@ -156,9 +156,9 @@ def test_the_tokens_of_a_batch_are_those_of_all_its_text() -> None:
 
 def plan_of(timing: dict[str, Any], **fields: Any) -> Plan:
     scenario = load({"rules": [{"reply": {"content": "One two three"}, "timing": timing}]})
-    return (
-        App(scenario, seed=fields.pop("seed", 0)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))[0].plan
-    )
+    return respond(
+        App(scenario, seed=fields.pop("seed", 0)), HttpRequest("POST", "/v1/chat/completions", chat(**fields))
+    ).plan
 
 
 def waits(timing: dict[str, Any], **fields: Any) -> list[float]:
@@ -240,7 +240,7 @@ def examples(language: str) -> list[str]:
 def test_a_scenario_of_the_page_paces_its_replies(code: str) -> None:
     app = App(load(code), strict=True)
     for model in ("slow-1", "bursty"):
-        answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat(model=model, stream=True)))
+        answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(model=model, stream=True)))
         assert entry.matched
         assert sum(frame.delay for frame in answer.plan.frames) > 0.4
 
