@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.chat import meaning
@@ -118,6 +118,7 @@ def sayable(name: str, completion: Completion) -> Completion:
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
+@settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_a_divided_completion_folds_back(name: str, completion: Completion, division: Division) -> None:
     meant = sayable(name, completion)
@@ -125,6 +126,7 @@ def test_a_divided_completion_folds_back(name: str, completion: Completion, divi
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
+@settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion, division: Division) -> None:
     meant = sayable(name, completion)
@@ -134,6 +136,7 @@ def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
+@settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_what_is_observed_plays_again(name: str, completion: Completion, division: Division) -> None:
     batches = divide(sayable(name, completion), division, GRAMMARS[name], Source(0))
@@ -143,6 +146,7 @@ def test_what_is_observed_plays_again(name: str, completion: Completion, divisio
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
+@settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_a_composed_score_plays_what_is_divided(name: str, completion: Completion, division: Division) -> None:
     meant = sayable(name, completion)

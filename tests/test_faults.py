@@ -358,7 +358,7 @@ def test_a_fault_that_strikes_breaks_the_reply(kind: type[Fault], stream: bool) 
     assert fault is not None
     spoilt, entry = ask({"kind": fault.kind}, TEXT | CALLS, stream)
     plain, _ = ask(None, TEXT | CALLS, stream)
-    assert (entry.fault is None) == (spoilt == plain) == (not fault.strikes(stream))
+    assert (entry.fault is None) == (spoilt == plain) == (not fault.applies(stream))
 
 
 # What is refused
@@ -381,7 +381,7 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: status, status: 42}", "3:33: rules[0].fault.status: expected integer >= 200, got 42"),
         ("{kind: status, retry_after: \"1\\r\\nx: y\"}", "3:38: rules[0].fault.retry_after: '1\\r\\nx: y' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
-        ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is no name of a header"),
+        ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is not the name of a header"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
         ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"),
         ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"),

@@ -19,7 +19,7 @@ from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.sse import Decoder
 from tests.chats import logprobs
 from tests.conftest import chat, respond
-from tests.real_schemas import UNMET, WRITTEN
+from tests.real_schemas import UNSATISFIABLE, WRITTEN
 from tests.schemas import ANY_SCHEMA, JUNK, SATISFIABLE, Schema
 
 USER = {"role": "user", "content": "Hello"}
@@ -378,9 +378,9 @@ def test_what_cannot_be_honoured_is_refused(fields: dict[str, Any], param: str, 
     assert message in text
 
 
-@pytest.mark.parametrize("name", UNMET)
+@pytest.mark.parametrize("name", UNSATISFIABLE)
 def test_a_schema_that_nothing_meets_is_refused(name: str) -> None:
-    schema, why = UNMET[name]
+    schema, why = UNSATISFIABLE[name]
     if name == "infinite":
         return  # no JSON says it
     param, message = refused(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})

@@ -264,7 +264,7 @@ def test_it_is_recorded_and_imported(tmp_path: Path) -> None:
     assert pieces == ["Six", " seven eight"]
 
 
-@given(streams("all"))
+@given(streams("all", exclude=("sse.ends_with",)))
 def test_it_is_fuzzed(scenario: Scenario) -> None:
     """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
     (rule,) = scenario.rules

@@ -1,4 +1,4 @@
-"""Transfers: the same body arrives in other pieces, ways and spellings; over real sockets too."""
+"""Every transfer delivers the same body, in other pieces and encodings; over real sockets too."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_each_frame_can_be_inflated_when_it_arrives() -> None:
     assert [piece.delay for piece in sent(FOUR, Transfer(gzip=True))] == [frame.delay for frame in FOUR]
 
 
-def test_pieces_that_are_no_chunks_are_writes_of_their_own() -> None:
+def test_pieces_that_are_not_chunks_are_separate_writes() -> None:
     plan = Plan(200, (), (Frame(b"a"), Frame(b"b"), Frame(b"c", 1.0)))
     assert [(burst.data[-1:], burst.frames, burst.delay) for burst in bursts(plan)] == [
         (b"a", 1, 0.0),
@@ -103,7 +103,7 @@ def test_pieces_that_are_no_chunks_are_writes_of_their_own() -> None:
 
 
 def answered(transfer: Transfer, body: bytes) -> tuple[bytes, bytes]:
-    """The head and the body of the answer to a request, as they leave."""
+    """The head and the body of the response to a request, as they are sent."""
     rule = fakellm.Rule(reply=fakellm.Reply(content="Hi"), stream=fakellm.Variation(transfer=transfer))
     answer = respond(App(load(rule)), HttpRequest("POST", "/v1/chat/completions", body))
     top, _, rest = b"".join(burst.data for burst in bursts(answer.plan)).partition(b"\r\n\r\n")
@@ -224,7 +224,7 @@ def test_each_http_chunk_of_a_compressed_stream_is_an_event(server: Handle) -> N
     assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
 
 
-def test_connections_are_kept_but_where_the_body_ends_with_them(server: Handle) -> None:
+def test_connections_are_kept_unless_the_body_ends_with_them(server: Handle) -> None:
     opened = {}
     for body in ("chunked", "length", "close"):
         session = loaded(server, "kept", Transfer(body=body))

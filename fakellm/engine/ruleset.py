@@ -59,7 +59,7 @@ class Script:
             place = ends[-1] - 1
         step = bisect_right(ends, place)
         fault = self._steps[step].fault
-        faulty = fault is None or fault.meets(place - (ends[step - 1] if step else 0))
+        faulty = fault is None or fault.applies_to(place - (ends[step - 1] if step else 0))
         return Attempt(step, faulty, number if self._numbered else 1)
 
     def at(self, attempt: Attempt) -> Rule:

@@ -35,7 +35,7 @@ class Break(ConnectionFault, frozen=True):
     """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte.
 
     at: `start`, before a byte of the reply is sent, or `headers`, right after them.
-    frame: after so many frames, `[DONE]` among them; this strikes streams alone.
+    frame: after so many frames, `[DONE]` among them; this applies to streams alone.
     byte: after so many bytes of the body, as a client counts them.
     """
 
@@ -44,13 +44,13 @@ class Break(ConnectionFault, frozen=True):
     byte: Place = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise FieldError((given[1],), f"{given[1]!r} beside {given[0]!r}: say once where it breaks off")
+        present = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
+        if len(present) > 1:
+            raise FieldError((present[1],), f"{present[1]!r} beside {present[0]!r}: say once where it breaks off")
 
-    def strikes(self, stream: bool) -> bool:
+    def applies(self, stream: bool) -> bool:
         """Whether there is anything to break in a stream, or in a whole body, which has no frames."""
-        return Base.strikes(self, stream) and (stream or self.frame is None)
+        return Base.applies(self, stream) and (stream or self.frame is None)
 
     def cut(self, plan: Plan, source: Source) -> Plan:
         """The plan up to there. A whole body keeps the Content-Length that it would have had."""
@@ -99,7 +99,7 @@ class Stall(Break, frozen=True, tag="stall"):
 
 
 class Drip(Break, frozen=True, tag="drip"):
-    """A stream that stalls, with a comment every so many seconds, which is no progress (F5)."""
+    """A stream that stalls, with a comment every so many seconds, which does not count as progress (F5)."""
 
     every: Annotated[float, Meta(gt=0)] = 0.5
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
@@ -151,8 +151,8 @@ class ContentType(ConnectionFault, frozen=True, tag="content_type"):
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         others = tuple(header for header in plan.headers if header[0] != "Content-Type")
-        given = (("Content-Type", self.content_type),) if self.content_type is not None else ()
-        return replace(plan, headers=(*given, *others))
+        present = (("Content-Type", self.content_type),) if self.content_type is not None else ()
+        return replace(plan, headers=(*present, *others))
 
 
 class ContentLength(ConnectionFault, frozen=True, tag="content_length"):

@@ -23,7 +23,7 @@ from fakellm.apis.route import APIS, CHAT, Route
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
-from fakellm.importing.distinguish_rules import told_apart
+from fakellm.importing.distinguish_rules import distinguished
 from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
@@ -40,7 +40,7 @@ from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, data_of, framing
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
-"""What is asked by a recording that does not know what it was asked."""
+"""The request of a recording that does not have one."""
 
 
 class Imported(Struct, frozen=True):
@@ -73,7 +73,7 @@ def imported(
             report.append(became)
             if rule is not None:
                 rules.append((request, rule))
-    return Scenario(name=name, rules=told_apart(rules)), report
+    return Scenario(name=name, rules=distinguished(rules)), report
 
 
 def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request | None, Rule | None, Imported]:
@@ -82,7 +82,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     try:
         request = _request(interaction.request if known else _UNKNOWN, route)
     except RequestError as error:
-        return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
+        return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
     streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:"))
@@ -90,7 +90,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         reason = (
             f"HTTP {plan.status or 'without an answer'}"
             if plan.status != 200
-            else "no stream was asked for"
+            else "no stream was requested"
             if streamed
             else "no stream"
         )

@@ -51,17 +51,17 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            asked = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
-            found.append(Interaction(asked, preview.plan))
+            recorded = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            found.append(Interaction(recorded, preview.plan))
     return Cassette(scenario.name, tuple(found))
 
 
 def _attempts(script: Script, stream: bool) -> Iterator[tuple[int, Attempt]]:
     """The attempts that differ, with their numbers."""
     most = script.length(stream) if script.counts(stream) else 1
-    seen = set()
+    known = set()
     for number in range(1, min(most, _MOST_ATTEMPTS) + 1):
         attempt = script.attempt(number, stream)
-        if attempt and attempt not in seen:
-            seen.add(attempt)
+        if attempt and attempt not in known:
+            known.add(attempt)
             yield number, attempt

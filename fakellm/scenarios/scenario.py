@@ -157,7 +157,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
         fault = self.fault
-        if fault is None or not fault.strikes(stream):
+        if fault is None or not fault.applies(stream):
             return 1
         return fault.after + (1 if fault.times is None else fault.times + 1)
 
@@ -194,12 +194,11 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
-        return self.fault if self.fault is not None and self.fault.strikes(stream) else None
+        return self.fault if self.fault is not None and self.fault.applies(stream) else None
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
-    """Raises FieldError if a fault in tool calls has too few of them; the reply of a function is checked when it is
-    made."""
+    """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
     most = max(choice.calls for choice in reply.choices or (reply,))
     if fault is not None and fault.calls > most and not isinstance(reply, Computed):
         calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"

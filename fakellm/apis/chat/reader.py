@@ -170,10 +170,10 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
-    told = choice.logprobs or _Logprobs()
-    tokens = (None if each is None else _tokens(each) for each in (told.content, told.refusal))
-    return ChunkChoice(choice.index or 0, said, choice.finish_reason, {}, *tokens)
+    content = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
+    logprobs = choice.logprobs or _Logprobs()
+    tokens = (None if each is None else _tokens(each) for each in (logprobs.content, logprobs.refusal))
+    return ChunkChoice(choice.index or 0, content, choice.finish_reason, {}, *tokens)
 
 
 def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
@@ -220,7 +220,7 @@ def _choice(choice: _Choice) -> Choice:
         _content(message) or "",
         _reasoning(message) or "",
         message.refusal or "",
-        tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
+        tuple(ToolCall(id_, function.name or "", function.arguments or "") for id_, function in calls),
         choice.finish_reason or None,
         _tokens(choice.logprobs.content if choice.logprobs else None),
         _tokens(choice.logprobs.refusal if choice.logprobs else None),

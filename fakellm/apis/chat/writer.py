@@ -66,13 +66,13 @@ def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     return {key: values[key] for key in keys if key in values} | values
 
 
-SAID = frozenset(
+CONTENT_KEYS = frozenset(
     {
         *("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls"),
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
-"""Keys that carry what is said: where a spelling gives them to some chunks, the others keep what they say."""
+"""Keys that carry content: where a spelling sets them for some chunks, the others keep theirs."""
 
 
 def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int) -> tuple[JSON, JSON]:
@@ -80,13 +80,13 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     them those that the spelling gives to every chunk, or to this one."""
     if not spelling.extra and not spelling.each:
         return values, extra
-    each = {name: given for key, given in (spelling.each or {}).items() if (name := _name(place, key))}
-    values = {key: value for key, value in values.items() if key not in each or (key in SAID and value)}
-    extra = {key: value for key, value in extra.items() if key not in each or (key in SAID and value)}
+    each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := _name(place, key))}
+    values = {key: value for key, value in values.items() if key not in each or (key in CONTENT_KEYS and value)}
+    extra = {key: value for key, value in extra.items() if key not in each or (key in CONTENT_KEYS and value)}
     own = {name: value for key, value in (spelling.extra or {}).items() if (name := _name(place, key))}
-    for name, given in each.items():
-        if number in (given if isinstance(given, dict) else range(len(given))):
-            own[name] = given[number]
+    for name, values_of in each.items():
+        if number in (values_of if isinstance(values_of, dict) else range(len(values_of))):
+            own[name] = values_of[number]
     if spelling.order in ("sorted", "reversed"):
         own = {name: WordForWord(value) for name, value in own.items()}
     return values, extra | own
@@ -148,14 +148,14 @@ def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
 
 def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    said: JSON = {"text": words(choice.delta.content)}
+    content: JSON = {"text": words(choice.delta.content)}
     if not dialect.legacy:
-        said = {"delta": _delta(choice.delta, habits, number)}
+        content = {"delta": _delta(choice.delta, habits, number)}
     values: JSON = {
         "index": choice.index,
-        **said,
+        **content,
         "logprobs": None,
-        **_said({"finish_reason": choice.finish_reason}),
+        **_sent_fields({"finish_reason": choice.finish_reason}),
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
@@ -188,7 +188,7 @@ def _tokens(tokens: tuple[Token, ...], with_top: bool) -> list[JSON]:
 
 def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
+    values = _sent_fields({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
         values |= _reasoning(habits.reasoning, delta.reasoning, words(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
@@ -198,20 +198,20 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     if delta.annotations:
         values["annotations"] = list(delta.annotations)
     extra = delta.extra
-    if isinstance(values.get("content"), list):  # it is said there, whatever the provider says of an empty content
+    if isinstance(values.get("content"), list):  # it is there, whatever the provider sends as an empty content
         extra = {key: value for key, value in extra.items() if key != "content"}
     values, extra = _own("delta.", spelling, values, extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
 
-def _said(values: dict[str, Text]) -> JSON:
+def _sent_fields(values: dict[str, Text]) -> JSON:
     """The fields that are spoken of; NULL as null."""
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
 def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, where nothing else is
-    said.
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, unless a
+    spelling sets others.
 
     Mistral's thinking is a part of the content, beside the part that is `content`.
     """
@@ -236,8 +236,11 @@ def _detail(text: Text, besides: JSON) -> JSON:
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JSON:
-    function = _said({"name": call.name, "arguments": call.arguments})
-    values: JSON = {"index": None if call.index is NULL else call.index, **_said({"id": call.id, "type": call.type})}
+    function = _sent_fields({"name": call.name, "arguments": call.arguments})
+    values: JSON = {
+        "index": None if call.index is NULL else call.index,
+        **_sent_fields({"id": call.id, "type": call.type}),
+    }
     if call.index is None:
         del values["index"]
     values["function"] = function
@@ -246,8 +249,8 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
-    said = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
-    values = {"index": index, **said, "logprobs": None, "finish_reason": finish_word(choice.finish)}
+    content = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
+    values = {"index": index, **content, "logprobs": None, "finish_reason": finish_word(choice.finish)}
     values = _ordered(dialect, dialect.choice_keys, values)
     return values | _logprobs(logprobs_of(choice, model.Text) or None, logprobs_of(choice, model.Refusal) or None)
 
