@@ -15,7 +15,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
@@ -155,3 +155,13 @@ def test_what_is_read_from_a_recording_means_the_same_when_it_is_written(provide
         again, ended = fold(CHAT.read(events, HABITS))
         assert again == completion, file
         assert (ended is None or ended.error is None) == (end is None or end.error is None), file
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_tokens_written_to_the_cache_come_back(dialect: str) -> None:
+    usage = {"prompt": 60, "completion": 9, "cached": 20, "cache_write": 30, "reasoning": 2}
+    scenario = load({"dialect": dialect, "rules": [{"reply": {"content": "Hi", "usage": usage}}]})
+    for stream in (True, False):
+        options = {"stream_options": {"include_usage": True}} if stream else {}
+        found, _ = _folded(scenario, dialect, stream, options)
+        assert found.usage == Usage(60, 9, 20, 30, 2)
