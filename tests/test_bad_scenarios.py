@@ -1,4 +1,4 @@
-"""What is wrong with a file is told with its place, what is allowed and the near miss: each message, to the letter."""
+"""Every problem in a file is reported with its place, what is allowed and the nearest valid name: exact messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTS = {
     "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
     "<dialects>": ", ".join(DIALECTS),
 }
-"""What is allowed, where that is a long list."""
+"""Long lists of allowed words, by the name that stands for each in the messages below."""
 
 BAD: list[tuple[str, list[str]]] = [
     ("", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
@@ -352,18 +352,20 @@ BAD: list[tuple[str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), BAD)
-def test_what_is_told(text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_problem_is_reported(
+    text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text(text)
     with pytest.raises(ScenarioError) as caught:
         load("a.yaml")
-    told = list(caught.value.problems)
+    reported = list(caught.value.problems)
     for name, words in LISTS.items():
-        told = [line.replace(words, name) for line in told]
-    assert told == expected
+        reported = [line.replace(words, name) for line in reported]
+    assert reported == expected
 
 
-def test_what_is_wrong_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_between_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("more").mkdir()
     Path("a.yaml").write_text("include: [more]\nrules:\n- {when: {model: m}, reply: {}}\n- {reply: {}}")
@@ -383,13 +385,13 @@ def test_what_is_wrong_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert [rule.name for rule in load("a.yaml").named_rules()] == ["scenario#1"]
 
 
-def test_what_is_no_file_includes_none() -> None:
+def test_only_a_file_can_include_files() -> None:
     for source in ("include: [a.yaml]\nrules: []", {"include": ["a.yaml"], "rules": []}):
         with pytest.raises(ScenarioError, match=r"scenario: include: only a file can include others"):
             load(source)
 
 
-def test_values_are_checked_as_well() -> None:
+def test_values_are_checked_like_files() -> None:
     with pytest.raises(
         ScenarioError, match=r"scenario: rules\[1\]: no request reaches this rule: the one at rules\[0\]"
     ):

@@ -21,13 +21,13 @@ from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Rule, Scenario, reply_of
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.wire.sse import Decoder
-from tests.conftest import CORPUS, chat
+from tests.conftest import CORPUS, chat, respond
 from tests.test_core_laws import COMPLETIONS, DIVISIONS
 from tests.test_import import RECORDED, REWRITTEN
 from tests.toy_api import TOY, Habits
@@ -36,7 +36,7 @@ HABITS = split(Variation(), DIALECTS["openai"]).habits
 
 
 def sent(scenario: dict[str, Any], **fields: Any) -> bytes:
-    return App(load(scenario)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))[0].plan.body
+    return respond(App(load(scenario)), HttpRequest("POST", "/v1/chat/completions", chat(**fields))).plan.body
 
 
 def frames(scenario: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def test_a_stream_and_a_body_mean_the_same(completion: Completion, dialect: str,
 
 def _folded(scenario: Scenario, dialect: str, stream: bool, options: dict[str, Any]) -> tuple[Any, Any]:
     app = App(load(dump(scenario)))
-    body = app.handle(Call("POST", "/v1/chat/completions", chat(stream=stream, **options)))[0].plan.body
+    body = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=stream, **options))).plan.body
     habits = split(Variation(), DIALECTS[dialect]).habits
     if stream:
         batches = CHAT.read(Decoder().feed(body), habits)

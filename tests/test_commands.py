@@ -6,21 +6,22 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from fakellm.cli import main
-from fakellm.cli.reload import Files, take
+from fakellm.cli import main, reload, serving
+from fakellm.cli.reload import Files, follow, take
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
 from fakellm.scenarios.editor_schema import scenario_schema
 from fakellm.scenarios.loader import Reading, load, read
 from fakellm.server.http_server import Server
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 from tests.test_bad_scenarios import BAD
 from tests.test_handle import command
 
@@ -122,7 +123,7 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
 
 
 def said(app: App, session: str = "") -> str:
-    answer, _ = app.handle(Call("POST", f"{session}/v1/chat/completions", chat()))
+    answer = respond(app, HttpRequest("POST", f"{session}/v1/chat/completions", chat()))
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
 
 
@@ -152,7 +153,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 async def taken(app: App, reading: Reading) -> None:
-    take(Server(app), app, reading)
+    await take(Server(app), app, reading)
 
 
 def test_serve_looks_at_its_files(turns: Path) -> None:
@@ -165,6 +166,41 @@ def test_serve_looks_at_its_files(turns: Path) -> None:
             assert process.stderr.readline() == "fakellm: the files have changed: serves 0 rules of scenario\n"
         finally:
             process.terminate()
+
+
+def test_what_goes_wrong_in_a_look_at_the_files_is_logged_and_the_next_look_comes(
+    turns: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reload, "POLL", 0.001)
+    reading = read([turns])
+    app, files = App(reading.scenario), Files([turns], reading)
+    looks = iter([RuntimeError("no more files"), None, read([turns]), asyncio.CancelledError()])
+
+    def changed() -> Reading | None:
+        look = next(looks)
+        if isinstance(look, BaseException):
+            raise look
+        return look
+
+    monkeypatch.setattr(files, "changed", changed)
+
+    async def main() -> None:
+        await follow(Server(app), app, files)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert "the files have changed: serves 3 rules of scenario" in caplog.text
+    assert "RuntimeError: no more files" in caplog.text
+    assert "the last good scenario stays, and they are looked at again" in caplog.text
+
+
+def test_what_ends_beside_a_server_ends_the_command_with_it() -> None:
+    async def beside(server: Server) -> None:
+        raise RuntimeError("it fell over")
+
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "speed": 1.0, "ready": "text", "watch_stdin": False}
+    with pytest.raises(RuntimeError, match="it fell over"):
+        serving.run(App(), "serves", beside=beside, **options)
 
 
 def test_every_command_tells_what_it_does() -> None:

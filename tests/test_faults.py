@@ -18,11 +18,11 @@ from fakellm.fuzzing.strategies import completions
 from fakellm.fuzzing.strategies import faults as drawn
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Rule, Scenario, reply_of
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from tests.conftest import chat
+from tests.conftest import chat, handled, respond
 
 TEXT = {"content": "One two three", "id": "i", "created": 9, "system_fingerprint": None}
 CALLS = {"tool_calls": [{"id": "a", "name": "f", "arguments": '{"x":1}'}, {"id": "b", "name": "g", "arguments": "{}"}]}
@@ -31,7 +31,7 @@ CALLS = {"tool_calls": [{"id": "a", "name": "f", "arguments": '{"x":1}'}, {"id":
 def ask(fault: object, reply: dict[str, Any] = TEXT, stream: bool = True, app: App | None = None) -> tuple[Plan, Entry]:
     """What a rule with this reply and this fault answers to one request."""
     app = app or App(load({"rules": [{"reply": reply, **({"fault": fault} if fault else {})}]}))
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=stream)))
     return answer.plan, entry
 
 
@@ -286,7 +286,7 @@ def test_nothing_is_sent_at_all() -> None:
 
 
 def met(app: App, *asked: bytes) -> list[str | None]:
-    return [app.handle(Call("POST", "/v1/chat/completions", body))[1].fault for body in asked]
+    return [handled(app, HttpRequest("POST", "/v1/chat/completions", body))[1].fault for body in asked]
 
 
 def app_with(**fault: Any) -> App:
@@ -315,7 +315,7 @@ def test_what_does_not_strike_is_not_counted() -> None:
 def test_a_session_begins_to_count_anew() -> None:
     app = app_with(times=1)
     assert met(app, chat(), chat()) == ["refusal", None]
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert met(app, chat()) == ["refusal"]
 
 
@@ -335,7 +335,7 @@ def test_a_fault_is_the_same_every_time_and_survives_yaml(fault: Fault) -> None:
 def test_what_is_left_open_depends_on_the_seed_and_on_what_is_asked(kind: str) -> None:
     def drawn_for(seed: int, user: str) -> bytes:
         app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": kind}}]}), seed=seed)
-        answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat(stream=True, user=user)))
+        answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True, user=user)))
         return answer.plan.body
 
     assert len({drawn_for(0, str(user)) for user in range(20)}) > 1
@@ -421,14 +421,14 @@ def test_what_a_fault_sends_has_the_line_ends_of_its_stream() -> None:
         {"kind": "only_comments"},
     ):
         app = App(load({"rules": [{"reply": TEXT, "fault": fault, "stream": crlf}]}))
-        body = app.handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan.body
+        body = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan.body
         assert body.count(b"\n") == body.count(b"\r\n") > 0, fault
         assert body.endswith(b"\r\n\r\n"), fault
 
 
 def test_a_comment_while_a_stream_stalls_has_its_line_ends_too() -> None:
     rule = {"reply": TEXT, "fault": {"kind": "drip", "frame": 1}, "stream": {"sse": {"line_end": "crlf"}}}
-    plan = App(load({"rules": [rule]})).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan
+    plan = respond(App(load({"rules": [rule]})), HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan
     assert plan.drip is not None
     assert plan.drip.data == b": ping\r\n\r\n"
 

@@ -15,11 +15,11 @@ from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.base import tokenizer
 from fakellm.model.blocks import Completion
 from fakellm.scenarios.loader import dump, load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.sse import Decoder
 from tests.chats import logprobs
-from tests.conftest import chat
-from tests.real_schemas import UNMET, WRITTEN
+from tests.conftest import chat, respond
+from tests.real_schemas import UNSATISFIABLE, WRITTEN
 from tests.schemas import ANY_SCHEMA, JUNK, SATISFIABLE, Schema
 
 USER = {"role": "user", "content": "Hello"}
@@ -37,18 +37,18 @@ def tools(*names: str, parameters: Any = CITY) -> list[dict[str, Any]]:
 
 def sent(app: App | None = None, **fields: Any) -> tuple[int | None, dict[str, Any]]:
     """The status and the body of a whole reply."""
-    answer, _ = (app or App()).handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    answer = respond((app or App()), HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     return answer.plan.status, json.loads(answer.plan.body)
 
 
 def said(dialect: str = "openai", **fields: Any) -> Completion:
     """What is said to a request, which is the same streamed and not."""
     app = App(load({"dialect": dialect, "rules": [{"reply": {"generate": {}}}]}))
-    whole, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    whole = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     assert whole.plan.status == 200, whole.plan.body
     read = read_body(DIALECTS[dialect], whole.plan.body)
     asked = {**fields, "stream": True, "stream_options": {"include_usage": True}}
-    stream, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**asked)))
+    stream = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**asked)))
     events = [event.data for event in Decoder().feed(stream.plan.body) if event.data != "[DONE]"]
     assert read_stream(DIALECTS[dialect], events) == read
     return read[0]
@@ -271,7 +271,7 @@ def test_functions_are_called_as_before_there_were_tools(choice: Any) -> None:
     assert (call["name"], sorted(call)) == ("time", ["arguments", "name"])
     assert reply["finish_reason"] == ("stop" if isinstance(choice, dict) else "function_call")
     jsonschema.validate(json.loads(call["arguments"]), CITY)
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", chat(**asked, stream=True)))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(**asked, stream=True)))
     chunks = [json.loads(event.data) for event in Decoder().feed(answer.plan.body) if event.data != "[DONE]"]
     deltas = [each["choices"][0]["delta"].get("function_call", {}) for each in chunks]
     assert {key: "".join(delta.get(key, "") for delta in deltas) for key in call} == call
@@ -378,9 +378,9 @@ def test_what_cannot_be_honoured_is_refused(fields: dict[str, Any], param: str, 
     assert message in text
 
 
-@pytest.mark.parametrize("name", UNMET)
+@pytest.mark.parametrize("name", UNSATISFIABLE)
 def test_a_schema_that_nothing_meets_is_refused(name: str) -> None:
-    schema, why = UNMET[name]
+    schema, why = UNSATISFIABLE[name]
     if name == "infinite":
         return  # no JSON says it
     param, message = refused(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
@@ -398,7 +398,7 @@ def test_no_schema_breaks_the_server(schema: Schema, called: bool) -> None:
         body = json.dumps({"model": "m", "messages": [USER], **fields}, allow_nan=False)
     except ValueError:
         return
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", body.encode()))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", body.encode()))
     assert answer.plan.status in (200, 400)
     if answer.plan.status == 400:
         error = json.loads(answer.plan.body)["error"]
@@ -430,7 +430,7 @@ ODD = st.recursive(
 @given(st.dictionaries(st.sampled_from(FIELDS), ODD, min_size=1), st.booleans())
 def test_no_request_breaks_the_server(fields: dict[str, Any], stream: bool) -> None:
     body = {"model": "m", "messages": [USER], "tools": tools("a", "b"), "stream": stream, **fields}
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", json.dumps(body).encode()))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", json.dumps(body).encode()))
     assert answer.plan.status in (200, 400)
     if answer.plan.status == 400:
         assert set(json.loads(answer.plan.body)["error"]) == {"message", "type", "param", "code"}

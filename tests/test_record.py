@@ -34,8 +34,8 @@ from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
-from fakellm.server.scenario_app import Call
-from fakellm.server.upstream import asked, checked_upstream, pieces
+from fakellm.server.scenario_app import HttpRequest
+from fakellm.server.upstream import checked_upstream, passed_on, pieces
 from fakellm.testing.handle import Handle
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
@@ -317,7 +317,7 @@ def test_an_upstream_that_speaks_no_http(file: Path) -> None:
 
 @pytest.mark.parametrize("url", ["api.x.ai/v1", "ftp://x/v1", "http://", "https://x/v1?key=1", "https://u:p@x/v1", ""])
 def test_what_is_no_upstream_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"no base URL of an API|leave user and password out"):
+    with pytest.raises(ValueError, match=r"not the base URL of an API|leave user and password out"):
         checked_upstream(url)
 
 
@@ -334,7 +334,7 @@ def test_what_is_no_upstream_is_refused(url: str) -> None:
     ],
 )
 def test_the_base_url_stands_in_for_ours(upstream: str, path: str, url: str) -> None:
-    assert asked(Call("GET", path), upstream).url == url
+    assert passed_on(HttpRequest("GET", path), upstream).url == url
 
 
 # Secrets
@@ -622,7 +622,7 @@ def test_the_command_says_that_a_line_was_cut_off(file: Path) -> None:
 @pytest.mark.parametrize(
     ("upstream", "output", "text"),
     [
-        ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is no base URL of an API"),
+        ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is not the base URL of an API"),
         ("http://x/v1", "other.yaml", "other.yaml"),
         ("http://x/v1", "absent/new.jsonl", "absent/new.jsonl: cannot record to it: No such file or directory"),
     ],

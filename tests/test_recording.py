@@ -9,8 +9,8 @@ import pytest
 import fakellm
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Reply, Rule
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat, post
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, post, respond
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"
 
@@ -26,7 +26,7 @@ def test_the_recording_comes_back_byte_for_byte(xai_recording: list[tuple[bytes,
 
 def body_of(scenario: str | Rule, **fields: object) -> str:
     """What a scenario's one rule sends to a request with these fields."""
-    answer, _ = App(load(scenario)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    answer = respond(App(load(scenario)), HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     return answer.plan.body.decode()
 
 

@@ -16,15 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
+from fakellm.engine.journal import Entry
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.request_identity import Ignored, api, differences, key, summary
 from fakellm.server.http_server import Server, listen
-from fakellm.server.replay_app import Player, Recordings, Replay
-from fakellm.server.scenario_app import Call
+from fakellm.server.replay_app import Replay
+from fakellm.server.scenario_app import HttpRequest
 from fakellm.testing.handle import Handle
+from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
-from tests.conftest import CORPUS, ROOT, chat
+from tests.conftest import CORPUS, ROOT, chat, handled, respond
 from tests.wire_reader import seen
 
 ANY = Ignored()
@@ -49,7 +51,7 @@ def tape(*interactions: Interaction, framed: bool = False) -> Cassette:
 
 
 def answered(app: Replay, body: bytes, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
-    answer, _ = app.handle(Call(method, path, body))
+    answer = respond(app, HttpRequest(method, path, body))
     return answer.plan.body
 
 
@@ -152,14 +154,14 @@ def test_each_answers_once_in_order_and_then_the_last_again() -> None:
     app = Replay([tape(interaction(b"1", b"a"), interaction(b"2", b"b")), tape(interaction(b"1", b"c"))])
     assert [answered(app, body) for body in (b"1", b"1", b"1", b"2", b"2")] == [b"a", b"c", b"c", b"b", b"b"]
     assert answered(app, b"1", "/s/other/v1/chat/completions") == b"a"
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert answered(app, b"1") == b"a"
 
 
 def test_each_answers_once_and_then_none() -> None:
     app = Replay([tape(interaction(b"1", b"a"), interaction(b"1", b"b"))], again="fail")
     assert [answered(app, b"1") for _ in range(2)] == [b"a", b"b"]
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", b"1"))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", b"1"))
     assert (answer.plan.status, entry.matched, entry.rule) == (404, False, None)
     assert entry.explanation == (
         "Each recording of this request has been served: tape#1, tape#2. --again repeat serves the last again."
@@ -190,7 +192,7 @@ MISSES = [
 def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text: str) -> None:
     far = interaction(chat(model="far", stream=True, top_p=1))
     app = Replay([tape(interaction(chat()), far)])
-    answer, entry = app.handle(Call("POST", path, body))
+    answer, entry = handled(app, HttpRequest("POST", path, body))
     error = json.loads(answer.plan.body)["error"]
     assert error["message"] == f"No recording answers this request. The nearest is tape#1; it differs in {text}."
     assert (answer.plan.status, error["code"], error["type"]) == (404, "no_matching_recording", "invalid_request_error")
@@ -225,7 +227,7 @@ def test_a_stream_in_one_piece_is_divided_into_its_events() -> None:
 @given(st.text("\r\nd: ", max_size=40))
 def test_dividing_a_stream_loses_nothing(text: str) -> None:
     stream = interaction(said=b":" + text.encode(), delimited="chunked")
-    answer, _ = Replay([tape(stream)]).handle(Call("POST", "/v1/chat/completions"))
+    answer = respond(Replay([tape(stream)]), HttpRequest("POST", "/v1/chat/completions"))
     assert answer.plan.body == b":" + text.encode()
 
 
@@ -271,11 +273,29 @@ def test_an_empty_frame_does_not_end_the_body() -> None:
 def test_recorded_waits_are_performed_if_asked() -> None:
     slow = interaction(frames=(Frame(b"a", 2.0), Frame(b"b", 1.0)), delay=0.5, delimited="chunked")
     for timing, waits in ((False, [0.0]), (True, [0.5, 2.0, 1.0])):
-        answer, _ = Replay([tape(slow, framed=True)], timing=timing).handle(Call("POST", "/v1/chat/completions"))
-        assert [burst.delay for burst in answer.bursts] == waits
+        answer = respond(Replay([tape(slow, framed=True)], timing=timing), HttpRequest("POST", "/v1/chat/completions"))
+        assert [burst.delay for burst in bursts(answer.plan)] == waits
 
 
 # Over HTTP
+
+
+def test_what_nothing_can_relay_is_refused() -> None:
+    """A server that relays what no recording answers, and has nothing to relay it to, does not leave a client waiting."""
+
+    async def main() -> tuple[int, Any, list[Entry]]:
+        app = Replay([], relay=True)
+        server = Server(app)
+        url = await server.start(listen("127.0.0.1", 0))
+        async with aiohttp.ClientSession() as client, client.post(f"{url}/v1/models", data=chat()) as response:
+            body = await response.json()
+        await server.stop(0)
+        return response.status, body, list(app.session("").journal)
+
+    status, body, journal = asyncio.run(main())
+    assert (status, body["error"]["code"], body["error"]["type"]) == (502, "no_upstream", "server_error")
+    assert body["error"]["message"] == "No recording answers POST /v1/models, and there is no upstream to ask."
+    assert [(entry.status, entry.explanation) for entry in journal] == [(502, body["error"]["message"])]
 
 
 def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
@@ -361,15 +381,11 @@ def test_every_recording_comes_back_byte_for_byte() -> None:
                     differing.append(f"{cassette.name}#{number}: {response.headers.get('x-fakellm-recording')}")
 
     async def main() -> None:
-        app = Replay([])
-        for number, cassette in enumerate(cassettes):
-            app.sessions[str(number)] = Player(Recordings([cassette], ANY, whole=False), "repeat")
-        server = Server(app)
-        url = await server.start(listen("127.0.0.1", 0))
         async with aiohttp.ClientSession(auto_decompress=False) as client:
-            for number, cassette in enumerate(cassettes):
-                await play(client, f"{url}/s/{number}", cassette)
-        await server.stop(0)
+            for cassette in cassettes:
+                server = Server(Replay([cassette]))
+                await play(client, await server.start(listen("127.0.0.1", 0)), cassette)
+                await server.stop(0)
 
     asyncio.run(main())
     assert differing == []

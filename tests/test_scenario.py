@@ -1,4 +1,4 @@
-"""Scenario files: what is read, and what is refused with its place, what is allowed and the near miss."""
+"""Scenario files: what is read, and what is refused, with its place, what is allowed and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ rules:
 """
 
 
-def test_everything_there_is_to_say() -> None:
+def test_every_block() -> None:
     call = Call(name="add", arguments={"b": "ü", "a": [1, 2.5]})
     assert load(FULL) == Scenario(
         name="full",
@@ -191,7 +191,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("text", "expected"), REFUSED)
-def test_what_is_refused_and_how(
+def test_what_is_refused_and_why(
     text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -215,7 +215,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_the_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_the_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("rules: 1")
     (tmp_path / "b.yaml").write_text("rules: 2")
     with pytest.raises(ScenarioError) as caught:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.faults import Error, Fault
+from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.strategies import completions, variations
+from fakellm.fuzzing.tier_table import TIERS
 from fakellm.fuzzing.tiers import WireStep, contested, named, step_of, steps
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
@@ -58,6 +60,7 @@ def variation(block: dict[str, Any]) -> Variation:
         ({"transfer": {"cut": 3}}, [WireStep("transfer.cut: size", "T0", ("A2",))]),
         ({"calls": {"before": 0}, "turns": [["content", 1]]}, [WireStep("turns", "T3"), WireStep("calls.before", "T3")]),
         ({"spelling": {"html": True, "floats": "decimal"}}, [WireStep("spelling.html", "T2", ("A15",)), WireStep("spelling.floats: decimal", "T2", ("A15",))]),
+        ({"score": {"runs": [{"parts": [{"part": "start"}]}]}}, [WireStep("score", "T5")]),
         ({"spelling": {"each": {"choices": [None]}}}, None),
         *(({"spelling": {f"{name}keys": ["id"]}}, None) for name in ("", "last_", "choice_", "delta_", "usage_", "call_", "piece_")),
         ({"spelling": {"details": {"type": "reasoning.summary"}}}, None),
@@ -136,3 +139,10 @@ def test_an_error_in_a_stream_is_a_step_by_its_shape(shape: Any, row: str) -> No
 def test_a_name_that_is_not_a_step_is_rejected() -> None:
     with pytest.raises(ValueError, match="there is no step 'rolle: every'"):
         named("rolle: every")
+
+
+@pytest.mark.parametrize("field", Variation.__struct_fields__)
+def test_every_field_of_a_stream_has_a_tier_and_can_be_excluded(field: str) -> None:
+    keys = [name for name in TIERS if name == field or name.startswith((f"{field}.", f"{field}: "))]
+    assert keys
+    assert profile("all", (field,)).exclude == (field,)

@@ -19,6 +19,8 @@ from fakellm.apis.protocol import Answer
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
 from fakellm.engine.render import complete, render
+from fakellm.engine.response import Response
+from fakellm.engine.ruleset import Ruleset
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.strategies import faults, framings, streams
@@ -29,14 +31,15 @@ from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import reply_of
-from fakellm.server import scenario_app
+from fakellm.server import request_target, scenario_app
+from fakellm.server.application import HttpRequest
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe
 from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from tests.conftest import post
+from tests.conftest import handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
 
@@ -103,8 +106,18 @@ def served(
     scenario: Scenario, stream: bool = True, headers: Mapping[str, str] | None = None
 ) -> tuple[bytes, str | None]:
     """What an engine answers to a request of this API, and the fault in it."""
-    answer = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi", "stream": stream}).encode(), TOY, headers)
-    return answer.plan.body, answer.fault.kind if answer.fault else None
+    response = respond(scenario, stream, headers)
+    return response.plan.body, response.fault
+
+
+def respond(
+    scenario: Scenario | None, stream: bool = True, headers: Mapping[str, str] | None = None, strict: bool = True
+) -> Response:
+    """The response of an engine to a request of this API."""
+    engine = Engine(Ruleset(scenario), 0, strict)
+    response = engine.respond(engine.match(json.dumps({"say": "Hi", "stream": stream}).encode(), TOY, headers))
+    assert isinstance(response, Response)
+    return response
 
 
 RULES = {
@@ -176,18 +189,26 @@ def test_an_error_in_its_stream_has_its_shape() -> None:
 def test_tokens_are_paced() -> None:
     timing = {"first": 1, "tokens_per_second": 10}
     scenario = load({"rules": [{**RULES["rules"][0], "timing": timing}]})
-    answer = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi", "stream": True}).encode(), TOY, None)
+    answer = respond(scenario)
     assert [frame.delay for frame in answer.plan.frames] == [1, 0, 0.1, 0, 0]
-    whole = Engine(scenario, 0, True).reply(json.dumps({"say": "Hi"}).encode(), TOY, None)
+    whole = respond(scenario, stream=False)
     assert sum(frame.delay for frame in whole.plan.frames) == pytest.approx(1.1)
 
 
 def test_what_no_rule_answers_is_generated() -> None:
-    answer = Engine(None, 0, False).reply(json.dumps({"say": "Hi", "stream": True}).encode(), TOY, None)
+    answer = respond(None, strict=False)
     completion, end = fold(batches_of(answer.plan.body))
     assert end == End()
     assert completion.choices[0].content
     assert not any(isinstance(block, ToolCall) for block in completion.choices[0].blocks)
+
+
+def test_a_refusal_has_the_shape_and_the_headers_of_the_api() -> None:
+    response = respond(load({"rules": []}))
+    assert (response.plan.status, response.matched) == (404, False)
+    assert json.loads(response.plan.body) == {"oops": "No rule matches this request. The scenario has no rules."}
+    names = [name for name, _ in response.plan.headers]
+    assert names == ["x-fakellm-seed", "x-toy"]
 
 
 # The journal, recordings, the importer and the fuzzer
@@ -196,18 +217,19 @@ def test_what_no_rule_answers_is_generated() -> None:
 @pytest.fixture
 def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has this API's path too."""
-    monkeypatch.setitem(scenario_app._ROUTES, "/v1/toy", {"POST": scenario_app._said(TOY)})
+    monkeypatch.setitem(request_target.APIS, "/v1/toy", TOY)
+    monkeypatch.setitem(scenario_app.ROUTES, "/v1/toy", {"POST": scenario_app.model_reply})
 
 
 @pytest.mark.usefixtures("toy_route")
 def test_it_is_journalled() -> None:
     app = scenario_app.App(load(RULES), strict=True)
     body = json.dumps({"say": "Hi", "stream": True}).encode()
-    answer, entry = app.handle(scenario_app.Call("POST", "/v1/toy", body))
+    response, entry = handled(app, HttpRequest("POST", "/v1/toy", body))
     assert (entry.rule, entry.matched, entry.status) == ("scenario#1", True, 200)
-    assert entry.request == {"say": "Hi", "stream": True}
-    assert answer.plan.body == served(load(RULES))[0]
-    _, unmatched = app.handle(scenario_app.Call("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
+    assert json.loads(memoryview(entry.request).tobytes()) == {"say": "Hi", "stream": True}
+    assert response.plan.body == served(load(RULES))[0]
+    _, unmatched = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
     assert not unmatched.matched
 
 

@@ -16,6 +16,7 @@ from fakellm.apis.chat.habits import division_of
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
@@ -25,6 +26,7 @@ from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
 from fakellm.wire.framing import Framing
+from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
 
@@ -81,6 +83,12 @@ class Toy:
 
     def content_type(self, habits: Habits, stream: bool) -> str:
         return "text/event-stream" if stream else "application/json"
+
+    def refusal(self, error: RequestError) -> Plan:
+        return Plan(error.status, (), (Frame(json.dumps({"oops": error.message}).encode()),))
+
+    def headers(self, seed: int, requested: str, status: int | None) -> tuple[tuple[str, str], ...]:
+        return (("x-toy", requested),)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         return "application/json", json.dumps({"oops": failure.status}).encode()

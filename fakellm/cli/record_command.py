@@ -50,4 +50,4 @@ def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> 
         fail(str(error), 2)
     app = Replay([file.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    run(app, f"records {upstream} to {output}", relay=lambda: Recorder(upstream, file, learn), **options)
+    run(app, f"records {upstream} to {output}", proxy=lambda: Recorder(upstream, file, learn), **options)

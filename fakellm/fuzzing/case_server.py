@@ -5,12 +5,14 @@ The server runs in a thread of this process.
 
 from __future__ import annotations
 
+import msgspec
+
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.engine import Answer, Engine
 from fakellm.engine.journal import Entry
+from fakellm.engine.response import Outcome, Response
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.hosting import Hosted
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 
 _CHECKS = 8
@@ -28,18 +30,20 @@ class _CaseApp(App):
         self.accepts_choices = False
         self.internal_error: RequestError | None = None
 
-    def handle(self, call: Call) -> tuple[Answer, Entry]:
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         self.requested = True
-        self.accepts_gzip = "gzip" in call.headers.get("Accept-Encoding", "")
-        answer, entry = super().handle(call)
-        self.accepts_choices = isinstance(entry.request, dict) and entry.request.get("n") not in (None, 1)
-        self.plans.append(answer.plan)
-        return answer, entry
+        self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        outcome, entry = super().handle(request)
+        body = msgspec.json.decode(entry.request) if entry.request else None
+        self.accepts_choices = isinstance(body, dict) and body.get("n") not in (None, 1)
+        if isinstance(outcome, Response):
+            self.plans.append(outcome.plan)
+        return outcome, entry
 
-    def refuse(self, call: Call, error: RequestError) -> tuple[Answer, Entry]:
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         if error.code == "internal_error":
             self.internal_error = error
-        return super().refuse(call, error)
+        return super().refuse(request, error, entry)
 
 
 class CaseServer:
@@ -81,7 +85,7 @@ class CaseServer:
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers every request, and the deadline applies. Call `finish` once the client has
         returned."""
-        self._app.sessions[""] = Engine(Scenario(rules=(rule,)), self._app.seed, False)
+        self._app.load("", Scenario(rules=(rule,)), False)
         self._app.plans = []
         self._app.requested = False
         self.late = False

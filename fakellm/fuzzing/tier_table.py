@@ -44,6 +44,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "spelling.floats": ("T2", "A15"),
     "spelling.details": ("T5", "B14"),
     # Given literally, so these may express or leave out anything.
+    "score": ("T5", ""),
     "spelling.keys": ("T5", ""),
     "spelling.choice_keys": ("T5", ""),
     "spelling.delta_keys": ("T5", ""),

@@ -29,9 +29,9 @@ def decoded(body: bytes, headers: Headers, place: str) -> bytes:
 
 
 def _decode(body: bytes, coding: str, place: str) -> bytes:
-    decoder = _CODINGS.get(coding)
+    decoder = CODINGS.get(coding)
     if decoder is None:
-        raise CassetteError([f"{place}: a body in the content coding {coding!r}; supported are {', '.join(_CODINGS)}"])
+        raise CassetteError([f"{place}: a body in the content coding {coding!r}; supported are {', '.join(CODINGS)}"])
     try:
         decoded = decoder(body)
     except ImportError as error:
@@ -82,7 +82,7 @@ def _zstd(body: bytes) -> bytes:
     raise ValueError("it ends too early")
 
 
-_CODINGS: dict[str, Callable[[bytes], bytes]] = {
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": _zlib(zlib.MAX_WBITS | 16),
     "x-gzip": _zlib(zlib.MAX_WBITS | 16),
     "deflate": _deflate,
@@ -90,3 +90,5 @@ _CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": _zstd,
     "identity": bytes,
 }
+"""What undoes each coding. It raises ImportError where its library is not installed, what the library raises where the
+bytes are damaged, and returns no more than about MOST_BYTES."""

@@ -52,8 +52,7 @@ def playback(recording: Recording, timing: bool) -> Plan:
 
 
 def _sent(name: str, value: str, length: bool) -> bool:
-    """Whether a header is sent; something that is not a header, such as `:status` of HTTP/2, would break the
-    response."""
+    """Whether a header is sent. HTTP/2's `:status` is not a header, for instance, and would break the response."""
     if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
         return False
     return not _NOT_SENT.fullmatch(name) or (length and name.lower() == "content-length")

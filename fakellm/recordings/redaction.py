@@ -77,8 +77,7 @@ def _query(query: str) -> str:
 
 
 def _cover(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that overwrites these secrets, also as URLs and JSON spell them, and everything that looks like
-    one."""
+    """A function that overwrites these secrets, in their spellings in URLs and JSON too, and what looks like one."""
     known = [secret for secret in secrets if len(secret) >= SHORTEST]
     forms = {form for secret in known for form in (secret, quote(secret, safe=""), *_in_json(secret))}
     longest_first = sorted(forms, key=lambda form: (-len(form), form))

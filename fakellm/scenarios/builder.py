@@ -5,7 +5,7 @@ It knows no files and no server. Whatever accepts a scenario accepts these too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -38,9 +38,12 @@ class On(Struct, frozen=True):
     steps: tuple[dict[str, Any], ...] = ({},)
     ends: Literal["last", "cycle", "fail"] = "last"
 
-    def reply(self, what: str | Reply | Callable[[Request], Reply | str] = "", /, **fields: Any) -> On:
+    def reply(
+        self, what: str | Reply | Callable[[Request], Reply | str | Awaitable[Reply | str]] = "", /, **fields: Any
+    ) -> On:
         """Answers with a text, and other fields of `Reply`; with a whole Reply; or with what a function of the request
-        returns. A function needs a server in this process (`serve`, not `spawn`)."""
+        returns, async or not. A function needs a server in this process (`serve`, not `spawn`), and is called in a
+        thread of its own for each request, so that one that blocks holds up no other reply."""
         if isinstance(what, str):
             return self._with(reply=Reply(content=what, **fields))
         if fields:

@@ -1,5 +1,7 @@
-"""The JSON Schema of a scenario file, for editors. Descriptions come from docstrings, everything else from the
-types."""
+"""Makes the JSON Schema of scenario files, for editors.
+
+Descriptions come from docstrings, everything else from the types.
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,7 @@ _ENTRY = re.compile(r"^((?:\w+, )*\w+): (.+(?:\n    .*)*)", re.MULTILINE)
 
 
 def scenario_schema() -> dict[str, Any]:
-    """The schema of the files that `fakellm serve` reads (JSON Schema 2020-12), with the descriptions of the Python
-    types."""
+    """The schema of scenario files (JSON Schema 2020-12), with the descriptions of the Python types."""
     schema = msgspec.json.schema(ScenarioFile)
     for definition in schema["$defs"].values():
         _describe(definition)

@@ -5,7 +5,7 @@ A reply is an incomplete completion: values that it does not set come from the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -126,10 +126,11 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
 class Computed(Reply, frozen=True, kw_only=True):
     """A reply that a Python function makes from the request: it returns the whole Reply, or a text.
 
-    It is called for each request, in the server's thread; no YAML can say it.
+    It is called once for each request that its rule matches: in a thread of its own, or on the event loop where it is
+    async. No YAML can express it.
     """
 
-    function: Callable[[Request], Reply | str]
+    function: Callable[[Request], Reply | str | Awaitable[Reply | str]]
 
     def __post_init__(self) -> None:
         plain = Reply()
@@ -159,15 +160,6 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         if fault is None or not fault.applies(stream):
             return 1
         return fault.after + (1 if fault.times is None else fault.times + 1)
-
-
-class Attempt(Struct, frozen=True):
-    """Which of a rule's replies an attempt gets, and whether its fault may apply. `number` is the attempt's, from 1,
-    if the reply shows it; else 1."""
-
-    step: int = 0
-    faulty: bool = True
-    number: int = 1
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -200,48 +192,13 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         """All its replies in order."""
         return (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
 
-    def counts(self, stream: bool) -> bool:
-        """Whether it matters which attempt a request is."""
-        fault = self.fault_in(stream)
-        return bool(self.then or self.after == "fail" or (fault and fault.counts)) or self._shows_attempt()
-
-    def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """What the attempt of this number, from 1, gets; None if there is none left."""
-        lengths = [step.attempts(stream) for step in self.steps]
-        place = number - 1
-        if self.after == "cycle":
-            place %= sum(lengths)
-        elif place >= sum(lengths):
-            if self.after == "fail":
-                return None
-            place = sum(lengths) - 1
-        step = next(step for step in range(len(lengths)) if place < sum(lengths[: step + 1]))
-        fault = self.steps[step].fault
-        faulty = fault is None or fault.applies_to(place - sum(lengths[:step]))
-        return Attempt(step, faulty, number if self._shows_attempt() else 1)
-
-    def at(self, attempt: Attempt) -> Rule:
-        """The rule with the reply of this attempt alone."""
-        step = self.steps[attempt.step]
-        text = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-        return msgspec.structs.replace(self, **text, then=(), after="last")
-
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
         return self.fault if self.fault is not None and self.fault.applies(stream) else None
 
-    def headers_read(self) -> frozenset[str]:
-        """The headers that it looks at, in lower case."""
-        text = [str(gap[1]) for step in self.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-        return frozenset(name.lower() for name in (*self.when.headers, *text))
-
-    def _shows_attempt(self) -> bool:
-        return any(gap[0] == "attempt" for step in self.steps for gap in step.reply.gaps())
-
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
-    """Raises FieldError if a fault in tool calls has too few of them; the reply of a function is checked when it is
-    made."""
+    """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
     most = max(choice.calls for choice in reply.choices or (reply,))
     if fault is not None and fault.calls > most and not isinstance(reply, Computed):
         calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"

@@ -25,8 +25,10 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.openai.error_body import refuse
+from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
-from fakellm.base.errors import StreamError
+from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End, Finish
@@ -34,6 +36,7 @@ from fakellm.model.request import Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 
 DONE = "[DONE]"
@@ -166,6 +169,12 @@ class ChatApi:
     def infer_whole(self, body: bytes) -> tuple[ChatHabits, Values]:
         dialect = DIALECTS["openai"]
         return split(Variation(), dialect).habits, read_body(dialect, body)[1]
+
+    def refusal(self, error: RequestError) -> Plan:
+        return refuse(error)
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:
         return error_type(habits.dialect, failure.status), error_body(habits.dialect, failure)

@@ -9,9 +9,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.variation import Spelling
-from fakellm.apis.openai.error_body import error_type
 from fakellm.apis.protocol import Values
-from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model import blocks as model
@@ -58,12 +56,6 @@ def write_body(
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
     before, after = dialect.margins if margins is None else margins
     return (before + dumps(body, dialect.indent) + after).encode()
-
-
-def write_error(error: RequestError) -> bytes:
-    """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
-    return dumps({"error": fields}, 2).encode() + b"\n"
 
 
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:

@@ -13,7 +13,7 @@ from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, names, names_elsewhere, steps_of, usual
-from fakellm.fuzzing.tier_table import FAULTS
+from fakellm.fuzzing.tier_table import FAULTS, TIERS
 from fakellm.scenarios.scenario import Rule
 
 STRICT = (
@@ -114,6 +114,11 @@ def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
 def _check(exclude: tuple[str, ...]) -> None:
     """Raises ValueError if an excluded step does not exist."""
     for each in exclude:
-        if not any(excludes((each,), step) for known in (names, names_elsewhere) for step in known()):
+        if not _exists(each):
             listed = f"; the steps are {', '.join(names())}"
             raise ValueError(f"there is no step {each!r} to exclude{near_miss(each, names()) or listed}")
+
+
+def _exists(name: str) -> bool:
+    known = (*names(), *TIERS)
+    return any(excludes((name,), step) for step in known) or any(excludes((name,), step) for step in names_elsewhere())

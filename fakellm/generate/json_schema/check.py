@@ -1,5 +1,7 @@
-"""Checks values against a JSON Schema with the `jsonschema` library. It owns drafts and references; it makes no
-values."""
+"""Checks values against a JSON Schema with the `jsonschema` library.
+
+It owns drafts and references, and makes no values.
+"""
 
 from __future__ import annotations
 

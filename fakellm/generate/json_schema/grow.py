@@ -53,8 +53,7 @@ class Grower:
         self.depths = Depths(checker)
 
     def grow(self, schema: Schema, place: Place) -> Any:
-        """A value that the schema allows. Raises NoValueError if none was found, ExhaustedError after too many
-        steps."""
+        """A value that the schema allows. Raises NoValueError if none was found, ExhaustedError after _STEPS."""
         objection = "nothing is allowed"
         for attempt in range(_ATTEMPTS):
             try:
@@ -154,8 +153,7 @@ class Grower:
         return self.source.choice(likely if likely and self.source.below(8) else kinds)
 
     def _object(self, flat: dict[str, Any], place: Place, few: bool) -> dict[str, Any]:
-        """An object with about three quarters of the optional properties; only required ones with `few` or in
-        recursion."""
+        """An object with about three quarters of the optional properties; with `few` or in recursion, with none."""
         properties, required = flat.get("properties", {}), flat.get("required", [])
         fewest, most = flat.get("minProperties", 0), flat.get("maxProperties", len(properties) + len(required) + 3)
         chosen = set(required)

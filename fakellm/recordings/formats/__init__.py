@@ -100,8 +100,7 @@ def write(cassette: Cassette, format_: str) -> bytes:
 
 
 def _files(folder: Path | None, name: str) -> Callable[[str], bytes]:
-    """A function that reads a body in a file of WireMock's, from `__files` beside the folder of the mapping or in
-    it."""
+    """A function that reads a body from a file of WireMock's: in `__files`, beside or in the folder of the mapping."""
 
     def read_body(file: str) -> bytes:
         if folder is None or Path(file).is_absolute() or ".." in Path(file).parts:

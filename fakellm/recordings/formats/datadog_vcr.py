@@ -1,5 +1,4 @@
-"""Reads cassettes of Datadog's test agent (https://github.com/DataDog/dd-apm-test-agent): JSON, one interaction per
-file."""
+"""Reads cassettes of Datadog's test agent (https://github.com/DataDog/dd-apm-test-agent): JSON, one in a file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Detects the format of a file from its content, not from its name. It knows what each format looks like; it reads
-none."""
+"""Detects the format of a file from its content, not from its name.
+
+It knows what each format looks like, and reads none.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Reads and writes cassettes of go-vcr (https://github.com/dnaeon/go-vcr), for Go: versions 1, 2 and later ones with
-the same keys."""
+"""Reads and writes cassettes of go-vcr (https://github.com/dnaeon/go-vcr), for Go.
+
+It reads versions 1, 2 and later ones with the same keys, and writes version 2.
+"""
 
 from __future__ import annotations
 

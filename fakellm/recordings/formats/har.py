@@ -1,5 +1,7 @@
-"""Reads HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), of browsers, mitmproxy and
-Polly.JS."""
+"""Reads HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/).
+
+Browsers, mitmproxy and Polly.JS write them.
+"""
 
 from __future__ import annotations
 

@@ -90,8 +90,7 @@ def pairs(listed: list[Pair] | None) -> Headers:
 
 
 def _text(value: Scalar) -> str:
-    """The text of a header with one character of Latin-1 for each byte; characters outside Latin-1 as their UTF-8
-    bytes."""
+    """The text of a header, one character of Latin-1 for each byte; other characters become their UTF-8 bytes."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if max(text, default="") <= "\xff" else text.encode(errors="surrogateescape").decode("latin-1")
 
