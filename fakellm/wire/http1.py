@@ -63,7 +63,7 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
     elif delimited == "length" and not any(name.lower() == "content-length" for name, _ in headers):
-        headers.append(("Content-Length", str(len(plan.body))))
+        headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
     write = str if plan.header_case is None else getattr(str, plan.header_case)
