@@ -165,3 +165,13 @@ def test_tokens_written_to_the_cache_come_back(dialect: str) -> None:
         options = {"stream_options": {"include_usage": True}} if stream else {}
         found, _ = _folded(scenario, dialect, stream, options)
         assert found.usage == Usage(60, 9, 20, 30, 2)
+
+
+@pytest.mark.parametrize("shape", ["data", "chunk", "event", "message", "text"])
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_an_error_in_a_stream_is_read_in_every_shape(dialect: str, shape: str) -> None:
+    fault = {"kind": "error", "frame": 1, "shape": shape, "message": "Boom"}
+    body = sent({"dialect": dialect, "rules": [{"reply": {"content": "a b"}, "fault": fault}]}, stream=True)
+    _, end = fold(CHAT.read(Decoder().feed(body), split(Variation(), DIALECTS[dialect]).habits))
+    assert end is not None
+    assert "Boom" in str(end.error)
