@@ -13,19 +13,24 @@ from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
-from fakellm.model.blocks import Completion
+from fakellm.apis.protocol import Answer
+from fakellm.base.seed import Source
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Rule, Scenario, reply_of
 from fakellm.server.scenario_app import App, HttpRequest
+from fakellm.streaming.divide import divide
+from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.wire.sse import Decoder
 from tests.conftest import CORPUS, chat, respond
-from tests.test_core_laws import COMPLETIONS
+from tests.test_core_laws import COMPLETIONS, DIVISIONS
 from tests.test_import import RECORDED, REWRITTEN
+from tests.toy_api import TOY, Habits
 
 HABITS = split(Variation(), DIALECTS["openai"]).habits
 
@@ -125,3 +130,48 @@ def test_a_stream_without_a_good_end_is_not_whole() -> None:
     end = fold(CHAT.read(Decoder().feed(error), HABITS))[1]
     assert end is not None
     assert end.error["message"] == "Boom"
+
+
+@given(COMPLETIONS, DIVISIONS, st.sampled_from(sorted(DIALECTS)), st.data())
+def test_any_batches_can_be_written(
+    completion: Completion, division: Division, dialect: str, data: st.DataObject
+) -> None:
+    """Those of another API too, and in any order: one item for each batch, and nothing is raised."""
+    batches = list(divide(completion, division, TOY.grammar(Habits()), Source(0)))
+    batches = data.draw(st.permutations(batches))[: data.draw(st.integers(0, len(batches)))]
+    habits = split(Variation(), DIALECTS[dialect]).habits
+    answer = Answer(completion, habits, {"id": "c", "created": 1, "model": "m"}, Source(0))
+    assert len(list(CHAT.write(batches, answer))) == len(batches)
+
+
+@pytest.mark.parametrize("provider", sorted({*RECORDED, *REWRITTEN}) or ["none"])
+def test_what_is_read_from_a_recording_means_the_same_when_it_is_written(provider: str) -> None:
+    for file, place in (*RECORDED.get(provider, ()), *REWRITTEN.get(provider, ())):
+        body = read_file(CORPUS / file).interactions[place].response.body
+        batches = renumbered(CHAT.read(Decoder().feed(body), HABITS))
+        completion, end = fold(batches)
+        answer = Answer(completion, HABITS, {"id": "c", "created": 1, "model": "m"}, Source(0))
+        events = [event for events in CHAT.write(batches, answer) for event in events]
+        again, ended = fold(CHAT.read(events, HABITS))
+        assert again == completion, file
+        assert (ended is None or ended.error is None) == (end is None or end.error is None), file
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_tokens_written_to_the_cache_come_back(dialect: str) -> None:
+    usage = {"prompt": 60, "completion": 9, "cached": 20, "cache_write": 30, "reasoning": 2}
+    scenario = load({"dialect": dialect, "rules": [{"reply": {"content": "Hi", "usage": usage}}]})
+    for stream in (True, False):
+        options = {"stream_options": {"include_usage": True}} if stream else {}
+        found, _ = _folded(scenario, dialect, stream, options)
+        assert found.usage == Usage(60, 9, 20, 30, 2)
+
+
+@pytest.mark.parametrize("shape", ["data", "chunk", "event", "message", "text"])
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_an_error_in_a_stream_is_read_in_every_shape(dialect: str, shape: str) -> None:
+    fault = {"kind": "error", "frame": 1, "shape": shape, "message": "Boom"}
+    body = sent({"dialect": dialect, "rules": [{"reply": {"content": "a b"}, "fault": fault}]}, stream=True)
+    _, end = fold(CHAT.read(Decoder().feed(body), split(Variation(), DIALECTS[dialect]).habits))
+    assert end is not None
+    assert "Boom" in str(end.error)

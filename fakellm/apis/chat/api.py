@@ -263,8 +263,9 @@ def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
 
 
 def _error_in(event: Event) -> Any:
-    """The error that an event carries, if any."""
-    if event.event != "error" and '"error"' not in event.data:
+    """The error that an event carries, if any: in an event of that type, under the key `error`, or, as vLLM (2024) and
+    Mistral send it, as an object that has no choices and states a problem."""
+    if event.event not in ("message", "error"):
         return None
     try:
         value = json.loads(event.data)
@@ -272,4 +273,7 @@ def _error_in(event: Event) -> Any:
         return event.data if event.event == "error" else None
     if event.event == "error":
         return value.get("error", value) if isinstance(value, dict) else value
-    return value.get("error") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    stated = "choices" not in value and (value.get("object") == "error" or "message" in value or "detail" in value)
+    return value.get("error") or (value if stated else None)

@@ -193,7 +193,9 @@ class _Stream:
         )
         part.open_entry = None
         self.latest[piece.choice] = piece.block
-        if piece.at == "name":
+        if piece.at == "id":
+            part.calls.append(replace(self._continuation(piece, index, ""), id=value, arguments=None))
+        elif piece.at == "name":
             part.calls.append(replace(self._continuation(piece, index, ""), name=value))
             part.open_entry = (piece.block, "name")
         elif joins:

@@ -153,13 +153,13 @@ def _parse(text: str) -> _Frame:
 
 
 def _usage(dialect: Dialect, usage: _Usage) -> Usage:
-    prompt_details = usage.prompt_tokens_details or usage.prompt_token_details or _PromptDetails()
+    prompt = [details for details in (usage.prompt_tokens_details, usage.prompt_token_details) if details]
     completion_details = usage.completion_tokens_details or _CompletionDetails()
     read = Usage(
         usage.prompt_tokens or 0,
         usage.completion_tokens or 0,
-        prompt_details.cached_tokens or usage.cached_tokens or 0,
-        prompt_details.cache_write_tokens or 0,
+        next((details.cached_tokens for details in prompt if details.cached_tokens), usage.cached_tokens or 0),
+        next((details.cache_write_tokens for details in prompt if details.cache_write_tokens), 0),
         completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
     )
     if usage.total_tokens is None or usage.total_tokens == dialect.total(read):

@@ -141,7 +141,7 @@ def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
     https://openrouter.ai/docs/features/prompt-caching
     """
     prompt = details.get("prompt_tokens_details") or {}
-    if not usage.cache_write or "cache_write_tokens" in prompt:
+    if not usage.cache_write or prompt.get("cache_write_tokens"):
         return details
     return details | {"prompt_tokens_details": prompt | {"cache_write_tokens": usage.cache_write}}
 
