@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 
 import openai
 
-from fakellm.fuzzing.function import Client, Function
-from fakellm.fuzzing.hunt import Search
+from fakellm.fuzzing.clients.client_function import Client, Function
 from fakellm.fuzzing.run import run
+from fakellm.fuzzing.search import Search
 
 JSON = dict[str, Any]
 

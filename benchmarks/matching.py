@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from fakellm.engine import Engine
-from fakellm.loader import load
-from fakellm.match import Matcher, Pattern, When
-from fakellm.request import Request, parse
+from fakellm.engine.engine import Engine
+from fakellm.model.request import Request, parse
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.matching import Matcher, Pattern, When
 
 RULES = 1_000
 FOLDER = 10_000

@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 from statistics import quantiles
 from time import process_time
 
-from fakellm.clock import Clock
-from fakellm.seed import Source
-from fakellm.timing import Timing, pace
+from fakellm.base.seed import Source
+from fakellm.server.clock import Clock
+from fakellm.wire.timing import Timing, pace
 
 GAP = 0.02
 Wait = Callable[[Clock, float, float], Awaitable[None]]

@@ -9,61 +9,67 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fakellm.completion import Choice as Choice
-    from fakellm.completion import Completion as Completion
-    from fakellm.completion import ToolCall as ToolCall
-    from fakellm.completion import Usage as Usage
-    from fakellm.errors import CassetteError as CassetteError
-    from fakellm.errors import FakellmError as FakellmError
-    from fakellm.errors import ScenarioError as ScenarioError
-    from fakellm.errors import ServerError as ServerError
-    from fakellm.framing import Framing as Framing
-    from fakellm.framing import Insert as Insert
+    from fakellm.apis.chat.variation import Variation as Variation
+    from fakellm.base.errors import CassetteError as CassetteError
+    from fakellm.base.errors import FakellmError as FakellmError
+    from fakellm.base.errors import ScenarioError as ScenarioError
+    from fakellm.base.errors import ServerError as ServerError
     from fakellm.fuzzing import fuzz as fuzz
-    from fakellm.handle import Handle as Handle
-    from fakellm.handle import record as record
-    from fakellm.handle import replay as replay
-    from fakellm.handle import serve as serve
-    from fakellm.handle import spawn as spawn
-    from fakellm.loader import dump as dump
-    from fakellm.loader import load as load
-    from fakellm.match import Pattern as Pattern
-    from fakellm.match import When as When
-    from fakellm.request import Request as Request
-    from fakellm.scenario import Call as Call
-    from fakellm.scenario import Computed as Computed
-    from fakellm.scenario import Reply as Reply
-    from fakellm.scenario import ReplyChoice as ReplyChoice
-    from fakellm.scenario import Rule as Rule
-    from fakellm.scenario import Scenario as Scenario
-    from fakellm.scenario import Step as Step
-    from fakellm.script import on as on
-    from fakellm.timing import Stall as Stall
-    from fakellm.timing import Timing as Timing
-    from fakellm.transfer import Transfer as Transfer
-    from fakellm.variation import Variation as Variation
+    from fakellm.model.completion import Choice as Choice
+    from fakellm.model.completion import Completion as Completion
+    from fakellm.model.completion import ToolCall as ToolCall
+    from fakellm.model.completion import Usage as Usage
+    from fakellm.model.request import Request as Request
+    from fakellm.scenarios.builder import on as on
+    from fakellm.scenarios.loader import dump as dump
+    from fakellm.scenarios.loader import load as load
+    from fakellm.scenarios.matching import Pattern as Pattern
+    from fakellm.scenarios.matching import When as When
+    from fakellm.scenarios.scenario import Call as Call
+    from fakellm.scenarios.scenario import Computed as Computed
+    from fakellm.scenarios.scenario import Reply as Reply
+    from fakellm.scenarios.scenario import ReplyChoice as ReplyChoice
+    from fakellm.scenarios.scenario import Rule as Rule
+    from fakellm.scenarios.scenario import Scenario as Scenario
+    from fakellm.scenarios.scenario import Step as Step
+    from fakellm.testing.handle import Handle as Handle
+    from fakellm.testing.launchers import record as record
+    from fakellm.testing.launchers import replay as replay
+    from fakellm.testing.launchers import serve as serve
+    from fakellm.testing.launchers import spawn as spawn
+    from fakellm.wire.framing import Framing as Framing
+    from fakellm.wire.framing import Insert as Insert
+    from fakellm.wire.timing import Stall as Stall
+    from fakellm.wire.timing import Timing as Timing
+    from fakellm.wire.transfer import Transfer as Transfer
 
-_ROOMS = {
-    "completion": ("Choice", "Completion", "ToolCall", "Usage"),
-    "errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
-    "framing": ("Framing", "Insert"),
+_MODULES = {
+    "apis.chat.variation": ("Variation",),
+    "base.errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "fuzzing": ("fuzz",),
-    "handle": ("Handle", "record", "replay", "serve", "spawn"),
-    "loader": ("dump", "load"),
-    "match": ("Pattern", "When"),
-    "request": ("Request",),
-    "scenario": ("Call", "Computed", "Reply", "ReplyChoice", "Rule", "Scenario", "Step"),
-    "script": ("on",),
-    "timing": ("Stall", "Timing"),
-    "transfer": ("Transfer",),
-    "variation": ("Variation",),
+    "model.completion": ("Choice", "Completion", "ToolCall", "Usage"),
+    "model.request": ("Request",),
+    "scenarios.builder": ("on",),
+    "scenarios.loader": ("dump", "load"),
+    "scenarios.matching": ("Pattern", "When"),
+    "scenarios.scenario": ("Call", "Computed", "Reply", "ReplyChoice", "Rule", "Scenario", "Step"),
+    "testing.handle": ("Handle",),
+    "testing.launchers": ("record", "replay", "serve", "spawn"),
+    "wire.framing": ("Framing", "Insert"),
+    "wire.timing": ("Stall", "Timing"),
+    "wire.transfer": ("Transfer",),
 }
-_HOMES = {name: room for room, names in _ROOMS.items() for name in names}
+"""The public names, by the module that defines them."""
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_SUBMODULES = ("drivers", "faults", "strategies")
+"""Public modules, imported when first used."""
 
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"fakellm.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'fakellm' has no attribute {name!r}")
     value = getattr(import_module(f"fakellm.{_HOMES[name]}"), name)
@@ -72,4 +78,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_HOMES]
+    return [*globals(), *_HOMES, *_SUBMODULES]

@@ -9,7 +9,7 @@ import pytest
 from msgspec import Struct
 
 from fakellm import Reply, Rule, ScenarioError, Variation, When, load
-from fakellm.dialects import DIALECTS
+from fakellm.apis.chat.providers import DIALECTS
 from fakellm.faults import Fault
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fakellm.bugs import BUGS
-from fakellm.tiers import FAULTS, TIERS, named
+from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.tiers import FAULTS, TIERS, named
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "bugs.md").read_text(encoding="utf-8")

@@ -17,13 +17,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fakellm.cassettes import BYTES, MOST_BYTES, TREES, WRITERS, own, read, read_file, tree, write
-from fakellm.cassettes.cassette import Asked, Cassette, Headers, Interaction
-from fakellm.cassettes.response import dechunked, plan
-from fakellm.cassettes.written import grouped, written
+from fakellm.base.errors import CassetteError
 from fakellm.cli import main
-from fakellm.errors import CassetteError
-from fakellm.wire import Frame, Plan
+from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.formats import (
+    BYTES,
+    MOST_BYTES,
+    TREES,
+    WRITERS,
+    fakellm_jsonl,
+    read,
+    read_file,
+    write,
+    yaml_values,
+)
+from fakellm.recordings.formats.response_reader import dechunked, plan
+from fakellm.recordings.formats.response_writer import grouped, written
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT
 
 FILES = sorted((ROOT / "tests" / "recordings").iterdir())
@@ -229,7 +239,7 @@ def test_vcrpy_reads_what_is_written_for_it(tmp_path: Path) -> None:
 
 def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
     def line(body: bytes) -> bytes:
-        return own.dump_line(Interaction(Asked("POST", "/v1", body=body), Plan(200, (), ())))
+        return fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1", body=body), Plan(200, (), ())))
 
     assert b'"json":{"a":[1,"\xc3\xa9"]}' in line('{"a":[1,"é"]}'.encode())
     assert b'"text":"{\\"a\\": 1}"' in line(b'{"a": 1}')
@@ -287,14 +297,14 @@ VALUES = [file for file in FILES if file.suffix in (".yaml", ".yml", ".json", ".
     st.data(),
 )
 def test_a_value_of_another_type_reads_or_says_why(file: Path, value: Any, data: st.DataObject) -> None:
-    root = tree.documents(file.read_bytes(), "x")
+    root = yaml_values.documents(file.read_bytes(), "x")
     path = data.draw(st.sampled_from(paths(root)[1:]))
     parent: Any = root
     for key in path[:-1]:
         parent = parent[key]
     parent[path[-1]] = value
     outcome(json.dumps(root[0]).encode(errors="replace"))
-    outcome(b"".join(b"---\n" + tree.dump(document) for document in root if "\\ud" not in json.dumps(document)))
+    outcome(b"".join(b"---\n" + yaml_values.dump(document) for document in root if "\\ud" not in json.dumps(document)))
 
 
 @given(st.binary(max_size=200))
@@ -363,9 +373,9 @@ def test_an_error_in_a_recording_names_the_interaction_and_the_key(name: str, ol
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_last_line_that_was_cut_off_is_named(end: bytes) -> None:
-    line = own.dump_line(Interaction(Asked("POST", "/v1"), Plan(200, (), ())))
+    line = fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1"), Plan(200, (), ())))
     with pytest.raises(CassetteError, match=r"^r\.jsonl:3:"):
-        read(own.dumps_header() + line + line[:-20] + end, "r.jsonl")
+        read(fakellm_jsonl.dumps_header() + line + line[:-20] + end, "r.jsonl")
 
 
 @pytest.mark.parametrize("package", ["brotli", "zstandard"])
@@ -430,7 +440,7 @@ def export(*arguments: str) -> tuple[int, str]:
 def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert export(str(NAMED["go-vcr-2.yaml"]), "--format", "vcrpy", "-o", str(out)) == (0, "")
-    assert tree.documents(out.read_bytes(), "x")[0]["interactions"][0]["request"]["uri"].endswith("/completions")
+    assert yaml_values.documents(out.read_bytes(), "x")[0]["interactions"][0]["request"]["uri"].endswith("/completions")
     assert export(str(NAMED["go-vcr-2.yaml"]), "-o", str(out)) == (0, "")
     assert out.read_bytes().startswith(b'{"fakellm":"recording","version":1}\n')
 
@@ -438,7 +448,7 @@ def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
 def test_export_takes_one_interaction_alone(tmp_path: Path) -> None:
     three, out = tmp_path / "three", tmp_path / "out.sse"
     line = NAMED["own.jsonl"].read_bytes().split(b"\n")[1] + b"\n"
-    three.write_bytes(own.dumps_header() + line * 3)
+    three.write_bytes(fakellm_jsonl.dumps_header() + line * 3)
     code, output = export(str(three), "--format", "sse", "-o", str(out))
     assert (code, output) == (2, f"{three}: holds 3 interactions, and a raw stream is one: choose it with --only\n")
     assert export(str(three), "--format", "sse", "-o", str(out), "--only", "2") == (0, "")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from fakellm.app import App, Call
-from fakellm.loader import load
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
 TEXT = {"content": "One 中 two", "finish_reason": "stop", "id": "c", "created": 9, "model": "m"}

@@ -8,7 +8,7 @@ import gc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.clock import Clock
+from fakellm.server.clock import Clock
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))

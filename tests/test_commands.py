@@ -12,14 +12,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from fakellm.app import App, Call
 from fakellm.cli import main
-from fakellm.commands.reload import Files, take
-from fakellm.loader import Reading, load, read
-from fakellm.render import render
-from fakellm.sample import sample
-from fakellm.schema import scenario_schema
-from fakellm.server import Server
+from fakellm.cli.reload import Files, take
+from fakellm.engine.render import render
+from fakellm.importing.example_request import sample
+from fakellm.scenarios.editor_schema import scenario_schema
+from fakellm.scenarios.loader import Reading, load, read
+from fakellm.server.http_server import Server
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 from tests.test_bad_scenarios import BAD
 from tests.test_handle import command

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.app import App, Call
-from fakellm.loader import load
-from fakellm.scenario import Scenario
-from fakellm.seed import Source
-from fakellm.strategies import streams
+from fakellm.base.seed import Source
+from fakellm.fuzzing.strategies import streams
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat, post
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"

@@ -12,14 +12,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fakellm.app import App, Call
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.read import read_body, read_chunk
-from fakellm.fold import fold
-from fakellm.loader import load
-from fakellm.scenario import Reply, Rule, Scenario
-from fakellm.sse import Decoder
-from fakellm.wire import Plan
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Reply, Rule, Scenario
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests.conftest import ROOT, chat
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -7,13 +7,14 @@ import json
 import msgspec
 import pytest
 
-from fakellm.completion import NULL, Choice, Chunk, Completion, Text, ToolCall, Usage, words
-from fakellm.cuts import Cut, cut
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.write import write_chunk
-from fakellm.divide import divide as divided
-from fakellm.seed import Source
-from fakellm.variation import PLAIN, Calls, Padding, Spelling, Variation
+from fakellm.apis.chat.chunk import NULL, Chunk, Text, words
+from fakellm.apis.chat.divide import divide as divided
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
+from fakellm.apis.chat.writer import write_chunk
+from fakellm.base.seed import Source
+from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.streaming.splitting import Cut, cut
 
 
 def divide(completion: Completion, variation: Variation) -> tuple[Chunk, ...]:
@@ -468,8 +469,8 @@ def test_spelling() -> None:
 
 
 def test_done_can_be_left_out() -> None:
-    from fakellm.render import stream
-    from fakellm.timing import Timing
+    from fakellm.engine.render import stream
+    from fakellm.wire.timing import Timing
 
     frames = stream(ONE, Variation(done=False), DIALECTS["openai"], Timing(), Source(0))
     assert not frames[-1].data.startswith(b"data: [DONE]")

@@ -7,8 +7,8 @@ import re
 import pytest
 import yaml
 
-from fakellm.app import App, Call
-from fakellm.loader import load
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 import fakellm
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Driver
+from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.clients.result import Result
+from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.matrix import as_markdown
-from fakellm.fuzzing.result import Result
-from fakellm.scenario import Reply, Rule
+from fakellm.scenarios.scenario import Reply, Rule
 from tests.clients.driving import NAMES, PYTHON, installed, need, pinned
 from tests.clients.test_client_bugs import CLIENTS, FILES
 from tests.conftest import ROOT

@@ -8,9 +8,9 @@ from typing import get_args
 import pytest
 import yaml
 
-from fakellm.app import App, Call
 from fakellm.faults import Fault
-from fakellm.loader import load
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 
 TEXT = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")

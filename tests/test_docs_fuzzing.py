@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from fakellm.apis.chat.providers import DIALECTS
 from fakellm.cli import main
-from fakellm.dialects import DIALECTS
-from fakellm.strategies import PROFILES
+from fakellm.fuzzing.strategies import PROFILES
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")

@@ -10,9 +10,9 @@ import sys
 import pytest
 import yaml
 
-from fakellm.app import App, Call
 from fakellm.generate.answer import EFFORTS
-from fakellm.loader import load
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 
 TEXT = (ROOT / "docs" / "generated.md").read_text(encoding="utf-8")

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from fakellm.app import App, Call
-from fakellm.loader import load
-from fakellm.scenario import Rule, Scenario
-from fakellm.tiers import Step, step_of, steps
+from fakellm.fuzzing.tiers import Step, step_of, steps
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Rule, Scenario
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 
 TEXT = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import fakellm
-from fakellm.cassettes import read_file
-from fakellm.handle import Handle
+from fakellm.recordings.formats import read_file
+from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat
 from tests.wire_reader import seen
 

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from fakellm import app
-from fakellm.app import App, Call
+from fakellm.server import scenario_app
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat
 
 TEXT = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
@@ -27,7 +27,10 @@ def test_an_example_runs(code: str) -> None:
 
 def test_every_route_stands_in_the_table() -> None:
     routes = {
-        f"{method} {path}" for path, methods in app._ROUTES.items() for method in methods if "_fakellm" not in path
+        f"{method} {path}"
+        for path, methods in scenario_app._ROUTES.items()
+        for method in methods
+        if "_fakellm" not in path
     }
     assert set(re.findall(r"^\| `([A-Z]+ /.*?)` \|", TEXT, re.MULTILINE)) == routes
 

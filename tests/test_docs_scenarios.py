@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fakellm.loader import load
-from fakellm.match import When, difference
-from fakellm.render import render
-from fakellm.reply import said
-from fakellm.request import parse
-from fakellm.sample import sample
-from fakellm.script import On
-from fakellm.template import NAMES, fill
+from fakellm.engine.render import render
+from fakellm.engine.resolve import said
+from fakellm.importing.example_request import sample
+from fakellm.model.request import parse
+from fakellm.scenarios.builder import On
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.matching import When, difference
+from fakellm.scenarios.templates import NAMES, fill
 from tests.conftest import ROOT, chat
 
 TEXT = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")

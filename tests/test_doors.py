@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm import tokens
-from fakellm.app import App, Call
-from fakellm.dialects.read import read_body, read_chunk
-from fakellm.doors.keys import shortened
-from fakellm.doors.texts import LEGACY
-from fakellm.fold import fold
-from fakellm.loader import load
-from fakellm.scenario import Scenario
-from fakellm.sse import Decoder
-from fakellm.strategies import streams
-from fakellm.wire import Plan
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.openai.api_keys import shortened
+from fakellm.apis.openai.legacy_completions import LEGACY
+from fakellm.base import tokenizer
+from fakellm.fuzzing.strategies import streams
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests.conftest import chat, inflated
 from tests.test_laws import chunks_of
 
@@ -247,7 +247,7 @@ def test_a_generated_text_is_no_longer_than_asked(most: int, n: int, seed: int) 
     reply = said(complete(app, prompt=["Once"] * n, max_tokens=most))
     assert len(reply["choices"]) == n
     for choice in reply["choices"]:
-        count = tokens.count(choice["text"])
+        count = tokenizer.count(choice["text"])
         assert count <= most
         assert count == most if choice["finish_reason"] == "length" else choice["text"].endswith(".")
 
@@ -255,11 +255,11 @@ def test_a_generated_text_is_no_longer_than_asked(most: int, n: int, seed: int) 
 def test_a_generated_text_ends_before_a_stop() -> None:
     app = App()
     [whole] = texts(complete(app, max_tokens=100))
-    stop = tokens.split(whole)[4]
+    stop = tokenizer.split(whole)[4]
     [choice] = said(complete(app, max_tokens=100, stop=["never said", stop]))["choices"]
     assert stop not in choice["text"]
     assert choice["finish_reason"] == "stop"
-    assert tokens.count(texts(complete(app))[0]) == 16
+    assert tokenizer.count(texts(complete(app))[0]) == 16
 
 
 @pytest.mark.parametrize("echo", [True, False])

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 import fakellm
-from fakellm.handle import Handle
+from fakellm.testing.handle import Handle
 from tests.conftest import chat, post
 from tests.test_handle import outcome
 

@@ -10,17 +10,17 @@ import msgspec
 import pytest
 from hypothesis import Phase, find, settings
 
-from fakellm import draws
-from fakellm.dialects import DIALECTS
-from fakellm.draws.families import FAMILIES
-from fakellm.draws.faults import KINDS
-from fakellm.draws.profiles import PROFILES, profile
-from fakellm.draws.steps import steps_of
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.base.seed import Source
 from fakellm.faults import Error
-from fakellm.scenario import Rule, Scenario
-from fakellm.seed import Source
-from fakellm.strategies import streams
-from fakellm.tiers import FAULTS, steps
+from fakellm.fuzzing import draws
+from fakellm.fuzzing.draws.families import FAMILIES
+from fakellm.fuzzing.draws.faults import KINDS
+from fakellm.fuzzing.draws.profiles import PROFILES, profile
+from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.strategies import streams
+from fakellm.fuzzing.tiers import FAULTS, steps
+from fakellm.scenarios.scenario import Rule, Scenario
 
 
 def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) -> list[Rule]:
@@ -72,8 +72,9 @@ def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, said: tuple[
 def test_a_seed_draws_the_same_in_another_process_and_without_hypothesis() -> None:
     code = """
 import sys
-from fakellm import draws, fuzzing
-from fakellm.seed import Source
+from fakellm import fuzzing
+from fakellm.fuzzing import draws
+from fakellm.base.seed import Source
 drawn = [draws.scenario(Source(0, "case", number), "all").rules[0] for number in range(50)]
 print(ascii(drawn))
 assert "hypothesis" not in sys.modules

@@ -15,12 +15,12 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.app import App, Call
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.dialect import dumps
-from fakellm.dialects.errors import Failure
-from fakellm.dialects.failure import error_body, error_json
-from fakellm.loader import load
+from fakellm.apis.chat.error_body import error_body, error_json
+from fakellm.apis.chat.error_style import Failure
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.base.json_text import dumps
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import CORPUS, ROOT, chat
 
 GOLDEN = ROOT / "tests" / "golden"

@@ -13,7 +13,7 @@ import openai
 import pytest
 
 import fakellm
-from fakellm.handle import Handle
+from fakellm.testing.handle import Handle
 from tests.conftest import chat, post
 
 REPLY = {"content": "One two three", "id": "i", "created": 9, "system_fingerprint": None}

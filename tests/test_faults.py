@@ -11,16 +11,17 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from fakellm import faults
-from fakellm.app import App, Call
-from fakellm.errors import ScenarioError
+from fakellm.base.errors import ScenarioError
+from fakellm.engine.journal import Entry
 from fakellm.faults import Fault
-from fakellm.journal import Entry
-from fakellm.loader import dump, load
-from fakellm.scenario import Rule, Scenario, reply_of
-from fakellm.sse import Decoder
-from fakellm.strategies import completions
-from fakellm.strategies import faults as drawn
-from fakellm.wire import Plan, bursts
+from fakellm.fuzzing.strategies import completions
+from fakellm.fuzzing.strategies import faults as drawn
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.scenario import Rule, Scenario, reply_of
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.http1 import bursts
+from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests.conftest import chat
 
 TEXT = {"content": "One two three", "id": "i", "created": 9, "system_fingerprint": None}

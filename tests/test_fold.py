@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fakellm.completion import NULL, Choice, Chunk, ChunkChoice, Delta, Null, ToolCall, ToolCallDelta, Usage
-from fakellm.errors import StreamError
-from fakellm.fold import fold
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, ToolCallDelta
+from fakellm.apis.chat.fold import fold
+from fakellm.base.errors import StreamError
+from fakellm.model.completion import Choice, ToolCall, Usage
 
 
 def chunk(*deltas: Delta, finish: str | None = None, usage: Usage | None = None, name: str = "c") -> Chunk:

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.errors import ScenarioError
-from fakellm.framing import Framing, Insert, frame
-from fakellm.loader import load
-from fakellm.sse import Event
-from fakellm.strategies import framings
+from fakellm.base.errors import ScenarioError
+from fakellm.fuzzing.strategies import framings
+from fakellm.scenarios.loader import load
+from fakellm.wire.framing import Framing, Insert, frame
+from fakellm.wire.sse import Event
 from tests.test_sse import DATA, decode
 
 EVENTS = st.lists(st.builds(Event, DATA, st.sampled_from(("message", "error", "ping"))), min_size=1, max_size=5)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from fakellm.apis.chat.variation import PLAIN
 from fakellm.cli import main
-from fakellm.variation import PLAIN
 from tests.conftest import ROOT
 
 DRIVER = """\
@@ -111,7 +111,7 @@ def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) 
     ],
 )
 def test_a_driver_that_leaves_something_behind_is_ended(code: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fakellm.fuzzing.drive.STARTING", 3.0)
+    monkeypatch.setattr("fakellm.fuzzing.clients.client_process.STARTING", 3.0)
     done = fuzz("--timeout", "0.2", "--", sys.executable, "-c", code)
     assert done.exit_code == 2
     assert told in done.output

@@ -19,24 +19,25 @@ import pytest
 
 import fakellm
 from fakellm import faults
-from fakellm.dialects import DIALECTS
-from fakellm.draws.answers import ARGUMENTS, TEXTS
-from fakellm.draws.profiles import profile
-from fakellm.draws.steps import steps_of
-from fakellm.fuzzing import Answer, CannotRunError, FuzzError, Outcome, Result, cases
-from fakellm.fuzzing.cases import REASONED, TEXT
-from fakellm.fuzzing.files import rules_of, save, saved
-from fakellm.fuzzing.function import Client, Function
-from fakellm.fuzzing.hunt import Failure, Search
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Variation
+from fakellm.fuzzing import Answer, CannotRunError, FuzzError, Outcome, Result
+from fakellm.fuzzing.clients.client_function import Client, Function
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.answers import ARGUMENTS, TEXTS
+from fakellm.fuzzing.draws.cases import REASONED, TEXT
+from fakellm.fuzzing.draws.profiles import profile
+from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.matrix import alone
-from fakellm.fuzzing.normal import arguments
-from fakellm.fuzzing.oracle import if_contested, same_finish
-from fakellm.fuzzing.reference import Reference
+from fakellm.fuzzing.normalize import arguments
+from fakellm.fuzzing.reference_client import Reference
 from fakellm.fuzzing.run import _cases, replay, run
-from fakellm.fuzzing.shrink import shrink
-from fakellm.loader import load
-from fakellm.scenario import Call, Reply, ReplyChoice, Rule, reply_of
-from fakellm.variation import Variation
+from fakellm.fuzzing.saved_failures import rules_of, save, saved
+from fakellm.fuzzing.search import Failure, Search
+from fakellm.fuzzing.shrinking.shrink import shrink
+from fakellm.fuzzing.verdicts import if_contested, same_finish
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Call, Reply, ReplyChoice, Rule, reply_of
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 

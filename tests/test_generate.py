@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakellm import tokens
-from fakellm.app import App, Call
-from fakellm.completion import Completion
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.read import read_body, read_chunk
-from fakellm.fold import fold
-from fakellm.loader import dump, load
-from fakellm.sse import Decoder
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.base import tokenizer
+from fakellm.model.completion import Completion
+from fakellm.scenarios.loader import dump, load
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.sse import Decoder
 from tests.conftest import chat
 from tests.real_schemas import UNMET, WRITTEN
 from tests.schemas import ANY_SCHEMA, JUNK, SATISFIABLE, Schema
@@ -99,7 +99,7 @@ def test_a_text_is_cut_at_its_limit(key: str, limit: int, n: int, effort: str | 
     assert cut.usage.completion <= limit * n
     if all(choice.finish_reason == "length" for choice in cut.choices):
         assert cut.usage.completion == limit * n
-    shown = [tokens.count(choice.content) for choice in cut.choices]
+    shown = [tokenizer.count(choice.content) for choice in cut.choices]
     assert sum(shown) + cut.usage.reasoning == cut.usage.completion
 
 
@@ -111,7 +111,7 @@ def test_a_call_is_cut_at_its_limit() -> None:
         [call] = choice.tool_calls
         assert call.name == "get_weather"
         assert completion.usage
-        assert completion.usage.completion == tokens.count(call.name + call.arguments) <= limit
+        assert completion.usage.completion == tokenizer.count(call.name + call.arguments) <= limit
         if choice.finish_reason == "length":
             assert completion.usage.completion == limit
         else:

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from jsonschema.validators import validator_for
 from pydantic import BaseModel
 
-from fakellm.generate.pattern import expression, text_for
-from fakellm.generate.schema import UnmetSchemaError, instance
-from fakellm.seed import Source
+from fakellm.base.seed import Source
+from fakellm.generate.json_schema.instance import UnmetSchemaError, instance
+from fakellm.generate.json_schema.regex import expression, text_for
 from tests.conftest import ROOT
 from tests.real_schemas import MODELS, UNMET, WRITTEN
 from tests.schemas import ANY_SCHEMA, SATISFIABLE, Schema
@@ -82,8 +82,8 @@ def test_the_same_source_gives_the_same_value(schema: dict[str, Any], seed: int)
 
 PRINT = """
 import json
-from fakellm.generate.schema import instance
-from fakellm.seed import Source
+from fakellm.generate.json_schema.instance import instance
+from fakellm.base.seed import Source
 from tests.real_schemas import WRITTEN
 print(json.dumps([instance(schema, Source(7)) for schema in WRITTEN.values()]))
 """

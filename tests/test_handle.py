@@ -21,11 +21,11 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.app import App
-from fakellm.clock import Clock
-from fakellm.handle import Handle
-from fakellm.loader import load
-from fakellm.server import Server, listen
+from fakellm.scenarios.loader import load
+from fakellm.server.clock import Clock
+from fakellm.server.http_server import Server, listen
+from fakellm.server.scenario_app import App
+from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat, post
 
 Start = Callable[..., AbstractContextManager[Handle]]

@@ -13,24 +13,24 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm.app import App, Call
-from fakellm.cassettes import read_file
-from fakellm.cassettes.cassette import Asked, Cassette, Interaction
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.seed import Source
 from fakellm.cli import main
-from fakellm.completion import Completion
-from fakellm.dialects import DIALECTS
-from fakellm.engine import Engine
-from fakellm.importer import Imported, imported
-from fakellm.loader import dump, load
-from fakellm.patch import edits, patched
-from fakellm.redact import redacted
-from fakellm.render import stream
-from fakellm.scenario import Scenario
-from fakellm.seed import Source
-from fakellm.strategies import completions, variations
-from fakellm.timing import Timing
-from fakellm.variation import Variation
-from fakellm.wire import Frame, Plan
+from fakellm.engine.engine import Engine
+from fakellm.engine.render import stream
+from fakellm.fuzzing.strategies import completions, variations
+from fakellm.importing.importer import Imported, imported
+from fakellm.model.completion import Completion
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats import read_file
+from fakellm.recordings.redaction import redacted
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.frame_edits import edits, patched
+from fakellm.wire.plan import Frame, Plan
+from fakellm.wire.timing import Timing
 from tests.conftest import CORPUS
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}

@@ -11,14 +11,14 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm.completion import Choice, Completion, ToolCall, Usage
-from fakellm.dialects import DIALECTS
-from fakellm.errors import StreamError
-from fakellm.infer import infer
-from fakellm.respell import rendered
-from fakellm.sse import Decoder
-from fakellm.strategies import completions, variations
-from fakellm.variation import Calls, Padding, Spelling, Variation
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
+from fakellm.base.errors import StreamError
+from fakellm.fuzzing.strategies import completions, variations
+from fakellm.importing.infer import infer
+from fakellm.importing.read_spelling import rendered
+from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.wire.sse import Decoder
 from tests.conftest import CORPUS
 
 SAID = Completion(

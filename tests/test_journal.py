@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.journal import Entry, Journal
+from fakellm.engine.journal import Entry, Journal
 
 
 def entry() -> Entry:

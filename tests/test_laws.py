@@ -14,26 +14,27 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from fakellm.completion import Choice, Chunk, Completion, Token, ToolCall, Usage
-from fakellm.cuts import cut
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.dialect import Dialect
-from fakellm.dialects.read import read_body, read_chunk
-from fakellm.dialects.write import write_body
-from fakellm.divide import divide
-from fakellm.fold import fold
-from fakellm.framing import Framing
-from fakellm.loader import dump, load
-from fakellm.render import complete, stream
-from fakellm.request import parse
-from fakellm.scenario import Scenario, reply_of
-from fakellm.seed import Source
-from fakellm.sse import Decoder
-from fakellm.strategies import completions, framings, streams, transfers, variations
-from fakellm.timing import Timing
-from fakellm.transfer import Transfer, carry
-from fakellm.variation import Variation
-from fakellm.wire import Plan
+from fakellm.apis.chat.chunk import Chunk
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.writer import write_body
+from fakellm.base.seed import Source
+from fakellm.engine.render import complete, stream
+from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations
+from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.request import parse
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.scenario import Scenario, reply_of
+from fakellm.streaming.splitting import cut
+from fakellm.wire.framing import Framing
+from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
+from fakellm.wire.timing import Timing
+from fakellm.wire.transfer import Transfer, carry
 from tests.conftest import chat, inflated
 
 COMPLETIONS = completions()

@@ -10,18 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fakellm import tokens
-from fakellm.app import App, Call
-from fakellm.completion import Choice, ChunkChoice, Completion, Delta, Token, words
-from fakellm.divide import divide
-from fakellm.errors import ScenarioError
+from fakellm.apis.chat.chunk import ChunkChoice, Delta, words
+from fakellm.apis.chat.chunk_logprobs import dealt
+from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.variation import Variation
+from fakellm.base import tokenizer
+from fakellm.base.errors import ScenarioError
+from fakellm.base.seed import Source
 from fakellm.faults import Length
-from fakellm.fold import fold
-from fakellm.loader import dump, load
-from fakellm.logprobs import dealt, kept, weighed
-from fakellm.seed import Source
-from fakellm.strategies import texts
-from fakellm.variation import Variation
+from fakellm.fuzzing.strategies import texts
+from fakellm.model.completion import Choice, Completion, Token
+from fakellm.model.logprobs import kept, weighed
+from fakellm.scenarios.loader import dump, load
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
 A, B, C, D = (Token(text, -0.5) for text in ("It", " is", " 3", "°"))
@@ -64,7 +66,7 @@ def test_tokens_that_do_not_spell_the_text(
 
 @given(texts(), st.integers(0, 3), st.sampled_from(("tokens", "characters", "whole", "random", 3)))
 def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) -> None:
-    said = weighed(tokens.split(text), top, Source(1))
+    said = weighed(tokenizer.split(text), top, Source(1))
     completion = Completion("c", 1, "m", (Choice(text, logprobs=said),))
     chunks = divide(completion, Variation(split=how), Source(1))
     assert fold(chunks) == completion
@@ -80,8 +82,8 @@ def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) 
 
 @given(texts(), st.integers(0, 20), st.integers(0, 9))
 def test_what_is_weighed_heads_its_alternatives(text: str, top: int, seed: int) -> None:
-    said = weighed(tokens.split(text), top, Source(seed))
-    assert said == weighed(tokens.split(text), top, Source(seed))
+    said = weighed(tokenizer.split(text), top, Source(seed))
+    assert said == weighed(tokenizer.split(text), top, Source(seed))
     assert "".join(token.token for token in said) == text
     for token in said:
         assert token.logprob < 0

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fakellm.app import App, Call
-from fakellm.doors.door import CHAT
-from fakellm.engine import Engine
-from fakellm.loader import load
-from fakellm.match import Matcher, Pattern, When, difference
-from fakellm.reach import unreachable
-from fakellm.request import Request, parse
+from fakellm.apis.route import CHAT
+from fakellm.engine.engine import Engine
+from fakellm.model.request import Request, parse
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.matching import Matcher, Pattern, When, difference
+from fakellm.scenarios.reachability import unreachable
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
 ADD = {"type": "function", "function": {"name": "add"}}

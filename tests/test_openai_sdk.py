@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
 import fakellm
-from fakellm.handle import Handle
-from fakellm.scenario import Scenario
-from fakellm.strategies import streams
+from fakellm.fuzzing.strategies import streams
+from fakellm.scenarios.scenario import Scenario
+from fakellm.testing.handle import Handle
 from tests.conftest import ROOT
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from fakellm.app import App, Call
-from fakellm.loader import load
-from fakellm.sse import Decoder
-from fakellm.wire import Plan
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests import openapi
 
 CHAT, TEXTS, EMBEDDINGS, MODERATIONS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations"

@@ -16,8 +16,8 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.cassettes import read_file
-from fakellm.dialects import DIALECTS
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.recordings.formats import read_file
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -27,17 +27,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.app import Call
-from fakellm.cassettes import own, read_file
-from fakellm.cassettes.cassette import Asked, Cassette, Interaction
-from fakellm.dialects import DIALECTS
-from fakellm.errors import CassetteError
-from fakellm.handle import Handle
-from fakellm.redact import SHORTEST, redacted
-from fakellm.take import Take, readable
-from fakellm.tape import Tape
-from fakellm.upstream import asked, checked_upstream, pieces
-from fakellm.wire import Frame, Plan
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.capture import Take, readable
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats import fakellm_jsonl, read_file
+from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.redaction import SHORTEST, redacted
+from fakellm.server.scenario_app import Call
+from fakellm.server.upstream import asked, checked_upstream, pieces
+from fakellm.testing.handle import Handle
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
 from tests.wire_reader import Seen, seen
 
@@ -295,7 +295,7 @@ def test_an_upstream_that_is_not_there(file: Path, caplog: pytest.LogCaptureFixt
         assert (got.status, recorder.journal[0].status) == (502, 502)
         assert f"The upstream http://127.0.0.1:{port}/v1 cannot be reached" in json.loads(got.body)["error"]["message"]
     assert "cannot be reached" in caplog.text
-    assert file.read_bytes() == own.dumps_header()
+    assert file.read_bytes() == fakellm_jsonl.dumps_header()
 
 
 def test_an_upstream_that_speaks_no_http(file: Path) -> None:
@@ -415,7 +415,7 @@ def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[st
     request = Asked("POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body)
     before = Interaction(request, Plan(200, (("X-Echo", secret),), frames, "chunked"))
     after = redacted(before)
-    line = own.dump_line(after).decode()
+    line = fakellm_jsonl.dump_line(after).decode()
     assert secret not in line
     assert name not in line
     assert secret.encode() not in after.response.body
@@ -497,7 +497,7 @@ ONE = Interaction(Asked("POST", "/v1/chat/completions", (), b"{}"), Plan(200, ()
 
 
 def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> None:
-    whole = own.dump(Cassette("r", (ONE, ONE)))
+    whole = fakellm_jsonl.dump(Cassette("r", (ONE, ONE)))
     for size in range(len(whole) + 1):
         file.write_bytes(whole[:size])
         tape = Tape(file)
@@ -607,7 +607,7 @@ def test_missing_only_asks_the_upstream_once(file: Path) -> None:
 
 
 def test_the_command_says_that_a_line_was_cut_off(file: Path) -> None:
-    file.write_bytes(own.dump(Cassette("r", (ONE, ONE)))[:-5])
+    file.write_bytes(fakellm_jsonl.dump(Cassette("r", (ONE, ONE)))[:-5])
     command = [sys.executable, "-m", "fakellm", "record", "--upstream", "http://127.0.0.1:9", "-o", str(file)]
     with subprocess.Popen([*command, "--port", "0", "--watch-stdin"], stdin=-1, stdout=-1, stderr=-1) as process:
         _, said = process.communicate()

@@ -7,9 +7,9 @@ import json
 import pytest
 
 import fakellm
-from fakellm.app import App, Call
-from fakellm.loader import load
-from fakellm.scenario import Reply, Rule
+from fakellm.scenarios.loader import load
+from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import ROOT, chat, post
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"

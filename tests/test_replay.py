@@ -16,14 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.app import Call
-from fakellm.cassettes import own, read_file
-from fakellm.cassettes.cassette import Asked, Cassette, Interaction
-from fakellm.handle import Handle
-from fakellm.replayer import Player, Recordings, Replay
-from fakellm.sameness import Ignored, api, differences, key, told
-from fakellm.server import Server, listen
-from fakellm.wire import Frame, Plan
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats import fakellm_jsonl, read_file
+from fakellm.recordings.request_identity import Ignored, api, differences, key, told
+from fakellm.server.http_server import Server, listen
+from fakellm.server.replay_app import Player, Recordings, Replay
+from fakellm.server.scenario_app import Call
+from fakellm.testing.handle import Handle
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT, chat
 from tests.wire_reader import seen
 
@@ -297,7 +297,7 @@ def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
 
 def write(folder: Path, *interactions: Interaction) -> Path:
     file = folder / "r.jsonl"
-    file.write_bytes(own.dump(Cassette("r", interactions)))
+    file.write_bytes(fakellm_jsonl.dump(Cassette("r", interactions)))
     return file
 
 

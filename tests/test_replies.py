@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
-from fakellm.app import App, Call
-from fakellm.errors import ReplyError
-from fakellm.loader import Source, load
-from fakellm.request import parse
-from fakellm.template import check, fill, fill_json
+from fakellm.base.errors import ReplyError
+from fakellm.model.request import parse
+from fakellm.scenarios.loader import Source, load
+from fakellm.scenarios.templates import check, fill, fill_json
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat, post
 
 AGENT = parse(

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.app import App, Call
-from fakellm.errors import RequestError
-from fakellm.request import Request, parse
+from fakellm.base.errors import RequestError
+from fakellm.model.request import Request, parse
+from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
 USER = {"role": "user", "content": "Hello"}

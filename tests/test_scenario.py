@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
-from fakellm.dialects import DIALECTS
+from fakellm.apis.chat.providers import DIALECTS
 from tests.conftest import ROOT
 
 FULL = """\

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import fakellm
-from fakellm.handle import Handle
+from fakellm.testing.handle import Handle
 from tests.conftest import ROOT
 
 SCENARIOS = ROOT / "scenarios"
@@ -168,8 +168,8 @@ def test_echo(client: openai.OpenAI) -> None:
 
 def test_slow_stream(client: openai.OpenAI, session: Handle) -> None:
     assert streamed(client, user()).choices[0].message.content.startswith("Slowly, word by word, ")
-    from fakellm.render import render
-    from fakellm.sample import sample
+    from fakellm.engine.render import render
+    from fakellm.importing.example_request import sample
 
     (rule,) = fakellm.load(SCENARIOS / "slow-stream.yaml").named_rules()
     delays = [frame.delay for frame in render(rule, sample(rule), 0).frames]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fakellm import Pattern, Reply, Rule, Scenario, ScenarioError, When, dump, faults, load, on
-from fakellm.script import On
+from fakellm.scenarios.builder import On
 
 SAID = [
     (on(model="gpt-*").reply("Hi"), "when: {model: gpt-*}, reply: {content: Hi}"),

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm import server as server_module
-from fakellm.handle import Handle
+from fakellm.server import http_server as server_module
+from fakellm.testing.handle import Handle
 from tests.conftest import chat, post
 
 HELLO = {"rules": [{"reply": {"content": "One two three"}, "when": {"model": "m"}}]}
@@ -57,8 +57,8 @@ def test_each_frame_is_an_http_chunk_of_its_own(raw: socket.socket) -> None:
 
 
 def test_frames_due_at_once_leave_in_one_write() -> None:
-    from fakellm.app import App, Call
-    from fakellm.loader import load
+    from fakellm.scenarios.loader import load
+    from fakellm.server.scenario_app import App, Call
 
     answer, _ = App(load(HELLO)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
     assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(6, 0.0)]
@@ -251,7 +251,7 @@ def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: py
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("fakellm.render.complete", broken)
+    monkeypatch.setattr("fakellm.engine.render.complete", broken)
     reply = post(server.session("broken").base_url + "/chat/completions", chat())
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"

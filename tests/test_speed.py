@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.clock import Clock
+from fakellm.server.clock import Clock
 from tests.conftest import chat, post
 from tests.test_handle import outcome
 

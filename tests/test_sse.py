@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.framing import Framing, frame
-from fakellm.sse import Decoder, Event
+from fakellm.wire.framing import Framing, frame
+from fakellm.wire.sse import Decoder, Event
 
 # A line end inside data becomes LF on the way; ids and types are single lines.
 DATA = st.text().map(lambda text: text.replace("\r\n", "\n").replace("\r", "\n"))

@@ -18,14 +18,14 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.app import App
-from fakellm.engine import Release
-from fakellm.errors import RequestError
-from fakellm.handle import Handle
-from fakellm.loader import load
-from fakellm.server import Server, listen
-from fakellm.steps import Stepped, Steps
-from fakellm.wire import Frame, Plan
+from fakellm.base.errors import RequestError
+from fakellm.engine.engine import Release
+from fakellm.scenarios.loader import load
+from fakellm.server.http_server import Server, listen
+from fakellm.server.scenario_app import App
+from fakellm.server.stepping import Stepped, Steps
+from fakellm.testing.handle import Handle
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat, post
 from tests.test_handle import ended, talk
 

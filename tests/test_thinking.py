@@ -7,18 +7,18 @@ import json
 import pytest
 from hypothesis import given
 
-from fakellm.app import App, Call
-from fakellm.completion import Choice, Completion, Token
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.read import read_body, read_chunk
-from fakellm.divide import divide
-from fakellm.fold import fold
-from fakellm.loader import load
-from fakellm.seed import Source
-from fakellm.sse import Decoder
-from fakellm.strategies import completions
-from fakellm.thinking import aloud
-from fakellm.variation import Variation
+from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.seed import Source
+from fakellm.fuzzing.strategies import completions
+from fakellm.model.completion import Choice, Completion, Token
+from fakellm.model.think_tags import aloud
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.sse import Decoder
 from tests.conftest import chat
 
 

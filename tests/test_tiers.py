@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.faults import Error, Fault
-from fakellm.framing import Framing
-from fakellm.strategies import completions, variations
-from fakellm.tiers import Step, contested, step_of, steps
-from fakellm.transfer import Transfer
-from fakellm.variation import PLAIN, Variation
+from fakellm.fuzzing.strategies import completions, variations
+from fakellm.fuzzing.tiers import Step, contested, step_of, steps
+from fakellm.wire.framing import Framing
+from fakellm.wire.transfer import Transfer
 
 
 def variation(block: dict[str, Any]) -> Variation:

@@ -14,17 +14,19 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import ScenarioError, Stall, Timing, load
-from fakellm.app import App, Call
-from fakellm.completion import Chunk, ChunkChoice, Completion, Delta, ToolCallDelta
-from fakellm.dialects import DIALECTS
-from fakellm.dialects.dialect import Dialect
-from fakellm.divide import divide
-from fakellm.framing import Framing
-from fakellm.render import stream
-from fakellm.seed import Source
-from fakellm.strategies import completions, variations
-from fakellm.timing import checked_speed, pace, tokens_in
-from fakellm.wire import Burst, Frame, Plan, bursts
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, tokens_in
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.base.seed import Source
+from fakellm.engine.render import stream
+from fakellm.fuzzing.strategies import completions, variations
+from fakellm.model.completion import Completion
+from fakellm.server.scenario_app import App, Call
+from fakellm.wire.framing import Framing
+from fakellm.wire.http1 import Burst, bursts
+from fakellm.wire.plan import Frame, Plan
+from fakellm.wire.timing import checked_speed, pace
 from tests.conftest import ROOT, chat
 
 SECONDS = st.floats(0, 100)

@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm import tokens
+from fakellm.base import tokenizer
 
 
 @given(st.text())
 def test_tokens_join_back_to_the_text(text: str) -> None:
-    assert "".join(tokens.split(text)) == text
+    assert "".join(tokenizer.split(text)) == text
 
 
 @given(st.text())
 def test_no_token_is_empty(text: str) -> None:
-    assert all(tokens.split(text))
+    assert all(tokenizer.split(text))
 
 
 @pytest.mark.parametrize(
@@ -37,4 +37,4 @@ def test_no_token_is_empty(text: str) -> None:
     ],
 )
 def test_where_the_cuts_are(text: str, expected: list[str]) -> None:
-    assert tokens.split(text) == expected
+    assert tokenizer.split(text) == expected

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.app import App, Call
-from fakellm.errors import ScenarioError
-from fakellm.handle import Handle
-from fakellm.loader import load
-from fakellm.strategies import transfers
-from fakellm.transfer import Transfer, carry
-from fakellm.wire import Frame, Plan, bursts
+from fakellm.base.errors import ScenarioError
+from fakellm.fuzzing.strategies import transfers
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, Call
+from fakellm.testing.handle import Handle
+from fakellm.wire.http1 import bursts
+from fakellm.wire.plan import Frame, Plan
+from fakellm.wire.transfer import Transfer, carry
 from tests.conftest import chat, inflated, post
 from tests.test_server import head, until_closed
 

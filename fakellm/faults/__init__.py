@@ -19,9 +19,7 @@ from fakellm.faults.completion import (
     SameId,
     UnknownTool,
 )
-from fakellm.faults.events import Error, EventFault, Glued, Malformed, OnlyComments, OnlyDone, Truncated, Unterminated
-from fakellm.faults.http import Empty, Html, ResponseFault, Status, Stream, Whole
-from fakellm.faults.wire import (
+from fakellm.faults.connection import (
     Break,
     Close,
     ContentLength,
@@ -34,6 +32,8 @@ from fakellm.faults.wire import (
     Stall,
     WireFault,
 )
+from fakellm.faults.events import Error, EventFault, Glued, Malformed, OnlyComments, OnlyDone, Truncated, Unterminated
+from fakellm.faults.response import Empty, Html, ResponseFault, Status, Stream, Whole
 
 Fault = (
     # the response

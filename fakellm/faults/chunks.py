@@ -6,9 +6,9 @@ from typing import ClassVar, Literal
 
 import msgspec
 
-from fakellm.completion import NULL, Chunk, ChunkChoice
-from fakellm.faults.fault import Base, Place, index
-from fakellm.seed import Source
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice
+from fakellm.base.seed import Source
+from fakellm.faults.base import Base, Place, index
 
 replace = msgspec.structs.replace
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import msgspec
 
-from fakellm.completion import Choice, Completion, ToolCall
-from fakellm.faults.fault import Base, Place, place
-from fakellm.logprobs import kept
-from fakellm.seed import Source
+from fakellm.base.seed import Source
+from fakellm.faults.base import Base, Place, place
+from fakellm.model.completion import Choice, Completion, ToolCall
+from fakellm.model.logprobs import kept
 
 replace = msgspec.structs.replace
 

@@ -10,12 +10,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from fakellm.dialects.dialect import Dialect, dumps
-from fakellm.dialects.errors import Failure
-from fakellm.dialects.failure import error_json
-from fakellm.faults.fault import Base, Place, index, place
-from fakellm.seed import Source
-from fakellm.sse import Decoder
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_body import error_json
+from fakellm.apis.chat.error_style import Failure
+from fakellm.base.json_text import dumps
+from fakellm.base.seed import Source
+from fakellm.faults.base import Base, Place, index, place
+from fakellm.wire.sse import Decoder
 
 Frames = tuple[bytes, ...]
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fakellm.fuzzing.drive import CannotRunError
-from fakellm.fuzzing.files import FOLDER, save, saved
-from fakellm.fuzzing.function import Client, Function
-from fakellm.fuzzing.hunt import Failure, Outcome, Search
+from fakellm.fuzzing.clients.client_function import Client, Function
+from fakellm.fuzzing.clients.client_process import CannotRunError
+from fakellm.fuzzing.clients.result import Answer, Call, Result, Usage
 from fakellm.fuzzing.report import report, title
-from fakellm.fuzzing.result import Answer, Call, Result, Usage
 from fakellm.fuzzing.run import run
+from fakellm.fuzzing.saved_failures import FOLDER, save, saved
+from fakellm.fuzzing.search import Failure, Outcome, Search
 
 __all__ = ["Answer", "Call", "CannotRunError", "FuzzError", "Outcome", "Result", "Usage", "fuzz"]
 

@@ -8,16 +8,16 @@ from itertools import chain
 
 from msgspec import Struct
 
-from fakellm.bugs import BUGS
-from fakellm.draws.profiles import profile as profile_of
-from fakellm.draws.steps import steps_of
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Asked
-from fakellm.fuzzing.hunt import Search
-from fakellm.fuzzing.session import Session
+from fakellm.fuzzing.clients.client_process import Asked
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.profiles import profile as profile_of
+from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.search import Search
+from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.tiers import Step
 from fakellm.fuzzing.trial import Trial, Tried
-from fakellm.scenario import Rule
-from fakellm.tiers import Step
+from fakellm.scenarios.scenario import Rule
 
 
 class Row(Struct):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Any
 
-from fakellm.bugs import BUGS
-from fakellm.draws.steps import steps_of
-from fakellm.fuzzing.files import scenario_of
-from fakellm.fuzzing.hunt import Failure, Outcome
-from fakellm.fuzzing.normal import FIELDS
-from fakellm.loader import dump
-from fakellm.wire import Plan
+from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.normalize import FIELDS
+from fakellm.fuzzing.saved_failures import scenario_of
+from fakellm.fuzzing.search import Failure, Outcome
+from fakellm.scenarios.loader import dump
+from fakellm.wire.plan import Plan
 
 MOST_FRAMES = 40
 """So many are shown of a response."""

@@ -7,16 +7,16 @@ from itertools import chain, count, islice
 
 import msgspec
 
-from fakellm import draws
-from fakellm.draws.profiles import profile as profile_of
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Asked, CannotRunError
-from fakellm.fuzzing.hunt import Failure, Hunt, Outcome, Search
-from fakellm.fuzzing.session import Session
+from fakellm.base.seed import Source
+from fakellm.fuzzing import draws
+from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.profiles import profile as profile_of
+from fakellm.fuzzing.search import Failure, Hunt, Outcome, Search
+from fakellm.fuzzing.test_server import Session
 from fakellm.fuzzing.trial import Trial
-from fakellm.match import When
-from fakellm.scenario import Rule, Scenario
-from fakellm.seed import Source
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.scenario import Rule, Scenario
 
 
 def run(

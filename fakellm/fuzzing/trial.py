@@ -8,20 +8,20 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct
 
-from fakellm.dialects import DIALECTS
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Asked, CannotRunError
-from fakellm.fuzzing.heard import heard
-from fakellm.fuzzing.normal import Normal, of_completion, of_result
-from fakellm.fuzzing.oracle import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzzing.result import Failed, Result
-from fakellm.fuzzing.session import Session
-from fakellm.render import complete
-from fakellm.request import Request, parse
-from fakellm.scenario import Rule, reply_of
-from fakellm.tiers import contested
-from fakellm.variation import Variation
-from fakellm.wire import Plan
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Variation
+from fakellm.engine.render import complete
+from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
+from fakellm.fuzzing.clients.result import Failed, Result
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.normalize import Normal, of_completion, of_result
+from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.tiers import contested
+from fakellm.fuzzing.verdicts import Verdict, if_contested, under_fault, under_variation
+from fakellm.fuzzing.what_was_sent import heard
+from fakellm.model.request import Request, parse
+from fakellm.scenarios.scenario import Rule, reply_of
+from fakellm.wire.plan import Plan
 
 
 class Tried(Struct, frozen=True):

@@ -8,15 +8,17 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from fakellm import tokens
-from fakellm.completion import Choice, ToolCall
-from fakellm.dialects.dialect import Dialect, dumps
-from fakellm.errors import RequestError
-from fakellm.generate import calls, schema
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.base import tokenizer
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import dumps
+from fakellm.base.seed import Source
+from fakellm.generate import calls
+from fakellm.generate.json_schema import instance
 from fakellm.generate.prose import text
-from fakellm.logprobs import weighed
-from fakellm.request import Request
-from fakellm.seed import Source
+from fakellm.model.completion import Choice, ToolCall
+from fakellm.model.logprobs import weighed
+from fakellm.model.request import Request
 
 EFFORTS = {"none": 0, "minimal": 1, "low": 2, "medium": 5, "high": 10, "xhigh": 20, "max": 40}
 """Sentences of reasoning by `reasoning_effort`; a word that no provider uses is taken for medium."""
@@ -100,8 +102,8 @@ _ANY_OBJECT: dict[str, Any] = {
 
 def _json(shape: dict[str, Any], source: Source, request: Request) -> str:
     try:
-        return dumps(schema.instance(shape, source))
-    except schema.UnmetSchemaError as error:
+        return dumps(instance.instance(shape, source))
+    except instance.UnmetSchemaError as error:
         name = ((request.chat.response_format or {}).get("json_schema") or {}).get("name", "")
         message = f"Invalid schema for response_format {name!r}: {error}"
         raise RequestError(400, message, "invalid_json_schema", "response_format.json_schema.schema") from None
@@ -132,7 +134,7 @@ def _top(request: Request) -> int | None:
 
 
 def _weighed(choice: Choice, top: int, source: Source) -> Choice:
-    return replace(choice, logprobs=weighed(tokens.split(choice.content), top, source))
+    return replace(choice, logprobs=weighed(tokenizer.split(choice.content), top, source))
 
 
 def _until(content: str, stop: str | tuple[str, ...] | None) -> str:
@@ -160,5 +162,5 @@ def _within(limit: int | None, choice: Choice, dialect: Dialect) -> Choice:
 
 def _cut(said: str, left: int) -> tuple[str, int, bool]:
     """The first tokens of a text, how many are left over, and whether it is whole."""
-    pieces = tokens.split(said)
+    pieces = tokenizer.split(said)
     return "".join(pieces[:left]), max(left - len(pieces), 0), len(pieces) <= left

@@ -12,13 +12,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.completion import ToolCall
-from fakellm.dialects.dialect import Dialect, dumps
-from fakellm.errors import RequestError
-from fakellm.generate import schema
-from fakellm.request import Chat, Function, Request, Tool
-from fakellm.seed import Source
-from fakellm.shape import near_miss
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import dumps
+from fakellm.base.seed import Source
+from fakellm.base.validation import near_miss
+from fakellm.generate.json_schema import instance
+from fakellm.model.completion import ToolCall
+from fakellm.model.request import Chat, Function, Request, Tool
 
 _MODES = ("none", "auto", "required", "any")  # "any" is Mistral's word for "required"
 
@@ -53,8 +54,8 @@ def check(chat: Chat) -> None:
     for number, tool in enumerate(offer(chat).tools or ()):
         if tool.function and tool.function.parameters:
             try:
-                schema.check(tool.function.parameters)
-            except schema.UnmetSchemaError as error:
+                instance.check(tool.function.parameters)
+            except instance.UnmetSchemaError as error:
                 raise _refusal(chat, tool.function, number, str(error)) from None
             kind = tool.function.parameters.get("type", "object")
             if "object" not in (kind if isinstance(kind, list) else [kind]):
@@ -127,10 +128,10 @@ def _call(function: Function, request: Request, seed: int, place: tuple[int, int
     index, number = place
     parameters = {"type": "object", **(function.parameters or {})}
     try:
-        arguments = schema.instance(parameters, Source(seed, request.digest, "arguments", index, number))
+        arguments = instance.instance(parameters, Source(seed, request.digest, "arguments", index, number))
         if not isinstance(arguments, dict):
-            raise schema.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
-    except schema.UnmetSchemaError as error:
+            raise instance.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
+    except instance.UnmetSchemaError as error:
         tools = offer(request.chat).tools or ()
         which = [tool.function for tool in tools].index(function)
         raise _refusal(request.chat, function, which, str(error)) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fakellm.seed import Source
+from fakellm.base.seed import Source
 
 _OPENINGS = (
     "In short, ",

@@ -11,12 +11,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 import pytest
 
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Driver
-from fakellm.fuzzing.oracle import Verdict, under_variation
+from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.scenario import Reply, Rule
-from fakellm.tiers import contested
+from fakellm.fuzzing.verdicts import Verdict, under_variation
+from fakellm.scenarios.scenario import Reply, Rule
 from tests.conftest import ROOT
 
 DRIVERS = ROOT / "fakellm" / "drivers"

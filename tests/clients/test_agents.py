@@ -16,8 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 import fakellm
-from fakellm.handle import Handle
-from fakellm.scenario import Call, Reply, Rule, Scenario
+from fakellm.scenarios.scenario import Call, Reply, Rule, Scenario
+from fakellm.testing.handle import Handle
 from tests.clients.driving import need
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # theirs are not ours to mend

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from fakellm.fuzzing.drive import Driver
-from fakellm.fuzzing.oracle import Verdict
-from fakellm.fuzzing.session import Session
+from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.loader import load
-from fakellm.tiers import contested
+from fakellm.fuzzing.verdicts import Verdict
+from fakellm.scenarios.loader import load
 from tests.clients.driving import installed, pinned, start, verdict
 from tests.conftest import ROOT
 

@@ -9,12 +9,12 @@ from msgspec import UNSET
 
 import fakellm
 from fakellm import faults
-from fakellm.fuzzing import cases
-from fakellm.fuzzing.drive import Driver
-from fakellm.fuzzing.normal import arguments
-from fakellm.fuzzing.result import Failed, Result, Usage
-from fakellm.handle import Handle
-from fakellm.scenario import Call, Reply, Rule
+from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.clients.result import Failed, Result, Usage
+from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.normalize import arguments
+from fakellm.scenarios.scenario import Call, Reply, Rule
+from fakellm.testing.handle import Handle
 from tests.clients.driving import NAMES, start
 
 CALL = Reply(tool_calls=(Call("f", {"a": 1}),), usage=fakellm.Usage(prompt=5, completion=3))

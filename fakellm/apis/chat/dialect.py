@@ -1,0 +1,90 @@
+"""What a dialect is: how one provider spells what a model says, as data. Knows no provider by name.
+
+`write` and `read` beside this file do the spelling, for all dialects alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from fakellm.apis.chat.chunk import Chunk
+from fakellm.apis.chat.error_style import Errors
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import HEX, Source
+from fakellm.model.completion import Choice, Usage
+
+# `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
+CREATED = (1_700_000_000, 1_798_675_200)
+
+
+class Dialect(Struct, frozen=True):
+    """A provider's habits.
+
+    Objects are built with every key there is and then brought into the order given here: a key that stands in no order
+    is not sent, and one with nothing to say is sent as null if it is among `nulls`, else left out.
+    """
+
+    name: str
+    usual: Variation
+    """How the provider divides a completion."""
+    stream_type: str
+    """The Content-Type of a stream."""
+    chunk_keys: tuple[str, ...]
+    body_keys: tuple[str, ...]
+    choice_keys: tuple[str, ...]
+    delta_keys: tuple[str, ...]
+    message_keys: tuple[str, ...]
+    call_keys: tuple[str, ...]
+    """Of a tool call, whole or a piece."""
+    nulls: frozenset[str]
+    constants: Mapping[str, Any]
+    """What chunks and bodies carry whatever is said."""
+    empty_content: Callable[[Choice], str | None]
+    """The `content` of a whole message without text."""
+    usage_details: Callable[[Usage], JSON]
+    """What a usage object says besides its three sums."""
+    reasoning_apart: bool
+    """Whether `completion_tokens` leaves the reasoning tokens out, so that `total_tokens` adds them."""
+    completion_id: Callable[[Source], str]
+    call_id: Callable[[Source], str]
+    fingerprint: Callable[[Source], str | None] = lambda source: "fp_" + source.text(HEX, 10)
+    """The `system_fingerprint` of a model; None where the provider sends none."""
+    created: Callable[[Source], int] = lambda source: source.between(*CREATED)
+    finishes: bool = True
+    """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    named_call_finish: str = "tool_calls"
+    """The `finish_reason` of a call that `tool_choice` named."""
+    hides_reasoning: bool = False
+    """Whether what the model thought before it answered is counted, but not sent."""
+    echoes: bool = False
+    """Whether a choice of a chunk says its delta once more, as `message`."""
+    legacy: bool = False
+    """Whether it says `text_completion` objects, whose choices have a text and neither message nor delta."""
+    obfuscates: bool = False
+    """Whether it heeds `stream_options.include_obfuscation`."""
+    usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")
+    """The keys that open a usage object."""
+    calls_indexed: bool = False
+    """Whether the tool calls of a whole body have an index, as those of a stream do."""
+    indent: int | None = None
+    """Of a whole body; None for a compact one."""
+    margins: tuple[str, str] = ("", "")
+    """What stands before and after the JSON of a whole body."""
+    body_type: str = "application/json"
+    """The Content-Type of a whole body."""
+    usage_unasked: Literal["never", "finish", "usual"] = "never"
+    """Whether a stream has usage although none was asked for: with the finish alone, or as if it had been."""
+    decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
+    """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
+    decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
+    """What it adds to a whole body."""
+    errors: Errors = Errors()
+    """How it says that it failed."""
+
+    def total(self, usage: Usage) -> int:
+        """The provider's usual `total_tokens`."""
+        return usage.prompt + usage.completion + (usage.reasoning if self.reasoning_apart else 0)

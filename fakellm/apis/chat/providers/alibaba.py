@@ -1,0 +1,95 @@
+"""Alibaba Cloud's spelling (Model Studio), as recorded from qwen3-max in 2026.
+
+`choices` first and `id` last; the pieces of a call carry an empty id, and a piece of nothing closes the calls.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, ToolCallDelta
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_style import Errors
+from fakellm.apis.chat.variation import Calls, Variation
+from fakellm.base.json_text import JSON, rearranged
+from fakellm.base.seed import HEX, Source
+from fakellm.model.completion import Usage
+
+
+def _usage_details(usage: Usage) -> JSON:
+    reasoning = {"completion_tokens_details": {"reasoning_tokens": usage.reasoning}} if usage.reasoning else {}
+    return {**reasoning, "prompt_tokens_details": {"cached_tokens": usage.cached}}
+
+
+def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    """A piece of nothing before the finish of calls that were cut; the finish of a text says an empty one."""
+    sent: list[Chunk] = []
+    last: dict[int, ToolCallDelta] = {}
+    for chunk in chunks:
+        choices = []
+        for choice in chunk.choices:
+            calls = choice.delta.tool_calls
+            if isinstance(calls, tuple):
+                last[choice.index] = calls[-1]
+            elif choice.finish_reason and choice.index in last:
+                piece = last[choice.index]
+                last[choice.index] = replace(piece, name=None, arguments="")
+                if piece.arguments and not piece.name:  # a call that was sent whole needs no end
+                    sent.append(_closing(chunk, choice.index, last[choice.index]))
+            elif choice.finish_reason and choice.delta == Delta():
+                choice = replace(choice, delta=Delta(content=""))
+            choices.append(choice)
+        sent.append(replace(chunk, choices=tuple(choices)))
+    return tuple(sent)
+
+
+def _closing(chunk: Chunk, index: int, piece: ToolCallDelta) -> Chunk:
+    choice = ChunkChoice(index, Delta(tool_calls=(piece,)))
+    return replace(chunk, choices=(choice,), usage=chunk.usage if chunk.usage is None else NULL)
+
+
+def _decorate_body(body: JSON, source: Source) -> JSON:
+    """The calls of a whole body have their keys in alphabetical order, those of a stream have not."""
+    for choice in body["choices"]:
+        message = choice["message"]
+        if "tool_calls" in message:
+            message["tool_calls"] = rearranged(message["tool_calls"])
+    return body
+
+
+def _error(error: JSON, status: int) -> JSON:
+    named = {key: error[key] for key in ("message", "type", "param", "code")}
+    return {"error": named, "request_id": f"4d6f636b-0000-9000-8000-{status:012d}"}
+
+
+ALIBABA = Dialect(
+    name="alibaba",
+    usual=Variation(
+        split={"content": "words", "reasoning": "words", "refusal": "words", "arguments": "words"},
+        role="call",
+        interleave="choices",
+        calls=Calls(id="empty", type="repeated"),
+        fill={"opening": {"content": "text"}, "delta": {"content": "null"}, "finish": {}},
+        unfinished="null",
+        usage_before="null",
+    ),
+    stream_type="text/event-stream",
+    chunk_keys=("choices", "object", "usage", "created", "system_fingerprint", "model", "id"),
+    body_keys=("choices", "object", "usage", "created", "system_fingerprint", "model", "id"),
+    choice_keys=("message", "delta", "finish_reason", "index", "logprobs"),
+    delta_keys=("content", "reasoning_content", "tool_calls", "refusal", "role"),
+    message_keys=("content", "reasoning_content", "refusal", "role", "tool_calls"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset({"logprobs", "system_fingerprint"}),
+    constants={},
+    empty_content=lambda choice: "",
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "chatcmpl-" + source.uuid(),
+    call_id=lambda source: "call_" + source.text(HEX, 24),
+    fingerprint=lambda source: None,
+    calls_indexed=True,
+    decorate=_decorate,
+    decorate_body=_decorate_body,
+    errors=Errors(body=_error),
+)

@@ -1,0 +1,94 @@
+"""Avian's spelling, as recorded from kimi-k2.5 in 2026: a chunk of the gateway's own, then OpenRouter's kind of stream.
+
+The first chunk has an id of its own, which the others leave for another; the JSON has spaces.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.providers.common import no_content_beside_calls
+from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.model.completion import Usage
+
+
+def _usage_details(usage: Usage) -> JSON:
+    """With the cost in dollars: at 0.45, 0.225 (cached) and 2.20 dollars a million, as kimi-k2.5."""
+    nanodollars = 450 * (usage.prompt - usage.cached) + 225 * usage.cached + 2200 * usage.completion
+    return {
+        "cost": nanodollars / 1_000_000_000,
+        "prompt_tokens_details": {
+            "cached_tokens": usage.cached,
+            "cache_write_tokens": 0,
+            "audio_tokens": 0,
+            "video_tokens": 0,
+        },
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "image_tokens": 0,
+            "audio_tokens": 0,
+        },
+    }
+
+
+def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    """The gateway's chunk keeps the id of the reply; the others that had it have the model's."""
+    first = chunks[0]
+    upstream = f"gen-{first.created}-{source.text(ALNUM, 20)}"
+    rest = []
+    finished: set[int] = set()
+    for chunk in chunks[1:]:
+        choices = tuple(_routed(choice, choice.index not in finished) for choice in chunk.choices)
+        finished |= {choice.index for choice in choices if choice.finish_reason}
+        extra = {"id": upstream} if chunk.id == first.id else {}
+        rest.append(replace(chunk, choices=choices, extra=chunk.extra | extra))
+    return (first, *rest)
+
+
+def _routed(choice: ChunkChoice, open_: bool) -> ChunkChoice:
+    """The choice as the gateway passes it on: reasoning in detail besides, and the model's own word for the finish."""
+    extra: JSON = {}
+    if words(choice.delta.reasoning):
+        text = words(choice.delta.reasoning)
+        extra = {"reasoning_details": [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]}
+    elif choice.finish_reason and open_:
+        extra = {"reasoning_content": None}
+    delta = replace(choice.delta, extra=extra | choice.delta.extra)
+    return replace(
+        choice, delta=delta, extra=choice.extra | {"native_finish_reason": words(choice.finish_reason) or None}
+    )
+
+
+AVIAN = Dialect(
+    name="avian",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": 99},
+        role="repeated",
+        interleave="choices",
+        fill={"opening": {}, "delta": {"content": "text"}},
+        finish="twice",
+        unfinished="null",
+        usage="finish",
+        spelling=Spelling(spaces=True),
+    ),
+    stream_type="text/event-stream; charset=utf-8",
+    chunk_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "finish_reason", "native_finish_reason"),
+    delta_keys=("content", "role", "reasoning", "reasoning_details", "reasoning_content", "tool_calls", "refusal"),
+    message_keys=("content", "role", "reasoning_content", "tool_calls", "refusal"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset({"content"}),
+    constants={},
+    empty_content=no_content_beside_calls,
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
+    call_id=lambda source: "call_" + source.text(HEX, 24),
+    fingerprint=lambda source: None,
+    decorate=_decorate,
+)

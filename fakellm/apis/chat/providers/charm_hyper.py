@@ -1,0 +1,45 @@
+"""Charm Hyper's spelling, as recorded from deepseek-v4 and glm-5.1 in 2026: a gateway that adds the price.
+
+Where a model counts cached tokens apart from the prompt, the total has them too; say such a `total` in the usage.
+"""
+
+from __future__ import annotations
+
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.providers.common import no_content_beside_calls
+from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import HEX
+from fakellm.model.completion import Usage
+
+
+def _usage_details(usage: Usage) -> JSON:
+    """Details where there is something to say, and the price: at 1.44 and 4.32 dollars a million, 20 credits each."""
+    details: JSON = {}
+    if usage.cached:
+        details["prompt_tokens_details"] = {"cached_tokens": usage.cached}
+    if usage.reasoning:
+        details["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
+    dollars = (1440 * usage.prompt + 4320 * usage.completion) / 1_000_000_000
+    return details | {"cost": {"usd": dollars, "hypercredits": dollars * 20}}
+
+
+CHARM_HYPER = Dialect(
+    name="charm-hyper",
+    usual=Variation(split="tokens", interleave="choices", unfinished="null", spelling=Spelling(ascii=True)),
+    stream_type="text/event-stream",
+    chunk_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "finish_reason"),
+    delta_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
+    message_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
+    call_keys=("id", "type", "index", "function"),
+    nulls=frozenset({"content"}),
+    constants={},
+    empty_content=no_content_beside_calls,
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
+    call_id=lambda source: "call_" + source.text(HEX, 16),
+    fingerprint=lambda source: None,
+)

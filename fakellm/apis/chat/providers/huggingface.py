@@ -1,0 +1,110 @@
+"""Hugging Face's router, as recorded with three of its upstreams; a stream speaks the upstream's dialect.
+
+`huggingface` is the router with Cerebras behind it, the most recorded, as of qwen-3-coder in October 2025: before
+Cerebras told of reasoning tokens. `huggingface-groq` is kimi-k2 by Groq in March 2026, whose streams are Groq's in all;
+`huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
+https://huggingface.co/docs/inference-providers
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import Chunk
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_style import Errors, Failure, fields_of
+from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
+from fakellm.apis.chat.providers.common import cached_details, said_details, with_last
+from fakellm.apis.chat.providers.groq import GROQ
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.model.completion import Usage
+
+
+def _time_info(created: int, source: Source) -> JSON:
+    times = time_info(created, source)
+    return {"time_info": {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}}
+
+
+def _error(error: JSON, status: int) -> JSON:
+    """The hub knows the user and says a text; the router knows the models and speaks as OpenAI does."""
+    if status in (401, 403, 429):
+        return {"error": error["message"]}
+    return fields_of("message", "type", "param", "code")(error, status)
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The requested model does not exist", code="model_not_found", param="model"),
+        Failure(401, "Invalid username or password."),
+        Failure(429, "Too many requests"),
+    ),
+    body=_error,
+)
+
+HUGGINGFACE = replace(
+    CEREBRAS,
+    name="huggingface",
+    usage_details=cached_details,
+    usage_keys=("prompt_tokens", "completion_tokens", "total_tokens"),
+    decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
+    decorate_body=lambda body, source: body | _time_info(body["created"], source),
+    errors=_ERRORS,
+)
+
+HUGGINGFACE_GROQ = replace(
+    GROQ, name="huggingface-groq", errors=replace(_ERRORS, frame=GROQ.errors.frame, done=GROQ.errors.done)
+)
+
+
+def _with_metrics(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    """Novita's: the milliseconds to the first token, and the microsecond in which each chunk was written."""
+    first = source.between(80, 900)
+    now = chunks[0].created * 10**6 + first * 1000
+    decorated = []
+    for chunk in chunks:
+        now += source.between(40, 9000)
+        blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}
+        decorated.append(replace(chunk, extra=blank | {"sla_metrics": {"ttft_ms": first, "ts_us": now}}))
+    return tuple(decorated)
+
+
+def _novita_details(usage: Usage) -> JSON:
+    return {"prompt_tokens_details": None, "completion_tokens_details": None} | said_details(usage)
+
+
+HUGGINGFACE_NOVITA = Dialect(
+    name="huggingface-novita",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
+        unfinished="null",
+    ),
+    stream_type="text/event-stream",
+    chunk_keys=(
+        "id",
+        "object",
+        "created",
+        "model",
+        "choices",
+        "system_fingerprint",
+        "usage",
+        "sla_metrics",
+    ),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "finish_reason"),
+    delta_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    message_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset(),
+    constants={},
+    empty_content=lambda choice: "",
+    usage_details=_novita_details,
+    reasoning_apart=False,
+    completion_id=lambda source: source.text(HEX, 32),
+    call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    fingerprint=lambda source: None,
+    usage_unasked="usual",
+    decorate=_with_metrics,
+    errors=_ERRORS,
+)

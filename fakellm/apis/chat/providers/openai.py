@@ -1,0 +1,69 @@
+"""OpenAI's own spelling, as recorded from gpt-4o-mini and gpt-5 in 2025 and 2026.
+
+Of parallel tool calls the role comes first and alone; a single call opens with it.
+
+https://platform.openai.com/docs/api-reference/chat-streaming
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_style import Errors
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import ALNUM
+from fakellm.model.completion import Choice, Usage
+
+
+def _empty_content(choice: Choice) -> str | None:
+    return None if choice.tool_calls or choice.refusal else ""
+
+
+def _usage_details(usage: Usage) -> JSON:
+    return {
+        "prompt_tokens_details": {"cached_tokens": usage.cached, "audio_tokens": 0},
+        "completion_tokens_details": {
+            "reasoning_tokens": usage.reasoning,
+            "audio_tokens": 0,
+            "accepted_prediction_tokens": 0,
+            "rejected_prediction_tokens": 0,
+        },
+    }
+
+
+OPENAI = Dialect(
+    name="openai",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
+        role="call",
+        interleave="choices",
+        fill={"opening": {"content": "text", "refusal": "null"}},
+        unfinished="null",
+        usage_before="null",
+    ),
+    stream_type="text/event-stream; charset=utf-8",
+    chunk_keys=("id", "object", "created", "model", "service_tier", "system_fingerprint", "choices", "usage"),
+    body_keys=("id", "object", "created", "model", "choices", "usage", "service_tier", "system_fingerprint"),
+    choice_keys=("index", "delta", "message", "logprobs", "finish_reason"),
+    delta_keys=("role", "content", "reasoning_content", "tool_calls", "refusal"),
+    message_keys=("role", "content", "reasoning_content", "tool_calls", "refusal", "annotations"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset({"system_fingerprint", "usage", "logprobs", "content", "refusal"}),
+    constants={"service_tier": "default"},
+    empty_content=_empty_content,
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
+    call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    indent=2,
+    margins=("", "\n"),
+    obfuscates=True,
+    named_call_finish="stop",
+    hides_reasoning=True,
+    errors=Errors(indents={401: 4, 403: 4, 404: 4, 429: 4}, ending="\n"),
+)
+
+REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)
+"""What o4-mini and gpt-5 send: no `logprobs`, and no fingerprint but null."""

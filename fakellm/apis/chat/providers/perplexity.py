@@ -1,0 +1,187 @@
+"""Perplexity's spelling, as recorded from sonar in August 2026, and from llama-3.1-sonar-small in June 2025.
+
+Each chunk repeats what was found on the web, all that was said so far and the count of tokens; the last is called
+`chat.completion.done` and has another id, and nothing says `[DONE]`. No calls of tools were recorded.
+https://docs.perplexity.ai/api-reference/chat-completions-post
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_style import Errors, Failure, fields_of
+from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, said_details, with_last
+from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import ALNUM, Source
+from fakellm.model.completion import Usage
+from fakellm.wire.framing import Framing
+
+_KEYS = (
+    "id",
+    "model",
+    "created",
+    "system_fingerprint",
+    "usage",
+    "citations",
+    "search_results",
+    "object",
+    "choices",
+)
+_CHOICE = ("index", "message", "delta", "finish_reason")
+_RESULTS = 5  # the fewest recorded; there are up to 20
+_SEARCH = 5000  # millionths of a dollar
+
+
+def _usage_details(usage: Usage) -> JSON:
+    """In dollars: one for a million tokens, and half a cent for the search."""
+    cost = {
+        "input_tokens_cost": _dollars(usage.prompt),
+        "output_tokens_cost": _dollars(usage.completion),
+        "request_cost": _dollars(_SEARCH),
+        "total_cost": _dollars(usage.prompt + usage.completion + _SEARCH),
+    }
+    return {"search_context_size": "low", "cost": cost} | said_details(usage)
+
+
+def _dollars(millionths: int) -> float:
+    """Rounded to five places, a half upwards."""
+    return (millionths + 5) // 10 / 100_000
+
+
+def _so_far(usage: Usage) -> JSON:
+    """A running count, which costs nothing yet."""
+    sums = {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion}
+    cost = {"input_tokens_cost": 0, "output_tokens_cost": 0, "total_cost": 0}
+    total = usage.prompt + usage.completion
+    return {"usage": sums | {"total_tokens": total, "search_context_size": "low", "cost": cost}}
+
+
+def _found(source: Source) -> JSON:
+    """Search results, and their addresses as citations."""
+    results = [
+        {
+            "title": f"Result {number}",
+            "url": f"https://example.com/{source.text(LOWER_ALNUM, 12)}",
+            "date": f"2025-{source.between(1, 12):02}-{source.between(1, 28):02}",
+            "last_updated": f"2026-{source.between(1, 6):02}-{source.between(1, 28):02}",
+            "snippet": f"What result {number} says.",
+            "source": "web",
+        }
+        for number in range(1, _RESULTS + 1)
+    ]
+    return {"citations": [result["url"] for result in results], "search_results": results}
+
+
+def _searched(chunks: tuple[Chunk, ...], found: JSON) -> tuple[Chunk, ...]:
+    """The chunks with what was found, and with the message so far in each choice."""
+    texts: defaultdict[int, str] = defaultdict(str)
+
+    def told(choice: ChunkChoice) -> ChunkChoice:
+        texts[choice.index] += words(choice.delta.content)
+        return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
+
+    return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, told))
+
+
+def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    chunks = in_parts(_searched(chunks, _found(source)), _with_role)
+    before = tuple(
+        replace(chunk, extra=chunk.extra | _so_far(chunk.usage)) if isinstance(chunk.usage, Usage) else chunk
+        for chunk in chunks[:-1]
+    )
+    done = {"object": "chat.completion.done"}
+    if any(chunk.id for chunk in before):  # else this one has to tell the id
+        done["id"] = source.uuid()
+    return with_last((*before, chunks[-1]), done)
+
+
+def _with_role(choice: ChunkChoice) -> ChunkChoice:
+    if not choice.finish_reason:
+        return choice
+    return replace(choice, delta=replace(choice.delta, extra={"role": "assistant"} | choice.delta.extra))
+
+
+def _decorate_body(body: JSON, source: Source) -> JSON:
+    empty = {"delta": {"role": "assistant", "content": ""}}
+    said = [choice | empty for choice in body["choices"]]
+    choices = [{key: choice[key] for key in _CHOICE if key in choice} | choice for choice in said]
+    return _with_found(body | {"choices": choices}, _found(source))
+
+
+def _with_found(body: JSON, found: JSON) -> JSON:
+    return {key: (body | found)[key] for key in _KEYS if key in body | found}
+
+
+_ERRORS = Errors(
+    usual=(
+        Failure(400, "The request is not valid.", "bad_request"),
+        Failure(401, "Invalid API key provided. Ensure your API key is correct and active.", "invalid_api_key"),
+        Failure(404, "Not found", "not_found"),
+        Failure(429, "Request rate limit exceeded.", "request_rate_limit_exceeded"),
+        Failure(500, "Internal server error", "internal_server_error"),
+        Failure(503, "Service unavailable", "service_unavailable"),
+    ),
+    code="status",
+    body=fields_of("message", "type", "code"),
+)
+
+PERPLEXITY = Dialect(
+    name="perplexity",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "whole"},
+        role="first",
+        fill={"finish": {"content": "empty"}},
+        usage="running",
+        done=False,
+        sse=Framing(line_end="crlf"),
+    ),
+    stream_type="text/event-stream; charset=utf-8",
+    chunk_keys=_KEYS,
+    body_keys=_KEYS,
+    choice_keys=_CHOICE,
+    delta_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    message_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset(),
+    constants={},
+    empty_content=lambda choice: "",
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: source.uuid(),
+    call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    fingerprint=lambda source: None,
+    usage_unasked="usual",
+    decorate=_decorate,
+    decorate_body=_decorate_body,
+    errors=_ERRORS,
+)
+
+
+def _found_2025(source: Source) -> JSON:
+    found = _found(source)
+    results = [{key: result[key] for key in ("title", "url", "date")} for result in found["search_results"]]
+    return found | {"search_results": results}
+
+
+PERPLEXITY_2025 = replace(
+    PERPLEXITY,
+    name="perplexity-2025",
+    usual=Variation(
+        role="every",
+        finish="last",
+        unfinished="null",
+        spelling=Spelling(spaces=True),
+        fill={"finish": {}},
+        sse=Framing(),
+    ).over(PERPLEXITY.usual),
+    choice_keys=("index", "finish_reason", "message", "delta"),
+    constants={"object": "chat.completion"},
+    usage_details=lambda usage: {"search_context_size": "low"} | said_details(usage),
+    decorate=lambda chunks, source: _searched(chunks, _found_2025(source)),
+    decorate_body=lambda body, source: _with_found(body, _found_2025(source)),
+)

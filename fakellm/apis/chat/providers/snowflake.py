@@ -1,0 +1,128 @@
+"""Snowflake Cortex's spelling, as recorded from claude-sonnet-4-6 and llama3.1-8b in 2026.
+
+Every key is there, empty: no id, no time, no fingerprint, and a stream never says why it ends.
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.providers.common import in_parts
+from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.base.json_text import JSON, rearranged
+from fakellm.base.seed import ALNUM, Source
+from fakellm.model.completion import Usage
+
+_LOGPROBS: JSON = {"logprobs": {"content": None, "refusal": None}}
+_MESSAGE: JSON = {
+    "annotations": None,
+    "audio": {"data": "", "expires_at": 0, "id": "", "transcript": ""},
+    "content": "",
+    "function_call": {"arguments": "", "name": ""},
+    "refusal": "",
+    "tool_calls": None,
+}
+
+
+def _usage_details(usage: Usage) -> JSON:
+    return {
+        "completion_tokens_details": {
+            "accepted_prediction_tokens": 0,
+            "audio_tokens": 0,
+            "reasoning_tokens": usage.reasoning,
+            "rejected_prediction_tokens": 0,
+        },
+        "prompt_tokens_details": {"audio_tokens": 0, "cached_tokens": usage.cached},
+    }
+
+
+def _detail(text: str) -> JSON:
+    return {
+        "format": "anthropic-claude-v1",
+        "id": "reasoning-text-1",
+        "index": 0,
+        "text": text,
+        "type": "reasoning.text",
+    }
+
+
+def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    """Claude's details of reasoning, and an empty delta in place of the finish of a stream that says none."""
+    spoken = [number for number, chunk in enumerate(chunks) if chunk.choices]
+    if spoken and not any(part.finish_reason for chunk in chunks for part in chunk.choices):
+        last = chunks[spoken[-1]]
+        end = replace(last, choices=tuple(_emptied(part) for part in last.choices))
+        chunks = (*chunks[: spoken[-1]], replace(last, usage=None), end, *chunks[spoken[-1] + 1 :])
+    return tuple(
+        replace(chunk, extra=chunk.extra | ({} if chunk.system_fingerprint else {"system_fingerprint": ""}))
+        for chunk in in_parts(chunks, _detailed)
+    )
+
+
+def _emptied(choice: ChunkChoice) -> ChunkChoice:
+    """The choice with nothing left of what it says."""
+    delta = Delta(role=choice.delta.role, content="", refusal="", extra={"tool_calls": None})
+    return ChunkChoice(choice.index, delta, choice.finish_reason)
+
+
+def _detailed(choice: ChunkChoice) -> ChunkChoice:
+    delta, text = choice.delta, choice.delta.reasoning
+    if isinstance(text, str) and text:
+        delta = replace(delta, extra=delta.extra | {"reasoning_details": [_detail(text)]})
+    return replace(choice, delta=delta, extra=choice.extra | _LOGPROBS)
+
+
+def _decorate_body(body: JSON, source: Source) -> JSON:
+    for choice in body["choices"]:
+        message = _MESSAGE | choice["message"]
+        details = message.pop("reasoning_details", None)
+        if details:
+            message["reasoning_details"] = [_detail(detail["text"]) for detail in details]
+        choice |= _LOGPROBS | choice | {"finish_reason": choice.get("finish_reason") or "", "message": message}
+        for call in message["tool_calls"] or ():
+            call["custom"] = {"input": "", "name": ""}
+    sorted_body: JSON = rearranged({"system_fingerprint": ""} | body)
+    return sorted_body
+
+
+SNOWFLAKE = Dialect(
+    name="snowflake",
+    usual=Variation(
+        split="random",
+        role="every",
+        interleave="choices",
+        reasoning="reasoning_details",
+        fill={"delta": {"content": "empty", "refusal": "empty", "tool_calls": "null"}},
+        spelling=Spelling(order="sorted"),
+    ),
+    stream_type="text/event-stream",
+    chunk_keys=(
+        "choices",
+        "created",
+        "id",
+        "model",
+        "object",
+        "service_tier",
+        "system_fingerprint",
+        "usage",
+    ),
+    body_keys=("choices", "created", "id", "model", "object", "service_tier", "system_fingerprint", "usage"),
+    choice_keys=("delta", "finish_reason", "index", "logprobs", "message"),
+    delta_keys=("content", "reasoning_details", "refusal", "role", "tool_calls"),
+    message_keys=("content", "reasoning_details", "refusal", "role", "tool_calls"),
+    call_keys=("function", "id", "index", "type"),
+    nulls=frozenset(),
+    constants={"service_tier": ""},
+    empty_content=lambda choice: "",
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=lambda source: "",
+    call_id=lambda source: "toolu_bdrk_01" + source.text(ALNUM, 22),
+    fingerprint=lambda source: None,
+    created=lambda source: 0,
+    finishes=False,
+    decorate=_decorate,
+    decorate_body=_decorate_body,
+)

@@ -1,0 +1,102 @@
+"""Together's spelling, as recorded from Llama-3.3-70B-Instruct-Turbo in 2026, and from Qwen2.5-72B in February 2025.
+
+Every chunk says its text twice, in the delta and beside it as `text`, with the number of the token; usage comes unasked
+with the finish. https://docs.together.ai/reference/chat-completions-1
+"""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_style import Errors
+from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, no_content_beside_calls, said_details
+from fakellm.apis.chat.variation import Variation
+from fakellm.base.json_text import JSON
+from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.model.completion import Usage
+
+
+def _usage_details(usage: Usage) -> JSON:
+    return {"cached_tokens": usage.cached} | said_details(replace(usage, cached=0))
+
+
+def _seed(source: Source) -> int:
+    """Of 64 bits, rounded to a double on its way, so that it ends in zeros."""
+    return source.below(2**64 // 1000) * 1000
+
+
+def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    return in_parts(chunks, lambda choice: _decorated(choice, source))
+
+
+def _decorated(choice: ChunkChoice, source: Source) -> ChunkChoice:
+    seed = _seed(source) if choice.finish_reason else None
+    delta = replace(choice.delta, extra={"token_id": source.below(128_256)} | choice.delta.extra)
+    return replace(choice, delta=delta, extra={"text": words(choice.delta.content), "seed": seed} | choice.extra)
+
+
+def _decorate_body(body: JSON, source: Source) -> JSON:
+    return body | {"choices": [_body_choice(choice, source) for choice in body["choices"]]}
+
+
+def _body_choice(choice: JSON, source: Source) -> JSON:
+    """A seed after the reason, calls if only none, and a call's arguments before its name."""
+    calls = choice["message"].get("tool_calls") or []
+    turned = [call | {"function": dict(reversed(call["function"].items()))} for call in calls]
+    seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(source)}
+    return seeded | choice | {"message": choice["message"] | {"tool_calls": turned}}
+
+
+def _completion_id(source: Source) -> str:
+    return "-".join((source.text(ALNUM, 7), source.text(ALNUM, 6), source.text(HEX, 16)))
+
+
+def _error(error: JSON, status: int) -> JSON:
+    named = {key: error[key] for key in ("message", "type", "param", "code")}
+    return {"id": f"oFake11-m7estS-{status:016x}", "error": named}
+
+
+TOGETHER = Dialect(
+    name="together",
+    usual=Variation(
+        split={"content": "tokens", "reasoning": "tokens", "refusal": "tokens", "arguments": "tokens"},
+        role="every",
+        reasoning="reasoning",
+        fill={"delta": {"content": "empty"}},
+        unfinished="null",
+        usage="finish",
+        usage_before="null",
+    ),
+    stream_type="text/event-stream;charset=utf-8",
+    chunk_keys=("id", "object", "created", "choices", "model", "system_fingerprint", "usage"),
+    body_keys=("id", "object", "created", "model", "prompt", "choices", "system_fingerprint", "usage"),
+    choice_keys=("index", "text", "logprobs", "finish_reason", "seed", "delta", "message"),
+    delta_keys=("token_id", "role", "content", "reasoning", "refusal", "tool_calls"),
+    message_keys=("role", "content", "reasoning", "refusal", "tool_calls"),
+    call_keys=("index", "id", "type", "function"),
+    nulls=frozenset({"content", "finish_reason", "logprobs"}),
+    constants={"prompt": []},
+    empty_content=no_content_beside_calls,
+    usage_details=_usage_details,
+    reasoning_apart=False,
+    completion_id=_completion_id,
+    call_id=lambda source: "call_" + source.text(LOWER_ALNUM, 24),
+    indent=2,
+    body_type="application/json; charset=utf-8",
+    calls_indexed=True,
+    fingerprint=lambda source: None,
+    usage_unasked="usual",
+    decorate=_decorate,
+    decorate_body=_decorate_body,
+    errors=Errors(body=_error),
+)
+
+TOGETHER_2025 = replace(
+    TOGETHER,
+    name="together-2025",
+    usual=Variation(fill={"delta": {"content": "empty", "tool_calls": "null"}}).over(TOGETHER.usual),
+    usage_details=said_details,
+    completion_id=lambda source: source.text(HEX, 16),
+)

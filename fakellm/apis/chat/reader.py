@@ -1,0 +1,213 @@
+"""JSON to chunks and completions: the inverse of `write`. Owns what is read off the wire, and how forgivingly.
+
+Keys may be missing, null or unknown; a wrong type is refused with its place.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.base.errors import StreamError
+from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+
+
+class _Function(Struct):
+    name: str | None = None
+    arguments: str | None = None
+
+
+class _Call(Struct):
+    index: int | None = None
+    id: str | None = None
+    type: str | None = None
+    function: _Function | None = None
+
+
+class _Detail(Struct):
+    text: str | None = None
+    summary: str | None = None
+
+
+class _Part(Struct):
+    text: str | None = None
+    thinking: list[_Part] | None = None
+
+
+class _Message(Struct):
+    role: str | None = None
+    content: str | list[_Part] | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    reasoning_details: list[_Detail] | None = None
+    refusal: str | None = None
+    tool_calls: list[_Call] | None = None
+    annotations: list[dict[str, Any]] | None = None
+
+
+class _Token(Struct):
+    token: str = ""
+    logprob: float = 0.0
+    bytes: tuple[int, ...] | None = ()
+    top_logprobs: list[_Token] | None = None
+
+
+class _Logprobs(Struct):
+    content: list[_Token] | None = None
+    refusal: list[_Token] | None = None
+
+
+class _Choice(Struct):
+    index: int | None = None
+    logprobs: _Logprobs | None = None
+    delta: _Message | None = None
+    message: _Message | None = None
+    text: str | None = None  # of a legacy completion
+    finish_reason: str | None = None
+
+
+class _PromptDetails(Struct):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(Struct):
+    reasoning_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+    prompt_token_details: _PromptDetails | None = None  # Writer's
+    completion_tokens_details: _CompletionDetails | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class _Frame(Struct):
+    id: str | None = None
+    created: int | None = None
+    model: str | None = None
+    choices: list[_Choice] | None = None
+    usage: _Usage | None = None
+    system_fingerprint: str | None = None
+
+
+def read_chunk(dialect: Dialect, data: str) -> Chunk:
+    """The chunk in the data of an event. Raises StreamError when there is none in it."""
+    frame = _parse(data)
+    return Chunk(
+        id=frame.id or "",
+        created=frame.created or 0,
+        model=frame.model or "",
+        choices=tuple(_chunk_choice(choice) for choice in frame.choices or ()),
+        usage=_usage(dialect, frame.usage) if frame.usage else None,
+        system_fingerprint=frame.system_fingerprint or None,
+    )
+
+
+def read_body(dialect: Dialect, data: bytes) -> Completion:
+    """The completion in the body of a reply that was not streamed. Raises StreamError when there is none in it."""
+    frame = _parse(data.decode("utf-8", "replace"))
+    return Completion(
+        id=frame.id or "",
+        created=frame.created or 0,
+        model=frame.model or "",
+        choices=tuple(_choice(choice) for choice in frame.choices or ()),
+        usage=_usage(dialect, frame.usage) if frame.usage else None,
+        system_fingerprint=frame.system_fingerprint or None,
+    )
+
+
+def _parse(text: str) -> _Frame:
+    try:
+        return msgspec.convert(json.loads(text), _Frame)
+    except RecursionError:
+        raise StreamError(f"nested too deeply: {text[:80]!r}") from None
+    except ValueError as error:  # no JSON, or JSON of another shape
+        raise StreamError(f"{error}: {text[:80]!r}") from None
+
+
+def _usage(dialect: Dialect, usage: _Usage) -> Usage:
+    prompt_details = usage.prompt_tokens_details or usage.prompt_token_details or _PromptDetails()
+    completion_details = usage.completion_tokens_details or _CompletionDetails()
+    read = Usage(
+        prompt=usage.prompt_tokens or 0,
+        completion=usage.completion_tokens or 0,
+        cached=prompt_details.cached_tokens or usage.cached_tokens or 0,
+        reasoning=completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
+    )
+    if usage.total_tokens == dialect.total(read):
+        return read
+    return msgspec.structs.replace(read, total=usage.total_tokens)
+
+
+def _chunk_choice(choice: _Choice) -> ChunkChoice:
+    delta = choice.delta or _Message(content=choice.text)
+    calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
+    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
+    told = choice.logprobs or _Logprobs()
+    tokens = (None if each is None else _tokens(each) for each in (told.content, told.refusal))
+    return ChunkChoice(choice.index or 0, said, choice.finish_reason, {}, *tokens)
+
+
+def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
+    """The tokens, their bytes left out where they are those of the token's text."""
+    return tuple(
+        Token(
+            each.token,
+            each.logprob,
+            _tokens(each.top_logprobs),
+            () if each.bytes == tuple(each.token.encode("utf-8", "surrogatepass")) else each.bytes,
+        )
+        for each in tokens or ()
+    )
+
+
+def _call_piece(call: _Call) -> ToolCallDelta:
+    function = call.function or _Function()
+    return ToolCallDelta(call.index, call.id, call.type, function.name, function.arguments)
+
+
+def _content(message: _Message) -> str | None:
+    """The content; of a list of parts, the texts."""
+    if not isinstance(message.content, list):
+        return message.content
+    return "".join(part.text or "" for part in message.content)
+
+
+def _reasoning(message: _Message) -> str | None:
+    """The reasoning, under whichever of its keys; some providers say it under two, Mistral within the content."""
+    if message.reasoning_content or message.reasoning:
+        return message.reasoning_content or message.reasoning
+    parts = message.content if isinstance(message.content, list) else ()
+    thoughts = [thought.text or "" for part in parts for thought in part.thinking or ()]
+    if any(thoughts):
+        return "".join(thoughts)
+    details = message.reasoning_details or ()
+    return "".join(detail.text or detail.summary or "" for detail in details) or message.reasoning_content
+
+
+def _choice(choice: _Choice) -> Choice:
+    message = choice.message or _Message(content=choice.text)
+    calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
+    return Choice(
+        content=_content(message) or "",
+        reasoning=_reasoning(message) or "",
+        refusal=message.refusal or "",
+        tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
+        finish_reason=choice.finish_reason or None,
+        logprobs=_tokens(choice.logprobs.content if choice.logprobs else None),
+        refusal_logprobs=_tokens(choice.logprobs.refusal if choice.logprobs else None),
+        annotations=_cited(message),
+    )
+
+
+def _cited(message: _Message) -> tuple[dict[str, Any], ...]:
+    return tuple(message.annotations or ())

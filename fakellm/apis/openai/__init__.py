@@ -1,0 +1,1 @@
+"""OpenAI's other routes, and what all its routes share: URLs, keys, response headers."""

@@ -1,0 +1,42 @@
+"""Who may ask: the API key of a request. Owns where it stands and how a wrong one is refused.
+
+https://platform.openai.com/docs/api-reference/authentication, and for `api-key`
+https://learn.microsoft.com/azure/ai-foundry/openai/reference#authentication
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from fakellm.base.errors import RequestError
+
+
+def checked_key(key: str) -> str:
+    """The key, if a header can hold it. Raises ValueError."""
+    if not re.fullmatch(r"[!-~]+", key):
+        raise ValueError(f"an API key is visible ASCII without spaces; got {key!r}")
+    return key
+
+
+def check(headers: Mapping[str, str], keys: Collection[str]) -> None:
+    """Raises RequestError, status 401, where keys are wanted and the request has none of them."""
+    if not keys:
+        return
+    given = _key({name.lower(): value for name, value in headers.items()})
+    if given is None:
+        message = "You didn't provide an API key: send one as 'Authorization: Bearer KEY', or as 'api-key: KEY'."
+        raise RequestError(401, message, None)
+    if given not in keys:
+        message = f"Incorrect API key provided: {shortened(given)}. This server takes the keys it was started with."
+        raise RequestError(401, message, "invalid_api_key")
+
+
+def shortened(key: str) -> str:
+    """The key as OpenAI's message has it: stars between its first eight characters and its last four."""
+    return key if len(key) <= 12 else key[:8] + "*" * (len(key) - 12) + key[-4:]
+
+
+def _key(headers: Mapping[str, str]) -> str | None:
+    scheme, _, bearer = headers.get("authorization", "").partition(" ")
+    return (bearer.strip() if scheme.lower() == "bearer" else "") or headers.get("api-key") or None

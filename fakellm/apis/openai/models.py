@@ -1,0 +1,26 @@
+"""`GET /v1/models` and `GET /v1/models/{model}`: the names that a session gives, described.
+
+https://platform.openai.com/docs/api-reference/models
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import JSON
+
+
+def listed(names: Sequence[str]) -> JSON:
+    """The list of these models."""
+    return {"object": "list", "data": [described(name) for name in names]}
+
+
+def described(name: str) -> JSON:
+    """One model; all were made at the same time, in Unix seconds, and here."""
+    return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "fakellm"}
+
+
+def unknown(name: str) -> RequestError:
+    """The refusal of a model that is not there, as OpenAI's: https://platform.openai.com/docs/guides/error-codes"""
+    return RequestError(404, f"The model {name!r} does not exist: no rule answers for it.", "model_not_found", "model")

@@ -1,0 +1,1 @@
+"""What everything else builds on: errors, the seed, the tokenizer, JSON text and paths, validation, YAML nodes."""

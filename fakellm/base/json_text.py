@@ -1,0 +1,96 @@
+"""JSON values as text: compact, indented, or spelled as a provider writes JSON. Knows no API."""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+from msgspec import Struct
+
+JSON = dict[str, Any]
+
+
+def dumps(value: Any, indent: int | None = None) -> str:
+    """Compact JSON, or with an indent; raw characters, but for lone surrogates, which UTF-8 cannot say."""
+    if indent is None:
+        text = _COMPACT(value)
+    else:
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ": "), indent=indent)
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+"""Made once: json.dumps would make another for each frame."""
+
+
+class TextStyle(Protocol):
+    """How a provider writes JSON: escapes, spaces, floats and the order of keys. None is the compact form."""
+
+    @property
+    def ascii(self) -> bool | None: ...
+    @property
+    def html(self) -> bool | None: ...
+    @property
+    def spaces(self) -> bool | None: ...
+    @property
+    def floats(self) -> Literal["exponent", "decimal"] | None: ...
+    @property
+    def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
+
+
+def spelt(value: JSON, spelling: TextStyle) -> str:
+    """The JSON of a chunk as `spelling` wants it."""
+    if spelling.order in ("sorted", "reversed"):
+        value = rearranged(value, spelling.order == "sorted")
+    text = dumps(value)
+    if spelling.spaces:
+        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+    if spelling.floats == "decimal" and "e-0" in text:
+        text = _NUMBER.sub(_decimal, text)
+    if spelling.html:
+        text = text.translate(_HTML)
+    return _ascii(text) if spelling.ascii else text
+
+
+_NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')
+"""A string, to be passed over, or a number with an exponent."""
+
+
+def _decimal(found: re.Match[str]) -> str:
+    """A number as JavaScript writes it: no exponent down to a millionth, and then one without a zero before it."""
+    number, _, exponent = found[0].partition("e-")
+    if number.startswith('"'):
+        return found[0]
+    return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
+
+
+_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+
+
+class WordForWord(Struct, frozen=True):
+    """JSON whose keys keep their order, wherever it stands."""
+
+    value: Any
+
+
+def rearranged(value: Any, in_order: bool = True) -> Any:
+    """JSON with the keys of every object in alphabetical order, or each in the reverse of its own."""
+    if isinstance(value, WordForWord):
+        return value.value
+    if isinstance(value, list):
+        return [rearranged(item, in_order) for item in value]
+    if not isinstance(value, dict):
+        return value
+    keys = sorted(value) if in_order else reversed(value)
+    return {key: rearranged(value[key], in_order) for key in keys}
+
+
+def _ascii(text: str) -> str:
+    """Outside ASCII there are only texts in JSON, where any UTF-16 unit may be written as an escape."""
+    return text if text.isascii() else "".join(_escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character if character.isascii() else json.dumps(character)[1:-1]

@@ -1,0 +1,55 @@
+"""`fakellm export`: a recording in another format."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+from msgspec.structs import replace
+
+from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
+from fakellm.cli.serving import fail
+from fakellm.importing.preview import recording
+from fakellm.recordings.cassette import Cassette
+from fakellm.recordings.formats import WRITERS, read_file, write
+from fakellm.scenarios.loader import load_files
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(list(WRITERS)),
+    default="fakellm",
+    show_default=True,
+    help="Format to write.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="File to write.")
+@click.option("--only", type=click.IntRange(min=0), metavar="N", help="One interaction alone; the first is 0.")
+@click.option("--seed", default=0, show_default=True, help="Of a scenario: all that it does not script comes from it.")
+def command(file: Path, format_: str, output: Path, only: int | None, seed: int) -> None:
+    """Write the recording in FILE, of any format that is known, to OUT in another format.
+
+    FILE may be a scenario too: then each of its rules answers a request such as it waits for.
+    """
+    try:
+        cassette = _read(file, seed)
+        many = len(cassette.interactions)
+        if only is not None and only >= many:
+            fail(f"{file}: there is no interaction {only}; the last of {many} is {many - 1}", 2)
+        if only is not None:
+            cassette = replace(cassette, interactions=cassette.interactions[only : only + 1])
+        output.write_bytes(write(cassette, format_))
+    except (CassetteError, ReplyError, ScenarioError) as error:
+        fail(str(error), 2)
+    except OSError as error:
+        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
+
+
+def _read(file: Path, seed: int) -> Cassette:
+    """The recording in a file; of a scenario, what its rules would send."""
+    if file.suffix in (".yaml", ".yml") and file.is_file() and re.search(rb"^rules:", file.read_bytes(), re.MULTILINE):
+        return recording(load_files([file]), seed)
+    return read_file(file)

@@ -1,0 +1,53 @@
+"""`fakellm record`: a proxy to a real server, which records what it passes on."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fakellm.base.errors import CassetteError
+from fakellm.cli.serving import fail, run, serving
+from fakellm.recordings.recording_file import Tape
+from fakellm.server.recording_proxy import Recorder
+from fakellm.server.replay_app import Replay
+from fakellm.server.upstream import checked_upstream
+
+
+def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    try:
+        return checked_upstream(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("record")
+@click.option(
+    "--upstream",
+    required=True,
+    callback=_upstream,
+    metavar="URL",
+    help="The base URL of the API, as https://api.openai.com/v1.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The file to record to; one that is there is gone on with.",
+)
+@click.option("--missing-only", is_flag=True, help="Answer from FILE what it can, and record only what it lacks.")
+@serving
+def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
+    """Pass requests on to a real server, and record them with what it answers; keys and cookies are left out."""
+    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    try:
+        tape = Tape(output)
+    except CassetteError as error:
+        fail(str(error), 2)
+    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    learn = app.recordings.add if missing_only else None
+    run(app, f"records {upstream} to {output}", relay=lambda: Recorder(upstream, tape, learn), **options)

@@ -1,0 +1,69 @@
+"""`fakellm render`: what a scenario's rules would send, for eyes or as bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from fakellm.base.errors import ReplyError, ScenarioError
+from fakellm.base.validation import near_miss
+from fakellm.cli.serving import fail
+from fakellm.importing.preview import Preview, previews
+from fakellm.scenarios.loader import load_files
+from fakellm.scenarios.scenario import Rule
+from fakellm.wire.plan import Plan
+
+
+@click.command("render")
+@click.argument("scenario", type=click.Path(path_type=Path))
+@click.option("--turn", type=click.IntRange(min=1), help="Only rules that can answer this turn of a conversation.")
+@click.option("--rule", "name", help="Only the rule of this name.")
+@click.option("--raw", is_flag=True, help="The bytes of the bodies, and nothing else.")
+@click.option("--seed", default=0, show_default=True, help="All that is not scripted comes from it.")
+def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed: int) -> None:
+    """Print what the rules of SCENARIO would send, frame by frame, each with its time in seconds.
+
+    They answer a made-up request such as they wait for, streamed unless they want none. A rule with several replies
+    shows each.
+    """
+    try:
+        rules = load_files([scenario]).named_rules()
+    except ScenarioError as error:
+        fail(str(error), 2)
+    if name is not None and name not in [rule.name for rule in rules]:
+        fail(f"{scenario}: there is no rule {name!r}{near_miss(name, [str(rule.name) for rule in rules])}", 2)
+    shown = [rule for rule in rules if name in (None, rule.name) and turn in (None, rule.when.turn or turn)]
+    if not shown:
+        fail(f"{scenario}: no rule answers turn {turn}", 2)
+    for rule in shown:
+        for preview in previews(rule, seed, turn):
+            _show(rule, preview, raw)
+
+
+def _show(rule: Rule, preview: Preview, raw: bool) -> None:
+    plan = preview.plan
+    if isinstance(plan, ReplyError):
+        click.echo(f"# {rule.name}: {plan} (it was made up)", err=True)
+        return
+    if raw:
+        click.echo(plan.body, nl=False)
+        return
+    turn = preview.request.turn
+    click.echo(f"# {rule.name}, {rule.dialect}, turn {turn}, attempt {preview.attempt}: {plan.status or 'no head'}")
+    for line in _lines(plan):
+        click.echo(line)
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    due = plan.delay
+    for frame in plan.frames:
+        due += frame.delay
+        when = "    step" if frame.step else f"{due:8.3f}"
+        first, *more = frame.data.decode("utf-8", "backslashreplace").rstrip("\n").split("\n")
+        yield f"{when}  {first}"
+        yield from (f"          {line}" for line in more)
+    if plan.end != "complete":
+        yield f"          ({plan.end})"
+    yield ""

@@ -1,0 +1,40 @@
+"""`fakellm replay`: recordings, as they are."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fakellm.base.errors import CassetteError
+from fakellm.cli.serving import fail, run, serving
+from fakellm.recordings.formats import read_file
+from fakellm.server.replay_app import Again, Replay
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
+@click.option(
+    "--again",
+    type=click.Choice(["repeat", "fail"]),
+    default="repeat",
+    show_default=True,
+    help="What a request gets once each of its recordings has been served: the last again, or a 404.",
+)
+@click.option(
+    "--ignore", multiple=True, metavar="PLACE", help="Does not count in a body: user, metadata.run_id, messages[*].id."
+)
+@click.option("--timing", is_flag=True, help="Wait as long as was recorded.")
+@serving
+def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timing: bool, **options: Any) -> None:
+    """Answer with the recordings in FILEs, each request with those of the same method, path and body, in order."""
+    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    try:
+        app = Replay([read_file(file) for file in files], ignore=ignore, again=again, timing=timing)
+    except CassetteError as error:
+        fail(str(error), 2)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="'--ignore'") from None
+    run(app, f"replays {len(app.recordings.all)} recordings of {len(files)} files", **options)

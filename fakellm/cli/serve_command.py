@@ -1,0 +1,58 @@
+"""`fakellm serve`: the rules of scenario files, or generated text."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fakellm.apis.openai.api_keys import checked_key
+from fakellm.cli.reload import Files, follow
+from fakellm.cli.serving import fail, run, serving
+from fakellm.scenarios.loader import read
+from fakellm.server.http_server import Server
+from fakellm.server.scenario_app import App
+
+
+def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(map(checked_key, keys))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command("serve")
+@click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path), metavar="[SCENARIO]...")
+@click.option("--seed", default=0, show_default=True, help="All that is not scripted comes from it.")
+@click.option("--strict", is_flag=True, help="Refuse what no rule meets, instead of answering with generated text.")
+@click.option(
+    "--api-key",
+    "api_keys",
+    multiple=True,
+    callback=_keys,
+    metavar="KEY",
+    help="Refuse requests without this key; may be given several times.",
+)
+@serving
+def command(scenarios: tuple[Path, ...], seed: int, strict: bool, api_keys: tuple[str, ...], **options: Any) -> None:
+    """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
+
+    What is saved to them is served from then on; while it is bad, the last good scenario stays.
+    """
+    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    reading = read(scenarios) if scenarios else None
+    scenario = reading.scenario if reading else None
+    if reading and scenario is None:
+        fail("\n".join(reading.problems), 2)
+    what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
+    app = App(scenario, seed=seed, strict=strict, api_keys=api_keys)
+
+    files = Files(scenarios, reading) if reading else None
+
+    async def beside(server: Server) -> None:
+        if files:
+            await follow(server, app, files)
+
+    run(app, what, beside=beside, **options)

@@ -1,0 +1,133 @@
+"""What commands that serve share: their options, the loop that runs a server, and how a command ends.
+
+Exit codes: 0 fine, 1 could not serve, 2 wrong usage or a file that cannot be read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from fakellm.base.errors import ServerError
+from fakellm.wire.timing import checked_speed
+
+GRACE = 5.0
+"""Seconds that open streams are given to end after SIGTERM or SIGINT."""
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def _speed(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    try:
+        return checked_speed(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+_SERVING = (
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
+    click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
+    click.option(
+        "--speed",
+        default=1.0,
+        show_default=True,
+        callback=_speed,
+        help="2 is twice as fast as written, 0 no delay at all.",
+    ),
+    click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="How the first line is written."),
+    click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
+)
+
+
+def serving(command: Command) -> Command:
+    """The command with the options of all that serve; `run` takes them by the same names."""
+    for option in reversed(_SERVING):
+        command = option(command)
+    return command
+
+
+Beside = Callable[[Any], Coroutine[Any, Any, None]]
+"""What runs beside a server, which it is given."""
+
+
+async def _nothing(_server: Any) -> None:
+    """Most servers have nothing beside them."""
+
+
+def run(
+    app: Any,
+    what: str,
+    *,
+    host: str,
+    port: int,
+    speed: float,
+    ready: str,
+    watch_stdin: bool,
+    relay: Callable[[], Any] | None = None,
+    beside: Beside = _nothing,
+) -> None:
+    """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints.
+
+    `relay` makes the way to a server behind this one, once the loop runs.
+    """
+    from fakellm.server.http_server import Server, listen
+
+    try:
+        listener = listen(host, port)
+    except ServerError as error:
+        fail(f"fakellm: {error}", 1)
+
+    def announce(url: str) -> None:
+        if ready == "json":
+            print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
+        else:
+            print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
+
+    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce, beside))
+
+
+async def _serve(
+    make: Callable[[], Any], listener: Any, watch_stdin: bool, announce: Callable[[str], None], beside: Beside
+) -> None:
+    loop = asyncio.get_running_loop()
+    stopped: asyncio.Future[float] = loop.create_future()
+
+    def stop(grace: float) -> None:
+        if not stopped.done():
+            stopped.set_result(grace)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError):  # Windows: there the default handlers end the process
+            loop.add_signal_handler(number, stop, GRACE)
+    server = make()
+    announce(await server.start(listener))
+    task = loop.create_task(beside(server))
+    if watch_stdin:
+        threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
+    grace = await stopped
+    task.cancel()
+    await server.stop(grace)
+
+
+def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:
+    """Reads standard input to its end: whoever started the server has closed it or is gone, so nobody reads on."""
+    with suppress(OSError):  # it was never open
+        while os.read(0, 65536):
+            pass
+    with suppress(RuntimeError):  # the loop has ended by itself
+        loop.call_soon_threadsafe(stop, 0.0)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Ends the command with a message on standard error."""
+    click.echo(message, err=True)
+    sys.exit(code)

@@ -1,1 +1,0 @@
-"""The commands of `fakellm`, one file each; `cli` knows their names."""

@@ -1,0 +1,105 @@
+"""Faults of the response as such: another one in its place, or a head that does not fit it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_body import error_body, error_type
+from fakellm.apis.chat.error_style import Failure
+from fakellm.base.json_text import dumps
+from fakellm.faults.base import Base, check_header, check_headers
+from fakellm.wire.plan import Frame, Plan
+
+StatusCode = Annotated[int, Meta(ge=200, le=999)]
+
+_PAGE = """\
+<!DOCTYPE html>
+<html>
+<head><title>502 Bad Gateway</title></head>
+<body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body>
+</html>
+"""
+
+
+class ResponseFault(Base, frozen=True):
+    """Another response in place of the reply."""
+
+    def respond(self, dialect: Dialect, stream: bool) -> Plan:
+        """The response to a request for a stream, or for a whole body."""
+        raise NotImplementedError
+
+
+class Status(ResponseFault, frozen=True, tag="status"):
+    """An HTTP status with the provider's error body (F6, F7; with `status: 200`, F8 and F9).
+
+    message, type, code, param: the fields of the error; as the provider has them for this status where not given. Of
+        a field that the provider does not send nothing is said.
+    body: another body, text as it is or data as JSON.
+    content_type: the provider's where not given, and `text/plain` with a `body` of text.
+    retry_after: the Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).
+    headers: more headers, or others in place of these: `retry-after-ms`, `x-should-retry`, `location`.
+    """
+
+    status: StatusCode = 500
+    message: str | None = None
+    type: str | UnsetType | None = UNSET
+    code: str | int | UnsetType | None = UNSET
+    param: str | None = None
+    body: str | dict[str, Any] | list[Any] | None = None
+    content_type: str | None = None
+    retry_after: int | float | str | None = None
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_headers(self.headers)
+        check_header(("content_type",), self.content_type)
+        check_header(("retry_after",), self.retry_after)
+
+    def respond(self, dialect: Dialect, stream: bool) -> Plan:
+        body = error_body(dialect, Failure(self.status, self.message, self.type, self.code, self.param))
+        if self.body is not None:
+            body = (self.body if isinstance(self.body, str) else dumps(self.body)).encode("utf-8", "surrogatepass")
+        usual = error_type(dialect, self.status) if self.body is None else "application/json"
+        if isinstance(self.body, str):
+            usual = "text/plain; charset=utf-8"
+        headers = {"Content-Type": self.content_type or usual}
+        if self.retry_after is not None:
+            headers["Retry-After"] = str(self.retry_after)
+        kept = {name: value for name, value in headers.items() if name.lower() not in map(str.lower, self.headers)}
+        return Plan(self.status, tuple((kept | self.headers).items()), (Frame(body),))
+
+
+class Html(ResponseFault, frozen=True, tag="html"):
+    """A page of HTML where JSON or a stream was expected (F7, F8, F9): a proxy's, a login, a captive portal."""
+
+    status: StatusCode = 200
+    body: str = _PAGE
+
+    def respond(self, dialect: Dialect, stream: bool) -> Plan:
+        return Plan(self.status, (("Content-Type", "text/html"),), (Frame(self.body.encode("utf-8", "surrogatepass")),))
+
+
+class Empty(ResponseFault, frozen=True, tag="empty"):
+    """The right head, and a body of no bytes (E8, F9)."""
+
+    status: StatusCode = 200
+
+    def respond(self, dialect: Dialect, stream: bool) -> Plan:
+        content_type = dialect.stream_type if stream else "application/json"
+        return Plan(self.status, (("Content-Type", content_type),), (), delimited="chunked" if stream else "length")
+
+
+class Whole(Base, frozen=True, tag="whole"):
+    """A whole body where a stream was asked for (F8)."""
+
+    breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
+
+
+class Stream(Base, frozen=True, tag="stream"):
+    """A stream where a whole body was asked for (F9)."""
+
+    breaks: ClassVar[Literal["streams", "bodies", "both"]] = "bodies"

@@ -1,0 +1,1 @@
+"""Clients under test: programs that speak the driver protocol, and Python functions."""

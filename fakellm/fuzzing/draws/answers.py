@@ -1,0 +1,175 @@
+"""Draws of answers as a sound provider gives them, biased towards the texts and arguments that have hurt clients."""
+
+from __future__ import annotations
+
+from msgspec.structs import replace
+
+from fakellm.fuzzing.draws.picks import Picks
+from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+
+TEXTS = (
+    "a",
+    "Hello, world.",
+    "中文",
+    "Zürich 🌍",
+    "👩\u200d🚀",  # one sign of several characters, joined
+    "e\u0301",  # a combining mark
+    "\u2028",  # with \u2029, \x85, \v and \f: ends of lines to some readers, not to the standard
+    "a\u2029b",
+    "\x85",
+    "\v\f",
+    "\x1c\x1d\x1e",
+    "\r\n",
+    "\n\n",
+    "data: {}\n\n",
+    "[DONE]",
+    "data: [DONE]\n\n",
+    ": ping",
+    ":",
+    " id",
+    "event: error\ndata: {}",
+    '{"choices": []}',
+    '{"error": {"message": "x"}}',
+    "<think>",
+    "</think>",
+    "\\",
+    '\\"',
+    "\\u00e9",
+    "\ufeff",
+    "\0",
+    " ",
+    "  two  spaces  ",
+    "```json\n{}\n```",
+    "None",
+    "null",
+    "0",
+    "false",
+    "[]",
+    '{"a":1, "b": [ true ]}',
+    "\na",
+    "a\n",
+    " a b ",
+    "\ta\tb",
+    "a\u00a0b",
+    "a\\nb",  # a backslash and an n, as code has it
+    "getWeather",
+    "\u201ca\u201d \u2013 \u2018b\u2019\u2026",  # as typographers quote
+    "<b>a & b</b>",
+    "&lt;b&gt; &amp;amp;",
+    "haha",
+    "\n\n\n\n",
+    "1100",
+    "}}))",
+    "%s {0} {{a}} $&",  # gaps to whoever fills in templates
+)
+"""What real clients have stumbled over: it looks like the framing, or must not be cut, or is no end of a line; it means
+something in HTML, in JSON or in a template; it says a thing twice, begins or ends with white space, or looks empty."""
+
+ARGUMENTS = (
+    '{"a":1}',
+    "{}",
+    "",
+    '{"city":"Paris"}',
+    '{"city":"Zürich 中 🌍"}',
+    '{"n":9007199254740993}',
+    '{"id":1234567890123456789}',
+    '{"text":"a \\"b\\" \\\\"}',
+    '{"path":"C:\\\\"}',
+    '{"text":"\\ud83c\\udf0d \\u00e9"}',
+    '{"json":"{\\"a\\":{\\"b\\":[1]}}"}',
+    '{"text":"data: {}\\n\\n"}',
+    '{"text":"a\u2028b"}',
+    '{"a":{"b":{"c":{"d":[[[[1]]]]}}}}',
+    '{"a": 1, "b": [true, null]}',
+    '{"a":1} ',
+    '{"text":"}{"}',
+    '{"city":"New York","unit":"celsius"}',
+    '{"a":null,"b":false,"c":0,"d":"","e":[]}',
+    '{"x":0.12345678901234567,"y":[1e-7,-2.5E+3]}',
+    '{"a b":1,"$c.é":{"":2}}',
+    '{"text":"\\ta\\n\\\\n\\tb\\n"}',
+    '{"html":"<b>&amp;</b>","url":"/?a=%20b"}',
+    '{"haha":[[1100]],"a":{"a":{}}}',
+    '{"a":' + "[" * 30 + "]" * 30 + "}",
+)
+
+_MORE = ("", *TEXTS)
+NAMES = ("f", "get_weather", "add-2", "getWeather", "mcp__files__read_text_file_of_a_project_at_a_given_line_and_colu")
+"""Up to 64 letters, digits, `_` and `-`, as OpenAI allows."""
+
+IDS = (
+    ("call_0", "call_1", "call_2"),
+    ("call_9", "call_10", "call_1"),  # none rises, whether as text or by its number
+    ("functions.f:0", "functions.f:1", "functions.f:2"),
+    ("chatcmpl-tool-e1c7", "chatcmpl-tool-04aa", "chatcmpl-tool-9b30"),
+    ("12", "7", "31"),
+    ("f2d81e0c-7a4b-4c1e-9d53-0b6f6a2e8c11", "03b7c2aa-51de-4f0e-8a94-6f1d2c9e7b05", "toolu_01A"),
+)
+"""Ids of the calls of one answer, in the shapes that providers give them."""
+
+USAGES = (
+    Usage(3, 5),
+    Usage(12, 1),
+    Usage(100, 50, cached=10, reasoning=7),
+    Usage(2**33, 2**31),
+    Usage(7, 0),
+    Usage(2100, 40, cached=2048),
+    Usage(40_000, 70_000, reasoning=69_000),
+)
+
+_KINDS = ("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices", "length")
+_CHOICES = ("text", "length", "reasoning")
+_FINISHES = ("tool_calls", "tool_calls", "tool_calls", "stop")
+"""OpenAI itself says `stop` where the request forces a function."""
+_SELDOM = (False, False, False, False, True)
+_CHARACTERS = (
+    range(ord("a"), ord("z") + 1),
+    range(0x20, 0x7F),
+    range(0x20),
+    range(0x7F, 0x100),
+    range(0x100, 0xD800),
+    range(0xE000, 0x10000),
+    range(0x10000, 0x110000),
+)
+"""All there are but lone surrogates, the plain ones first."""
+
+
+def answer(picks: Picks) -> Completion:
+    """A whole answer that every client must read: something is said, the finish reason fits it, and usage is given.
+
+    Nine in ten have one choice. The plainest is the text "a".
+    """
+    kind = picks.choice(_KINDS)
+    kinds = [picks.choice(_CHOICES), picks.choice(_CHOICES)] if kind == "choices" else [kind]
+    choices = tuple(_choice(picks, each) for each in kinds)
+    return Completion("chatcmpl-1", 1_700_000_000, "fakellm", choices, picks.choice(USAGES))
+
+
+def _choice(picks: Picks, kind: str) -> Choice:
+    match kind:
+        case "refusal":
+            return Choice(refusal=_text(picks), finish_reason="stop")
+        case "reasoning":
+            return Choice(_text(picks), reasoning=_text(picks), finish_reason="stop")
+        case "calls":
+            return Choice(tool_calls=_calls(picks), finish_reason=picks.choice(_FINISHES))
+        case "text and calls":
+            return replace(_choice(picks, "calls"), content=_text(picks))
+        case "any text":
+            characters = [picks.choice(picks.choice(_CHARACTERS)) for _ in range(1 + picks.below(6))]
+            return Choice("".join(map(chr, characters)), finish_reason="stop")
+    return Choice(_text(picks), finish_reason="length" if kind == "length" else "stop")
+
+
+def _text(picks: Picks) -> str:
+    return picks.choice(TEXTS) + picks.choice(_MORE)
+
+
+def _calls(picks: Picks) -> tuple[ToolCall, ...]:
+    """One to three calls; seldom the same one twice, as models do ask for a thing twice over."""
+    many = 1 + picks.below(3)
+    ids = picks.choice(IDS)
+    calls = [ToolCall(ids[number], picks.choice(NAMES), picks.choice(ARGUMENTS)) for number in range(many)]
+    if many > 1 and picks.choice(_SELDOM):
+        calls[1] = ToolCall(ids[1], calls[0].name, calls[0].arguments)
+    return tuple(calls)

@@ -1,0 +1,114 @@
+"""Answers with less in them, down to the text "a". Owns the ways to shorten an answer; knows no wire."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from fakellm.scenarios.scenario import Call, Reply, ReplyChoice
+
+replace = msgspec.structs.replace
+
+
+def replies(reply: Reply) -> Iterator[Reply]:
+    """The reply with a little less in it."""
+    choices = reply.choices or (reply,)
+    if len(choices) > 1:
+        yield from (_reply(reply, (each,)) for each in choices)
+    for number, choice in enumerate(choices):
+        for smaller in _choices(choice):
+            yield _reply(reply, (*choices[:number], smaller, *choices[number + 1 :]))
+
+
+def _reply(reply: Reply, choices: tuple[ReplyChoice, ...]) -> Reply:
+    if len(choices) > 1:
+        return replace(reply, choices=choices)
+    said = {name: getattr(choices[0], name) for name in ReplyChoice.__struct_fields__}
+    return replace(reply, choices=(), **said)
+
+
+def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
+    """A plain text in its place, or the choice with something less in it, but never with nothing at all."""
+    plain = ReplyChoice(content="a", finish_reason="stop")
+    if choice.tool_calls or choice.refusal or choice.reasoning:
+        yield plain
+    for smaller in _parts(choice):
+        if smaller.content or smaller.refusal or smaller.tool_calls:
+            calls = bool(smaller.tool_calls)
+            finish = "stop" if smaller.finish_reason == "tool_calls" and not calls else smaller.finish_reason
+            yield replace(smaller, finish_reason=finish)
+
+
+def _parts(choice: ReplyChoice) -> Iterator[ReplyChoice]:
+    calls = choice.tool_calls
+    yield from (replace(choice, tool_calls=calls[:number] + calls[number + 1 :]) for number in range(len(calls)))
+    if len(calls) > 1 and any(call.arguments not in ("", "{}") for call in calls):
+        yield replace(choice, tool_calls=tuple(replace(call, arguments="{}") for call in calls))
+    for field in ("reasoning", "refusal", "content"):
+        yield from (replace(choice, **{field: text}) for text in _texts(getattr(choice, field)))
+    for number, call in enumerate(calls):
+        for smaller in _calls(call):
+            yield replace(choice, tool_calls=(*calls[:number], smaller, *calls[number + 1 :]))
+
+
+def _calls(call: Call) -> Iterator[Call]:
+    plain = ("", "{}", '{"a":1}')
+    known = plain.index(call.arguments) if call.arguments in plain else len(plain)
+    yield from (replace(call, arguments=arguments) for arguments in plain[:known])
+    if known == len(plain) and isinstance(call.arguments, str):
+        yield from (replace(call, arguments=arguments) for arguments in _arguments(call.arguments))
+    if call.name != "f":
+        yield replace(call, name="f")
+
+
+def _arguments(text: str) -> Iterator[str]:
+    """Shorter JSON objects: with a member alone, and with less in it."""
+    try:
+        members = json.loads(text)
+    except (ValueError, RecursionError):
+        return
+    for key, value in members.items() if isinstance(members, dict) else ():
+        for smaller in (value, *_values(value)):
+            shorter = json.dumps({key: smaller}, ensure_ascii=False, separators=(",", ":"))
+            if len(shorter) < len(text):
+                yield shorter
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """Values with less in them."""
+    if isinstance(value, str):
+        yield from _texts(value)
+    elif isinstance(value, dict):
+        yield from value.values()
+    elif isinstance(value, list):
+        yield from value
+    elif isinstance(value, int) and abs(value) > 9:
+        yield from (value // 10, value % 1000)
+
+
+def _texts(text: str) -> Iterator[str]:
+    """Nothing, halves, and the text without each of its pieces, of a long one none too short; then plainer
+    characters."""
+    size = len(text)
+    while size > len(text) // 32:
+        yield from (text[:start] + text[start + size :] for start in range(0, len(text), size))
+        size //= 2
+    if len(text) <= 8:
+        yield from (f"{text[:at]}a{text[at + 1 :]}" for at, character in enumerate(text) if character != "a")
+
+
+def bare(reply: Reply) -> Reply:
+    """The reply with gaps where it does not matter what is said."""
+    finish = "tool_calls" if reply.tool_calls else "stop"
+    return replace(
+        reply,
+        id=None,
+        created=None,
+        model=None,
+        system_fingerprint=UNSET,
+        finish_reason=UNSET if reply.finish_reason == finish else reply.finish_reason,
+    )

@@ -1,0 +1,1 @@
+"""JSON Schemas to values that satisfy them."""

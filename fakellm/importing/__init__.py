@@ -1,0 +1,1 @@
+"""Recordings to rules: each reply read back into a completion and the way it was streamed."""

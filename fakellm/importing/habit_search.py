@@ -1,0 +1,157 @@
+"""Which habits make a stream most like a recorded one: each is tried, and what makes no more chunks equal is not taken.
+
+Owns the habits to try and what likeness is. Knows no provider by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from itertools import groupby
+from typing import Any
+
+import msgspec
+
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.writer import SAID
+from fakellm.importing.read_spelling import rendered
+from fakellm.model.completion import Completion
+
+# Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
+_HABITS: dict[str, Sequence[Any]] = {
+    "calls": tuple(
+        {key: value}
+        for key, values in {
+            "opening": ("alone", "piece"),
+            "arguments": ("empty", "null", "absent"),
+            "id": ("once", "repeated", "empty", "null"),
+            "name": ("once", "repeated", "empty", "null"),
+            "type": ("once", "repeated", "empty", "null"),
+            "index": ("given", "absent", "null"),
+        }.items()
+        for value in values
+    ),
+    "role": ("alone", "first", "call", "every", "texts", "repeated"),
+    "finish": ("alone", "last", "call", "twice", "early"),
+    "usage": ("own", "finish", "both", "after"),
+    "unfinished": ("null", "absent", "empty"),
+    "usage_before": ("absent", "null"),
+    "reasoning": ("reasoning_content", "reasoning", "both", "reasoning_details"),
+    "id": ("constant", "first_empty", "changing"),
+    "fill": tuple(
+        {kind: {field: how}}
+        for kind in ("opening", "delta", "finish")
+        for field in ("content", "reasoning", "refusal", "tool_calls")
+        for how in ("empty", "null", "text")
+    ),
+    "spelling": ({"order": "sorted"}, {"order": "usual"}),
+}
+
+
+def fitted(
+    frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect
+) -> tuple[int, Variation]:
+    """Which of the variations is the best to start from, and the habits that make what it renders more like the
+    frames."""
+    leaves = cache(standard)  # most frames of two candidates are the same
+    wanted = [leaves(frame) for frame in frames]
+
+    def score(candidate: Variation) -> float:
+        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
+
+    calling = any(choice.tool_calls for choice in completion.choices)
+    tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
+    found: list[tuple[float, int, Variation]] = []
+    for number, start in enumerate(starts):
+        best, habits = _climbed(score, start, tried)
+        found.append((best, -number, habits))
+        if best >= _ALIKE:
+            break
+    _, number, habits = max(found, key=lambda scored: scored[:2])
+    return -number, habits
+
+
+def _climbed(
+    score: Callable[[Variation], float], start: Variation, tried: Mapping[str, Sequence[Any]]
+) -> tuple[float, Variation]:
+    """Every habit is tried, and once more if one was taken: it may have hidden another."""
+    best, taken = score(start), Variation()
+    for _ in range(2):
+        before = taken
+        for field, habits in tried.items():
+            for habit in habits if best < _ALIKE else ():
+                candidate = msgspec.convert({field: habit}, Variation).over(taken)
+                if candidate.over(start) != taken.over(start) and (likely := score(candidate.over(start))) > best:
+                    best, taken = likely, candidate
+        if taken == before:
+            break
+    return best, taken
+
+
+_ALIKE = 2.0  # the likeness of frames that are all the same
+
+
+def abridged(frames: Sequence[str]) -> list[str]:
+    """The frames without the middle of each long run of frames that differ only in what their texts say: what is
+    habit shows at its ends."""
+    shapes = [_shape(_said(json.loads(frame))) for frame in frames]
+    kept: list[str] = []
+    for _, run in groupby(zip(frames, shapes, strict=True), key=lambda pair: pair[1]):
+        texts = [frame for frame, _ in run]
+        kept += texts if len(texts) <= _ENDS * 2 else texts[:_ENDS] + texts[-_ENDS:]
+    return kept
+
+
+_ENDS = 4
+"""Frames that are kept at either end of a run."""
+
+
+def _shape(value: Any) -> Any:
+    """Keys in their order, and which values say something."""
+    if isinstance(value, dict):
+        return tuple((key, _shape(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return tuple(map(_shape, value))
+    return bool(value), value is None
+
+
+def alike(found: list[tuple[str, ...]], wanted: list[tuple[str, ...]]) -> float:
+    """How much of the frames agrees, compared from the start and from the end: a frame too many shifts but one half."""
+    agreed = sum(_agreement(a, b) for a, b in zip(found, wanted, strict=False))
+    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(wanted), strict=False))
+    return agreed / max(len(found), len(wanted), 1)
+
+
+def _agreement(found: tuple[str, ...], wanted: tuple[str, ...]) -> float:
+    if found == wanted:
+        return 1.0
+    common = len(set(found) & set(wanted))
+    return 0.9 * common / max(len(found), len(wanted))
+
+
+def standard(frame: str) -> tuple[str, ...]:
+    """The leaves of a frame that carry what is said: whatever else a provider adds is not a habit's to explain."""
+    chunk = json.loads(frame)
+    envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
+    return tuple(_leaves(envelope | _said(chunk)))
+
+
+def _said(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The part of a chunk that carries what is said."""
+    choices = [
+        {key: value for key, value in choice.items() if key in SAID}
+        | {"delta": {key: value for key, value in (choice.get("delta") or {}).items() if key in SAID}}
+        for choice in chunk.get("choices") or ()
+    ]
+    return {"choices": choices} | ({"usage": chunk["usage"]} if "usage" in chunk else {})
+
+
+def _leaves(value: Any, path: str = "") -> list[str]:
+    """Every value of a frame with its path, in the order they stand."""
+    if isinstance(value, dict) and value:
+        return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
+    if isinstance(value, list) and value:
+        return [leaf for number, item in enumerate(value) for leaf in _leaves(item, f"{path}[{number}]")]
+    return [f"{path}={value!r}"]

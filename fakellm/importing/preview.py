@@ -1,0 +1,64 @@
+"""What a rule would send to a made-up request, attempt by attempt; for eyes, and to be exported as a recording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.base.errors import ReplyError
+from fakellm.base.json_text import dumps
+from fakellm.engine.render import render
+from fakellm.engine.resolve import said
+from fakellm.importing.example_request import sample
+from fakellm.model.request import Request
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.scenarios.scenario import Attempt, Rule, Scenario
+from fakellm.wire.plan import Plan
+
+_MOST_ATTEMPTS = 100
+
+
+class Preview(Struct, frozen=True):
+    """One attempt: its number, the request, and what is sent, or why nothing can be made of so made-up a request."""
+
+    attempt: int
+    request: Request
+    plan: Plan | ReplyError
+
+
+def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
+    """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
+    request = sample(rule, turn)
+    for number, attempt in _attempts(rule, bool(request.chat.stream)):
+        one = rule.at(attempt)
+        try:
+            yield Preview(number, request, render(replace(one, reply=said(one.reply, request, number)), request, seed))
+        except ReplyError as error:
+            yield Preview(number, request, error)
+
+
+def recording(scenario: Scenario, seed: int) -> Cassette:
+    """A recording of a scenario's rules. Raises ReplyError where a reply needs what no made-up request has."""
+    found = []
+    for rule in scenario.named_rules():
+        for preview in previews(rule, seed):
+            if isinstance(preview.plan, ReplyError):
+                raise ReplyError(f"{rule.name}: {preview.plan}")
+            body = dumps(preview.request.body).encode()
+            headers = (("Content-Type", "application/json"),)
+            asked = Asked("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            found.append(Interaction(asked, preview.plan))
+    return Cassette(scenario.name, tuple(found))
+
+
+def _attempts(rule: Rule, stream: bool) -> Iterator[tuple[int, Attempt]]:
+    """The attempts that differ, with their numbers."""
+    most = sum(step.attempts(stream) for step in rule.steps) if rule.counts(stream) else 1
+    seen = set()
+    for number in range(1, min(most, _MOST_ATTEMPTS) + 1):
+        attempt = rule.attempt(number, stream)
+        if attempt and attempt not in seen:
+            seen.add(attempt)
+            yield number, attempt

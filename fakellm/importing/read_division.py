@@ -1,0 +1,134 @@
+"""What can be read off the frames of a stream at sight: where its clock ticked, what was silent, how texts were cut.
+
+Knows no dialect.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, groupby
+from typing import Any
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, words
+from fakellm.apis.chat.deltas import PARTS
+from fakellm.apis.chat.variation import Padding, Turn
+from fakellm.base import tokenizer
+from fakellm.model.completion import Completion
+from fakellm.streaming.splitting import Cut
+
+
+def ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
+    """Where `created` is a second more, as many times as it is; a clock that jumps by hours did not tick."""
+    first = next((chunk.created for chunk in chunks if chunk.created), 0)
+    found: list[int] = []
+    for number, chunk in list(enumerate(chunks))[1:]:
+        if chunk.created - first > _MOST_TICKS:
+            return None
+        found += [number] * (chunk.created - first - len(found))
+    return tuple(found) or None
+
+
+_MOST_TICKS = 3_600
+
+
+def padding(
+    frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, habits: dict[str, Any]
+) -> int | tuple[Padding, ...] | None:
+    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries.
+
+    A chunk that the role has for its own is none.
+    """
+    alone = habits.get("role") in ("alone", "call", "repeated")
+    counting = habits.get("usage") in ("every", "running")
+    runs: list[tuple[int, dict[str, Any] | None, int]] = []
+    kept = 0
+    opened: set[int] = set()
+    for number, chunk in enumerate(chunks):
+        opening = {part.index for part in chunk.choices} - opened
+        opened |= opening
+        if (opening and alone) or not _silent(chunk, counting):
+            kept += 1
+            continue
+        delta = (json.loads(frames[number])["choices"][0].get("delta") or {}) if chunk.choices else None
+        if runs and runs[-1][:2] == (kept, delta):
+            runs[-1] = (kept, delta, runs[-1][2] + 1)
+        else:
+            runs.append((kept, delta, 1))
+    if len(runs) == 1 and runs[0][:2] == (1, silent):
+        return runs[0][2]
+    return tuple(Padding(count, (place,), delta, choices=delta is not None) for place, delta, count in runs) or None
+
+
+def _silent(chunk: Chunk, counting: bool) -> bool:
+    """Whether a chunk of one choice, or of none, says nothing at all; usage that is `counting` in every chunk is
+    nothing."""
+    if len(chunk.choices) > 1 or (chunk.usage and not counting):
+        return False
+    if not chunk.choices:
+        return not chunk.usage
+    delta = chunk.choices[0].delta
+    said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    return not said and not chunk.choices[0].finish_reason
+
+
+def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
+    """Who spoke when, where it is not one part after the other, nor one choice after the other."""
+    who = [part for chunk in chunks for part in chunk.choices]
+    indices = sorted({part.index for part in who})
+    if len(indices) > 1:
+        return _turns([f"choices[{indices.index(part.index)}]" for part in who])
+    said = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
+    return _turns([name for each in said for name, value in zip(PARTS, each, strict=True) if value])
+
+
+def _turns(who: list[str]) -> tuple[Turn, ...] | None:
+    found = tuple((name, len(list(run))) for name, run in groupby(who))
+    in_order = sorted(set(who), key=lambda name: (PARTS.index(name) if name in PARTS else 0, name))
+    return None if [name for name, _ in found] == in_order else found
+
+
+def split(chunks: Sequence[Chunk], completion: Completion, empty: bool = False) -> dict[str, Cut]:
+    """How each text was cut, by its address: by a name where one fits, else at these offsets. `empty`: whether pieces
+    of arguments that are empty count."""
+    found: dict[str, Cut] = {}
+    for index, choice in enumerate(completion.choices):
+        parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
+        place = f"choices[{index}]." if index else ""
+        for name in ("content", "reasoning", "refusal"):
+            pieces = [words(getattr(part.delta, name)) for part in parts]
+            found |= _named_cut(f"{place}{name}", pieces)
+        indices = sorted({call.index for call in _calls(parts) if isinstance(call.index, int)})
+        for number in range(len(choice.tool_calls)):
+            known: list[int | None] = [*indices[number : number + 1]] or [None]  # some count from 1, some do not count
+            calls = [call for call in _calls(parts) if call.index in known]
+            calls = [call for place, call in enumerate(calls) if empty or call.arguments or not place]
+            found |= _call_cut(f"{place}tool_calls[{number}].arguments", [call.arguments for call in calls])
+    return found
+
+
+def _calls(parts: Iterable[ChunkChoice]) -> list[ToolCallDelta]:
+    return [call for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+
+
+def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
+    pieces = [piece for piece in pieces if piece]
+    if not pieces:
+        return {}
+    if pieces == tokenizer.split("".join(pieces)):
+        return {address: "tokens"}
+    return {address: "whole" if len(pieces) == 1 else _offsets(pieces)}
+
+
+def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
+    """A call in one piece is whole, unless that piece says nothing of arguments; one that opens without any is cut."""
+    if len(pieces) < 2:
+        return {address: "tokens" if pieces and pieces[0] is None else "whole"}
+    said = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
+    return {address: "tokens" if said == tokenizer.split("".join(said)) else _offsets(said)}
+
+
+def _offsets(pieces: list[str]) -> Cut:
+    """Where the pieces meet. One piece alone is the first of pieces so long: whole is another thing for a call."""
+    ends = list(accumulate(len(piece) for piece in pieces))
+    return tuple(ends[:-1]) or max(ends[0], 1)

@@ -1,0 +1,88 @@
+"""What can be seen of a stream's habits in its chunks: where role, finish and usage stand, and what shares a chunk.
+
+Knows no JSON and no dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, words
+
+
+def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
+    """The fields of a Variation that show in the chunks, by name."""
+    parts = [part for chunk in chunks for part in chunk.choices if part.index == 0]
+    seen: dict[str, Any] = {
+        "role": _role(parts),
+        "together": _together(chunks),
+        "finish": _finish(parts),
+        "usage": _usage(chunks),
+    }
+    if any(call == 1 for call in _indices(parts)[:1]):
+        seen["calls"] = {"index": "from_one"}
+    return {name: value for name, value in seen.items() if value is not None}
+
+
+def says(delta: Delta) -> int:
+    """How many kinds of things a delta says: reasoning, text, refusal, calls."""
+    texts = (words(delta.reasoning), words(delta.content), words(delta.refusal))
+    return sum(map(bool, texts)) + bool(delta.tool_calls)
+
+
+def _indices(parts: Sequence[ChunkChoice]) -> list[object]:
+    return [call.index for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+
+
+def _role(parts: Sequence[ChunkChoice]) -> str | None:
+    parts = [part for number, part in enumerate(parts) if not number or says(part.delta) or part.finish_reason]
+    with_role = [number for number, part in enumerate(parts) if part.delta.role]
+    if not with_role:
+        return "never" if parts else None
+    if len(with_role) == len(parts) and len(parts) > 1:
+        return "every" if says(parts[0].delta) else "repeated"
+    texts = [number for number, part in enumerate(parts) if not part.delta.tool_calls]
+    if with_role == texts and len(texts) > 1:
+        return "texts"
+    first = parts[with_role[0]].delta
+    return ("call" if first.tool_calls else "first") if says(first) else "alone"
+
+
+def _together(chunks: Sequence[Chunk]) -> tuple[str, ...] | None:
+    parts = [part for chunk in chunks for part in chunk.choices]
+    pieces = [part.delta.tool_calls for part in parts if isinstance(part.delta.tool_calls, tuple)]
+    shared = {
+        "choices": any(len(chunk.choices) > 1 for chunk in chunks),
+        "calls": any(len({call.index for call in calls}) > 1 or _unnumbered(calls) > 1 for calls in pieces),
+        "parts": any(says(part.delta) > 1 for part in parts),
+    }
+    return tuple(name for name, seen in shared.items() if seen)
+
+
+def _unnumbered(calls: Sequence[ToolCallDelta]) -> int:
+    return len({call.id for call in calls if call.id and not isinstance(call.index, int)})
+
+
+def _finish(parts: Sequence[ChunkChoice]) -> str | None:
+    ends = [part for part in parts if part.finish_reason]
+    if not ends:
+        return None
+    if len(ends) > 1:
+        return "twice"
+    if says(ends[0].delta):
+        return "last"
+    return "early" if says(parts[-1].delta) else "alone"
+
+
+def _usage(chunks: Sequence[Chunk]) -> str | None:
+    """Where usage stands; None where there is none."""
+    with_usage = [chunk for chunk in chunks if chunk.usage]
+    if not with_usage:
+        return None
+    if len(with_usage) == len(chunks) and len(chunks) > 2:
+        return "every" if all(chunk.usage == with_usage[-1].usage for chunk in with_usage) else "running"
+    last = with_usage[-1]
+    if not last.choices:
+        return "both" if len(with_usage) > 1 else "own"
+    return "finish" if last.choices[0].finish_reason else "after"

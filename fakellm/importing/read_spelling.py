@@ -1,0 +1,159 @@
+"""How recorded chunks are spelt: the order of their keys, and the values that no habit accounts for.
+
+Owns what is rendered of a completion to compare with, and the reading of a Spelling. Knows no provider by name.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.chat.writer import DETAILS, SAID, write_chunk
+from fakellm.base.seed import Source
+from fakellm.model.completion import Completion
+
+
+def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> list[str]:
+    """The data of the events that say this."""
+    full = variation.over(dialect.usual)
+    chunks = dialect.decorate(divide(completion, full, Source(0)), Source(0))
+    return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
+
+
+def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
+    """The variation with the keys of the recorded chunks, in their order."""
+    wanted = [json.loads(frame) for frame in frames]
+    orders: dict[str, Any] = {}
+    for place, name in _PLACES.items():
+        orders[name] = _merged([item for items in _objects(wanted, place).values() for item in items])
+    if orders["keys"] is None:
+        orders["keys"] = _merged([frame for frame in wanted if not _ends(frame)])
+        orders["last_keys"] = _merged([frame for frame in wanted if _ends(frame)])
+    return Variation(spelling=Spelling(**orders, details=_details(wanted))).over(variation)
+
+
+def spelt_as(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+    """The variation with the values of the recorded chunks that nothing else accounts for."""
+    made = rendered(completion, variation, dialect)
+    if made == list(frames):
+        return variation
+    wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
+    extra: dict[str, Any] = {}
+    each: dict[str, Any] = {}
+    for place in ("", "choice.", "delta."):
+        own, often = _own_keys(_objects(wanted, place), _objects(found, place))
+        extra |= {place + key: value for key, value in own.items()}
+        each |= {place + key: value for key, value in often.items()}
+    return Variation(spelling=Spelling(extra=extra or None, each=each or None)).over(variation)
+
+
+_PLACES = {
+    "": "keys",
+    "choice.": "choice_keys",
+    "delta.": "delta_keys",
+    "usage.": "usage_keys",
+    "call.": "call_keys",
+    "piece.": "piece_keys",
+}
+"""The objects of a chunk, and the fields of a spelling that order their keys."""
+
+Objects = dict[int, list[dict[str, Any]]]
+"""The objects at one place of each chunk that has any, by the chunk's number."""
+
+
+def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
+    if not place:
+        return {number: [frame] for number, frame in enumerate(frames)}
+    if place == "usage.":
+        return {number: [frame["usage"]] for number, frame in enumerate(frames) if frame.get("usage")}
+    choices = {number: frame["choices"] for number, frame in enumerate(frames) if frame.get("choices")}
+    if place == "choice.":
+        return choices
+    deltas = {number: [item.get("delta") or {} for item in items] for number, items in choices.items()}
+    if place == "delta.":
+        return deltas
+    calls = {
+        number: [call for item in items for call in item.get("tool_calls") or ()] for number, items in deltas.items()
+    }
+    named = place == "call."
+    return {
+        number: [call for call in items if bool((call.get("function") or {}).get("name")) == named]
+        for number, items in calls.items()
+    }
+
+
+def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
+    extra: dict[str, Any] = {}
+    each: dict[str, Any] = {}
+    for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
+        values = _values(wanted, key)
+        ours = _values(made, key)
+        if not values or json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
+            continue
+        if key in SAID:
+            silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
+            filled = {number: value for number, value in ours.items() if _says_nothing(key, value)}
+            each |= {key: silent} if silent != filled else {}
+        else:
+            texts = Counter(json.dumps(value) for value in values.values()).most_common(1)
+            often, count = texts[0]
+            if len(values) == len(wanted) and count * 2 > len(values):
+                extra[key] = json.loads(often)
+                values = {number: value for number, value in values.items() if json.dumps(value) != often}
+            if values:
+                each[key] = tuple(values.values()) if [*values] == [*range(len(wanted))] else values
+    return extra, each
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Whether a value is a filler. Details of reasoning may be there without a text: a signature, or encrypted."""
+    if key == "reasoning_details" and isinstance(value, list):
+        return not any(item.get("text") or item.get("summary") for item in value if isinstance(item, dict))
+    return not value
+
+
+def _details(frames: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+    """What the items of `reasoning_details` carry besides their text, if it is not what they usually do."""
+    deltas = [delta for items in _objects(frames, "delta.").values() for delta in items]
+    items = [
+        item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item
+    ]
+    besides = [{key: value for key, value in item.items() if key not in ("text", "summary")} for item in items]
+    usual = Counter(json.dumps(each) for each in besides).most_common(1)
+    if not usual:
+        return None
+    found: dict[str, Any] = json.loads(usual[0][0])
+    if found.get("type") == "reasoning.text":
+        del found["type"]
+    return None if json.dumps(found) == json.dumps(DETAILS) else found
+
+
+def _values(objects: Objects, key: str) -> dict[int, Any]:
+    return {number: item[key] for number, items in objects.items() for item in items[:1] if key in item}
+
+
+_STRUCTURE = ("choices", "delta", "index")
+
+
+def _ends(frame: dict[str, Any]) -> bool:
+    return bool(frame.get("usage")) or any(choice.get("finish_reason") for choice in frame.get("choices") or ())
+
+
+def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
+    """All keys in one order that each of the frames keeps to; None where there is no such order."""
+    before: dict[str, set[str]] = {}
+    for frame in frames:
+        keys = list(frame)
+        for place, key in enumerate(keys):
+            before.setdefault(key, set()).update(keys[:place])
+    try:
+        return tuple(TopologicalSorter(before).static_order())
+    except CycleError:
+        return None

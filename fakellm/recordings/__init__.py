@@ -1,0 +1,1 @@
+"""Recorded HTTP: cassettes, capture, redaction and playback."""

@@ -1,0 +1,113 @@
+"""Recordings: their values, and the file formats they are kept in, one file each.
+
+A format is imported when a file of it is first read or written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.cassette import Cassette
+
+MOST_BYTES = 64 * 2**20
+"""Of a file; one that is larger is refused before it is read."""
+
+BYTES: Mapping[str, tuple[str, str]] = {
+    "fakellm": ("fakellm_jsonl", "load"),
+    "httprr": ("http_text", "load_trace"),
+    "http": ("http_text", "load_response"),
+    "sse": ("raw_bodies", "load_sse"),
+    "json": ("raw_bodies", "load_json"),
+    "json-lines": ("raw_bodies", "load_chunks"),
+}
+"""Formats that are read from the bytes of the file: the module of each, and its function."""
+
+TREES: Mapping[str, str] = {
+    "vcrpy": "vcrpy",
+    "go-vcr": "go_vcr",
+    "ruby-vcr": "ruby_vcr",
+    "httpmock": "httpmock",
+    "har": "har",
+    "wiremock": "wiremock",
+    "dd-vcr": "datadog_vcr",
+    "test-proxy": "azure_test_proxy",
+    "nock": "nock",
+    "symfony-vcr": "symfony_vcr",
+}
+"""Formats that are read from the values of a YAML or JSON file, and the module of each."""
+
+WRITERS: Mapping[str, tuple[str, str]] = {
+    "fakellm": ("fakellm_jsonl", "dump"),
+    "vcrpy": ("vcrpy", "dump"),
+    "go-vcr": ("go_vcr", "dump"),
+    "har": ("har_writer", "dump"),
+    "sse": ("raw_bodies", "dump_sse"),
+}
+"""Formats that are written: the module of each, and its function."""
+
+
+def read_file(path: Path) -> Cassette:
+    """The recording in a file of any format that is known, told by its content. Raises CassetteError."""
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            message = f"{size:,} bytes; {MOST_BYTES:,} are read at most: record less in a file, or split it"
+            raise CassetteError([f"{path}: {message}"])
+        data = path.read_bytes()
+    except OSError as error:
+        raise CassetteError([f"{path}: {(error.strerror or str(error)).lower()}"]) from None
+    return read(data, str(path), path.parent)
+
+
+def read(data: bytes, name: str, folder: Path | None = None) -> Cassette:
+    """The recording in the bytes of a file; `name` is what errors call it.
+
+    Raises CassetteError, with the place of each thing wrong, for what is damaged, unknown, or holds no interaction.
+    `folder` is where the file is: WireMock keeps bodies in files of their own, in the folder `__files` beside it.
+    """
+    from fakellm.recordings.formats.detect import detect
+
+    if len(data) > MOST_BYTES:
+        raise CassetteError([f"{name}: {len(data):,} bytes; {MOST_BYTES:,} are read at most: split it"])
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    kind, value = detect(data, name)
+    if kind in BYTES:
+        module, function = BYTES[kind]
+        cassette: Cassette = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(data, name)
+    else:
+        load = import_module(f"fakellm.recordings.formats.{TREES[kind]}").load
+        cassette = load(value, name, _files(folder, name)) if kind == "wiremock" else load(value, name)
+    if not cassette.interactions:
+        raise CassetteError([f"{name}: a recording ({kind}) without an interaction"])
+    return replace(cassette, framed=kind == "fakellm")
+
+
+def write(cassette: Cassette, format_: str) -> bytes:
+    """The recording as a file in one of the formats of WRITERS.
+
+    All but `fakellm` lose something, as docs/recordings.md says. Raises CassetteError for what a format cannot say:
+    that no response came, or in `sse` more than one stream.
+    """
+    module, function = WRITERS[format_]
+    written: bytes = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(cassette)
+    return written
+
+
+def _files(folder: Path | None, name: str) -> Callable[[str], bytes]:
+    """Reads a body that WireMock keeps in a file: from `__files`, beside the folder of the mapping, or in it."""
+
+    def read_body(wanted: str) -> bytes:
+        if folder is None or Path(wanted).is_absolute() or ".." in Path(wanted).parts:
+            raise CassetteError([f"{name}: the body is in another file, {wanted!r}, which is not read from here"])
+        places = [folder.parent / "__files" / wanted, folder / "__files" / wanted]
+        found = next((place for place in places if place.is_file()), None)
+        if found is None:
+            raise CassetteError([f"{name}: the body is in the file {wanted!r}, which is not in {places[0].parent}"])
+        return found.read_bytes()
+
+    return read_body

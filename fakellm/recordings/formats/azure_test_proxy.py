@@ -1,0 +1,47 @@
+"""The recordings of the test proxy of the Azure SDKs (https://github.com/Azure/azure-sdk-tools): JSON.
+
+Bodies of JSON are kept as their value, so their bytes are lost; others as a list of their lines.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats.response_reader import plan
+from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
+
+
+class _Entry(Struct, rename="pascal"):
+    request_uri: Target
+    request_method: Method
+    status_code: Status
+    request_headers: dict[str, Values] | None = None
+    request_body: Any = None
+    response_headers: dict[str, Values] | None = None
+    response_body: Any = None
+
+
+class _File(Struct, rename="pascal"):
+    entries: list[_Entry]
+
+
+def load(data: Any, name: str) -> Cassette:
+    """The recording that the file's value holds. Raises CassetteError."""
+    read = typed(data, _File, name).entries
+    found = [_interaction(each, f"{name}: Entries[{number}]") for number, each in enumerate(read)]
+    return Cassette(name, tuple(found))
+
+
+def _interaction(read: _Entry, place: str) -> Interaction:
+    sent, received = _body(read.request_body), _body(read.response_body)
+    asked = Asked(read.request_method, read.request_uri, headers(read.request_headers), sent)
+    response = plan(read.status_code, headers(read.response_headers), received, f"{place}.ResponseBody")
+    return Interaction(asked, response)
+
+
+def _body(kept: Any) -> bytes:
+    lines = isinstance(kept, list) and all(isinstance(line, str) for line in kept)
+    return body("".join(kept) if lines else kept)

@@ -1,0 +1,107 @@
+"""Which format a file has, told by its content; names do not count. Knows what each looks like, and reads none."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.formats.http_text import TRACE
+from fakellm.recordings.formats.typed_values import json_value
+from fakellm.recordings.formats.yaml_values import documents
+
+KNOWN = (
+    "go-vcr, vcrpy, Ruby VCR, httpmock, HAR, an SSE or JSON body as curl saves it (with -i or without), fakellm's own, "
+    "and some rarer ones: docs/recordings.md"
+)
+
+SEVERAL = ("httpmock", "wiremock")
+"""Formats of which a file may hold several YAML documents."""
+
+_SSE = re.compile(rb"(\s*((data|event|id|retry)(:[^\r\n]*)?|:[^\r\n]*)(\r\n|\r|\n))*?\s*(data:|:)")
+_BODY = {"choices", "object", "error", "output", "content", "message", "detail", "errors"}
+"""Keys of which a JSON body of an LLM API has one at least."""
+
+
+def detect(data: bytes, name: str) -> tuple[str, Any]:
+    """The format's name, and the values in the file where that is YAML or JSON. Raises CassetteError."""
+    opening = data[:4096].lstrip()
+    if not opening and not data.strip():
+        raise CassetteError([f"{name}: the file is empty"])
+    if data.startswith(b'{"fakellm"'):
+        return "fakellm", None
+    if data.startswith(TRACE):
+        return "httprr", None
+    if data.startswith(b"HTTP/"):
+        return "http", None
+    if _SSE.match(data):
+        return "sse", None
+    return _json(data, name) if opening[:1] in (b"{", b"[") else _yaml(data, name)
+
+
+def _json(data: bytes, name: str) -> tuple[str, Any]:
+    lines = data.split(b"\n")
+    try:
+        value = json_value(data, name, halves=True)
+    except CassetteError:
+        if any(line.strip() for line in lines[1:]) and _is_object(lines[0]):
+            return "json-lines", None
+        raise
+    kind = _kind(value, name)
+    if kind == "json":
+        return kind, None
+    value = json_value(data, name)
+    return kind, [value] if kind in SEVERAL else value
+
+
+def _is_object(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _yaml(data: bytes, name: str) -> tuple[str, Any]:
+    values = documents(data, name)
+    first = values[0] if values else None
+    kind = _kind(first, name)
+    if kind in SEVERAL:
+        return kind, values
+    if len(values) > 1:
+        raise CassetteError([f"{name}: {len(values)} YAML documents; a recording ({kind}) is one"])
+    if kind == "json":
+        raise _unknown(name)
+    return kind, first
+
+
+def _kind(value: Any, name: str) -> str:
+    match value:
+        case {"http_interactions": _}:
+            return "ruby-vcr"
+        case {"interactions": [{"request": {"uri": _}}, *_]}:
+            return "vcrpy"
+        case {"interactions": [{"response": {"status": int()}}, *_]}:
+            return "symfony-vcr"
+        case {"interactions": _}:
+            return "go-vcr"
+        case {"log": _}:
+            return "har"
+        case {"Entries": _}:
+            return "test-proxy"
+        case {"when": _, "then": _}:
+            return "httpmock"
+        case {"request": _, "response": {"status": dict()}}:
+            return "dd-vcr"
+        case {"request": _, "response": _} | {"mappings": _}:
+            return "wiremock"
+        case [{"scope": _}, *_]:
+            return "nock"
+        case dict() if _BODY & value.keys():
+            return "json"
+        case _:
+            raise _unknown(name)
+
+
+def _unknown(name: str) -> CassetteError:
+    return CassetteError([f"{name}: no recording in a format that is known: {KNOWN}"])

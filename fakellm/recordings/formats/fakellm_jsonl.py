@@ -1,0 +1,156 @@
+"""Recordings as fakellm writes them itself: JSON Lines, a head and then an interaction a line. Loses nothing.
+
+A line is whole or it is an error, so a writer appends whole lines and never touches what is there.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats.typed_values import from_base64, json_value, typed
+from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+
+VERSION = 1
+
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class _Head(Struct, frozen=True, forbid_unknown_fields=True):
+    fakellm: Literal["recording"]
+    version: int
+
+
+class _Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Bytes as text where they are UTF-8, else in base64."""
+
+    text: str = ""
+    base64: str = ""
+    delay: Seconds = 0.0
+    step: bool = False
+
+
+class _Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The body is a JSON value where that, written compactly, gives its bytes again; else as that of a frame is."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = ()
+    json: Any | UnsetType = UNSET
+    text: str = ""
+    base64: str = ""
+
+
+class _Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The fields of a plan, with their defaults."""
+
+    status: Annotated[int, Meta(ge=100, le=999)] | None
+    headers: tuple[tuple[str, str], ...] = ()
+    frames: tuple[_Frame, ...] = ()
+    delimited: Delimited = "length"
+    header_case: HeaderCase | None = None
+    delay: Seconds = 0.0
+    end: Literal["complete", "hang_up", "close", "reset", "stall"] = "complete"
+    drip: _Frame | None = None
+
+
+class _Line(Struct, frozen=True, forbid_unknown_fields=True):
+    request: _Request
+    response: _Response
+
+
+def dumps_header() -> bytes:
+    """The first line of a recording."""
+    return msgspec.json.encode(_Head("recording", VERSION)) + b"\n"
+
+
+def dump_line(interaction: Interaction) -> bytes:
+    """The line of an interaction, with its line end. `load_line` is the inverse."""
+    asked, plan = interaction.request, interaction.response
+    request = _Request(asked.method, asked.url, asked.headers, **_request_body(asked.body))
+    response = _Response(
+        status=plan.status,
+        headers=plan.headers,
+        frames=tuple(map(_dumped, plan.frames)),
+        delimited=plan.delimited,
+        header_case=plan.header_case,
+        delay=plan.delay,
+        end=plan.end,
+        drip=_dumped(plan.drip) if plan.drip else None,
+    )
+    return msgspec.json.encode(_Line(request, response)) + b"\n"
+
+
+def dump(cassette: Cassette) -> bytes:
+    """The whole file."""
+    return dumps_header() + b"".join(map(dump_line, cassette.interactions))
+
+
+def load_line(line: bytes, name: str, number: int) -> Interaction:
+    """The interaction of a line. Raises CassetteError, which says that it is the line `number` of the file `name`."""
+    place = f"{name}:{number}"
+    read = typed(json_value(line, name, number), _Line, place)
+    asked, plan = read.request, read.response
+    if asked.json is UNSET:
+        body = _bytes(asked.text, asked.base64, f"{place}: request")
+    else:
+        body = msgspec.json.encode(asked.json)
+    frames = [_loaded(frame, f"{place}: response.frames[{number}]") for number, frame in enumerate(plan.frames)]
+    response = Plan(
+        status=plan.status,
+        headers=plan.headers,
+        frames=tuple(frames),
+        delimited=plan.delimited,
+        header_case=plan.header_case,
+        delay=plan.delay,
+        end=plan.end,
+        drip=_loaded(plan.drip, f"{place}: response.drip") if plan.drip else None,
+    )
+    return Interaction(Asked(asked.method, asked.url, asked.headers, body), response)
+
+
+def load(data: bytes, name: str) -> Cassette:
+    """The recording in a whole file; `name` is what errors call it. Raises CassetteError."""
+    head, *lines = data.split(b"\n")
+    version = typed(json_value(head, name), _Head, f"{name}:1").version
+    if version != VERSION:
+        message = f"a recording of version {version}; this fakellm reads version {VERSION}: use a later one"
+        raise CassetteError([f"{name}:1: {message}"])
+    if lines and lines[-1]:
+        remedy = "the last line has no line end, so it was cut off: delete it, and what was recorded before it is kept"
+        raise CassetteError([f"{name}:{len(lines) + 1}: {remedy}"])
+    interactions = [load_line(line, name, number) for number, line in enumerate(lines[:-1], 2)]
+    return Cassette(name, tuple(interactions))
+
+
+def _body(data: bytes) -> dict[str, str]:
+    try:
+        return {"text": data.decode()}
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _request_body(data: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(data)
+        return {"json": value} if msgspec.json.encode(value) == data else _body(data)
+    except (ValueError, RecursionError):
+        return _body(data)
+
+
+def _bytes(text: str, encoded: str, place: str) -> bytes:
+    return from_base64(encoded, f"{place}.base64") if encoded else text.encode()
+
+
+def _dumped(frame: Frame) -> _Frame:
+    return _Frame(**_body(frame.data), delay=frame.delay, step=frame.step)
+
+
+def _loaded(frame: _Frame, place: str) -> Frame:
+    return Frame(_bytes(frame.text, frame.base64, place), frame.delay, frame.step)

@@ -1,0 +1,101 @@
+"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), of browsers, mitmproxy and Polly.JS."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct, field
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats.response_reader import plan, unanswered
+from fakellm.recordings.formats.typed_values import Method, Pair, Target, body, from_base64, json_value, pairs, typed
+from fakellm.wire.plan import Plan
+
+
+class _Posted(Struct):
+    text: str | None = None
+    encoding: str | None = None
+
+
+class _Request(Struct):
+    method: Method
+    url: Target
+    headers: list[Pair] = []
+    post: _Posted | None = field(name="postData", default=None)
+
+
+class _Content(Struct):
+    text: str | None = None
+    encoding: str | None = None
+    size: float = 0
+
+
+class _Response(Struct):
+    status: Annotated[int, Meta(ge=-1, le=999)]
+    content: _Content = field(default_factory=_Content)
+    headers: list[Pair] = []
+
+
+class _Timings(Struct):
+    wait: float = 0
+    receive: float = 0
+
+
+class _Entry(Struct):
+    request: _Request
+    response: _Response
+    timings: _Timings = field(default_factory=_Timings)
+
+
+class _Log(Struct):
+    entries: list[_Entry]
+
+
+class _File(Struct):
+    log: _Log
+
+
+def load(data: Any, name: str) -> Cassette:
+    """The recording that the file's value holds. Raises CassetteError.
+
+    `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 or -1
+    had no response: the connection is closed without one. An entry whose body the browser did not keep is an error.
+    """
+    read = typed(data, _File, name).log.entries
+    found = [_interaction(each, f"{name}: log.entries[{number}]") for number, each in enumerate(read)]
+    return Cassette(name, tuple(found))
+
+
+def _interaction(read: _Entry, place: str) -> Interaction:
+    asked, posted = read.request, read.request.post or _Posted()
+    sent = _bytes(posted.text, posted.encoding, f"{place}.request.postData")
+    return Interaction(Asked(asked.method, asked.url, pairs(asked.headers), sent), _plan(read, place))
+
+
+def _plan(read: _Entry, place: str) -> Plan:
+    answer, content = read.response, read.response.content
+    wait, receive = (max(milliseconds, 0) / 1000 for milliseconds in (read.timings.wait, read.timings.receive))
+    if answer.status <= 0:  # browsers say 0, Playwright -1
+        return unanswered(wait)
+    at = f"{place}.response.content"
+    if content.text is None and content.size > 0:
+        remedy = "export it again with the contents of responses, or without this entry"
+        raise CassetteError([f"{at}: a body of {content.size:.0f} bytes was not kept; {remedy}"])
+    received = _bytes(content.text, content.encoding, at)
+    return plan(answer.status, pairs(answer.headers), received, at, delay=wait, receive=receive)
+
+
+def _bytes(text: str | None, encoding: str | None, place: str) -> bytes:
+    match encoding or "":
+        case "":
+            return body(text)
+        case "base64":
+            return b"".join(from_base64(piece, f"{place}.text") for piece in _pieces(text or "", place))
+        case other:
+            raise CassetteError([f"{place}.encoding: {other!r} is not known; 'base64' is"])
+
+
+def _pieces(text: str, place: str) -> list[str]:
+    """Polly.JS keeps what is compressed as the JSON list of its pieces."""
+    return typed(json_value(text.encode(), f"{place}.text"), list[str], place) if text.startswith("[") else [text]

@@ -1,0 +1,59 @@
+"""The recordings of httpmock (https://docs.rs/httpmock), for Rust: YAML, a document an interaction.
+
+It keeps the path of a request and not its host, and writes bodies of JSON anew where it is told to.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from msgspec import Meta, Struct
+
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats.response_reader import plan
+from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, body, from_base64, pairs, typed
+
+
+class _When(Struct):
+    path: Target
+    method: Method = "GET"
+    query_param: list[Pair] | None = None
+    header: list[Pair] | None = None
+    body: str | None = None
+    body_base64: str | None = None
+
+
+class _Then(Struct):
+    status: Status = 200
+    header: list[Pair] | None = None
+    body: str | None = None
+    body_base64: str | None = None
+    delay: Annotated[int, Meta(ge=0)] = 0
+
+
+class _Document(Struct):
+    when: _When
+    then: _Then
+
+
+def load(documents: list[Any], name: str) -> Cassette:
+    """The recording that the file's documents hold. Raises CassetteError. `delay`, in milliseconds, is the plan's."""
+    return Cassette(name, tuple(_interaction(each, f"{name}: [{number}]") for number, each in enumerate(documents)))
+
+
+def _interaction(document: Any, place: str) -> Interaction:
+    read = typed(document, _Document, place)
+    when, then = read.when, read.then
+    query = urlencode(pairs(when.query_param))
+    asked = Asked(
+        when.method, f"{when.path}?{query}" if query else when.path, pairs(when.header), _body(when, f"{place}.when")
+    )
+    received = _body(then, f"{place}.then")
+    return Interaction(asked, plan(then.status, pairs(then.header), received, place, delay=then.delay / 1000))
+
+
+def _body(kept: _When | _Then, place: str) -> bytes:
+    if kept.body_base64 is not None:
+        return from_base64(kept.body_base64, f"{place}.body_base64")
+    return body(kept.body)

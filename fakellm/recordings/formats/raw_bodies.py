@@ -1,0 +1,51 @@
+"""Bodies without a head: a stream of server-sent events as `curl -N` saves it, a JSON body, and chunks a line each."""
+
+from __future__ import annotations
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.cassette import Cassette, Headers, Interaction
+from fakellm.recordings.content_codings import decoded
+from fakellm.recordings.formats.http_text import UNKNOWN
+from fakellm.recordings.formats.response_reader import is_stream, plan
+from fakellm.recordings.formats.typed_values import json_value
+
+STREAM: Headers = (("Content-Type", "text/event-stream"),)
+JSON: Headers = (("Content-Type", "application/json"),)
+
+
+def load_sse(data: bytes, name: str) -> Cassette:
+    """The recording of one stream, with the status 200."""
+    return _response(STREAM, data, name)
+
+
+def load_json(data: bytes, name: str) -> Cassette:
+    """The recording of one JSON body, with the status 200."""
+    return _response(JSON, data, name)
+
+
+def load_chunks(data: bytes, name: str) -> Cassette:
+    """The recording of one stream, from the JSON of its events, a line each. Raises CassetteError.
+
+    Their framing was not kept, nor whether `[DONE]` followed: each is a `data:` line, and nothing follows.
+    """
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    for number, line in lines:
+        if not isinstance(json_value(line, name, number, halves=True), dict):
+            raise CassetteError([f"{name}:{number}: a line of this file is the JSON object of an event"])
+    return _response(STREAM, b"".join(b"data: %b\n\n" % line for _, line in lines), name)
+
+
+def dump_sse(cassette: Cassette) -> bytes:
+    """The body of the recording's one stream. Raises CassetteError where it holds no stream, or other interactions."""
+    if len(cassette.interactions) != 1:
+        message = f"holds {len(cassette.interactions)} interactions, and a raw stream is one: choose it with --only"
+        raise CassetteError([f"{cassette.name}: {message}"])
+    plan = cassette.interactions[0].response
+    body = decoded(plan.body, plan.headers, cassette.name)
+    if not is_stream(plan.headers, body):
+        raise CassetteError([f"{cassette.name}: the response is no stream of server-sent events"])
+    return body
+
+
+def _response(headers: Headers, body: bytes, name: str) -> Cassette:
+    return Cassette(name, (Interaction(UNKNOWN, plan(200, headers, body, name)),))

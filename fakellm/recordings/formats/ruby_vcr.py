@@ -1,0 +1,63 @@
+"""The cassettes of VCR (https://benoittgt.github.io/vcr), for Ruby."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.formats.response_reader import plan
+from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
+
+
+class _Body(Struct):
+    string: str | None = None
+    base64_string: str | None = None
+
+
+class _Request(Struct):
+    method: Method
+    uri: Target
+    body: _Body | None = None
+    headers: dict[str, Values] | None = None
+
+
+class _Status(Struct):
+    code: Status
+
+
+class _Response(Struct):
+    status: _Status
+    body: _Body | None = None
+    headers: dict[str, Values] | None = None
+
+
+class _Interaction(Struct):
+    request: _Request
+    response: _Response
+
+
+class _File(Struct):
+    http_interactions: list[_Interaction]
+
+
+def load(data: Any, name: str) -> Cassette:
+    """The recording that the file's value holds. Raises CassetteError."""
+    read = typed(data, _File, name).http_interactions
+    found = [_interaction(each, f"{name}: http_interactions[{number}]") for number, each in enumerate(read)]
+    return Cassette(name, tuple(found))
+
+
+def _interaction(read: _Interaction, place: str) -> Interaction:
+    asked, answer = read.request, read.response
+    sent = _body(asked.body, f"{place}.request.body")
+    received = _body(answer.body, f"{place}.response.body")
+    response = plan(answer.status.code, headers(answer.headers), received, f"{place}.response.body")
+    return Interaction(Asked(asked.method.upper(), asked.uri, headers(asked.headers), sent), response)
+
+
+def _body(kept: _Body | None, place: str) -> bytes:
+    if kept and kept.base64_string is not None:
+        return from_base64(kept.base64_string, f"{place}.base64_string")
+    return body(kept.string if kept else None)

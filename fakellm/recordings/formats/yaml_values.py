@@ -1,0 +1,99 @@
+"""YAML files as builtin values, and back. Owns how YAML in recordings is read and written; knows no format of them.
+
+Recorders in several languages write several YAMLs: what one calls a date, an octal number or a boolean is another's
+plain text. So only what all of them quote when they mean text is anything else here: null, true, false and numbers in
+the notation of JSON. What is `!binary` becomes text whose bytes `typed.body` gives back.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, ClassVar
+
+import yaml
+
+from fakellm.base.errors import CassetteError
+from fakellm.base.yaml_nodes import deep, flaws, levels, place
+
+_Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
+
+
+class _Loader(_Safe):  # type: ignore[misc] # one of two classes, known when imported
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+_TAGS = {
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "bool": (r"true|false", list("tf")),
+    "int": (r"0|-?[1-9][0-9]{0,99}", list("-0123456789")),
+    "float": (r"-?[0-9]+\.[0-9]*([eE][-+][0-9]+)?", list("-0123456789")),
+}
+for _tag, (_pattern, _first) in _TAGS.items():
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})\\Z"), _first)
+
+
+def _binary(loader: Any, node: Any) -> str:
+    data: bytes = loader.construct_yaml_binary(node)
+    return data.decode(errors="surrogateescape")
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _Safe.construct_yaml_str)
+for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
+    _Loader.add_constructor(_tag, _binary)
+
+
+MOST_VALUES = 1_000_000
+"""In a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
+
+
+def documents(data: bytes, name: str) -> list[Any]:
+    """The documents of a YAML file, as a rule one. Raises CassetteError with the line and column of what is wrong."""
+    try:
+        _measure(data, name)
+        loader = _Loader(data)
+        found = []
+        while loader.check_node():
+            node = loader.get_node()
+            if problems := list(flaws(node, name)):
+                raise CassetteError(problems)
+            found.append(loader.construct_document(node))
+        return found
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise CassetteError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
+    except yaml.YAMLError as error:  # a character that YAML does not allow
+        raise CassetteError([f"{name}: {' '.join(str(error).split())}"]) from None
+    except (ValueError, KeyError) as error:  # what PyYAML lets pass of a tag that its value does not fit
+        raise CassetteError([f"{name}: a value that does not fit its tag: {error}"]) from None
+    except RecursionError:
+        raise CassetteError([f"{name}: nested too deeply"]) from None
+
+
+def _measure(data: bytes, name: str) -> None:
+    for values, (event, depth) in enumerate(levels(data, _Loader)):
+        if far := deep(event, depth, name):
+            raise CassetteError([far])
+        if values > MOST_VALUES:
+            raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
+
+
+def dump(value: Any) -> bytes:
+    """The value as a YAML document that this and other readers read as it was."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
+    return text.encode()
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that it is read again as it was, and nothing as an alias."""
+
+    def ignore_aliases(self, _data: Any) -> bool:
+        return True
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # In any other style PyYAML writes these raw, and reads a line break where they stand.
+    style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _write_text)

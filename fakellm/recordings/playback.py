@@ -1,0 +1,72 @@
+"""What is sent for a recording: the plan that was recorded, less what belongs to the connection it came over.
+
+Owns which headers are sent and how a body that came in one piece is divided. Works on values alone.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.recordings.cassette import Headers, Interaction
+from fakellm.wire.plan import Frame, Plan
+
+# Those of one connection (RFC 9110, section 7.6.1), those that say how the body is sent, and cookies, which would have
+# a client send back what a recording must not hold.
+_NOT_SENT = re.compile(
+    "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|set-cookie", re.IGNORECASE
+)
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\t -~\x80-\xff]*")
+_BLOCK = re.compile(rb".+?(?>(?>\r\n|\r|\n){2,}|\Z)", re.DOTALL)
+
+
+class Recording(Struct, frozen=True):
+    """One interaction to answer with; `label` says which it is: ``file#2``."""
+
+    label: str
+    interaction: Interaction
+    framed: bool
+
+
+def reproduced(recording: Recording, timing: bool) -> Plan:
+    """What is sent for a recording: its plan, with the name of the recording in a header.
+
+    A stream whose recording does not know what arrived together is divided into a frame an event. What broke off keeps
+    the length that was announced.
+    """
+    plan = recording.interaction.response
+    length = plan.delimited == "length" and plan.end != "complete"
+    kept = [(name, value) for name, value in plan.headers if _sent(name, value, length)]
+    frames = [frame for frame in (plan.frames if recording.framed else _divided(plan)) if frame.data]
+    # An empty HTTP/1.1 chunk would end the body (RFC 9112, section 7.1).
+    return replace(
+        plan,
+        headers=(*kept, ("x-fakellm-recording", quote(recording.label, safe=" #+/:"))),
+        frames=tuple(frame if timing else replace(frame, delay=0.0) for frame in frames),
+        delay=plan.delay if timing else 0.0,
+    )
+
+
+def _sent(name: str, value: str, length: bool) -> bool:
+    """Whether a header is sent; what is no header at all, as `:status` of HTTP/2, would break the response."""
+    if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+        return False
+    return not _NOT_SENT.fullmatch(name) or (length and name.lower() == "content-length")
+
+
+def _divided(plan: Plan) -> tuple[Frame, ...]:
+    """The frames of a stream that is one frame: each event with its blank line, and what follows the last."""
+    if len(plan.frames) != 1 or not _is_stream(plan.headers, plan.body):
+        return plan.frames
+    first, *others = _BLOCK.findall(plan.body) or [b""]
+    return (replace(plan.frames[0], data=first), *map(Frame, others))
+
+
+def _is_stream(headers: Headers, body: bytes) -> bool:
+    """Whether a body is server-sent events; recordings of the body alone do not say."""
+    types = [value for name, value in headers if name.lower() == "content-type"]
+    return types[-1].startswith("text/event-stream") if types else body.startswith((b"data:", b"event:", b":"))

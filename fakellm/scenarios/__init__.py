@@ -1,0 +1,1 @@
+"""What a test author writes: rules, matchers and replies, in Python and in YAML."""

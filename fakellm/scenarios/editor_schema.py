@@ -1,0 +1,35 @@
+"""The JSON Schema of a scenario file, for editors. Owns how docstrings become descriptions; the types say the rest."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.scenarios.scenario import ScenarioFile
+
+_ENTRY = re.compile(r"^((?:\w+, )*\w+): (.+(?:\n    .*)*)", re.MULTILINE)
+
+
+def scenario_schema() -> dict[str, Any]:
+    """The schema of the files that `fakellm serve` reads (JSON Schema 2020-12); the keys are described as in Python."""
+    schema = msgspec.json.schema(ScenarioFile)
+    for definition in schema["$defs"].values():
+        _describe(definition)
+        if "dialect" in definition.get("properties", {}):
+            dialect = definition["properties"]["dialect"]
+            dialect["enum"] = [*DIALECTS, *([None] if "anyOf" in dialect else [])]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _describe(definition: dict[str, Any]) -> None:
+    """Moves what a docstring says of each key (`key: …`, or `key, key: …`) to that key."""
+    text = re.sub(r"\n {4}", "\n", definition.get("description", ""))
+    for keys, said in _ENTRY.findall(text):
+        for key in keys.split(", "):
+            if key in definition["properties"]:
+                definition["properties"][key]["description"] = " ".join(said.split())
+    if text:
+        definition["description"] = " ".join(text.partition("\n\n")[0].split())

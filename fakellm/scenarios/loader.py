@@ -1,0 +1,187 @@
+"""Scenarios from files, text and values, and back. Owns which files are read, and what is wrong between them.
+
+Every problem of all files is told at once. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import gc
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path as FilePath
+from typing import Any
+
+import msgspec
+import yaml
+from msgspec import Struct
+
+from fakellm.base.errors import ScenarioError
+from fakellm.scenarios.builder import On
+from fakellm.scenarios.reachability import unreachable
+from fakellm.scenarios.scenario import Computed, Rule, Scenario, ScenarioFile, combine
+from fakellm.scenarios.yaml_document import Document, convert, read_document
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+Values = Scenario | Rule | On | Sequence[Rule | On]
+Source = str | FilePath | Values | Mapping[str, Any]
+"""What a scenario can be read from: a file or folder, YAML text, a mapping, or values: a scenario, a rule, several."""
+
+
+class Reading(Struct, frozen=True):
+    """What came of reading files: the scenario, or every problem. `files` are all that were read or looked for."""
+
+    scenario: Scenario | None
+    files: tuple[FilePath, ...]
+    problems: tuple[str, ...]
+
+
+def load(source: Source) -> Scenario:
+    """The scenario in a file or a folder, in YAML text (any text with a line end), in a mapping, or given as values.
+
+    A folder means its files with one of SUFFIXES, in the order of their names, all rules in one scenario. Raises
+    ScenarioError with every problem found.
+    """
+    if isinstance(source, Mapping):
+        return _alone(Document(convert(dict(source), None, "scenario"), "scenario"))
+    if isinstance(source, str) and "\n" in source:
+        return parse(source, "scenario")
+    if isinstance(source, (str, FilePath)):
+        return load_files((FilePath(source),))
+    scenario = _scenario(source)
+    return _alone(
+        Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
+    )
+
+
+def load_files(paths: Sequence[FilePath]) -> Scenario:
+    """One scenario with the rules of all the files and folders, in order. Raises ScenarioError."""
+    reading = read(paths)
+    if reading.scenario is None:
+        raise ScenarioError(reading.problems)
+    return reading.scenario
+
+
+def read(paths: Sequence[FilePath]) -> Reading:
+    """What the files and folders say, and those that they include; a file that is named twice is read once."""
+    with _no_garbage():
+        return _read(paths)
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """All that is made here is kept: to look for garbage in it time and again takes as long as to read thousands of
+    rules."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _read(paths: Sequence[FilePath]) -> Reading:
+    waiting = [(path, path.resolve(), "") for path in paths][::-1]
+    parts: list[Document] = []
+    seen: dict[FilePath, None] = {}
+    found: list[str] = []
+    while waiting:
+        path, real, by = waiting.pop()
+        if real in seen:
+            continue
+        seen[real] = None
+        try:
+            if path.is_dir():
+                waiting += [(file, real / file.name, by) for file in _files(path)][::-1]
+                continue
+            parts.append(read_document(_text(path, by), str(path)))
+            included = [path.parent / each for each in parts[-1].scenario.include]
+            waiting += [(each, each.resolve(), f" (included by {path})") for each in included][::-1]
+        except ScenarioError as error:
+            found += error.problems
+    found = found or list(_unreachable(parts))
+    scenario = None if found else combine(tuple(part.scenario for part in parts))
+    return Reading(scenario, tuple(seen), tuple(found))
+
+
+def parse(text: str, name: str) -> Scenario:
+    """The scenario in YAML text (JSON is YAML); `name` stands in messages as the file's name."""
+    return _alone(read_document(text, name))
+
+
+def dump(value: Values) -> str:
+    """The YAML of a scenario; ``load(dump(scenario)) == scenario``. Rules are written as a scenario of these rules.
+
+    Raises ScenarioError where a reply is a function, which YAML cannot say.
+    """
+    scenario = _scenario(value)
+    for number, rule in enumerate(scenario.rules):
+        if any(isinstance(step.reply, Computed) for step in rule.steps):
+            message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
+            raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
+    builtin = msgspec.to_builtins(scenario, str_keys=True)
+    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()))):
+        for block in ("when", "stream", "timing"):
+            if not step.get(block):
+                step.pop(block, None)
+    return yaml.dump(builtin, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text so that it is read again as it was."""
+
+
+def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # In any other style PyYAML writes these raw, and reads a line break where they stand.
+    style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", text) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _write_text)
+
+
+def _scenario(value: Values) -> Scenario:
+    if isinstance(value, Scenario):
+        return value
+    each = (value,) if isinstance(value, (Rule, On)) else value
+    return Scenario(rules=tuple(rule.rule if isinstance(rule, On) else rule for rule in each))
+
+
+def _alone(part: Document) -> Scenario:
+    """The scenario of a part that is in no file, so that there is no folder to include from."""
+    if part.scenario.include:
+        raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
+    found = list(_unreachable([part]))
+    if found:
+        raise ScenarioError(found)
+    return combine((part.scenario,))
+
+
+def _unreachable(parts: Sequence[Document]) -> Iterator[str]:
+    places = [(part, number) for part in parts for number in range(len(part.scenario.rules))]
+    whens = [part.scenario.rules[number].when for part, number in places]
+    for later, earlier in unreachable(whens):
+        (part, number), (other, first) = places[later], places[earlier]
+        where = f"{part.rule(number) if part.marks else part.name}: rules[{number}]"
+        yield (
+            f"{where}: this rule is never reached: the one at {other.rule(first)} meets every request that it would; "
+            "put the more special one first, or give replies in order under 'then'"
+        )
+
+
+def _files(path: FilePath) -> list[FilePath]:
+    files = sorted((file for file in path.iterdir() if file.suffix in SUFFIXES), key=lambda file: file.name)
+    if not files:
+        raise ScenarioError([f"{path}: no scenario in this folder (looked for {', '.join(SUFFIXES)})"])
+    return files
+
+
+def _text(file: FilePath, by: str) -> str:
+    try:
+        return file.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ScenarioError([f"{file}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"]) from None
+    except OSError as error:
+        raise ScenarioError([f"{file}: {(error.strerror or str(error)).lower()}{by}"]) from None

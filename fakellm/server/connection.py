@@ -1,0 +1,61 @@
+"""The connection to a client: writing to it no faster than it reads, and resetting it on purpose.
+
+Owns what aiohttp and the operating system must be told for it. Knows nothing of what is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+
+from aiohttp import web
+
+from fakellm.server.clock import Clock
+
+
+class Client:
+    """Who asked: how it is spoken to, and whether it is still there."""
+
+    def __init__(self, request: web.BaseRequest) -> None:
+        self._request = request
+        self.http_1_0 = request.version < (1, 1)
+        self.keep_alive = request.keep_alive and not self.http_1_0
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """None once the connection is lost."""
+        return self._request.transport
+
+    def write(self, data: bytes) -> None:
+        """Raises ConnectionResetError where the client has left."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            raise ConnectionResetError
+        transport.write(data)
+
+    async def drain(self) -> None:
+        """Returns when there is room for more."""
+        await self._request.writer.drain()
+
+
+async def reset(transport: asyncio.Transport, clock: Clock) -> None:
+    """Ends the connection with an RST, once the client's machine has all that was written: a reset drops the rest."""
+    while _unsent(transport):
+        await clock.until(clock.now() + 0.001)
+    # A socket that lingers for 0 seconds closes with a reset.
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
+def _unsent(transport: asyncio.Transport) -> int:
+    """Bytes that wait here, and on Linux, which tells, those that the client's machine has not acknowledged."""
+    queued = transport.get_write_buffer_size()
+    if queued or sys.platform != "linux":
+        return queued
+    import fcntl
+    import termios
+
+    connection = transport.get_extra_info("socket").fileno()
+    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -1,0 +1,64 @@
+"""An application served in a thread of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from fakellm.server.application import Application
+
+if TYPE_CHECKING:
+    from fakellm.server.http_server import Relay, Server
+
+
+class Hosted:
+    """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
+    when the port cannot be had."""
+
+    def __init__(
+        self, app: Application, port: int = 0, speed: float = 1.0, relay: Callable[[], Relay] | None = None
+    ) -> None:
+        self._app = app
+        self._port = port
+        self._speed = speed
+        self._relay = relay
+
+    def __enter__(self) -> Hosted:
+        from fakellm.server.http_server import Server, listen
+
+        listener = listen("127.0.0.1", self._port)
+        self.loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
+        self._thread.start()
+
+        async def start() -> tuple[Server, str]:
+            server = Server(self._app, self._speed, self._relay and self._relay())
+            return server, await server.start(listener)
+
+        try:
+            self.server, self.url = asyncio.run_coroutine_threadsafe(start(), self.loop).result()
+        except BaseException:
+            self._end()
+            raise
+        return self
+
+    def change(self, what: Callable[[], None]) -> None:
+        """Does in the server's thread what may put other sessions in place of some."""
+
+        async def changed() -> None:
+            self.server.change(what)
+
+        asyncio.run_coroutine_threadsafe(changed(), self.loop).result()
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            asyncio.run_coroutine_threadsafe(self.server.stop(grace=0), self.loop).result()
+        finally:
+            self._end()
+
+    def _end(self) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self._thread.join()
+        self.loop.close()

@@ -1,0 +1,1 @@
+"""Where a completion is cut and in what order its pieces leave."""

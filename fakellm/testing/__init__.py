@@ -1,0 +1,1 @@
+"""fakellm inside a test run: handles, launchers and the pytest plugin."""

@@ -1,0 +1,98 @@
+"""The handle of a running server: loads scenarios, reads the journal and steps replies over the control routes."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from fakellm.base.errors import ScenarioError, ServerError
+from fakellm.engine.journal import Entry
+from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.application import address
+
+Put = Callable[[str, Scenario, bool], None]
+"""Puts a scenario into a session of a server in this process, strict or not."""
+
+
+class Handle:
+    """A running server, or one session of it.
+
+    `url` is its root, `base_url` what an SDK wants (``…/v1``).
+    """
+
+    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
+        self.url = url
+        self.base_url = url + "/v1"
+        self.pid = pid
+        """The process that serves, when it is not this one."""
+        self._strict = strict
+        self._put = put
+
+    def session(self, name: str, *, strict: bool | None = None) -> Handle:
+        """A session of its own on the same server: its scenario and its journal are seen by nobody else."""
+        url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
+        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
+
+    def load(self, source: Source) -> None:
+        """Puts a scenario in place of the one there, and forgets the journal.
+
+        Raises ScenarioError: for a bad scenario, and for a reply that is a function where the server is not in
+        this process.
+        """
+        scenario = load(source)
+        if self._put and scenario.computed:
+            self._put(address(urlsplit(self.url).path)[0], scenario, self._strict)
+        else:
+            query = f"strict={'true' if self._strict else 'false'}"
+            self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
+
+    def reset(self) -> None:
+        """As it was at the start: the first scenario, an empty journal."""
+        self._call("POST", "/_fakellm/reset")
+
+    def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
+        """Lets so many frames of a stepped reply go (`timing: {step: true}`), or all that are left (None).
+
+        Returns their texts once they have been written to the socket. They are frames of one reply: of the request with
+        this number in the journal, else of the oldest one that has frames left; where it has fewer, fewer leave. Raises
+        ServerError when none has come to wait in `timeout` seconds, or its client left or does not read.
+        """
+        query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
+        query += "" if request is None else f"&request={request}"
+        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", patience=timeout)["frames"]
+        return texts
+
+    @property
+    def journal(self) -> list[Entry]:
+        """Every request since the start, the last load or reset, oldest first, with what became of it."""
+        return msgspec.convert(self._call("GET", "/_fakellm/journal")["entries"], list[Entry])
+
+    def health(self) -> dict[str, Any]:
+        """The server's version, seed and scenario."""
+        return self._call("GET", "/_fakellm/health")
+
+    def _call(self, method: str, route: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+        address = urlsplit(self.url)
+        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
+        try:
+            connection.request(method, address.path + route, body)
+            response = connection.getresponse()
+            reply: dict[str, Any] = json.loads(response.read())
+        except OSError as error:
+            raise ServerError(f"no fake server answers at {self.url}: {error}") from None
+        finally:
+            connection.close()
+        if response.status != 200:
+            message = reply["error"]["message"]
+            raise (
+                ScenarioError(message.split("\n"))
+                if reply["error"]["code"] == "invalid_scenario"
+                else ServerError(message)
+            )
+        return reply

@@ -1,0 +1,148 @@
+"""Starting a fake server: in a thread of this process, or in a process of its own. Either gives the same handle."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Literal
+
+from fakellm.apis.openai.api_keys import checked_key
+from fakellm.base.errors import ServerError
+from fakellm.recordings.cassette import Cassette
+from fakellm.scenarios.loader import Source, dump, load
+from fakellm.server.application import Application
+from fakellm.server.hosting import Hosted
+from fakellm.testing.handle import Handle
+from fakellm.wire.timing import checked_speed
+
+if TYPE_CHECKING:
+    from fakellm.server.http_server import Relay
+
+
+@contextmanager
+def serve(
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
+) -> Iterator[Handle]:
+    """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
+
+    With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
+    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. `api_key`: requests
+    without it get a 401. Raises ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is
+    negative or no number, or no header can hold the key.
+    """
+    from fakellm.server.scenario_app import App
+
+    checked_speed(speed)
+    keys = () if api_key is None else (checked_key(api_key),)
+    app = App(None if source is None else load(source), seed=seed, strict=strict, api_keys=keys)
+    with _served(app, port, speed) as (url, change):
+        yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
+
+
+@contextmanager
+def replay(
+    *recordings: str | Path | Cassette,
+    ignore: Sequence[str] = (),
+    again: Literal["repeat", "fail"] = "repeat",
+    timing: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+) -> Iterator[Handle]:
+    """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
+
+    ignore: places in JSON bodies that do not count, as ``metadata.run_id``. again: once each recording of a request has
+    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
+    Raises CassetteError, ServerError when the port cannot be had, and ValueError for a wrong `ignore` or `speed`.
+    """
+    from fakellm.recordings.formats import read_file
+    from fakellm.server.replay_app import Replay
+
+    checked_speed(speed)
+    cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
+    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as (url, _):
+        yield Handle(url)
+
+
+@contextmanager
+def record(upstream: str, file: str | Path, *, missing_only: bool = False, port: int = 0) -> Iterator[Handle]:
+    """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
+
+    It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
+    `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
+    cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
+    """
+    from fakellm.recordings.recording_file import Tape
+    from fakellm.server.recording_proxy import Recorder
+    from fakellm.server.replay_app import Replay
+    from fakellm.server.upstream import checked_upstream
+
+    checked_upstream(upstream)
+    tape = Tape(Path(file))
+    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    learn = app.recordings.add if missing_only else None
+    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as (url, _):
+        yield Handle(url)
+
+
+@contextmanager
+def _served(
+    app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None
+) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
+    """The URL of a server in a thread, and what does there what may put other sessions in place of some."""
+    with Hosted(app, port, speed, relay) as hosted:
+        yield hosted.url, hosted.change
+
+
+@contextmanager
+def spawn(
+    source: Source | None = None,
+    *,
+    seed: int = 0,
+    strict: bool = False,
+    port: int = 0,
+    speed: float = 1.0,
+    api_key: str | None = None,
+) -> Iterator[Handle]:
+    """The same server in a process of its own, which ends with this block, and with this process however that ends."""
+    command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
+    command += ["--speed", str(checked_speed(speed))]
+    command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
+    command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
+    with TemporaryDirectory(prefix="fakellm-") as folder:
+        if source is not None:
+            file = Path(folder, "scenario.yaml")
+            file.write_text(dump(load(source)), encoding="utf-8")
+            command.append(str(file))
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            try:
+                yield _ready(process, strict)
+            finally:
+                _end(process)
+
+
+def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
+    assert process.stdout
+    line = process.stdout.readline()
+    if not line:
+        raise ServerError(f"the server did not start: exit code {process.wait()}; see what it wrote to stderr")
+    return Handle(json.loads(line)["url"], strict=strict, pid=process.pid)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    process.stdin.close()  # the server watches it, and stops
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()

@@ -1,0 +1,52 @@
+"""The pytest plugin: one server for a test process, a fresh session for each test.
+
+Owns the two fixtures and what fails a test at its end. Every pytest run of whoever has the package installed imports
+this file, so it imports nothing heavy until a fixture is used.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from fakellm.testing.handle import Handle
+
+_API_KEYS = ("OPENAI_API_KEY",)
+_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and what is built on it; LangChain, LiteLLM
+
+
+@pytest.fixture(scope="session")
+def fakellm_server() -> Iterator[Handle]:
+    """A fake LLM server for the whole run of tests, in a thread; one for each xdist worker."""
+    import fakellm
+
+    with fakellm.serve() as server:
+        yield server
+
+
+@pytest.fixture
+def fakellm(
+    fakellm_server: Handle, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Handle]:
+    """A session of its own for this test, with the environment of the usual SDKs pointed at it.
+
+    It answers with generated text until a scenario is loaded, and from then on with that scenario alone: a request that
+    no rule meets is refused, and fails the test at its end.
+    """
+    session = fakellm_server.session(re.sub(r"[^\w.-]+", "-", request.node.nodeid), strict=True)
+    for name in _API_KEYS:
+        monkeypatch.setenv(name, "fakellm")
+    for name in _BASE_URLS:
+        monkeypatch.setenv(name, session.base_url)
+    monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
+    yield session
+    unmet = [entry for entry in session.journal if not entry.matched]
+    session.reset()
+    if unmet:
+        lines = [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmet]
+        pytest.fail("fakellm: no rule met\n" + "\n".join(lines), pytrace=False)

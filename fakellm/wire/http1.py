@@ -1,0 +1,72 @@
+"""A plan as the bytes of HTTP/1.1, one write at a time. Knows no sockets and no clock."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from msgspec import Struct
+
+from fakellm.wire.plan import Delimited, Plan
+
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+"""The phrase beside each status, as HTTP's registry has them."""
+
+
+class Burst(Struct, frozen=True):
+    """Bytes for the socket that are due at one instant, how many frames they hold, and whether they wait for a step."""
+
+    data: bytes
+    delay: float
+    frames: int
+    step: bool = False
+
+
+def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
+    """The plan as bytes for the socket, a burst for each write: the head at once, then the frames.
+
+    HTTP/1.1 chunks keep frames apart (RFC 9112, section 7.1), so those that are due at the same instant leave together.
+    In any other body each frame is a write of its own. That is all a sender can do, short of waiting: a reader that is
+    slower than the next write gets both at once, so only `chunked` keeps frames apart for certain. HTTP/1.0 has no
+    chunks: there such a body ends where the connection does.
+    """
+    delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
+    chunked = delimited == "chunked"
+    head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
+    pieces, delay, frames, step = head, plan.delay, 0, False
+    done = []
+    for frame in plan.frames:
+        if frame.delay or frame.step or (frames and not chunked):
+            done.append(Burst(b"".join(pieces), delay, frames, step))
+            pieces, delay, frames, step = [], frame.delay, 0, frame.step
+        pieces.append(chunk(frame.data) if chunked else frame.data)
+        frames += 1
+    if chunked and plan.end in ("complete", "hang_up"):
+        pieces.append(chunk(b""))
+    return (*done, Burst(b"".join(pieces), delay, frames, step))
+
+
+def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
+    """What a plan that stalls repeats, as bytes for the socket."""
+    if plan.drip is None:
+        return None
+    data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    return Burst(data, plan.drip.delay, 0)
+
+
+def chunk(data: bytes) -> bytes:
+    """The bytes as one HTTP/1.1 chunk; none are the last chunk, which ends the body (RFC 9112, section 7.1)."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
+    headers = list(plan.headers)
+    if delimited == "chunked":
+        headers.append(("Transfer-Encoding", "chunked"))
+    elif delimited == "length" and not any(name.lower() == "content-length" for name, _ in headers):
+        headers.append(("Content-Length", str(len(plan.body))))
+    if delimited == "close" or not keep_alive:
+        headers.append(("Connection", "close"))
+    write = str if plan.header_case is None else getattr(str, plan.header_case)
+    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}"]
+    lines += [f"{write(name)}: {value}" for name, value in headers]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")  # as recorded (RFC 9110, 5.5)

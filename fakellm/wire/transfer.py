@@ -1,0 +1,141 @@
+"""How the bytes of a body leave: joined, compressed, cut and delimited, with their meaning kept. Owns Transfer.
+
+Works on plans. Knows no events, no JSON and no sockets.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
+
+from fakellm.base.validation import FieldError
+from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+
+Cut = (
+    Literal["inside_characters", "inside_line_ends"]
+    | Annotated[int, Meta(ge=1)]
+    | tuple[Annotated[int, Meta(ge=1)], ...]
+)
+"""Where a body is cut: between the bytes of each character that has several in UTF-8, between CR and LF and between two
+line ends, after every so many bytes, or at given offsets."""
+
+
+class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The `transfer:` block of a rule's `stream:`.
+
+    All but `content_type` is true of a body that is no stream too, and `margins` of such a body alone.
+
+    cut: where the body is cut besides the edges of its frames: after every so many bytes, at a list of offsets,
+        `inside_characters` or `inside_line_ends`. Bytes are those that leave, compressed where they are; offsets past
+        the end cut nothing. Each piece is an HTTP chunk of its own, or with another `body` a write of its own, which a
+        slow reader may get joined with the next.
+    coalesce: how many frames leave as one, due when the last of them is; `all` of them.
+    body: how a reader finds the end: `chunked`, as streams are usually sent; `length`, a Content-Length, as whole
+        bodies are; `close`, where the connection ends.
+    gzip: compressed whether the client accepts that or not, and flushed after each frame, so that it can be read on
+        arrival.
+    header_case: how the names of headers are written: `lower`, `title` or `upper`.
+    content_type: that of a stream, in place of the provider's; null sends none.
+    margins: the white space before and after the JSON of a whole body, in place of the provider's: a gateway sends it
+        to show that it is alive. Where the body takes its time, so does each line before it.
+    """
+
+    cut: Cut | None = None
+    coalesce: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
+    body: Delimited | None = None
+    gzip: bool = False
+    header_case: HeaderCase | None = None
+    content_type: str | UnsetType | None = UNSET
+    margins: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.gzip and isinstance(self.cut, str):
+            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: give numbers, or no 'gzip'"
+            raise FieldError(("cut",), message)
+        if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
+            raise FieldError(("margins",), "margins are white space as JSON has it: spaces, tabs and line ends")
+        if isinstance(self.content_type, str) and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", self.content_type):
+            raise FieldError(
+                ("content_type",), "a header holds visible ASCII, with spaces only inside; null sends none"
+            )
+
+
+def due(body: bytes, delay: float, step: bool) -> tuple[Frame, ...]:
+    """A whole body as frames: due all at once, or where it takes its time, with each line of white space before it due
+    in its turn."""
+    blank = body[: len(body) - len(body.lstrip())] if delay else b""
+    pieces = [*blank.splitlines(keepends=True), body[len(blank) :]]
+    return tuple(Frame(piece, delay / len(pieces), step) for piece in pieces)
+
+
+def carry(plan: Plan, transfer: Transfer) -> Plan:
+    """The plan with its body sent in this way. A client that reads HTTP gets the same bytes of it, in other pieces."""
+    if transfer == Transfer():
+        return plan
+    frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
+    if transfer.gzip:
+        frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))
+    return replace(
+        plan,
+        headers=headers,
+        frames=tuple(_cut(frames, _offsets(b"".join(frame.data for frame in frames), transfer.cut))),
+        delimited=transfer.body or plan.delimited,
+        header_case=transfer.header_case or plan.header_case,
+    )
+
+
+def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
+    size = max(len(frames), 1) if many == "all" else many
+    groups = [frames[start : start + size] for start in range(0, len(frames), size)]
+    return [
+        Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group), group[0].step)
+        for group in groups
+    ]
+
+
+def _compressed(frames: Sequence[Frame]) -> list[Frame]:
+    """The frames as one gzip member (RFC 1952).
+
+    Its head is written here: zlib's own names the operating system, and this one says unknown, and no time. The bytes
+    between are the same wherever zlib is; a stand-in for zlib, as zlib-ng, writes others that mean the same.
+    """
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    pieces = [deflate.compress(frame.data) + deflate.flush(zlib.Z_SYNC_FLUSH) for frame in frames[:-1]]
+    body = b"".join(frame.data for frame in frames)
+    check = zlib.crc32(body).to_bytes(4, "little") + (len(body) % 2**32).to_bytes(4, "little")
+    pieces += [deflate.compress(frame.data) + deflate.flush() + check for frame in frames[-1:]]
+    pieces[:1] = [b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece for piece in pieces[:1]]
+    return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
+
+
+def _offsets(body: bytes, cut: Cut | None) -> Sequence[int]:
+    """The offsets at which the body is cut, ascending."""
+    match cut:
+        case None:
+            return ()
+        case "inside_characters":
+            return [offset for offset, byte in enumerate(body) if byte & 0xC0 == 0x80]
+        case "inside_line_ends":
+            return [found.start() for found in re.finditer(rb"(?<=[\r\n])[\r\n]", body)]
+        case int():
+            return range(cut, len(body), cut)
+        case _:
+            return sorted(set(cut))
+
+
+def _cut(frames: Sequence[Frame], offsets: Sequence[int]) -> Iterator[Frame]:
+    """The frames, cut at these offsets of the body; what is cut off is due with what it was cut from."""
+    start = 0
+    for frame in frames:
+        end = start + len(frame.data)
+        inside = offsets[bisect_right(offsets, start) : bisect_left(offsets, end)]
+        for a, b in pairwise((start, *inside, end)):
+            yield Frame(frame.data[a - start : b - start], frame.delay if a == start else 0.0, frame.step)
+        start = end

@@ -1,0 +1,80 @@
+"""The blocks of a recorded stream, and the framing that makes them again: the inverse of `framing.frame`.
+
+Knows the lines of server-sent events, no JSON and no provider.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+from fakellm.wire.framing import Framing, Insert
+from fakellm.wire.sse import Decoder
+
+_LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
+
+
+def blocks(body: bytes) -> list[bytes]:
+    """The stream in pieces, each to its blank line; a blank line with nothing before it is a piece of its own."""
+    found: list[list[bytes]] = [[]]
+    for line in _LINE.findall(body):
+        found[-1].append(line)
+        if not line.strip(b"\r\n"):
+            found.append([])
+    return [b"".join(lines) for lines in found if lines]
+
+
+def data_of(block: bytes) -> str | None:
+    """The data of the event in a block; None where there is none. The last block may lack its blank line, and `[DONE]`
+    may have spaces around it."""
+    events = Decoder().feed(block.rstrip(b"\r\n") + b"\n\n") if block.strip(b"\r\n") else []
+    if not events or events[0].event != "message":
+        return None
+    return "[DONE]" if events[0].data.strip() == "[DONE]" else events[0].data
+
+
+def framing(pieces: Sequence[bytes]) -> Framing:
+    """How the pieces are framed, as far as one framing does it: line ends, the space, keep-alives and blank lines."""
+    said = [data_of(piece) for piece in pieces]
+    datas = [piece for piece, data in zip(pieces, said, strict=True) if data is not None]
+    done = next((place for place, data in enumerate(said) if data == "[DONE]"), len(said))
+    last = pieces[-1] if pieces else b"\n\n"
+    return Framing(
+        line_end="crlf" if any(b"\r\n" in piece for piece in datas) else "lf",
+        space=not any(piece.startswith(b"data:{") for piece in datas),
+        bom=bool(pieces) and pieces[0].startswith(b"\xef\xbb\xbf"),
+        insert=tuple(_inserts(pieces, said)),
+        after=tuple(data for data in said[done + 1 :] if data is not None),
+        ends_with=_ending(last),
+    )
+
+
+def _ending(last: bytes) -> Literal["blank_line", "line_end", "nothing"]:
+    if re.search(rb"(\r\n|\n|\r)\1$", last) or not last.strip():
+        return "blank_line"
+    return "line_end" if last.endswith((b"\r", b"\n")) else "nothing"
+
+
+def _inserts(pieces: Sequence[bytes], said: Sequence[str | None]) -> list[Insert]:
+    """The comments and blank lines, each text once with the numbers of the events that it stands before."""
+    places: dict[str | None, list[int]] = {}
+    number = 0
+    for piece, data in zip(pieces, said, strict=True):
+        if data is not None:
+            number += 1
+        elif _is_insert(piece):
+            places.setdefault(_comment(piece), []).append(number)
+    return [Insert(before=tuple(before), comment=text) for text, before in places.items()]
+
+
+def _is_insert(piece: bytes) -> bool:
+    """Whether a block is a blank line or one comment."""
+    lines = piece.splitlines()
+    return lines[:1] == [b""] or (len(lines) <= 2 and lines[0].startswith(b":"))
+
+
+def _comment(piece: bytes) -> str | None:
+    """The text of a comment; None for a blank line."""
+    line = piece.decode("utf-8", "replace").splitlines()[0]
+    return line.removeprefix(":").removeprefix(" ") if line else None
