@@ -119,6 +119,5 @@ def test_a_recording_made_with_curl_is_served_imported_and_made_anew(served: str
 HI = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
 
 
-def test_every_dialect_is_named() -> None:
-    listed = README[README.index("The dialects, each as recorded") : README.index("### The stream block")]
-    assert re.findall(r"`([a-z0-9-]+)`", listed) == sorted(DIALECTS)
+def test_the_number_of_dialects_is_right() -> None:
+    assert f"the provider's wire format: {len(DIALECTS)} of them" in README

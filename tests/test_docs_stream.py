@@ -1,0 +1,22 @@
+"""docs/stream.md names every key of the `stream:` block and every dialect."""
+
+from __future__ import annotations
+
+import re
+
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
+from tests.conftest import ROOT
+
+TEXT = (ROOT / "docs" / "stream.md").read_text(encoding="utf-8")
+
+
+def test_every_key_is_in_the_tables() -> None:
+    rows = " ".join(re.findall(r"^\| ([^|]+) \|", TEXT, re.MULTILINE))
+    keys = {key for block in (Variation, Padding, Calls, Spelling) for key in block.__struct_fields__}
+    assert {key for key in keys if f"`{key}`" not in rows} == set()
+
+
+def test_every_dialect_is_named() -> None:
+    listed = TEXT[TEXT.index("## Dialects") :]
+    assert re.findall(r"`([a-z0-9-]+)`", listed) == sorted(DIALECTS)
