@@ -22,7 +22,8 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.app import App, Call
+from fakellm.server.application import Call
+from fakellm.server.scenario_app import App
 from tests.conftest import ROOT, chat
 
 MB = 2**20
