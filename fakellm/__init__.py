@@ -76,10 +76,18 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is ther
         if name in _SUBMODULES:
             return import_module(f"fakellm.{name}")
         if name not in _HOMES:
-            raise AttributeError(f"module 'fakellm' has no attribute {name!r}")
+            raise AttributeError(f"module 'fakellm' has no attribute {name!r}{_hint(name)}")
         value = getattr(import_module(f"fakellm.{_HOMES[name]}"), name)
         globals()[name] = value
         return value
+
+
+def _hint(name: str) -> str:
+    """What may explain a missing name: it is one of the unrelated distribution `fakellm`, whose place this one took."""
+    from fakellm.base.installation import REMEDY, other_distribution
+
+    other = None if name.startswith("_") else other_distribution()
+    return f"; the unrelated distribution {other!r} is installed into the same folder. {REMEDY}" if other else ""
 
 
 def __dir__() -> list[str]:
