@@ -13,8 +13,9 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
+from fakellm.apis.chat.request import parse
 from fakellm.engine.engine import Engine
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When
 

@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     from fakellm.base.errors import ScenarioError as ScenarioError
     from fakellm.base.errors import ServerError as ServerError
     from fakellm.fuzzing import fuzz as fuzz
-    from fakellm.model.completion import Choice as Choice
-    from fakellm.model.completion import Completion as Completion
-    from fakellm.model.completion import ToolCall as ToolCall
-    from fakellm.model.completion import Usage as Usage
+    from fakellm.model.blocks import Choice as Choice
+    from fakellm.model.blocks import Completion as Completion
+    from fakellm.model.blocks import Opaque as Opaque
+    from fakellm.model.blocks import Refusal as Refusal
+    from fakellm.model.blocks import Stop as Stop
+    from fakellm.model.blocks import Text as Text
+    from fakellm.model.blocks import Thinking as Thinking
+    from fakellm.model.blocks import ToolCall as ToolCall
     from fakellm.model.request import Request as Request
     from fakellm.scenarios.builder import on as on
     from fakellm.scenarios.loader import dump as dump
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
     from fakellm.scenarios.scenario import Rule as Rule
     from fakellm.scenarios.scenario import Scenario as Scenario
     from fakellm.scenarios.scenario import Step as Step
+    from fakellm.scenarios.usage import Usage as Usage
     from fakellm.testing.handle import Handle as Handle
     from fakellm.testing.launchers import record as record
     from fakellm.testing.launchers import replay as replay
@@ -50,12 +55,13 @@ _MODULES = {
     "apis.chat.variation": ("Variation",),
     "base.errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "fuzzing": ("fuzz",),
-    "model.completion": ("Choice", "Completion", "ToolCall", "Usage"),
+    "model.blocks": ("Choice", "Completion", "Opaque", "Refusal", "Stop", "Text", "Thinking", "ToolCall"),
     "model.request": ("Request",),
     "scenarios.builder": ("on",),
     "scenarios.loader": ("dump", "load"),
     "scenarios.matching": ("Pattern", "When"),
     "scenarios.scenario": ("Call", "Computed", "Reply", "ReplyChoice", "Rule", "Scenario", "Step"),
+    "scenarios.usage": ("Usage",),
     "testing.handle": ("Handle",),
     "testing.launchers": ("record", "replay", "serve", "spawn"),
     "wire.framing": ("Framing", "Insert"),

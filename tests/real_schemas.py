@@ -433,7 +433,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
 }
 
 UNMET: dict[str, tuple[dict[str, Any], str]] = {
-    "no schema": ({"type": "objec"}, "it is no JSON Schema: $.type"),
+    "no schema": ({"type": "objec"}, "it is not a valid JSON Schema: $.type"),
     "no schema, deep": ({"properties": {"a": {"minLength": -1}}}, "$.properties.a.minLength"),
     "false inside": ({"type": "object", "properties": {"a": False}, "required": ["a"]}, "a: nothing is allowed"),
     "empty range": ({"type": "integer", "minimum": 5, "maximum": 3}, "no integer is allowed: minimum 5, maximum 3"),
@@ -453,13 +453,13 @@ UNMET: dict[str, tuple[dict[str, Any], str]] = {
             "$defs": {"a": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"]}},
             "$ref": "#/$defs/a",
         },
-        "never ends",
+        "is endless",
     ),
-    "circle": ({"$ref": "#"}, "never ends"),
-    "elsewhere": ({"$ref": "https://example.com/x.json"}, "leads nowhere; only references into the schema itself"),
-    "nowhere": ({"$ref": "#/$defs/missing"}, "'$ref': '#/$defs/missing' leads nowhere"),
-    "to no schema": ({"title": "T", "$ref": "#/title"}, "leads to what is no JSON Schema"),
-    "pattern": ({"type": "string", "pattern": "("}, "a regular expression in it cannot be read: '('"),
+    "circle": ({"$ref": "#"}, "is endless"),
+    "elsewhere": ({"$ref": "https://example.com/x.json"}, "refers to nothing; only references into the schema itself"),
+    "nowhere": ({"$ref": "#/$defs/missing"}, "'$ref': '#/$defs/missing' refers to nothing"),
+    "to no schema": ({"title": "T", "$ref": "#/title"}, "refers to something that is not a valid JSON Schema"),
+    "pattern": ({"type": "string", "pattern": "("}, "a regular expression in it cannot be compiled: '('"),
     "ECMA alone": ({"type": "string", "pattern": r"^\p{L}+$"}, r"bad escape \p"),
     "huge": ({"type": "array", "items": {"type": "integer"}, "minItems": 10**9}, "may be too large"),
     "huge text": ({"type": "string", "minLength": 10**9}, "no text of at most 20,000 characters"),

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli import main
-from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats import (
     BYTES,
     MOST_BYTES,
@@ -156,7 +156,9 @@ _YAML = st.sampled_from(
 )
 _BODIES = st.binary(max_size=40) | st.text(max_size=20).map(str.encode) | _JSON | _YAML.map(str.encode)
 _FRAMES = st.builds(Frame, _BODIES, _DELAYS, st.booleans())
-_ASKED = st.builds(Asked, st.sampled_from(("POST", "GET")), st.just("https://api.x.ai/v1/chat?a=b"), _HEADERS, _BODIES)
+_ASKED = st.builds(
+    RecordedRequest, st.sampled_from(("POST", "GET")), st.just("https://api.x.ai/v1/chat?a=b"), _HEADERS, _BODIES
+)
 PLANS = st.builds(
     Plan,
     status=st.none() | st.integers(100, 599),
@@ -226,7 +228,9 @@ def test_every_recording_is_written_in_every_format(name: str, format_: str) -> 
 def test_vcrpy_reads_what_is_written_for_it(tmp_path: Path) -> None:
     vcr = pytest.importorskip("vcr")
     bodies = [b"".join(EVENTS), b"\xff\x00", b"  a\n\n"]
-    asked = [Asked("POST", f"https://api.x.ai/{number}", (("A", "b"),), body) for number, body in enumerate(bodies)]
+    asked = [
+        RecordedRequest("POST", f"https://api.x.ai/{number}", (("A", "b"),), body) for number, body in enumerate(bodies)
+    ]
     answers = [Plan(200, (("C", "d"), ("C", "e")), (Frame(body),)) for body in bodies]
     file = tmp_path / "cassette.yaml"
     file.write_bytes(write(Cassette("x", tuple(map(Interaction, asked, answers))), "vcrpy"))
@@ -239,7 +243,7 @@ def test_vcrpy_reads_what_is_written_for_it(tmp_path: Path) -> None:
 
 def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
     def line(body: bytes) -> bytes:
-        return fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1", body=body), Plan(200, (), ())))
+        return fakellm_jsonl.dump_line(Interaction(RecordedRequest("POST", "/v1", body=body), Plan(200, (), ())))
 
     assert b'"json":{"a":[1,"\xc3\xa9"]}' in line('{"a":[1,"é"]}'.encode())
     assert b'"text":"{\\"a\\": 1}"' in line(b'{"a": 1}')
@@ -249,7 +253,7 @@ def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
 @pytest.mark.parametrize("format_", ["vcrpy", "go-vcr"])
 def test_a_format_that_cannot_say_it_says_so(format_: str) -> None:
     with pytest.raises(CassetteError, match=r"^interactions\[0\]: no response came"):
-        write(Cassette("x", (Interaction(Asked("POST", "/"), Plan(None, (), (), end="close")),)), format_)
+        write(Cassette("x", (Interaction(RecordedRequest("POST", "/"), Plan(None, (), (), end="close")),)), format_)
 
 
 # Damage
@@ -317,25 +321,25 @@ def test_what_is_no_recording_is_an_error(data: bytes) -> None:
     [
         (b"", "f: the file is empty"),
         (b" \n\t", "f: the file is empty"),
-        (b"# Hello\n\nThis is a text.", "f: no recording in a format that is known"),
-        (b'{"name": "x", "version": "1"}', "f: no recording in a format that is known"),
-        (b"choices: []", "f: no recording in a format that is known"),
-        (b"[]", "f: no recording in a format that is known"),
+        (b"# Hello\n\nThis is a text.", "f: not a recording in a supported format"),
+        (b'{"name": "x", "version": "1"}', "f: not a recording in a supported format"),
+        (b"choices: []", "f: not a recording in a supported format"),
+        (b"[]", "f: not a recording in a supported format"),
         (b"interactions: []\nversion: 1", "f: a recording (go-vcr) without an interaction"),
         (b'{"log": {"entries": []}}', "f: a recording (har) without an interaction"),
         (b'{"fakellm":"recording","version":1}\n', "f: a recording (fakellm) without an interaction"),
         (b'{"fakellm":"recording","version":2}\n', "f:1: a recording of version 2; this fakellm reads version 1"),
         (b"httprr trace v1\n", "f: a recording (httprr) without an interaction"),
         (b"httprr trace v1\n5 5\nPOST", "f: [0]: the file ends 6 bytes too early"),
-        (b'{"log": {"entries": [', "f:1:22: no JSON: the file was cut off"),
-        (b'{"log":\n  nope}', "f:2:3: no JSON: expecting value"),
+        (b'{"log": {"entries": [', "f:1:22: not valid JSON: the file was cut off"),
+        (b'{"log":\n  nope}', "f:2:3: not valid JSON: expecting value"),
         (b"interactions:\n- request: [", "f:3:1: did not find expected node content"),
-        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' is given twice; first in line 2"),
+        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' appears twice; first in line 2"),
         (b"http_interactions:\n- response: {}", "f: http_interactions[0].response.status: the key 'status' is missing"),
         (b"interactions: !!float x", "f: a value that does not fit its tag: could not convert string to float: 'x'"),
         (b"interactions: !!timestamp x", "f: interactions: expected array, got string"),
         (b"HTTP/1.1 200 OK\r\nA: b\r\n", "f: no empty line ends the head: the file was cut off"),
-        (b"HTTP/1.1 OK\r\n\r\n", "f: 'HTTP/1.1 OK' is no status line"),
+        (b"HTTP/1.1 OK\r\n\r\n", "f: 'HTTP/1.1 OK' is not a status line"),
     ],
 )
 def test_an_error_names_the_place_and_the_cause(data: bytes, says: str) -> None:
@@ -351,15 +355,20 @@ def test_an_error_names_the_place_and_the_cause(data: bytes, says: str) -> None:
         ("vcrpy.yaml", "code: 200", "code: 2", "interactions[0].response.status.code: expected integer >= 100, got 2"),
         ("vcrpy.yaml", "uri:", "url:", "interactions[0].response.code: the key 'code' is missing"),
         ("vcrpy-gzip.yaml", "- gzip", "- x-lz", "interactions[0].response.body: a body in the content coding 'x-lz'"),
-        ("vcrpy-gzip.yaml", "- gzip", "- br", "interactions[0].response.body: a body that is no br: "),
-        ("vcrpy-br.yaml", "- br", "- zstd", "interactions[0].response.body: a body that is no zstd: "),
-        ("go-vcr-2.yaml", "1.25s", "soon", "interactions[0].response.duration: 'soon' is no duration as Go writes it"),
+        ("vcrpy-gzip.yaml", "- gzip", "- br", "interactions[0].response.body: the body is not valid br: "),
+        ("vcrpy-br.yaml", "- br", "- zstd", "interactions[0].response.body: the body is not valid zstd: "),
+        (
+            "go-vcr-2.yaml",
+            "1.25s",
+            "soon",
+            "interactions[0].response.duration: 'soon' is not a duration as Go writes it",
+        ),
         ("vcrpy.yaml", "uri: https", "uri: !!binary //4=#", "f: interactions[0].request.uri: expected string matching"),
         ("ruby-vcr.yml", "!binary |-", "!ruby/x |-", "15: could not determine a constructor for the tag '!ruby/x'"),
-        ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not known"),
-        ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: no base64: "),
+        ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not supported"),
+        ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: not valid base64: "),
         ("browser.har", '"text": "data', '"no": "data', "a body of 73 bytes was not kept; export it again with"),
-        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: none of the keys 'url', 'urlPath'"),
+        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: it has none of the keys 'url', 'urlPath'"),
         ("nock.json", "1f8b", "zz", "[0].response: non-hexadecimal number"),
     ],
 )
@@ -373,7 +382,7 @@ def test_an_error_in_a_recording_names_the_interaction_and_the_key(name: str, ol
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_last_line_that_was_cut_off_is_named(end: bytes) -> None:
-    line = fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1"), Plan(200, (), ())))
+    line = fakellm_jsonl.dump_line(Interaction(RecordedRequest("POST", "/v1"), Plan(200, (), ())))
     with pytest.raises(CassetteError, match=r"^r\.jsonl:3:"):
         read(fakellm_jsonl.dumps_header() + line + line[:-20] + end, "r.jsonl")
 
@@ -392,7 +401,7 @@ def test_a_library_that_is_missing_is_named_with_the_remedy(package: str, monkey
 def test_a_yaml_bomb_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    with pytest.raises(CassetteError, match="aliases swell this to"):
+    with pytest.raises(CassetteError, match="aliases expand this to"):
         read("\n".join([*lines, "interactions: *a11"]).encode(), "f")
 
 
@@ -411,9 +420,9 @@ def test_a_file_of_200_megabytes_is_refused_before_it_is_read(tmp_path: Path) ->
     file = tmp_path / "large.yaml"
     with file.open("wb") as opened:
         opened.truncate(200 * 2**20)
-    with pytest.raises(CassetteError, match=r"large\.yaml: 209,715,200 bytes; 67,108,864 are read at most"):
+    with pytest.raises(CassetteError, match=r"large\.yaml: 209,715,200 bytes; at most 67,108,864 are read"):
         read_file(file)
-    with pytest.raises(CassetteError, match="are read at most"):
+    with pytest.raises(CassetteError, match="at most 67,108,864 are read"):
         read(bytes(MOST_BYTES + 1), "f")
 
 
@@ -450,7 +459,7 @@ def test_export_takes_one_interaction_alone(tmp_path: Path) -> None:
     line = NAMED["own.jsonl"].read_bytes().split(b"\n")[1] + b"\n"
     three.write_bytes(fakellm_jsonl.dumps_header() + line * 3)
     code, output = export(str(three), "--format", "sse", "-o", str(out))
-    assert (code, output) == (2, f"{three}: holds 3 interactions, and a raw stream is one: choose it with --only\n")
+    assert (code, output) == (2, f"{three}: has 3 interactions, and a raw stream is only one: select it with --only\n")
     assert export(str(three), "--format", "sse", "-o", str(out), "--only", "2") == (0, "")
     assert out.read_bytes() == b"".join(EVENTS)
     code, output = export(str(three), "--only", "3", "-o", str(out))

@@ -100,7 +100,7 @@ def test_raw_is_what_is_sent(file: Path) -> None:
 def test_render_says_what_is_not_there(turns: Path) -> None:
     for arguments, told in (
         (("--rule", "frist"), "there is no rule 'frist'; did you mean 'first'?"),
-        (("--rule", "first", "--turn", "2"), "no rule answers turn 2"),
+        (("--rule", "first", "--turn", "2"), "no rule matches turn 2"),
     ):
         result = run("render", turns, *arguments)
         assert (result.exit_code, result.stderr) == (2, f"{turns}: {told}\n")
@@ -121,7 +121,7 @@ def test_the_schema_takes_every_scenario_and_refuses_bad_ones() -> None:
 
 def test_the_schema_describes_the_keys_of_a_rule() -> None:
     definitions = scenario_schema()["$defs"]
-    assert definitions["When"]["properties"]["user"]["description"] == "the last message of the user."
+    assert definitions["When"]["properties"]["user"]["description"] == "the user's last message."
     assert set(definitions["When"]["properties"]) == {
         key for key, said in definitions["When"]["properties"].items() if "description" in said
     }

@@ -12,9 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Reply, Rule, Scenario
 from fakellm.server.scenario_app import App, Call
@@ -53,7 +52,7 @@ def test_what_it_sends_is_what_it_sent(name: str, turn: str, kind: str) -> None:
 @pytest.mark.parametrize("turn", TURNS)
 def test_a_stream_and_a_whole_body_say_the_same(name: str, turn: str) -> None:
     events = Decoder().feed(sent(name, turn, "sse"))
-    streamed = fold([read_chunk(DIALECTS[name], event.data) for event in events if event.data != "[DONE]"])
+    streamed = read_stream(DIALECTS[name], [event.data for event in events if event.data != "[DONE]"])
     assert streamed == read_body(DIALECTS[name], sent(name, turn, "json"))
 
 

@@ -8,24 +8,23 @@ import msgspec
 import pytest
 
 from fakellm.apis.chat.chunk import NULL, Chunk, Text, words
-from fakellm.apis.chat.divide import divide as divided
+from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
 from fakellm.apis.chat.writer import write_chunk
 from fakellm.base.seed import Source
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.streaming.splitting import Cut, cut
+from tests.chats import DRAWN, PLAIN_DIALECT, chat_choice, stream
+from tests.chats import divide as divided
 
 
 def divide(completion: Completion, variation: Variation) -> tuple[Chunk, ...]:
-    return divided(completion, variation, Source(0))
+    return divided(completion, variation, Source(0), {**DRAWN, "created": 100} if completion is TOOLS else DRAWN)
 
 
 TOOLS = Completion(
-    id="c",
-    created=100,
-    model="m",
-    choices=(Choice(content="A b", tool_calls=(ToolCall("i", "f", "{}"), ToolCall("j", "g", "[1]"))),),
+    choices=(chat_choice(content="A b", tool_calls=(ToolCall("i", "f", "{}"), ToolCall("j", "g", "[1]"))),),
     usage=Usage(1, 2),
 )
 
@@ -91,8 +90,8 @@ def test_how_a_completion_is_divided(variation: Variation, expected: list[str]) 
     assert said(divide(TOOLS, variation)) == expected
 
 
-ONE_CALL = msgspec.structs.replace(TOOLS, choices=(Choice(tool_calls=(ToolCall("i", "f"),)),))
-TWO_CALLS = msgspec.structs.replace(TOOLS, choices=(Choice(tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
+ONE_CALL = msgspec.structs.replace(TOOLS, choices=(chat_choice(tool_calls=(ToolCall("i", "f"),)),))
+TWO_CALLS = msgspec.structs.replace(TOOLS, choices=(chat_choice(tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,7 @@ def test_the_role_joins_one_call_and_the_opening_says_what_follows(
 
 def test_choices_take_turns() -> None:
     two = msgspec.structs.replace(
-        TOOLS, choices=(Choice(content="AB", finish_reason="stop"), Choice(content="x", finish_reason="stop"))
+        TOOLS, choices=(chat_choice(content="AB", finish_reason="stop"), chat_choice(content="x", finish_reason="stop"))
     )
     apart = said(divide(two, Variation(split=1)))
     assert apart == ["0 role", "0 A", "0 B", "0 stop", "1 role", "1 x", "1 stop", "usage"]
@@ -140,17 +139,17 @@ def test_where_a_text_is_cut(text: str, how: Cut, expected: list[str]) -> None:
 
 
 DELTA_KEYS = ("role", "content", "reasoning_content", "refusal", "tool_calls")
-PLAIN_PROVIDER = msgspec.structs.replace(DIALECTS["xai"], delta_keys=DELTA_KEYS)
-ONE = Completion("c", 1, "m", (Choice(content="A b", finish_reason="stop"),), Usage(3, 2))
-CALL = Completion("c", 1, "m", (Choice(tool_calls=(ToolCall("i", "f", "{}"),), finish_reason="tool_calls"),))
-BOTH = Completion("c", 1, "m", (Choice(content="A", tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
+PLAIN_PROVIDER = msgspec.structs.replace(PLAIN_DIALECT, delta_keys=DELTA_KEYS)
+ONE = Completion((chat_choice(content="A b", finish_reason="stop"),), Usage(3, 2))
+CALL = Completion((chat_choice(tool_calls=(ToolCall("i", "f", "{}"),), finish_reason="tool_calls"),))
+BOTH = Completion((chat_choice(content="A", tool_calls=(ToolCall("i", "f"), ToolCall("j", "g"))),))
 
 
 def wire(completion: Completion, variation: Variation) -> list[str]:
     """The choices of each chunk as compact JSON, or its usage, in the spelling of a plain provider."""
     lines = []
     for chunk in divide(completion, variation):
-        frame = json.loads(write_chunk(PLAIN_PROVIDER, chunk, variation.over(PLAIN)))
+        frame = json.loads(write_chunk(chunk, split(variation, PLAIN_PROVIDER).habits))
         counted = f" usage={frame['usage'] and frame['usage']['completion_tokens']}" if "usage" in frame else ""
         shown: list[dict[str, object]] = [
             {key: choice[key] for key in choice if key != "index"} for choice in frame["choices"]
@@ -414,7 +413,7 @@ def test_what_shares_a_delta(variation: Variation, expected: list[str]) -> None:
 
 
 def test_choices_share_a_chunk() -> None:
-    two = msgspec.structs.replace(ONE, choices=(*ONE.choices, Choice(content="x")), usage=None)
+    two = msgspec.structs.replace(ONE, choices=(*ONE.choices, chat_choice(content="x")), usage=None)
     assert wire(two, Variation(together=("choices",), role="first")) == [
         '{"delta":{"role":"assistant","content":"A b"}} + {"delta":{"role":"assistant","content":"x"}}',
         '{"delta":{},"finish_reason":"stop"}',
@@ -422,7 +421,7 @@ def test_choices_share_a_chunk() -> None:
 
 
 def test_the_keys_of_reasoning() -> None:
-    thought = Completion("c", 1, "m", (Choice(reasoning="Hm"),))
+    thought = Completion((chat_choice(reasoning="Hm"),))
     details = '"reasoning_details":[{"type":"reasoning.text","text":"Hm","format":"unknown","index":0}]'
     for key, expected in (
         ("reasoning_content", '{"reasoning_content":"Hm"}'),
@@ -450,8 +449,8 @@ def test_ids() -> None:
 def test_spelling() -> None:
     def spelt(**how: object) -> str:
         variation = Variation(spelling=msgspec.convert(how, Spelling)).over(PLAIN)
-        (chunk,) = divide(Completion("c", 1, "m", (Choice(content="é🌍"),)), Variation(role="never"))
-        return write_chunk(PLAIN_PROVIDER, chunk, variation)
+        (chunk,) = divide(Completion((chat_choice(content="é🌍"),)), Variation(role="never"))
+        return write_chunk(chunk, split(variation, PLAIN_PROVIDER).habits)
 
     plain = '{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"é🌍"}}]}'
     assert spelt() == plain
@@ -469,7 +468,6 @@ def test_spelling() -> None:
 
 
 def test_done_can_be_left_out() -> None:
-    from fakellm.engine.render import stream
     from fakellm.wire.timing import Timing
 
     frames = stream(ONE, Variation(done=False), DIALECTS["openai"], Timing(), Source(0))

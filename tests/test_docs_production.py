@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fakellm.fuzzing.tiers import Step, step_of, steps
+from fakellm.fuzzing.tiers import WireStep, step_of, steps
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, Call
@@ -42,7 +42,7 @@ def told(literal: str) -> re.Pattern[bytes]:
 
 def tier(rule: Rule) -> str:
     """The furthest of the tiers that a row takes; none where the dialect or the reply alone makes it."""
-    found: list[Step] = [*steps(rule.stream), *([step_of(rule.fault)] if rule.fault else [])]
+    found: list[WireStep] = [*steps(rule.stream), *([step_of(rule.fault)] if rule.fault else [])]
     return max((step.tier for step in found), default="")
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fakellm.apis.chat.request import parse
 from fakellm.engine.render import render
 from fakellm.engine.resolve import said
 from fakellm.importing.example_request import sample
-from fakellm.model.request import parse
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import When, difference
@@ -30,7 +30,7 @@ WHENS = [
 GAPS = re.findall(r"`(\{\{[^`{]+\}\})`", TEXT)
 
 # Meets every condition that the table speaks of, but for those that exclude each other.
-CALLS = [{"id": "call_1", "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}]
+CALLS = [{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}]
 MESSAGES = [
     {"role": "system", "content": "Please be brief."},
     {"role": "user", "content": "Hello, how is the weather?"},

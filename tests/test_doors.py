@@ -12,8 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.fold import fold
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.apis.openai.api_keys import shortened
 from fakellm.apis.openai.legacy_completions import LEGACY
 from fakellm.base import tokenizer
@@ -24,7 +23,7 @@ from fakellm.server.scenario_app import App, Call
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests.conftest import chat, inflated
-from tests.test_laws import chunks_of
+from tests.test_laws import read_from
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
@@ -127,8 +126,8 @@ def test_usage_counts_the_tokens_of_all_inputs() -> None:
         ("/v1/embeddings", {"model": "m", "input": ""}, "input", "input cannot be an empty string"),
         ("/v1/embeddings", {"model": "m", "input": []}, "input", "empty array"),
         ("/v1/embeddings", {"model": "m", "input": [[1], []]}, "input[1]", "empty array"),
-        ("/v1/embeddings", {"model": "m", "input": ["a", 1]}, "input", "strings alone, tokens alone or arrays"),
-        ("/v1/embeddings", {"model": "m", "input": [1, [2]]}, "input", "strings alone, tokens alone or arrays"),
+        ("/v1/embeddings", {"model": "m", "input": ["a", 1]}, "input", "only strings, only token ids or only arrays"),
+        ("/v1/embeddings", {"model": "m", "input": [1, [2]]}, "input", "only strings, only token ids or only arrays"),
         ("/v1/embeddings", {"model": "m", "input": ["a"] * 2049}, "input", "at most 2048 inputs, but got 2049"),
         ("/v1/embeddings", {"model": "m", "input": 1}, "input", "Invalid type for 'input': "),
         ("/v1/embeddings", {"model": "m", "input": "a", "dimensions": 0}, "dimensions", "got 0"),
@@ -143,7 +142,7 @@ def test_usage_counts_the_tokens_of_all_inputs() -> None:
         ("/v1/completions", {"model": "m", "prompt": "a", "logprobs": 6}, "logprobs", "got 6"),
         ("/v1/moderations", {}, "input", "Missing required parameter: 'input'."),
         ("/v1/moderations", {"input": []}, "input", "empty array"),
-        ("/v1/moderations", {"input": ["a", {"type": "text"}]}, "input", "strings alone or parts alone"),
+        ("/v1/moderations", {"input": ["a", {"type": "text"}]}, "input", "only strings or only parts"),
         ("/v1/moderations", {"input": [{"type": "video"}]}, "input[0].type", "'video' is not one of text, image_url"),
     ],
 )
@@ -175,7 +174,7 @@ def test_a_stream_and_a_whole_body_say_the_same(scenario: Any, options: dict[str
     app = App(scenario and load(scenario))
     usage = {"stream": True, "stream_options": {"include_usage": True}}
     streamed = chunks(complete(app, **options, **usage))
-    assert fold(read_chunk(LEGACY, chunk) for chunk in streamed) == read_body(LEGACY, complete(app, **options).body)
+    assert read_stream(LEGACY, streamed) == read_body(LEGACY, complete(app, **options).body)
 
 
 def test_a_rule_answers_a_prompt_as_a_message() -> None:
@@ -205,7 +204,7 @@ def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> 
     plan = complete(app, stream=True)
     sent_ = [frame.data for frame in plan.frames]
     pieces = inflated(sent_) if ("Content-Encoding", "gzip") in plan.headers else sent_
-    assert [choice.content for choice in fold(chunks_of(LEGACY, *pieces)).choices] == expected
+    assert [choice.content for choice in read_from(LEGACY, *pieces).choices] == expected
 
 
 def test_headers_gaps_and_turns_are_for_this_route_too() -> None:
@@ -280,6 +279,39 @@ def test_logprobs_name_each_token_where_it_stands(echo: bool) -> None:
     ]
     for key, values in probabilities.items():
         assert [value for each in streamed if each for value in each[key]] == values
+
+
+@pytest.mark.parametrize(
+    ("prompt", "tokens"),
+    [([5], ["5"]), ([50256, 11, 9], ["50256", " 11", " 9"]), ([[5, 6], [7]], ["5", " 6"])],
+)
+@pytest.mark.parametrize("reply", ["One two", ""])
+def test_a_token_id_that_is_echoed_is_one_token(prompt: Any, tokens: list[str], reply: str) -> None:
+    app = App(load({"rules": [{"reply": {"content": reply}}]}))
+    whole = said(complete(app, prompt=prompt, logprobs=2, echo=True))["choices"][0]
+    probabilities = whole["logprobs"]
+    assert probabilities["tokens"] == [*tokens, *tokenizer.split(reply)]
+    assert "".join(probabilities["tokens"]) == whole["text"]
+    for token, offset in zip(probabilities["tokens"], probabilities["text_offset"], strict=True):
+        assert whole["text"].startswith(token, offset)
+    assert [value is None for value in probabilities["token_logprobs"]] == [
+        True,
+        *[False] * (len(probabilities["tokens"]) - 1),
+    ]
+    streamed = [
+        choice["logprobs"]
+        for each in chunks(complete(app, prompt=prompt, logprobs=2, echo=True, stream=True))
+        for choice in json.loads(each)["choices"]
+        if choice["index"] == 0
+    ]
+    for key, values in probabilities.items():
+        assert [value for each in streamed if each for value in each[key]] == values
+
+
+def test_each_of_several_prompts_of_token_ids_has_its_own_tokens() -> None:
+    reply = said(complete(App(), prompt=[[5, 6], [7, 8]], n=2, logprobs=1, echo=True))
+    first = [choice["logprobs"]["tokens"][:2] for choice in reply["choices"]]
+    assert first == [["5", " 6"], ["5", " 6"], ["7", " 8"], ["7", " 8"]]
 
 
 # Moderations

@@ -135,13 +135,13 @@ def test_a_server_with_a_key(start: Start) -> None:
 
 def test_a_key_that_no_header_can_hold_is_refused() -> None:
     with (
-        pytest.raises(ValueError, match="an API key is visible ASCII without spaces; got 'a b'"),
+        pytest.raises(ValueError, match="an API key must be visible ASCII without spaces; got 'a b'"),
         fakellm.serve(api_key="a b"),
     ):
         pass
     code, _, complained = outcome("serve", "--api-key", "")
     assert code == 2
-    assert "an API key is visible ASCII without spaces; got ''" in complained
+    assert "an API key must be visible ASCII without spaces; got ''" in complained
 
 
 def test_a_browser_asks_before_it_asks(server: Handle) -> None:

@@ -13,15 +13,15 @@ from tests.conftest import ROOT
 
 PUBLIC = {
     "fakellm": """
-        Call CassetteError Choice Completion Computed FakellmError Framing Handle Insert Pattern Reply ReplyChoice
-        Request Rule Scenario ScenarioError ServerError Stall Step Timing ToolCall Transfer Usage Variation When
-        dump fuzz load on record replay serve spawn
+        Call CassetteError Choice Completion Computed FakellmError Framing Handle Insert Opaque Pattern Refusal
+        Reply ReplyChoice Request Rule Scenario ScenarioError ServerError Stall Step Stop Text Thinking Timing
+        ToolCall Transfer Usage Variation When dump fuzz load on record replay serve spawn
     """,
     "fakellm.faults": """
-        BadArguments Break ChunkFault Close CompletionFault ContentFilter ContentLength ContentType Drip Empty Eof Error
-        EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices NoFinish OnlyComments OnlyDone
-        Refusal Repeat Reset ResponseFault SameId Slow Stall Status Stream Swap Truncated UnknownTool Unterminated Whole
-        WireFault
+        BadArguments BatchFault Break Close CompletionFault ConnectionFault ContentFilter ContentLength ContentType
+        Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
+        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream Swap
+        Truncated UnknownTool Unterminated Whole
     """,
     "fakellm.strategies": """
         PROFILES answers completions faults framings streams texts transfers variations

@@ -383,8 +383,8 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is no name of a header"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
-        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"),
-        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; give 'reply' its 'tool_calls'"),
+        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"),
+        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"),
     ],
 )  # fmt: skip
 def test_what_is_refused_and_how(fault: str, expected: str) -> None:
@@ -405,3 +405,40 @@ def test_every_kind_is_exported_under_its_name() -> None:
         assert kind.__name__ in faults.__all__
         assert kind.__struct_config__.forbid_unknown_fields
         assert kind.__struct_config__.frozen
+
+
+# Defects that were mended
+
+
+def test_what_a_fault_sends_has_the_line_ends_of_its_stream() -> None:
+    crlf = {"sse": {"line_end": "crlf"}}
+    for fault in (
+        {"kind": "error", "frame": 1},
+        {"kind": "error", "shape": "line", "frame": 1},
+        {"kind": "truncated", "frame": 1},
+        {"kind": "malformed", "frame": 1},
+        {"kind": "glued", "frame": 1},
+        {"kind": "only_comments"},
+    ):
+        app = App(load({"rules": [{"reply": TEXT, "fault": fault, "stream": crlf}]}))
+        body = app.handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan.body
+        assert body.count(b"\n") == body.count(b"\r\n") > 0, fault
+        assert body.endswith(b"\r\n\r\n"), fault
+
+
+def test_a_comment_while_a_stream_stalls_has_its_line_ends_too() -> None:
+    rule = {"reply": TEXT, "fault": {"kind": "drip", "frame": 1}, "stream": {"sse": {"line_end": "crlf"}}}
+    plan = App(load({"rules": [rule]})).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan
+    assert plan.drip is not None
+    assert plan.drip.data == b": ping\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(None, "502 Bad Gateway"), (200, "502 Bad Gateway"), (504, "504 Gateway Timeout"), (520, "520")],
+)
+def test_a_page_names_its_status(status: int | None, title: str) -> None:
+    plan, _ = ask({"kind": "html", **({} if status is None else {"status": status})})
+    assert plan.status == (status or 200)
+    assert plan.body.count(title.encode()) == 2
+    assert (b"502" in plan.body) == ("502" in title)

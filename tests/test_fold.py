@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, ToolCallDelta
-from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, ToolCallDelta, envelope
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Choice, ToolCall, Usage
+from fakellm.model.blocks import Choice, ToolCall, Usage
+from tests.chats import chat_choice, folded
 
 
 def chunk(*deltas: Delta, finish: str | None = None, usage: Usage | None = None, name: str = "c") -> Chunk:
@@ -21,28 +21,28 @@ def call(index: int | Null | None, name: str = "", arguments: str = "", known: s
 
 
 def choice(*chunks: Chunk) -> Choice:
-    return fold(chunks).choices[0]
+    return folded(chunks).choices[0]
 
 
 def test_the_last_finish_reason_stands() -> None:  # B9
     assert choice(chunk(Delta(), finish="tool_calls"), chunk(Delta(), finish="stop")).finish_reason == "stop"
-    assert choice(chunk(Delta(), finish="stop"), chunk(Delta(content="late"))) == Choice(
+    assert choice(chunk(Delta(), finish="stop"), chunk(Delta(content="late"))) == chat_choice(
         "late", finish_reason="stop"
     )  # B10
 
 
 def test_the_last_usage_stands() -> None:  # D1, D3
-    assert fold([chunk(usage=Usage(1, 1)), chunk(usage=Usage(1, 2)), chunk()]).usage == Usage(1, 2)
+    assert folded([chunk(usage=Usage(1, 1)), chunk(usage=Usage(1, 2)), chunk()]).usage == Usage(1, 2)
 
 
 def test_the_first_envelope_that_is_not_empty_stands() -> None:  # B1, B13
-    assert fold([Chunk("", 0, ""), chunk(name="one"), chunk(name="two")]).id == "one"
+    assert envelope([Chunk("", 0, ""), chunk(name="one"), chunk(name="two")])["id"] == "one"
 
 
 def test_null_and_empty_say_nothing() -> None:  # B6, C10, C11, C14
     pieces = (call(0, "f", known="i"), Delta(content=NULL, tool_calls=NULL), Delta(content=""))
     rest = Delta(tool_calls=(ToolCallDelta(0, NULL, NULL, NULL, "{}"), ToolCallDelta(0, "", "", "", NULL)))
-    assert choice(*map(chunk, pieces), chunk(rest)) == Choice(tool_calls=(ToolCall("i", "f", "{}"),))
+    assert choice(*map(chunk, pieces), chunk(rest)) == chat_choice(tool_calls=(ToolCall("i", "f", "{}"),))
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,9 @@ def test_the_halves_of_a_surrogate_pair_are_one_character() -> None:  # A16
 
 def test_choices_come_in_any_order() -> None:  # B19
     late = Chunk("c", 1, "m", (ChunkChoice(1, Delta(content="b")),))
-    assert [each.content for each in fold([late, chunk(Delta(content="a"))]).choices] == ["a", "b"]
+    assert [each.content for each in folded([late, chunk(Delta(content="a"))]).choices] == ["a", "b"]
 
 
 def test_no_chunk_at_all_is_no_completion() -> None:  # E8
     with pytest.raises(StreamError, match="no chunk"):
-        fold([])
+        folded([])

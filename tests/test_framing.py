@@ -119,7 +119,10 @@ def test_the_standard_discards_an_event_without_its_blank_line(ends_with: Any) -
         ("{insert: [{before: [0], data: '{}'}]}", "stream.sse.insert[0].data: data without a type is read as part of"),
         ("{insert: [{before: [0], event: error}]}", "stream.sse.insert[0].event: 'error' is a type that clients act"),
         ("{insert: [{before: [0], id: 7}]}", "stream.sse.insert[0].id: expected string | null, got integer; put it in"),
-        ("{fields: {data: x}}", "stream.sse.fields.data: 'data' is no unknown field: letters, digits, _ and -, but"),
+        (
+            "{fields: {data: x}}",
+            "stream.sse.fields.data: 'data' is not an unknown field: letters, digits, _ and -, but",
+        ),
         ('{fields: {foo: "a\\rb"}}', "stream.sse.fields.foo: a line end inside 'foo'"),
         ("{after: [x]}, done: false", "stream.sse.after: events after a '[DONE]' that is not sent would be part of"),
     ],

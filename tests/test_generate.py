@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.base import tokenizer
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.scenario_app import App, Call
 from fakellm.wire.sse import Decoder
+from tests.chats import logprobs
 from tests.conftest import chat
 from tests.real_schemas import UNMET, WRITTEN
 from tests.schemas import ANY_SCHEMA, JUNK, SATISFIABLE, Schema
@@ -46,12 +46,12 @@ def said(dialect: str = "openai", **fields: Any) -> Completion:
     app = App(load({"dialect": dialect, "rules": [{"reply": {"generate": {}}}]}))
     whole, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**fields)))
     assert whole.plan.status == 200, whole.plan.body
-    completion = read_body(DIALECTS[dialect], whole.plan.body)
+    read = read_body(DIALECTS[dialect], whole.plan.body)
     asked = {**fields, "stream": True, "stream_options": {"include_usage": True}}
     stream, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**asked)))
     events = [event.data for event in Decoder().feed(stream.plan.body) if event.data != "[DONE]"]
-    assert fold([read_chunk(DIALECTS[dialect], event) for event in events]) == completion
-    return completion
+    assert read_stream(DIALECTS[dialect], events) == read
+    return read[0]
 
 
 def refused(**fields: Any) -> tuple[str, str]:
@@ -74,14 +74,14 @@ def test_choices_differ() -> None:
 
 
 def test_the_tokens_of_a_text_are_weighed_where_that_is_asked_for() -> None:
-    assert said().choices[0].logprobs == ()
-    assert said(logprobs=False).choices[0].logprobs == ()
+    assert logprobs(said().choices[0]) == ()
+    assert logprobs(said(logprobs=False).choices[0]) == ()
     [choice] = said(logprobs=True, max_tokens=9).choices
-    assert "".join(token.token for token in choice.logprobs) == choice.content
-    assert len(choice.logprobs) == 9
+    assert "".join(token.token for token in logprobs(choice)) == choice.content
+    assert len(logprobs(choice)) == 9
     for choice in said(logprobs=True, top_logprobs=3, n=2).choices:
-        assert {len(token.top) for token in choice.logprobs} == {3}
-        assert all(token.top[0].logprob == token.logprob > token.top[1].logprob for token in choice.logprobs)
+        assert {len(token.top) for token in logprobs(choice)} == {3}
+        assert all(token.top[0].logprob == token.logprob > token.top[1].logprob for token in logprobs(choice))
 
 
 def test_another_seed_in_the_request_gives_another_text() -> None:
@@ -96,11 +96,11 @@ def test_a_text_is_cut_at_its_limit(key: str, limit: int, n: int, effort: str | 
     asked: dict[str, Any] = {"n": n, "reasoning_effort": effort, key: limit}
     cut = said(**asked)
     assert cut.usage
-    assert cut.usage.completion <= limit * n
+    assert cut.usage.output <= limit * n
     if all(choice.finish_reason == "length" for choice in cut.choices):
-        assert cut.usage.completion == limit * n
+        assert cut.usage.output == limit * n
     shown = [tokenizer.count(choice.content) for choice in cut.choices]
-    assert sum(shown) + cut.usage.reasoning == cut.usage.completion
+    assert sum(shown) + cut.usage.reasoning == cut.usage.output
 
 
 def test_a_call_is_cut_at_its_limit() -> None:
@@ -111,9 +111,9 @@ def test_a_call_is_cut_at_its_limit() -> None:
         [call] = choice.tool_calls
         assert call.name == "get_weather"
         assert completion.usage
-        assert completion.usage.completion == tokenizer.count(call.name + call.arguments) <= limit
+        assert completion.usage.output == tokenizer.count(call.name + call.arguments) <= limit
         if choice.finish_reason == "length":
-            assert completion.usage.completion == limit
+            assert completion.usage.output == limit
         else:
             jsonschema.validate(json.loads(call.arguments), CITY)
         finishes.add(choice.finish_reason)
@@ -135,7 +135,7 @@ def test_effort_is_how_much_is_thought() -> None:
     assert counts == sorted(set(counts))
     assert counts[0] == 0
     assert said().usage == said().usage
-    assert all(usage and usage.completion > usage.reasoning for usage in thought)
+    assert all(usage and usage.output > usage.reasoning for usage in thought)
 
 
 @pytest.mark.parametrize(("dialect", "shown"), [("openai", False), ("azure", False), ("deepseek", True), ("xai", True)])
@@ -218,7 +218,26 @@ def test_the_tool_choice_is_kept() -> None:
     allowed = {"type": "allowed_tools", "allowed_tools": some}
     called = {each for seed in range(9) for each in names(said(tools=offered, tool_choice=allowed, seed=seed))}
     assert called == {"time", "news"}
-    assert names(said(tools=[{"type": "custom", "custom": {"name": "code"}}])) == []
+
+
+CODE = {"type": "custom", "custom": {"name": "code", "description": "Runs it.", "format": {"type": "text"}}}
+
+
+def test_of_functions_and_custom_tools_functions_are_called() -> None:
+    """A call of a custom tool cannot be generated yet: where one need not be made, the reply is text."""
+    mixed = [CODE, *tools("time")]
+    assert names(said(tools=[CODE])) == []
+    assert names(said(tools=mixed)) == ["time"]
+    assert names(said(tools=mixed, tool_choice="required")) == ["time"]
+    allowed = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "code"}}, FUNCTION_TIME]}
+    assert names(said(tools=mixed, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})) == ["time"]
+    for choice in ("required", {"type": "custom", "custom": {"name": "code"}}):
+        param, message = refused(tools=[CODE], tool_choice=choice)
+        assert param == "tool_choice"
+        assert "cannot call the custom tool 'code'" in message
+
+
+FUNCTION_TIME = {"type": "function", "function": {"name": "time"}}
 
 
 @pytest.mark.parametrize(("dialect", "finish"), [("openai", "stop"), ("azure", "stop"), ("xai", "tool_calls")])
@@ -278,7 +297,11 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
-        ({"functions": [{"name": "a", "parameters": {"type": 1}}]}, "functions[0].parameters", "it is no JSON Schema"),
+        (
+            {"functions": [{"name": "a", "parameters": {"type": 1}}]},
+            "functions[0].parameters",
+            "it is not a valid JSON Schema",
+        ),
         ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),
@@ -296,6 +319,42 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
             "'tim' not found in 'tools' parameter; did you mean 'time'?",
         ),
         ({"tools": tools("time"), "tool_choice": {"type": "function"}}, "tool_choice.function.name", "Missing"),
+        ({"tools": [CODE], "tool_choice": {"type": "custom"}}, "tool_choice.custom.name", "Missing"),
+        (
+            {"tools": [CODE], "tool_choice": {"type": "custom", "custom": {"name": "cod"}}},
+            "tool_choice",
+            "'cod' not found in 'tools' parameter; did you mean 'code'?",
+        ),
+        ({"tools": [CODE], "tool_choice": {"type": "function", "function": {"name": "code"}}}, "tool_choice", "'code'"),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "tool"}},
+            "tool_choice.type",
+            "Invalid value: 'tool'. Supported values are: 'function', 'allowed_tools', and 'custom'",
+        ),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto"}}},
+            "tool_choice.allowed_tools.tools",
+            "Missing",
+        ),
+        (
+            {"tools": tools("time"), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "none"}}},
+            "tool_choice.allowed_tools.mode",
+            "Invalid value: 'none'. Supported values are: 'auto' and 'required'",
+        ),
+        (
+            {
+                "tools": tools("time"),
+                "tool_choice": {"type": "allowed_tools", "allowed_tools": {"tools": [FUNCTION_TIME, {}]}},
+            },
+            "tool_choice.allowed_tools.tools[1].function.name",
+            "Missing",
+        ),
+        ({"functions": [{"name": "time"}], "function_call": {}}, "function_call.name", "Missing"),
+        (
+            {"functions": [{"name": "time"}], "function_call": {"name": "tim"}},
+            "function_call",
+            "'tim' not found in 'functions' parameter; did you mean 'time'?",
+        ),
         (
             {"tools": tools("a", parameters={"type": "string"}), "tool_choice": "none"},
             "tools[0].function.parameters",
@@ -304,7 +363,7 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
         (
             {"tools": [*tools("a"), *tools("b", parameters={"properties": 1})]},
             "tools[1].function.parameters",
-            "Invalid schema for function 'b': it is no JSON Schema: $.properties",
+            "Invalid schema for function 'b': it is not a valid JSON Schema: $.properties",
         ),
         (
             {"tools": tools("a", parameters={"properties": {"x": False}, "required": ["x"]})},

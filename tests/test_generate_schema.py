@@ -16,7 +16,7 @@ from jsonschema.validators import validator_for
 from pydantic import BaseModel
 
 from fakellm.base.seed import Source
-from fakellm.generate.json_schema.instance import UnmetSchemaError, instance
+from fakellm.generate.json_schema.instance import UnsatisfiableSchemaError, instance
 from fakellm.generate.json_schema.regex import expression, text_for
 from tests.conftest import ROOT
 from tests.real_schemas import MODELS, UNMET, WRITTEN
@@ -53,7 +53,7 @@ def test_a_model_reads_what_is_made_for_it(model: type[BaseModel]) -> None:
 @pytest.mark.parametrize("name", UNMET)
 def test_what_cannot_be_met_says_why(name: str) -> None:
     schema, why = UNMET[name]
-    with pytest.raises(UnmetSchemaError) as caught:
+    with pytest.raises(UnsatisfiableSchemaError) as caught:
         made(schema)
     assert why in str(caught.value)
 
@@ -70,7 +70,7 @@ def test_any_schema_is_met_or_refused(schema: Schema) -> None:
     if isinstance(schema, dict):
         try:
             json.dumps(made(schema), allow_nan=False)
-        except UnmetSchemaError:
+        except UnsatisfiableSchemaError:
             return
 
 

@@ -18,11 +18,10 @@ from fakellm.apis.chat.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.engine.engine import Engine
-from fakellm.engine.render import stream
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.importer import Imported, imported
-from fakellm.model.completion import Completion
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.model.blocks import Completion
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.loader import dump, load
@@ -31,14 +30,15 @@ from fakellm.server.scenario_app import App, Call
 from fakellm.wire.frame_edits import edits, patched
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import Timing
+from tests.chats import stream
 from tests.conftest import CORPUS
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 SSE = (("Content-Type", "text/event-stream"),)
 
 
-def asked(body: dict[str, Any], url: str = "https://api.example.com/v1/chat/completions") -> Asked:
-    return Asked("POST", url, (("Authorization", "Bearer sk-secret-0123456789"),), json.dumps(body).encode())
+def asked(body: dict[str, Any], url: str = "https://api.example.com/v1/chat/completions") -> RecordedRequest:
+    return RecordedRequest("POST", url, (("Authorization", "Bearer sk-secret-0123456789"),), json.dumps(body).encode())
 
 
 def recording(*replies: tuple[dict[str, Any], Plan]) -> Cassette:
@@ -49,7 +49,7 @@ def streamed(*pieces: bytes) -> Plan:
     return Plan(200, SSE, tuple(map(Frame, pieces)), delimited="chunked")
 
 
-def answered(scenario: Scenario, request: Asked) -> bytes:
+def answered(scenario: Scenario, request: RecordedRequest) -> bytes:
     """What the scenario, written and read again, answers."""
     return Engine(load(dump(scenario)), 0, strict=True).reply(request.body).plan.body
 
@@ -164,7 +164,7 @@ def test_no_secret_reaches_the_scenario() -> None:
 
 
 def test_what_is_no_chat_is_left_out_and_said() -> None:
-    models = Interaction(Asked("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
+    models = Interaction(RecordedRequest("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
     scenario, report = imported([Cassette("a.yaml", (models,))])
     assert scenario.rules == ()
     assert report[0].outcome == "left out"
@@ -231,7 +231,6 @@ EXCEPTIONS = {
     "openai": (1, "a chunk with verdicts after the usage"),
     "openrouter": (8, "errors in mid-stream; spaces after [DONE]; text beside its citations"),
     "perplexity": (1, "messages that grow with each chunk"),
-    "writer": (1, "a request that OpenAI would refuse: a tool call without an id"),
     "zai": (3, "a finish with each of several calls, and once more"),
 }
 
@@ -261,7 +260,7 @@ def test_what_a_recorder_wrote_anew_comes_back_too(provider: str) -> None:
         assert served(scenario, one.request) == one.response.body, file
 
 
-def served(scenario: Scenario, request: Asked) -> bytes:
+def served(scenario: Scenario, request: RecordedRequest) -> bytes:
     """What the scenario, written and read again, answers at the path that was asked."""
     path = urlsplit(request.url).path.replace("//", "/") if "/deployments/" in request.url else "/v1/chat/completions"
     app = App(load(dump(scenario)), strict=True)

@@ -17,16 +17,14 @@ from fakellm.base.errors import StreamError
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.infer import infer
 from fakellm.importing.read_spelling import rendered
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.wire.sse import Decoder
+from tests.chats import DRAWN, chat_choice
 from tests.conftest import CORPUS
 
 SAID = Completion(
-    id="c",
-    created=100,
-    model="m",
     choices=(
-        Choice("One two three.", "Hm, so", "", (ToolCall("i", "f", '{"a":1}'), ToolCall("j", "g")), "tool_calls"),
+        chat_choice("One two three.", "Hm, so", "", (ToolCall("i", "f", '{"a":1}'), ToolCall("j", "g")), "tool_calls"),
     ),
     usage=Usage(3, 9, reasoning=2),
 )
@@ -35,10 +33,10 @@ SAID = Completion(
 @settings(max_examples=10)
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
 def test_what_is_said_is_read_off_any_stream(data: st.DataObject, completion: Completion, name: str) -> None:
-    frames = rendered(completion, data.draw(variations(completion)), DIALECTS[name])
-    found, _ = infer(frames, DIALECTS[name])
+    frames = rendered(completion, data.draw(variations(completion)), DIALECTS[name], DRAWN)
+    found = infer(frames, DIALECTS[name]).completion
     if found.usage is not None:
-        found = msgspec.structs.replace(found, usage=msgspec.structs.replace(found.usage, details=None))
+        found = msgspec.structs.replace(found, usage=msgspec.structs.replace(found.usage, own={}))
     assert found == completion
 
 
@@ -65,22 +63,22 @@ def test_what_is_said_is_read_off_any_stream(data: st.DataObject, completion: Co
     ],
 )
 def test_the_variation_found_makes_the_same_frames(variation: Variation, name: str) -> None:
-    frames = rendered(SAID, variation, DIALECTS[name])
-    completion, found = infer(frames, DIALECTS[name])
-    assert rendered(completion, found, DIALECTS[name]) == frames
+    frames = rendered(SAID, variation, DIALECTS[name], DRAWN)
+    found = infer(frames, DIALECTS[name])
+    assert rendered(found.completion, found.variation, DIALECTS[name], found.drawn) == frames
 
 
 @pytest.mark.parametrize("name", sorted(DIALECTS))
 def test_a_plain_stream_is_found_to_be_plain(name: str) -> None:
     """Nothing is said of what the provider does anyway."""
-    assert infer(rendered(SAID, Variation(), DIALECTS[name]), DIALECTS[name])[1] == Variation()
+    assert infer(rendered(SAID, Variation(), DIALECTS[name], DRAWN), DIALECTS[name]).variation == Variation()
 
 
 def test_usage_that_no_dialect_makes_is_kept_word_for_word() -> None:
     odd = msgspec.structs.replace(
-        SAID, usage=Usage(3, 9, total=1, details={"cost": 0.5, "prompt_tokens_details": None})
+        SAID, usage=Usage(3, 9, own={"chat": {"total": 1, "details": {"cost": 0.5, "prompt_tokens_details": None}}})
     )
-    completion, _ = infer(rendered(odd, Variation(), DIALECTS["xai"]), DIALECTS["xai"])
+    completion = infer(rendered(odd, Variation(), DIALECTS["xai"], DRAWN), DIALECTS["xai"]).completion
     assert completion.usage == odd.usage
 
 
@@ -154,5 +152,5 @@ def test_every_recorded_xai_stream_comes_back_from_values_of_meaning() -> None:
     streams = recorded_by_xai()
     assert streams
     for frames in streams:
-        completion, variation = infer(frames, DIALECTS["xai"])
-        assert rendered(completion, variation, DIALECTS["xai"]) == frames
+        found = infer(frames, DIALECTS["xai"])
+        assert rendered(found.completion, found.variation, DIALECTS["xai"], found.drawn) == frames

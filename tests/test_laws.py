@@ -1,7 +1,7 @@
 """The laws of the staircase: whatever is said, however it is divided, spelt and cut, comes back as it was.
 
-Completion ──divide──▶ Chunk… ──write──▶ Event… ──frame──▶ bytes ──carry──▶ Frame…
-Completion ◀──fold───  Chunk… ◀──read──  Event… ◀─Decoder── bytes, cut anywhere
+Completion ──divide──▶ Batch… ──write──▶ Event… ──frame──▶ bytes ──carry──▶ Frame…
+Completion ◀──fold───  Batch… ◀──read──  Event… ◀─Decoder── bytes, cut anywhere
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.divide import divide
-from fakellm.apis.chat.fold import fold
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body
+from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import write_body
 from fakellm.base.seed import Source
-from fakellm.engine.render import complete, stream
+from fakellm.engine.render import complete
 from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations
-from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
-from fakellm.model.request import parse
+from fakellm.model.blocks import Completion, Token, ToolCall, Usage
+from fakellm.model.deltas import End
+from fakellm.model.fold import fold
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario, reply_of
 from fakellm.streaming.splitting import cut
@@ -35,6 +34,7 @@ from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from fakellm.wire.timing import Timing
 from fakellm.wire.transfer import Transfer, carry
+from tests.chats import DRAWN, batches, chat_choice, divide, folded, read, stream
 from tests.conftest import chat, inflated
 
 COMPLETIONS = completions()
@@ -43,18 +43,19 @@ WIDE = partial(variations, profile="all", exclude=("usage: none", "sse.ends_with
 DIALECT = st.sampled_from(list(DIALECTS.values()))
 
 
-def chunks_of(dialect: Dialect, *pieces: bytes) -> list[Chunk]:
+def read_from(dialect: Dialect, *pieces: bytes) -> Completion:
     """What a reader makes of bytes that arrive in these pieces: heartbeats, unknown events and the end left out."""
     decoder = Decoder()
     events = [event for piece in pieces for event in decoder.feed(piece)]
     assert not decoder.unfinished
     data = [event.data for event in events if event.data and event.event == "message"]
-    return [read_chunk(dialect, each) for each in takewhile(lambda each: each != "[DONE]", data)]
+    return read(dialect, takewhile(lambda each: each != "[DONE]", data))
 
 
 @given(st.data(), COMPLETIONS)
 def test_a_division_folds_back_to_the_completion(data: st.DataObject, completion: Completion) -> None:
-    assert fold(divide(completion, data.draw(WIDE(completion)), Source(0))) == completion
+    assert fold(batches(completion, data.draw(WIDE(completion)), Source(0))) == (completion, End())
+    assert folded(divide(completion, data.draw(WIDE(completion)), Source(0))) == completion
 
 
 @given(st.data(), COMPLETIONS, DIALECT)
@@ -71,19 +72,19 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
     pieces = [body[start:end] for start, end in zip([0, *cuts], [*cuts, len(body)], strict=True)]
     singles = [body[i : i + 1] for i in range(len(body))]
     for way in ([body], arrived, pieces, singles):
-        assert fold(chunks_of(dialect, *way)) == completion
+        assert read_from(dialect, *way) == completion
 
 
 @given(COMPLETIONS, DIALECT)
 def test_a_whole_body_says_the_same_as_a_stream(completion: Completion, dialect: Dialect) -> None:
-    assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
+    assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 def test_a_whole_body_keeps_the_tokens_it_is_given(dialect: Dialect) -> None:
-    told = Choice("A b", finish_reason="stop", logprobs=(Token("A", -0.5), Token(" b", -1.0)))
-    completion = Completion("c", 1, "m", (told, Choice("A", finish_reason="stop")))
-    assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
+    told = chat_choice("A b", finish_reason="stop", logprobs=(Token("A", -0.5), Token(" b", -1.0)))
+    completion = Completion((told, chat_choice("A", finish_reason="stop")))
+    assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
 
 
 CITED = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index": 1, "title": "T", "url": "u"}}
@@ -94,21 +95,21 @@ CITED = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index":
 def test_what_is_cited_comes_back(dialect: Dialect, together: tuple[Any, ...]) -> None:
     calls = (ToolCall("i", "f"),)
     cited = (
-        Choice("Oslo is cold", tool_calls=calls, annotations=(CITED, CITED)),
-        Choice("A"),
-        Choice(annotations=(CITED,)),
+        chat_choice("Oslo is cold", tool_calls=calls, annotations=(CITED, CITED)),
+        chat_choice("A"),
+        chat_choice(annotations=(CITED,)),
     )
-    completion = Completion("c", 1, "m", cited)
+    completion = Completion(cited)
     pieces = stream(completion, Variation(together=together, split=4), dialect, Timing(), Source(0))
-    assert fold(chunks_of(dialect, *(piece.data for piece in pieces))) == completion
-    assert read_body(dialect, write_body(dialect, completion, Source(0))) == completion
-    assert complete(reply_of(completion), parse(chat()), 0, dialect) == completion
+    assert read_from(dialect, *(piece.data for piece in pieces)) == completion
+    assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
+    assert complete(reply_of(completion, DRAWN), parse(chat()), 0, dialect) == (completion, DRAWN)
 
 
 @given(COMPLETIONS, DIALECT)
 def test_a_reply_without_gaps_is_completed_to_what_it_says(completion: Completion, dialect: Dialect) -> None:
     request = parse(chat(stream=True, stream_options={"include_usage": True}))
-    assert complete(reply_of(completion), request, 0, dialect) == completion
+    assert complete(reply_of(completion, DRAWN), request, 0, dialect) == (completion, DRAWN)
 
 
 @given(streams("all"))
@@ -141,7 +142,7 @@ def test_the_zero_of_every_field_is_the_plain_wire(data: st.DataObject, completi
     [
         (framings(strict_sse=True), Framing()),
         (transfers(), Transfer()),
-        (variations(Completion("c", 1, "m", (Choice("A b"),), Usage(1, 2)), "all"), Variation()),
+        (variations(Completion((chat_choice("A b"),), Usage(1, 2)), "all"), Variation()),
     ],
 )
 def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object], plain: object) -> None:
@@ -152,7 +153,7 @@ def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object
 
 def test_thinking_within_the_content_stands_beside_what_a_provider_says_of_an_empty_one() -> None:
     """DeepSeek sends `content: null` beside reasoning; where the reasoning is in the content, that would undo it."""
-    said = Completion("c", 1, "m", (Choice("", "Hm", finish_reason="stop"),))
+    said = Completion((chat_choice("", "Hm", finish_reason="stop"),))
     for dialect in DIALECTS.values():
         frames = stream(said, Variation(reasoning="thinking"), dialect, Timing(), Source(0))
-        assert fold(chunks_of(dialect, b"".join(frame.data for frame in frames))).choices[0].reasoning == "Hm"
+        assert read_from(dialect, b"".join(frame.data for frame in frames)).choices[0].reasoning == "Hm"

@@ -8,31 +8,29 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import ChunkChoice, Delta, words
-from fakellm.apis.chat.chunk_logprobs import dealt
-from fakellm.apis.chat.divide import divide
-from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.chunk import words
 from fakellm.apis.chat.variation import Variation
 from fakellm.base import tokenizer
 from fakellm.base.errors import ScenarioError
 from fakellm.base.seed import Source
 from fakellm.faults import Length
 from fakellm.fuzzing.strategies import texts
-from fakellm.model.completion import Choice, Completion, Token
+from fakellm.model.blocks import Completion, Token
 from fakellm.model.logprobs import kept, weighed
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.scenario_app import App, Call
+from fakellm.streaming.shares import shares as dealt
+from tests.chats import chat_choice, divide, folded, logprobs
 from tests.conftest import chat
 
 A, B, C, D = (Token(text, -0.5) for text in ("It", " is", " 3", "°"))
-SAID = Choice("It is 3°", finish_reason="stop", logprobs=(A, B, C, D))
+TOKENS = (A, B, C, D)
+SAID = chat_choice("It is 3°", finish_reason="stop", logprobs=TOKENS)
 
 
-def shares(choice: Choice, *pieces: str) -> list[tuple[Token, ...] | None]:
-    parts = [ChunkChoice(0, Delta(content=piece)) for piece in pieces]
-    return [part.logprobs for part in dealt(parts, choice)]
+def shares(tokens: tuple[Token, ...], *pieces: str) -> list[tuple[Token, ...]]:
+    return list(dealt(pieces, tokens))
 
 
 @pytest.mark.parametrize(
@@ -42,11 +40,11 @@ def shares(choice: Choice, *pieces: str) -> list[tuple[Token, ...] | None]:
         (["It is 3°"], [(A, B, C, D)]),
         (["It i", "s 3°"], [(A,), (B, C, D)]),
         (["I", "t", " ", "is 3", "°"], [(), (A,), (), (B, C), (D,)]),
-        (["", "It is", " 3°"], [None, (A, B), (C, D)]),
+        (["", "It is", " 3°"], [(), (A, B), (C, D)]),
     ],
 )  # fmt: skip
 def test_a_token_goes_with_the_piece_it_ends_in(pieces: list[str], expected: list[Any]) -> None:
-    assert shares(SAID, *pieces) == expected
+    assert shares(TOKENS, *pieces) == expected
 
 
 @pytest.mark.parametrize(
@@ -61,15 +59,15 @@ def test_a_token_goes_with_the_piece_it_ends_in(pieces: list[str], expected: lis
 def test_tokens_that_do_not_spell_the_text(
     said: tuple[Token, ...], pieces: list[str], expected: list[Any] | None
 ) -> None:
-    assert shares(replace(SAID, logprobs=said), *pieces) == (expected or [said, ()])
+    assert shares(said, *pieces) == (expected or [said, ()])
 
 
 @given(texts(), st.integers(0, 3), st.sampled_from(("tokens", "characters", "whole", "random", 3)))
 def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) -> None:
     said = weighed(tokenizer.split(text), top, Source(1))
-    completion = Completion("c", 1, "m", (Choice(text, logprobs=said),))
+    completion = Completion((chat_choice(text, logprobs=said),))
     chunks = divide(completion, Variation(split=how), Source(1))
-    assert fold(chunks) == completion
+    assert folded(chunks) == completion
     sent, had = "", ""
     for chunk in chunks:
         sent += words(chunk.choices[0].delta.content)
@@ -94,9 +92,9 @@ def test_what_is_weighed_heads_its_alternatives(text: str, top: int, seed: int) 
 
 
 def test_a_text_that_was_cut_off_keeps_the_tokens_it_has() -> None:
-    assert kept(SAID.logprobs, "It is 3") == (A, B, C)
-    cut = Length(keep=4).spoil(Completion("c", 1, "m", (SAID,)), Source(0)).choices[0]
-    assert (cut.content, cut.logprobs) == ("It i", (A,))
+    assert kept(TOKENS, "It is 3") == (A, B, C)
+    cut = Length(keep=4).apply(Completion((SAID,)), Source(0)).choices[0]
+    assert (cut.content, logprobs(cut)) == ("It i", (A,))
 
 
 RULE = """\
@@ -129,10 +127,10 @@ def test_on_the_wire_each_chunk_has_its_tokens() -> None:
 
 
 def test_a_refusal_has_tokens_too() -> None:
-    said = Completion("c", 1, "m", (Choice(refusal="No.", refusal_logprobs=(Token("No", -1.0), Token(".", -2.0))),))
+    said = Completion((chat_choice(refusal="No.", refusal_logprobs=(Token("No", -1.0), Token(".", -2.0))),))
     chunks = divide(said, Variation(split="tokens"), Source(0))
     assert [chunk.choices[0].refusal_logprobs for chunk in chunks] == [None, (Token("No", -1.0),), (Token(".", -2.0),)]
-    assert fold(chunks) == said
+    assert folded(chunks) == said
 
 
 def test_they_survive_yaml_and_are_refused_without_their_text() -> None:

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.chat.api import ChatApi
+from fakellm.apis.chat.request import parse
 from fakellm.engine.engine import Engine
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When, difference
 from fakellm.scenarios.reachability import unreachable
@@ -86,19 +86,19 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("when", "told"),
     [
-        (When(model="x*"), "model: wanted 'x*', got 'm'"),
-        (When(turn=2), "turn: wanted 2, got 1"),
-        (When(tools=("add",)), "tools: wanted ['add'], got ()"),
-        (When(user="weather"), "user: wanted 'weather', got 'Hello'"),
-        (When(user=Pattern(regex="^W")), "user: wanted {'regex': '^W'}, got 'Hello'"),
-        (When(message="x"), "message: wanted 'x', got ('Hello',)"),
-        (When(system="x"), "system: wanted 'x', got ''"),
-        (When(tool_choice="auto"), "tool_choice: wanted 'auto', got 'none'"),
-        (When(result={"add": "5"}), "result.add: wanted '5', got None"),
-        (When(response_format="answer"), "response_format: wanted 'answer', got ('text',)"),
-        (When(stream=True), "stream: wanted True, got False"),
-        (When(headers={"X-Run": "7"}), "headers.X-Run: wanted '7', got None"),
-        (When(body={"metadata.run": 7}), "body.metadata.run: wanted 7, got None"),
+        (When(model="x*"), "model: expected 'x*', got 'm'"),
+        (When(turn=2), "turn: expected 2, got 1"),
+        (When(tools=("add",)), "tools: expected ['add'], got ()"),
+        (When(user="weather"), "user: expected 'weather', got 'Hello'"),
+        (When(user=Pattern(regex="^W")), "user: expected {'regex': '^W'}, got 'Hello'"),
+        (When(message="x"), "message: expected 'x', got ('Hello',)"),
+        (When(system="x"), "system: expected 'x', got ''"),
+        (When(tool_choice="auto"), "tool_choice: expected 'auto', got 'none'"),
+        (When(result={"add": "5"}), "result.add: expected '5', got None"),
+        (When(response_format="answer"), "response_format: expected 'answer', got ('text',)"),
+        (When(stream=True), "stream: expected True, got False"),
+        (When(headers={"X-Run": "7"}), "headers.X-Run: expected '7', got None"),
+        (When(body={"metadata.run": 7}), "body.metadata.run: expected 7, got None"),
     ],
 )
 def test_each_difference_names_what_was_wanted_and_got(when: When, told: str) -> None:
@@ -108,8 +108,42 @@ def test_each_difference_names_what_was_wanted_and_got(when: When, told: str) ->
 def test_a_long_value_is_told_in_short() -> None:
     request = parse(chat(messages=[{"role": "user", "content": "word " * 100_000}]))
     (told,) = difference(When(user="x"), request)
-    assert str(told).startswith("user: wanted 'x', got 'word word ")
+    assert str(told).startswith("user: expected 'x', got 'word word ")
     assert str(told).endswith("… (500,002 characters)")
+
+
+CODE = {"type": "custom", "custom": {"name": "code", "description": "Runs it.", "format": {"type": "text"}}}
+CUSTOM_CALL = {"id": "call_2", "type": "custom", "custom": {"name": "code", "input": "print(2)"}}
+CODER = {
+    "tools": [ADD, CODE],
+    "messages": [
+        {"role": "user", "content": "What is 2?"},
+        {"role": "assistant", "tool_calls": [CUSTOM_CALL]},
+        {"role": "tool", "tool_call_id": "call_2", "content": "2"},
+    ],
+}
+ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [ADD]}}
+
+
+@pytest.mark.parametrize(
+    ("fields", "when"),
+    [
+        ({}, When(tools=("code", "add"))),
+        ({}, When(result={"code": "2", "call_2": "2"})),
+        ({"tool_choice": {"type": "custom", "custom": {"name": "code"}}}, When(tool_choice="code")),
+        ({"tool_choice": ALLOWED}, When(tool_choice="allowed_tools")),
+        ({"tool_choice": "any"}, When(tool_choice="any")),
+        ({"tools": None, "functions": [{"name": "add"}]}, When(tools=("add",), tool_choice="auto")),
+        ({"tools": None, "functions": [{"name": "a"}], "function_call": {"name": "a"}}, When(tool_choice="a")),
+        ({"tools": [{"type": "web_search"}]}, When(tools=(), tool_choice="auto")),
+    ],
+)
+def test_custom_tools_and_functions_can_be_matched(fields: dict[str, Any], when: When) -> None:
+    assert difference(when, parse(chat(**CODER | fields))) == ()
+
+
+def test_the_input_of_a_custom_tool_is_its_arguments() -> None:
+    assert parse(chat(**CODER)).arguments == {"code": "print(2)"}
 
 
 MODELS, USERS = ("a", "ab", "b"), ("Hi", "Hi there", "Bye")
@@ -169,7 +203,7 @@ def test_the_same_body_with_other_headers_meets_another_rule() -> None:
     assert [answer(app, **{"X-RUN": run}) for run in ("7", "8", "7")] == ["Seven", "Other", "Seven"]
 
 
-def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> None:
+def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Mapping[str, str]] = []
 
     def reading(body: bytes, headers: Mapping[str, str]) -> Request:
@@ -177,7 +211,8 @@ def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered() -> N
         return parse(body, headers)
 
     rules = [{"when": {"headers": {"x-run": "7"}}, "reply": {"content": "Seven"}}]
-    engine, door = Engine(load({"rules": rules}), 0, False), replace(CHAT, parse=reading)
+    engine, door = Engine(load({"rules": rules}), 0, False), ChatApi()
+    monkeypatch.setattr(door, "parse", reading)
     answers = [engine.reply(chat(), door, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
     assert answers[0] == answers[1]
     assert read == [{"x-run": "7"}]

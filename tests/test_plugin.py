@@ -54,7 +54,7 @@ def test_swallows(fakellm):
         [
             "fakellm: no rule met",
             "request 1, POST /s/*test_swallows/v1/chat/completions: No rule meets this request. "
-            "The nearest is 'scenario#1'; it differs in model: wanted 'gpt-?', got 'm'.",
+            "The nearest is 'scenario#1'; it differs in model: expected 'gpt-?', got 'm'.",
         ]
     )
 

@@ -29,10 +29,10 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.capture import Take, readable
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
 from fakellm.server.scenario_app import Call
 from fakellm.server.upstream import asked, checked_upstream, pieces
@@ -169,7 +169,7 @@ def test_what_arrived_ahead_of_a_fault_is_not_lost(fault: Exception | None, end:
         response: Any = SimpleNamespace(content=content, connection=SimpleNamespace(protocol=protocol))
         return [piece async for piece in pieces(response, take)]
 
-    take = Take(lambda: 0.0)
+    take = Capture(lambda: 0.0)
     take.head(200, (("Transfer-Encoding", "chunked"),))
     assert asyncio.run(main()) == [b"one", b"two", b"thr"]
     assert take.end == end
@@ -393,7 +393,7 @@ def test_no_secret_reaches_the_file(file: Path) -> None:
 )
 def test_which_headers_are_left_out(name: str, is_secret: bool) -> None:
     headers = ((name, "150000000"),)
-    after = redacted(Interaction(Asked("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
+    after = redacted(Interaction(RecordedRequest("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
     assert (after.request.headers, after.response.headers) == (((), ()) if is_secret else (headers, headers))
     assert (after.response.body == b"150000000") == (not is_secret)
 
@@ -412,7 +412,9 @@ def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[st
     body = "".join(secret if part == "secret" else part for part in parts).encode()
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     frames = tuple(Frame(body[start:end]) for start, end in pairwise(edges))
-    request = Asked("POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body)
+    request = RecordedRequest(
+        "POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body
+    )
     before = Interaction(request, Plan(200, (("X-Echo", secret),), frames, "chunked"))
     after = redacted(before)
     line = fakellm_jsonl.dump_line(after).decode()
@@ -427,18 +429,20 @@ def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[st
 @given(st.binary(max_size=60), st.lists(st.sampled_from(["Accept", "X-Request-ID", "max-tokens"]), max_size=2))
 def test_redaction_leaves_the_rest_as_it_is(body: bytes, names: list[str]) -> None:
     headers = tuple((name, "value") for name in names)
-    plain = Interaction(Asked("POST", "https://h/v1/x?a=b&c", headers, body), Plan(200, headers, (Frame(body),)))
+    plain = Interaction(
+        RecordedRequest("POST", "https://h/v1/x?a=b&c", headers, body), Plan(200, headers, (Frame(body),))
+    )
     assert redacted(plain) == plain
 
 
 @pytest.mark.parametrize("spelt", ["sk-proj-Zq3%2F8%2Bx9Lw2uT7", "sk-proj-Zq3\\/8+x9Lw2uT7"])
 def test_a_secret_is_found_as_urls_and_json_spell_it(spelt: str) -> None:
-    request = Asked("GET", f"https://h/{spelt}", (("api-key", KEY),))
+    request = RecordedRequest("GET", f"https://h/{spelt}", (("api-key", KEY),))
     assert "Zq3" not in redacted(Interaction(request, Plan(200, (), ()))).request.url
 
 
 def test_secrets_that_are_named_are_redacted_too() -> None:
-    plain = Interaction(Asked("POST", "/v1", (), b"I am Ada Lovelace."), Plan(200, (), ()))
+    plain = Interaction(RecordedRequest("POST", "/v1", (), b"I am Ada Lovelace."), Plan(200, (), ()))
     assert redacted(plain, ["Ada Lovelace"]).request.body == b"I am REDACTEDREDA."
 
 
@@ -448,7 +452,7 @@ def test_secrets_that_are_named_are_redacted_too() -> None:
 def test_pieces_that_came_together_are_one_but_chunks_stay() -> None:
     for length, frames in (("Transfer-Encoding", [1, 1, 1]), ("Content-Length", [2, 1])):
         times = iter([0.0, 0.1, 0.3, 0.3004, 0.5])
-        take = Take(lambda times=times: next(times))  # type: ignore[misc] # mypy cannot tell of a default
+        take = Capture(lambda times=times: next(times))  # type: ignore[misc] # mypy cannot tell of a default
         take.head(200, ((length, "chunked" if length == "Transfer-Encoding" else "3"),))
         for piece in (b"a", b"b", b"c"):
             take.body(piece)
@@ -493,14 +497,14 @@ def test_what_cannot_be_read_is_kept_as_it_came(plan: Plan, kept: tuple[tuple[st
 
 # The file
 
-ONE = Interaction(Asked("POST", "/v1/chat/completions", (), b"{}"), Plan(200, (), (Frame(b"one"),)))
+ONE = Interaction(RecordedRequest("POST", "/v1/chat/completions", (), b"{}"), Plan(200, (), (Frame(b"one"),)))
 
 
 def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> None:
     whole = fakellm_jsonl.dump(Cassette("r", (ONE, ONE)))
     for size in range(len(whole) + 1):
         file.write_bytes(whole[:size])
-        tape = Tape(file)
+        tape = RecordingFile(file)
         tape.add(tape.number(), ONE)
         tape.close()
         lines = max(whole[:size].count(b"\n") - 1, 0)
@@ -518,13 +522,13 @@ def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> 
 def test_a_file_that_is_no_recording_of_ours_is_left_alone(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(CassetteError, match=r"recorded\.jsonl"):
-        Tape(file)
+        RecordingFile(file)
     assert file.read_text() == text
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
 def test_a_full_disk_leaves_whole_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tape = Tape(file)
+    tape = RecordingFile(file)
     tape.add(tape.number(), ONE)
     before = file.read_bytes()
     real = tape._file
@@ -583,7 +587,7 @@ def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
         process.wait()
         for thread in (*others, open_stream):
             thread.join()
-    tape = Tape(file)
+    tape = RecordingFile(file)
     tape.close()
     assert 1 <= len(kept(file)) <= 5  # those that had ended; the one under way is lost
     assert all(len(each.response.body) > 3_000_000 for each in kept(file))

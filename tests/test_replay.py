@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
-from fakellm.recordings.request_identity import Ignored, api, differences, key, told
+from fakellm.recordings.request_identity import Ignored, api, differences, key, summary
 from fakellm.server.http_server import Server, listen
 from fakellm.server.replay_app import Player, Recordings, Replay
 from fakellm.server.scenario_app import Call
@@ -41,7 +41,7 @@ JSON = st.recursive(
 
 def interaction(body: bytes = b"", said: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
     fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(said),)}
-    return Interaction(Asked("POST", url, (), body), Plan(**fields | plan))
+    return Interaction(RecordedRequest("POST", url, (), body), Plan(**fields | plan))
 
 
 def tape(*interactions: Interaction, framed: bool = False) -> Cassette:
@@ -65,21 +65,21 @@ def rearranged(value: Any) -> Any:
 @given(JSON)
 def test_the_order_of_keys_and_white_space_do_not_matter(value: Any) -> None:
     other = json.dumps(rearranged(value), indent=3, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    one = Asked("POST", "/v1/chat/completions", (), json.dumps(value).encode())
-    two = Asked("post", "/v1/chat/completions?api-version=2", (), other)
+    one = RecordedRequest("POST", "/v1/chat/completions", (), json.dumps(value).encode())
+    two = RecordedRequest("post", "/v1/chat/completions?api-version=2", (), other)
     assert key(one, ANY) == key(two, ANY)
     assert differences(one, two, ANY) == []
 
 
 @given(JSON, JSON)
 def test_two_bodies_are_the_same_or_differ_in_something(one: Any, other: Any) -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps(value).encode()) for value in (one, other)]
+    pair = [RecordedRequest("POST", "/v1", (), json.dumps(value).encode()) for value in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == (differences(pair[0], pair[1], ANY) == [])
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
 def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> None:
-    pair = [Asked("POST", "/v1", (), b"<" + body) for body in (one, other)]
+    pair = [RecordedRequest("POST", "/v1", (), b"<" + body) for body in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == (one == other) == (differences(pair[0], pair[1], ANY) == [])
 
 
@@ -98,7 +98,7 @@ def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> N
     ],
 )
 def test_what_is_the_same_body(one: bytes, other: bytes, same: bool) -> None:
-    pair = [Asked("POST", "/v1", (), body) for body in (one, other)]
+    pair = [RecordedRequest("POST", "/v1", (), body) for body in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == same
 
 
@@ -141,7 +141,7 @@ def test_what_is_ignored_does_not_count(ignore: str) -> None:
 
 @pytest.mark.parametrize("place", ["", "a..b", "a[", "a[x]", ".", "a]"])
 def test_a_place_that_cannot_be_read_is_refused(place: str) -> None:
-    with pytest.raises(ValueError, match="is no place in a body: write it as user"):
+    with pytest.raises(ValueError, match="is not a place in a body; write one such as user"):
         Replay([], ignore=[place])
 
 
@@ -178,11 +178,11 @@ def test_a_client_pointed_anywhere_reaches_it(path: str, recorded: str) -> None:
 
 
 MISSES = [
-    (chat(model="n"), "/v1/chat/completions", 'model: wanted "m", got "n"'),
-    (chat(seed=1), "/v1/chat/completions", "seed: wanted nothing, got 1"),
-    (chat(messages=[]), "/v1/chat/completions", 'messages[0]: wanted {"role":"user","content":"Hello"}, got nothing'),
-    (chat(), "/v1/completions", "path: wanted /v1/chat/completions, got /v1/completions"),
-    (b"{", "/v1/chat/completions", f'body: wanted {json.dumps(chat().decode())[:60]}…, got "{{"'),
+    (chat(model="n"), "/v1/chat/completions", 'model: expected "m", got "n"'),
+    (chat(seed=1), "/v1/chat/completions", "seed: expected nothing, got 1"),
+    (chat(messages=[]), "/v1/chat/completions", 'messages[0]: expected {"role":"user","content":"Hello"}, got nothing'),
+    (chat(), "/v1/completions", "path: expected /v1/chat/completions, got /v1/completions"),
+    (b"{", "/v1/chat/completions", f'body: expected {json.dumps(chat().decode())[:60]}…, got "{{"'),
 ]
 
 
@@ -199,13 +199,15 @@ def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text:
 
 
 def test_a_long_text_is_shown_where_it_begins_to_differ() -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps({"a": "x" * 5000 + end}).encode()) for end in ("one", "two")]
-    assert told(differences(pair[0], pair[1], ANY)) == 'a: wanted …"xxxxxxxxxxxxxxxone", got …"xxxxxxxxxxxxxxxtwo"'
+    pair = [RecordedRequest("POST", "/v1", (), json.dumps({"a": "x" * 5000 + end}).encode()) for end in ("one", "two")]
+    assert summary(differences(pair[0], pair[1], ANY)) == 'a: expected …"xxxxxxxxxxxxxxxone", got …"xxxxxxxxxxxxxxxtwo"'
 
 
 def test_many_differences_are_counted() -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps([start + n for n in range(9)]).encode()) for start in (0, 100)]
-    assert told(differences(pair[0], pair[1], ANY)).endswith("[4]: wanted 4, got 104; and 4 more")
+    pair = [
+        RecordedRequest("POST", "/v1", (), json.dumps([start + n for n in range(9)]).encode()) for start in (0, 100)
+    ]
+    assert summary(differences(pair[0], pair[1], ANY)).endswith("[4]: expected 4, got 104; and 4 more")
 
 
 # What is sent
@@ -292,7 +294,7 @@ def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
         assert [entry.matched for entry in server.journal] == [True, False]
         with pytest.raises(fakellm.ServerError, match="Unknown request URL: PUT /_fakellm/scenario"):
             server.load({"rules": []})
-    assert "The nearest is tape#1; it differs in path: wanted /v1/chat/completions, got /v1/embeddings" in caplog.text
+    assert "The nearest is tape#1; it differs in path: expected /v1/chat/completions, got /v1/embeddings" in caplog.text
 
 
 def write(folder: Path, *interactions: Interaction) -> Path:

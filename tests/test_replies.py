@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
+from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
-from fakellm.model.request import parse
-from fakellm.scenarios.loader import Source, load
+from fakellm.scenarios.loader import ScenarioSource, load
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat, post
@@ -35,7 +35,7 @@ AGENT = parse(
 )
 
 
-def app_of(source: Source) -> App:
+def app_of(source: ScenarioSource) -> App:
     return App(load(source), strict=True)
 
 
@@ -153,14 +153,14 @@ def test_any_text_can_be_said(text: str) -> None:
 
 @pytest.mark.parametrize("gap", ["{{result.multiply}}", "{{result.add.product}}", "{{arguments.f}}", "{{body.seed}}"])
 def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
-    with pytest.raises(ReplyError, match="there is none in this request"):
+    with pytest.raises(ReplyError, match="this request has no such value"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
     answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
     message = json.loads(answer.plan.body)["error"]["message"]
     assert (
         message
-        == f"The rule 'echo' cannot answer this request: its reply says {gap}, and there is none in this request."
+        == f"The rule 'echo' cannot answer this request: its reply contains {gap}, and this request has no such value."
     )
     assert (answer.plan.status, entry.matched) == (400, False)
 

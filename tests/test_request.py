@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.base.errors import RequestError
-from fakellm.model.request import Request, parse
+from fakellm.apis.chat.request import parse
+from fakellm.apis.openai.error_body import error_type
+from fakellm.engine.render import render
+from fakellm.model.request import Request
+from fakellm.scenarios.scenario import Reply, Rule
 from fakellm.server.scenario_app import App, Call
 from tests.conftest import chat
 
@@ -31,7 +34,7 @@ def without(key: str) -> bytes:
 REFUSED = [
     (b"", 400, None, "invalid_json", "could not parse the JSON body of your request: Expecting value"),
     (b'{"model": "m",', 400, None, "invalid_json", "line 1 column 15"),
-    (b'{"model": NaN}', 400, None, "invalid_json", "NaN is no JSON number"),
+    (b'{"model": NaN}', 400, None, "invalid_json", "NaN is not valid JSON"),
     (b'{"model": ' + b"9" * 5000 + b"}", 400, None, "invalid_json", "digits"),
     (b'{"model": "\xff"}', 400, None, "invalid_utf8", "byte 0xff at offset 11"),
     (b"[" * 100_000, 400, None, "invalid_json", "nested too deeply"),
@@ -187,5 +190,14 @@ def test_the_digest_names_what_was_asked() -> None:
     assert understood(chat(temperature=1)).digest not in same
 
 
+def test_a_prompt_is_read_only_where_its_usage_is_sent() -> None:
+    """A prompt of a megabyte has 200,000 tokens to count."""
+    usage = {"stream_options": {"include_usage": True}}
+    for fields, is_read in (({"stream": True}, False), ({"stream": True, **usage}, True), ({}, True)):
+        request = understood(chat(**fields))
+        render(Rule(name="x", dialect="openai", reply=Reply(content="Hi")), request, 0)
+        assert ("texts" in vars(request)) == is_read, fields
+
+
 def test_an_error_of_the_server_is_a_server_error() -> None:
-    assert RequestError(500, "", "").type == "server_error"
+    assert error_type(500) == "server_error"

@@ -171,7 +171,7 @@ def test_strict_names_the_nearest_rule_and_what_differed() -> None:
         assert (reply.status_code, reply.headers["x-should-retry"]) == (404, "false")
         error = reply.json()["error"]
         assert error == {
-            "message": "No rule meets this request. The nearest is 'near'; it differs in model: wanted 'gpt-*', got 'm'.",
+            "message": "No rule meets this request. The nearest is 'near'; it differs in model: expected 'gpt-*', got 'm'.",
             "type": "invalid_request_error",
             "param": None,
             "code": "no_matching_rule",
@@ -186,8 +186,8 @@ def test_without_strict_the_journal_still_tells(caplog: pytest.LogCaptureFixture
         assert reply.headers["x-fakellm-rule"] == "generated"
         entry = server.journal[0]
         assert (entry.matched, entry.rule) == (False, "generated")
-        assert entry.explanation == "The nearest is 'scenario#1'; it differs in turn: wanted 2, got 1."
-    assert "it differs in turn: wanted 2, got 1." in caplog.text
+        assert entry.explanation == "The nearest is 'scenario#1'; it differs in turn: expected 2, got 1."
+    assert "it differs in turn: expected 2, got 1." in caplog.text
 
 
 def test_models(server: Handle) -> None:

@@ -7,36 +7,35 @@ import json
 import pytest
 from hypothesis import given
 
-from fakellm.apis.chat.divide import divide
-from fakellm.apis.chat.fold import fold
+from fakellm.apis.chat.meaning import sayable
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
-from fakellm.model.completion import Choice, Completion, Token
-from fakellm.model.think_tags import aloud
+from fakellm.model.blocks import Completion, Token
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, Call
 from fakellm.wire.sse import Decoder
+from tests.chats import chat_choice, divide, folded, logprobs, read
 from tests.conftest import chat
 
 
 @given(completions())
 def test_a_stream_folds_to_the_completion_said_aloud(completion: Completion) -> None:
-    told = fold(divide(completion, Variation(reasoning="think", split=3), Source(0)))
-    assert told == aloud(completion)
+    told = folded(divide(completion, Variation(reasoning="think", split=3), Source(0)))
+    assert told == sayable(completion, think=True)
     for choice, said in zip(completion.choices, told.choices, strict=True):
         assert said.reasoning == ""
         thought = f"<think>{choice.reasoning}</think>\n\n" if choice.reasoning else ""
         assert said.content == thought + choice.content
-        weight = "".join(token.token for token in said.logprobs)
+        weight = "".join(token.token for token in logprobs(said))
         assert weight in ("", said.content)
 
 
 def test_without_reasoning_nothing_is_tagged() -> None:
-    said = Completion("c", 1, "m", (Choice("Hi", logprobs=(Token("Hi", -1.0),)),))
-    assert aloud(said) == said
+    said = Completion((chat_choice("Hi", logprobs=(Token("Hi", -1.0),)),))
+    assert sayable(said, think=True) == said
 
 
 def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes:
@@ -47,8 +46,8 @@ def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_stream_and_a_whole_body_say_the_same(name: str) -> None:
     events = Decoder().feed(sent(name, True))
-    streamed = fold([read_chunk(DIALECTS[name], event.data) for event in events if event.data != "[DONE]"])
-    whole = read_body(DIALECTS[name], sent(name, False))
+    streamed = read(DIALECTS[name], [event.data for event in events if event.data != "[DONE]"])
+    whole, _ = read_body(DIALECTS[name], sent(name, False))
     assert [choice.content for choice in (*streamed.choices, *whole.choices)] == ["<think>Hm</think>\n\nHi"] * 2
     assert [choice.reasoning for choice in (*streamed.choices, *whole.choices)] == ["", ""]
 

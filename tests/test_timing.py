@@ -14,19 +14,19 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import ScenarioError, Stall, Timing, load
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, tokens_in
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.divide import divide
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.seed import Source
-from fakellm.engine.render import stream
 from fakellm.fuzzing.strategies import completions, variations
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion, Thinking, ToolCall
+from fakellm.model.deltas import Open, Piece, Start
+from fakellm.model.tokens import tokens_in
 from fakellm.server.scenario_app import App, Call
 from fakellm.wire.framing import Framing
 from fakellm.wire.http1 import Burst, bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import checked_speed, pace
+from tests.chats import batches, stream
 from tests.conftest import ROOT, chat
 
 SECONDS = st.floats(0, 100)
@@ -120,8 +120,8 @@ def test_when_five_frames_are_due(timing: Timing, said: tuple[int, ...], expecte
 
 
 REFUSED = [
-    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': each says when"),
-    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list holds the wait before every frame"),
+    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': both state when"),
+    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list has the wait before every frame"),
     ({"gaps": [1], "burst": 2}, "timing.burst: 'burst' beside 'gaps'"),
     ({"step": True, "gap": 1}, "timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test"),
     ({"step": True, "stalls": [{"before": 1, "seconds": 1}]}, "timing.stalls: 'stalls' beside 'step'"),
@@ -147,12 +147,11 @@ def test_a_timing_survives_a_dump(timing: Timing) -> None:
     assert load(fakellm.dump(rule)).rules == (rule,)
 
 
-def test_the_tokens_of_a_chunk_are_those_of_all_its_text() -> None:
-    call = ToolCallDelta(0, "id that does not count", "function", "add", '{"a"')
-    deltas = (Delta(role="assistant"), Delta(content=" two", reasoning="One"), Delta(refusal="No.", tool_calls=(call,)))
-    chunk = Chunk("i", 9, "m", tuple(ChunkChoice(number, delta) for number, delta in enumerate(deltas)))
-    assert tokens_in(chunk) == 1 + 1 + 2 + 1 + 3
-    assert tokens_in(Chunk("i", 9, "m")) == 0
+def test_the_tokens_of_a_batch_are_those_of_all_its_text() -> None:
+    call = Open(2, 1, ToolCall("id that does not count", "add", '{"a"'))
+    texts = (Piece(1, 0, "text", " two"), Open(1, 1, Thinking(("One",))), Piece(2, 0, "text", "No."))
+    assert tokens_in((Start(0), *texts, call)) == 1 + 1 + 2 + 1 + 3
+    assert tokens_in(()) == 0
 
 
 def plan_of(timing: dict[str, Any], **fields: Any) -> Plan:
@@ -175,9 +174,9 @@ def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
     variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=Framing())
-    chunks = dialect.decorate(divide(completion, variation.over(dialect.usual), Source(0)), Source(0))
+    sent = batches(completion, variation, Source(0), dialect)
     frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
-    assert [frame.delay for frame in frames] == [0, *map(tokens_in, chunks[1:]), 0]
+    assert [frame.delay for frame in frames] == [0, *map(tokens_in, sent[1:])]
 
 
 def test_jitter_comes_from_the_seed_and_what_was_asked() -> None:
@@ -222,7 +221,7 @@ def test_a_speed(speed: float) -> None:
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf")])
 def test_no_speed(speed: float) -> None:
-    message = f"speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all; got {speed}"
+    message = f"speed must be a factor: 1 as written, 2 twice as fast, 0 without delays; got {speed}"
     for start in (fakellm.serve, fakellm.spawn):
         with pytest.raises(ValueError, match=re.escape(message)), start(speed=speed):
             pass

@@ -149,10 +149,10 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
         ("{cut: inside_words}", "cut: "),
         (
             "{gzip: true, cut: inside_characters}",
-            "cut: a compressed body has no characters to cut: give numbers, or no",
+            "cut: a compressed body has no characters to cut: use numbers, or no",
         ),
-        ('{content_type: "a\\r\\nb"}', "content_type: a header holds visible ASCII"),
-        ('{content_type: ""}', "content_type: a header holds visible ASCII"),
+        ('{content_type: "a\\r\\nb"}', "content_type: a header must be visible ASCII"),
+        ('{content_type: ""}', "content_type: a header must be visible ASCII"),
         ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),
     ],
 )
@@ -258,5 +258,5 @@ def test_the_white_space_before_a_slow_body_comes_line_by_line() -> None:
 
 
 def test_a_margin_is_white_space() -> None:
-    with pytest.raises(ScenarioError, match="margins: margins are white space as JSON has it"):
+    with pytest.raises(ScenarioError, match="margins: margins must be white space that JSON allows"):
         whole('{margins: ["x", ""]}')

@@ -1,1 +1,1 @@
-"""The APIs that the server speaks, one folder each."""
+"""The APIs that a completion can be sent through, one package each, and the protocol that they implement."""

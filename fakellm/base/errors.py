@@ -1,4 +1,4 @@
-"""The exceptions a caller may meet. Owns their text; knows nothing of files, sockets or providers."""
+"""The exceptions that fakellm raises. It knows no files, sockets or providers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 
 class FakellmError(Exception):
-    """What every exception of this package is."""
+    """The base class of every exception of this package."""
 
 
 class ScenarioError(FakellmError):
     """A scenario that cannot be used.
 
-    `problems` holds one line for each thing wrong, in the order of the file, each with its place
-    (``file:line:column``), what was found, what is allowed and the near miss.
+    `problems` holds one line for each problem, in the order of the file, with its place (``file:line:column``), the
+    value, what is allowed and the nearest valid name.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -24,8 +24,8 @@ class ScenarioError(FakellmError):
 class CassetteError(FakellmError):
     """A recording that cannot be read or written.
 
-    `problems` holds one line for each thing wrong: the file and the place in it (``file:line:column``, or the number of
-    the interaction, from 0, and the key), what was found, and the remedy.
+    `problems` holds one line for each problem: the file and the place in it (``file:line:column``, or the number of the
+    interaction, from 0, and the key), the value, and the remedy.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -34,9 +34,11 @@ class CassetteError(FakellmError):
 
 
 class RequestError(FakellmError):
-    """A request that is refused: the status and the fields of OpenAI's error body.
+    """A request that is refused: its HTTP status, and the contents of the error that the client gets.
 
-    https://platform.openai.com/docs/guides/error-codes
+    code: a word for programs, such as `invalid_value`.
+    param: the path of the parameter at fault.
+    headers: more headers of the response.
     """
 
     def __init__(
@@ -54,19 +56,14 @@ class RequestError(FakellmError):
         self.param = param
         self.headers = headers or {}
 
-    @property
-    def type(self) -> str:
-        """OpenAI's `error.type` for this status; SDKs and gateways map on it."""
-        return "invalid_request_error" if self.status < 500 else "server_error"
-
 
 class ReplyError(FakellmError):
-    """A rule's reply that cannot be made for this request: a template that it does not fill, a function that fails."""
+    """A reply that cannot be made for this request: a gap that the request does not fill, a function that fails."""
 
 
 class StreamError(FakellmError):
-    """A stream, frame or body that does not say a completion: what is wrong with it, and where."""
+    """A stream, frame or body that is not a completion: what is wrong with it, and where."""
 
 
 class ServerError(FakellmError):
-    """A fake server that could not be started or reached, or could not do as its handle was told."""
+    """A fake server that could not be started or reached, or could not do what its handle requested."""

@@ -158,12 +158,12 @@ class Engine:
         except (ReplyError, FieldError) as error:
             message = f"The rule {rule.name!r} cannot answer this request: {error}."
             answer = self._unmet(RequestError(400, message, "reply_failed"), request, body)
-        counting = number if rule.counts(bool(request.chat.stream)) else None
+        counting = number if rule.counts(request.stream) else None
         return msgspec.structs.replace(answer, counting=counting)
 
     def _reply(self, rule: Rule, request: Request, route: Route) -> Answer:
         plan = _signed(render(rule, request, self.seed, route), self.seed, rule.name, request.digest)
-        fault = rule.fault_in(bool(request.chat.stream))
+        fault = rule.fault_in(request.stream)
         return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
 
     def _unmet(self, error: RequestError, request: Request, body: bytes) -> Answer:

@@ -1,211 +1,220 @@
 """A rule and a request to the plan of a response: the staircase downwards. A pure function of rule, request and seed.
 
-Everything that a reply leaves open is drawn here, from the seed and the request's digest and from nothing else.
+Everything that a reply leaves open is drawn here or by the API, from the seed and the request's digest and from nothing
+else. Knows no API by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
-import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from fakellm import generate
-from fakellm.apis.chat.chunk import tokens_in
-from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.divide import divide
-from fakellm.apis.chat.functions import with_functions
-from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_chunk
-from fakellm.apis.chat.variation import Variation
-from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.protocol import Answer, Provider, Settings
 from fakellm.apis.route import CHAT, Route
 from fakellm.base import tokenizer
-from fakellm.base.errors import StreamError
-from fakellm.base.json_text import dumps
 from fakellm.base.seed import Source
-from fakellm.faults import ChunkFault, CompletionFault, EventFault, Fault, ResponseFault, Stream, Whole, WireFault
+from fakellm.faults import (
+    BatchFault,
+    CompletionFault,
+    ConnectionFault,
+    EventFault,
+    Fault,
+    ResponseFault,
+    Sent,
+    Stream,
+    Whole,
+)
 from fakellm.generate import Generate
-from fakellm.model.completion import Choice, Completion, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Stop, Thinking, ToolCall, Usage
+from fakellm.model.deltas import Batch, End
 from fakellm.model.request import Request
-from fakellm.model.think_tags import aloud
-from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule
+from fakellm.model.tokens import tokens_in
+from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule, choice_blocks
+from fakellm.scenarios.usage import core_usage
+from fakellm.streaming.divide import divide
+from fakellm.streaming.play import play
 from fakellm.wire.frame_edits import patched
-from fakellm.wire.framing import Framing, frame
+from fakellm.wire.framing import Block, Framing, blocks, comment, encode
 from fakellm.wire.plan import Frame, Plan
-from fakellm.wire.sse import Decoder, Event
+from fakellm.wire.sse import Event
 from fakellm.wire.timing import Timing, pace
-from fakellm.wire.transfer import Transfer, carry, due
-
-DONE = Event("[DONE]")
+from fakellm.wire.transfer import carry, due
 
 
-def render(
-    rule: Rule,
-    request: Request,
-    seed: int,
-    route: Route = CHAT,
-) -> Plan:
+def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan:
     """The response to `request` by a rule that has a name and a dialect.
 
     One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
     """
-    dialect = route.dialect(request, seed) or DIALECTS[rule.dialect or "openai"]
-    streamed = bool(request.chat.stream)
+    streamed = request.stream
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
+    whole = not ((streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream))
+    settings = route.settings(rule.stream, rule.dialect, request, seed, not whole)
+    habits = settings.habits
     if isinstance(fault, ResponseFault):
-        return fault.respond(dialect, streamed)
-    if request.chat.functions and not request.chat.tools:
-        dialect = with_functions(dialect)
-    counted = rule.reply.usage is UNSET
-    completion = route.restate(complete(rule.reply, request, seed, dialect), request, counted)
+        return fault.respond(partial(route.refuse, habits=habits), route.content_type(habits, True), streamed)
+    route.validate(request, habits)
+    sent = whole or settings.division.usage != "none"
+    completion, values = complete(rule.reply, request, seed, route.provider(habits), sent)
+    completion = route.restate(completion, request, rule.reply.usage is UNSET)
     if isinstance(fault, CompletionFault):
-        completion = fault.spoil(completion, source)
-    variation = rule.stream.over(dialect.usual)
-    transfer = variation.transfer or Transfer()
-
-    def frames(variation: Variation) -> tuple[Frame, ...]:
-        return stream(completion, variation, dialect, rule.timing, Source(seed, request.digest, "provider"), fault)
-
-    if (streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream):
-        kind = dialect.stream_type if transfer.content_type is UNSET else transfer.content_type
+        completion = fault.apply(completion, source)
+    answer = route.answer(route.sayable(completion, habits, whole), request, habits, seed, values)
+    transfer = settings.transfer
+    if not whole:
+        kind = route.content_type(habits, True) if transfer.content_type is UNSET else transfer.content_type
         headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
-        plan = Plan(200, headers, frames(_as_asked(rule.stream, request, dialect)), delimited="chunked")
+        plan = Plan(200, headers, stream(answer, settings, route, rule.timing, fault), delimited="chunked")
     else:
-        delay = sum(each.delay for each in frames(rule.stream)) if rule.timing != Timing() else 0.0
-        whole = aloud(completion) if variation.reasoning == "think" else completion
-        body = write_body(dialect, whole, Source(seed, request.digest, "provider"), transfer.margins)
-        plan = Plan(200, (("Content-Type", dialect.body_type),), due(body, delay, rule.timing.step))
+        delay = duration(answer, settings, route, rule.timing) if rule.timing != Timing() else 0.0
+        answer = replace(answer, source=Source(seed, request.digest, "provider"))
+        kind = route.content_type(habits, False)
+        plan = Plan(200, (("Content-Type", kind),), due(route.whole(answer), delay, rule.timing.step))
     if rule.patch:
-        plan = msgspec.structs.replace(plan, frames=patched(plan.frames, rule.patch))
+        plan = replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
-    return fault.spoil(plan, source) if isinstance(fault, WireFault) else plan
+    if isinstance(fault, ConnectionFault):
+        usual = replace(settings.framing, ends_with="blank_line", bom=False)
+        return fault.apply(plan, source, encode([comment("ping", usual)], usual)[0])
+    return plan
 
 
 def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
     """The plan with these headers, in place of those with the same name."""
     ours = {name.lower() for name in headers}
     kept = (header for header in plan.headers if header[0].lower() not in ours)
-    return msgspec.structs.replace(plan, headers=(*kept, *headers.items()))
+    return replace(plan, headers=(*kept, *headers.items()))
 
 
 def stream(
-    completion: Completion,
-    variation: Variation,
-    dialect: Dialect,
-    timing: Timing,
-    source: Source,
-    fault: Fault | None = None,
+    answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None = None
 ) -> tuple[Frame, ...]:
-    """The frames of a stream that says `completion`, one an event and one for each block beside them.
-
-    `source` draws random cuts, the numbers that only the provider knows, what varies in the timing, and where a fault
-    strikes.
-    """
-    variation = variation.over(dialect.usual)
-    framing = variation.sse or Framing()
-    chunks = dialect.decorate(divide(completion, variation, source), source)
-    if isinstance(fault, ChunkFault):
-        chunks = fault.spoil(chunks, source)
-    if variation.obfuscation:
-        chunks = tuple(obscured(dialect, chunk, variation, number, source) for number, chunk in enumerate(chunks))
-    events = [Event(write_chunk(dialect, chunk, variation, number)) for number, chunk in enumerate(chunks)]
-    done = [] if variation.done is False or (isinstance(fault, ChunkFault) and not fault.done) else [DONE]
-    ending = (*done, *map(Event, framing.after))
-    pieces = frame((*events, *ending), framing)
-    if isinstance(fault, EventFault):
-        end = frame(ending, msgspec.structs.replace(framing, insert=(), bom=False))
-        pieces = list(fault.spoil(tuple(frame(events, framing)), tuple(end), source, dialect))
-    said = [_tokens(piece, dialect) for piece in pieces] if timing.tokens_per_second else []
-    return pace(pieces, timing, source, said)
-
-
-def _tokens(piece: bytes, dialect: Dialect) -> int:
-    """How many tokens of text a reader finds in a piece of the stream; none in what is no chunk."""
-    try:
-        return sum(tokens_in(read_chunk(dialect, event.data)) for event in Decoder().feed(piece))
-    except StreamError:
-        return 0
+    """The frames of a stream, one for each event and one for each block between events."""
+    framing, source = settings.framing, answer.source
+    batches = divided(answer, settings, route)
+    if isinstance(fault, BatchFault):
+        batches = fault.changed(batches)
+    written = list(route.write(batches, answer))
+    events: list[Event] = []
+    counts: list[int] = []
+    ends = [_ends(batch) for batch in batches]
+    sent = [number for number, end in enumerate(ends) if not end]
+    counting = timing.tokens_per_second > 0
+    for place in _order(fault, [batches[number] for number in sent], source):
+        found = written[sent[place]]
+        events += found
+        counts += [tokens_in(batches[sent[place]]) if counting and not each else 0 for each in range(len(found))]
+    ending = [event for number, end in enumerate(ends) if end for event in written[number]]
+    ending += map(Event, framing.after)
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
+    weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
+    return pace([piece for piece, _ in frames], timing, source, weights)
 
 
-def _as_asked(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with obfuscation and usage as they were asked for, where it says nothing of them.
-
-    Usage that comes unasked with the finish has no chunk of its own, and the other chunks do not speak of it.
-    """
-    if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
-        variation = msgspec.structs.replace(variation, obfuscation=True)
-    if variation.usage is not None or request.wants_usage or dialect.usage_unasked == "usual":
-        return variation
-    if dialect.usage_unasked == "finish":
-        return msgspec.structs.replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
-    return msgspec.structs.replace(variation, usage="none")
+def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
+    """The batches of the answer: as a score has them, else as a division sets."""
+    if settings.score is not None:
+        return play(answer.completion, settings.score)
+    return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
 
 
-def complete(reply: Reply, request: Request, seed: int, dialect: Dialect) -> Completion:
-    """The completion that `reply` says to `request`: its gaps filled in.
+def _ends(batch: Batch) -> bool:
+    return any(isinstance(delta, End) for delta in batch)
+
+
+def _order(fault: Fault | None, batches: Sequence[Batch], source: Source) -> Sequence[int]:
+    return fault.order(batches, source) if isinstance(fault, BatchFault) else range(len(batches))
+
+
+def _lines(
+    events: Sequence[Event],
+    ending: Sequence[Event],
+    framing: Framing,
+    fault: Fault | None,
+    route: Route,
+    settings: Settings[Any],
+    source: Source,
+) -> tuple[Sequence[Block], Framing]:
+    """The blocks of a stream, and how they are framed."""
+    if not isinstance(fault, EventFault):
+        return blocks((*events, *ending), framing), framing
+    end = blocks(ending, replace(framing, insert=()))
+    end = [replace(block, event=None) for block in end]
+
+    def broken(failure: Any, shape: str | None, before: Sequence[Event]) -> tuple[Event | str, bool]:
+        return route.broken(failure, settings.habits, shape, before)
+
+    sent = Sent(tuple(blocks(events, framing)), tuple(end), tuple(events), framing, broken)
+    sent = fault.apply(sent, source)
+    return (*sent.blocks, *sent.ending), sent.framing
+
+
+def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
+    """How many seconds a stream of the answer would take. Nothing is written for it."""
+    batches = divided(answer, settings, route)
+    ending = tuple(map(Event, settings.framing.after))
+    events = [Event("-") for _ in batches]
+    found = blocks((*events, *ending), settings.framing)
+    counts = [tokens_in(batch) for batch in batches]
+    weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for block in found]
+    return sum(frame.delay for frame in pace([b"-"] * len(found), timing, answer.source, weights))
+
+
+def complete(
+    reply: Reply, request: Request, seed: int, provider: Provider, usage_sent: bool = True
+) -> tuple[Completion, dict[str, Any]]:
+    """The completion of `reply` to `request`, and the values that the reply sets around it; ids of calls that it leaves
+    open are for the API to draw. The prompt, which may have a megabyte, is counted only where usage is sent.
 
     Raises RequestError where it is generated and the request cannot be honoured.
     """
-    model = reply.model or request.chat.model
     if reply.generate:
-        choices = generate.answers(reply.generate, request, seed, dialect)
+        choices = generate.answers(reply.generate, request, seed, provider)
     else:
-        choices = tuple(
-            _choice(choice, index, request, seed, dialect) for index, choice in enumerate(reply.choices or (reply,))
-        )
-    usage = _counted(choices, request, dialect) if reply.usage is UNSET else reply.usage
-    if reply.generate and dialect.hides_reasoning:
-        choices = tuple(msgspec.structs.replace(choice, reasoning="") for choice in choices)
-    fingerprint = reply.system_fingerprint
-    if fingerprint is UNSET:
-        fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
-    return Completion(
-        id=reply.id or dialect.completion_id(Source(seed, request.digest, "id")),
-        created=reply.created or dialect.created(Source(seed, request.digest, "created")),
-        model=model,
-        choices=choices,
-        usage=usage,
-        system_fingerprint=fingerprint,
-    )
+        choices = tuple(_choice(choice, provider) for choice in reply.choices or (reply,))
+    if reply.usage is UNSET:
+        usage: Usage | None = _counted(choices, request.texts if usage_sent else (), provider)
+    else:
+        usage = core_usage(reply.usage) if reply.usage else None
+    if reply.generate and provider.hides_reasoning:
+        choices = tuple(map(_without_reasoning, choices))
+    named = {"id": reply.id, "created": reply.created, "model": reply.model}
+    values: dict[str, Any] = {key: value for key, value in named.items() if value}
+    if reply.system_fingerprint is not UNSET:
+        values["system_fingerprint"] = reply.system_fingerprint
+    return Completion(choices, usage), values
 
 
 def generated(request: Request, route: Route = CHAT) -> Reply:
     """A reply to a request that no rule answers: the seed and the request decide everything."""
     if route.wants_nothing(request):
-        return Reply(choices=(ReplyChoice(finish_reason="length"),) * (request.chat.n or 1))
+        return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
 
-def _choice(choice: ReplyChoice, index: int, request: Request, seed: int, dialect: Dialect) -> Choice:
-    calls = tuple(
-        ToolCall(
-            id=call.id or dialect.call_id(Source(seed, request.digest, "call", index, number)),
-            name=call.name,
-            arguments=call.arguments if isinstance(call.arguments, str) else dumps(call.arguments),
-        )
-        for number, call in enumerate(choice.tool_calls)
-    )
+def _choice(choice: ReplyChoice, provider: Provider) -> Choice:
+    found = choice_blocks(choice)
     finish = choice.finish_reason
     if finish is UNSET:
-        finish = ("tool_calls" if calls else "stop") if dialect.finishes else None
-    return Choice(
-        choice.content,
-        choice.reasoning,
-        choice.refusal,
-        calls,
-        finish,
-        choice.logprobs,
-        choice.refusal_logprobs,
-        choice.annotations,
-    )
+        calls = any(isinstance(block, ToolCall) for block in found)
+        finish = ("tool_calls" if calls else "stop") if provider.finishes else None
+    return Choice(found, None if finish is None else Stop(finish))
 
 
-def _counted(choices: tuple[Choice, ...], request: Request, dialect: Dialect) -> Usage:
+def _without_reasoning(choice: Choice) -> Choice:
+    return replace(choice, blocks=tuple(block for block in choice.blocks if not isinstance(block, Thinking)))
+
+
+def _counted(choices: tuple[Choice, ...], prompt: Sequence[str], provider: Provider) -> Usage:
     """Usage as a tokenizer would count it, roughly: each message of the prompt costs three tokens besides its text."""
-    prompt = sum(3 + tokenizer.count(message.text) for message in request.chat.messages)
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
-    said = [choice.content + choice.refusal for choice in choices]
-    said += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
-    completion = sum(tokenizer.count(text) for text in said) + (0 if dialect.reasoning_apart else reasoning)
-    return Usage(prompt=prompt, completion=completion, reasoning=reasoning)
+    texts = [choice.content + choice.refusal for choice in choices]
+    texts += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
+    output = sum(tokenizer.count(text) for text in texts) + (0 if provider.reasoning_apart else reasoning)
+    return Usage(sum(3 + tokenizer.count(text) for text in prompt), output, reasoning=reasoning)

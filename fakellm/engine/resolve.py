@@ -7,11 +7,14 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from fakellm.base.errors import ReplyError
+from fakellm.model.blocks import Refusal, Text, Thinking
 from fakellm.model.request import Request
+from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock
 from fakellm.scenarios.scenario import Call, Computed, Reply, ReplyChoice
 from fakellm.scenarios.templates import fill, fill_json
 
 Said = TypeVar("Said", bound=ReplyChoice)
+CallLike = TypeVar("CallLike", Call, CallBlock)
 
 
 def said(reply: Reply, request: Request, attempt: int) -> Reply:
@@ -45,10 +48,23 @@ def _filled(choice: Said, request: Request, attempt: int) -> Said:
         reasoning=fill(choice.reasoning, request, attempt),
         refusal=fill(choice.refusal, request, attempt),
         tool_calls=tuple(_filled_call(call, request, attempt) for call in choice.tool_calls),
+        blocks=tuple(_filled_block(block, request, attempt) for block in choice.blocks),
     )
 
 
-def _filled_call(call: Call, request: Request, attempt: int) -> Call:
+def _filled_block(block: ReplyBlock, request: Request, attempt: int) -> ReplyBlock:
+    match block:
+        case Text(text) | Refusal(text):
+            return replace(block, text=fill(text, request, attempt))
+        case Thinking(parts, summary):
+            filled = (tuple(fill(text, request, attempt) for text in texts) for texts in (parts, summary))
+            return replace(block, **dict(zip(("parts", "summary"), filled, strict=True)))
+        case CallBlock():
+            return _filled_call(block, request, attempt)
+    return block
+
+
+def _filled_call(call: CallLike, request: Request, attempt: int) -> CallLike:
     if isinstance(call.arguments, str):
         return replace(call, arguments=fill(call.arguments, request, attempt))
     return replace(call, arguments=fill_json(call.arguments, request, attempt))

@@ -1,4 +1,4 @@
-"""How a reply goes wrong: one small value a fault, each acting at exactly one step. Breaks the meaning on purpose.
+"""How a reply goes wrong: one small value a fault, each acting at exactly one level. Breaks the meaning on purpose.
 
 What keeps the meaning is a `Variation`, and no value is both: under a variation a client must return the completion,
 under a fault it must raise a clear error, and never pass a truncated answer off as a whole one.
@@ -6,7 +6,7 @@ under a fault it must raise a clear error, and never pass a truncated answer off
 
 from __future__ import annotations
 
-from fakellm.faults.chunks import ChunkFault, NoFinish, Repeat, Swap
+from fakellm.faults.batches import BatchFault, NoFinish, Repeat, Swap
 from fakellm.faults.completion import (
     BadArguments,
     CompletionFault,
@@ -22,6 +22,7 @@ from fakellm.faults.completion import (
 from fakellm.faults.connection import (
     Break,
     Close,
+    ConnectionFault,
     ContentLength,
     ContentType,
     Drip,
@@ -30,9 +31,18 @@ from fakellm.faults.connection import (
     Reset,
     Slow,
     Stall,
-    WireFault,
 )
-from fakellm.faults.events import Error, EventFault, Glued, Malformed, OnlyComments, OnlyDone, Truncated, Unterminated
+from fakellm.faults.events import (
+    Error,
+    EventFault,
+    Glued,
+    Malformed,
+    OnlyComments,
+    OnlyDone,
+    Sent,
+    Truncated,
+    Unterminated,
+)
 from fakellm.faults.response import Empty, Html, ResponseFault, Status, Stream, Whole
 
 Fault = (
@@ -42,7 +52,7 @@ Fault = (
     | Empty
     | Whole
     | Stream
-    # what is said
+    # the completion
     | ContentFilter
     | Length
     | BadArguments
@@ -52,11 +62,11 @@ Fault = (
     | Refusal
     | FinishReason
     | NoChoices
-    # the chunks
+    # the batches
     | NoFinish
     | Repeat
     | Swap
-    # the frames
+    # the events
     | Error
     | Malformed
     | Truncated
@@ -64,7 +74,7 @@ Fault = (
     | Unterminated
     | OnlyComments
     | OnlyDone
-    # the wire
+    # the connection
     | Close
     | Reset
     | Stall
@@ -79,10 +89,11 @@ Fault = (
 
 __all__ = [
     "BadArguments",
+    "BatchFault",
     "Break",
-    "ChunkFault",
     "Close",
     "CompletionFault",
+    "ConnectionFault",
     "ContentFilter",
     "ContentLength",
     "ContentType",
@@ -108,6 +119,7 @@ __all__ = [
     "Reset",
     "ResponseFault",
     "SameId",
+    "Sent",
     "Slow",
     "Stall",
     "Status",
@@ -117,5 +129,4 @@ __all__ = [
     "UnknownTool",
     "Unterminated",
     "Whole",
-    "WireFault",
 ]

@@ -1,24 +1,24 @@
-"""Faults in what is said: the reply arrives in full and is not what was wanted. Each makes a completion of another."""
+"""Faults in the completion: the reply arrives in full and is not what the client expects. Each makes a completion of
+another, whatever API sends it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ClassVar
 
-import msgspec
+from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.faults.base import Base, Place, place
-from fakellm.model.completion import Choice, Completion, ToolCall
+from fakellm.model import blocks
+from fakellm.model.blocks import Block, Choice, Completion, Stop, Text, Thinking, ToolCall
 from fakellm.model.logprobs import kept
-
-replace = msgspec.structs.replace
 
 
 class CompletionFault(Base, frozen=True):
-    """A fault of this step."""
+    """A fault of this level."""
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         """The completion with the fault in it."""
         raise NotImplementedError
 
@@ -28,10 +28,15 @@ class ContentFilter(CompletionFault, frozen=True, tag="content_filter"):
 
     keep: Place = None
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         def filtered(choice: Choice) -> Choice:
             content = _start(choice.content, self.keep, source)
-            return Choice(content, choice.reasoning, finish_reason="content_filter")
+            bare = tuple(
+                Text(block.text) if isinstance(block, Text) else block
+                for block in choice.blocks
+                if isinstance(block, (Text, Thinking))
+            )
+            return Choice(tuple(_short(bare, len(content))), Stop("content_filter"))
 
         return _each(completion, filtered)
 
@@ -44,26 +49,27 @@ class Length(CompletionFault, frozen=True, tag="length"):
 
     keep: Place = None
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         def short(choice: Choice) -> Choice:
             if not choice.tool_calls:
                 content = _start(choice.content, self.keep, source)
-                tokens = kept(choice.logprobs, content)
-                return replace(choice, content=content, finish_reason="length", logprobs=tokens)
-            *whole, last = choice.tool_calls
-            last = replace(last, arguments=_start(last.arguments, self.keep, source))
-            return replace(choice, tool_calls=(*whole, last), finish_reason="length")
+                return replace(choice, blocks=tuple(_short(choice.blocks, len(content))), finish=Stop("length"))
+            last = max(n for n, block in enumerate(choice.blocks) if isinstance(block, ToolCall))
+            call = choice.tool_calls[-1]
+            call = replace(call, arguments=_start(call.arguments, self.keep, source))
+            cut = (*choice.blocks[:last], call, *choice.blocks[last + 1 :])
+            return replace(choice, blocks=cut, finish=Stop("length"))
 
         return _each(completion, short)
 
 
 class BadArguments(CompletionFault, frozen=True, tag="bad_arguments"):
-    """Calls whose arguments are no JSON (as when tokens run out): these, or their own less the last character."""
+    """Calls whose arguments are not valid JSON, as when tokens run out: these, or their own less the last character."""
 
     arguments: str | None = None
     calls: ClassVar[int] = 1
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         return _calls(
             completion,
             lambda call, _: replace(
@@ -78,7 +84,7 @@ class UnknownTool(CompletionFault, frozen=True, tag="unknown_tool"):
     name: str = "no_such_tool"
     calls: ClassVar[int] = 1
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         return _calls(completion, lambda call, _: replace(call, name=self.name))
 
 
@@ -87,15 +93,19 @@ class SameId(CompletionFault, frozen=True, tag="same_id"):
 
     calls: ClassVar[int] = 2
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         return _calls(completion, lambda call, choice: replace(call, id=choice.tool_calls[0].id))
 
 
 class NoCall(CompletionFault, frozen=True, tag="no_call"):
     """`finish_reason: tool_calls`, and no call (C20)."""
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
-        return _each(completion, lambda choice: replace(choice, tool_calls=(), finish_reason="tool_calls"))
+    def apply(self, completion: Completion, source: Source) -> Completion:
+        def without_calls(choice: Choice) -> Choice:
+            left = tuple(block for block in choice.blocks if not isinstance(block, ToolCall))
+            return replace(choice, blocks=left, finish=Stop("tool_calls"))
+
+        return _each(completion, without_calls)
 
 
 class Refusal(CompletionFault, frozen=True, tag="refusal"):
@@ -103,8 +113,8 @@ class Refusal(CompletionFault, frozen=True, tag="refusal"):
 
     text: str = "I'm sorry, I can't assist with that."
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
-        return _each(completion, lambda choice: Choice(refusal=self.text, finish_reason="stop"))
+    def apply(self, completion: Completion, source: Source) -> Completion:
+        return _each(completion, lambda _: Choice((blocks.Refusal(self.text),), Stop("stop")))
 
 
 class FinishReason(CompletionFault, frozen=True, tag="finish_reason"):
@@ -112,14 +122,14 @@ class FinishReason(CompletionFault, frozen=True, tag="finish_reason"):
 
     reason: str = "error"
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
-        return _each(completion, lambda choice: replace(choice, finish_reason=self.reason))
+    def apply(self, completion: Completion, source: Source) -> Completion:
+        return _each(completion, lambda choice: replace(choice, finish=Stop(self.reason)))
 
 
 class NoChoices(CompletionFault, frozen=True, tag="no_choices"):
-    """`choices: []` (F9)."""
+    """No choice at all: `choices: []` (F9)."""
 
-    def spoil(self, completion: Completion, source: Source) -> Completion:
+    def apply(self, completion: Completion, source: Source) -> Completion:
         return replace(completion, choices=())
 
 
@@ -128,12 +138,25 @@ def _start(text: str, keep: Place, source: Source) -> str:
     return text[: source.below(max(len(text), 1)) if keep is None else place(keep, len(text), source)]
 
 
+def _short(found: tuple[Block, ...], left: int) -> Iterator[Block]:
+    """The blocks with so many characters of their texts, and the log probabilities that the rest still has."""
+    for block in found:
+        if isinstance(block, Text):
+            text = block.text[:left]
+            left -= len(text)
+            block = replace(block, text=text, logprobs=kept(block.logprobs, text))
+            if not text and not block.own:
+                continue
+        yield block
+
+
 def _each(completion: Completion, change: Callable[[Choice], Choice]) -> Completion:
     return replace(completion, choices=tuple(change(choice) for choice in completion.choices))
 
 
 def _calls(completion: Completion, change: Callable[[ToolCall, Choice], ToolCall]) -> Completion:
-    return _each(
-        completion,
-        lambda choice: replace(choice, tool_calls=tuple(change(call, choice) for call in choice.tool_calls)),
-    )
+    def changed(choice: Choice) -> Choice:
+        calls = (change(block, choice) if isinstance(block, ToolCall) else block for block in choice.blocks)
+        return replace(choice, blocks=tuple(calls))
+
+    return _each(completion, changed)

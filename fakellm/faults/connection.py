@@ -20,15 +20,18 @@ from fakellm.wire.timing import Seconds
 replace = msgspec.structs.replace
 
 
-class WireFault(Base, frozen=True):
-    """A fault of this step."""
+COMMENT = b": ping\n\n"
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
-        """The plan with the fault in it."""
+
+class ConnectionFault(Base, frozen=True):
+    """A fault of this level."""
+
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
+        """The plan with the fault in it. `comment`: a keep-alive, framed as the stream is."""
         raise NotImplementedError
 
 
-class Break(WireFault, frozen=True):
+class Break(ConnectionFault, frozen=True):
     """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte.
 
     at: `start`, before a byte of the reply is sent, or `headers`, right after them.
@@ -73,7 +76,7 @@ class Break(WireFault, frozen=True):
 class Close(Break, frozen=True, tag="close"):
     """The server closes the connection (FIN), without the end that HTTP wants (F1, F2; F10 with `at: start`)."""
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="close")
 
 
@@ -84,14 +87,14 @@ class Reset(Break, frozen=True, tag="reset"):
     system's to say (Linux: yes).
     """
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="reset")
 
 
 class Stall(Break, frozen=True, tag="stall"):
     """Nothing more comes, and the connection stays open until the client leaves or the server stops (F4)."""
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="stall")
 
 
@@ -106,8 +109,8 @@ class Drip(Break, frozen=True, tag="drip"):
         if self.at == "start":
             raise FieldError(("at",), "no comment can come before the headers; 'headers' is right after them")
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
-        return replace(self.cut(plan, source), end="stall", drip=Frame(b": ping\n\n", self.every))
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
+        return replace(self.cut(plan, source), end="stall", drip=Frame(comment, self.every))
 
 
 class Eof(Break, frozen=True, tag="eof"):
@@ -118,27 +121,27 @@ class Eof(Break, frozen=True, tag="eof"):
         if self.at == "start":
             raise FieldError(("at",), "no body can end before the headers; 'headers' is right after them")
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, frames=self.frames(plan, source))
 
 
-class HangUp(WireFault, frozen=True, tag="hang_up"):
+class HangUp(ConnectionFault, frozen=True, tag="hang_up"):
     """The reply is whole, and then the server closes the connection, which it said it would keep (F10)."""
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, end="hang_up")
 
 
-class Slow(WireFault, frozen=True, tag="slow"):
+class Slow(ConnectionFault, frozen=True, tag="slow"):
     """Silence of so many seconds before the first byte, the headers' (F4)."""
 
     seconds: Seconds = 1.0
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, delay=plan.delay + self.seconds)
 
 
-class ContentType(WireFault, frozen=True, tag="content_type"):
+class ContentType(ConnectionFault, frozen=True, tag="content_type"):
     """The right reply under a wrong Content-Type, or `null` for none at all (F8)."""
 
     content_type: str | None = "text/plain"
@@ -146,18 +149,18 @@ class ContentType(WireFault, frozen=True, tag="content_type"):
     def __post_init__(self) -> None:
         check_header(("content_type",), self.content_type)
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         others = tuple(header for header in plan.headers if header[0] != "Content-Type")
         given = (("Content-Type", self.content_type),) if self.content_type is not None else ()
         return replace(plan, headers=(*given, *others))
 
 
-class ContentLength(WireFault, frozen=True, tag="content_length"):
+class ContentLength(ConnectionFault, frozen=True, tag="content_length"):
     """A Content-Length of so many bytes more than there are, and then the end of the connection (F9)."""
 
     more: Annotated[int, Meta(ge=1)] = 1
 
-    def spoil(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(_announced(plan, len(plan.body) + self.more), delimited="length", end="close")
 
 

@@ -1,33 +1,52 @@
-"""Faults in the frames of a stream: an error among them, one that is damaged, or none of them. They strike no body.
+"""Faults in the events of a stream: an error among them, one that is damaged, or none of them. They break no body.
 
-Frames are counted without the `[DONE]` at the end.
+They act on the lines of events, and the framing of the stream ends those lines. Events are counted together with the
+comments between them, and without the end of the stream, which in chat is `[DONE]`.
 """
 
 from __future__ import annotations
 
-import json
-from typing import Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Annotated, ClassVar, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import replace
 
-from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.error_body import error_json
-from fakellm.apis.chat.error_style import Failure
-from fakellm.base.json_text import dumps
+from fakellm.apis.protocol import Failure
 from fakellm.base.seed import Source
 from fakellm.faults.base import Base, Place, index, place
-from fakellm.wire.sse import Decoder
+from fakellm.wire.framing import Block, Framing, comment, event_block
+from fakellm.wire.sse import Event
 
-Frames = tuple[bytes, ...]
+Blocks = tuple[Block, ...]
+
+
+class Sent(Struct, frozen=True):
+    """A stream as an event fault finds it.
+
+    blocks: its events and the comments between them; `ending`: the events that end it. events: the events themselves.
+    framing: how the blocks become bytes. broken: the error of a failure after some events, in a shape, as an event or a
+    line, and whether the usual end follows it.
+    """
+
+    blocks: Blocks
+    ending: Blocks
+    events: tuple[Event, ...]
+    framing: Framing
+    broken: Callable[[Failure, str | None, Sequence[Event]], tuple[Event | str, bool]]
+
+    def whole(self, blocks: Sequence[Block]) -> Sent:
+        """The stream with these blocks before its end."""
+        return replace(self, blocks=tuple(blocks))
 
 
 class EventFault(Base, frozen=True):
-    """A fault of this step."""
+    """A fault of this level."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        """All that the provider sends in place of `frames` and then `done`, the frame that says `[DONE]`."""
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        """The stream that is sent in place of this one."""
         raise NotImplementedError
 
 
@@ -54,71 +73,59 @@ class Error(EventFault, frozen=True, tag="error"):
     """Of the error: it has the provider's words for this status, and some shapes say it."""
     done: bool | None = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        number = place(self.frame, len(frames), source)
-        ends = dialect.errors.done if self.done is None else self.done
-        return (*frames[:number], self._told(frames, dialect), *(done if ends else ()))
-
-    def _told(self, frames: Frames, dialect: Dialect) -> bytes:
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        number = place(self.frame, len(sent.blocks), source)
         failure = Failure(self.status, self.message, self.type, self.code)
-        error = dialect.errors.fields(failure)
-        said = error_json(dialect, failure)
-        match self.shape or dialect.errors.frame:
-            case "chunk":
-                short = {"code": self.status if error["code"] is None else error["code"], "message": error["message"]}
-                choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
-                return _data({**_envelope(frames), "error": short, "choices": [choice]})
-            case "event":
-                inner = said["error"] if isinstance(said.get("error"), dict) else error
-                return b"event: error\n" + _data({"error": inner | {"status_code": self.status}})
-            case "message":
-                return b"event: error\n" + _data({"message": error["message"]})
-            case "line":
-                return b"error: %b\n\n" % dumps(error).encode()
-            case "text":
-                return _data({"error": error["message"]})
-        return _data(said)
+        before = [sent.events[block.event] for block in sent.blocks if block.event is not None]
+        error, ends = sent.broken(failure, self.shape, before)
+        block = Block((error,)) if isinstance(error, str) else event_block(error, number, sent.framing)
+        ends = ends if self.done is None else self.done
+        return replace(sent, blocks=(*sent.blocks[:number], block), ending=sent.ending if ends else ())
 
 
 class Malformed(EventFault, frozen=True, tag="malformed"):
-    """A frame that is no JSON: single quotes, as Python prints a dict (E7). `frame`: which, from 0."""
+    """An event that is not valid JSON: single quotes, as Python prints a dict (E7). `frame`: which, from 0."""
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        number = index(self.frame, len(frames), source)
-        return (*frames[:number], frames[number].replace(b'"', b"'"), *frames[number + 1 :], *done)
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        number = index(self.frame, len(sent.blocks), source)
+        return sent.whole(_changed(sent.blocks, number, lambda text: text.replace('"', "'")))
 
 
 class Truncated(EventFault, frozen=True, tag="truncated"):
-    """A frame whose JSON breaks off, with a blank line after it as if it were whole (E7). `frame`: which, from 0."""
+    """An event whose JSON breaks off, with a blank line after it as if it were whole (E7). `frame`: which, from 0."""
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        number = index(self.frame, len(frames), source)
-        line = frames[number].rstrip()
-        half = line[: len(line) - source.between(1, len(line) // 2)].decode("utf-8", "ignore").encode()
-        return (*frames[:number], half + b"\n\n", *frames[number + 1 :], *done)
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        number = index(self.frame, len(sent.blocks), source)
+
+        def start(text: str) -> str:
+            line = text.encode("utf-8", "surrogatepass")
+            return line[: len(line) - source.between(1, len(line) // 2)].decode("utf-8", "ignore")
+
+        return sent.whole(_changed(sent.blocks, number, start))
 
 
 class Glued(EventFault, frozen=True, tag="glued"):
-    """Two frames in one line, ``data: {…}data: {…}`` (E7). `frame`: the first of them, from 0."""
+    """Two events in one line, ``data: {…}data: {…}`` (E7). `frame`: the first of them, from 0."""
 
     frame: Place = None
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        number = index(self.frame, len(frames) - 1, source)
-        frames = (*frames, *done)
-        glued = b"".join(frame.rstrip() for frame in frames[number : number + 2]) + b"\n\n"
-        return (*frames[:number], glued, *frames[number + 2 :])
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        number = index(self.frame, len(sent.blocks) - 1, source)
+        blocks = (*sent.blocks, *sent.ending)
+        texts = [_text(block) for block in blocks[number : number + 2]]
+        glued = Block(tuple("".join(texts).split("\n")))
+        return replace(sent, blocks=(*blocks[:number], glued, *blocks[number + 2 :]), ending=())
 
 
 class Unterminated(EventFault, frozen=True, tag="unterminated"):
-    """The stream ends after the last frame's text, without the line end, the blank line and the `[DONE]` (A13)."""
+    """The stream ends after the last event's text, without the line end, the blank line and the `[DONE]` (A13)."""
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        return (*frames[:-1], frames[-1].rstrip())
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        return replace(sent, ending=(), framing=replace(sent.framing, ends_with="nothing"))
 
 
 class OnlyComments(EventFault, frozen=True, tag="only_comments"):
@@ -127,23 +134,22 @@ class OnlyComments(EventFault, frozen=True, tag="only_comments"):
     text: str = "OPENROUTER PROCESSING"
     count: Annotated[int, Meta(ge=0)] = 3
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        return (b": %b\n\n" % self.text.encode("utf-8", "surrogatepass"),) * self.count
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        return replace(sent, blocks=(comment(self.text, sent.framing),) * self.count, ending=())
 
 
 class OnlyDone(EventFault, frozen=True, tag="only_done"):
     """Nothing but `[DONE]` (E8)."""
 
-    def spoil(self, frames: Frames, done: Frames, source: Source, dialect: Dialect) -> Frames:
-        return done
+    def apply(self, sent: Sent, source: Source) -> Sent:
+        return sent.whole(())
 
 
-def _data(value: Any) -> bytes:
-    return b"data: %b\n\n" % dumps(value).encode()
+def _text(block: Block) -> str:
+    return "\n".join(block.lines).rstrip()
 
 
-def _envelope(frames: Frames) -> dict[str, Any]:
-    """What the chunks of this stream say besides their choices and usage."""
-    texts = (event.data for event in Decoder().feed(b"".join(frames)))
-    said: dict[str, Any] = json.loads(next((text for text in texts if text.startswith("{")), "{}"))
-    return {key: value for key, value in said.items() if key not in ("choices", "usage")}
+def _changed(blocks: Blocks, number: int, change: Callable[[str], str]) -> Blocks:
+    """The blocks, with the text of one of them changed; nobody reads an event in it now."""
+    changed = tuple(Block(tuple(change(_text(block)).split("\n"))) for block in blocks[number : number + 1])
+    return (*blocks[:number], *changed, *blocks[number + 1 :])

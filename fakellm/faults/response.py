@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.error_body import error_body, error_type
-from fakellm.apis.chat.error_style import Failure
+from fakellm.apis.protocol import Failure
 from fakellm.base.json_text import dumps
 from fakellm.faults.base import Base, check_header, check_headers
 from fakellm.wire.plan import Frame, Plan
@@ -19,17 +19,20 @@ StatusCode = Annotated[int, Meta(ge=200, le=999)]
 _PAGE = """\
 <!DOCTYPE html>
 <html>
-<head><title>502 Bad Gateway</title></head>
-<body><center><h1>502 Bad Gateway</h1></center><hr><center>nginx</center></body>
+<head><title>{0}</title></head>
+<body><center><h1>{0}</h1></center><hr><center>nginx</center></body>
 </html>
 """
+
+Refuse = Callable[[Failure], tuple[str, bytes]]
+"""The Content-Type and the body of a failure, in the shape of the API."""
 
 
 class ResponseFault(Base, frozen=True):
     """Another response in place of the reply."""
 
-    def respond(self, dialect: Dialect, stream: bool) -> Plan:
-        """The response to a request for a stream, or for a whole body."""
+    def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
+        """The response to a request for a stream, or for a whole body, which would have this Content-Type."""
         raise NotImplementedError
 
 
@@ -59,13 +62,11 @@ class Status(ResponseFault, frozen=True, tag="status"):
         check_header(("content_type",), self.content_type)
         check_header(("retry_after",), self.retry_after)
 
-    def respond(self, dialect: Dialect, stream: bool) -> Plan:
-        body = error_body(dialect, Failure(self.status, self.message, self.type, self.code, self.param))
+    def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
+        usual, body = refuse(Failure(self.status, self.message, self.type, self.code, self.param))
         if self.body is not None:
             body = (self.body if isinstance(self.body, str) else dumps(self.body)).encode("utf-8", "surrogatepass")
-        usual = error_type(dialect, self.status) if self.body is None else "application/json"
-        if isinstance(self.body, str):
-            usual = "text/plain; charset=utf-8"
+            usual = "text/plain; charset=utf-8" if isinstance(self.body, str) else "application/json"
         headers = {"Content-Type": self.content_type or usual}
         if self.retry_after is not None:
             headers["Retry-After"] = str(self.retry_after)
@@ -77,10 +78,12 @@ class Html(ResponseFault, frozen=True, tag="html"):
     """A page of HTML where JSON or a stream was expected (F7, F8, F9): a proxy's, a login, a captive portal."""
 
     status: StatusCode = 200
-    body: str = _PAGE
+    body: str | None = None
+    """The page; where not given, one that names the status, or 502 where that is 200."""
 
-    def respond(self, dialect: Dialect, stream: bool) -> Plan:
-        return Plan(self.status, (("Content-Type", "text/html"),), (Frame(self.body.encode("utf-8", "surrogatepass")),))
+    def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
+        page = _PAGE.format(_title(502 if self.status == 200 else self.status)) if self.body is None else self.body
+        return Plan(self.status, (("Content-Type", "text/html"),), (Frame(page.encode("utf-8", "surrogatepass")),))
 
 
 class Empty(ResponseFault, frozen=True, tag="empty"):
@@ -88,8 +91,8 @@ class Empty(ResponseFault, frozen=True, tag="empty"):
 
     status: StatusCode = 200
 
-    def respond(self, dialect: Dialect, stream: bool) -> Plan:
-        content_type = dialect.stream_type if stream else "application/json"
+    def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
+        content_type = content_type if stream else "application/json"
         return Plan(self.status, (("Content-Type", content_type),), (), delimited="chunked" if stream else "length")
 
 
@@ -103,3 +106,11 @@ class Stream(Base, frozen=True, tag="stream"):
     """A stream where a whole body was asked for (F9)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "bodies"
+
+
+def _title(status: int) -> str:
+    """A status with its name; some that proxies send have none."""
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -23,7 +23,7 @@ def told_apart(answered: Sequence[Answered]) -> tuple[Rule, ...]:
     by the next reply of its rule."""
     groups: dict[tuple[str, bool], list[Answered]] = {}
     for request, rule in answered:
-        key = ("", False) if request is None else (request.digest, bool(request.chat.stream))
+        key = ("", False) if request is None else (request.digest, request.stream)
         groups.setdefault(key, []).append((request, rule))
     firsts = [group[0][0] for group in groups.values()]
     conditions = next((way for way in _WAYS if _differ(firsts, way)), _exactly)
@@ -31,7 +31,7 @@ def told_apart(answered: Sequence[Answered]) -> tuple[Rule, ...]:
 
 
 def _model_and_turn(request: Request) -> When:
-    return When(model=request.chat.model, turn=request.turn)
+    return When(model=request.model, turn=request.turn)
 
 
 def _and_user(request: Request) -> When:
@@ -39,20 +39,20 @@ def _and_user(request: Request) -> When:
 
 
 def _and_stream(request: Request) -> When:
-    return replace(_and_user(request), stream=bool(request.chat.stream))
+    return replace(_and_user(request), stream=request.stream)
 
 
 def _and_messages(request: Request) -> When:
     return When(
-        model=request.chat.model,
-        stream=bool(request.chat.stream),
+        model=request.model,
+        stream=request.stream,
         body={"messages": request.body["messages"], "tools": request.body.get("tools")},
     )
 
 
 def _exactly(request: Request) -> When:
     asked = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    return When(stream=bool(request.chat.stream), body={key: _value(value) for key, value in asked.items()})
+    return When(stream=request.stream, body={key: _value(value) for key, value in asked.items()})
 
 
 def _value(value: object) -> object:
@@ -73,6 +73,6 @@ def _rule(group: Sequence[Answered], conditions: Callable[[Request], When]) -> R
     request, rule = group[0]
     when = When() if request is None else conditions(request)
     if rule.patch and request is not None:  # its frames are those of a stream, or of a whole body
-        when = replace(when, stream=bool(request.chat.stream))
+        when = replace(when, stream=request.stream)
     then = tuple(Step(more.reply, more.stream, more.timing, more.fault, more.patch) for _, more in group[1:])
     return replace(rule, when=when, then=then)

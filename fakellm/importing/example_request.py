@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from fakellm.apis.chat.request import parse
 from fakellm.base.json_text import dumps
-from fakellm.model.request import Request, parse
+from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern
 from fakellm.scenarios.scenario import Rule
 

@@ -16,8 +16,9 @@ import msgspec
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import SAID
+from fakellm.apis.protocol import Values
 from fakellm.importing.read_spelling import rendered
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 # Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
 _HABITS: dict[str, Sequence[Any]] = {
@@ -51,7 +52,7 @@ _HABITS: dict[str, Sequence[Any]] = {
 
 
 def fitted(
-    frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect
+    frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect, drawn: Values
 ) -> tuple[int, Variation]:
     """Which of the variations is the best to start from, and the habits that make what it renders more like the
     frames."""
@@ -59,7 +60,7 @@ def fitted(
     wanted = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
-        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect)], wanted)
+        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], wanted)
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}

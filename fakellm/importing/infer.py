@@ -13,56 +13,67 @@ from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.fold import fold
-from fakellm.apis.chat.reader import read_chunk
+from fakellm.apis.chat.meaning import NAME
+from fakellm.apis.chat.reader import read_chunk, read_stream
 from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
-from fakellm.base.seed import Source
+from fakellm.apis.protocol import Values
 from fakellm.importing.habit_search import abridged, alike, fitted, standard
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelt_as
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
 
 
-def infer(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation]:
-    """What the data of a stream's events says (without `[DONE]`), and how it is divided and spelt.
+class Inferred(Struct, frozen=True):
+    """What a recorded stream means, how it is divided and spelled, and the values that were drawn for it."""
+
+    completion: Completion
+    variation: Variation
+    drawn: Values
+
+
+def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
+    """The data of a stream's events (without `[DONE]`), read upwards.
 
     Raises StreamError when an event holds no chunk.
     """
-    _, completion, starts = _starts(frames, dialect)
-    number, habits = fitted(*_starts(abridged(frames), dialect), dialect)
-    variation = habits.over(starts[number])
-    return completion, _simplest(completion, spelt_as(frames, completion, variation, dialect), dialect)
+    _, completion, starts, drawn = _starts(frames, dialect)
+    short, few, candidates, values = _starts(abridged(frames), dialect)
+    number, habits = fitted(short, few, candidates, dialect, values)
+    variation = spelt_as(frames, completion, habits.over(starts[number]), dialect, drawn)
+    return Inferred(completion, _simplest(completion, variation, dialect, drawn), drawn)
 
 
-def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation]]:
-    """The frames, what they say, and how at sight: without the provider's own silences, with none, or with all."""
-    completion, variation, silences = _seen(frames, dialect)
+def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
+    """The frames, what they mean, and how it shows: without the provider's own padding, with none, or with all; and
+    what was drawn."""
+    completion, variation, silences, drawn = _seen(frames, dialect)
     # The keys too: what stands in no chunk would otherwise weigh in every comparison.
     variation = ordered_as(frames, variation)
-    return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)]
+    return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)], drawn
 
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
     """How much a stream is like what the provider sends, at sight: from 0 to 2. Raises StreamError, as `infer`."""
-    completion, variation, _ = _seen(frames, dialect)
-    made = rendered(completion, variation, dialect)
+    completion, variation, _, drawn = _seen(frames, dialect)
+    made = rendered(completion, variation, dialect, drawn)
     return alike([standard(frame) for frame in made], [standard(frame) for frame in frames])
 
 
-def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any]:
+def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
     """What shows at sight, but for what the provider does anyway: what shows in the same, said plainly. Also all the
     silences: some may be the provider's own."""
-    completion = _counted(frames, fold(read_chunk(dialect, frame) for frame in frames), dialect)
+    completion, drawn = read_stream(dialect, frames)
+    completion = _counted(frames, completion, dialect)
     seen = _sight(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
     # Pieces of arguments that are empty may be the provider's own.
     splits = [split(chunks, completion), split(chunks, completion, empty=True)]
-    plains = [rendered(completion, Variation(split=cuts), dialect) for cuts in splits]
+    plains = [rendered(completion, Variation(split=cuts), dialect, drawn) for cuts in splits]
     wanted = [standard(frame) for frame in frames]
     plain = max(plains, key=lambda made: alike([standard(frame) for frame in made], wanted))
     seen["split"] = splits[plains.index(plain)]
@@ -75,9 +86,20 @@ def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     else:
         different["split"] = seen["split"]
     if isinstance(seen["padding"], tuple) and isinstance(usual["padding"], tuple):
-        own = list(usual["padding"])
-        different["padding"] = tuple(each for each in seen["padding"] if not _taken(each, own)) or None
-    return completion, _written(frames).over(msgspec.convert(different, Variation)), seen["padding"]
+        different["padding"] = _added(seen["padding"], list(usual["padding"])) or None
+    return completion, _written(frames).over(msgspec.convert(different, Variation)), seen["padding"], drawn
+
+
+def _added(found: tuple[Padding, ...], own: list[Padding]) -> tuple[Padding, ...]:
+    """The padding that is not the provider's own, at the places that it has among the provider's."""
+    passed = 0
+    added: list[Padding] = []
+    for each in found:
+        if _taken(each, own):
+            passed += each.count
+        else:
+            added += _moved((each,), passed)
+    return tuple(added)
 
 
 def _taken(padding: Padding, own: list[Padding]) -> bool:
@@ -90,21 +112,31 @@ def _taken(padding: Padding, own: list[Padding]) -> bool:
 
 def _sight(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
     chunks = [read_chunk(dialect, frame) for frame in frames]
-    if chunks and not chunks[0].choices and _opens_with_its_own(dialect):
-        chunks, frames = chunks[1:], frames[1:]
+    ticked = ticks(chunks)
+    own = _opening(dialect) if chunks and not chunks[0].choices else 0
+    chunks, frames = chunks[own:], frames[own:]
     silent: dict[str, Any] | None = {} if not dialect.usual.fill and dialect.usual.role != "every" else None
     habits = observed(chunks)
+    padded = padding(frames, chunks, silent, habits)
     return {
-        "padding": padding(frames, chunks, silent, habits),
-        "ticks": ticks(chunks),
+        "padding": _moved(padded, own) if isinstance(padded, tuple) else padded,
+        "ticks": ticked,
         "turns": turns(chunks),
         **habits,
     }
 
 
-def _opens_with_its_own(dialect: Dialect) -> bool:
-    """Whether the provider sends a chunk of its own before those that say something."""
-    return not dialect.decorate((Chunk("", 0, "", (ChunkChoice(0),)),), Source(0))[0].choices
+def _opening(dialect: Dialect) -> int:
+    """How many chunks the provider sends before those of the reply."""
+    return sum(each.count for each in dialect.silences if each.before == "stream" and isinstance(each.count, int))
+
+
+def _moved(found: tuple[Padding, ...], by: int) -> tuple[Padding, ...]:
+    """The padding at later places."""
+    return tuple(
+        replace(each, before=tuple(place + by for place in each.before)) if isinstance(each.before, tuple) else each
+        for each in found
+    )
 
 
 def _written(frames: Sequence[str]) -> Variation:
@@ -122,12 +154,12 @@ def _written(frames: Sequence[str]) -> Variation:
 _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
-def _simplest(completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+def _simplest(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> Variation:
     """The variation without what changes nothing here: fields, and those of its calls and its spelling."""
-    made = rendered(completion, variation, dialect)
+    made = rendered(completion, variation, dialect, drawn)
     for without in _fewer(variation):
         candidate = without(variation)
-        if candidate != variation and rendered(completion, candidate, dialect) == made:
+        if candidate != variation and rendered(completion, candidate, dialect, drawn) == made:
             variation = candidate
     return variation
 
@@ -155,7 +187,8 @@ def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) ->
     made = dialect.usage_details(completion.usage)
     if json.dumps(details) == json.dumps(made):
         return completion
-    return replace(completion, usage=replace(completion.usage, details=details))
+    own = completion.usage.own.get(NAME, {}) | {"details": details}
+    return replace(completion, usage=replace(completion.usage, own={NAME: own}))
 
 
 _SUMS = ("prompt_tokens", "completion_tokens", "total_tokens")

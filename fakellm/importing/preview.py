@@ -13,7 +13,7 @@ from fakellm.engine.render import render
 from fakellm.engine.resolve import said
 from fakellm.importing.example_request import sample
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.scenario import Attempt, Rule, Scenario
 from fakellm.wire.plan import Plan
 
@@ -31,7 +31,7 @@ class Preview(Struct, frozen=True):
 def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
     """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
     request = sample(rule, turn)
-    for number, attempt in _attempts(rule, bool(request.chat.stream)):
+    for number, attempt in _attempts(rule, request.stream):
         one = rule.at(attempt)
         try:
             yield Preview(number, request, render(replace(one, reply=said(one.reply, request, number)), request, seed))
@@ -48,7 +48,7 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            asked = Asked("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            asked = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
             found.append(Interaction(asked, preview.plan))
     return Cassette(scenario.name, tuple(found))
 

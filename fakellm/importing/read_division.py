@@ -11,10 +11,10 @@ from itertools import accumulate, groupby
 from typing import Any
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, words
-from fakellm.apis.chat.deltas import PARTS
 from fakellm.apis.chat.variation import Padding, Turn
 from fakellm.base import tokenizer
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
+from fakellm.streaming.division import PARTS
 from fakellm.streaming.splitting import Cut
 
 

@@ -11,19 +11,27 @@ from collections.abc import Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
+from msgspec.structs import replace
+
+from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.divide import divide
+from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.variation import Spelling, Variation
-from fakellm.apis.chat.writer import DETAILS, SAID, write_chunk
+from fakellm.apis.chat.writer import DETAILS, SAID
+from fakellm.apis.protocol import Answer, Values
 from fakellm.base.seed import Source
-from fakellm.model.completion import Completion
+from fakellm.model.blocks import Completion
+from fakellm.streaming.divide import divide
 
 
-def rendered(completion: Completion, variation: Variation, dialect: Dialect) -> list[str]:
+def rendered(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> list[str]:
     """The data of the events that say this."""
-    full = variation.over(dialect.usual)
-    chunks = dialect.decorate(divide(completion, full, Source(0)), Source(0))
-    return [write_chunk(dialect, chunk, full, number) for number, chunk in enumerate(chunks)]
+    settings = split(variation, dialect)
+    meant = CHAT.sayable(completion, settings.habits)
+    habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
+    answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
+    batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))
+    return [event.data for events in CHAT.write(batches, answer) for event in events]
 
 
 def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
@@ -38,9 +46,11 @@ def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
     return Variation(spelling=Spelling(**orders, details=_details(wanted))).over(variation)
 
 
-def spelt_as(frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect) -> Variation:
+def spelt_as(
+    frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect, drawn: Values
+) -> Variation:
     """The variation with the values of the recorded chunks that nothing else accounts for."""
-    made = rendered(completion, variation, dialect)
+    made = rendered(completion, variation, dialect, drawn)
     if made == list(frames):
         return variation
     wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]

@@ -1,1 +1,1 @@
-"""What a model is asked and what it answers, as values that belong to no API."""
+"""What is requested of a model and what it replies, as values that belong to no API."""

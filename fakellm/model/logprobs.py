@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from fakellm.base.seed import Source
-from fakellm.model.completion import Token
+from fakellm.model.blocks import Token
 
 
 def size(token: Token) -> int:

@@ -1,6 +1,6 @@
-"""Which rule a request meets. Owns `When` and the differences; a match is no differences.
+"""Which rule a request matches. Owns `When` and its differences from a request; no difference is a match.
 
-A `when` is a number of checks, made once: each reads one thing of a request and says whether it will do.
+A `when` becomes a list of checks, once: each reads one value of a request and compares it. Knows no replies.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from fakellm.base.json_path import path_of, value_at
 from fakellm.base.validation import FieldError
 from fakellm.model.request import Request
 
-MOST_SHOWN = 120
+MAX_SHOWN = 120
 """Characters of a value in a difference: a prompt may have millions."""
 
 
 class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a text is met when it is not enough that it contains another: one of these.
+    """How a text is matched, where a substring is not enough: by one of these.
 
-    regex: it is found in the text, in Python's syntax; `^` and `$` tie it to the ends.
-    exact: it is the text.
+    regex: a regular expression, in Python's syntax, found anywhere in the text; `^` and `$` anchor it to the ends.
+    exact: the whole text.
     """
 
     regex: str | None = None
@@ -40,21 +40,21 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `when:` block of a rule; what is not given matches anything. A plain text is one that must be contained.
+    """The `when:` block of a rule; what is not given matches anything. A plain text must be contained in the value.
 
-    model: the model asked for; `*`, `?` and `[…]` as in file names.
-    turn: which reply of the conversation is asked for, 1 for the first: the assistant's messages so far, plus one.
-    tools: functions that must be among those offered.
-    user: the last message of the user.
+    model: the requested model; `*`, `?` and `[…]` as in file names.
+    turn: the number of the requested reply in its conversation: the assistant's messages so far, plus one.
+    tools: names of functions or custom tools that must be on offer.
+    user: the user's last message.
     message: any one message.
-    system: what the system or the developer says.
-    tool_choice: `none`, `auto`, `required` or the function named; `auto` is the default where tools are offered.
-    result: what a tool answered, by the name of the function or the id of the call; of several answers the last.
+    system: the messages of the system and the developer.
+    tool_choice: `none`, `auto`, `required` or the name of a tool; `auto` is the default where tools are offered.
+    result: the result of a tool, by the name of the tool or the id of the call; of several results the last.
     response_format: `text`, `json_object`, `json_schema`, or the name of the schema.
-    stream: whether a stream is asked for.
+    stream: whether a stream is requested.
     headers: by name, in any case.
-    body: any value of the body by its path, such as `metadata.run` or `messages[-1].name`: a value it must be, `null`
-        where it must not be there, or `{regex: …}` for a text; `{exact: …}` for a mapping that looks like either.
+    body: any value of the body by its path, such as `metadata.run` or `messages[-1].name`: the value, `null` if it must
+        be absent, or `{regex: …}` for a text; `{exact: …}` for a mapping that looks like either.
     """
 
     model: str | None = None
@@ -71,41 +71,41 @@ class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     body: dict[str, Any] = {}
 
     def __post_init__(self) -> None:
-        for path, wanted in self.body.items():
+        for path, expected in self.body.items():
             try:
                 path_of(path)
             except ValueError as error:
                 raise FieldError(("body", path), str(error)) from None
-            if isinstance(wanted, dict) and set(wanted) == {"regex"}:
-                if not isinstance(wanted["regex"], str):
-                    raise FieldError(("body", path, "regex"), f"expected a text, got {wanted['regex']!r}")
-                _check_regex(wanted["regex"], ("body", path))
+            if isinstance(expected, dict) and set(expected) == {"regex"}:
+                if not isinstance(expected["regex"], str):
+                    raise FieldError(("body", path, "regex"), f"expected a text, got {expected['regex']!r}")
+                _check_regex(expected["regex"], ("body", path))
 
 
 class Difference(Struct, frozen=True):
-    """One thing that a rule wanted otherwise."""
+    """One value of a request that a `when` does not match."""
 
     field: str
-    wanted: Any
-    got: Any
+    expected: Any
+    actual: Any
 
     def __str__(self) -> str:
-        return f"{self.field}: wanted {_shown(self.wanted)}, got {_shown(self.got)}"
+        return f"{self.field}: expected {_shown(self.expected)}, got {_shown(self.actual)}"
 
 
 class Check(NamedTuple):
-    """One thing that a `when` asks for: what to read of a request, and whether it will do."""
+    """One condition of a `when`: how to read its value from a request, and whether a value matches."""
 
     field: str
-    wanted: Any
+    expected: Any
     read: Callable[[Request], Any]
-    meets: Callable[[Any], Any]
+    matches: Callable[[Any], Any]
 
 
 def checks(when: When) -> Iterator[Check]:
-    """What `when` asks for, in the order of its fields."""
+    """The conditions of `when`, in the order of its fields."""
     if when.model is not None:
-        yield Check("model", when.model, attrgetter("chat.model"), _glob(when.model))
+        yield Check("model", when.model, attrgetter("model"), _glob(when.model))
     if when.turn is not None:
         yield Check("turn", when.turn, attrgetter("turn"), when.turn.__eq__)
     if when.tools is not None:
@@ -113,8 +113,8 @@ def checks(when: When) -> Iterator[Check]:
     if when.user is not None:
         yield _text_check("user", when.user, attrgetter("user"))
     if when.message is not None:
-        meets = _meets(when.message)
-        yield Check("message", _written(when.message), attrgetter("texts"), lambda texts: any(map(meets, texts)))
+        matches = _text_matcher(when.message)
+        yield Check("message", _plain(when.message), attrgetter("texts"), lambda texts: any(map(matches, texts)))
     if when.system is not None:
         yield _text_check("system", when.system, attrgetter("system"))
     if when.tool_choice is not None:
@@ -122,23 +122,23 @@ def checks(when: When) -> Iterator[Check]:
     for name, text in when.result.items():
         yield _text_check(f"result.{name}", text, _result_reader(name))
     if when.response_format is not None:
-        wanted = when.response_format
-        yield Check("response_format", wanted, attrgetter("response_format"), lambda names: wanted in names)
+        expected = when.response_format
+        yield Check("response_format", expected, attrgetter("response_format"), lambda names: expected in names)
     if when.stream is not None:
-        yield Check("stream", when.stream, lambda request: bool(request.chat.stream), when.stream.__eq__)
+        yield Check("stream", when.stream, attrgetter("stream"), when.stream.__eq__)
     for name, text in when.headers.items():
         yield _text_check(f"headers.{name}", text, _header_reader(name.lower()))
     for path, value in when.body.items():
-        yield Check(f"body.{path}", value, _reader(path), _meets_value(value))
+        yield Check(f"body.{path}", value, _body_reader(path), _value_matcher(value))
 
 
 def difference(when: When, request: Request) -> tuple[Difference, ...]:
-    """Everything in which `request` is not what `when` asks for, in the order of its fields; nothing is a match."""
+    """Every value of `request` that `when` does not match, in the order of its fields; none is a match."""
     return _differences(tuple(checks(when)), request)
 
 
 class Matcher:
-    """Many `when` blocks in order, ready to be asked. What several of them look at is read once a request."""
+    """Many `when` blocks in order, compiled. A value that several of them read is read once a request."""
 
     def __init__(self, whens: Sequence[When]) -> None:
         self._checks = [tuple(checks(when)) for when in whens]
@@ -146,84 +146,88 @@ class Matcher:
         for check in (check for each in self._checks for check in each):
             places.setdefault(check.field, len(places))
         self._reads = {check.field: check.read for each in self._checks for check in each}
-        self._quick = [tuple((places[check.field], check.meets) for check in each) for each in self._checks]
+        self._whens = [tuple((places[check.field], check.matches) for check in each) for each in self._checks]
 
     def first(self, request: Request) -> int | None:
-        """The number of the first that the request meets."""
+        """The number of the first that the request matches."""
         values = self._values(request)
-        for number, quick in enumerate(self._quick):
-            for place, meets in quick:
-                if not meets(values[place]):
+        for number, conditions in enumerate(self._whens):
+            for place, matches in conditions:
+                if not matches(values[place]):
                     break
             else:
                 return number
         return None
 
     def nearest(self, request: Request) -> tuple[int, tuple[Difference, ...]] | None:
-        """The number of the one that differs in the least, the first of several, and in what; None where it is met."""
+        """The number of the one with the fewest differences, the first of several, and those differences; None where
+        there is no `when`."""
         values = self._values(request)
-        nearest, least = None, len(values) + 1
-        for number, quick in enumerate(self._quick):
-            differing = 0
-            for place, meets in quick:
-                if not meets(values[place]):
-                    differing += 1
-                    if differing == least:
+        nearest, fewest = None, len(values) + 1
+        for number, conditions in enumerate(self._whens):
+            count = 0
+            for place, matches in conditions:
+                if not matches(values[place]):
+                    count += 1
+                    if count == fewest:
                         break
             else:
-                nearest, least = number, differing
-                if least <= 1:
+                nearest, fewest = number, count
+                if fewest <= 1:
                     break
         return None if nearest is None else (nearest, _differences(self._checks[nearest], request))
 
     def _values(self, request: Request) -> list[Any]:
-        """What each check is about to look at, in the order of their places."""
+        """The values that the checks compare, in the order of their places."""
         return [read(request) for read in self._reads.values()]
 
 
 def _differences(each: tuple[Check, ...], request: Request) -> tuple[Difference, ...]:
-    read = ((check, check.read(request)) for check in each)
-    return tuple(Difference(check.field, check.wanted, got) for check, got in read if not check.meets(got))
+    values = ((check, check.read(request)) for check in each)
+    return tuple(
+        Difference(check.field, check.expected, actual) for check, actual in values if not check.matches(actual)
+    )
 
 
-def _text_check(field: str, wanted: str | Pattern, read: Callable[[Request], Any]) -> Check:
-    return Check(field, _written(wanted), read, _meets(wanted))
+def _text_check(field: str, expected: str | Pattern, read: Callable[[Request], Any]) -> Check:
+    return Check(field, _plain(expected), read, _text_matcher(expected))
 
 
-def _written(wanted: str | Pattern) -> Any:
-    return msgspec.to_builtins(wanted)
+def _plain(expected: str | Pattern) -> Any:
+    """The expected text as YAML has it."""
+    return msgspec.to_builtins(expected)
 
 
-def _meets(wanted: str | Pattern) -> Callable[[Any], Any]:
-    """Whether a text is the one wanted; what is not there (None) never is."""
-    if isinstance(wanted, str):
-        return lambda text: text is not None and wanted in text
-    if wanted.regex is None:
-        return lambda text: text == wanted.exact
-    search = _compiled(wanted.regex).search
+def _text_matcher(expected: str | Pattern) -> Callable[[Any], Any]:
+    """Whether a text matches; an absent one (None) never does."""
+    if isinstance(expected, str):
+        return lambda text: text is not None and expected in text
+    if expected.regex is None:
+        return lambda text: text == expected.exact
+    search = _compiled(expected.regex).search
     return lambda text: text is not None and search(text)
 
 
-def _meets_value(wanted: Any) -> Callable[[Any], Any]:
-    if isinstance(wanted, dict) and set(wanted) == {"regex"}:
-        search = _compiled(wanted["regex"]).search
-        return lambda got: isinstance(got, str) and search(got)
-    if isinstance(wanted, dict) and set(wanted) == {"exact"}:
-        wanted = wanted["exact"]
-    if isinstance(wanted, str):  # the usual case, and the one that is quick
-        return lambda got: got == wanted
-    return lambda got: _same(wanted, got)
+def _value_matcher(expected: Any) -> Callable[[Any], Any]:
+    if isinstance(expected, dict) and set(expected) == {"regex"}:
+        search = _compiled(expected["regex"]).search
+        return lambda actual: isinstance(actual, str) and search(actual)
+    if isinstance(expected, dict) and set(expected) == {"exact"}:
+        expected = expected["exact"]
+    if isinstance(expected, str):  # the usual case, and the one that is quick
+        return lambda actual: actual == expected
+    return lambda actual: _equal(expected, actual)
 
 
-def _same(wanted: Any, got: Any) -> bool:
+def _equal(expected: Any, actual: Any) -> bool:
     """Whether two values are the same JSON: 1 is 1.0, but it is not true."""
-    if isinstance(wanted, bool) or isinstance(got, bool):
-        return wanted is got
-    if isinstance(wanted, list) and isinstance(got, list):
-        return len(wanted) == len(got) and all(map(_same, wanted, got))
-    if isinstance(wanted, dict) and isinstance(got, dict):
-        return wanted.keys() == got.keys() and all(_same(wanted[key], got[key]) for key in wanted)
-    return bool(wanted == got)
+    if isinstance(expected, bool) or isinstance(actual, bool):
+        return expected is actual
+    if isinstance(expected, list) and isinstance(actual, list):
+        return len(expected) == len(actual) and all(map(_equal, expected, actual))
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        return expected.keys() == actual.keys() and all(_equal(expected[key], actual[key]) for key in expected)
+    return bool(expected == actual)
 
 
 def _result_reader(name: str) -> Callable[[Request], Any]:
@@ -234,12 +238,12 @@ def _header_reader(name: str) -> Callable[[Request], Any]:
     return lambda request: request.headers.get(name)
 
 
-def _reader(path: str) -> Callable[[Request], Any]:
+def _body_reader(path: str) -> Callable[[Request], Any]:
     steps = path_of(path)
     return lambda request: value_at(request.body, steps)
 
 
-# `re` remembers 512 of them: thousands of rules are checked when they are read, and asked later.
+# `re` caches only 512: thousands of rules are checked when they are loaded, and matched later.
 _compiled = lru_cache(maxsize=16_384)(re.compile)
 
 
@@ -253,9 +257,9 @@ def _check_regex(regex: str | None, path: tuple[str, ...] = ()) -> None:
     try:
         _compiled(regex or "")
     except re.error as error:
-        raise FieldError((*path, "regex"), f"{regex!r} is no regular expression: {error}") from None
+        raise FieldError((*path, "regex"), f"{regex!r} is not a regular expression: {error}") from None
 
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}… ({len(text):,} characters)"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters)"

@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
-from fakellm.recordings.capture import Take, readable
-from fakellm.recordings.cassette import Asked, Interaction
+from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import redacted
 from fakellm.server.application import Call
 from fakellm.server.clock import Clock
@@ -37,7 +37,7 @@ class Recorder:
     To be made, used and closed in one event loop.
     """
 
-    def __init__(self, upstream: str, tape: Tape, learn: Callable[[Recording], None] | None = None) -> None:
+    def __init__(self, upstream: str, tape: RecordingFile, learn: Callable[[Recording], None] | None = None) -> None:
         self._upstream = Upstream(upstream)
         self._tape = tape
         self._learn = learn
@@ -47,7 +47,7 @@ class Recorder:
 
     async def __call__(self, call: Call, entry: Entry, client: Client) -> Plan:
         """Answers the client with what the upstream answers, and returns that as far as it came."""
-        number, request, take = self._tape.number(), asked(call, self._upstream.url), Take(self._clock.now)
+        number, request, take = self._tape.number(), asked(call, self._upstream.url), Capture(self._clock.now)
         try:
             await self._pass_on(request, take, entry, client)
         except RequestError as error:
@@ -71,7 +71,7 @@ class Recorder:
         await self._upstream.close()
         self._tape.close()
 
-    async def _pass_on(self, request: Asked, take: Take, entry: Entry, client: Client) -> None:
+    async def _pass_on(self, request: RecordedRequest, take: Capture, entry: Entry, client: Client) -> None:
         response = await self._upstream.ask(request, take)
         if response is None:
             return
@@ -88,7 +88,7 @@ class Recorder:
             if in_chunks and take.end == "complete":
                 client.write(chunk(b""))
 
-    def _keep(self, number: int, request: Asked, take: Take) -> None:
+    def _keep(self, number: int, request: RecordedRequest, take: Capture) -> None:
         interaction = redacted(Interaction(request, readable(take.plan)))
         try:
             self._tape.add(number, interaction)

@@ -16,8 +16,8 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Answer, refusal
 from fakellm.engine.journal import Entry, Journal
 from fakellm.recordings import request_identity
-from fakellm.recordings.cassette import Asked, Cassette
-from fakellm.recordings.playback import Recording, reproduced
+from fakellm.recordings.cassette import Cassette, RecordedRequest
+from fakellm.recordings.playback import Recording, playback
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, Call, address, handler, is_control, recorded
 from fakellm.wire.http1 import bursts
@@ -46,7 +46,7 @@ class Recordings:
         self.all.append(recording)
         self._by_key[request_identity.key(recording.interaction.request, self._ignored)].append(recording)
 
-    def find(self, asked: Asked) -> tuple[Key, list[Recording]]:
+    def find(self, asked: RecordedRequest) -> tuple[Key, list[Recording]]:
         """The recordings of a request, in order, and the key they share. One without a body is that of any request."""
         wanted = request_identity.key(asked, self._ignored)
         found = self._by_key.get(wanted)
@@ -55,7 +55,7 @@ class Recordings:
             found = self._by_key.get(wanted, [])
         return wanted, found
 
-    def nearest(self, asked: Asked) -> str:
+    def nearest(self, asked: RecordedRequest) -> str:
         """The recording that differs least from a request which none answers, and in what."""
         if not self.all:
             return "There are no recordings."
@@ -63,7 +63,7 @@ class Recordings:
             (request_identity.differences(each.interaction.request, asked, self._ignored), each) for each in self.all
         ]
         differences, recording = min(found, key=lambda pair: _distance(pair[0]))
-        return f"The nearest is {recording.label}; it differs in {request_identity.told(differences)}."
+        return f"The nearest is {recording.label}; it differs in {request_identity.summary(differences)}."
 
 
 class Player:
@@ -79,7 +79,7 @@ class Player:
         """What it serves: the files, and how many interactions they hold."""
         return {"recordings": self._recordings.names, "interactions": len(self._recordings.all)}
 
-    def next(self, asked: Asked) -> Recording:
+    def next(self, asked: RecordedRequest) -> Recording:
         """The recording that answers a request now. Raises RequestError, which names the nearest, where none does."""
         key, found = self._recordings.find(asked)
         if not found:
@@ -141,7 +141,7 @@ class Replay:
         self.sessions.pop(name, None)
 
     def _answer(self, name: str, call: Call) -> Answer:
-        asked = Asked(call.method, address(call.path)[1], (), call.body)
+        asked = RecordedRequest(call.method, address(call.path)[1], (), call.body)
         said = _said(call.body)
         if self._relay and not self.recordings.find(asked)[1]:
             return Answer(Plan(None, (), ()), (), said, "upstream", relay=True)
@@ -149,7 +149,7 @@ class Replay:
             recording = self.session(name).next(asked)
         except RequestError as error:
             return replace(refusal(error, 0), request=said, matched=False)
-        plan = reproduced(recording, self._timing)
+        plan = playback(recording, self._timing)
         return Answer(plan, bursts(plan), said, recording.label)
 
 

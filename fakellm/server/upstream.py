@@ -17,8 +17,8 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from fakellm.base.errors import RequestError
-from fakellm.recordings.capture import Take
-from fakellm.recordings.cassette import Asked, Headers
+from fakellm.recordings.capture import Capture
+from fakellm.recordings.cassette import Headers, RecordedRequest
 from fakellm.server.application import Call, address
 
 CONNECT = 30.0
@@ -45,7 +45,7 @@ class Upstream:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def ask(self, request: Asked, take: Take) -> aiohttp.ClientResponse | None:
+    async def ask(self, request: RecordedRequest, take: Capture) -> aiohttp.ClientResponse | None:
         """The response, once its head has come and is taken; None where the request was met with none.
 
         Raises RequestError where there is no upstream to be had: 502, or 504 where it did not accept in time.
@@ -90,7 +90,7 @@ def checked_upstream(url: str) -> str:
     return url.rstrip("/")
 
 
-def asked(call: Call, upstream: str) -> Asked:
+def asked(call: Call, upstream: str) -> RecordedRequest:
     """The request to the upstream.
 
     Its base URL stands in for this server's: `/v1/models` is asked of `https://host/api/v1` as /api/v1/models. One
@@ -102,10 +102,10 @@ def asked(call: Call, upstream: str) -> Asked:
     _, mark, query = call.path.partition("?")
     headers = [(str(name), _bytewise(value)) for name, value in call.headers.items()]
     kept = tuple((name, value) for name, value in headers if not _NOT_PASSED_ON.fullmatch(name))
-    return Asked(call.method, upstream + route + mark + query, kept, call.body)
+    return RecordedRequest(call.method, upstream + route + mark + query, kept, call.body)
 
 
-async def pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncGenerator[bytes, None]:
+async def pieces(response: aiohttp.ClientResponse, take: Capture) -> AsyncGenerator[bytes, None]:
     """The body's HTTP/1.1 chunks, or what the network gave; then `take.end` is set."""
     content, connection, pending = response.content, response.connection, b""
     protocol = connection and connection.protocol  # this alone knows of a reset

@@ -1,1 +1,1 @@
-"""Where a completion is cut and in what order its pieces leave."""
+"""Where a completion is cut and in what order its pieces are sent, and how that is read from recorded batches."""

@@ -12,7 +12,7 @@ import msgspec
 
 from fakellm.base.errors import ScenarioError, ServerError
 from fakellm.engine.journal import Entry
-from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import address
 
@@ -39,7 +39,7 @@ class Handle:
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
         return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
-    def load(self, source: Source) -> None:
+    def load(self, source: ScenarioSource) -> None:
         """Puts a scenario in place of the one there, and forgets the journal.
 
         Raises ScenarioError: for a bad scenario, and for a reply that is a function where the server is not in

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.errors import ServerError
 from fakellm.recordings.cassette import Cassette
-from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
 from fakellm.testing.handle import Handle
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def serve(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,
@@ -82,13 +82,13 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
     cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
     """
-    from fakellm.recordings.recording_file import Tape
+    from fakellm.recordings.recording_file import RecordingFile
     from fakellm.server.recording_proxy import Recorder
     from fakellm.server.replay_app import Replay
     from fakellm.server.upstream import checked_upstream
 
     checked_upstream(upstream)
-    tape = Tape(Path(file))
+    tape = RecordingFile(Path(file))
     app = Replay([tape.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
     with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as (url, _):
@@ -106,7 +106,7 @@ def _served(
 
 @contextmanager
 def spawn(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any
 
 from msgspec import Struct
 
-from fakellm.base import tokenizer
-from fakellm.model.completion import Token, Usage
+from fakellm.model.blocks import Token, Usage
 
 
 class Null(Enum):
@@ -72,15 +72,23 @@ class Chunk(Struct, frozen=True):
     usage: Usage | Null | None = None
     system_fingerprint: str | None = None
     extra: dict[str, Any] = {}
+    bare: bool = False
+    """Whether it is sent as it is, without what the provider adds to every chunk."""
 
 
-def tokens_in(chunk: Chunk) -> int:
-    """The tokens of all text in a chunk: content, reasoning, refusal, and the names and arguments of tool calls.
+ENVELOPE: Mapping[str, Any] = {"id": "", "created": 0, "model": "", "system_fingerprint": None}
+"""What is drawn for each reply, and what it is where nothing is."""
 
-    Each piece counts by itself (`fakellm.base.tokenizer`), so one that was cut within a token counts as a whole one.
-    """
-    deltas = [choice.delta for choice in chunk.choices]
-    texts = [text for delta in deltas for text in (delta.content, delta.reasoning, delta.refusal)]
-    calls = [delta.tool_calls for delta in deltas if isinstance(delta.tool_calls, tuple)]
-    texts += [text for pieces in calls for call in pieces for text in (call.name, call.arguments)]
-    return sum(tokenizer.count(words(text)) for text in texts)
+
+def envelope_of(drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """The values around a reply, by the names that chunks and bodies have for them."""
+    return {key: drawn.get(key, usual) for key, usual in ENVELOPE.items()}
+
+
+def envelope(chunks: Iterable[Chunk]) -> dict[str, Any]:
+    """What was drawn for a reply that was sent as these chunks: of each value the first that is not empty."""
+    chunks = list(chunks)
+    return {
+        key: next((value for chunk in chunks if (value := getattr(chunk, key))), usual)
+        for key, usual in ENVELOPE.items()
+    }

@@ -10,12 +10,14 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
-from fakellm.model.completion import Choice, Usage
+from fakellm.model.blocks import Choice, Usage
+from fakellm.streaming.division import Silences
 
 # `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
 CREATED = (1_700_000_000, 1_798_675_200)
@@ -79,12 +81,16 @@ class Dialect(Struct, frozen=True):
     usage_unasked: Literal["never", "finish", "usual"] = "never"
     """Whether a stream has usage although none was asked for: with the finish alone, or as if it had been."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
-    """What the provider adds to the chunks of a stream, as `extra` keys or chunks of its own; it changes no meaning."""
+    """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning."""
+    silences: tuple[Silences, ...] = ()
+    """The chunks without meaning that the provider sends whatever the reply is."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
     """What it adds to a whole body."""
     errors: Errors = Errors()
     """How it says that it failed."""
+    accepts: Accepts = Accepts()
+    """Which requests it refuses."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
-        return usage.prompt + usage.completion + (usage.reasoning if self.reasoning_apart else 0)
+        return usage.input + usage.output + (usage.reasoning if self.reasoning_apart else 0)

@@ -1,10 +1,15 @@
-"""Error bodies: what a provider says when it fails, as bytes. Knows no provider by name."""
+"""How a provider reports a failure, as a body and in a stream. Knows no provider by name."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Failure
 from fakellm.base.json_text import JSON, dumps
+from fakellm.wire.sse import Event
 
 
 def error_json(dialect: Dialect, failure: Failure) -> JSON:
@@ -21,3 +26,31 @@ def error_body(dialect: Dialect, failure: Failure) -> bytes:
 def error_type(dialect: Dialect, status: int) -> str:
     """The Content-Type of that body."""
     return dialect.errors.types.get(status, "application/json")
+
+
+def error_in_stream(dialect: Dialect, failure: Failure, shape: str | None, before: Sequence[Event]) -> Event | str:
+    """The error after these events of a stream, in the shape that `fakellm.faults.Error` describes, or the provider's:
+    an event, or a line that no reader takes for data."""
+    error = dialect.errors.fields(failure)
+    body = error_json(dialect, failure)
+    match shape or dialect.errors.frame:
+        case "chunk":
+            short = {"code": failure.status if error["code"] is None else error["code"], "message": error["message"]}
+            choice = {"index": 0, "delta": {"content": ""}, "finish_reason": "error"}
+            return Event(dumps({**_envelope(before), "error": short, "choices": [choice]}))
+        case "event":
+            inner = body["error"] if isinstance(body.get("error"), dict) else error
+            return Event(dumps({"error": inner | {"status_code": failure.status}}), "error")
+        case "message":
+            return Event(dumps({"message": error["message"]}), "error")
+        case "line":
+            return f"error: {dumps(error)}"
+        case "text":
+            return Event(dumps({"error": error["message"]}))
+    return Event(dumps(body))
+
+
+def _envelope(events: Sequence[Event]) -> dict[str, Any]:
+    """The keys of the chunks of this stream besides choices and usage."""
+    chunk: dict[str, Any] = json.loads(next((event.data for event in events if event.data.startswith("{")), "{}"))
+    return {key: value for key, value in chunk.items() if key not in ("choices", "usage")}

@@ -11,21 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct
+
+from fakellm.apis.protocol import Failure as Failure
 
 JSON = dict[str, Any]
 Body = Callable[[JSON, int], JSON]
 """The four fields of an error (message, type, param, code) and its status, to the JSON that is sent."""
-
-
-class Failure(Struct, frozen=True):
-    """What an error says; what is not given is as usual for the provider and the status."""
-
-    status: int
-    message: str | None = None
-    type: str | UnsetType | None = UNSET
-    code: str | int | UnsetType | None = UNSET
-    param: str | None = None
 
 
 _OURS, _THEIRS = "invalid_request_error", "server_error"

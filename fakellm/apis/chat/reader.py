@@ -6,15 +6,19 @@ Keys may be missing, null or unknown; a wrong type is refused with its place.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, envelope
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.meaning import NAME, chat_choice
+from fakellm.apis.chat.read_batches import read_batches
 from fakellm.base.errors import StreamError
-from fakellm.model.completion import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.fold import fold
 
 
 class _Function(Struct):
@@ -73,6 +77,7 @@ class _Choice(Struct):
 
 class _PromptDetails(Struct):
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 class _CompletionDetails(Struct):
@@ -112,17 +117,30 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
     )
 
 
-def read_body(dialect: Dialect, data: bytes) -> Completion:
-    """The completion in the body of a reply that was not streamed. Raises StreamError when there is none in it."""
+def read_body(dialect: Dialect, data: bytes) -> tuple[Completion, dict[str, Any]]:
+    """The completion in the body of a reply that was not streamed, and the envelope around it. Raises StreamError when
+    there is none in it."""
     frame = _parse(data.decode("utf-8", "replace"))
-    return Completion(
-        id=frame.id or "",
-        created=frame.created or 0,
-        model=frame.model or "",
+    completion = Completion(
         choices=tuple(_choice(choice) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
-        system_fingerprint=frame.system_fingerprint or None,
     )
+    envelope = {
+        "id": frame.id or "",
+        "created": frame.created or 0,
+        "model": frame.model or "",
+        "system_fingerprint": frame.system_fingerprint or None,
+    }
+    return completion, envelope
+
+
+def read_stream(dialect: Dialect, frames: Iterable[str]) -> tuple[Completion, dict[str, Any]]:
+    """The completion in the data of a stream's events, and the envelope around it: the first values that are not
+    empty. Raises StreamError when there is no chunk, or something else."""
+    chunks = [read_chunk(dialect, frame) for frame in frames]
+    if not chunks:
+        raise StreamError("the stream has no chunk")
+    return fold(read_batches(chunks))[0], envelope(chunks)
 
 
 def _parse(text: str) -> _Frame:
@@ -138,14 +156,15 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
     prompt_details = usage.prompt_tokens_details or usage.prompt_token_details or _PromptDetails()
     completion_details = usage.completion_tokens_details or _CompletionDetails()
     read = Usage(
-        prompt=usage.prompt_tokens or 0,
-        completion=usage.completion_tokens or 0,
-        cached=prompt_details.cached_tokens or usage.cached_tokens or 0,
-        reasoning=completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
+        usage.prompt_tokens or 0,
+        usage.completion_tokens or 0,
+        prompt_details.cached_tokens or usage.cached_tokens or 0,
+        prompt_details.cache_write_tokens or 0,
+        completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
     )
-    if usage.total_tokens == dialect.total(read):
+    if usage.total_tokens is None or usage.total_tokens == dialect.total(read):
         return read
-    return msgspec.structs.replace(read, total=usage.total_tokens)
+    return msgspec.structs.replace(read, own={NAME: {"total": usage.total_tokens}})
 
 
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
@@ -197,15 +216,15 @@ def _reasoning(message: _Message) -> str | None:
 def _choice(choice: _Choice) -> Choice:
     message = choice.message or _Message(content=choice.text)
     calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
-    return Choice(
-        content=_content(message) or "",
-        reasoning=_reasoning(message) or "",
-        refusal=message.refusal or "",
-        tool_calls=tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
-        finish_reason=choice.finish_reason or None,
-        logprobs=_tokens(choice.logprobs.content if choice.logprobs else None),
-        refusal_logprobs=_tokens(choice.logprobs.refusal if choice.logprobs else None),
-        annotations=_cited(message),
+    return chat_choice(
+        _content(message) or "",
+        _reasoning(message) or "",
+        message.refusal or "",
+        tuple(ToolCall(name, said.name or "", said.arguments or "") for name, said in calls),
+        choice.finish_reason or None,
+        _tokens(choice.logprobs.content if choice.logprobs else None),
+        _tokens(choice.logprobs.refusal if choice.logprobs else None),
+        _cited(message),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.validation import FieldError, near_miss
+from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
@@ -139,6 +140,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         could be read or compared at a glance.
     sse: how the events are framed; the block given stands for the usual one whole.
     transfer: how the bytes leave; the block given stands for the usual one whole.
+    score: what each batch of the stream holds, in place of all that divides it, as `fakellm import` writes it for APIs
+        whose streams no other field describes.
     """
 
     padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
@@ -161,6 +164,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     obfuscation: bool | None = None
     sse: Framing | None = None
     transfer: Transfer | None = None
+    score: Score | None = None
 
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():

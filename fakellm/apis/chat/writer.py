@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, words
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, words
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.chat.habits import ChatHabits
+from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
+from fakellm.apis.chat.variation import Spelling
+from fakellm.apis.openai.error_body import error_type
+from fakellm.apis.protocol import Values
 from fakellm.base.errors import RequestError
-from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
+from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Choice, Completion, Token, Usage
+from fakellm.model import blocks as model
+from fakellm.model.blocks import Choice, Completion, Token, Usage, own_value
 
 
-def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: int = 0) -> str:
-    """The data of the event that carries the chunk of this number; of `variation`, what it says of spelling matters."""
-    spelling = _spelling(variation)
-    choices = [_chunk_choice(dialect, choice, variation, number) for choice in chunk.choices]
+def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
+    """The data of the event that carries the chunk of this number."""
+    spelling, dialect = habits.spelling, habits.dialect
+    choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
         frame["usage"] = None
@@ -25,29 +30,29 @@ def write_chunk(dialect: Dialect, chunk: Chunk, variation: Variation, number: in
     ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
-    return spelt(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
+    return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
-def obscured(dialect: Dialect, chunk: Chunk, variation: Variation, number: int, source: Source) -> Chunk:
+def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
     """The chunk of this number with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
 
     So long was every such frame that was recorded from OpenAI, and the text is empty where nothing is missing.
     https://platform.openai.com/docs/api-reference/chat/create (`include_obfuscation`)
     """
     bare = replace(chunk, extra=chunk.extra | {"obfuscation": ""})
-    missing = (1 - len(write_chunk(dialect, bare, variation, number).encode())) % 16
+    missing = (1 - len(write_chunk(bare, habits, number).encode())) % 16
     return replace(chunk, extra=chunk.extra | {"obfuscation": source.text(ALNUM, missing)})
 
 
 def write_body(
-    dialect: Dialect, completion: Completion, source: Source, margins: tuple[str, str] | None = None
+    dialect: Dialect, completion: Completion, drawn: Values, source: Source, margins: tuple[str, str] | None = None
 ) -> bytes:
     """The body of a reply that is not streamed, between the provider's `margins` or those given.
 
-    `source` gives the numbers that only the provider knows.
+    `drawn` has the envelope; `source` draws what else the provider adds.
     """
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
-    body = _envelope(dialect, "chat.completion", completion, choices)
+    body = _envelope(dialect, "chat.completion", Chunk(**envelope_of(drawn)), choices)
     if completion.usage is not None:
         body["usage"] = write_usage(dialect, completion.usage)
     body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
@@ -57,7 +62,7 @@ def write_body(
 
 def write_error(error: RequestError) -> bytes:
     """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error.type, "param": error.param, "code": error.code}
+    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
     return dumps({"error": fields}, 2).encode() + b"\n"
 
 
@@ -106,44 +111,54 @@ def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:
     return values if keys is None else {key: values[key] for key in keys if key in values}
 
 
-def _spelling(variation: Variation) -> Spelling:
-    return variation.spelling or Spelling()
-
-
 def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
     """The values in the order of `keys`; None as null where the dialect says so, else left out."""
     return {key: values[key] for key in keys if key in values and (values[key] is not None or key in dialect.nulls)}
 
 
-def _envelope(dialect: Dialect, kind: str, said: Chunk | Completion, choices: list[JSON]) -> JSON:
+def _envelope(dialect: Dialect, kind: str, chunk: Chunk, choices: list[JSON]) -> JSON:
     envelope: JSON = {
-        "id": said.id,
+        "id": chunk.id,
         "object": "text_completion" if dialect.legacy else kind,
-        "created": said.created,
-        "model": said.model,
+        "created": chunk.created,
+        "model": chunk.model,
         "choices": choices,
     }
-    if said.system_fingerprint is not None or "system_fingerprint" in dialect.nulls:
-        envelope["system_fingerprint"] = said.system_fingerprint
+    if chunk.system_fingerprint is not None or "system_fingerprint" in dialect.nulls:
+        envelope["system_fingerprint"] = chunk.system_fingerprint
     return envelope | dict(dialect.constants)
 
 
 def write_usage(dialect: Dialect, usage: Usage) -> JSON:
     """The usage object of a chunk or a body."""
+    total = own_value(usage.own, NAME, "total")
     values = {
-        "prompt_tokens": usage.prompt,
-        "completion_tokens": usage.completion,
-        "total_tokens": dialect.total(usage) if usage.total is None else usage.total,
+        "prompt_tokens": usage.input,
+        "completion_tokens": usage.output,
+        "total_tokens": dialect.total(usage) if total is None else total,
     }
-    if usage.details is not None:
-        return values | usage.details
-    return _placed(dialect.usage_keys, values, dialect.usage_details(usage))
+    details = own_value(usage.own, NAME, "details")
+    if details is not None:
+        return {**values, **details}
+    return _placed(dialect.usage_keys, values, _with_cache_writes(dialect.usage_details(usage), usage))
 
 
-def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, number: int) -> JSON:
+def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
+    """The details with the tokens that were written to the cache, if any, under the key that OpenRouter uses.
+
+    https://openrouter.ai/docs/features/prompt-caching
+    """
+    prompt = details.get("prompt_tokens_details") or {}
+    if not usage.cache_write or "cache_write_tokens" in prompt:
+        return details
+    return details | {"prompt_tokens_details": prompt | {"cache_write_tokens": usage.cache_write}}
+
+
+def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
+    dialect, spelling = habits.dialect, habits.spelling
     said: JSON = {"text": words(choice.delta.content)}
     if not dialect.legacy:
-        said = {"delta": _delta(dialect, choice.delta, variation, number)}
+        said = {"delta": _delta(choice.delta, habits, number)}
     values: JSON = {
         "index": choice.index,
         **said,
@@ -155,7 +170,6 @@ def _chunk_choice(dialect: Dialect, choice: ChunkChoice, variation: Variation, n
     if dialect.echoes:
         values["message"] = values["delta"]
     extra = choice.extra | _logprobs(choice.logprobs, choice.refusal_logprobs)
-    spelling = _spelling(variation)
     own = _own("choice.", spelling, values, extra, number)
     return _only(spelling.choice_keys, _placed(dialect.choice_keys, *own))
 
@@ -180,12 +194,11 @@ def _tokens(tokens: tuple[Token, ...], with_top: bool) -> list[JSON]:
     ]
 
 
-def _delta(dialect: Dialect, delta: Delta, variation: Variation, number: int) -> JSON:
-    spelling = _spelling(variation)
+def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
+    dialect, spelling = habits.dialect, habits.spelling
     values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        key = variation.reasoning or "reasoning_content"
-        values |= _reasoning(key, delta.reasoning, words(delta.content), spelling.details)
+        values |= _reasoning(habits.reasoning, delta.reasoning, words(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
@@ -242,9 +255,9 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
     said = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
-    values = {"index": index, **said, "logprobs": None, "finish_reason": choice.finish_reason}
+    values = {"index": index, **said, "logprobs": None, "finish_reason": finish_word(choice.finish)}
     values = _ordered(dialect, dialect.choice_keys, values)
-    return values | _logprobs(choice.logprobs or None, choice.refusal_logprobs or None)
+    return values | _logprobs(logprobs_of(choice, model.Text) or None, logprobs_of(choice, model.Refusal) or None)
 
 
 def _message(dialect: Dialect, choice: Choice) -> JSON:
@@ -264,5 +277,6 @@ def _message(dialect: Dialect, choice: Choice) -> JSON:
     }
     if choice.reasoning:
         message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
-    cited: JSON = {"annotations": list(choice.annotations)} if choice.annotations else {}
+    annotations = annotations_of(choice)
+    cited: JSON = {"annotations": annotations} if annotations else {}
     return _ordered(dialect, dialect.message_keys, message) | cited

@@ -1,4 +1,4 @@
-"""Who may ask: the API key of a request. Owns where it stands and how a wrong one is refused.
+"""The API key of a request: where a client sends it, and how a wrong one is refused.
 
 https://platform.openai.com/docs/api-reference/authentication, and for `api-key`
 https://learn.microsoft.com/azure/ai-foundry/openai/reference#authentication
@@ -15,20 +15,20 @@ from fakellm.base.errors import RequestError
 def checked_key(key: str) -> str:
     """The key, if a header can hold it. Raises ValueError."""
     if not re.fullmatch(r"[!-~]+", key):
-        raise ValueError(f"an API key is visible ASCII without spaces; got {key!r}")
+        raise ValueError(f"an API key must be visible ASCII without spaces; got {key!r}")
     return key
 
 
 def check(headers: Mapping[str, str], keys: Collection[str]) -> None:
-    """Raises RequestError, status 401, where keys are wanted and the request has none of them."""
+    """Raises RequestError, status 401, if keys are required and the request has none of them."""
     if not keys:
         return
-    given = _key({name.lower(): value for name, value in headers.items()})
-    if given is None:
+    key = _key({name.lower(): value for name, value in headers.items()})
+    if key is None:
         message = "You didn't provide an API key: send one as 'Authorization: Bearer KEY', or as 'api-key: KEY'."
         raise RequestError(401, message, None)
-    if given not in keys:
-        message = f"Incorrect API key provided: {shortened(given)}. This server takes the keys it was started with."
+    if key not in keys:
+        message = f"Incorrect API key provided: {shortened(key)}. This server accepts the keys it was started with."
         raise RequestError(401, message, "invalid_api_key")
 
 

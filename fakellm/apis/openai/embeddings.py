@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: unit vectors from the seed. Knows no rules: what a vector is depends on what it is of alone.
+"""`POST /v1/embeddings`: unit vectors from the seed. Knows no rules: a vector depends on its input and the model alone.
 
 https://platform.openai.com/docs/api-reference/embeddings/create
 """
@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fakellm.apis.openai.inputs import Input, count, inputs
+from fakellm.apis.openai.request_body import typed
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
-from fakellm.model.request import typed
 
 _USUAL, _LARGE = 1536, 3072
 """Numbers in a vector: of any model, and of text-embedding-3-large."""
@@ -33,27 +33,27 @@ class Embeddings(Struct, frozen=True):
 
 
 def embeddings(data: bytes, seed: int) -> tuple[JSON, JSON]:
-    """The reply to a body, and the body read. Raises RequestError, naming the parameter."""
-    asked, body = typed(data, Embeddings)
-    given = inputs(asked.input, "input")
-    if "" in given:
+    """The reply to a body, and the parsed body. Raises RequestError, which names the parameter."""
+    request, body = typed(data, Embeddings)
+    each_input = inputs(request.input, "input")
+    if "" in each_input:
         message = "Invalid 'input': input cannot be an empty string."
         raise RequestError(400, message, "invalid_value", "input")
-    usual = _LARGE if asked.model.rpartition("/")[2] == "text-embedding-3-large" else _USUAL
-    vectors = [vector(each, asked.model, asked.dimensions or usual, seed) for each in given]
-    said = [
-        {"object": "embedding", "index": index, "embedding": _written(each, asked.encoding_format)}
+    default = _LARGE if request.model.rpartition("/")[2] == "text-embedding-3-large" else _USUAL
+    vectors = [vector(each, request.model, request.dimensions or default, seed) for each in each_input]
+    entries = [
+        {"object": "embedding", "index": index, "embedding": _encoded(each, request.encoding_format)}
         for index, each in enumerate(vectors)
     ]
-    used = sum(map(count, given))
-    usage = {"prompt_tokens": used, "total_tokens": used}
-    return {"object": "list", "data": said, "model": asked.model, "usage": usage}, body
+    tokens = sum(map(count, each_input))
+    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    return {"object": "list", "data": entries, "model": request.model, "usage": usage}, body
 
 
 def vector(one: str | tuple[int, ...], model: str, dimensions: int, seed: int) -> bytes:
-    """The vector of a text or of its tokens: so many little-endian 32-bit floats, of length 1.
+    """The vector of a text or of its token ids: little-endian 32-bit floats, as many as `dimensions`, of length 1.
 
-    A shorter one is the start of a longer one, brought to length 1, as OpenAI's are.
+    A shorter vector is the start of a longer one, scaled to length 1, as OpenAI's are.
     https://platform.openai.com/docs/guides/embeddings
     """
     numbers = Source(seed, "embedding", model, repr(one)).numbers(dimensions)
@@ -61,7 +61,7 @@ def vector(one: str | tuple[int, ...], model: str, dimensions: int, seed: int) -
     return struct.pack(f"<{dimensions}f", *[number / length for number in numbers])
 
 
-def _written(numbers: bytes, encoding: str | None) -> Any:
+def _encoded(numbers: bytes, encoding: str | None) -> Any:
     return (
         b64encode(numbers).decode() if encoding == "base64" else list(struct.unpack(f"<{len(numbers) // 4}f", numbers))
     )

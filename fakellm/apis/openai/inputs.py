@@ -1,40 +1,44 @@
-"""The texts that a route is given: one or several, as strings or as tokens. Knows no route and no vocabulary."""
+"""The texts of a request: one or several, as strings or as token ids. Knows no route and no vocabulary."""
 
 from __future__ import annotations
 
 from typing import TypeGuard
 
+from fakellm.apis.openai.request_body import empty_array, invalid_type
 from fakellm.base import tokenizer
 from fakellm.base.errors import RequestError
-from fakellm.model.request import empty
 
 Input = str | tuple[str | int | tuple[int, ...], ...]
-"""A text, an array of texts, an array of tokens, or an array of arrays of tokens."""
+"""A text, an array of texts, an array of token ids, or an array of arrays of token ids."""
 
-MOST = 2048
+MAX_INPUTS = 2048
 """Inputs of one request: https://platform.openai.com/docs/api-reference/embeddings/create"""
 
 
-def inputs(given: Input, param: str) -> list[str | tuple[int, ...]]:
-    """Each a text or its tokens. Raises RequestError where there are none, too many, or several kinds of them."""
-    if isinstance(given, str):
-        return [given]
-    if not given or () in given:
-        raise empty(param if not given else f"{param}[{given.index(())}]")
-    if _is_tokens(given):
-        return [given]
-    if len({type(each) for each in given}) > 1 or isinstance(given[0], int):
-        message = f"Invalid type for '{param}': expected strings alone, tokens alone or arrays of tokens alone."
-        raise RequestError(400, message, "invalid_type", param)
-    if len(given) > MOST:
-        message = f"Invalid '{param}': array too long. Expected at most {MOST} inputs, but got {len(given)}."
+def inputs(value: Input, param: str) -> list[str | tuple[int, ...]]:
+    """Each input: a text or its token ids. Raises RequestError for none, for too many and for several kinds of them."""
+    if isinstance(value, str):
+        return [value]
+    if not value or () in value:
+        raise empty_array(param if not value else f"{param}[{value.index(())}]")
+    if _is_token_ids(value):
+        return [value]
+    if len({type(each) for each in value}) > 1 or isinstance(value[0], int):
+        raise invalid_type(param, "expected only strings, only token ids or only arrays of token ids")
+    if len(value) > MAX_INPUTS:
+        message = f"Invalid '{param}': array too long. Expected at most {MAX_INPUTS} inputs, but got {len(value)}."
         raise RequestError(400, message, "array_above_max_length", param)
-    return [each for each in given if not isinstance(each, int)]
+    return [each for each in value if not isinstance(each, int)]
 
 
 def text_of(one: str | tuple[int, ...]) -> str:
-    """An input as text; tokens are their numbers, since no vocabulary is known."""
+    """An input as text. Token ids become numbers in a row, because no vocabulary is known."""
     return one if isinstance(one, str) else " ".join(map(str, one))
+
+
+def tokens_of(one: tuple[int, ...]) -> list[str]:
+    """Token ids as tokens, which make the text of `text_of`: each but the first with the space before it."""
+    return [str(token_id) if number == 0 else f" {token_id}" for number, token_id in enumerate(one)]
 
 
 def count(one: str | tuple[int, ...]) -> int:
@@ -42,5 +46,5 @@ def count(one: str | tuple[int, ...]) -> int:
     return tokenizer.count(one) if isinstance(one, str) else len(one)
 
 
-def _is_tokens(given: tuple[str | int | tuple[int, ...], ...]) -> TypeGuard[tuple[int, ...]]:
-    return all(isinstance(each, int) for each in given)
+def _is_token_ids(value: tuple[str | int | tuple[int, ...], ...]) -> TypeGuard[tuple[int, ...]]:
+    return all(isinstance(each, int) for each in value)

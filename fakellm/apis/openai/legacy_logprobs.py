@@ -1,10 +1,11 @@
-"""The `logprobs` of the legacy completions: numbers for each token, from the seed, whole or chunk by chunk alike.
+"""The `logprobs` of the legacy completions: numbers for each token, from the seed, the same whole and streamed.
 
 https://platform.openai.com/docs/api-reference/completions/object
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from itertools import accumulate
 
@@ -13,21 +14,27 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.openai.inputs import tokens_of
 from fakellm.base import tokenizer
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
 
 _OTHERS = (" the", " a", " is", " to", " and", " of")
 
+_Token = tuple[int, str]
+"""Where a token starts, in characters of its choice's text, and the token."""
+
 
 class TokenProbs(Struct, frozen=True):
-    """What is asked for: how many likely tokens at each place, for the request of this digest.
+    """The log probabilities that a request wants.
 
-    `echo`: the first token is the prompt's; nothing came before it, so nothing made it likely.
+    top: how many likely tokens at each place.
+    echoed: the prompts that the texts start with, where they do; each prompt has as many choices as the others.
+    seed, digest: of the reply and of its request; all numbers are drawn from them.
     """
 
     top: int
-    echo: bool
+    echoed: tuple[str | tuple[int, ...], ...]
     seed: int
     digest: str
 
@@ -37,37 +44,70 @@ class TokenProbs(Struct, frozen=True):
 
     def _decorate(self, chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         offsets: dict[int, int] = defaultdict(int)
+        choices = 1 + max((part.index for chunk in chunks for part in chunk.choices), default=0)
+        prompts = [self._prompt(index, choices) for index in range(choices)]
 
-        def added(part: ChunkChoice) -> ChunkChoice:
+        def with_logprobs(part: ChunkChoice) -> ChunkChoice:
             text, offset = words(part.delta.content), offsets[part.index]
             offsets[part.index] += len(text)
-            return replace(part, extra=part.extra | {"logprobs": self._all(part.index, text, offset)}) if text else part
+            tokens = _tokens(prompts[part.index], text, offset)
+            if not tokens:
+                return part
+            return replace(part, extra=part.extra | {"logprobs": self._arrays(part.index, tokens)})
 
-        return tuple(replace(chunk, choices=tuple(map(added, chunk.choices))) for chunk in chunks)
+        return tuple(replace(chunk, choices=tuple(map(with_logprobs, chunk.choices))) for chunk in chunks)
 
     def _decorate_body(self, body: JSON, source: Source) -> JSON:
         for choice in body["choices"]:
-            choice["logprobs"] = self._all(choice["index"], choice["text"], 0)
+            prompt = self._prompt(choice["index"], len(body["choices"]))
+            choice["logprobs"] = self._arrays(choice["index"], _tokens(prompt, choice["text"], 0))
         return body
 
-    def _all(self, index: int, text: str, offset: int) -> JSON:
-        """The four arrays of a text that starts at `offset`; offsets are in characters."""
-        said = tokenizer.split(text)
-        offsets = list(accumulate(map(len, said), initial=offset))[:-1]
-        likely = [self._likely(index, token, place) for token, place in zip(said, offsets, strict=True)]
-        first = self.echo and offset == 0
+    def _prompt(self, index: int, choices: int) -> list[_Token]:
+        """The tokens of the prompt that this choice's text starts with, where it was sent as token ids.
+
+        A prompt that was sent as text is split together with what follows it.
+        """
+        if not self.echoed:
+            return []
+        prompt = self.echoed[index * len(self.echoed) // choices]
+        return [] if isinstance(prompt, str) else _placed(tokens_of(prompt), 0)
+
+    def _arrays(self, index: int, tokens: list[_Token]) -> JSON:
+        """The four arrays of a choice's tokens."""
+        likely = [self._likely(index, token, offset) for offset, token in tokens]
+        # nothing precedes the first token of an echoed prompt, so it has no probability
+        known = [offset > 0 or not self.echoed for offset, _ in tokens]
         return {
-            "tokens": said,
-            "token_logprobs": [None if first and not n else each[said[n]] for n, each in enumerate(likely)],
-            "top_logprobs": [
-                None if first and not n else dict(list(each.items())[: self.top]) for n, each in enumerate(likely)
+            "tokens": [token for _, token in tokens],
+            "token_logprobs": [
+                each[token] if is_known else None
+                for (_, token), each, is_known in zip(tokens, likely, known, strict=True)
             ],
-            "text_offset": offsets,
+            "top_logprobs": [
+                dict(list(each.items())[: self.top]) if is_known else None
+                for each, is_known in zip(likely, known, strict=True)
+            ],
+            "text_offset": [offset for offset, _ in tokens],
         }
 
     def _likely(self, index: int, token: str, offset: int) -> dict[str, float]:
-        """The token said, and others in its place, each less likely than the one before."""
+        """The token, and others that might stand in its place, each less likely than the one before."""
         source = Source(self.seed, self.digest, "logprobs", index, offset)
         names = dict.fromkeys((token, *_OTHERS))
         sums = accumulate(source.between(1, 2000) for _ in names)
         return {name: -number / 1000 for name, number in zip(names, sums, strict=True)}
+
+
+def _tokens(prompt: list[_Token], text: str, offset: int) -> list[_Token]:
+    """The tokens that start in the piece `text` of a choice's text, which starts with the tokens of `prompt`."""
+    first = bisect_left(prompt, (offset, ""))
+    last = bisect_left(prompt, (offset + len(text), ""))
+    end = prompt[-1][0] + len(prompt[-1][1]) if prompt else 0
+    rest = max(end - offset, 0)
+    return prompt[first:last] + _placed(tokenizer.split(text[rest:]), offset + rest)
+
+
+def _placed(tokens: list[str], offset: int) -> list[_Token]:
+    """The tokens with their places, the first at `offset`."""
+    return list(zip(accumulate(map(len, tokens), initial=offset), tokens, strict=False))

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `GET /v1/models/{model}`: the names that a session gives, described.
+"""`GET /v1/models` and `GET /v1/models/{model}`: descriptions of the models of a session.
 
 https://platform.openai.com/docs/api-reference/models
 """
@@ -17,10 +17,10 @@ def listed(names: Sequence[str]) -> JSON:
 
 
 def described(name: str) -> JSON:
-    """One model; all were made at the same time, in Unix seconds, and here."""
+    """One model. All have the same owner and the same time of creation, in Unix seconds."""
     return {"id": name, "object": "model", "created": 1_700_000_000, "owned_by": "fakellm"}
 
 
 def unknown(name: str) -> RequestError:
-    """The refusal of a model that is not there, as OpenAI's: https://platform.openai.com/docs/guides/error-codes"""
+    """The refusal of a model that does not exist: https://platform.openai.com/docs/guides/error-codes"""
     return RequestError(404, f"The model {name!r} does not exist: no rule answers for it.", "model_not_found", "model")

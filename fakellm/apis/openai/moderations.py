@@ -1,4 +1,4 @@
-"""`POST /v1/moderations`: nothing is ever flagged, and the scores are low and from the seed. Knows no rules.
+"""`POST /v1/moderations`: nothing is ever flagged, and the low scores come from the seed. Knows no rules.
 
 https://platform.openai.com/docs/api-reference/moderations/create
 """
@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from fakellm.base.errors import RequestError
+from fakellm.apis.openai.request_body import empty_array, invalid_type, typed
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.request import digest, empty, typed
+from fakellm.model.request import digest
 
-_TEXT_ALONE = (
+_TEXT_ONLY = (
     "harassment",
     "harassment/threatening",
     "hate",
@@ -23,12 +23,12 @@ _TEXT_ALONE = (
     "illicit/violent",
     "sexual/minors",
 )
-_PICTURES_TOO = ("self-harm", "self-harm/instructions", "self-harm/intent", "sexual", "violence", "violence/graphic")
-CATEGORIES = tuple(sorted((*_TEXT_ALONE, *_PICTURES_TOO)))
+_IMAGES_TOO = ("self-harm", "self-harm/instructions", "self-harm/intent", "sexual", "violence", "violence/graphic")
+CATEGORIES = tuple(sorted((*_TEXT_ONLY, *_IMAGES_TOO)))
 
 
 class ModerationPart(Struct, frozen=True):
-    """A part of an input: a text or a picture."""
+    """A part of an input: a text or an image."""
 
     type: Literal["text", "image_url"]
     text: str | None = None
@@ -43,23 +43,22 @@ class Moderations(Struct, frozen=True):
 
 
 def moderations(data: bytes, seed: int) -> tuple[JSON, JSON]:
-    """The reply to a body, and the body read: a result for each text, and one for all parts. Raises RequestError."""
-    asked, body = typed(data, Moderations)
-    if asked.input == ():
-        raise empty("input")
-    given = (asked.input,) if isinstance(asked.input, str) else asked.input
-    parts = [each for each in given if isinstance(each, ModerationPart)]
-    if parts and len(parts) < len(given):
-        message = "Invalid type for 'input': expected strings alone or parts alone."
-        raise RequestError(400, message, "invalid_type", "input")
-    kinds = [tuple(dict.fromkeys(part.type for part in parts))] if parts else [("text",)] * len(given)
+    """The reply to a body, and the parsed body: one result for each text, or one for all parts. Raises RequestError."""
+    request, body = typed(data, Moderations)
+    if request.input == ():
+        raise empty_array("input")
+    inputs = (request.input,) if isinstance(request.input, str) else request.input
+    parts = [each for each in inputs if isinstance(each, ModerationPart)]
+    if parts and len(parts) < len(inputs):
+        raise invalid_type("input", "expected only strings or only parts")
+    kinds = [tuple(dict.fromkeys(part.type for part in parts))] if parts else [("text",)] * len(inputs)
     source = Source(seed, "moderation", digest(body))
     results = [_result(each, source) for each in kinds]
-    return {"id": "modr-" + source.text(ALNUM, 29), "model": asked.model, "results": results}, body
+    return {"id": "modr-" + source.text(ALNUM, 29), "model": request.model, "results": results}, body
 
 
 def _result(kinds: tuple[str, ...], source: Source) -> JSON:
-    """Scores lie under a thousandth, and are said to twelve digits."""
+    """The scores are below a thousandth, with twelve digits."""
     return {
         "flagged": False,
         "categories": dict.fromkeys(CATEGORIES, False),
@@ -69,5 +68,5 @@ def _result(kinds: tuple[str, ...], source: Source) -> JSON:
 
 
 def _applied(category: str, kinds: tuple[str, ...]) -> list[str]:
-    read = ("text", "image_url") if category in _PICTURES_TOO else ("text",)
-    return [kind.removesuffix("_url") for kind in read if kind in kinds]
+    judged = ("text", "image_url") if category in _IMAGES_TOO else ("text",)
+    return [kind.removesuffix("_url") for kind in judged if kind in kinds]

@@ -1,6 +1,6 @@
-"""The headers that every reply of the API has besides its own, and what a browser asks first.
+"""The headers that OpenAI adds to every reply, and the reply to a browser's preflight request.
 
-A pure function of the seed and what was asked: the same request has the same `x-request-id`, in any process.
+A pure function of the seed and the request: the same request gets the same `x-request-id`, in any process.
 https://platform.openai.com/docs/api-reference/debugging-requests, https://platform.openai.com/docs/guides/rate-limits
 """
 
@@ -12,17 +12,17 @@ from fakellm.base.seed import HEX, Source
 from fakellm.wire.plan import Plan
 
 _REQUESTS, _TOKENS = 10_000, 2_000_000
-"""The limits of a minute. Nobody is ever held to them."""
+"""Per minute. The limits are never enforced."""
 
 Headers = tuple[tuple[str, str], ...]
 
-# Any page may read a reply. The control routes do without: no page reads what a test sent, or loads another scenario.
+# Any page may read a reply. Control routes lack this header: no page may read what a test sent, or load a scenario.
 _ORIGIN = ("access-control-allow-origin", "*")
 
 
-def usual(seed: int, asked: str, status: int | None) -> Headers:
-    """OpenAI's headers on a reply with this status to what `asked` names; one that is 429 has no requests left."""
-    source = Source(seed, "headers", asked, status or 0)
+def usual(seed: int, name: str, status: int | None) -> Headers:
+    """OpenAI's headers of a reply with this status; `name` identifies the request. A 429 leaves no requests."""
+    source = Source(seed, "headers", name, status or 0)
     used = source.between(20, 2000)
     return (
         ("x-request-id", "req_" + source.text(HEX, 32)),
@@ -42,13 +42,14 @@ def usual(seed: int, asked: str, status: int | None) -> Headers:
 def preflight(headers: Mapping[str, str]) -> Plan:
     """The reply to `OPTIONS`: any page may send any request. https://fetch.spec.whatwg.org/#http-cors-protocol
 
-    The headers wanted are named one by one, because `*` does not stand for `Authorization`.
+    The allowed headers are listed one by one, because `*` does not cover `Authorization`.
     """
-    asked = {name.lower(): value for name, value in headers.items()}.get("access-control-request-headers")
-    wanted = asked if asked and asked.isascii() and asked.isprintable() else "authorization, content-type"
+    requested = {name.lower(): value for name, value in headers.items()}.get("access-control-request-headers")
+    listable = requested and requested.isascii() and requested.isprintable()
+    names = requested if requested and listable else "authorization, content-type"
     allowed = (
         ("access-control-allow-methods", "GET, POST, OPTIONS"),
-        ("access-control-allow-headers", wanted),
+        ("access-control-allow-headers", names),
         ("access-control-max-age", "86400"),
     )
     return Plan(200, (_ORIGIN, *allowed), ())

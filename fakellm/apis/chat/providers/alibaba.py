@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, ToolCallDelta
+from fakellm.apis.chat.accepts import Accepts
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
+from fakellm.apis.chat.providers.common import in_parts, saying
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
+from fakellm.streaming.division import Silences
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -22,30 +25,14 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """A piece of nothing before the finish of calls that were cut; the finish of a text says an empty one."""
-    sent: list[Chunk] = []
-    last: dict[int, ToolCallDelta] = {}
-    for chunk in chunks:
-        choices = []
-        for choice in chunk.choices:
-            calls = choice.delta.tool_calls
-            if isinstance(calls, tuple):
-                last[choice.index] = calls[-1]
-            elif choice.finish_reason and choice.index in last:
-                piece = last[choice.index]
-                last[choice.index] = replace(piece, name=None, arguments="")
-                if piece.arguments and not piece.name:  # a call that was sent whole needs no end
-                    sent.append(_closing(chunk, choice.index, last[choice.index]))
-            elif choice.finish_reason and choice.delta == Delta():
-                choice = replace(choice, delta=Delta(content=""))
-            choices.append(choice)
-        sent.append(replace(chunk, choices=tuple(choices)))
-    return tuple(sent)
+    """The finish of a text has an empty one."""
+    called = saying(chunks, "tool_calls")
 
+    def emptied(part: ChunkChoice) -> ChunkChoice:
+        ends = part.finish_reason and part.index not in called and part.delta == Delta()
+        return replace(part, delta=Delta(content="")) if ends else part
 
-def _closing(chunk: Chunk, index: int, piece: ToolCallDelta) -> Chunk:
-    choice = ChunkChoice(index, Delta(tool_calls=(piece,)))
-    return replace(chunk, choices=(choice,), usage=chunk.usage if chunk.usage is None else NULL)
+    return in_parts(chunks, emptied)
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
@@ -60,6 +47,10 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 def _error(error: JSON, status: int) -> JSON:
     named = {key: error[key] for key in ("message", "type", "param", "code")}
     return {"error": named, "request_id": f"4d6f636b-0000-9000-8000-{status:012d}"}
+
+
+_ACCEPTS = Accepts(roles=("system", "assistant", "user", "tool", "function"))
+"""https://github.com/haru/redmine_ai_helper/issues/242"""
 
 
 ALIBABA = Dialect(
@@ -89,7 +80,9 @@ ALIBABA = Dialect(
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,
     calls_indexed=True,
+    silences=(Silences(1, "calls_end", {"call": "last"}),),
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=Errors(body=_error),
+    accepts=_ACCEPTS,
 )

@@ -13,12 +13,12 @@ from fakellm.apis.chat.providers.common import no_content_beside_calls
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
     """With the cost in dollars: at 0.45, 0.225 (cached) and 2.20 dollars a million, as kimi-k2.5."""
-    nanodollars = 450 * (usage.prompt - usage.cached) + 225 * usage.cached + 2200 * usage.completion
+    nanodollars = 450 * (usage.input - usage.cached) + 225 * usage.cached + 2200 * usage.output
     return {
         "cost": nanodollars / 1_000_000_000,
         "prompt_tokens_details": {

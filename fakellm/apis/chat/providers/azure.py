@@ -16,17 +16,19 @@ from fakellm.apis.chat.providers.openai import OPENAI
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
+from fakellm.streaming.division import Silences
 
 _SAFE = {name: {"filtered": False, "severity": "safe"} for name in ("hate", "self_harm", "sexual", "violence")}
 _UNSEEN = {"detected": False, "filtered": False}
 _PROMPT = [{"prompt_index": 0, "content_filter_results": rearranged({**_SAFE, "jailbreak": _UNSEEN})}]
 _TEXT = _SAFE | {"protected_material_code": _UNSEEN, "protected_material_text": _UNSEEN}
 
+_VERDICT = {"id": "", "created": 0, "model": "", "object": "", "prompt_filter_results": _PROMPT}
+
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    verdict = Chunk("", 0, "", extra={"object": "", "prompt_filter_results": _PROMPT})
-    return verdict, *(_decorated(chunk, source) for chunk in chunks)
+    return tuple(_decorated(chunk, source) for chunk in chunks)
 
 
 def _decorated(chunk: Chunk, source: Source) -> Chunk:
@@ -95,6 +97,7 @@ AZURE = replace(
     nulls=OPENAI.nulls - {"system_fingerprint"},
     constants={},
     indent=None,
+    silences=(Silences(1, "stream", {"chunk": _VERDICT}),),
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

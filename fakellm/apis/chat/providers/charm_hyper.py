@@ -10,7 +10,7 @@ from fakellm.apis.chat.providers.common import no_content_beside_calls
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -20,7 +20,7 @@ def _usage_details(usage: Usage) -> JSON:
         details["prompt_tokens_details"] = {"cached_tokens": usage.cached}
     if usage.reasoning:
         details["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
-    dollars = (1440 * usage.prompt + 4320 * usage.completion) / 1_000_000_000
+    dollars = (1440 * usage.input + 4320 * usage.output) / 1_000_000_000
     return details | {"cost": {"usd": dollars, "hypercredits": dollars * 20}}
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
-from fakellm.model.completion import Choice, Usage
+from fakellm.model.blocks import Choice, Usage
 
 TEXTS_IN_TOKENS: dict[str, Any] = {"content": "tokens", "reasoning": "tokens", "refusal": "tokens"}
 """The cuts of a provider that sends texts as they come, and calls whole."""
@@ -40,7 +40,7 @@ def finishes(chunk: Chunk) -> bool:
 
 def price(usage: Usage, prompt: int, completion: int) -> tuple[float, float]:
     """What prompt and completion cost in dollars, at so many millionths of a cent a token."""
-    return usage.prompt * prompt / 10**8, usage.completion * completion / 10**8
+    return usage.input * prompt / 10**8, usage.output * completion / 10**8
 
 
 def base32(source: Source, length: int) -> str:

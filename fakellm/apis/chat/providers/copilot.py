@@ -15,7 +15,8 @@ from fakellm.apis.chat.providers.common import in_parts
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
+from fakellm.streaming.division import Silences
 
 _PADDING = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
@@ -40,7 +41,7 @@ def _bill(prompt: int, cached: int, completion: int) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """What was asked was harmless, said first, in a chunk of its own; so are the texts; the bill is with the usage.
+    """The verdict on the prompt comes first, in a chunk of its own; each text has one too; the bill is with the usage.
 
     The filter lags behind: mostly, it has no results yet at the first text of a choice.
     """
@@ -51,14 +52,13 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         begun.update([choice.index] if choice.delta.content else [])
         return replace(choice, extra=choice.extra | {"content_filter_results": results})
 
-    asked = Chunk("", 0, chunks[0].model, extra=_ASKED)
     billed = (
-        replace(chunk, extra=chunk.extra | _bill(chunk.usage.prompt, chunk.usage.cached, chunk.usage.completion))
+        replace(chunk, extra=chunk.extra | _bill(chunk.usage.input, chunk.usage.cached, chunk.usage.output))
         if isinstance(chunk.usage, Usage)
         else chunk
         for chunk in chunks
     )
-    return (asked, *in_parts(tuple(billed), filtered))
+    return in_parts(tuple(billed), filtered)
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
@@ -103,6 +103,7 @@ COPILOT = Dialect(
     reasoning_apart=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
+    silences=(Silences(1, "stream", {"chunk": {"id": "", "created": 0, **_ASKED}}),),
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

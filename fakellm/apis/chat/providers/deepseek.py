@@ -7,6 +7,7 @@ https://api-docs.deepseek.com/api/create-chat-completion
 
 from __future__ import annotations
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -14,7 +15,7 @@ from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, 
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -23,7 +24,7 @@ def _usage_details(usage: Usage) -> JSON:
         details["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning}
     return details | {
         "prompt_cache_hit_tokens": usage.cached,
-        "prompt_cache_miss_tokens": max(usage.prompt - usage.cached, 0),
+        "prompt_cache_miss_tokens": max(usage.input - usage.cached, 0),
     }
 
 
@@ -56,6 +57,10 @@ _ERRORS = Errors(
     types={400: "application/octet-stream"},
 )
 
+_ACCEPTS = Accepts(roles=("system", "user", "assistant", "tool", "latest_reminder"))
+"""https://github.com/BenedictKing/ccx/issues/149"""
+
+
 DEEPSEEK = Dialect(
     name="deepseek",
     usual=Variation(
@@ -85,4 +90,5 @@ DEEPSEEK = Dialect(
     usage_unasked="finish",
     decorate=_decorate,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )

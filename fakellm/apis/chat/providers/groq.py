@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -25,15 +26,15 @@ from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import write_usage
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
-    source = Source(usage.prompt, "groq", usage.completion)
+    source = Source(usage.input, "groq", usage.output)
     queue, prompt, completion = (
         source.between(10**7, 25 * 10**7),
-        usage.prompt * source.between(50_000, 200_000),
-        usage.completion * source.between(1_500_000, 3_000_000),
+        usage.input * source.between(50_000, 200_000),
+        usage.output * source.between(1_500_000, 3_000_000),
     )
     details: JSON = {
         "queue_time": queue / 10**9,
@@ -94,6 +95,10 @@ _ERRORS = Errors(
     done=False,
 )
 
+_ACCEPTS = Accepts(links_results=True)
+"""https://github.com/hackclub/ai/issues/22"""
+
+
 GROQ = Dialect(
     name="groq",
     usual=Variation(split=TEXTS_IN_TOKENS, role="alone", reasoning="reasoning", unfinished="null", usage="both"),
@@ -120,4 +125,5 @@ GROQ = Dialect(
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )

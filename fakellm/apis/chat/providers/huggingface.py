@@ -19,7 +19,7 @@ from fakellm.apis.chat.providers.groq import GROQ
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _time_info(created: int, source: Source) -> JSON:

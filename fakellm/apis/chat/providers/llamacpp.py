@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
@@ -18,7 +19,7 @@ from fakellm.apis.chat.providers.common import cached_details, said_details, wit
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _timings(prompt: int, cached: int, predicted: int, source: Source) -> JSON:
@@ -43,8 +44,8 @@ def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     usage = chunks[-1].usage
-    counted = usage if isinstance(usage, Usage) else Usage(completion=len(chunks) - 2)  # about a token a chunk
-    return with_last(chunks, {"timings": _timings(counted.prompt, counted.cached, counted.completion, source)})
+    counted = usage if isinstance(usage, Usage) else Usage(output=len(chunks) - 2)  # about a token a chunk
+    return with_last(chunks, {"timings": _timings(counted.input, counted.cached, counted.output, source)})
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
@@ -63,6 +64,10 @@ _ERRORS = Errors(
     code="status",
     body=fields_of("code", "message", "type"),
 )
+
+_ACCEPTS = Accepts(roles=None, tool_types=("function",))
+"""`common_chat_tools_parse_oaicompat` in https://github.com/ggml-org/llama.cpp/blob/master/common/chat.cpp"""
+
 
 LLAMACPP = Dialect(
     name="llamacpp",
@@ -92,6 +97,7 @@ LLAMACPP = Dialect(
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
 
 LLAMACPP_2025 = replace(LLAMACPP, name="llamacpp-2025", usage_details=said_details)

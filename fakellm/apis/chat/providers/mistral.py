@@ -9,18 +9,19 @@ https://docs.mistral.ai/capabilities/reasoning
 from __future__ import annotations
 
 import string
-from collections.abc import Iterator
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta
+from fakellm.apis.chat.accepts import Accepts
+from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
+from fakellm.streaming.division import Silences
 
 _PADDING = string.ascii_lowercase + string.digits
 
@@ -31,32 +32,16 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    first, *rest = _thinking(chunks)
+    first, *rest = chunks
     padded = (replace(chunk, extra={"p": _PADDING[: source.between(1, len(_PADDING))]} | chunk.extra) for chunk in rest)
     return first, *padded
 
 
-def _thinking(chunks: tuple[Chunk, ...]) -> Iterator[Chunk]:
-    """The chunks, with an empty text before the thinking of a choice, and an empty thought after it."""
-    parts = [(number, part) for number, chunk in enumerate(chunks) for part in chunk.choices if part.delta.reasoning]
-    opens = {part.index: (number, part) for number, part in reversed(parts)}
-    closes = {part.index: (number, part) for number, part in parts if not part.finish_reason}
-    for number, chunk in enumerate(chunks):
-        yield from (_silent(chunk, part, "") for place, part in opens.values() if place == number and number)
-        yield chunk
-        thought = [{"type": "thinking", "thinking": []}]
-        yield from (_silent(chunk, part, thought) for place, part in closes.values() if place == number)
-
-
-def _silent(chunk: Chunk, part: ChunkChoice, content: object) -> Chunk:
-    said = replace(
-        part,
-        delta=Delta(extra={"content": content}),
-        finish_reason=None if part.finish_reason is None else NULL,
-        logprobs=None,
-        refusal_logprobs=None,
-    )
-    return replace(chunk, choices=(said,), usage=NULL if chunk.usage is NULL else None)
+_SILENCES = (
+    Silences(1, "reasoning", {"delta": {"content": ""}}),
+    Silences(1, "answer", {"delta": {"content": [{"type": "thinking", "thinking": []}]}}),
+)
+"""An empty text before the thinking of a choice, and an empty thought after it."""
 
 
 def _error(error: JSON, status: int) -> JSON:
@@ -79,6 +64,20 @@ _ERRORS = Errors(
     code="digits",
     body=_error,
 )
+
+_ACCEPTS = Accepts(
+    roles=("system", "user", "assistant", "tool"),
+    parts={
+        **{kind: kind for kind in ("text", "image_url", "document_url", "input_audio", "thinking")},
+        "file": "file_id",
+        "reference": "reference_ids",
+    },
+    tool_types=("function",),
+    requires_types=False,
+    links_results=True,
+)
+"""https://docs.mistral.ai/api/endpoint/chat; results: https://github.com/Gage-Technologies/mistral-go/issues/8"""
+
 
 MISTRAL = Dialect(
     name="mistral",
@@ -110,6 +109,8 @@ MISTRAL = Dialect(
     fingerprint=lambda source: None,
     calls_indexed=True,
     usage_unasked="finish",
+    silences=_SILENCES,
     decorate=_decorate,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )

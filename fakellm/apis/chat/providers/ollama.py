@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, said_details
@@ -25,6 +26,10 @@ _ERRORS = Errors(
     ),
     ending="\n",
 )
+
+_ACCEPTS = Accepts(roles=None, requires_types=False, requires_definitions=False)
+"""`ChatCompletionRequest` in https://github.com/ollama/ollama/blob/main/openai/openai.go"""
+
 
 OLLAMA = Dialect(
     name="ollama",
@@ -54,6 +59,7 @@ OLLAMA = Dialect(
     calls_indexed=True,
     fingerprint=lambda source: "fp_ollama",
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
 
 OLLAMA_2025 = replace(

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
-from fakellm.model.completion import Choice, Usage
+from fakellm.model.blocks import Choice, Usage
 
 
 def _empty_content(choice: Choice) -> str | None:
@@ -31,6 +32,21 @@ def _usage_details(usage: Usage) -> JSON:
             "rejected_prediction_tokens": 0,
         },
     }
+
+
+_ACCEPTS = Accepts(
+    parts={
+        **{kind: kind for kind in ("text", "image_url", "input_audio", "refusal")},
+        "audio": "",
+        "file": "file",
+    },
+    tool_types=("function", "custom"),
+    links_results=True,
+)
+"""Parts: https://github.com/openai/openai-dotnet/issues/396, with `file`, which came later. Tools and calls:
+https://github.com/bolna-ai/bolna/issues/144, https://github.com/langchain-ai/langchain-azure/issues/35. Results:
+https://github.com/MadcowD/ell/issues/325, https://github.com/langchain-ai/langchainjs/issues/6570
+"""
 
 
 OPENAI = Dialect(
@@ -63,6 +79,7 @@ OPENAI = Dialect(
     named_call_finish="stop",
     hides_reasoning=True,
     errors=Errors(indents={401: 4, 403: 4, 404: 4, 429: 4}, ending="\n"),
+    accepts=_ACCEPTS,
 )
 
 REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)

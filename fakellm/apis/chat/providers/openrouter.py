@@ -19,7 +19,7 @@ from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, 
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 from fakellm.wire.framing import Framing, Insert
 
 

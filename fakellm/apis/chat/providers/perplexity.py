@@ -18,7 +18,7 @@ from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, said_detai
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 from fakellm.wire.framing import Framing
 
 _KEYS = (
@@ -40,10 +40,10 @@ _SEARCH = 5000  # millionths of a dollar
 def _usage_details(usage: Usage) -> JSON:
     """In dollars: one for a million tokens, and half a cent for the search."""
     cost = {
-        "input_tokens_cost": _dollars(usage.prompt),
-        "output_tokens_cost": _dollars(usage.completion),
+        "input_tokens_cost": _dollars(usage.input),
+        "output_tokens_cost": _dollars(usage.output),
         "request_cost": _dollars(_SEARCH),
-        "total_cost": _dollars(usage.prompt + usage.completion + _SEARCH),
+        "total_cost": _dollars(usage.input + usage.output + _SEARCH),
     }
     return {"search_context_size": "low", "cost": cost} | said_details(usage)
 
@@ -55,9 +55,9 @@ def _dollars(millionths: int) -> float:
 
 def _so_far(usage: Usage) -> JSON:
     """A running count, which costs nothing yet."""
-    sums = {"prompt_tokens": usage.prompt, "completion_tokens": usage.completion}
+    sums = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
     cost = {"input_tokens_cost": 0, "output_tokens_cost": 0, "total_cost": 0}
-    total = usage.prompt + usage.completion
+    total = usage.input + usage.output
     return {"usage": sums | {"total_tokens": total, "search_context_size": "low", "cost": cost}}
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import in_parts
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
+from fakellm.streaming.division import Silences
 
 _LOGPROBS: JSON = {"logprobs": {"content": None, "refusal": None}}
 _MESSAGE: JSON = {
@@ -49,22 +50,11 @@ def _detail(text: str) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """Claude's details of reasoning, and an empty delta in place of the finish of a stream that says none."""
-    spoken = [number for number, chunk in enumerate(chunks) if chunk.choices]
-    if spoken and not any(part.finish_reason for chunk in chunks for part in chunk.choices):
-        last = chunks[spoken[-1]]
-        end = replace(last, choices=tuple(_emptied(part) for part in last.choices))
-        chunks = (*chunks[: spoken[-1]], replace(last, usage=None), end, *chunks[spoken[-1] + 1 :])
+    """Claude's details of reasoning, and an empty fingerprint."""
     return tuple(
         replace(chunk, extra=chunk.extra | ({} if chunk.system_fingerprint else {"system_fingerprint": ""}))
         for chunk in in_parts(chunks, _detailed)
     )
-
-
-def _emptied(choice: ChunkChoice) -> ChunkChoice:
-    """The choice with nothing left of what it says."""
-    delta = Delta(role=choice.delta.role, content="", refusal="", extra={"tool_calls": None})
-    return ChunkChoice(choice.index, delta, choice.finish_reason)
 
 
 def _detailed(choice: ChunkChoice) -> ChunkChoice:
@@ -123,6 +113,7 @@ SNOWFLAKE = Dialect(
     fingerprint=lambda source: None,
     created=lambda source: 0,
     finishes=False,
+    silences=(Silences(1, "unfinished"),),
     decorate=_decorate,
     decorate_body=_decorate_body,
 )

@@ -15,7 +15,7 @@ from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, no_content
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
@@ -65,6 +66,11 @@ _ERRORS = Errors(
     body=_error,
 )
 
+_ACCEPTS = Accepts(roles=None, tool_types=("function",), requires_types=False)
+"""`ChatCompletionRequest` in https://github.com/vllm-project/vllm/blob/main/vllm/entrypoints/openai/chat_completion/protocol.py;
+a role that it does not know is left to the model's chat template."""
+
+
 VLLM = Dialect(
     name="vllm",
     usual=Variation(
@@ -94,6 +100,7 @@ VLLM = Dialect(
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,
+    accepts=_ACCEPTS,
 )
 
 

@@ -13,7 +13,7 @@ from fakellm.apis.chat.providers.common import in_parts
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 _DATA: JSON = {
     "graph_data": {"sources": None, "status": None, "subqueries": None},

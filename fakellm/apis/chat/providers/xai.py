@@ -14,13 +14,13 @@ from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import DIGITS
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_of_2025(usage: Usage) -> JSON:
     return {
         "prompt_tokens_details": {
-            "text_tokens": usage.prompt,
+            "text_tokens": usage.input,
             "audio_tokens": 0,
             "image_tokens": 0,
             "cached_tokens": usage.cached,
@@ -37,7 +37,7 @@ def _usage_of_2025(usage: Usage) -> JSON:
 
 def _usage_details(usage: Usage) -> JSON:
     """With the cost in ticks of 10⁻¹⁰ dollars: at 0.20, 0.05 (cached) and 0.50 dollars a million, as grok-4-fast."""
-    fresh, said = usage.prompt - usage.cached, usage.completion + usage.reasoning
+    fresh, said = usage.input - usage.cached, usage.output + usage.reasoning
     return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * said}
 
 

@@ -15,7 +15,7 @@ from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS, adding, in_parts
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import HEX, Source
-from fakellm.model.completion import Usage
+from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:

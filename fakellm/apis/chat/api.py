@@ -1,0 +1,266 @@
+"""Chat completions as an API: what the rest of the code asks of it. Owns the order of the steps, not their work.
+
+https://platform.openai.com/docs/api-reference/chat
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat import meaning
+from fakellm.apis.chat.accepts import refusal
+from fakellm.apis.chat.assemble import assemble
+from fakellm.apis.chat.chunk import Chunk, envelope
+from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.error_body import error_body, error_in_stream, error_type
+from fakellm.apis.chat.functions import with_functions
+from fakellm.apis.chat.habits import ChatHabits, split
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.read_batches import read_batches
+from fakellm.apis.chat.reader import read_body, read_chunk
+from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.base.errors import StreamError
+from fakellm.base.seed import Source
+from fakellm.model.blocks import Completion, ToolCall
+from fakellm.model.deltas import Batch, End, Finish
+from fakellm.model.request import Request
+from fakellm.streaming.divide import divide
+from fakellm.streaming.division import Division
+from fakellm.streaming.grammar import Grammar
+from fakellm.wire.sse import Event
+
+DONE = "[DONE]"
+
+
+class ChatApi:
+    """`POST /v1/chat/completions`, in the dialect of a rule."""
+
+    name = meaning.NAME
+    paths: tuple[str, ...] = ("/chat/completions",)
+    operations: Mapping[str, Callable[..., Any]] = {}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        return parse(body, headers)
+
+    def validate(self, request: Request, habits: ChatHabits) -> None:
+        if refused := refusal(request, habits.dialect.accepts):
+            raise refused
+
+    def wants_nothing(self, request: Request) -> bool:
+        return False
+
+    def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
+        """The dialect that a reply to this request is written in."""
+        return DIALECTS[name or "openai"]
+
+    def settings(
+        self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
+    ) -> Settings[ChatHabits]:
+        provider = self.dialect(dialect, request, seed)
+        old = request.legacy_functions
+        if old:
+            provider = with_functions(provider)
+        if streamed:
+            stream = as_requested(stream, request, provider)
+        return split(stream, provider, old)
+
+    def provider(self, habits: ChatHabits) -> Provider:
+        return habits.dialect
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return completion
+
+    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+        return meaning.sayable(completion, habits.reasoning == "think", habits.one_call)
+
+    def answer(
+        self, completion: Completion, request: Request, habits: ChatHabits, seed: int, values: Values
+    ) -> Answer[ChatHabits]:
+        dialect = habits.dialect
+        model = values.get("model") or request.model
+        fingerprint = values.get("system_fingerprint")
+        if "system_fingerprint" not in values:
+            fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
+        drawn = {
+            "id": values.get("id") or dialect.completion_id(Source(seed, request.digest, "id")),
+            "created": values.get("created") or dialect.created(Source(seed, request.digest, "created")),
+            "model": model,
+            "system_fingerprint": fingerprint,
+        }
+        if not habits.one_call:
+            completion = _with_ids(completion, dialect, seed, request.digest)
+        if completion.usage is None:
+            habits = replace(habits, usage_before="absent")
+        return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
+
+    def grammar(self, habits: ChatHabits) -> Grammar:
+        return meaning.GRAMMAR
+
+    def write(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> Iterator[tuple[Event, ...]]:
+        habits = answer.habits
+        ends = [next((delta for delta in batch if isinstance(delta, End)), None) for batch in batches]
+        sent = [
+            tuple(delta for delta in batch if not isinstance(delta, End))
+            for batch, end in zip(batches, ends, strict=True)
+            if end is None or len(batch) > 1
+        ]
+        events = iter(self._events(sent, answer))
+        for batch, end in zip(batches, ends, strict=True):
+            chunk = (next(events),) if end is None or len(batch) > 1 else ()
+            if end is None:
+                yield chunk
+            elif end.error is None:
+                yield (*chunk, Event(DONE)) if habits.done else chunk
+            else:
+                yield (*chunk, *self._error(end.error, habits))
+
+    def _events(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> list[Event]:
+        habits, source = answer.habits, answer.source
+        chunks = _decorated(assemble(batches, habits, answer.drawn), habits.dialect, source)
+        if habits.obfuscation:
+            chunks = [obscured(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
+        return [Event(write_chunk(chunk, habits, number)) for number, chunk in enumerate(chunks)]
+
+    def _error(self, error: Any, habits: ChatHabits) -> Iterator[Event]:
+        failure = error if isinstance(error, Failure) else Failure(500, str(error))
+        event, done = self.broken(failure, habits, None, ())
+        if isinstance(event, Event):
+            yield event
+        if done and habits.done:
+            yield Event(DONE)
+
+    def read(self, events: Iterable[Event], habits: ChatHabits, choices: int = 1) -> Iterator[Batch]:
+        finished: set[int] = set()
+        ended = False
+        for batch in _batches(events, habits.dialect):
+            finished |= {delta.choice for delta in batch if isinstance(delta, Finish)}
+            ended = ended or any(isinstance(delta, End) for delta in batch)
+            yield batch
+        if not ended and len(finished) >= choices:
+            yield (End(),)
+
+    def whole(self, answer: Answer[ChatHabits]) -> bytes:
+        habits = answer.habits
+        return write_body(habits.dialect, answer.completion, answer.drawn, answer.source, habits.margins)
+
+    def read_whole(self, body: bytes, habits: ChatHabits) -> Iterator[Batch]:
+        completion, _ = read_body(habits.dialect, body)
+        yield from divide(completion, Division(), meaning.GRAMMAR, Source(0))
+
+    def content_type(self, habits: ChatHabits, stream: bool) -> str:
+        return habits.dialect.stream_type if stream else habits.dialect.body_type
+
+    def infer(self, events: Sequence[Event]) -> tuple[ChatHabits, Values]:
+        """The habits of OpenAI: which provider sent a stream, only its URL and a search of habits can tell."""
+        dialect = DIALECTS["openai"]
+        chunks = [read_chunk(dialect, event.data) for event in events if event.data != DONE]
+        return split(Variation(), dialect).habits, envelope(chunks)
+
+    def infer_whole(self, body: bytes) -> tuple[ChatHabits, Values]:
+        dialect = DIALECTS["openai"]
+        return split(Variation(), dialect).habits, read_body(dialect, body)[1]
+
+    def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:
+        return error_type(habits.dialect, failure.status), error_body(habits.dialect, failure)
+
+    def broken(
+        self, failure: Failure, habits: ChatHabits, shape: str | None, before: Sequence[Event]
+    ) -> tuple[Event | str, bool]:
+        return error_in_stream(habits.dialect, failure, shape, before), habits.dialect.errors.done
+
+
+CHAT = ChatApi()
+
+
+def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Variation:
+    """The variation with obfuscation and usage as the request has them, where it leaves them open.
+
+    Usage that comes unrequested with the finish has no chunk of its own, and no other chunk mentions it.
+    """
+    if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
+        variation = replace(variation, obfuscation=True)
+    if variation.usage is not None or request.wants_usage or dialect.usage_unasked == "usual":
+        return variation
+    if dialect.usage_unasked == "finish":
+        return replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
+    return replace(variation, usage="none")
+
+
+def _with_ids(completion: Completion, dialect: Dialect, seed: int, digest: str) -> Completion:
+    """The completion whose calls all have an id: it is drawn by the number of the call, whatever else there is."""
+    choices = []
+    for index, choice in enumerate(completion.choices):
+        number, blocks = 0, []
+        for block in choice.blocks:
+            if isinstance(block, ToolCall):
+                if block.id is None:
+                    block = replace(block, id=dialect.call_id(Source(seed, digest, "call", index, number)))
+                number += 1
+            blocks.append(block)
+        choices.append(replace(choice, blocks=tuple(blocks)))
+    return replace(completion, choices=tuple(choices))
+
+
+def _decorated(chunks: list[Chunk], dialect: Dialect, source: Source) -> list[Chunk]:
+    """The chunks with what the provider adds to each, except those that are sent as they are."""
+    plain = tuple(chunk for chunk in chunks if not chunk.bare)
+    changed = iter(dialect.decorate(plain, source) if plain else ())
+    return [chunk if chunk.bare else next(changed) for chunk in chunks]
+
+
+def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
+    """The batches of the events; the chunks are read together, since a piece depends on those before it."""
+    ends: list[Any] = []
+
+    def chunks() -> Iterator[Chunk]:
+        for event in events:
+            if event.data == DONE and event.event == "message":
+                ends.append(End())
+                return
+            error = _error_in(event)
+            if error is not None:
+                ends.append(End(error))
+                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's is a chunk as well
+                    yield from _readable(event.data, dialect)
+                return
+            if event.event == "message" and event.data:
+                try:
+                    chunk = read_chunk(dialect, event.data)
+                except StreamError as problem:
+                    ends.append(End(str(problem)))
+                    return
+                yield chunk
+
+    yield from read_batches(chunks())
+    for end in ends:
+        yield (end,)
+
+
+def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
+    """The chunk in the data of an event, if there is one."""
+    try:
+        chunk = read_chunk(dialect, data)
+    except StreamError:
+        return
+    if chunk.choices:
+        yield chunk
+
+
+def _error_in(event: Event) -> Any:
+    """The error that an event carries, if any."""
+    if event.event != "error" and '"error"' not in event.data:
+        return None
+    try:
+        value = json.loads(event.data)
+    except ValueError:
+        return event.data if event.event == "error" else None
+    if event.event == "error":
+        return value.get("error", value) if isinstance(value, dict) else value
+    return value.get("error") if isinstance(value, dict) else None

@@ -1,0 +1,276 @@
+"""Batches to chunks: one chunk for each batch, with the role, the fillers and the finish as the habits set.
+
+Knows no JSON and no provider by name.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
+from fakellm.apis.chat.habits import ChatHabits
+from fakellm.apis.chat.meaning import finish_word
+from fakellm.apis.chat.variation import Filler
+from fakellm.apis.protocol import Values
+from fakellm.model import blocks as model
+from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall, own_value
+from fakellm.model.deltas import Batch, Count, Finish, Open, Piece, Silence, Start
+
+_UNFINISHED: dict[str, Text] = {"null": NULL, "empty": ""}
+_WORDS: dict[str, Text] = {"once": None, "late": None, "empty": "", "null": NULL, "absent": None}
+
+
+def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> list[Chunk]:
+    """The chunks of these batches, which hold no End."""
+    stream = _Stream(batches, habits, drawn.get("model", ""))
+    chunks = [stream.chunk(batch) for batch in batches]
+    names = iter(_names(drawn.get("id", ""), sum(not chunk.bare for chunk in chunks), habits))
+    created, model, fingerprint = (drawn.get(key) for key in ("created", "model", "system_fingerprint"))
+    return [
+        chunk
+        if chunk.bare
+        else Chunk(
+            next(names),
+            (created or 0) + (bisect_right(habits.ticks, number) if habits.ticks else 0),
+            model or "",
+            chunk.choices,
+            chunk.usage,
+            fingerprint,
+            chunk.extra,
+        )
+        for number, chunk in enumerate(chunks)
+    ]
+
+
+def _names(name: str, count: int, habits: ChatHabits) -> list[str]:
+    """The ids of the chunks. A stream of one chunk has no first that differs from the rest."""
+    if habits.id == "first_empty" and count > 1:
+        return ["", *[name] * (count - 1)]
+    if habits.id == "changing":
+        return [name, *(f"{name}-{number}" for number in range(1, count))]
+    return [name] * count
+
+
+class _Part:
+    """What one batch holds of one choice."""
+
+    def __init__(self) -> None:
+        self.started = False
+        self.silence: Silence | None = None
+        self.finish: Text = None
+        self.texts: dict[str, str] = {}
+        self.calls: list[ToolCallDelta] = []
+        self.open_entry: tuple[int, str] | None = None
+        """The block whose entry the next piece may join, and whether that is its opening or its name."""
+        self.annotations: list[dict[str, Any]] = []
+        self.tokens: dict[str, tuple[Token, ...]] = {}
+
+
+class _Stream:
+    """What is known of a stream as a whole when its batches become chunks one by one."""
+
+    def __init__(self, batches: Sequence[Batch], habits: ChatHabits, name: str) -> None:
+        self.habits = habits
+        self.model = name
+        self.blocks: dict[tuple[int, int], Block] = {}
+        self.weighed: set[tuple[int, int]] = set()
+        self.with_logprobs: set[int] = set()
+        self.latest: dict[int, int] = {}
+        """The call of each choice that had the last piece so far."""
+        self.opens_with_calls: dict[int, bool] = {}
+        for batch in batches:
+            first: dict[int, bool] = {}
+            for delta in batch:
+                if isinstance(delta, Open):
+                    self.blocks[delta.choice, delta.block] = delta.value
+                    called = isinstance(delta.value, ToolCall)
+                    first[delta.choice] = first.get(delta.choice, False) or called
+                if isinstance(delta, Piece) and delta.tokens:
+                    self.weighed.add((delta.choice, delta.block))
+            self.opens_with_calls = first | self.opens_with_calls
+        for choice, block in self.weighed:
+            if isinstance(self.blocks.get((choice, block)), model.Text):
+                self.with_logprobs.add(choice)
+        calls: dict[int, list[int]] = {}
+        for (choice, block), value in sorted(self.blocks.items(), key=lambda item: item[0]):
+            if isinstance(value, ToolCall):
+                calls.setdefault(choice, []).append(block)
+        self.numbers = {
+            (choice, block): number for choice, found in calls.items() for number, block in enumerate(found)
+        }
+
+    def chunk(self, batch: Batch) -> Chunk:
+        """The chunk of a batch, without its envelope."""
+        parts: dict[int, _Part] = {}
+        usage: model.Usage | Null | None = NULL if self.habits.usage_before == "null" else None
+        without_choices: dict[str, Any] | None = None
+        hidden: set[int | None] = set()
+        for delta in batch:
+            if isinstance(delta, Count):
+                usage = delta.usage
+            elif isinstance(delta, Silence) and isinstance(delta.look, dict) and "chunk" in delta.look:
+                without_choices = delta.look["chunk"]
+                hidden.add(delta.choice)
+            elif isinstance(delta, (Start, Open, Piece, Finish, Silence)) and delta.choice is not None:
+                self._add(parts.setdefault(delta.choice, _Part()), delta)
+        parts = {index: part for index, part in parts.items() if index not in hidden}
+        if without_choices is not None and not parts:
+            return _bare(without_choices, usage, self.model)
+        return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
+
+    def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
+        match delta:
+            case Start():
+                part.started = True
+            case Silence():
+                part.silence = delta
+            case Finish(_, stop):
+                part.finish = finish_word(stop)
+            case Open(choice, block, ToolCall() as call):
+                part.calls.append(self._opening(choice, block, call))
+                self.latest[choice] = block
+                part.open_entry = (block, "opening")
+            case Open(choice, block, value):
+                self._open(part, choice, block, value)
+            case Piece(choice, block) if isinstance(self.blocks.get((choice, block)), ToolCall):
+                self._call_piece(part, delta)
+            case Piece(_, _, at, list() as items, _) if at.endswith("annotations"):
+                part.annotations += items
+            case Piece(choice, block, _, str() as text, tokens):
+                self._text(part, (choice, block), text, tokens)
+
+    def _open(self, part: _Part, choice: int, block: int, value: Block) -> None:
+        if isinstance(value, Thinking) and value.parts:
+            self._text(part, (choice, block), "".join(value.parts), ())
+        elif isinstance(value, (model.Text, Refusal)):
+            if value.text:
+                self._text(part, (choice, block), value.text, value.logprobs)
+            part.annotations += own_value(value.own, "chat", "annotations", ())
+
+    def _text(self, part: _Part, address: tuple[int, int], text: str, tokens: tuple[Token, ...]) -> None:
+        block = self.blocks.get(address)
+        field = "reasoning" if isinstance(block, Thinking) else "refusal" if isinstance(block, Refusal) else "content"
+        part.texts[field] = part.texts.get(field, "") + text
+        if (address in self.weighed and text) or tokens:
+            part.tokens[field] = (*part.tokens.get(field, ()), *tokens)
+
+    def _opening(self, choice: int, block: int, call: ToolCall) -> ToolCallDelta:
+        """The entry that a call opens with; a call in one piece has its name whatever the habit."""
+        name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
+        arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
+        return ToolCallDelta(self._index(choice, block), call.id, "function", name, arguments)
+
+    def _call_piece(self, part: _Part, piece: Piece) -> None:
+        """A piece of a call: part of the entry before it if that opens the call or has its late name, else its own."""
+        index, value = self._index(piece.choice, piece.block), str(piece.value)
+        joins = part.open_entry == (piece.block, "name") or (
+            part.open_entry == (piece.block, "opening") and self.habits.calls.opening != "pair"
+        )
+        part.open_entry = None
+        self.latest[piece.choice] = piece.block
+        if piece.at == "name":
+            part.calls.append(replace(self._continuation(piece, index, ""), name=value))
+            part.open_entry = (piece.block, "name")
+        elif joins:
+            part.calls[-1] = replace(part.calls[-1], arguments=value)
+        else:
+            part.calls.append(self._continuation(piece, index, value))
+
+    def _continuation(self, piece: Piece, index: int | Null | None, value: str) -> ToolCallDelta:
+        how = self.habits.calls
+        call = self.blocks[piece.choice, piece.block]
+        assert isinstance(call, ToolCall)
+
+        def repeated(habit: str | None, text: str) -> Text:
+            return text if habit == "repeated" else _WORDS[habit or "once"]
+
+        return ToolCallDelta(
+            index, repeated(how.id, call.id or ""), repeated(how.type, "function"), repeated(how.name, call.name), value
+        )
+
+    def _index(self, choice: int, block: int) -> int | Null | None:
+        number = self.numbers.get((choice, block), 0)
+        match self.habits.calls.index:
+            case "absent":
+                return None
+            case "null":
+                return NULL
+            case "from_one":
+                return number + 1
+            case "zero":
+                return 0
+        return number
+
+    def _choice(self, index: int, part: _Part) -> ChunkChoice:
+        habits = self.habits
+        look = part.silence.look if part.silence else None
+        if isinstance(look, dict) and "call" in look:  # a piece of nothing, of the call that came last
+            return ChunkChoice(index, Delta(tool_calls=self._nothing(index)))
+        if isinstance(look, dict) and "delta" in look:
+            return ChunkChoice(index, Delta(extra=look["delta"]), _UNFINISHED.get(habits.unfinished))
+        delta = Delta(
+            "assistant" if part.started and habits.role == "once" else None,
+            part.texts.get("content"),
+            part.texts.get("reasoning"),
+            part.texts.get("refusal"),
+            tuple(part.calls) or None,
+            annotations=tuple(part.annotations),
+        )
+        first = part.started and part.silence is None
+        dressed = self._dressed(ChunkChoice(index, delta, part.finish), first, self.opens_with_calls.get(index, False))
+        content, refusal = part.tokens.get("content"), part.tokens.get("refusal")
+        if content is None and part.started and dressed.delta.role and index in self.with_logprobs:
+            content = ()  # as OpenAI opens
+        return replace(dressed, logprobs=content, refusal_logprobs=refusal)
+
+    def _nothing(self, index: int) -> tuple[ToolCallDelta, ...] | None:
+        if index not in self.latest:
+            return None
+        piece = Piece(index, self.latest[index], "arguments", "")
+        return (replace(self._continuation(piece, self._index(index, piece.block), ""), name=None),)
+
+    def _dressed(self, part: ChunkChoice, first: bool, calls: bool) -> ChunkChoice:
+        """The part with the role, and with fillers for the fields that have nothing to send.
+
+        `first`: of its choice; `calls`: which starts with tool calls.
+        """
+        fill, role = self.habits.fill, self.habits.role
+        everywhere = role == "every" or (role == "texts" and not part.delta.tool_calls)
+        delta = replace(part.delta, role="assistant") if everywhere else part.delta
+        calling = bool(delta.tool_calls)
+        fillers = fill.get("delta", {})
+        if part.finish_reason and not _holds(part.delta):
+            fillers = fill.get("finish", fillers)
+        elif first and delta.role:
+            fillers = fill.get("opening", fillers)
+            calling = calls
+        for field, how in fillers.items():
+            if not getattr(delta, field) and field not in delta.extra:
+                delta = _filled(delta, field, how, calling)
+        return replace(part, delta=delta, finish_reason=part.finish_reason or _UNFINISHED.get(self.habits.unfinished))
+
+
+def _holds(delta: Delta) -> bool:
+    """Whether a delta has anything in it."""
+    return delta != Delta()
+
+
+def _filled(delta: Delta, field: str, how: Filler, calling: bool) -> Delta:
+    null = how == "null" or (how == "text" and calling)
+    if field == "tool_calls" and not null:
+        return replace(delta, extra=delta.extra | {"tool_calls": []})
+    return replace(delta, **{field: NULL if null else ""})
+
+
+def _bare(look: dict[str, Any], usage: model.Usage | Null | None, name: str) -> Chunk:
+    """A chunk without choices; one that brings its own id is sent as it is."""
+    if "id" not in look:
+        return Chunk("", 0, "", (), usage, extra=look)
+    own = ("id", "created", "model", "system_fingerprint")
+    extra = {key: value for key, value in look.items() if key not in own}
+    fingerprint = look.get("system_fingerprint")
+    return Chunk(look["id"], look.get("created", 0), look.get("model", name), (), None, fingerprint, extra, True)

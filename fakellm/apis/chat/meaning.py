@@ -1,0 +1,134 @@
+"""What chat completions can express: its grammar, and the part of any completion that it can send.
+
+A choice has at most one reasoning, one text and one refusal, and then its tool calls, whatever order they arrive in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.model.blocks import (
+    Block,
+    Choice,
+    Completion,
+    Refusal,
+    Stop,
+    Text,
+    Thinking,
+    Token,
+    ToolCall,
+    own_value,
+    with_own,
+)
+from fakellm.streaming.grammar import Field, Grammar, Join, Joins
+
+NAME = "chat"
+ANNOTATIONS = "own.chat.annotations"
+
+_FIELDS: dict[type, tuple[Field, ...]] = {
+    Thinking: (Field("parts.0"),),
+    Text: (Field("text"), Field(ANNOTATIONS, "whole")),
+    Refusal: (Field("text"),),
+    ToolCall: (Field("arguments"),),
+}
+
+
+def _opening(block: Block) -> Join:
+    return "may" if isinstance(block, ToolCall) else "must"
+
+
+GRAMMAR = Grammar(
+    fields=lambda block: _FIELDS.get(type(block), ()),
+    overlap="any",  # the calls of a choice may come the last first: their index orders them
+    share="any",
+    opening=_opening,
+    joins=Joins(start="may", finish="may", usage="may"),
+)
+
+
+def chat_choice(
+    content: str = "",
+    reasoning: str = "",
+    refusal: str = "",
+    tool_calls: Iterable[ToolCall] = (),
+    finish_reason: str | None = None,
+    logprobs: tuple[Token, ...] = (),
+    refusal_logprobs: tuple[Token, ...] = (),
+    annotations: Iterable[dict[str, Any]] = (),
+) -> Choice:
+    """A choice as a message of chat has it: blocks for what is not empty, in chat's order."""
+    cited = list(annotations)
+    blocks: list[Block] = []
+    if reasoning:
+        blocks.append(Thinking((reasoning,)))
+    if content or cited:
+        blocks.append(Text(content, logprobs, own=with_own({}, NAME, {"annotations": cited} if cited else {})))
+    if refusal:
+        blocks.append(Refusal(refusal, refusal_logprobs))
+    return Choice((*blocks, *tool_calls), Stop(finish_reason) if finish_reason is not None else None)
+
+
+def logprobs_of(choice: Choice, kind: type[Text | Refusal]) -> tuple[Token, ...]:
+    """The tokens of all texts, or of all refusals, of a choice."""
+    return tuple(token for block in choice.blocks if isinstance(block, kind) for token in block.logprobs)
+
+
+def annotations_of(choice: Choice) -> list[dict[str, Any]]:
+    """What the texts of a choice cite."""
+    texts = (block for block in choice.blocks if isinstance(block, Text))
+    return [each for text in texts for each in own_value(text.own, NAME, "annotations", ())]
+
+
+def finish_word(stop: Stop | None) -> str | None:
+    """The `finish_reason` of a stop."""
+    return (stop and (own_value(stop.own, NAME, "finish_reason") or stop.reason)) or None
+
+
+def sayable(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
+    """All of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
+
+    `one_call`: a choice has one call at most, which has no id.
+    """
+    usage = completion.usage
+    if usage is not None:
+        usage = replace(usage, own=with_own({}, NAME, usage.own.get(NAME, {})))
+    choices = tuple(_sayable(choice, one_call) for choice in completion.choices)
+    if think:
+        choices = tuple(map(_aloud, choices))
+    return Completion(choices, usage)
+
+
+def _sayable(choice: Choice, one_call: bool) -> Choice:
+    calls = [ToolCall(call.id, call.name, call.arguments) for call in choice.tool_calls if call.kind == "function"]
+    if one_call:
+        calls = [replace(call, id="") for call in calls[:1]]
+    content, refusal = choice.content, choice.refusal
+    return chat_choice(
+        content,
+        choice.reasoning,
+        refusal,
+        calls,
+        finish_word(choice.finish),
+        logprobs_of(choice, Text) if content else (),
+        logprobs_of(choice, Refusal) if refusal else (),
+        annotations_of(choice),
+    )
+
+
+def _aloud(choice: Choice) -> Choice:
+    """The choice with its reasoning in the content: ``<think>…</think>``, a blank line, and the content itself.
+
+    Open models are trained to send it so, and servers that do not look for it pass it on. Nothing undoes this: a text
+    may start with the tag and mean it. Where the content has log probabilities, the thought is one certain token.
+    """
+    if not choice.reasoning:
+        return choice
+    thought = f"<think>{choice.reasoning}</think>\n\n"
+    tokens = logprobs_of(choice, Text)
+    text = next((block for block in choice.blocks if isinstance(block, Text)), Text())
+    text = replace(text, text=thought + text.text, logprobs=(Token(thought, 0.0), *tokens) if tokens else ())
+    others = tuple(block for block in choice.blocks if not isinstance(block, (Thinking, Text)))
+    return replace(choice, blocks=(text, *others))

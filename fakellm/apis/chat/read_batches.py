@@ -1,0 +1,114 @@
+"""Chunks to batches: the inverse of `assemble`. Owns which tool call a piece belongs to.
+
+It is forgiving, as clients have to be: each rule here is one that a client has been observed to get wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, words
+from fakellm.apis.chat.meaning import ANNOTATIONS
+from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage
+from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
+
+_THINKING, _TEXT, _REFUSAL = -3, -2, -1
+"""The numbers of a choice's first blocks; those of its calls grow with their index."""
+_CALLS = 2**81
+_INDICES = 2**40
+"""How many places there are between the calls of two indices, for calls that share one, and how large an index is."""
+
+
+def read_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
+    """One batch for each chunk. The numbers of the blocks order them, with gaps."""
+    choices: dict[int, _Choice] = {}
+    for chunk in chunks:
+        batch: list[Delta] = []
+        for part in chunk.choices:
+            batch += choices.setdefault(part.index, _Choice(part.index)).deltas(part)
+        if isinstance(chunk.usage, Usage):
+            batch.append(Count(chunk.usage))
+        yield tuple(batch)
+
+
+class _Call:
+    """A tool call as far as it is known."""
+
+    def __init__(self, index: int | None, block: int, piece: ToolCallDelta) -> None:
+        self.index = index
+        self.block = block
+        self.id = words(piece.id)
+        self.name = words(piece.name)
+
+
+class _Choice:
+    """A choice as far as it has been read."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.started = False
+        self.open: set[int] = set()
+        self.calls: list[_Call] = []
+
+    def deltas(self, part: ChunkChoice) -> Iterator[Delta]:
+        """What a chunk adds to the choice."""
+        found = list(self._texts(part))
+        for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
+            found += self._call(piece)
+        if words(part.finish_reason):
+            found.append(Finish(self.index, Stop(words(part.finish_reason))))
+        if not self.started:
+            self.started = True
+            yield Start(self.index)
+        elif not found:
+            yield Silence(self.index)
+        yield from found
+
+    def _texts(self, part: ChunkChoice) -> Iterator[Delta]:
+        delta = part.delta
+        yield from self._text(_THINKING, Thinking(), "parts.0", words(delta.reasoning), ())
+        yield from self._text(_TEXT, Text(), "text", words(delta.content), part.logprobs or ())
+        if delta.annotations:
+            yield from self._opened(_TEXT, Text())
+            yield Piece(self.index, _TEXT, ANNOTATIONS, list(delta.annotations))
+        yield from self._text(_REFUSAL, Refusal(), "text", words(delta.refusal), part.refusal_logprobs or ())
+
+    def _text(self, block: int, value: Block, at: str, text: str, tokens: tuple[Token, ...]) -> Iterator[Delta]:
+        if text or tokens:
+            yield from self._opened(block, value)
+            yield Piece(self.index, block, at, text, tokens)
+
+    def _opened(self, block: int, value: Block) -> Iterator[Delta]:
+        if block not in self.open:
+            self.open.add(block)
+            yield Open(self.index, block, value)
+
+    def _call(self, piece: ToolCallDelta) -> Iterator[Delta]:
+        call = self._known(piece)
+        arguments = words(piece.arguments)
+        if call is None:
+            index = piece.index if isinstance(piece.index, int) else None
+            place = max(-_INDICES, min(index or 0, _INDICES)) * _INDICES + len(self.calls)
+            call = _Call(index, _CALLS + place, piece)
+            self.calls.append(call)
+            yield Open(self.index, call.block, ToolCall(call.id, call.name, ""))
+        # Repeated on each piece by some providers and changed by others: the first that is not empty counts.
+        if not call.id and words(piece.id):
+            call.id = words(piece.id)
+            yield Piece(self.index, call.block, "id", call.id)
+        if not call.name and words(piece.name):
+            call.name = words(piece.name)
+            yield Piece(self.index, call.block, "name", call.name)
+        if arguments:
+            yield Piece(self.index, call.block, "arguments", arguments)
+
+    def _known(self, piece: ToolCallDelta) -> _Call | None:
+        """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
+        index = piece.index if isinstance(piece.index, int) else None
+        if index is not None:
+            same = [call for call in self.calls if call.index == index]
+        else:
+            same = [call for call in self.calls if not piece.id or call.id == piece.id]
+        # Another id and a name at an index that is taken open another call (Ollama numbers every call 0).
+        taken = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
+        return None if not same or taken else same[-1]

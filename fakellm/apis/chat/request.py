@@ -1,0 +1,96 @@
+"""Parses the body of `POST /v1/chat/completions` and makes the neutral request of it.
+
+Knows no rules and no provider: what only some providers refuse is left to `accepts`.
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from fakellm.apis.chat import chat_body, parameters
+from fakellm.apis.chat.chat_body import Chat, MessageToolCall, StreamOptions
+from fakellm.apis.openai.request_body import empty_array, nested_too_deeply, typed
+from fakellm.base.errors import RequestError
+from fakellm.model.request import AllowedCalls, Message, PastCall, Request, Tool
+
+T = TypeVar("T")
+
+
+def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
+    """The request in an HTTP body. `headers` become the request's own.
+
+    Raises RequestError, which names the parameter, for a body that no provider of chat completions understands.
+    """
+    chat, body = typed(data, Chat)
+    if not chat.messages:
+        raise empty_array("messages")
+    return neutral(chat, body, headers or {})
+
+
+def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str]) -> Request:
+    """The request that a typed body makes. `body` is the one that was sent, to this route or to another."""
+    options = chat.stream_options or StreamOptions()
+    offered = tuple(_offered(chat))
+    refusals: list[RequestError] = []
+
+    def usable(read: Callable[[], T], default: T) -> T:
+        try:
+            return read()
+        except RequestError as error:
+            refusals.append(error)
+            return default
+
+    request = Request(
+        model=chat.model,
+        messages=tuple(map(_message, chat.messages)),
+        body=body,
+        headers=headers,
+        chat=chat,
+        stream=bool(chat.stream),
+        wants_usage=bool(options.include_usage),
+        wants_obfuscation=bool(options.include_obfuscation),
+        choices=chat.n or 1,
+        response_format=parameters.response_format(chat),
+        output=usable(lambda: parameters.json_output(chat), None),
+        max_tokens=usable(lambda: parameters.max_tokens(chat), None),
+        top_logprobs=usable(lambda: parameters.top_logprobs(chat), None),
+        stop=(chat.stop,) if isinstance(chat.stop, str) else chat.stop or (),
+        effort=chat.reasoning_effort,
+        offered=offered,
+        tool_choice=parameters.tool_choice(chat),
+        allowed_calls=usable(lambda: parameters.allowed_calls(chat, offered), AllowedCalls()),
+        legacy_functions=bool(chat.functions and not chat.tools),
+        unusable=refusals[0] if refusals else None,
+    )
+    try:
+        request.digest  # noqa: B018 # computed here, where a body that is too deep for it can still be refused
+    except RecursionError:
+        raise nested_too_deeply() from None
+    return request
+
+
+def _message(message: chat_body.Message) -> Message:
+    calls = [call for call in map(_past_call, message.tool_calls or ()) if call]
+    if message.function_call:
+        calls.append(PastCall("", message.function_call.name, message.function_call.arguments))
+    return Message(message.role, message.text, tuple(calls), message.tool_call_id, message.name)
+
+
+def _past_call(call: MessageToolCall) -> PastCall | None:
+    if call.function:
+        return PastCall(call.id, call.function.name, call.function.arguments)
+    return PastCall(call.id, call.custom.name, call.custom.input) if call.custom else None
+
+
+def _offered(chat: Chat) -> Iterator[Tool]:
+    """The tools that have names: a provider's own, such as a web search, have none. `functions` preceded `tools`."""
+    for number, tool in enumerate(chat.tools or ()):
+        if tool.function:
+            place = f"tools[{number}].function.parameters"
+            yield Tool(tool.function.name, "function", tool.function.parameters, place)
+        elif tool.custom:
+            yield Tool(tool.custom.name, "custom", None, f"tools[{number}].custom")
+    for number, function in enumerate((chat.functions or ()) if not chat.tools else ()):
+        yield Tool(function.name, "function", function.parameters, f"functions[{number}].parameters")

@@ -1,0 +1,210 @@
+"""What an API is to the rest of the code: one object that implements this protocol. Owns the protocol and its values.
+
+The rest of the code depends on nothing else of an API, so that a new one is a new package and a line in a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import UNSET, Struct, UnsetType
+
+from fakellm.base.seed import Source
+from fakellm.model.blocks import Completion
+from fakellm.model.deltas import Batch
+from fakellm.model.request import Request
+from fakellm.streaming.division import Division
+from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.score import Score
+from fakellm.wire.framing import Framing
+from fakellm.wire.sse import Event
+from fakellm.wire.transfer import Transfer
+
+Habits = TypeVar("Habits")
+Values = Mapping[str, Any]
+"""What is drawn for each answer, by name: ids, times, model names, padding texts. Recorded or scripted values take
+precedence."""
+
+
+class UnsayableError(ValueError):
+    """A completion that an API cannot express, such as arguments that are not a JSON object where it needs one."""
+
+
+class Failure(Struct, frozen=True):
+    """What an error states; what is not given is as usual for the provider and the status."""
+
+    status: int
+    message: str | None = None
+    type: str | UnsetType | None = UNSET
+    code: str | int | UnsetType | None = UNSET
+    param: str | None = None
+
+
+class Answer(Struct, Generic[Habits], frozen=True):
+    """What is sent: a completion that the API can express, the API's habits, and the values drawn for this answer.
+
+    `source` draws the cuts that are random, and what a writer adds to each event.
+    """
+
+    completion: Completion
+    habits: Habits
+    drawn: Values
+    source: Source
+
+
+class Settings(Struct, Generic[Habits], frozen=True):
+    """The flat `stream:` block of a rule, divided among its owners."""
+
+    division: Division
+    habits: Habits
+    framing: Framing
+    transfer: Transfer
+    score: Score | None = None
+    """What each batch holds, in place of the division."""
+
+
+class Provider(Protocol):
+    """What an API, or a provider of it, usually does where a reply leaves it open."""
+
+    @property
+    def call_id(self) -> Callable[[Source], str]:
+        """The id of a tool call."""
+        ...
+
+    @property
+    def finishes(self) -> bool:
+        """Whether a reason to finish is sent where the reply sets none."""
+        ...
+
+    @property
+    def named_call_finish(self) -> str:
+        """The reason to finish after a call that the request named."""
+        ...
+
+    @property
+    def hides_reasoning(self) -> bool:
+        """Whether the reasoning of a generated reply is counted but not sent."""
+        ...
+
+    @property
+    def reasoning_apart(self) -> bool:
+        """Whether the output tokens leave the reasoning tokens out."""
+        ...
+
+
+class Api(Protocol[Habits]):
+    """How one API is spelled and read."""
+
+    def __hash__(self) -> int:
+        """One object for each API."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """Its name, as `own` of a block has it."""
+        ...
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths to which its requests are sent, without the prefixes that any of them may have."""
+        ...
+
+    @property
+    def operations(self) -> Mapping[str, Callable[..., Any]]:
+        """What is not a reply: retrieve, delete, poll, count, by method and path."""
+        ...
+
+    # Requests
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        """The request. Raises RequestError, naming the parameter, for one that is not valid."""
+        ...
+
+    def validate(self, request: Request, habits: Habits) -> None:
+        """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
+        ...
+
+    def wants_nothing(self, request: Request) -> bool:
+        """Whether the request leaves a generated reply no token."""
+        ...
+
+    def settings(
+        self, stream: Any, dialect: str | None, request: Request, seed: int, streamed: bool
+    ) -> Settings[Habits]:
+        """How a reply with this `stream:` block is divided, spelled, framed and sent to this request, in a dialect.
+
+        `streamed`: whether it is sent as a stream, so that what the request leaves out of it is left out.
+        """
+        ...
+
+    def provider(self, habits: Habits) -> Provider:
+        """What is usual where a reply leaves it open."""
+        ...
+
+    # Completions
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        """The completion as the request has it, such as a choice for each prompt; `counted`: its usage was counted."""
+        ...
+
+    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+        """All that this API can express of a completion; idempotent. `whole`: in a whole body. Raises
+        UnsayableError."""
+        ...
+
+    def answer(
+        self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
+    ) -> Answer[Habits]:
+        """The answer with a sayable completion: absent call ids filled in, all else drawn unless `values` has it."""
+        ...
+
+    # Streams and bodies
+
+    def grammar(self, habits: Habits) -> Grammar:
+        """What its streams can look like."""
+        ...
+
+    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
+        """The events of each batch. Never raises, whatever the batches."""
+        ...
+
+    def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
+        """The batches of these events. If no event ends a stream: an End at its clean end, once all `choices` have
+        finished."""
+        ...
+
+    def whole(self, answer: Answer[Habits]) -> bytes:
+        """The body of a reply that is not streamed."""
+        ...
+
+    def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
+        """The batches that a whole body amounts to."""
+        ...
+
+    def content_type(self, habits: Habits, stream: bool) -> str:
+        """The Content-Type of its streams, or of its whole bodies."""
+        ...
+
+    def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
+        """The habits and the drawn values of a recorded stream."""
+        ...
+
+    def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
+        """The habits and the drawn values of a recorded body."""
+        ...
+
+    # Errors
+
+    def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
+        """An error before the stream: the Content-Type and the body in the API's shape."""
+        ...
+
+    def broken(
+        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
+    ) -> tuple[Event | str, bool]:
+        """An error in a stream after these events, as an event or a line, and whether the usual end follows it.
+
+        `shape`: one of the API's shapes, by name.
+        """
+        ...

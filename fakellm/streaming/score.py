@@ -1,0 +1,163 @@
+"""What each batch of a stream holds, by block, field and length, without the texts themselves. Owns Score.
+
+A Score is recorded where a Division is chosen. It is plain data that goes to YAML and back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.model.blocks import Block, Stop, Usage
+
+
+class _Part(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="part"):
+    """What all parts share: the key `part` in YAML."""
+
+
+class Starts(_Part, frozen=True, tag="start"):
+    """The start of a choice."""
+
+    choice: int = 0
+
+
+class Opens(_Part, frozen=True, tag="open"):
+    """The opening of a block: it holds the fields that no piece carries, except those that it is `less`.
+
+    `value`: what it opens with, where that cannot be derived.
+    """
+
+    choice: int = 0
+    block: int = 0
+    less: tuple[str, ...] = ()
+    value: Block | None = None
+
+
+class Holds(_Part, frozen=True, tag="piece"):
+    """A piece of a field, `length` UTF-16 units or list items long; in a run, one length for each batch.
+
+    `tokens`: how many log probabilities it has, where that cannot be derived.
+    """
+
+    choice: int = 0
+    block: int = 0
+    at: str = "text"
+    length: int | tuple[int, ...] = 0
+    tokens: int | tuple[int, ...] | None = None
+
+
+class Notes(_Part, frozen=True, tag="note"):
+    """A note, unchanged."""
+
+    choice: int | None = None
+    key: str = ""
+    value: Any = None
+
+
+class Closes(_Part, frozen=True, tag="close"):
+    """The end of a block: bare, with the `whole` block, or with a `value` that cannot be derived."""
+
+    choice: int = 0
+    block: int = 0
+    whole: bool = False
+    value: Block | None = None
+
+
+class Finishes(_Part, frozen=True, tag="finish"):
+    """The finish of a choice. `stop`: an earlier reason that a later one replaced."""
+
+    choice: int = 0
+    stop: Stop | None = None
+
+
+class Counts(_Part, frozen=True, tag="usage"):
+    """The token counts of the reply. `usage`: earlier counts, which later ones replaced."""
+
+    usage: Usage | None = None
+
+
+class Ends(_Part, frozen=True, tag="end"):
+    """The end of the stream."""
+
+    error: Any = None
+
+
+class Silent(_Part, frozen=True, tag="silence"):
+    """A silence."""
+
+    choice: int | None = None
+    block: int | None = None
+    look: Any = None
+
+
+Part = Starts | Opens | Holds | Notes | Closes | Finishes | Counts | Ends | Silent
+Row = tuple[Part, ...]
+"""The parts of one batch."""
+
+
+class Run(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """So many batches that hold the same parts, except for the lengths of the pieces."""
+
+    parts: Row
+    times: int = 1
+
+
+class Score(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What each batch holds, in order."""
+
+    runs: tuple[Run, ...] = ()
+
+    def rows(self) -> Iterator[Row]:
+        """The parts of each batch."""
+        for run in self.runs:
+            for number in range(run.times):
+                yield tuple(_nth(part, number) for part in run.parts)
+
+
+def scored(rows: Iterable[Row]) -> Score:
+    """The Score of these batches: consecutive ones that differ in lengths alone are one run."""
+    runs: list[Run] = []
+    for _, group in groupby(rows, key=_shape):
+        batches = list(group)
+        parts = tuple(_together(column) for column in zip(*batches, strict=True))
+        runs.append(Run(parts, len(batches)))
+    return Score(tuple(runs))
+
+
+def _shape(row: Row) -> str:
+    return repr([_bare(part) for part in row])
+
+
+def _bare(part: Part) -> Part:
+    """The part without its lengths."""
+    if not isinstance(part, Holds):
+        return part
+    return replace(part, length=0, tokens=None if part.tokens is None else 0)
+
+
+def _together(column: tuple[Part, ...]) -> Part:
+    first = column[0]
+    if not isinstance(first, Holds):
+        return first
+    pieces = [part for part in column if isinstance(part, Holds)]
+    tokens = None if first.tokens is None else _numbers([int(_one(part.tokens or 0, 0)) for part in pieces])
+    return replace(first, length=_numbers([_one(part.length, 0) for part in pieces]), tokens=tokens)
+
+
+def _numbers(values: list[int]) -> int | tuple[int, ...]:
+    return values[0] if len(set(values)) == 1 else tuple(values)
+
+
+def _one(value: int | tuple[int, ...], number: int) -> int:
+    return value if isinstance(value, int) else value[number] if number < len(value) else 0
+
+
+def _nth(part: Part, number: int) -> Part:
+    if not isinstance(part, Holds):
+        return part
+    tokens = None if part.tokens is None else _one(part.tokens, number)
+    return replace(part, length=_one(part.length, number), tokens=tokens)

@@ -1,0 +1,210 @@
+"""An API unlike chat: ordered blocks that never overlap, typed events, bare closes, usage in the closing event.
+
+It exists to show that the core, the engine, faults, recordings and the fuzzer depend on the protocol alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.apis.chat.habits import division_of
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.base.seed import Source
+from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
+from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
+from fakellm.model.fold import fold
+from fakellm.model.request import Message, Request
+from fakellm.streaming.divide import divide
+from fakellm.streaming.division import Division
+from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.wire.framing import Framing
+from fakellm.wire.sse import Event
+from fakellm.wire.transfer import Transfer
+
+FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
+TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
+COUNTS = ("input", "output", "cached", "cache_write", "reasoning")
+KNOWN = ("start", "block_start", "delta", "block_stop", "close", "error")
+
+
+class Habits(Struct, frozen=True):
+    """`ping`: the name of the event that shows a silence."""
+
+    ping: str = "ping"
+
+
+def fields(block: Block) -> tuple[Field, ...]:
+    return tuple(Field(at, "whole" if at == "signature" else "any") for at in FIELDS[type(block)])
+
+
+class Toy:
+    """The API. Its replies have an id, which is drawn."""
+
+    name = "toy"
+    paths = ("/toy",)
+    operations: Mapping[str, Any] = {}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        value = json.loads(body)
+        messages = (Message("user", value["say"]),)
+        return Request(
+            model="toy-1",
+            messages=messages,
+            stream=bool(value.get("stream")),
+            body=value,
+            headers=headers,
+        )
+
+    def validate(self, request: Request, habits: Habits) -> None: ...
+
+    def wants_nothing(self, request: Request) -> bool:
+        return False
+
+    def settings(
+        self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
+    ) -> Settings[Habits]:
+        division = division_of(stream.over(PLAIN))
+        return Settings(division, Habits(), stream.sse or Framing(), stream.transfer or Transfer(), stream.score)
+
+    def provider(self, habits: Habits) -> Provider:
+        return DIALECTS["openai"]
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return completion
+
+    def content_type(self, habits: Habits, stream: bool) -> str:
+        return "text/event-stream" if stream else "application/json"
+
+    def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
+        return "application/json", json.dumps({"oops": failure.status}).encode()
+
+    def broken(
+        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
+    ) -> tuple[Event | str, bool]:
+        return _event("error", {"message": failure.message or str(failure.status)}), False
+
+    def grammar(self, habits: Habits) -> Grammar:
+        return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
+
+    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+        usage = completion.usage and replace(completion.usage, own={})
+        return Completion(tuple(map(_sayable_choice, completion.choices[:1])), usage)
+
+    def answer(
+        self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
+    ) -> Answer[Habits]:
+        drawn = {"id": f"toy-{Source(seed, request.digest, 'id').below(1000)}"} | dict(values)
+        choices = tuple(replace(each, blocks=tuple(map(_with_id, each.blocks))) for each in completion.choices)
+        return Answer(replace(completion, choices=choices), habits, drawn, Source(seed, request.digest, "provider"))
+
+    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
+        closing: dict[str, Any] = {"stop": None, "usage": None}
+        for batch in batches:
+            for delta in batch:
+                if isinstance(delta, Finish):
+                    closing["stop"] = delta.stop.reason
+                elif isinstance(delta, Count):
+                    closing["usage"] = [getattr(delta.usage, name) for name in COUNTS]
+            yield tuple(event for delta in batch for event in self._events(delta, closing, answer))
+
+    def _events(self, delta: Delta, closing: dict[str, Any], answer: Answer[Habits]) -> Iterator[Event]:
+        match delta:
+            case Start():
+                yield _event("start", {"id": answer.drawn["id"]})
+            case Open(_, number, value):
+                kind = next((name for name, type_ in TYPES.items() if type(value) is type_), "opaque")
+                more = {"id": value.id, "name": value.name} if isinstance(value, ToolCall) else {}
+                yield _event("block_start", {"n": number, "type": kind, **more})
+            case Piece(_, number, at, value, _):
+                yield _event("delta", {"n": number, "to": at, "add": value})
+            case Close(_, number, _):
+                yield _event("block_stop", {"n": number})
+            case Silence():
+                yield _event(answer.habits.ping, {})
+            case End(None):
+                yield _event("close", closing)
+            case End(error):
+                yield _event("error", {"message": error if isinstance(error, str) else str(error)})
+
+    def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
+        for event in events:
+            if event.event not in KNOWN:
+                yield (Silence(),)
+                continue
+            try:
+                data = json.loads(event.data)
+            except ValueError as error:
+                yield (End(str(error)),)
+                return
+            match event.event:
+                case "start":
+                    yield (Start(0),)
+                case "block_start" if data["type"] == "call":
+                    yield (Open(0, data["n"], ToolCall(data["id"], data["name"], "")),)
+                case "block_start" if data["type"] in TYPES:
+                    yield (Open(0, data["n"], TYPES[data["type"]]()),)
+                case "delta":
+                    yield (Piece(0, data["n"], data["to"], data["add"]),)
+                case "block_stop":
+                    yield (Close(0, data["n"]),)
+                case "close":
+                    finish = (Finish(0, Stop(data["stop"])),) if data["stop"] else ()
+                    count = (Count(Usage(*data["usage"])),) if data["usage"] else ()
+                    yield (*finish, *count, End())
+                case "error":
+                    yield (End(data["message"]),)
+
+    def whole(self, answer: Answer[Habits]) -> bytes:
+        batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
+        events = [(event.event, event.data) for events in self.write(batches, answer) for event in events]
+        return json.dumps(events).encode()
+
+    def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
+        yield from self.read([Event(data, name) for name, data in json.loads(body)], habits)
+
+    def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
+        ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
+        pings = [event.event for event in events if event.event and event.event not in (*KNOWN, "message")]
+        return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
+
+    def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
+        return self.infer([Event(data, name) for name, data in json.loads(body)])
+
+
+def _with_id(block: Block) -> Block:
+    return replace(block, id="call-1") if isinstance(block, ToolCall) and block.id is None else block
+
+
+def _event(name: str, data: Any) -> Event:
+    return Event(json.dumps(data), name)
+
+
+def _sayable_choice(choice: Choice) -> Choice:
+    blocks = tuple(_sayable(block) for block in choice.blocks if not isinstance(block, Opaque))
+    return Choice(blocks, choice.finish and Stop(choice.finish.reason))
+
+
+def _sayable(block: Block) -> Block:
+    match block:
+        case Thinking(parts, _, signature, _):
+            return Thinking(tuple(filter(None, ["".join(parts)])), (), signature)
+        case ToolCall(id_, name, arguments, _, _):
+            return ToolCall(id_, name, arguments)
+        case Text(text) | Refusal(text):
+            return type(block)(text)
+    return block
+
+
+def meaning(batches: Iterable[Batch]) -> Completion:
+    """What the batches mean."""
+    return fold(batches)[0]
+
+
+TOY = Toy()
