@@ -165,3 +165,14 @@ def test_tokens_written_to_the_cache_come_back(dialect: str) -> None:
         options = {"stream_options": {"include_usage": True}} if stream else {}
         found, _ = _folded(scenario, dialect, stream, options)
         assert found.usage == Usage(60, 9, 20, 30, 2)
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+@pytest.mark.parametrize("shape", [None, "data", "chunk", "event", "message", "text"])
+def test_an_error_in_any_shape_is_the_end(dialect: str, shape: str | None) -> None:
+    fault = {"kind": "error", "frame": 2, "message": "Boom", **({"shape": shape} if shape else {})}
+    rule = {"reply": {"content": "One two three"}, "fault": fault}
+    data = sent({"dialect": dialect, "rules": [rule]}, stream=True)
+    end = fold(CHAT.read(Decoder().feed(data), split(Variation(), DIALECTS[dialect]).habits))[1]
+    assert end is not None
+    assert "Boom" in json.dumps(end.error)
