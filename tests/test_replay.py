@@ -1,4 +1,4 @@
-"""Recordings served as they are: which one answers what, what is sent of it, and every one of the corpus, byte for byte."""
+"""Recordings are served as they are: which one answers a request, what is sent, and the whole corpus byte for byte."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from fakellm.testing.handle import Handle
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT, chat, handled, respond
-from tests.wire_reader import seen
+from tests.wire_reader import receive
 
 ANY = Ignored()
 JSON = st.recursive(
@@ -41,8 +41,8 @@ JSON = st.recursive(
 )
 
 
-def interaction(body: bytes = b"", said: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
-    fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(said),)}
+def interaction(body: bytes = b"", sent: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
+    fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(sent),)}
     return Interaction(RecordedRequest("POST", url, (), body), Plan(**fields | plan))
 
 
@@ -80,7 +80,7 @@ def test_two_bodies_are_the_same_or_differ_in_something(one: Any, other: Any) ->
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
-def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> None:
+def test_bodies_that_are_not_json_are_compared_too(one: bytes, other: bytes) -> None:
     pair = [RecordedRequest("POST", "/v1", (), b"<" + body) for body in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == (one == other) == (differences(pair[0], pair[1], ANY) == [])
 
@@ -121,7 +121,7 @@ def test_what_is_the_same_body(one: bytes, other: bytes, same: bool) -> None:
         ("", ""),
     ],
 )
-def test_the_api_is_named_wherever_it_stands(url: str, name: str) -> None:
+def test_the_api_is_found_in_every_url(url: str, name: str) -> None:
     assert api(url) == name
 
 
@@ -133,8 +133,8 @@ def test_what_is_ignored_does_not_count(ignore: str) -> None:
             volatile if ignore in ("messages[*].id", "messages.*.id") else "same",
             volatile if "[1]" in ignore else "x",
         ]
-        said = {"user": values["user"], "metadata": {"run_id": values["metadata.run_id"], "a": 1}}
-        return json.dumps(said | {"messages": [{"id": each} for each in ids]}).encode()
+        sent = {"user": values["user"], "metadata": {"run_id": values["metadata.run_id"], "a": 1}}
+        return json.dumps(sent | {"messages": [{"id": each} for each in ids]}).encode()
 
     app = Replay([tape(interaction(body("one"), b"yes"))], ignore=[ignore])
     assert answered(app, body("two")) == b"yes"
@@ -217,16 +217,16 @@ def test_many_differences_are_counted() -> None:
 
 def test_a_stream_in_one_piece_is_divided_into_its_events() -> None:
     blocks = [b": hi\n\n", b"data: 1\r\n\r\n", b"data: 2\ndata: 3\n\n\n", b"data: [DONE]"]
-    stream = interaction(said=b"".join(blocks), delimited="chunked", headers=(("content-type", "text/event-stream"),))
+    stream = interaction(sent=b"".join(blocks), delimited="chunked", headers=(("content-type", "text/event-stream"),))
     with fakellm.replay(tape(stream)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).pieces == blocks
+        assert receive(server.base_url + "/chat/completions", chat()).pieces == blocks
     with fakellm.replay(tape(stream, framed=True)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).pieces == [b"".join(blocks)]
+        assert receive(server.base_url + "/chat/completions", chat()).pieces == [b"".join(blocks)]
 
 
 @given(st.text("\r\nd: ", max_size=40))
 def test_dividing_a_stream_loses_nothing(text: str) -> None:
-    stream = interaction(said=b":" + text.encode(), delimited="chunked")
+    stream = interaction(sent=b":" + text.encode(), delimited="chunked")
     answer = respond(Replay([tape(stream)]), HttpRequest("POST", "/v1/chat/completions"))
     assert answer.plan.body == b":" + text.encode()
 
@@ -244,7 +244,7 @@ def test_the_headers_that_matter_are_sent() -> None:
         ("X-Name", "é"),
     )
     with fakellm.replay(tape(interaction(status=429, headers=headers))) as server:
-        got = seen(server.base_url + "/chat/completions", chat())
+        got = receive(server.base_url + "/chat/completions", chat())
     assert (got.status, got.body, got.end) == (429, b"{}", "complete")
     assert got.headers == {
         "x-request-id": "r1",
@@ -259,18 +259,18 @@ def test_the_headers_that_matter_are_sent() -> None:
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_response_that_broke_off_breaks_off_again(end: str) -> None:
     headers = (("Content-Length", "10"),)
-    with fakellm.replay(tape(interaction(said=b"12345", headers=headers, end=end))) as server:
-        got = seen(server.base_url + "/chat/completions", chat())
+    with fakellm.replay(tape(interaction(sent=b"12345", headers=headers, end=end))) as server:
+        got = receive(server.base_url + "/chat/completions", chat())
     assert (got.headers["content-length"], got.body, got.end) == ("10", b"12345", end)
 
 
 def test_an_empty_frame_does_not_end_the_body() -> None:
     frames = (Frame(b"a"), Frame(b""), Frame(b"b"))
     with fakellm.replay(tape(interaction(frames=frames, delimited="chunked"), framed=True)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).said == (200, [b"a", b"b"], "complete")
+        assert receive(server.base_url + "/chat/completions", chat()).replayable == (200, [b"a", b"b"], "complete")
 
 
-def test_recorded_waits_are_performed_if_asked() -> None:
+def test_recorded_waits_are_optional() -> None:
     slow = interaction(frames=(Frame(b"a", 2.0), Frame(b"b", 1.0)), delay=0.5, delimited="chunked")
     for timing, waits in ((False, [0.0]), (True, [0.5, 2.0, 1.0])):
         answer = respond(Replay([tape(slow, framed=True)], timing=timing), HttpRequest("POST", "/v1/chat/completions"))
@@ -301,16 +301,16 @@ def test_what_nothing_can_relay_is_refused() -> None:
 def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
     with fakellm.replay(tape(interaction(chat(), b"a"), interaction(chat(), b"b")), again="fail") as server:
         sessions = [server, server.session("one"), server.session("two")]
-        bodies = [seen(each.base_url + "/chat/completions", chat()).body for each in sessions]
+        bodies = [receive(each.base_url + "/chat/completions", chat()).body for each in sessions]
         assert bodies == [b"a", b"a", b"a"]
-        assert seen(sessions[1].base_url + "/chat/completions", chat()).body == b"b"
+        assert receive(sessions[1].base_url + "/chat/completions", chat()).body == b"b"
         assert [entry.rule for entry in sessions[1].journal] == ["tape#1", "tape#2"]
         assert server.journal[0].request == json.loads(chat())
         health = server.health()
         assert (health["status"], health["recordings"], health["interactions"]) == ("ok", ["tape"], 2)
         sessions[1].reset()
         assert sessions[1].journal == []
-        seen(server.base_url + "/embeddings", b"x")
+        receive(server.base_url + "/embeddings", b"x")
         assert [entry.matched for entry in server.journal] == [True, False]
         with pytest.raises(fakellm.ServerError, match="Unknown request URL: PUT /_fakellm/scenario"):
             server.load({"rules": []})
@@ -334,7 +334,7 @@ def test_the_command_serves_files(tmp_path: Path) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout
         server = Handle(json.loads(process.stdout.readline())["url"])
-        got = [seen(server.base_url + "/chat/completions", b'{"a":1,"user":"two"}') for _ in range(2)]
+        got = [receive(server.base_url + "/chat/completions", b'{"a":1,"user":"two"}') for _ in range(2)]
         process.terminate()
     assert [each.status for each in got] == [200, 404]
     assert got[0].headers["x-fakellm-recording"] == f"{file}#1"
@@ -349,7 +349,7 @@ def test_the_command_serves_files(tmp_path: Path) -> None:
         (["tests/golden", "--ignore", "a["], "tests/golden"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_ends_with_2(arguments: list[str], text: str) -> None:
+def test_what_cannot_be_read_is_reported_and_ends_with_2(arguments: list[str], text: str) -> None:
     ended = subprocess.run(command("replay", *arguments), cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert text in ended.stderr

@@ -35,9 +35,6 @@ RETIRED_PHRASES = re.compile(
     re.IGNORECASE,
 )
 
-PENDING: tuple[str, ...] = ()
-"""Folders and files of the package whose names and prose are not revised yet: remove each when it is done."""
-
 DATA = {"generate/prose.py", "fuzzing/draws/payloads.py"}
 """Their texts are content of replies, not prose."""
 
@@ -108,20 +105,10 @@ def phrases(text: str) -> list[str]:
     return [found[0] for found in RETIRED_PHRASES.finditer(re.sub(r"`[^`]*`", "``", " ".join(text.split())))]
 
 
-def is_pending(name: str) -> bool:
-    return any(name == entry or name.startswith(f"{entry}/") for entry in PENDING)
-
-
-@pytest.mark.parametrize("name", [name for name in FILES if not is_pending(name)])
+@pytest.mark.parametrize("name", FILES)
 def test_a_module_has_no_retired_names_and_phrases(name: str) -> None:
     assert violations(FILES[name].read_text(encoding="utf-8"), texts=name not in DATA) == []
     assert not RETIRED_MODULES & set(Path(name).with_suffix("").parts)
-
-
-@pytest.mark.parametrize("entry", PENDING)
-def test_what_is_pending_is_not_done(entry: str) -> None:
-    files = [name for name in FILES if name == entry or name.startswith(f"{entry}/")]
-    assert any(violations(FILES[name].read_text(encoding="utf-8")) for name in files), "remove it from PENDING"
 
 
 @pytest.mark.parametrize("file", DOCS, ids=lambda file: file.name)

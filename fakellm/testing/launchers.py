@@ -104,10 +104,10 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     from fakellm.server.upstream import checked_upstream
 
     checked_upstream(upstream)
-    tape = RecordingFile(Path(file))
-    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    recording = RecordingFile(Path(file))
+    app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as (url, _):
+    with _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
         yield Handle(url)
 
 

@@ -263,17 +263,17 @@ def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
 
 
 def _error_in(event: Event) -> Any:
-    """The error that an event carries, if any. What has no choices, and does not claim to be a chunk, is an error too:
-    vLLM's of 2024 has no `error` key."""
+    """The error that an event carries, if any: in an event of that type, under the key `error`, or, as vLLM (2024) and
+    Mistral send it, as an object that has no choices and states a problem."""
     if event.event not in ("message", "error"):
         return None
     try:
         value = json.loads(event.data)
     except (ValueError, RecursionError):
         return event.data if event.event == "error" else None
-    if not isinstance(value, dict):
-        return value if event.event == "error" else None
     if event.event == "error":
-        return value.get("error", value)
-    chunk = "choices" in value or str(value.get("object")).startswith("chat.completion")
-    return value.get("error") if chunk or value.get("error") is not None else value
+        return value.get("error", value) if isinstance(value, dict) else value
+    if not isinstance(value, dict):
+        return None
+    stated = "choices" not in value and (value.get("object") == "error" or "message" in value or "detail" in value)
+    return value.get("error") or (value if stated else None)
