@@ -72,14 +72,16 @@ def _folded(scenario: Scenario, dialect: str, stream: bool, options: dict[str, A
     if stream:
         batches = CHAT.read(Decoder().feed(body), habits)
         found: list[Any] = [json.loads(event.data) for event in Decoder().feed(body) if event.data != "[DONE]"]
-        deltas = [choice["delta"] for frame in found for choice in frame["choices"]]
+        deltas = [(choice["index"], choice["delta"]) for frame in found for choice in frame["choices"]]
     else:
         batches = CHAT.read_whole(body, habits)
-        deltas = [choice["message"] for choice in json.loads(body)["choices"]]
-    called = [delta["function_call"] for delta in deltas if delta.get("function_call")]
-    names = [call["name"] for call in called if call.get("name")]
-    arguments = "".join(call.get("arguments") or "" for call in called)
-    return fold(batches)[0], (names, arguments)
+        deltas = [(choice["index"], choice["message"]) for choice in json.loads(body)["choices"]]
+    called: dict[int, tuple[str, str]] = {}
+    for index, delta in deltas:
+        call = delta.get("function_call") or {}
+        name, arguments = called.get(index, ("", ""))
+        called[index] = (name + (call.get("name") or ""), arguments + (call.get("arguments") or ""))
+    return fold(batches)[0], called
 
 
 def test_a_reply_to_functions_has_one_call_streamed_and_not() -> None:

@@ -269,7 +269,7 @@ def _error_in(event: Event) -> Any:
         return None
     try:
         value = json.loads(event.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return event.data if event.event == "error" else None
     if event.event == "error":
         return value.get("error", value) if isinstance(value, dict) else value
