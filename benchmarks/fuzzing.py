@@ -1,7 +1,8 @@
-"""How many cases a second fuzzing tries, with a trivial client in the same process and with the official OpenAI SDK.
+"""How many cases per second the fuzzer tries, with a trivial client in this process and with the official OpenAI SDK.
 
-``python benchmarks/fuzzing.py [cases]``. A case is a draw, a stream that is rendered and served, a client that reads it
-and a verdict. Measured by the wall clock, and by the processor's: on a machine that is busy only the second tells.
+``python benchmarks/fuzzing.py [cases]``. A case is drawn, rendered and served; a client reads it, and its result is
+judged. The rate is per second of wall-clock time and per second of processor time; on a busy machine, only the second
+is meaningful.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from urllib.parse import urlsplit
 
 import openai
 
-from fakellm.fuzzing.clients.client_function import Client, Function
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 
@@ -24,7 +25,7 @@ JSON = dict[str, Any]
 
 
 class Trivial:
-    """Reads the whole body and takes the lines that say `data:`; so it sees no framing but the plain one."""
+    """Reads the whole body and its `data:` lines, so it reads only plain framing."""
 
     def __init__(self) -> None:
         self._connection: HTTPConnection | None = None
@@ -43,7 +44,7 @@ class Trivial:
 
 
 class Official:
-    """The official SDK, used as its users do."""
+    """The official SDK, used as its users use it."""
 
     def __init__(self) -> None:
         self._client: openai.OpenAI | None = None
@@ -60,23 +61,25 @@ class Official:
         return {"content": text, "finish_reason": finish}
 
 
-def cases_per_second(make: Callable[[], Client], cases: int, exclude: tuple[str, ...] = ()) -> tuple[float, float]:
-    """By the wall clock and by the processor's. The first few are left out: they load what the rest uses."""
-    run(Function(make()), Search(examples=300, exclude=exclude))
+def cases_per_second(
+    make: Callable[[], ClientFunction], cases: int, exclude: tuple[str, ...] = ()
+) -> tuple[float, float]:
+    """By wall-clock time and by processor time. A first run is not counted, since it loads what the second one uses."""
+    run(FunctionClient(make()), Search(examples=300, exclude=exclude))
     wall, cpu = perf_counter(), process_time()
-    outcome = run(Function(make()), Search(examples=cases, seed=1, exclude=exclude))
+    outcome = run(FunctionClient(make()), Search(examples=cases, seed=1, exclude=exclude))
     assert outcome.cases == cases, outcome.failures
     return cases / (perf_counter() - wall), cases / (process_time() - cpu)
 
 
 def main(cases: int) -> None:
-    clients: tuple[tuple[str, Callable[[], Client], tuple[str, ...]], ...] = (
+    clients: tuple[tuple[str, Callable[[], ClientFunction], tuple[str, ...]], ...] = (
         ("trivial client", Trivial, ("sse", "transfer.gzip")),
         ("openai SDK", Official, ()),
     )
     for name, make, exclude in clients:
         wall, cpu = cases_per_second(make, cases, exclude)
-        print(f"{name:16}{wall:8.0f} cases/s by the wall clock{cpu:8.0f} by the processor's")
+        print(f"{name:16}{wall:8.0f} cases per second of wall-clock time,{cpu:8.0f} of processor time")
 
 
 if __name__ == "__main__":

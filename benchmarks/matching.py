@@ -14,7 +14,7 @@ from statistics import median
 from time import perf_counter
 
 from fakellm.apis.chat.request import parse
-from fakellm.engine.engine import Engine
+from fakellm.engine.ruleset import Ruleset
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When
@@ -61,7 +61,7 @@ def a_folder(files: int) -> float:
             Path(folder, f"{number:05}.yaml").write_text("rules:\n" + rules)
         start = perf_counter()
         scenario = load(Path(folder))
-        Engine(scenario, 0, True)
+        Ruleset(scenario)
         took = perf_counter() - start
         assert len(scenario.rules) == FOLDER
     return took

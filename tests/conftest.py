@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import zlib
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from hypothesis import settings
+
+from fakellm.engine.journal import Entry
+from fakellm.engine.response import Response, Work
+from fakellm.server.application import Application, HttpRequest
+from fakellm.server.offload import offload
 
 pytest_plugins = ["pytester"]
 
@@ -38,6 +45,26 @@ def xai_recording() -> list[tuple[bytes, bytes]]:
 def chat(**fields: Any) -> bytes:
     """The body of a chat request: one user message to model `m`, and whatever else is given."""
     return json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hello"}], **fields}).encode()
+
+
+def handled(app: Application, request: HttpRequest) -> tuple[Response, Entry]:
+    """The response of an application to a request, with no server between, and its entry in the journal."""
+    response, entry = app.handle(request)
+    if isinstance(response, Work):
+        future: Future[Any] = Future()
+        try:
+            future.set_result(asyncio.run(offload(response.run)))
+        except Exception as error:
+            future.set_exception(error)
+        response = response.then(future.result)
+    assert isinstance(response, Response)
+    entry.fill(response)
+    return response, entry
+
+
+def respond(app: Application, request: HttpRequest) -> Response:
+    """The response of an application to a request, with no server between."""
+    return handled(app, request)[0]
 
 
 def post(url: str, body: bytes, **headers: str) -> httpx2.Response:

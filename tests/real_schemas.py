@@ -1,6 +1,6 @@
-"""JSON Schemas as they come: what pydantic emits, what zod emits (4.x, `z.toJSONSchema`), what people write for tools.
+"""Real JSON Schemas: what pydantic emits, what zod emits (4.x, `z.toJSONSchema`), what people write for tools.
 
-Those of pydantic are models, so that what is made for them can be read by them.
+Those of pydantic are models, so that a model can parse the value for its schema.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ IPV4 = r"^(?:(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9][0-9]|[0-9])\.){3}(?:25[0-5
 
 
 def _object(required: list[str] | None = None, **properties: Any) -> dict[str, Any]:
-    """The usual strict object; all properties are required where it is not said which."""
+    """The usual strict object; all properties are required by default."""
     named = list(properties) if required is None else required
     return {"type": "object", "properties": properties, "required": named, "additionalProperties": False}
 
@@ -432,8 +432,8 @@ WRITTEN: dict[str, dict[str, Any]] = {
     ),
 }
 
-UNMET: dict[str, tuple[dict[str, Any], str]] = {
-    "no schema": ({"type": "objec"}, "it is no JSON Schema: $.type"),
+UNSATISFIABLE: dict[str, tuple[dict[str, Any], str]] = {
+    "no schema": ({"type": "objec"}, "it is not a valid JSON Schema: $.type"),
     "no schema, deep": ({"properties": {"a": {"minLength": -1}}}, "$.properties.a.minLength"),
     "false inside": ({"type": "object", "properties": {"a": False}, "required": ["a"]}, "a: nothing is allowed"),
     "empty range": ({"type": "integer", "minimum": 5, "maximum": 3}, "no integer is allowed: minimum 5, maximum 3"),
@@ -453,16 +453,16 @@ UNMET: dict[str, tuple[dict[str, Any], str]] = {
             "$defs": {"a": {"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "required": ["a"]}},
             "$ref": "#/$defs/a",
         },
-        "never ends",
+        "is endless",
     ),
-    "circle": ({"$ref": "#"}, "never ends"),
-    "elsewhere": ({"$ref": "https://example.com/x.json"}, "leads nowhere; only references into the schema itself"),
-    "nowhere": ({"$ref": "#/$defs/missing"}, "'$ref': '#/$defs/missing' leads nowhere"),
-    "to no schema": ({"title": "T", "$ref": "#/title"}, "leads to what is no JSON Schema"),
-    "pattern": ({"type": "string", "pattern": "("}, "a regular expression in it cannot be read: '('"),
+    "circle": ({"$ref": "#"}, "is endless"),
+    "elsewhere": ({"$ref": "https://example.com/x.json"}, "refers to nothing; only references into the schema itself"),
+    "nowhere": ({"$ref": "#/$defs/missing"}, "'$ref': '#/$defs/missing' refers to nothing"),
+    "to no schema": ({"title": "T", "$ref": "#/title"}, "refers to something that is not a valid JSON Schema"),
+    "pattern": ({"type": "string", "pattern": "("}, "a regular expression in it cannot be compiled: '('"),
     "ECMA alone": ({"type": "string", "pattern": r"^\p{L}+$"}, r"bad escape \p"),
     "huge": ({"type": "array", "items": {"type": "integer"}, "minItems": 10**9}, "may be too large"),
     "huge text": ({"type": "string", "minLength": 10**9}, "no text of at most 20,000 characters"),
     "infinite": ({"const": 1e400}, "a number in it cannot be used"),
 }
-"""What no value meets, or none that could be sent, and what is said of it."""
+"""Schemas that no value satisfies, or none that could be sent, each with the reason."""

@@ -1,4 +1,4 @@
-"""JSON Schemas to make values of, drawn: those that some value meets, and any at all."""
+"""Strategies for JSON Schemas: satisfiable ones, and any."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _pairs(low: str, high: str, values: st.SearchStrategy[int]) -> st.SearchStra
 
 
 def _some(*parts: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
-    """One mapping of some of these."""
+    """One mapping with some of these."""
     chosen = st.tuples(*(st.just({}) | part for part in parts))
     return chosen.map(lambda found: {key: value for part in found for key, value in part.items()})
 
@@ -83,7 +83,7 @@ SATISFIABLE: st.SearchStrategy[dict[str, Any]] = st.recursive(
     ),
     max_leaves=6,
 )
-"""Each allows some value, and every part that a value needs does."""
+"""Schemas that allow a value, as does every part that a value needs."""
 
 JUNK = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2), max_leaves=3
@@ -91,7 +91,7 @@ JUNK = st.recursive(
 
 
 def _keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Any keywords, with values that are mostly of their kind, whether they can be met together or not."""
+    """Any keywords, with values that mostly have the right type, whether or not they contradict each other."""
     schemas, named = st.lists(inner, min_size=1, max_size=3), st.dictionaries(NAMES, inner, max_size=3)
     counts = st.integers(0, 5)
     kinds = st.sampled_from(["string", "integer", "number", "object", "array", "boolean", "null"])
@@ -140,4 +140,4 @@ def _keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]
 
 
 ANY_SCHEMA: st.SearchStrategy[Schema] = st.recursive(st.booleans() | LEAVES, _keywords, max_leaves=8)
-"""Schemas, well formed or not, that some value meets or none."""
+"""Schemas, valid or not, satisfiable or not."""

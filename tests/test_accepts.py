@@ -19,8 +19,8 @@ from fakellm.importing.guess_provider import of_host
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.request_identity import api
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import CORPUS, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import CORPUS, chat, respond
 
 USER = {"role": "user", "content": "Hello"}
 ADD = {"name": "add"}
@@ -33,7 +33,7 @@ EVERYWHERE = ("openai", "mistral", "deepseek", "vllm", "llamacpp", "xai")
 def refused(dialect: str, **fields: Any) -> Any:
     """The error of a scripted reply in this dialect; None where it is sent."""
     app = App(load({"dialect": dialect, "rules": [{"reply": {"content": "Hi"}}]}))
-    answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     assert answer.plan.status in (200, 400)
     return json.loads(answer.plan.body)["error"] if answer.plan.status == 400 else None
 
@@ -182,14 +182,14 @@ def test_a_request_that_is_refused_is_no_attempt() -> None:
     rule = {"reply": {"content": "{{attempt}}", "template": True}}
     app = App(load({"rules": [rule]}))
     for body, status in ((chat(**NO_FUNCTION), 400), (chat(), 200)):
-        answer, _ = app.handle(Call("POST", "/v1/chat/completions", body))
+        answer = respond(app, HttpRequest("POST", "/v1/chat/completions", body))
         assert answer.plan.status == status
     assert json.loads(answer.plan.body)["choices"][0]["message"]["content"] == "1"
 
 
 def test_the_overload_of_a_provider_comes_before_its_validation() -> None:
     app = App(load({"rules": [{"reply": {}, "fault": {"kind": "status", "status": 429}}]}))
-    answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**NO_FUNCTION)))
+    answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**NO_FUNCTION)))
     assert answer.plan.status == 429
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with a file is told with its place, what is allowed and the near miss: each message, to the letter."""
+"""Every problem in a file is reported with its place, what is allowed and the nearest valid name: exact messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LISTS = {
     "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
     "<dialects>": ", ".join(DIALECTS),
 }
-"""What is allowed, where that is a long list."""
+"""Long lists of allowed words, by the name that stands for each in the messages below."""
 
 BAD: list[tuple[str, list[str]]] = [
     ("", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
@@ -35,7 +35,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("scenario: x", ["a.yaml:1:1: the key 'rules' is missing"]),
     ("rules: 3", ["a.yaml:1:8: rules: expected array, got integer"]),
     ("rules: {reply: {}}", ["a.yaml:1:8: rules: expected array, got object"]),
-    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n7: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
     ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
@@ -53,7 +53,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
     (
         "dialect: opnai\nrules: []",
-        ["a.yaml:1:10: dialect: there is no dialect 'opnai'; there are <dialects>; did you mean 'openai'?"],
+        ["a.yaml:1:10: dialect: unknown dialect 'opnai'; allowed: <dialects>; did you mean 'openai'?"],
     ),
     (
         "rule: []",
@@ -92,7 +92,7 @@ BAD: list[tuple[str, list[str]]] = [
         "rules:\n- {reply: {}, name: 3}",
         ["a.yaml:2:21: rules[0].name: expected string | null, got integer; put it in quotes to make it text"],
     ),
-    ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' is given twice; first in line 2"]),
+    ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' appears twice; first in line 2"]),
     ("rules:\n- {reply: {}, after: loop}", ["a.yaml:2:22: rules[0].after: 'loop' is not one of last, cycle, fail"]),
     ("rules:\n- {reply: {}, then: {reply: {}}}", ["a.yaml:2:21: rules[0].then: expected array, got object"]),
     (
@@ -161,7 +161,9 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- when: {body: {a..b: 1}}\n  reply: {}",
-        ["a.yaml:2:23: rules[0].when.body.a..b: 'a..b' is no path; write one like metadata.run or messages[-1].name"],
+        [
+            "a.yaml:2:23: rules[0].when.body.a..b: 'a..b' is not a path; write one such as metadata.run or messages[-1].name"
+        ],
     ),
     (
         "rules:\n- when: {body: {a: {regex: '['}}}\n  reply: {}",
@@ -176,19 +178,19 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {}\n- reply: {}",
         [
-            "a.yaml:3:3: rules[1]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+            "a.yaml:3:3: rules[1]: no request reaches this rule: the one at a.yaml:2:3 matches every request that it matches; put the more specific rule first, or list its replies in order under 'then'"
         ],
     ),
     (
         "rules:\n- {when: {model: gpt-*}, reply: {}}\n- {when: {model: gpt-5, turn: 2}, reply: {}}",
         [
-            "a.yaml:3:3: rules[1]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+            "a.yaml:3:3: rules[1]: no request reaches this rule: the one at a.yaml:2:3 matches every request that it matches; put the more specific rule first, or list its replies in order under 'then'"
         ],
     ),
     (
         "rules:\n- {when: {user: a}, reply: {}}\n- {when: {turn: 1}, reply: {}}\n- {when: {turn: 1, user: a, body: {n: 2}}, reply: {}}",
         [
-            "a.yaml:4:3: rules[2]: this rule is never reached: the one at a.yaml:2:3 meets every request that it would; put the more special one first, or give replies in order under 'then'"
+            "a.yaml:4:3: rules[2]: no request reaches this rule: the one at a.yaml:2:3 matches every request that it matches; put the more specific rule first, or list its replies in order under 'then'"
         ],
     ),
     (
@@ -233,19 +235,19 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
-        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': put it in a choice, or leave out 'choices'"],
     ),
     (
         "rules:\n- reply: {usage: {promt: 3}}",
         [
-            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details; did you mean 'prompt'?"
+            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details, cache_write; did you mean 'prompt'?"
         ],
     ),
     ("rules:\n- reply: {usage: 3}", ["a.yaml:2:18: rules[0].reply.usage: expected object | null, got integer"]),
     ("rules:\n- reply: {created: 0}", ["a.yaml:2:20: rules[0].reply.created: expected integer >= 1, got 0"]),
     (
         "rules:\n- reply: {headers: {'a b': c}}",
-        ["a.yaml:2:28: rules[0].reply.headers.a b: 'a b' is no name of a header"],
+        ["a.yaml:2:28: rules[0].reply.headers.a b: 'a b' is not the name of a header"],
     ),
     (
         'rules:\n- reply: {headers: {a: "x\\ny"}}',
@@ -265,7 +267,7 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- reply: {template: true, content: 'Hi {{user'}",
-        ["a.yaml:2:36: rules[0].reply.content: '{{' without an end: '{{user'; a plain '{{' is '{{{{'"],
+        ["a.yaml:2:36: rules[0].reply.content: '{{' without an end: '{{user'; a literal '{{' is '{{{{'"],
     ),
     (
         "rules:\n- reply: {template: true, content: '{{result}}'}",
@@ -284,7 +286,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, content: '{{body.a..b}}'}",
         [
-            "a.yaml:2:36: rules[0].reply.content: 'body.a..b' is no path; write one like metadata.run or messages[-1].name"
+            "a.yaml:2:36: rules[0].reply.content: 'body.a..b' is not a path; write one such as metadata.run or messages[-1].name"
         ],
     ),
     (
@@ -310,7 +312,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, timing: {step: true, gap: 1}}",
         [
-            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test says; give one of them"
+            "a.yaml:2:41: rules[0].timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test releases it; leave out one of them"
         ],
     ),
     (
@@ -328,13 +330,13 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, fault: {kind: bad_arguments}}",
         [
-            "a.yaml:2:29: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; give 'reply' its 'tool_calls'"
+            "a.yaml:2:29: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"
         ],
     ),
     (
         "rules:\n- {reply: {}, then: [{reply: {}, fault: {kind: same_id}}]}",
         [
-            "a.yaml:2:48: rules[0].then[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"
+            "a.yaml:2:48: rules[0].then[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"
         ],
     ),
     (
@@ -350,18 +352,20 @@ BAD: list[tuple[str, list[str]]] = [
 
 
 @pytest.mark.parametrize(("text", "expected"), BAD)
-def test_what_is_told(text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_problem_is_reported(
+    text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.yaml").write_text(text)
     with pytest.raises(ScenarioError) as caught:
         load("a.yaml")
-    told = list(caught.value.problems)
+    reported = list(caught.value.problems)
     for name, words in LISTS.items():
-        told = [line.replace(words, name) for line in told]
-    assert told == expected
+        reported = [line.replace(words, name) for line in reported]
+    assert reported == expected
 
 
-def test_what_is_wrong_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_problems_between_files_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("more").mkdir()
     Path("a.yaml").write_text("include: [more]\nrules:\n- {when: {model: m}, reply: {}}\n- {reply: {}}")
@@ -374,19 +378,21 @@ def test_what_is_wrong_between_files(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(ScenarioError) as caught:
         load("a.yaml")
     assert caught.value.problems == (
-        "more/b.yaml:2:3: rules[0]: this rule is never reached: the one at a.yaml:4:3 meets every request that it would; "
-        "put the more special one first, or give replies in order under 'then'",
+        "more/b.yaml:2:3: rules[0]: no request reaches this rule: the one at a.yaml:4:3 matches every request that it matches; "
+        "put the more specific rule first, or list its replies in order under 'then'",
     )
     Path("a.yaml").write_text("include: [more]\nrules: []")
     assert [rule.name for rule in load("a.yaml").named_rules()] == ["scenario#1"]
 
 
-def test_what_is_no_file_includes_none() -> None:
+def test_only_a_file_can_include_files() -> None:
     for source in ("include: [a.yaml]\nrules: []", {"include": ["a.yaml"], "rules": []}):
         with pytest.raises(ScenarioError, match=r"scenario: include: only a file can include others"):
             load(source)
 
 
-def test_values_are_checked_as_well() -> None:
-    with pytest.raises(ScenarioError, match=r"scenario: rules\[1\]: this rule is never reached: the one at rules\[0\]"):
+def test_values_are_checked_like_files() -> None:
+    with pytest.raises(
+        ScenarioError, match=r"scenario: rules\[1\]: no request reaches this rule: the one at rules\[0\]"
+    ):
         load([Rule(reply=Reply(content="a")), Rule(reply=Reply(content="b"))])

@@ -1,4 +1,4 @@
-"""Recordings: every format reads, what is written is read again, what is damaged says so, and the corpus comes out whole."""
+"""Every format of recordings is read; what is written is read back; damage is reported; the whole corpus is read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli import main
-from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats import (
     BYTES,
     MOST_BYTES,
@@ -52,11 +52,11 @@ def only(name: str) -> Interaction:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMED if name not in OTHERS])
-def test_every_format_says_the_same_exchange(name: str) -> None:
-    asked, plan = only(name).request, only(name).response
-    assert asked.method == "POST"
-    assert asked.url.removeprefix("https://api.example.com").removeprefix(":443") == "/v1/chat/completions"
-    assert asked.body == b"" or json.loads(asked.body) == REQUEST
+def test_every_format_has_the_same_exchange(name: str) -> None:
+    request, plan = only(name).request, only(name).response
+    assert request.method == "POST"
+    assert request.url.removeprefix("https://api.example.com").removeprefix(":443") == "/v1/chat/completions"
+    assert request.body == b"" or json.loads(request.body) == REQUEST
     assert (plan.status, plan.body, plan.delimited, plan.end) == (200, b"".join(EVENTS), "chunked", "complete")
     lower = [(key.lower(), value) for key, value in plan.headers]
     assert ("content-type", "text/event-stream") in lower
@@ -79,7 +79,7 @@ def test_recorded_times_are_delays(name: str, delay: float, frames: list[float])
 
 
 @pytest.mark.parametrize("name", ["curl-raw.txt", "own.jsonl"])
-def test_what_arrived_together_is_a_frame_where_the_file_knows_it(name: str) -> None:
+def test_what_arrived_together_is_a_frame_if_the_file_has_it(name: str) -> None:
     assert tuple(frame.data for frame in only(name).response.frames) == EVENTS
 
 
@@ -92,7 +92,7 @@ def test_a_date_without_quotes_is_text() -> None:
     assert ("openai-version", "2020-10-01") in only("httpmock.yaml").response.headers
 
 
-def test_a_raw_body_is_kept_to_the_letter() -> None:
+def test_the_bytes_of_a_raw_body_are_kept() -> None:
     assert only("body.json").response == Plan(
         200, (("Content-Type", "application/json"),), (Frame(NAMED["body.json"].read_bytes()),)
     )
@@ -108,7 +108,7 @@ def test_the_json_of_events_becomes_events() -> None:
     assert only("chunks.jsonl").response.body == b"data: %b\n\ndata: %b\n\n" % (lines[0], lines[1])
 
 
-def test_a_byte_order_mark_before_a_file_is_no_part_of_it() -> None:
+def test_a_byte_order_mark_before_a_file_is_ignored() -> None:
     assert read(b"\xef\xbb\xbf" + NAMED["test-proxy.json"].read_bytes(), "x").interactions
 
 
@@ -136,14 +136,14 @@ def test_wiremock_keeps_a_body_in_a_file_of_its_own(tmp_path: Path) -> None:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.sampled_from((b"", b";x=1", b" ")))
-def test_chunk_framing_is_taken_off(chunks: list[bytes], extension: bytes) -> None:
+def test_chunk_framing_is_removed(chunks: list[bytes], extension: bytes) -> None:
     framed = b"".join(b"%X%b\r\n%b\r\n" % (len(chunk), extension, chunk) for chunk in chunks)
     assert dechunked(framed + b"0\r\n\r\n") == chunks
     assert dechunked(framed + b"0\r\n") is None
     assert plan(200, (), framed + b"0\r\n\r\n", "x").body == b"".join(chunks)
 
 
-# Written and read again
+# Written and read back
 
 _LATIN = st.text(st.characters(max_codepoint=255, exclude_categories=["Cc"]), max_size=8).map(str.strip)
 _HEADERS = st.lists(st.tuples(st.sampled_from(("X-A", "x-a", "Set-Cookie")), _LATIN), max_size=3).map(tuple)
@@ -156,7 +156,9 @@ _YAML = st.sampled_from(
 )
 _BODIES = st.binary(max_size=40) | st.text(max_size=20).map(str.encode) | _JSON | _YAML.map(str.encode)
 _FRAMES = st.builds(Frame, _BODIES, _DELAYS, st.booleans())
-_ASKED = st.builds(Asked, st.sampled_from(("POST", "GET")), st.just("https://api.x.ai/v1/chat?a=b"), _HEADERS, _BODIES)
+_REQUESTS = st.builds(
+    RecordedRequest, st.sampled_from(("POST", "GET")), st.just("https://api.x.ai/v1/chat?a=b"), _HEADERS, _BODIES
+)
 PLANS = st.builds(
     Plan,
     status=st.none() | st.integers(100, 599),
@@ -171,7 +173,7 @@ PLANS = st.builds(
 
 
 def cassettes(plans: st.SearchStrategy[Plan] = PLANS) -> st.SearchStrategy[Cassette]:
-    interactions = st.lists(st.builds(Interaction, _ASKED, plans), min_size=1, max_size=3)
+    interactions = st.lists(st.builds(Interaction, _REQUESTS, plans), min_size=1, max_size=3)
     return st.builds(Cassette, st.just("x"), interactions.map(tuple))
 
 
@@ -226,20 +228,22 @@ def test_every_recording_is_written_in_every_format(name: str, format_: str) -> 
 def test_vcrpy_reads_what_is_written_for_it(tmp_path: Path) -> None:
     vcr = pytest.importorskip("vcr")
     bodies = [b"".join(EVENTS), b"\xff\x00", b"  a\n\n"]
-    asked = [Asked("POST", f"https://api.x.ai/{number}", (("A", "b"),), body) for number, body in enumerate(bodies)]
+    requests = [
+        RecordedRequest("POST", f"https://api.x.ai/{number}", (("A", "b"),), body) for number, body in enumerate(bodies)
+    ]
     answers = [Plan(200, (("C", "d"), ("C", "e")), (Frame(body),)) for body in bodies]
     file = tmp_path / "cassette.yaml"
-    file.write_bytes(write(Cassette("x", tuple(map(Interaction, asked, answers))), "vcrpy"))
+    file.write_bytes(write(Cassette("x", tuple(map(Interaction, requests, answers))), "vcrpy"))
     with vcr.use_cassette(str(file), record_mode="none") as cassette:
-        assert [request.uri for request in cassette.requests] == [request.url for request in asked]
+        assert [request.uri for request in cassette.requests] == [request.url for request in requests]
         assert [request.body for request in cassette.requests] == bodies
         assert [response["body"]["string"] for response in cassette.responses] == bodies
         assert cassette.responses[0]["headers"] == {"C": ["d", "e"]}
 
 
-def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
+def test_a_request_body_is_json_if_that_has_the_same_bytes() -> None:
     def line(body: bytes) -> bytes:
-        return fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1", body=body), Plan(200, (), ())))
+        return fakellm_jsonl.dump_line(Interaction(RecordedRequest("POST", "/v1", body=body), Plan(200, (), ())))
 
     assert b'"json":{"a":[1,"\xc3\xa9"]}' in line('{"a":[1,"é"]}'.encode())
     assert b'"text":"{\\"a\\": 1}"' in line(b'{"a": 1}')
@@ -247,16 +251,16 @@ def test_a_request_body_is_json_where_that_gives_its_bytes_again() -> None:
 
 
 @pytest.mark.parametrize("format_", ["vcrpy", "go-vcr"])
-def test_a_format_that_cannot_say_it_says_so(format_: str) -> None:
+def test_a_format_that_cannot_express_it_raises(format_: str) -> None:
     with pytest.raises(CassetteError, match=r"^interactions\[0\]: no response came"):
-        write(Cassette("x", (Interaction(Asked("POST", "/"), Plan(None, (), (), end="close")),)), format_)
+        write(Cassette("x", (Interaction(RecordedRequest("POST", "/"), Plan(None, (), (), end="close")),)), format_)
 
 
 # Damage
 
 
 def outcome(data: bytes) -> None:
-    """What is read has interactions, or there is a CassetteError that begins with the name of the file."""
+    """Asserts that the data has interactions, or raises a CassetteError that starts with the name of the file."""
     try:
         found, problems = read(data, "the/file").interactions, ["the/file"]
     except CassetteError as error:
@@ -268,14 +272,14 @@ def outcome(data: bytes) -> None:
 
 @settings(max_examples=200)
 @given(st.sampled_from(FILES), st.data())
-def test_a_file_cut_off_anywhere_reads_or_says_why(file: Path, data: st.DataObject) -> None:
+def test_a_file_cut_off_anywhere_is_read_or_refused_with_a_reason(file: Path, data: st.DataObject) -> None:
     whole = file.read_bytes()
     outcome(whole[: data.draw(st.integers(0, len(whole) - 1))])
 
 
 @settings(max_examples=200)
 @given(st.sampled_from(FILES), st.data())
-def test_a_file_with_other_bits_reads_or_says_why(file: Path, data: st.DataObject) -> None:
+def test_a_file_with_other_bits_is_read_or_refused_with_a_reason(file: Path, data: st.DataObject) -> None:
     damaged = bytearray(file.read_bytes())
     for place in data.draw(st.lists(st.integers(0, len(damaged) - 1), min_size=1, max_size=3)):
         damaged[place] ^= data.draw(st.integers(1, 255))
@@ -296,7 +300,7 @@ VALUES = [file for file in FILES if file.suffix in (".yaml", ".yml", ".json", ".
     st.sampled_from((None, True, 7, -1, 10**30, 0.5, "", "x", [], ["x"], {}, {"x": 1})),
     st.data(),
 )
-def test_a_value_of_another_type_reads_or_says_why(file: Path, value: Any, data: st.DataObject) -> None:
+def test_a_value_of_another_type_is_read_or_refused_with_a_reason(file: Path, value: Any, data: st.DataObject) -> None:
     root = yaml_values.documents(file.read_bytes(), "x")
     path = data.draw(st.sampled_from(paths(root)[1:]))
     parent: Any = root
@@ -308,91 +312,96 @@ def test_a_value_of_another_type_reads_or_says_why(file: Path, value: Any, data:
 
 
 @given(st.binary(max_size=200))
-def test_what_is_no_recording_is_an_error(data: bytes) -> None:
+def test_what_is_not_a_recording_is_an_error(data: bytes) -> None:
     outcome(data)
 
 
 @pytest.mark.parametrize(
-    ("data", "says"),
+    ("data", "message"),
     [
         (b"", "f: the file is empty"),
         (b" \n\t", "f: the file is empty"),
-        (b"# Hello\n\nThis is a text.", "f: no recording in a format that is known"),
-        (b'{"name": "x", "version": "1"}', "f: no recording in a format that is known"),
-        (b"choices: []", "f: no recording in a format that is known"),
-        (b"[]", "f: no recording in a format that is known"),
+        (b"# Hello\n\nThis is a text.", "f: not a recording in a supported format"),
+        (b'{"name": "x", "version": "1"}', "f: not a recording in a supported format"),
+        (b"choices: []", "f: not a recording in a supported format"),
+        (b"[]", "f: not a recording in a supported format"),
         (b"interactions: []\nversion: 1", "f: a recording (go-vcr) without an interaction"),
         (b'{"log": {"entries": []}}', "f: a recording (har) without an interaction"),
         (b'{"fakellm":"recording","version":1}\n', "f: a recording (fakellm) without an interaction"),
         (b'{"fakellm":"recording","version":2}\n', "f:1: a recording of version 2; this fakellm reads version 1"),
         (b"httprr trace v1\n", "f: a recording (httprr) without an interaction"),
         (b"httprr trace v1\n5 5\nPOST", "f: [0]: the file ends 6 bytes too early"),
-        (b'{"log": {"entries": [', "f:1:22: no JSON: the file was cut off"),
-        (b'{"log":\n  nope}', "f:2:3: no JSON: expecting value"),
+        (b'{"log": {"entries": [', "f:1:22: not valid JSON: the file was cut off"),
+        (b'{"log":\n  nope}', "f:2:3: not valid JSON: expecting value"),
         (b"interactions:\n- request: [", "f:3:1: did not find expected node content"),
-        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' is given twice; first in line 2"),
+        (b"interactions:\n- request: 1\n  request: 2", "f:3:3: the key 'request' appears twice; first in line 2"),
         (b"http_interactions:\n- response: {}", "f: http_interactions[0].response.status: the key 'status' is missing"),
         (b"interactions: !!float x", "f: a value that does not fit its tag: could not convert string to float: 'x'"),
         (b"interactions: !!timestamp x", "f: interactions: expected array, got string"),
         (b"HTTP/1.1 200 OK\r\nA: b\r\n", "f: no empty line ends the head: the file was cut off"),
-        (b"HTTP/1.1 OK\r\n\r\n", "f: 'HTTP/1.1 OK' is no status line"),
+        (b"HTTP/1.1 OK\r\n\r\n", "f: 'HTTP/1.1 OK' is not a status line"),
     ],
 )
-def test_an_error_names_the_place_and_the_cause(data: bytes, says: str) -> None:
+def test_an_error_has_the_place_and_the_cause(data: bytes, message: str) -> None:
     with pytest.raises(CassetteError) as found:
         read(data, "f")
-    assert str(found.value).startswith(says)
+    assert str(found.value).startswith(message)
 
 
 @pytest.mark.parametrize(
-    ("name", "old", "new", "says"),
+    ("name", "old", "new", "message"),
     [
         ("vcrpy.yaml", "code: 200", "code: OK", "interactions[0].response.status.code: expected integer, got string"),
         ("vcrpy.yaml", "code: 200", "code: 2", "interactions[0].response.status.code: expected integer >= 100, got 2"),
         ("vcrpy.yaml", "uri:", "url:", "interactions[0].response.code: the key 'code' is missing"),
         ("vcrpy-gzip.yaml", "- gzip", "- x-lz", "interactions[0].response.body: a body in the content coding 'x-lz'"),
-        ("vcrpy-gzip.yaml", "- gzip", "- br", "interactions[0].response.body: a body that is no br: "),
-        ("vcrpy-br.yaml", "- br", "- zstd", "interactions[0].response.body: a body that is no zstd: "),
-        ("go-vcr-2.yaml", "1.25s", "soon", "interactions[0].response.duration: 'soon' is no duration as Go writes it"),
+        ("vcrpy-gzip.yaml", "- gzip", "- br", "interactions[0].response.body: the body is not valid br: "),
+        ("vcrpy-br.yaml", "- br", "- zstd", "interactions[0].response.body: the body is not valid zstd: "),
+        (
+            "go-vcr-2.yaml",
+            "1.25s",
+            "soon",
+            "interactions[0].response.duration: 'soon' is not a duration as Go writes it",
+        ),
         ("vcrpy.yaml", "uri: https", "uri: !!binary //4=#", "f: interactions[0].request.uri: expected string matching"),
         ("ruby-vcr.yml", "!binary |-", "!ruby/x |-", "15: could not determine a constructor for the tag '!ruby/x'"),
-        ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not known"),
-        ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: no base64: "),
+        ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not supported"),
+        ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: not valid base64: "),
         ("browser.har", '"text": "data', '"no": "data', "a body of 73 bytes was not kept; export it again with"),
-        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: none of the keys 'url', 'urlPath'"),
+        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: it has none of the keys 'url', 'urlPath'"),
         ("nock.json", "1f8b", "zz", "[0].response: non-hexadecimal number"),
     ],
 )
-def test_an_error_in_a_recording_names_the_interaction_and_the_key(name: str, old: str, new: str, says: str) -> None:
+def test_an_error_in_a_recording_names_the_interaction_and_the_key(name: str, old: str, new: str, message: str) -> None:
     text = NAMED[name].read_text(encoding="utf-8")
     assert old in text
     with pytest.raises(CassetteError) as found:
         read(text.replace(old, new).encode(), "f")
-    assert says in str(found.value)
+    assert message in str(found.value)
 
 
 @pytest.mark.parametrize("end", [b"\n", b""])
 def test_a_last_line_that_was_cut_off_is_named(end: bytes) -> None:
-    line = fakellm_jsonl.dump_line(Interaction(Asked("POST", "/v1"), Plan(200, (), ())))
+    line = fakellm_jsonl.dump_line(Interaction(RecordedRequest("POST", "/v1"), Plan(200, (), ())))
     with pytest.raises(CassetteError, match=r"^r\.jsonl:3:"):
         read(fakellm_jsonl.dumps_header() + line + line[:-20] + end, "r.jsonl")
 
 
 @pytest.mark.parametrize("package", ["brotli", "zstandard"])
-def test_a_library_that_is_missing_is_named_with_the_remedy(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_library_is_named_with_the_remedy(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     name = {"brotli": "vcrpy-br.yaml", "zstandard": "vcrpy-zstd.yaml"}[package]
     with pytest.raises(CassetteError, match=rf"needs the package {package}: pip install 'fakellm-server\[codings\]'"):
         read_file(NAMED[name])
 
 
-# What must not take the process down
+# What must not end the process
 
 
 def test_a_yaml_bomb_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    with pytest.raises(CassetteError, match="aliases swell this to"):
+    with pytest.raises(CassetteError, match="aliases expand this to"):
         read("\n".join([*lines, "interactions: *a11"]).encode(), "f")
 
 
@@ -411,21 +420,21 @@ def test_a_file_of_200_megabytes_is_refused_before_it_is_read(tmp_path: Path) ->
     file = tmp_path / "large.yaml"
     with file.open("wb") as opened:
         opened.truncate(200 * 2**20)
-    with pytest.raises(CassetteError, match=r"large\.yaml: 209,715,200 bytes; 67,108,864 are read at most"):
+    with pytest.raises(CassetteError, match=r"large\.yaml: 209,715,200 bytes; at most 67,108,864 are read"):
         read_file(file)
-    with pytest.raises(CassetteError, match="are read at most"):
+    with pytest.raises(CassetteError, match="at most 67,108,864 are read"):
         read(bytes(MOST_BYTES + 1), "f")
 
 
-def test_a_compressed_body_that_swells_is_refused() -> None:
+def test_a_compressed_body_that_expands_too_much_is_refused() -> None:
     squeezed = gzip.compress(bytes(MOST_BYTES + 1))
     with pytest.raises(CassetteError, match=r"^x: a body in gzip of more than 67,108,864 bytes"):
         plan(200, (("Content-Encoding", "gzip"),), squeezed, "x")
 
 
-@pytest.mark.parametrize(("path", "says"), [("nowhere.yaml", "no such file"), ("", "is a directory")])
-def test_a_file_that_cannot_be_opened(path: str, says: str, tmp_path: Path) -> None:
-    with pytest.raises(CassetteError, match=says):
+@pytest.mark.parametrize(("path", "message"), [("nowhere.yaml", "no such file"), ("", "is a directory")])
+def test_a_file_that_cannot_be_opened(path: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(CassetteError, match=message):
         read_file(tmp_path / path)
 
 
@@ -445,19 +454,19 @@ def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
     assert out.read_bytes().startswith(b'{"fakellm":"recording","version":1}\n')
 
 
-def test_export_takes_one_interaction_alone(tmp_path: Path) -> None:
+def test_export_can_take_one_interaction(tmp_path: Path) -> None:
     three, out = tmp_path / "three", tmp_path / "out.sse"
     line = NAMED["own.jsonl"].read_bytes().split(b"\n")[1] + b"\n"
     three.write_bytes(fakellm_jsonl.dumps_header() + line * 3)
     code, output = export(str(three), "--format", "sse", "-o", str(out))
-    assert (code, output) == (2, f"{three}: holds 3 interactions, and a raw stream is one: choose it with --only\n")
+    assert (code, output) == (2, f"{three}: has 3 interactions, and a raw stream is only one: select it with --only\n")
     assert export(str(three), "--format", "sse", "-o", str(out), "--only", "2") == (0, "")
     assert out.read_bytes() == b"".join(EVENTS)
     code, output = export(str(three), "--only", "3", "-o", str(out))
     assert (code, output) == (2, f"{three}: there is no interaction 3; the last of 3 is 2\n")
 
 
-def test_export_says_what_it_cannot_read_or_write(tmp_path: Path) -> None:
+def test_export_reports_what_it_cannot_read_or_write(tmp_path: Path) -> None:
     code, output = export(str(tmp_path / "no.yaml"), "-o", str(tmp_path / "out"))
     assert (code, output) == (2, f"{tmp_path / 'no.yaml'}: no such file or directory\n")
     code, output = export(str(NAMED["own.jsonl"]), "-o", str(tmp_path))

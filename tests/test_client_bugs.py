@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import chat
+from fakellm.server.scenario_app import App, HttpRequest
+from fakellm.wire.http1 import bursts
+from tests.conftest import chat, respond
 
 TEXT = {"content": "One 中 two", "finish_reason": "stop", "id": "c", "created": 9, "model": "m"}
 CALLS = {
@@ -31,8 +32,8 @@ def served(rule: str, reply: dict[str, object], stream: bool = True) -> bytes:
     """All that leaves for a request: head, body, and at last how the connection ends."""
     scenario = {"dialect": "xai", "rules": [{"reply": reply} | yaml.safe_load(rule)]}
     body = chat(stream=stream, **({"stream_options": {"include_usage": True}} if stream else {}))
-    answer, _ = App(load(scenario)).handle(Call("POST", "/v1/chat/completions", body))
-    return b"".join(burst.data for burst in answer.bursts) + b"<%b>" % answer.plan.end.encode()
+    answer = respond(App(load(scenario)), HttpRequest("POST", "/v1/chat/completions", body))
+    return b"".join(burst.data for burst in bursts(answer.plan)) + b"<%b>" % answer.plan.end.encode()
 
 
 STREAMS = [

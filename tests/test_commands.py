@@ -6,21 +6,22 @@ import asyncio
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from fakellm.cli import main
-from fakellm.cli.reload import Files, take
+from fakellm.cli import main, reload, serving
+from fakellm.cli.reload import Files, follow, take
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
 from fakellm.scenarios.editor_schema import scenario_schema
 from fakellm.scenarios.loader import Reading, load, read
 from fakellm.server.http_server import Server
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 from tests.test_bad_scenarios import BAD
 from tests.test_handle import command
 
@@ -48,7 +49,7 @@ def turns(tmp_path: Path) -> Path:
     return file
 
 
-def test_check_tells_all_that_is_wrong(turns: Path, tmp_path: Path) -> None:
+def test_check_reports_every_problem(turns: Path, tmp_path: Path) -> None:
     good = run("check", turns, *SCENARIOS)
     assert (good.exit_code, good.stdout.splitlines()[0]) == (0, f"{turns}: 3 rules of scenario")
     for name in ("b", "c"):
@@ -71,7 +72,7 @@ def test_render_shows_each_frame_with_its_time(turns: Path) -> None:
     assert '"model":"gpt-5"' in lines[1]
 
 
-def test_render_takes_a_turn_and_shows_every_reply(turns: Path) -> None:
+def test_render_can_take_a_turn_and_shows_every_reply(turns: Path) -> None:
     heads = [line for line in run("render", turns, "--turn", "2").stdout.splitlines() if line.startswith("#")]
     assert heads == [
         "# second, openai, turn 2, attempt 1: 200",
@@ -90,17 +91,17 @@ def test_raw_is_what_is_sent(file: Path) -> None:
         assert raw.stdout_bytes == render(rule, sample(rule), 3).body
 
 
-def test_render_says_what_is_not_there(turns: Path) -> None:
-    for arguments, told in (
+def test_render_reports_unknown_rules_and_turns(turns: Path) -> None:
+    for arguments, message in (
         (("--rule", "frist"), "there is no rule 'frist'; did you mean 'first'?"),
-        (("--rule", "first", "--turn", "2"), "no rule answers turn 2"),
+        (("--rule", "first", "--turn", "2"), "no rule matches turn 2"),
     ):
         result = run("render", turns, *arguments)
-        assert (result.exit_code, result.stderr) == (2, f"{turns}: {told}\n")
+        assert (result.exit_code, result.stderr) == (2, f"{turns}: {message}\n")
     assert run("render", "none.yaml").stderr == "none.yaml: no such file or directory\n"
 
 
-def test_the_schema_takes_every_scenario_and_refuses_bad_ones() -> None:
+def test_the_schema_accepts_every_scenario_and_refuses_bad_ones() -> None:
     schema = json.loads(run("schema").stdout)
     validator = jsonschema.Draft202012Validator(schema)
     validator.check_schema(schema)
@@ -116,13 +117,13 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
     definitions = scenario_schema()["$defs"]
     assert definitions["When"]["properties"]["user"]["description"] == "the user's last message."
     assert set(definitions["When"]["properties"]) == {
-        key for key, said in definitions["When"]["properties"].items() if "description" in said
+        key for key, schema in definitions["When"]["properties"].items() if "description" in schema
     }
     assert "xai" in definitions["Rule"]["properties"]["dialect"]["enum"]
 
 
-def said(app: App, session: str = "") -> str:
-    answer, _ = app.handle(Call("POST", f"{session}/v1/chat/completions", chat()))
+def reply_of(app: App, session: str = "") -> str:
+    answer = respond(app, HttpRequest("POST", f"{session}/v1/chat/completions", chat()))
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
 
 
@@ -133,9 +134,9 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     reading = read([main_file])
     app, files = App(reading.scenario), Files([main_file], reading)
     app.load("own", load("rules:\n- {reply: {content: Own}}\n"), True)
-    assert said(app) == said(app, "/s/x") == "One"
+    assert reply_of(app) == reply_of(app, "/s/x") == "One"
     assert files.changed() is None
-    for content, told, expected in (
+    for content, message, expected in (
         ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rules of scenario+scenario", "Two!"),
         ("rules: [{reply: {contnt: Three}}]", "the last good one stays:\n", "Two!"),
         (None, "part.yaml: no such file or directory", "Two!"),
@@ -144,15 +145,15 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         part.write_text(content) if content else part.unlink()
         changed = files.changed()
         assert changed is not None
-        asyncio.run(taken(app, changed))
+        asyncio.run(follow_once(app, changed))
         assert files.changed() is None
-        assert told in caplog.text
-        assert (said(app), said(app, "/s/x"), said(app, "/s/own")) == (expected, expected, "Own")
+        assert message in caplog.text
+        assert (reply_of(app), reply_of(app, "/s/x"), reply_of(app, "/s/own")) == (expected, expected, "Own")
         caplog.clear()
 
 
-async def taken(app: App, reading: Reading) -> None:
-    take(Server(app), app, reading)
+async def follow_once(app: App, reading: Reading) -> None:
+    await take(Server(app), app, reading)
 
 
 def test_serve_looks_at_its_files(turns: Path) -> None:
@@ -167,6 +168,41 @@ def test_serve_looks_at_its_files(turns: Path) -> None:
             process.terminate()
 
 
-def test_every_command_tells_what_it_does() -> None:
+def test_what_goes_wrong_in_a_look_at_the_files_is_logged_and_the_next_look_comes(
+    turns: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(reload, "POLL", 0.001)
+    reading = read([turns])
+    app, files = App(reading.scenario), Files([turns], reading)
+    looks = iter([RuntimeError("no more files"), None, read([turns]), asyncio.CancelledError()])
+
+    def changed() -> Reading | None:
+        look = next(looks)
+        if isinstance(look, BaseException):
+            raise look
+        return look
+
+    monkeypatch.setattr(files, "changed", changed)
+
+    async def main() -> None:
+        await follow(Server(app), app, files)
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert "the files have changed: serves 3 rules of scenario" in caplog.text
+    assert "RuntimeError: no more files" in caplog.text
+    assert "the last good scenario stays, and they are looked at again" in caplog.text
+
+
+def test_what_ends_beside_a_server_ends_the_command_with_it() -> None:
+    async def beside(server: Server) -> None:
+        raise RuntimeError("it fell over")
+
+    options: dict[str, Any] = {"host": "127.0.0.1", "port": 0, "speed": 1.0, "ready": "text", "watch_stdin": False}
+    with pytest.raises(RuntimeError, match="it fell over"):
+        serving.run(App(), "serves", beside=beside, **options)
+
+
+def test_every_command_has_a_help_text() -> None:
     listed = re.findall(r"^  (\w+)  +(\S.+)$", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert {"check", "render", "schema", "serve"} <= {name for name, _ in listed}

@@ -14,8 +14,8 @@ from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import streams
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat, post
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, post, respond
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"
 
@@ -45,7 +45,7 @@ def test_two_processes_asked_in_different_orders_answer_the_same() -> None:
 
 
 def answer(app: App, body: bytes, path: str = "/v1/chat/completions") -> bytes:
-    return app.handle(Call("POST", path, body))[0].plan.body
+    return respond(app, HttpRequest("POST", path, body)).plan.body
 
 
 @given(streams("strict-sse"), st.integers())

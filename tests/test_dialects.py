@@ -16,10 +16,10 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Reply, Rule, Scenario
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from tests.conftest import ROOT, chat
+from tests.conftest import ROOT, chat, respond
 
 GOLDEN = ROOT / "tests" / "golden"
 ASKED = [{"role": "user", "content": "How warm is it?"}]
@@ -32,7 +32,7 @@ def plan(name: str, turn: str, kind: str) -> Plan:
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     options = {"stream": True, "stream_options": {"include_usage": True}} if kind == "sse" else {}
     body = chat(messages=TURNS[turn], **options)
-    return App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan
+    return respond(App(scenario, strict=True), HttpRequest("POST", "/v1/chat/completions", body)).plan
 
 
 def sent(name: str, turn: str, kind: str) -> bytes:
@@ -68,7 +68,7 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
 def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> None:
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     body = chat(messages=TURNS["text"], stream=True)
-    sent = App(scenario, strict=True).handle(Call("POST", "/v1/chat/completions", body))[0].plan.body
+    sent = respond(App(scenario, strict=True), HttpRequest("POST", "/v1/chat/completions", body)).plan.body
     *frames, last = [json.loads(event.data) for event in Decoder().feed(sent) if event.data != "[DONE]"]
     assert last["usage"]["prompt_tokens"] == 60
     assert last["choices"][0]["finish_reason"] == "stop"
@@ -101,7 +101,7 @@ def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
 
 def test_together_speaks_of_usage_in_each_chunk_although_nobody_asked() -> None:
     scenario = Scenario(dialect="together", rules=(Rule(reply=Reply(content="Hm")),))
-    body = App(scenario).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))[0].plan.body
+    body = respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan.body
     said, finish, _ = (event.data for event in Decoder().feed(body))
     assert json.loads(said)["usage"] is None
     assert json.loads(finish)["usage"]["completion_tokens"] == 1

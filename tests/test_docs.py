@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from fakellm.wire.http1 import bursts
+from tests.conftest import ROOT, chat, respond
 
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)
 TEXT = (ROOT / "docs" / "framing.md").read_text(encoding="utf-8")
@@ -19,8 +20,8 @@ ROWS: list[tuple[str, str, str]] = ROW.findall(TEXT)
 def wire(stream: str) -> bytes:
     """What is sent for a reply of some length with this `stream:` block: as it leaves, and the body without chunks."""
     scenario = load({"rules": [{"reply": {"content": "One, 中 two"}, "stream": yaml.safe_load(stream)}]})
-    answer, _ = App(scenario).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
-    return b"".join(burst.data for burst in answer.bursts) + answer.plan.body
+    answer = respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    return b"".join(burst.data for burst in bursts(answer.plan)) + answer.plan.body
 
 
 def test_no_row_is_left_out() -> None:

@@ -10,8 +10,8 @@ import yaml
 
 from fakellm.faults import Fault
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, handled
 
 TEXT = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
 FAULTS = re.findall(r"`(\{kind: .*?\})`", TEXT)
@@ -22,7 +22,7 @@ def sent(fault: str | None, stream: bool) -> tuple[object, str | None]:
     """The plan of a rule's first or second reply, whichever the fault strikes, and the fault that it met."""
     rule = {"reply": {"content": "It is 3 degrees in Oslo.", "tool_calls": CALLS}}
     app = App(load({"rules": [rule | ({"fault": yaml.safe_load(fault)} if fault else {})]}))
-    answers = [app.handle(Call("POST", "/v1/chat/completions", chat(stream=stream))) for _ in range(2)]
+    answers = [handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=stream))) for _ in range(2)]
     return next(((answer.plan, entry.fault) for answer, entry in answers if entry.fault), (answers[0][0].plan, None))
 
 
@@ -44,5 +44,5 @@ def test_the_example_serves() -> None:
     assert examples
     for example in examples:
         app = App(load(example))
-        answers = [app.handle(Call("POST", "/v1/chat/completions", chat(stream=True))) for _ in range(2)]
+        answers = [handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True))) for _ in range(2)]
         assert [(answer.plan.end, entry.fault) for answer, entry in answers] == [("reset", "reset"), ("complete", None)]

@@ -19,7 +19,9 @@ def test_the_client_of_the_example_is_caught(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CODE[0])
     done = pytester.runpytest_subprocess("-p", "no:cacheprovider")
     done.assert_outcomes(failed=1)
-    done.stdout.fnmatch_lines(["*FuzzError*", "*1. sse.*", "*expected*", "*Again: the next call tries it first*"])
+    done.stdout.fnmatch_lines(
+        ["*FuzzError*", "*1. sse.*", "*expected*", "*To reproduce: the next call tries it first*"]
+    )
 
 
 def test_the_example_with_hypothesis_passes(pytester: pytest.Pytester) -> None:

@@ -12,8 +12,8 @@ import yaml
 
 from fakellm.generate.answer import EFFORTS
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 
 TEXT = (ROOT / "docs" / "generated.md").read_text(encoding="utf-8")
 REFUSALS: list[tuple[str, str, str]] = re.findall(r"^\| `(\{.+\})` \| `(.+)` \| (.+) \|$", TEXT, re.MULTILINE)
@@ -27,7 +27,7 @@ def test_nothing_is_left_out() -> None:
 
 @pytest.mark.parametrize(("asked", "param", "why"), REFUSALS)
 def test_what_the_table_says_is_refused_is(asked: str, param: str, why: str) -> None:
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", chat(**yaml.safe_load(asked))))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(**yaml.safe_load(asked))))
     error = json.loads(answer.plan.body)["error"]
     assert (answer.plan.status, error["param"]) == (400, param)
     assert why in error["message"]
@@ -36,7 +36,7 @@ def test_what_the_table_says_is_refused_is(asked: str, param: str, why: str) -> 
 def test_the_rules_serve() -> None:
     app = App(load(EXAMPLES[0][1]))
     replies = {
-        model: json.loads(app.handle(Call("POST", "/v1/chat/completions", chat(model=model)))[0].plan.body)
+        model: json.loads(respond(app, HttpRequest("POST", "/v1/chat/completions", chat(model=model))).plan.body)
         for model in ("long-x", "m")
     }
     assert replies["long-x"]["model"] == "long-1"

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from fakellm.fuzzing.tiers import Step, step_of, steps
+from fakellm.fuzzing.tiers import WireStep, step_of, steps
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from fakellm.wire.http1 import bursts
+from tests.conftest import ROOT, chat, respond
 
 TEXT = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+)` \| (T\d|fault|)(?: \*contested\*)? ?\|$", TEXT, re.MULTILINE)
@@ -30,8 +31,8 @@ def written(rule: str) -> Scenario:
 def sent(scenario: Scenario) -> bytes:
     """All that leaves for a stream and for a whole body: as it leaves, and the bodies without their chunks."""
     bodies = (chat(stream=True, stream_options={"include_usage": True}), chat())
-    answers = [App(scenario).handle(Call("POST", "/v1/chat/completions", body))[0] for body in bodies]
-    return b"".join(b"".join(burst.data for burst in each.bursts) + each.plan.body for each in answers)
+    answers = [respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", body)) for body in bodies]
+    return b"".join(b"".join(burst.data for burst in bursts(each.plan)) + each.plan.body for each in answers)
 
 
 def told(literal: str) -> re.Pattern[bytes]:
@@ -42,7 +43,7 @@ def told(literal: str) -> re.Pattern[bytes]:
 
 def tier(rule: Rule) -> str:
     """The furthest of the tiers that a row takes; none where the dialect or the reply alone makes it."""
-    found: list[Step] = [*steps(rule.stream), *([step_of(rule.fault)] if rule.fault else [])]
+    found: list[WireStep] = [*steps(rule.stream), *([step_of(rule.fault)] if rule.fault else [])]
     return max((step.tier for step in found), default="")
 
 

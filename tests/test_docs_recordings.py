@@ -17,7 +17,7 @@ import fakellm
 from fakellm.recordings.formats import read_file
 from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat
-from tests.wire_reader import seen
+from tests.wire_reader import receive
 
 TEXT = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
 EXAMPLES: dict[str, str] = dict(re.findall(r"<!-- (\w+: \w+) -->\n```\w+\n(.*?)```", TEXT, re.DOTALL))
@@ -51,14 +51,14 @@ def recorded(tmp_path: Path) -> Path:
 
 def test_one_line_of_curl_is_a_recording(recorded: Path) -> None:
     with running(EXAMPLES["run: replay"], recorded) as server:
-        got = seen(server.base_url + "/chat/completions", chat(stream=True))
+        got = receive(server.base_url + "/chat/completions", chat(stream=True))
     assert got.body == (recorded / "hi.sse").read_bytes()
     assert got.pieces[-1] == b"data: [DONE]\n\n"
 
 
 def test_the_recorder_of_the_document_records(tmp_path: Path) -> None:
     with fakellm.serve() as upstream, running(EXAMPLES["run: record"], tmp_path, upstream.base_url) as server:
-        got = seen(server.base_url + "/chat/completions", chat(stream=True))
+        got = receive(server.base_url + "/chat/completions", chat(stream=True))
     assert [each.response.body for each in read_file(tmp_path / "session.jsonl").interactions] == [got.body]
 
 

@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from fakellm.server import scenario_app
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, respond
 
 TEXT = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
@@ -28,7 +28,7 @@ def test_an_example_runs(code: str) -> None:
 def test_every_route_stands_in_the_table() -> None:
     routes = {
         f"{method} {path}"
-        for path, methods in scenario_app._ROUTES.items()
+        for path, methods in scenario_app.ROUTES.items()
         for method in methods
         if "_fakellm" not in path
     }
@@ -36,7 +36,7 @@ def test_every_route_stands_in_the_table() -> None:
 
 
 def test_every_header_stands_in_the_table() -> None:
-    plan = App().handle(Call("POST", "/v1/chat/completions", chat()))[0].plan
+    plan = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat())).plan
     sent = {re.sub("(requests|tokens)$", "…", name) for name, _ in plan.headers} - {"Content-Type"}
     table = TEXT[TEXT.index("| header |") :]
     named = {

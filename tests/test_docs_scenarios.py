@@ -12,7 +12,8 @@ import yaml
 
 from fakellm.apis.chat.request import parse
 from fakellm.engine.render import render
-from fakellm.engine.resolve import said
+from fakellm.engine.resolve import filled
+from fakellm.engine.ruleset import Script
 from fakellm.importing.example_request import sample
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.loader import load
@@ -78,9 +79,10 @@ def test_a_file_loads_and_its_rules_answer(text: str, tmp_path: Path) -> None:
     (tmp_path / "main.yaml").write_text(text)
     for rule in load(tmp_path / "main.yaml").named_rules():
         request = REQUEST if rule.reply.template else sample(rule)
+        script = Script(rule)
         for step in range(len(rule.steps)):
-            one = rule.at(rule.attempt(step + 1, True) or pytest.fail("no such attempt"))
-            reply = said(one.reply, request, step + 1)
+            one = script.at(script.attempt(step + 1, True) or pytest.fail("no such attempt"))
+            reply = filled(one.reply, request, step + 1)
             assert "{{" not in reply.content
             assert render(one, request, 0).frames
 

@@ -19,10 +19,10 @@ from fakellm.base import tokenizer
 from fakellm.fuzzing.strategies import streams
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from tests.conftest import chat, inflated
+from tests.conftest import chat, inflated, respond
 from tests.test_laws import read_from
 
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
@@ -30,7 +30,7 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=30)
 
 def sent(app: App, path: str, body: Any = None, method: str = "POST", **headers: str) -> Plan:
     data = b"" if body is None else json.dumps(body).encode()
-    return app.handle(Call(method, path, data, headers))[0].plan
+    return respond(app, HttpRequest(method, path, data, headers)).plan
 
 
 def said(plan: Plan) -> Any:
@@ -384,8 +384,11 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
     del body["model"]
     assert said(sent(app, url, body))["model"] == said(sent(app, url, body | {"model": None}))["model"] == "my gpt"
     for broken in (b"{", b"[]", b"\xff", b"[" * 10**5):
-        plan = app.handle(Call("POST", url, broken))[0].plan
-        assert (plan.status, plan.body) == (400, app.handle(Call("POST", "/v1/chat/completions", broken))[0].plan.body)
+        plan = respond(app, HttpRequest("POST", url, broken)).plan
+        assert (plan.status, plan.body) == (
+            400,
+            respond(app, HttpRequest("POST", "/v1/chat/completions", broken)).plan.body,
+        )
 
 
 @pytest.mark.parametrize(
@@ -398,6 +401,16 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
             "/v1/chat/completions/models",
             "Your base URL ends in /chat/completions, and your client adds a route itself; ",
         ),
+        ("/v1/chat/completions/v1/chat/completions", "Your base URL ends in /chat/completions, and your client adds"),
+        (
+            "/v1/completions/chat/completions",
+            "Your base URL ends in /completions, and your client adds a route itself; ",
+        ),
+        ("/v1/chat/completions/responses", "Your base URL ends in /chat/completions, and your client adds"),
+        ("/v1/chat/completions/chatcmpl-1", "fakellm does not serve stored chat completions."),
+        ("/v1/chat/completions/chatcmpl-1/messages", "fakellm does not serve stored chat completions."),
+        ("/v1/v1/files/file-1", "It has /v1 twice: your base URL ends in /v1"),
+        ("/api/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
         ("/v2/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
         ("/v1/chat/completion", "did you mean '/v1/chat/completions'?"),
         ("/v1/responses", "fakellm does not serve the Responses API; "),
@@ -412,6 +425,20 @@ def test_a_url_that_is_none_is_told_what_to_do(path: str, remedy: str) -> None:
     plan = sent(App(), path)
     assert plan.status == 404
     assert remedy in said(plan)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions/chatcmpl-1",
+        "/v1/v1/nothing",
+        "/v1/a/v1/v1/b",
+        "/v1/embeddings/7",
+        "/v1/completions/cmpl-1",
+    ],
+)
+def test_no_hint_blames_a_base_url_that_may_be_right(path: str) -> None:
+    assert "base URL" not in said(sent(App(), path))["error"]["message"]
 
 
 # Keys
@@ -435,7 +462,7 @@ KEYS = ["sk-first-0123456789", "second"]
 )
 def test_without_its_key_a_request_is_refused(headers: dict[str, str], code: str | None, message: str) -> None:
     app = App(api_keys=KEYS)
-    plan = app.handle(Call("POST", "/v1/chat/completions", chat(), headers))[0].plan
+    plan = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(), headers)).plan
     error = said(plan)["error"]
     assert (plan.status, error["type"], error["param"], error["code"]) == (401, "invalid_request_error", None, code)
     assert message in error["message"]
@@ -444,8 +471,8 @@ def test_without_its_key_a_request_is_refused(headers: dict[str, str], code: str
 @pytest.mark.parametrize("header", [("Authorization", "Bearer {}"), ("authorization", "bearer {}"), ("api-key", "{}")])
 @pytest.mark.parametrize("key", KEYS)
 def test_with_its_key_it_is_answered(key: str, header: tuple[str, str]) -> None:
-    call = Call("POST", "/v1/chat/completions", chat(), {header[0]: header[1].format(key)})
-    assert App(api_keys=KEYS).handle(call)[0].plan == App().handle(call)[0].plan
+    call = HttpRequest("POST", "/v1/chat/completions", chat(), {header[0]: header[1].format(key)})
+    assert respond(App(api_keys=KEYS), call).plan == respond(App(), call).plan
 
 
 def test_control_routes_and_preflights_need_no_key() -> None:

@@ -1,4 +1,4 @@
-"""What the fuzzer draws: from the seed alone, hardly a case twice, and only what was asked for."""
+"""What the fuzzer draws: from the seed alone, hardly a case twice, and nothing that is excluded."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from fakellm.fuzzing.draws.faults import KINDS
 from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.strategies import streams
-from fakellm.fuzzing.tiers import FAULTS, steps
+from fakellm.fuzzing.tier_table import FAULTS
+from fakellm.fuzzing.tiers import steps
 from fakellm.scenarios.scenario import Rule, Scenario
 
 
@@ -48,15 +49,15 @@ def test_every_step_and_every_kind_of_fault_is_drawn_soon() -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "said"),
+    ("step", "shrunk"),
     [
         ("sse.line_end: crlf", ("a", 0)),
         ("transfer.cut: offsets", ("a", 0)),
         ("split.content: offsets", ("aa", 0)),
-        ("calls.id: repeated", (None, 1)),  # now and then with a short text before it
+        ("calls.id: repeated", (None, 1)),  # sometimes with a short text before it
     ],
 )
-def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, said: tuple[str | None, int]) -> None:
+def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, shrunk: tuple[str | None, int]) -> None:
     def has(scenario: Scenario) -> bool:
         return step in {each.name for each in steps(scenario.rules[0].stream)}
 
@@ -65,7 +66,7 @@ def test_hypothesis_finds_a_step_and_shrinks_to_it_alone(step: str, said: tuple[
     rule = found.rules[0]
     assert [each.name for each in steps(rule.stream)] == [step]
     assert found.dialect == "openai"
-    assert (said[0] and rule.reply.content, len(rule.reply.tool_calls)) == said
+    assert (shrunk[0] and rule.reply.content, len(rule.reply.tool_calls)) == shrunk
     assert len(rule.reply.content) <= 2
 
 
@@ -84,23 +85,28 @@ assert "hypothesis" not in sys.modules
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_step_can_be_left_out_by_its_name(dialect: str) -> None:
+def test_every_step_can_be_excluded_by_its_name(dialect: str) -> None:
     rules = [msgspec.structs.replace(rule, dialect=dialect) for rule in drawn(150, dialect)]
-    taken = {step.name for rule in rules for step in steps_of(rule)}
-    assert taken
-    for name in taken:
+    names = {step.name for rule in rules for step in steps_of(rule)}
+    assert names
+    for name in names:
         assert profile(dialect, (name,)).exclude == (name,)
-    name = min(taken)
+    name = min(names)
     again = [msgspec.structs.replace(rule, dialect=dialect) for rule in drawn(150, dialect, (name,))]
     assert name not in {step.name for rule in again for step in steps_of(rule)}
 
 
-def test_what_is_left_out_is_not_drawn() -> None:
+def test_what_is_excluded_is_not_drawn() -> None:
     others = tuple(name for name in FAULTS if ":" not in name and name not in ("unknown_tool", "error"))
     rules = drawn(200, "faults", (*others, "error: line", "error: text"))
     assert {rule.fault.kind for rule in rules if rule.fault} == {"unknown_tool", "error"}
     shapes = {rule.fault.shape for rule in rules if isinstance(rule.fault, Error)}
-    assert shapes == {"data", "chunk", "event", "message"}  # without one, the dialect's own might be what is left out
+    assert shapes == {
+        "data",
+        "chunk",
+        "event",
+        "message",
+    }  # with no shape set, the dialect's own might be an excluded one
     assert "sse.insert: comment" in {step.name for rule in drawn(2000, "strict-sse") for step in steps(rule.stream)}
     rules = drawn(2000, "strict-sse", ("sse.insert: comment", "split.content: words"))
     assert {step.name for rule in rules for step in steps(rule.stream)}.isdisjoint(

@@ -20,8 +20,8 @@ from fakellm.apis.chat.error_style import Failure
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.json_text import dumps
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import CORPUS, ROOT, chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import CORPUS, ROOT, chat, respond
 
 GOLDEN = ROOT / "tests" / "golden"
 STATUSES = (400, 401, 404, 429, 500, 503)
@@ -31,7 +31,7 @@ def answered(name: str, fault: dict[str, Any], stream: bool = False) -> tuple[di
     """Headers and body of what a rule with the fault sends in a dialect."""
     rule = {"reply": {"content": "Hi"}, "fault": fault}
     scenario = load({"dialect": name, "rules": [rule]})
-    plan = App(scenario).handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))[0].plan
+    plan = respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat(stream=stream))).plan
     return dict(plan.headers), plan.body
 
 

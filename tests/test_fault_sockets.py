@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import select
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import openai
 import pytest
 
 import fakellm
+from fakellm.server import connection
 from fakellm.testing.handle import Handle
 from tests.conftest import chat, post
 
@@ -344,3 +347,25 @@ def test_an_error_in_mid_stream_is_raised_with_its_text(session: Handle, client:
     broken(session, kind="error", frame=2, message="Boom")
     with pytest.raises(openai.APIError, match="Boom"):
         say(client, stream=True)
+
+
+def test_a_reset_does_not_wait_for_ever_for_a_client_that_does_not_read(
+    session: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "RESET_PATIENCE", 0.2)
+    rule = {"reply": {"content": "x" * 60_000}, "stream": {"split": "whole"}, "fault": {"kind": "reset", "frame": 2}}
+    session.load({"rules": [rule]})
+    host, port = session.url.removeprefix("http://").partition("/")[0].split(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)  # the kernel takes its least, some kB
+        client.connect((host, int(port)))
+        body, path = chat(stream=True), "/s/" + session.url.rpartition("/s/")[2]
+        client.sendall(
+            f"POST {path}/v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        poll = select.poll()
+        poll.register(client, select.POLLHUP)  # and errors, which always count
+        assert poll.poll(20_000)
+        assert client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
+    assert [entry.outcome for entry in session.journal] == ["reset"]

@@ -18,11 +18,11 @@ from fakellm.fuzzing.strategies import completions
 from fakellm.fuzzing.strategies import faults as drawn
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Rule, Scenario, reply_of
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from tests.conftest import chat
+from tests.conftest import chat, handled, respond
 
 TEXT = {"content": "One two three", "id": "i", "created": 9, "system_fingerprint": None}
 CALLS = {"tool_calls": [{"id": "a", "name": "f", "arguments": '{"x":1}'}, {"id": "b", "name": "g", "arguments": "{}"}]}
@@ -31,7 +31,7 @@ CALLS = {"tool_calls": [{"id": "a", "name": "f", "arguments": '{"x":1}'}, {"id":
 def ask(fault: object, reply: dict[str, Any] = TEXT, stream: bool = True, app: App | None = None) -> tuple[Plan, Entry]:
     """What a rule with this reply and this fault answers to one request."""
     app = app or App(load({"rules": [{"reply": reply, **({"fault": fault} if fault else {})}]}))
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=stream)))
     return answer.plan, entry
 
 
@@ -286,7 +286,7 @@ def test_nothing_is_sent_at_all() -> None:
 
 
 def met(app: App, *asked: bytes) -> list[str | None]:
-    return [app.handle(Call("POST", "/v1/chat/completions", body))[1].fault for body in asked]
+    return [handled(app, HttpRequest("POST", "/v1/chat/completions", body))[1].fault for body in asked]
 
 
 def app_with(**fault: Any) -> App:
@@ -315,7 +315,7 @@ def test_what_does_not_strike_is_not_counted() -> None:
 def test_a_session_begins_to_count_anew() -> None:
     app = app_with(times=1)
     assert met(app, chat(), chat()) == ["refusal", None]
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert met(app, chat()) == ["refusal"]
 
 
@@ -335,7 +335,7 @@ def test_a_fault_is_the_same_every_time_and_survives_yaml(fault: Fault) -> None:
 def test_what_is_left_open_depends_on_the_seed_and_on_what_is_asked(kind: str) -> None:
     def drawn_for(seed: int, user: str) -> bytes:
         app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": kind}}]}), seed=seed)
-        answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat(stream=True, user=user)))
+        answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True, user=user)))
         return answer.plan.body
 
     assert len({drawn_for(0, str(user)) for user in range(20)}) > 1
@@ -358,7 +358,7 @@ def test_a_fault_that_strikes_breaks_the_reply(kind: type[Fault], stream: bool) 
     assert fault is not None
     spoilt, entry = ask({"kind": fault.kind}, TEXT | CALLS, stream)
     plain, _ = ask(None, TEXT | CALLS, stream)
-    assert (entry.fault is None) == (spoilt == plain) == (not fault.strikes(stream))
+    assert (entry.fault is None) == (spoilt == plain) == (not fault.applies(stream))
 
 
 # What is refused
@@ -381,10 +381,10 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: status, status: 42}", "3:33: rules[0].fault.status: expected integer >= 200, got 42"),
         ("{kind: status, retry_after: \"1\\r\\nx: y\"}", "3:38: rules[0].fault.retry_after: '1\\r\\nx: y' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
-        ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is no name of a header"),
+        ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is not the name of a header"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
-        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one answer; give 'reply' its 'tool_calls'"),
-        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; give 'reply' its 'tool_calls'"),
+        ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"),
+        ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"),
     ],
 )  # fmt: skip
 def test_what_is_refused_and_how(fault: str, expected: str) -> None:
@@ -405,3 +405,40 @@ def test_every_kind_is_exported_under_its_name() -> None:
         assert kind.__name__ in faults.__all__
         assert kind.__struct_config__.forbid_unknown_fields
         assert kind.__struct_config__.frozen
+
+
+# Defects that were mended
+
+
+def test_what_a_fault_sends_has_the_line_ends_of_its_stream() -> None:
+    crlf = {"sse": {"line_end": "crlf"}}
+    for fault in (
+        {"kind": "error", "frame": 1},
+        {"kind": "error", "shape": "line", "frame": 1},
+        {"kind": "truncated", "frame": 1},
+        {"kind": "malformed", "frame": 1},
+        {"kind": "glued", "frame": 1},
+        {"kind": "only_comments"},
+    ):
+        app = App(load({"rules": [{"reply": TEXT, "fault": fault, "stream": crlf}]}))
+        body = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan.body
+        assert body.count(b"\n") == body.count(b"\r\n") > 0, fault
+        assert body.endswith(b"\r\n\r\n"), fault
+
+
+def test_a_comment_while_a_stream_stalls_has_its_line_ends_too() -> None:
+    rule = {"reply": TEXT, "fault": {"kind": "drip", "frame": 1}, "stream": {"sse": {"line_end": "crlf"}}}
+    plan = respond(App(load({"rules": [rule]})), HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan
+    assert plan.drip is not None
+    assert plan.drip.data == b": ping\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("status", "title"),
+    [(None, "502 Bad Gateway"), (200, "502 Bad Gateway"), (504, "504 Gateway Timeout"), (520, "520")],
+)
+def test_a_page_names_its_status(status: int | None, title: str) -> None:
+    plan, _ = ask({"kind": "html", **({} if status is None else {"status": status})})
+    assert plan.status == (status or 200)
+    assert plan.body.count(title.encode()) == 2
+    assert (b"502" in plan.body) == ("502" in title)

@@ -1,4 +1,4 @@
-"""Framings: the same events come back under every one, with exactly those beside them that it inserts."""
+"""Every framing gives back the same events, plus exactly those that it inserts."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.test_sse import DATA, decode
 EVENTS = st.lists(st.builds(Event, DATA, st.sampled_from(("message", "error", "ping"))), min_size=1, max_size=5)
 
 
-def seen(events: list[Event]) -> list[tuple[str, str]]:
-    """What a reader is given: types and data. A line break after a comma is where JSON was spread over lines."""
+def read_by_a_client(events: list[Event]) -> list[tuple[str, str]]:
+    """What a reader gets: types and data. A line break after a comma is where JSON was broken into lines."""
     return [(event.event, event.data.replace(",\n", ",")) for event in events]
 
 
 def expected(events: list[Event], framing: Framing) -> list[Event]:
-    """The events and those that are inserted, each before the event whose number it names."""
+    """The events and the inserted ones, each before the event with its number."""
     result = []
     for number in range(len(events) + 1):
         for insert in framing.insert:
@@ -42,7 +42,7 @@ def test_the_same_events_come_back_under_every_framing(events: list[Event], fram
     pieces = frame(events, framing)
     body = b"".join(pieces)
     for way in (pieces, [body], [body[i : i + 1] for i in range(len(body))]):
-        assert seen(decode(*way)) == seen(expected(events, framing))
+        assert read_by_a_client(decode(*way)) == read_by_a_client(expected(events, framing))
 
 
 @given(EVENTS, framings(strict_sse=True))
@@ -60,7 +60,7 @@ def test_the_plain_framing_is_the_usual_spelling() -> None:
 
 @given(framings(strict_sse=True))
 def test_no_events_but_those_inserted(framing: Framing) -> None:
-    assert seen(decode(*frame([], framing))) == seen(expected([], framing))
+    assert read_by_a_client(decode(*frame([], framing))) == read_by_a_client(expected([], framing))
 
 
 TWO = [Event('{"a": "x, y", "b": 1}'), Event("[DONE]")]
@@ -119,12 +119,15 @@ def test_the_standard_discards_an_event_without_its_blank_line(ends_with: Any) -
         ("{insert: [{before: [0], data: '{}'}]}", "stream.sse.insert[0].data: data without a type is read as part of"),
         ("{insert: [{before: [0], event: error}]}", "stream.sse.insert[0].event: 'error' is a type that clients act"),
         ("{insert: [{before: [0], id: 7}]}", "stream.sse.insert[0].id: expected string | null, got integer; put it in"),
-        ("{fields: {data: x}}", "stream.sse.fields.data: 'data' is no unknown field: letters, digits, _ and -, but"),
+        (
+            "{fields: {data: x}}",
+            "stream.sse.fields.data: 'data' is not an unknown field: letters, digits, _ and -, but",
+        ),
         ('{fields: {foo: "a\\rb"}}', "stream.sse.fields.foo: a line end inside 'foo'"),
         ("{after: [x]}, done: false", "stream.sse.after: events after a '[DONE]' that is not sent would be part of"),
     ],
 )
-def test_a_framing_that_would_change_what_is_said_is_refused(sse: str, problem: str) -> None:
+def test_a_framing_that_would_change_the_meaning_is_refused(sse: str, problem: str) -> None:
     with pytest.raises(ScenarioError) as refused:
         load(f"rules:\n- reply: {{}}\n  stream: {{sse: {sse}}}\n")
     assert f"rules[0].{problem}" in str(refused.value)

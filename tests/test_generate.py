@@ -16,11 +16,11 @@ from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.base import tokenizer
 from fakellm.model.blocks import Completion
 from fakellm.scenarios.loader import dump, load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.sse import Decoder
 from tests.chats import logprobs
-from tests.conftest import chat
-from tests.real_schemas import UNMET, WRITTEN
+from tests.conftest import chat, respond
+from tests.real_schemas import UNSATISFIABLE, WRITTEN
 from tests.schemas import ANY_SCHEMA, JUNK, SATISFIABLE, Schema
 
 USER = {"role": "user", "content": "Hello"}
@@ -38,18 +38,18 @@ def tools(*names: str, parameters: Any = CITY) -> list[dict[str, Any]]:
 
 def sent(app: App | None = None, **fields: Any) -> tuple[int | None, dict[str, Any]]:
     """The status and the body of a whole reply."""
-    answer, _ = (app or App()).handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    answer = respond((app or App()), HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     return answer.plan.status, json.loads(answer.plan.body)
 
 
 def said(dialect: str = "openai", **fields: Any) -> Completion:
     """What is said to a request, which is the same streamed and not."""
     app = App(load({"dialect": dialect, "rules": [{"reply": {"generate": {}}}]}))
-    whole, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    whole = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     assert whole.plan.status == 200, whole.plan.body
     read = read_body(DIALECTS[dialect], whole.plan.body)
     asked = {**fields, "stream": True, "stream_options": {"include_usage": True}}
-    stream, _ = app.handle(Call("POST", "/v1/chat/completions", chat(**asked)))
+    stream = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**asked)))
     events = [event.data for event in Decoder().feed(stream.plan.body) if event.data != "[DONE]"]
     assert read_stream(DIALECTS[dialect], events) == read
     return read[0]
@@ -243,7 +243,7 @@ def test_a_custom_tool_is_called_with_a_text(choice: Any) -> None:
 
 
 def test_a_call_of_a_custom_tool_is_streamed_in_pieces() -> None:
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", chat(tools=[CODE], stream=True)))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(tools=[CODE], stream=True)))
     chunks = [json.loads(event.data) for event in Decoder().feed(answer.plan.body) if event.data != "[DONE]"]
     pieces = [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
     assert [sorted(piece) for piece in pieces[:2]] == [["custom", "id", "index", "type"], ["custom", "index"]]
@@ -308,7 +308,7 @@ def test_functions_are_called_as_before_there_were_tools(choice: Any) -> None:
     assert (call["name"], sorted(call)) == ("time", ["arguments", "name"])
     assert reply["finish_reason"] == ("stop" if isinstance(choice, dict) else "function_call")
     jsonschema.validate(json.loads(call["arguments"]), CITY)
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", chat(**asked, stream=True)))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(**asked, stream=True)))
     chunks = [json.loads(event.data) for event in Decoder().feed(answer.plan.body) if event.data != "[DONE]"]
     deltas = [each["choices"][0]["delta"].get("function_call", {}) for each in chunks]
     assert {key: "".join(delta.get(key, "") for delta in deltas) for key in call} == call
@@ -334,7 +334,11 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
     [
         ({"max_tokens": 0}, "max_tokens", "integer below minimum value. Expected a value >= 1, but got 0 instead."),
         ({"max_completion_tokens": -1}, "max_completion_tokens", "but got -1 instead"),
-        ({"functions": [{"name": "a", "parameters": {"type": 1}}]}, "functions[0].parameters", "it is no JSON Schema"),
+        (
+            {"functions": [{"name": "a", "parameters": {"type": 1}}]},
+            "functions[0].parameters",
+            "it is not a valid JSON Schema",
+        ),
         ({"top_logprobs": 2}, "top_logprobs", "only allowed when 'logprobs' is true"),
         ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "from 0 to 20, but got 21 instead"),
         ({"response_format": {"type": "yaml"}}, "response_format.type", "'json_object', 'json_schema', and 'text'"),
@@ -396,7 +400,7 @@ FUNCTION = {"type": "function", "function": {"name": "tim"}}
         (
             {"tools": [*tools("a"), *tools("b", parameters={"properties": 1})]},
             "tools[1].function.parameters",
-            "Invalid schema for function 'b': it is no JSON Schema: $.properties",
+            "Invalid schema for function 'b': it is not a valid JSON Schema: $.properties",
         ),
         (
             {"tools": tools("a", parameters={"properties": {"x": False}, "required": ["x"]})},
@@ -411,9 +415,9 @@ def test_what_cannot_be_honoured_is_refused(fields: dict[str, Any], param: str, 
     assert message in text
 
 
-@pytest.mark.parametrize("name", UNMET)
+@pytest.mark.parametrize("name", UNSATISFIABLE)
 def test_a_schema_that_nothing_meets_is_refused(name: str) -> None:
-    schema, why = UNMET[name]
+    schema, why = UNSATISFIABLE[name]
     if name == "infinite":
         return  # no JSON says it
     param, message = refused(response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": schema}})
@@ -431,7 +435,7 @@ def test_no_schema_breaks_the_server(schema: Schema, called: bool) -> None:
         body = json.dumps({"model": "m", "messages": [USER], **fields}, allow_nan=False)
     except ValueError:
         return
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", body.encode()))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", body.encode()))
     assert answer.plan.status in (200, 400)
     if answer.plan.status == 400:
         error = json.loads(answer.plan.body)["error"]
@@ -463,7 +467,7 @@ ODD = st.recursive(
 @given(st.dictionaries(st.sampled_from(FIELDS), ODD, min_size=1), st.booleans())
 def test_no_request_breaks_the_server(fields: dict[str, Any], stream: bool) -> None:
     body = {"model": "m", "messages": [USER], "tools": tools("a", "b"), "stream": stream, **fields}
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", json.dumps(body).encode()))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", json.dumps(body).encode()))
     assert answer.plan.status in (200, 400)
     if answer.plan.status == 400:
         assert set(json.loads(answer.plan.body)["error"]) == {"message", "type", "param", "code"}

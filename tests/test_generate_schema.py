@@ -1,4 +1,4 @@
-"""Every value made for a JSON Schema meets it; what cannot be met says why; the same source gives the same value."""
+"""Every value satisfies its JSON Schema; unsatisfiable schemas are refused with a reason; draws are deterministic."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from jsonschema.validators import validator_for
 from pydantic import BaseModel
 
 from fakellm.base.seed import Source
-from fakellm.generate.json_schema.instance import UnmetSchemaError, instance
+from fakellm.generate.json_schema.instance import UnsatisfiableSchemaError, instance
 from fakellm.generate.json_schema.regex import expression, text_for
 from tests.conftest import ROOT
-from tests.real_schemas import MODELS, UNMET, WRITTEN
+from tests.real_schemas import MODELS, UNSATISFIABLE, WRITTEN
 from tests.schemas import ANY_SCHEMA, SATISFIABLE, Schema
 
 SEEDS = range(5)
@@ -30,47 +30,47 @@ def made(schema: dict[str, Any], seed: int = 0) -> Any:
 
 
 @pytest.mark.parametrize("name", WRITTEN)
-def test_a_written_schema_is_met(name: str) -> None:
+def test_a_written_schema_is_satisfied(name: str) -> None:
     schema = WRITTEN[name]
     values = [made(schema, seed) for seed in SEEDS]
     draft = validator_for(schema, default=jsonschema.Draft202012Validator)
-    if name != "draft 4 exclusive, unsaid":  # which is no schema of that draft
+    if name != "draft 4 exclusive, unsaid":  # which is not valid in that draft
         assert [error for value in values for error in draft(_python(schema)).iter_errors(value)] == []
     assert json.loads(json.dumps(values, allow_nan=False)) == values
 
 
 def _python(schema: Any) -> Any:
-    """With named groups as Python spells them, for a validator of its own."""
+    """The schema with named groups in Python's notation, for a plain validator."""
     return json.loads(json.dumps(schema).replace("(?<year>", "(?P<year>").replace("(?<month>", "(?P<month>"))
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
-def test_a_model_reads_what_is_made_for_it(model: type[BaseModel]) -> None:
+def test_a_model_parses_the_value_for_its_schema(model: type[BaseModel]) -> None:
     for seed in SEEDS:
         model.model_validate_json(json.dumps(made(model.model_json_schema(), seed)))
 
 
-@pytest.mark.parametrize("name", UNMET)
-def test_what_cannot_be_met_says_why(name: str) -> None:
-    schema, why = UNMET[name]
-    with pytest.raises(UnmetSchemaError) as caught:
+@pytest.mark.parametrize("name", UNSATISFIABLE)
+def test_an_unsatisfiable_schema_is_refused_with_a_reason(name: str) -> None:
+    schema, why = UNSATISFIABLE[name]
+    with pytest.raises(UnsatisfiableSchemaError) as caught:
         made(schema)
     assert why in str(caught.value)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(SATISFIABLE, st.integers())
-def test_a_schema_that_some_value_meets_is_met(schema: dict[str, Any], seed: int) -> None:
+def test_a_satisfiable_schema_is_satisfied(schema: dict[str, Any], seed: int) -> None:
     jsonschema.validate(made(schema, seed), schema)
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 @given(ANY_SCHEMA)
-def test_any_schema_is_met_or_refused(schema: Schema) -> None:
+def test_any_schema_is_satisfied_or_refused(schema: Schema) -> None:
     if isinstance(schema, dict):
         try:
             json.dumps(made(schema), allow_nan=False)
-        except UnmetSchemaError:
+        except UnsatisfiableSchemaError:
             return
 
 
@@ -89,7 +89,7 @@ print(json.dumps([instance(schema, Source(7)) for schema in WRITTEN.values()]))
 """
 
 
-def test_another_process_with_other_hashes_makes_the_same() -> None:
+def test_another_process_with_other_hashes_makes_the_same_values() -> None:
     def printed(hashes: str) -> str:
         env = {**os.environ, "PYTHONHASHSEED": hashes, "PYTHONPATH": str(ROOT)}
         return subprocess.run([sys.executable, "-c", PRINT], env=env, capture_output=True, text=True, check=True).stdout
@@ -106,7 +106,7 @@ def test_values_vary_with_the_seed() -> None:
     assert len({json.dumps(made(schema, seed)) for seed in range(50)}) > 20
 
 
-def test_what_the_author_gave_as_an_example_is_said() -> None:
+def test_examples_in_a_schema_are_used() -> None:
     assert made(WRITTEN["examples"]) == {"city": "Bergen", "n": 4}
     assert isinstance(made(WRITTEN["bad example"])["n"], int)
 

@@ -25,6 +25,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.clock import Clock
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
+from fakellm.testing import launchers
 from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat, post
 
@@ -167,6 +168,27 @@ def test_sigterm_lets_an_open_stream_end() -> None:
         assert process.wait(timeout=30) == 0
 
 
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("sleep 60", "it printed nothing in 0.5 s, and was killed"),
+        ("printf 'half a line'; sleep 60", "it printed b'half a line' in 0.5 s, and was killed"),
+        ("echo Hello; sleep 60", r"it printed b'Hello\\n', and was killed"),
+        ("exit 3", "exit code 3"),
+    ],
+)
+def test_a_process_that_never_gets_ready_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, script: str, message: str
+) -> None:
+    program = tmp_path / "python"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    monkeypatch.setattr(launchers, "START_PATIENCE", 0.5 if "60" in script else 30.0)
+    with pytest.raises(fakellm.ServerError, match=f"^the server did not start: {message}"), fakellm.spawn():
+        pass
+
+
 def test_a_killed_parent_leaves_no_server_behind() -> None:
     code = """
         import fakellm, sys
@@ -238,7 +260,7 @@ def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
         gc.collect()
         objects, sockets = len(gc.get_objects()), descriptors()
 
-        app.sessions["slow"] = App(load(SLOW)).session("")
+        app.load("slow", load(SLOW), False)
         replies = await asyncio.gather(*(talk(url, "/v1/chat/completions") for _ in range(200)))
         await talk(url, "/s/slow/v1/chat/completions", cut=True)
         await ended(before)
@@ -249,7 +271,8 @@ def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
         assert [entry.outcome for entry in app.session("slow").journal] == ["client left"]
         assert asyncio.all_tasks() == before
         del replies
-        app.sessions.clear()  # the journals
+        for name in app.sessions():
+            app.forget(name)  # the journals
         gc.collect()
         assert descriptors() == sockets
         assert len(gc.get_objects()) - objects < 200  # less than one for each of 201 connections

@@ -17,28 +17,27 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
-from fakellm.engine.engine import Engine
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.importer import Imported, imported
 from fakellm.model.blocks import Completion
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.frame_edits import edits, patched
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import Timing
 from tests.chats import stream
-from tests.conftest import CORPUS
+from tests.conftest import CORPUS, respond
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 SSE = (("Content-Type", "text/event-stream"),)
 
 
-def asked(body: dict[str, Any], url: str = "https://api.example.com/v1/chat/completions") -> Asked:
-    return Asked("POST", url, (("Authorization", "Bearer sk-secret-0123456789"),), json.dumps(body).encode())
+def asked(body: dict[str, Any], url: str = "https://api.example.com/v1/chat/completions") -> RecordedRequest:
+    return RecordedRequest("POST", url, (("Authorization", "Bearer sk-secret-0123456789"),), json.dumps(body).encode())
 
 
 def recording(*replies: tuple[dict[str, Any], Plan]) -> Cassette:
@@ -49,9 +48,18 @@ def streamed(*pieces: bytes) -> Plan:
     return Plan(200, SSE, tuple(map(Frame, pieces)), delimited="chunked")
 
 
-def answered(scenario: Scenario, request: Asked) -> bytes:
+def answered(scenario: Scenario, request: RecordedRequest) -> bytes:
     """What the scenario, written and read again, answers."""
-    return Engine(load(dump(scenario)), 0, strict=True).reply(request.body).plan.body
+    return answer(app_of(scenario), request).body
+
+
+def app_of(scenario: Scenario) -> App:
+    """A server of the scenario, written and read again."""
+    return App(load(dump(scenario)), strict=True)
+
+
+def answer(app: App, request: RecordedRequest) -> Plan:
+    return respond(app, HttpRequest("POST", "/v1/chat/completions", request.body)).plan
 
 
 def said(completion: Completion, variation: Variation, dialect: str) -> bytes:
@@ -108,7 +116,7 @@ def test_an_error_is_kept_with_what_it_says_of_coming_back() -> None:
     limit = Plan(429, (("Content-Type", "application/json"), ("retry-after", "7")), (Frame(b'{"error":{}}'),))
     cassette = recording((HELLO, limit))
     scenario, report = imported([cassette])
-    plan = Engine(load(dump(scenario)), 0, strict=True).reply(cassette.interactions[0].request.body).plan
+    plan = answer(app_of(scenario), cassette.interactions[0].request)
     assert (plan.status, plan.body) == (429, b'{"error":{}}')
     assert ("retry-after", "7") in plan.headers
     assert report[0].reason == "HTTP 429"
@@ -118,7 +126,7 @@ def test_what_broke_off_is_told_and_no_answer_stays_none() -> None:
     cut = Plan(200, SSE, (Frame(CHUNK),), delimited="chunked", end="close")
     scenario, report = imported([recording((HELLO, cut), (HELLO | {"model": "n"}, Plan(None, (), (), end="close")))])
     assert [each.reason for each in report] == ["how it broke off is not imported: close", "HTTP without an answer"]
-    plan = Engine(load(dump(scenario)), 0, strict=True).reply(asked(HELLO | {"model": "n"}).body).plan
+    plan = answer(app_of(scenario), asked(HELLO | {"model": "n"}))
     assert (plan.status, plan.end) == (None, "close")
 
 
@@ -152,9 +160,8 @@ def test_requests_are_told_apart_by_as_little_as_will_do(requests: list[dict[str
 def test_the_same_request_again_gets_the_next_reply() -> None:
     again = CHUNK.replace(b"Hi", b"Ho")
     scenario, _ = imported([recording((HELLO, streamed(CHUNK)), (HELLO, streamed(again)))])
-    engine = Engine(load(dump(scenario)), 0, strict=True)
-    body = asked(HELLO).body
-    assert [engine.reply(body).plan.body for _ in range(3)] == [CHUNK, again, again]
+    app = app_of(scenario)
+    assert [answer(app, asked(HELLO)).body for _ in range(3)] == [CHUNK, again, again]
 
 
 def test_no_secret_reaches_the_scenario() -> None:
@@ -164,7 +171,7 @@ def test_no_secret_reaches_the_scenario() -> None:
 
 
 def test_what_is_no_chat_is_left_out_and_said() -> None:
-    models = Interaction(Asked("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
+    models = Interaction(RecordedRequest("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
     scenario, report = imported([Cassette("a.yaml", (models,))])
     assert scenario.rules == ()
     assert report[0].outcome == "left out"
@@ -260,9 +267,9 @@ def test_what_a_recorder_wrote_anew_comes_back_too(provider: str) -> None:
         assert served(scenario, one.request) == one.response.body, file
 
 
-def served(scenario: Scenario, request: Asked) -> bytes:
+def served(scenario: Scenario, request: RecordedRequest) -> bytes:
     """What the scenario, written and read again, answers at the path that was asked."""
     path = urlsplit(request.url).path.replace("//", "/") if "/deployments/" in request.url else "/v1/chat/completions"
     app = App(load(dump(scenario)), strict=True)
-    answer, _ = app.handle(Call("POST", path, request.body or json.dumps(HELLO).encode()))
+    answer = respond(app, HttpRequest("POST", path, request.body or json.dumps(HELLO).encode()))
     return answer.plan.body

@@ -1,34 +1,68 @@
-"""The journal is bounded, and says how much it has let go."""
+"""The journals are bounded, all together in bytes, and say how much they have let go."""
 
 from __future__ import annotations
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.engine.journal import Entry, Journal
+from fakellm.engine.journal import Entry, Journal, Shelf, kept_body
+
+OVERHEAD = 1024 + len("/v1/chat/completions")
 
 
-def entry() -> Entry:
-    return Entry("POST", "/v1/chat/completions", None, None, True, None, 200, 1)
+def entry(size: int = 0) -> Entry:
+    return Entry("POST", "/v1/chat/completions", msgspec.Raw(b'"%b"' % (b"x" * (size - 2)) if size > 1 else b""))
 
 
-@given(st.lists(st.integers(0, 50), max_size=30))
-def test_the_newest_entries_are_kept_within_the_bounds(sizes: list[int]) -> None:
-    journal = Journal(most_entries=5, most_bytes=100)
-    for size in sizes:
-        journal.add(entry(), size)
-    kept = [each.number for each in journal]
-    assert kept == list(range(len(sizes) - len(kept) + 1, len(sizes) + 1))
-    assert journal.dropped == len(sizes) - len(kept)
-    assert len(kept) <= 5
-    assert sum(sizes[-len(kept) :]) <= 100 or len(kept) == 1
-    if len(kept) < min(5, len(sizes)):  # one more would have been too much
-        assert sum(sizes[-len(kept) - 1 :]) > 100
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(2, 5_000)), max_size=40))
+def test_the_newest_entries_are_kept_within_the_bounds(added: list[tuple[int, int]]) -> None:
+    most_bytes, most_entries = 20_000, 5
+    shelf = Shelf(most_bytes, most_entries)
+    journals = [Journal(shelf), Journal(shelf)]
+    sizes: list[tuple[int, int, int]] = []  # journal, number, size: what a slow but plain shelf would keep
+    for which, size in added:
+        journals[which].add(entry(size))
+        sizes.append((which, journals[which].count, size + OVERHEAD))
+        of_it = [each for each in sizes if each[0] == which]
+        if len(of_it) > most_entries:
+            sizes.remove(of_it[0])
+        while sum(each[2] for each in sizes) > most_bytes and len(sizes) > 1:
+            sizes.pop(0)
+    for which, journal in enumerate(journals):
+        assert [each.number for each in journal] == [number for index, number, _ in sizes if index == which]
+        assert journal.dropped == journal.count - len(journal)
 
 
 def test_one_entry_too_large_stays_until_the_next() -> None:
-    journal = Journal(most_bytes=10)
-    journal.add(entry(), 1000)
+    journal = Journal(Shelf(1_500))
+    journal.add(entry(100_000))
     assert [each.number for each in journal] == [1]
-    journal.add(entry(), 1)
+    journal.add(entry())
     assert [each.number for each in journal] == [2]
+
+
+def test_a_journal_that_is_closed_leaves_its_room_to_others() -> None:
+    shelf = Shelf(10_000)
+    one, other = Journal(shelf), Journal(shelf)
+    one.add(entry(8_000))
+    one.close()
+    for _ in range(2):
+        other.add(entry(3_000))
+    assert (len(one), len(other)) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b'{"a": [1.0, 1e400, 12345678901234567890123]}', b'{"a": [1.0, 1e400, 12345678901234567890123]}'),
+        (b"", b"null"),
+        (b"{", b'"{"'),
+        (b'"\xff', b'"\\"\\\\xff"'),
+        (b"NaN", b'"NaN"'),
+        (b"[" * 100_000, b'"' + b"[" * 100_000 + b'"'),
+    ],
+)
+def test_a_body_is_kept_as_its_json_or_as_a_text(body: bytes, kept: bytes) -> None:
+    assert bytes(memoryview(kept_body(body))) == kept

@@ -19,10 +19,10 @@ from fakellm.fuzzing.strategies import texts
 from fakellm.model.blocks import Completion, Token
 from fakellm.model.logprobs import kept, weighed
 from fakellm.scenarios.loader import dump, load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.shares import shares as dealt
 from tests.chats import chat_choice, divide, folded, logprobs
-from tests.conftest import chat
+from tests.conftest import chat, respond
 
 A, B, C, D = (Token(text, -0.5) for text in ("It", " is", " 3", "°"))
 TOKENS = (A, B, C, D)
@@ -108,7 +108,7 @@ rules:
 
 def test_on_the_wire_each_chunk_has_its_tokens() -> None:
     def sent(stream: bool) -> bytes:
-        return App(load(RULE)).handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))[0].plan.body
+        return respond(App(load(RULE)), HttpRequest("POST", "/v1/chat/completions", chat(stream=stream))).plan.body
 
     frames = [json.loads(line[6:]) for line in sent(True).decode().split("\n\n")[:-2]]
     first = {"token": "It", "logprob": -0.1, "bytes": [73, 116], "top_logprobs": []}

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import ChatApi
 from fakellm.apis.chat.request import parse
 from fakellm.engine.engine import Engine
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When, difference
 from fakellm.scenarios.reachability import unreachable
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import chat, respond
 
 ADD = {"type": "function", "function": {"name": "add"}}
 CALLED = {
@@ -193,7 +195,7 @@ def test_a_rule_again_is_unreachable(whens: list[When]) -> None:
 
 
 def answer(app: App, **headers: str) -> str:
-    reply, _ = app.handle(Call("POST", "/v1/chat/completions", chat(), headers))
+    reply = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(), headers))
     return str(json.loads(reply.plan.body)["choices"][0]["message"]["content"])
 
 
@@ -211,10 +213,11 @@ def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered(monkey
         return parse(body, headers)
 
     rules = [{"when": {"headers": {"x-run": "7"}}, "reply": {"content": "Seven"}}]
-    engine, door = Engine(load({"rules": rules}), 0, False), ChatApi()
-    monkeypatch.setattr(door, "parse", reading)
-    answers = [engine.reply(chat(), door, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
-    assert answers[0] == answers[1]
+    engine = Engine(Ruleset(load({"rules": rules})), 0, False, Cache(10**6))
+    route = ChatApi()
+    monkeypatch.setattr(route, "parse", reading)
+    matched = [engine.match(chat(), route, {"x-run": "7", "date": date}) for date in ("today", "tomorrow")]
+    assert engine.respond(matched[0]) is engine.respond(matched[1])
     assert read == [{"x-run": "7"}]
 
 

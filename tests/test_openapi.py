@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests import openapi
+from tests.conftest import respond
 
 CHAT, TEXTS, EMBEDDINGS, MODERATIONS = "/v1/chat/completions", "/v1/completions", "/v1/embeddings", "/v1/moderations"
 WHOLE = {CHAT: openapi.CHAT, TEXTS: openapi.TEXTS, EMBEDDINGS: openapi.EMBEDDINGS, MODERATIONS: openapi.MODERATIONS}
@@ -56,7 +57,7 @@ def validate(value: Any, schema: openapi.JSON) -> None:
 
 
 def answered(app: App, path: str, body: bytes) -> Plan:
-    return app.handle(Call("POST", path, body))[0].plan
+    return respond(app, HttpRequest("POST", path, body)).plan
 
 
 def check(path: str, body: Any, plan: Plan) -> None:
@@ -108,9 +109,9 @@ def test_a_reply_of_every_other_route(path: str, asked: dict[str, Any]) -> None:
 
 def test_the_models() -> None:
     app = App(load({"rules": [{"when": {"model": "a/b"}, "reply": {}}]}), strict=True)
-    validate(json.loads(app.handle(Call("GET", "/v1/models"))[0].plan.body), openapi.MODELS)
-    validate(json.loads(app.handle(Call("GET", "/v1/models/a/b"))[0].plan.body), openapi.MODEL)
-    validate(json.loads(app.handle(Call("GET", "/v1/models/a/c"))[0].plan.body), openapi.ERROR)
+    validate(json.loads(respond(app, HttpRequest("GET", "/v1/models")).plan.body), openapi.MODELS)
+    validate(json.loads(respond(app, HttpRequest("GET", "/v1/models/a/b")).plan.body), openapi.MODEL)
+    validate(json.loads(respond(app, HttpRequest("GET", "/v1/models/a/c")).plan.body), openapi.ERROR)
 
 
 ANY = st.recursive(
@@ -176,11 +177,11 @@ STEPS = st.sampled_from(
     steps=st.lists(STEPS | st.text(st.characters(codec="ascii"), max_size=3), max_size=6),
 )
 def test_any_url_is_answered_or_refused_in_shape(method: str, steps: list[str]) -> None:
-    call = Call(method, "/" + "/".join(steps))
-    plan = App().handle(call)[0].plan
+    call = HttpRequest(method, "/" + "/".join(steps))
+    plan = respond(App(), call).plan
     if plan.status != 200:
         assert plan.status in (400, 404, 405)
         validate(json.loads(plan.body), openapi.ERROR)
-    refused = App(api_keys=["k"]).handle(call)[0].plan
+    refused = respond(App(api_keys=["k"]), call).plan
     assert refused.status == 401
     validate(json.loads(refused.body), openapi.ERROR)

@@ -52,11 +52,33 @@ def test_swallows(fakellm):
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "fakellm: no rule met",
-            "request 1, POST /s/*test_swallows/v1/chat/completions: No rule meets this request. "
+            "fakellm: no rule matched",
+            "request 1, POST /s/*test_swallows/v1/chat/completions: No rule matches this request. "
             "The nearest is 'scenario#1'; it differs in model: expected 'gpt-?', got 'm'.",
         ]
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("urllib.request.urlopen(base + '/chat/completion', b'{}')", "Unknown request URL: POST *"),
+        ("urllib.request.urlopen(base + '/chat/completions')", "Not allowed to GET *"),
+        ("urllib.request.urlopen(base + '/responses', b'{}')", "*fakellm does not serve the Responses API; *"),
+    ],
+)
+def test_an_unknown_url_or_method_fails_the_test(pytester: pytest.Pytester, code: str, told: str) -> None:
+    test = f"""
+def test_swallows(fakellm):
+    base = os.environ["OPENAI_BASE_URL"]
+    try:
+        {code}
+    except urllib.error.HTTPError:
+        pass
+"""
+    result = run(pytester, test)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["fakellm: no rule matched", f"request 1, *: {told}"])
 
 
 def test_it_is_safe_under_xdist(pytester: pytest.Pytester) -> None:

@@ -1,4 +1,4 @@
-"""The recording proxy over real sockets: what passes through, what is in the file, and that replay brings it back."""
+"""The recording proxy over real sockets: what passes through, what the file has, and that replay sends it again."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.capture import Take, readable
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
-from fakellm.server.scenario_app import Call
-from fakellm.server.upstream import asked, checked_upstream, pieces
+from fakellm.server.scenario_app import HttpRequest
+from fakellm.server.upstream import checked_upstream, passed_on, pieces
 from fakellm.testing.handle import Handle
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
-from tests.wire_reader import Seen, seen
+from tests.wire_reader import Received, receive
 
 CALLS = [{"name": "add", "arguments": {"a": 2}}, {"name": "weather", "arguments": {"city": "Oslo 中"}}]
 REPLY = {"reasoning": "I should ask.", "content": "One, two 中 three", "tool_calls": CALLS}
@@ -60,7 +60,7 @@ def kept(file: Path) -> tuple[Interaction, ...]:
 
 
 def wait_for(what: Callable[[], Any]) -> None:
-    """Returns when it is so; each look is a request over HTTP."""
+    """Returns when the condition holds; each check is a request over HTTP."""
     end = time.monotonic() + 30
     while not what():
         assert time.monotonic() < end, "it never came to be so"
@@ -69,15 +69,17 @@ def wait_for(what: Callable[[], Any]) -> None:
 # What passes through is what the upstream sent, and replay sends it again
 
 
-def thrice(file: Path, rules: Sequence[dict[str, Any]], bodies: Sequence[bytes]) -> list[tuple[Seen, Seen, Seen]]:
+def thrice(
+    file: Path, rules: Sequence[dict[str, Any]], bodies: Sequence[bytes]
+) -> list[tuple[Received, Received, Received]]:
     """What the server itself answers, what comes through the recorder, and what is replayed."""
     with fakellm.serve({"rules": list(rules)}) as upstream:
-        direct = [seen(upstream.base_url + CHAT, body) for body in bodies]
+        direct = [receive(upstream.base_url + CHAT, body) for body in bodies]
         upstream.reset()
         with fakellm.record(upstream.base_url, file) as recorder:
-            passed = [seen(recorder.base_url + CHAT, body) for body in bodies]
+            passed = [receive(recorder.base_url + CHAT, body) for body in bodies]
     with fakellm.replay(file, again="fail") as replay:
-        replayed = [seen(replay.base_url + CHAT, body) for body in bodies]
+        replayed = [receive(replay.base_url + CHAT, body) for body in bodies]
     return list(zip(direct, passed, replayed, strict=True))
 
 
@@ -86,7 +88,7 @@ def test_every_dialect_comes_back(file: Path) -> None:
     options = {"stream_options": {"include_usage": True}}
     bodies = [chat(model=name, stream=True, **options) for name in DIALECTS] + [chat(model=name) for name in DIALECTS]
     for direct, passed, replayed in thrice(file, rules, bodies):
-        assert direct.said == passed.said == replayed.said
+        assert direct.replayable == passed.replayable == replayed.replayable
         assert passed.headers == direct.headers
         assert direct.end == "complete"
         assert {name: replayed.headers.get(name) for name in direct.headers} == direct.headers
@@ -126,8 +128,8 @@ def test_every_way_to_send_and_to_break_off_comes_back(file: Path) -> None:
     rules = [rule(f"m{number}", **blocks) for number, blocks in enumerate(SENT)]
     bodies = [chat(model=f"m{number}", stream=True) for number in range(len(SENT))]
     for blocks, (direct, passed, replayed) in zip(SENT, thrice(file, rules, bodies), strict=True):
-        assert (blocks, direct.said) == (blocks, passed.said)
-        assert (blocks, direct.said) == (blocks, replayed.said)
+        assert (blocks, direct.replayable) == (blocks, passed.replayable)
+        assert (blocks, direct.replayable) == (blocks, replayed.replayable)
 
 
 def test_a_compressed_stream_passes_as_it_is_and_is_recorded_readable(file: Path) -> None:
@@ -135,7 +137,7 @@ def test_a_compressed_stream_passes_as_it_is_and_is_recorded_readable(file: Path
     (direct, passed, replayed), (plain, _, _) = thrice(
         file, rules, [chat(model=m, stream=True) for m in ("gzip", "plain")]
     )
-    assert direct.said == passed.said
+    assert direct.replayable == passed.replayable
     assert gzip.decompress(direct.body) == replayed.body
     assert len(replayed.pieces) == len(plain.pieces)
     assert all(piece.endswith(b"\n\n") for piece in replayed.pieces)
@@ -151,7 +153,7 @@ def test_the_times_of_arrival_are_kept(file: Path) -> None:
 
 @pytest.mark.parametrize(("fault", "end"), [(None, "close"), (ConnectionResetError(104, "reset"), "reset")])
 def test_what_arrived_ahead_of_a_fault_is_not_lost(fault: Exception | None, end: str) -> None:
-    """aiohttp tells of a fault before it gives what had come; over TLS both come at once."""
+    """aiohttp reports a fault before it returns what had arrived; over TLS both come at once."""
 
     class Protocol(BaseProtocol):
         def exception(self) -> Exception | None:
@@ -169,7 +171,7 @@ def test_what_arrived_ahead_of_a_fault_is_not_lost(fault: Exception | None, end:
         response: Any = SimpleNamespace(content=content, connection=SimpleNamespace(protocol=protocol))
         return [piece async for piece in pieces(response, take)]
 
-    take = Take(lambda: 0.0)
+    take = Capture(lambda: 0.0)
     take.head(200, (("Transfer-Encoding", "chunked"),))
     assert asyncio.run(main()) == [b"one", b"two", b"thr"]
     assert take.end == end
@@ -177,7 +179,7 @@ def test_what_arrived_ahead_of_a_fault_is_not_lost(fault: Exception | None, end:
 
 def test_a_client_of_http_1_0_gets_a_body_without_chunks(file: Path) -> None:
     with fakellm.serve({"rules": [rule("m")]}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
-        direct = seen(upstream.base_url + CHAT, chat(stream=True))
+        direct = receive(upstream.base_url + CHAT, chat(stream=True))
         host, port = recorder.url.removeprefix("http://").split(":")
         with socket.create_connection((host, int(port)), timeout=20) as connection:
             body = chat(stream=True)
@@ -190,7 +192,7 @@ def test_a_client_of_http_1_0_gets_a_body_without_chunks(file: Path) -> None:
 def test_a_prompt_of_several_megabytes_passes(file: Path) -> None:
     body = chat(messages=[{"role": "user", "content": "word " * 800_000}])
     with fakellm.serve() as upstream, fakellm.record(upstream.base_url, file) as recorder:
-        assert seen(recorder.base_url + CHAT, body).status == 200
+        assert receive(recorder.base_url + CHAT, body).status == 200
         assert upstream.journal[0].request == json.loads(body)
     assert kept(file)[0].request.body == body
 
@@ -207,9 +209,9 @@ def stepped(file: Path, *more: dict[str, Any]) -> Iterator[tuple[Handle, Handle]
 
 def test_a_client_that_leaves_is_recorded_as_far_as_it_was_answered(file: Path) -> None:
     with stepped(file) as (upstream, recorder):
-        got: list[Seen] = []
+        got: list[Received] = []
         client = threading.Thread(
-            target=lambda: got.append(seen(recorder.base_url + CHAT, chat(stream=True), chunks=2))
+            target=lambda: got.append(receive(recorder.base_url + CHAT, chat(stream=True), chunks=2))
         )
         client.start()
         upstream.step(2)
@@ -219,23 +221,23 @@ def test_a_client_that_leaves_is_recorded_as_far_as_it_was_answered(file: Path) 
     response = kept(file)[0].response
     assert ([frame.data for frame in response.frames], response.end) == (got[0].pieces, "stall")
     with fakellm.replay(file) as replay:
-        again = seen(replay.base_url + CHAT, chat(stream=True), chunks=2)
-        assert again.said == got[0].said == (200, got[0].pieces, "left")
+        again = receive(replay.base_url + CHAT, chat(stream=True), chunks=2)
+        assert again.replayable == got[0].replayable == (200, got[0].pieces, "left")
 
 
 def test_a_client_that_leaves_before_the_answer_is_recorded(file: Path) -> None:
     rules = [rule("m", fault={"kind": "stall", "at": "start"})]
     with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
-        seen(recorder.base_url + CHAT, chat(stream=True), chunks=0)
+        receive(recorder.base_url + CHAT, chat(stream=True), chunks=0)
         wait_for(lambda: recorder.journal and recorder.journal[0].outcome == "client left")
     assert kept(file)[0].response == Plan(None, (), (), end="stall")
 
 
 def test_a_stop_keeps_what_had_come(file: Path) -> None:
-    got: list[Seen] = []
+    got: list[Received] = []
     with fakellm.serve({"rules": [rule("m", timing={"step": True})]}) as upstream:
         with fakellm.record(upstream.base_url, file) as recorder:
-            client = threading.Thread(target=lambda: got.append(seen(recorder.base_url + CHAT, chat(stream=True))))
+            client = threading.Thread(target=lambda: got.append(receive(recorder.base_url + CHAT, chat(stream=True))))
             client.start()
             upstream.step(2)
             wait_for(lambda: recorder.journal[0].frames_sent == 2)
@@ -246,10 +248,10 @@ def test_a_stop_keeps_what_had_come(file: Path) -> None:
 
 def test_the_order_is_that_of_the_starts(file: Path) -> None:
     with stepped(file, rule("quick")) as (upstream, recorder):
-        client = threading.Thread(target=lambda: seen(recorder.base_url + CHAT, chat(stream=True)))
+        client = threading.Thread(target=lambda: receive(recorder.base_url + CHAT, chat(stream=True)))
         client.start()
         upstream.step(1)
-        seen(recorder.base_url + CHAT, chat(model="quick"))
+        receive(recorder.base_url + CHAT, chat(model="quick"))
         assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["quick"]  # at once: none is lost
         upstream.step(None)
         client.join()
@@ -258,8 +260,8 @@ def test_the_order_is_that_of_the_starts(file: Path) -> None:
 
 def test_an_sdk_with_streams_at_once_and_one_it_leaves(file: Path) -> None:
     def ask(client: openai.AsyncOpenAI, number: int, model: str = "m") -> Any:
-        asked: Any = [{"role": "user", "content": f"Question {number}"}]
-        return client.chat.completions.create(model=model, messages=asked, stream=True)
+        messages: Any = [{"role": "user", "content": f"Question {number}"}]
+        return client.chat.completions.create(model=model, messages=messages, stream=True)
 
     async def read(client: openai.AsyncOpenAI, number: int) -> list[Any]:
         return [chunk async for chunk in await ask(client, number)]
@@ -291,7 +293,7 @@ def test_an_upstream_that_is_not_there(file: Path, caplog: pytest.LogCaptureFixt
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with fakellm.record(f"http://127.0.0.1:{port}/v1", file) as recorder:
-        got = seen(recorder.base_url + CHAT, chat())
+        got = receive(recorder.base_url + CHAT, chat())
         assert (got.status, recorder.journal[0].status) == (502, 502)
         assert f"The upstream http://127.0.0.1:{port}/v1 cannot be reached" in json.loads(got.body)["error"]["message"]
     assert "cannot be reached" in caplog.text
@@ -310,14 +312,14 @@ def test_an_upstream_that_speaks_no_http(file: Path) -> None:
         thread = threading.Thread(target=answer)
         thread.start()
         with fakellm.record(f"http://127.0.0.1:{listener.getsockname()[1]}", file) as recorder:
-            got = seen(recorder.base_url + CHAT, chat())
+            got = receive(recorder.base_url + CHAT, chat())
         thread.join()
     assert (got.status, json.loads(got.body)["error"]["code"]) == (502, "upstream_invalid")
 
 
 @pytest.mark.parametrize("url", ["api.x.ai/v1", "ftp://x/v1", "http://", "https://x/v1?key=1", "https://u:p@x/v1", ""])
-def test_what_is_no_upstream_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=r"no base URL of an API|leave user and password out"):
+def test_what_is_not_an_upstream_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"not the base URL of an API|leave user and password out"):
         checked_upstream(url)
 
 
@@ -333,8 +335,8 @@ def test_what_is_no_upstream_is_refused(url: str) -> None:
         ("https://api.x.ai/v1", "/v1beta/models", "https://api.x.ai/v1/v1beta/models"),
     ],
 )
-def test_the_base_url_stands_in_for_ours(upstream: str, path: str, url: str) -> None:
-    assert asked(Call("GET", path), upstream).url == url
+def test_the_base_url_replaces_ours(upstream: str, path: str, url: str) -> None:
+    assert passed_on(HttpRequest("GET", path), upstream).url == url
 
 
 # Secrets
@@ -355,7 +357,7 @@ def test_no_secret_reaches_the_file(file: Path) -> None:
     lines = [f"Authorization: Bearer {KEY}", "Cookie: session=crumbs-and-more", "X-Api-Key: 0123456789", "Cookie: a=b"]
     with fakellm.serve({"rules": rules}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
         for body in (chat(model="status"), chat(model="cut", stream=True), chat(model="cut", user=KEY)):
-            got = seen(recorder.base_url + CHAT + "?key=tiny&api_key=0123456789", body, *lines)
+            got = receive(recorder.base_url + CHAT + "?key=tiny&api_key=0123456789", body, *lines)
             assert KEY.encode() in got.body  # the client gets what was sent
         assert got.status == 200
     text = file.read_text(encoding="utf-8")
@@ -393,7 +395,7 @@ def test_no_secret_reaches_the_file(file: Path) -> None:
 )
 def test_which_headers_are_left_out(name: str, is_secret: bool) -> None:
     headers = ((name, "150000000"),)
-    after = redacted(Interaction(Asked("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
+    after = redacted(Interaction(RecordedRequest("GET", "/v1", headers), Plan(200, headers, (Frame(b"150000000"),))))
     assert (after.request.headers, after.response.headers) == (((), ()) if is_secret else (headers, headers))
     assert (after.response.body == b"150000000") == (not is_secret)
 
@@ -412,7 +414,9 @@ def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[st
     body = "".join(secret if part == "secret" else part for part in parts).encode()
     edges = [0, *sorted(min(cut, len(body)) for cut in cuts), len(body)]
     frames = tuple(Frame(body[start:end]) for start, end in pairwise(edges))
-    request = Asked("POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body)
+    request = RecordedRequest(
+        "POST", f"https://h/v1?q={secret}&token=ab", ((name, f"Bearer {secret}"), ("X-Note", secret)), body
+    )
     before = Interaction(request, Plan(200, (("X-Echo", secret),), frames, "chunked"))
     after = redacted(before)
     line = fakellm_jsonl.dump_line(after).decode()
@@ -427,18 +431,20 @@ def test_redaction_leaves_no_secret_and_every_length(secret: str, parts: list[st
 @given(st.binary(max_size=60), st.lists(st.sampled_from(["Accept", "X-Request-ID", "max-tokens"]), max_size=2))
 def test_redaction_leaves_the_rest_as_it_is(body: bytes, names: list[str]) -> None:
     headers = tuple((name, "value") for name in names)
-    plain = Interaction(Asked("POST", "https://h/v1/x?a=b&c", headers, body), Plan(200, headers, (Frame(body),)))
+    plain = Interaction(
+        RecordedRequest("POST", "https://h/v1/x?a=b&c", headers, body), Plan(200, headers, (Frame(body),))
+    )
     assert redacted(plain) == plain
 
 
-@pytest.mark.parametrize("spelt", ["sk-proj-Zq3%2F8%2Bx9Lw2uT7", "sk-proj-Zq3\\/8+x9Lw2uT7"])
-def test_a_secret_is_found_as_urls_and_json_spell_it(spelt: str) -> None:
-    request = Asked("GET", f"https://h/{spelt}", (("api-key", KEY),))
+@pytest.mark.parametrize("spelling", ["sk-proj-Zq3%2F8%2Bx9Lw2uT7", "sk-proj-Zq3\\/8+x9Lw2uT7"])
+def test_a_secret_is_found_as_urls_and_json_spell_it(spelling: str) -> None:
+    request = RecordedRequest("GET", f"https://h/{spelling}", (("api-key", KEY),))
     assert "Zq3" not in redacted(Interaction(request, Plan(200, (), ()))).request.url
 
 
-def test_secrets_that_are_named_are_redacted_too() -> None:
-    plain = Interaction(Asked("POST", "/v1", (), b"I am Ada Lovelace."), Plan(200, (), ()))
+def test_listed_secrets_are_redacted_too() -> None:
+    plain = Interaction(RecordedRequest("POST", "/v1", (), b"I am Ada Lovelace."), Plan(200, (), ()))
     assert redacted(plain, ["Ada Lovelace"]).request.body == b"I am REDACTEDREDA."
 
 
@@ -448,7 +454,7 @@ def test_secrets_that_are_named_are_redacted_too() -> None:
 def test_pieces_that_came_together_are_one_but_chunks_stay() -> None:
     for length, frames in (("Transfer-Encoding", [1, 1, 1]), ("Content-Length", [2, 1])):
         times = iter([0.0, 0.1, 0.3, 0.3004, 0.5])
-        take = Take(lambda times=times: next(times))  # type: ignore[misc] # mypy cannot tell of a default
+        take = Capture(lambda times=times: next(times))  # type: ignore[misc] # mypy cannot infer a default
         take.head(200, ((length, "chunked" if length == "Transfer-Encoding" else "3"),))
         for piece in (b"a", b"b", b"c"):
             take.body(piece)
@@ -493,14 +499,14 @@ def test_what_cannot_be_read_is_kept_as_it_came(plan: Plan, kept: tuple[tuple[st
 
 # The file
 
-ONE = Interaction(Asked("POST", "/v1/chat/completions", (), b"{}"), Plan(200, (), (Frame(b"one"),)))
+ONE = Interaction(RecordedRequest("POST", "/v1/chat/completions", (), b"{}"), Plan(200, (), (Frame(b"one"),)))
 
 
-def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> None:
+def test_a_file_cut_anywhere_is_continued_and_nothing_is_lost(file: Path) -> None:
     whole = fakellm_jsonl.dump(Cassette("r", (ONE, ONE)))
     for size in range(len(whole) + 1):
         file.write_bytes(whole[:size])
-        tape = Tape(file)
+        tape = RecordingFile(file)
         tape.add(tape.number(), ONE)
         tape.close()
         lines = max(whole[:size].count(b"\n") - 1, 0)
@@ -515,16 +521,16 @@ def test_a_file_cut_anywhere_is_gone_on_with_and_nothing_is_lost(file: Path) -> 
 @pytest.mark.parametrize(
     "text", ["interactions: []\n", "no line end", '{"fakellm":"recording","version":1}\nx\n', "\n"]
 )
-def test_a_file_that_is_no_recording_of_ours_is_left_alone(file: Path, text: str) -> None:
+def test_a_file_in_another_format_is_not_changed(file: Path, text: str) -> None:
     file.write_text(text)
     with pytest.raises(CassetteError, match=r"recorded\.jsonl"):
-        Tape(file)
+        RecordingFile(file)
     assert file.read_text() == text
     assert [each.name for each in file.parent.iterdir()] == [file.name]
 
 
 def test_a_full_disk_leaves_whole_lines(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tape = Tape(file)
+    tape = RecordingFile(file)
     tape.add(tape.number(), ONE)
     before = file.read_bytes()
     real = tape._file
@@ -565,15 +571,15 @@ def recording(upstream: str, file: Path, *options: str) -> Iterator[tuple[Handle
 def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
     rules = [rule("m", timing={"step": True}), rule("big") | {"reply": {"content": "x" * 3_000_000}}]
     with fakellm.serve({"rules": rules}) as upstream, recording(upstream.base_url, file) as (recorder, process):
-        open_stream = threading.Thread(target=lambda: seen(recorder.base_url + CHAT, chat(stream=True)))
+        open_stream = threading.Thread(target=lambda: receive(recorder.base_url + CHAT, chat(stream=True)))
         open_stream.start()
         upstream.step(2)
-        seen(recorder.base_url + CHAT, chat(model="big"))
+        receive(recorder.base_url + CHAT, chat(model="big"))
         answered: Queue[bool] = Queue()
 
         def ask() -> None:
             with suppress(OSError):
-                answered.put(bool(seen(recorder.base_url + CHAT, chat(model="big")).body))
+                answered.put(bool(receive(recorder.base_url + CHAT, chat(model="big")).body))
 
         others = [threading.Thread(target=ask) for _ in range(4)]
         for thread in others:
@@ -583,7 +589,7 @@ def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
         process.wait()
         for thread in (*others, open_stream):
             thread.join()
-    tape = Tape(file)
+    tape = RecordingFile(file)
     tape.close()
     assert 1 <= len(kept(file)) <= 5  # those that had ended; the one under way is lost
     assert all(len(each.response.body) > 3_000_000 for each in kept(file))
@@ -593,32 +599,32 @@ def test_missing_only_asks_the_upstream_once(file: Path) -> None:
     with fakellm.serve({"rules": [rule("a"), rule("b"), rule("cut", fault={"kind": "close", "frame": 2})]}) as upstream:
         with recording(upstream.base_url, file, "--missing-only") as (recorder, _):
             bodies = [chat(model=model, stream=True) for model in ("a", "a", "cut")]
-            first = [seen(recorder.base_url + CHAT, body) for body in bodies]
-            assert first[0].said == first[1].said
+            first = [receive(recorder.base_url + CHAT, body) for body in bodies]
+            assert first[0].replayable == first[1].replayable
         assert [entry.request["model"] for entry in upstream.journal] == ["a", "cut"]
         upstream.reset()
         with recording(upstream.base_url, file, "--missing-only") as (recorder, _):
             bodies = [chat(model=model, stream=True) for model in ("b", "a", "cut")]
-            second = [seen(recorder.base_url + CHAT, body) for body in bodies]
+            second = [receive(recorder.base_url + CHAT, body) for body in bodies]
             assert [entry.rule for entry in recorder.journal] == ["upstream", f"{file}#1", "upstream"]
         assert [entry.request["model"] for entry in upstream.journal] == ["b", "cut"]  # one that broke off is no answer
-    assert second[1].said == first[0].said
+    assert second[1].replayable == first[0].replayable
     assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["a", "cut", "b", "cut"]
 
 
-def test_the_command_says_that_a_line_was_cut_off(file: Path) -> None:
+def test_the_command_reports_that_a_line_was_cut_off(file: Path) -> None:
     file.write_bytes(fakellm_jsonl.dump(Cassette("r", (ONE, ONE)))[:-5])
     command = [sys.executable, "-m", "fakellm", "record", "--upstream", "http://127.0.0.1:9", "-o", str(file)]
     with subprocess.Popen([*command, "--port", "0", "--watch-stdin"], stdin=-1, stdout=-1, stderr=-1) as process:
-        _, said = process.communicate()
-    assert f"the last line of {file} was cut off; it is in {file}.broken now" in said.decode()
+        _, output = process.communicate()
+    assert f"the last line of {file} was cut off; it is in {file}.broken now" in output.decode()
     assert kept(file) == (ONE,)
 
 
 @pytest.mark.parametrize(
     ("upstream", "output", "text"),
     [
-        ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is no base URL of an API"),
+        ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is not the base URL of an API"),
         ("http://x/v1", "other.yaml", "other.yaml"),
         ("http://x/v1", "absent/new.jsonl", "absent/new.jsonl: cannot record to it: No such file or directory"),
     ],

@@ -1,4 +1,4 @@
-"""The recorded xAI conversation, served from meaning alone, byte for byte; and the wire of both dialects in small."""
+"""The recorded xAI conversation is served from its meaning byte for byte; small examples of two dialects."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 import fakellm
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Reply, Rule
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import ROOT, chat, post
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import ROOT, chat, post, respond
 
 SCENARIO = ROOT / "scenarios" / "xai-parallel-tools.yaml"
 
@@ -25,8 +25,8 @@ def test_the_recording_comes_back_byte_for_byte(xai_recording: list[tuple[bytes,
 
 
 def body_of(scenario: str | Rule, **fields: object) -> str:
-    """What a scenario's one rule sends to a request with these fields."""
-    answer, _ = App(load(scenario)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))
+    """What the only rule of a scenario sends for a request with these fields."""
+    answer = respond(App(load(scenario)), HttpRequest("POST", "/v1/chat/completions", chat(**fields)))
     return answer.plan.body.decode()
 
 
@@ -138,8 +138,8 @@ def test_an_openai_body() -> None:
 
 def test_obfuscation_makes_the_lengths_of_frames_alike() -> None:
     """Every frame that was recorded from OpenAI with it, the usage frame too, is one byte longer than 16 times n."""
-    asked = {"include_usage": True, "include_obfuscation": True}
-    frames = body_of(OPENAI % "content: Hi there", stream=True, stream_options=asked).split("\n\n")[:-2]
+    options = {"include_usage": True, "include_obfuscation": True}
+    frames = body_of(OPENAI % "content: Hi there", stream=True, stream_options=options).split("\n\n")[:-2]
     texts = [json.loads(frame.removeprefix("data: "))["obfuscation"] for frame in frames]
     assert len(frames) == 5
     assert {len(frame.removeprefix("data: ")) % 16 for frame in frames} == {1}
@@ -147,11 +147,11 @@ def test_obfuscation_makes_the_lengths_of_frames_alike() -> None:
     assert len(set(texts)) > 1
     ruled = body_of((OPENAI % "content: Hi").replace("- reply", "- stream: {obfuscation: true}\n  reply"), stream=True)
     assert ruled.count('"obfuscation":') == 3
-    assert "obfuscation" not in body_of(f"dialect: xai\n{OPENAI % 'content: Hi'}", stream=True, stream_options=asked)
+    assert "obfuscation" not in body_of(f"dialect: xai\n{OPENAI % 'content: Hi'}", stream=True, stream_options=options)
 
 
 @pytest.mark.parametrize("options", [{}, {"stream_options": None}, {"stream_options": {"include_usage": False}}])
-def test_a_stream_has_usage_only_where_it_was_asked_for(options: dict[str, object]) -> None:
+def test_a_stream_has_usage_only_if_requested(options: dict[str, object]) -> None:
     assert "usage" not in body_of(OPENAI % "content: Hi", stream=True, **options)
     assert '"usage": {' in body_of(OPENAI % "content: Hi", **options)
 

@@ -1,4 +1,4 @@
-"""Recordings served as they are: which one answers what, what is sent of it, and every one of the corpus, byte for byte."""
+"""Recordings are served as they are: which one answers a request, what is sent, and the whole corpus byte for byte."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.engine.journal import Entry
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
-from fakellm.recordings.request_identity import Ignored, api, differences, key, told
+from fakellm.recordings.request_identity import Ignored, api, differences, key, summary
 from fakellm.server.http_server import Server, listen
-from fakellm.server.replay_app import Player, Recordings, Replay
-from fakellm.server.scenario_app import Call
+from fakellm.server.replay_app import Replay
+from fakellm.server.scenario_app import HttpRequest
 from fakellm.testing.handle import Handle
+from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
-from tests.conftest import CORPUS, ROOT, chat
-from tests.wire_reader import seen
+from tests.conftest import CORPUS, ROOT, chat, handled, respond
+from tests.wire_reader import receive
 
 ANY = Ignored()
 JSON = st.recursive(
@@ -39,9 +41,9 @@ JSON = st.recursive(
 )
 
 
-def interaction(body: bytes = b"", said: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
-    fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(said),)}
-    return Interaction(Asked("POST", url, (), body), Plan(**fields | plan))
+def interaction(body: bytes = b"", sent: bytes = b"{}", url: str = "/v1/chat/completions", **plan: Any) -> Interaction:
+    fields: dict[str, Any] = {"status": 200, "headers": (), "frames": (Frame(sent),)}
+    return Interaction(RecordedRequest("POST", url, (), body), Plan(**fields | plan))
 
 
 def tape(*interactions: Interaction, framed: bool = False) -> Cassette:
@@ -49,7 +51,7 @@ def tape(*interactions: Interaction, framed: bool = False) -> Cassette:
 
 
 def answered(app: Replay, body: bytes, path: str = "/v1/chat/completions", method: str = "POST") -> bytes:
-    answer, _ = app.handle(Call(method, path, body))
+    answer = respond(app, HttpRequest(method, path, body))
     return answer.plan.body
 
 
@@ -65,21 +67,21 @@ def rearranged(value: Any) -> Any:
 @given(JSON)
 def test_the_order_of_keys_and_white_space_do_not_matter(value: Any) -> None:
     other = json.dumps(rearranged(value), indent=3, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    one = Asked("POST", "/v1/chat/completions", (), json.dumps(value).encode())
-    two = Asked("post", "/v1/chat/completions?api-version=2", (), other)
+    one = RecordedRequest("POST", "/v1/chat/completions", (), json.dumps(value).encode())
+    two = RecordedRequest("post", "/v1/chat/completions?api-version=2", (), other)
     assert key(one, ANY) == key(two, ANY)
     assert differences(one, two, ANY) == []
 
 
 @given(JSON, JSON)
 def test_two_bodies_are_the_same_or_differ_in_something(one: Any, other: Any) -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps(value).encode()) for value in (one, other)]
+    pair = [RecordedRequest("POST", "/v1", (), json.dumps(value).encode()) for value in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == (differences(pair[0], pair[1], ANY) == [])
 
 
 @given(st.binary(max_size=30), st.binary(max_size=30))
-def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> None:
-    pair = [Asked("POST", "/v1", (), b"<" + body) for body in (one, other)]
+def test_bodies_that_are_not_json_are_compared_too(one: bytes, other: bytes) -> None:
+    pair = [RecordedRequest("POST", "/v1", (), b"<" + body) for body in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == (one == other) == (differences(pair[0], pair[1], ANY) == [])
 
 
@@ -98,7 +100,7 @@ def test_bodies_that_are_no_json_are_compared_too(one: bytes, other: bytes) -> N
     ],
 )
 def test_what_is_the_same_body(one: bytes, other: bytes, same: bool) -> None:
-    pair = [Asked("POST", "/v1", (), body) for body in (one, other)]
+    pair = [RecordedRequest("POST", "/v1", (), body) for body in (one, other)]
     assert (key(pair[0], ANY) == key(pair[1], ANY)) == same
 
 
@@ -119,7 +121,7 @@ def test_what_is_the_same_body(one: bytes, other: bytes, same: bool) -> None:
         ("", ""),
     ],
 )
-def test_the_api_is_named_wherever_it_stands(url: str, name: str) -> None:
+def test_the_api_is_found_in_every_url(url: str, name: str) -> None:
     assert api(url) == name
 
 
@@ -131,8 +133,8 @@ def test_what_is_ignored_does_not_count(ignore: str) -> None:
             volatile if ignore in ("messages[*].id", "messages.*.id") else "same",
             volatile if "[1]" in ignore else "x",
         ]
-        said = {"user": values["user"], "metadata": {"run_id": values["metadata.run_id"], "a": 1}}
-        return json.dumps(said | {"messages": [{"id": each} for each in ids]}).encode()
+        sent = {"user": values["user"], "metadata": {"run_id": values["metadata.run_id"], "a": 1}}
+        return json.dumps(sent | {"messages": [{"id": each} for each in ids]}).encode()
 
     app = Replay([tape(interaction(body("one"), b"yes"))], ignore=[ignore])
     assert answered(app, body("two")) == b"yes"
@@ -141,7 +143,7 @@ def test_what_is_ignored_does_not_count(ignore: str) -> None:
 
 @pytest.mark.parametrize("place", ["", "a..b", "a[", "a[x]", ".", "a]"])
 def test_a_place_that_cannot_be_read_is_refused(place: str) -> None:
-    with pytest.raises(ValueError, match="is no place in a body: write it as user"):
+    with pytest.raises(ValueError, match="is not a place in a body; write one such as user"):
         Replay([], ignore=[place])
 
 
@@ -152,14 +154,14 @@ def test_each_answers_once_in_order_and_then_the_last_again() -> None:
     app = Replay([tape(interaction(b"1", b"a"), interaction(b"2", b"b")), tape(interaction(b"1", b"c"))])
     assert [answered(app, body) for body in (b"1", b"1", b"1", b"2", b"2")] == [b"a", b"c", b"c", b"b", b"b"]
     assert answered(app, b"1", "/s/other/v1/chat/completions") == b"a"
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert answered(app, b"1") == b"a"
 
 
 def test_each_answers_once_and_then_none() -> None:
     app = Replay([tape(interaction(b"1", b"a"), interaction(b"1", b"b"))], again="fail")
     assert [answered(app, b"1") for _ in range(2)] == [b"a", b"b"]
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", b"1"))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", b"1"))
     assert (answer.plan.status, entry.matched, entry.rule) == (404, False, None)
     assert entry.explanation == (
         "Each recording of this request has been served: tape#1, tape#2. --again repeat serves the last again."
@@ -178,11 +180,11 @@ def test_a_client_pointed_anywhere_reaches_it(path: str, recorded: str) -> None:
 
 
 MISSES = [
-    (chat(model="n"), "/v1/chat/completions", 'model: wanted "m", got "n"'),
-    (chat(seed=1), "/v1/chat/completions", "seed: wanted nothing, got 1"),
-    (chat(messages=[]), "/v1/chat/completions", 'messages[0]: wanted {"role":"user","content":"Hello"}, got nothing'),
-    (chat(), "/v1/completions", "path: wanted /v1/chat/completions, got /v1/completions"),
-    (b"{", "/v1/chat/completions", f'body: wanted {json.dumps(chat().decode())[:60]}…, got "{{"'),
+    (chat(model="n"), "/v1/chat/completions", 'model: expected "m", got "n"'),
+    (chat(seed=1), "/v1/chat/completions", "seed: expected nothing, got 1"),
+    (chat(messages=[]), "/v1/chat/completions", 'messages[0]: expected {"role":"user","content":"Hello"}, got nothing'),
+    (chat(), "/v1/completions", "path: expected /v1/chat/completions, got /v1/completions"),
+    (b"{", "/v1/chat/completions", f'body: expected {json.dumps(chat().decode())[:60]}…, got "{{"'),
 ]
 
 
@@ -190,7 +192,7 @@ MISSES = [
 def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text: str) -> None:
     far = interaction(chat(model="far", stream=True, top_p=1))
     app = Replay([tape(interaction(chat()), far)])
-    answer, entry = app.handle(Call("POST", path, body))
+    answer, entry = handled(app, HttpRequest("POST", path, body))
     error = json.loads(answer.plan.body)["error"]
     assert error["message"] == f"No recording answers this request. The nearest is tape#1; it differs in {text}."
     assert (answer.plan.status, error["code"], error["type"]) == (404, "no_matching_recording", "invalid_request_error")
@@ -199,13 +201,15 @@ def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text:
 
 
 def test_a_long_text_is_shown_where_it_begins_to_differ() -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps({"a": "x" * 5000 + end}).encode()) for end in ("one", "two")]
-    assert told(differences(pair[0], pair[1], ANY)) == 'a: wanted …"xxxxxxxxxxxxxxxone", got …"xxxxxxxxxxxxxxxtwo"'
+    pair = [RecordedRequest("POST", "/v1", (), json.dumps({"a": "x" * 5000 + end}).encode()) for end in ("one", "two")]
+    assert summary(differences(pair[0], pair[1], ANY)) == 'a: expected …"xxxxxxxxxxxxxxxone", got …"xxxxxxxxxxxxxxxtwo"'
 
 
 def test_many_differences_are_counted() -> None:
-    pair = [Asked("POST", "/v1", (), json.dumps([start + n for n in range(9)]).encode()) for start in (0, 100)]
-    assert told(differences(pair[0], pair[1], ANY)).endswith("[4]: wanted 4, got 104; and 4 more")
+    pair = [
+        RecordedRequest("POST", "/v1", (), json.dumps([start + n for n in range(9)]).encode()) for start in (0, 100)
+    ]
+    assert summary(differences(pair[0], pair[1], ANY)).endswith("[4]: expected 4, got 104; and 4 more")
 
 
 # What is sent
@@ -213,17 +217,17 @@ def test_many_differences_are_counted() -> None:
 
 def test_a_stream_in_one_piece_is_divided_into_its_events() -> None:
     blocks = [b": hi\n\n", b"data: 1\r\n\r\n", b"data: 2\ndata: 3\n\n\n", b"data: [DONE]"]
-    stream = interaction(said=b"".join(blocks), delimited="chunked", headers=(("content-type", "text/event-stream"),))
+    stream = interaction(sent=b"".join(blocks), delimited="chunked", headers=(("content-type", "text/event-stream"),))
     with fakellm.replay(tape(stream)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).pieces == blocks
+        assert receive(server.base_url + "/chat/completions", chat()).pieces == blocks
     with fakellm.replay(tape(stream, framed=True)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).pieces == [b"".join(blocks)]
+        assert receive(server.base_url + "/chat/completions", chat()).pieces == [b"".join(blocks)]
 
 
 @given(st.text("\r\nd: ", max_size=40))
 def test_dividing_a_stream_loses_nothing(text: str) -> None:
-    stream = interaction(said=b":" + text.encode(), delimited="chunked")
-    answer, _ = Replay([tape(stream)]).handle(Call("POST", "/v1/chat/completions"))
+    stream = interaction(sent=b":" + text.encode(), delimited="chunked")
+    answer = respond(Replay([tape(stream)]), HttpRequest("POST", "/v1/chat/completions"))
     assert answer.plan.body == b":" + text.encode()
 
 
@@ -240,7 +244,7 @@ def test_the_headers_that_matter_are_sent() -> None:
         ("X-Name", "é"),
     )
     with fakellm.replay(tape(interaction(status=429, headers=headers))) as server:
-        got = seen(server.base_url + "/chat/completions", chat())
+        got = receive(server.base_url + "/chat/completions", chat())
     assert (got.status, got.body, got.end) == (429, b"{}", "complete")
     assert got.headers == {
         "x-request-id": "r1",
@@ -255,44 +259,62 @@ def test_the_headers_that_matter_are_sent() -> None:
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_response_that_broke_off_breaks_off_again(end: str) -> None:
     headers = (("Content-Length", "10"),)
-    with fakellm.replay(tape(interaction(said=b"12345", headers=headers, end=end))) as server:
-        got = seen(server.base_url + "/chat/completions", chat())
+    with fakellm.replay(tape(interaction(sent=b"12345", headers=headers, end=end))) as server:
+        got = receive(server.base_url + "/chat/completions", chat())
     assert (got.headers["content-length"], got.body, got.end) == ("10", b"12345", end)
 
 
 def test_an_empty_frame_does_not_end_the_body() -> None:
     frames = (Frame(b"a"), Frame(b""), Frame(b"b"))
     with fakellm.replay(tape(interaction(frames=frames, delimited="chunked"), framed=True)) as server:
-        assert seen(server.base_url + "/chat/completions", chat()).said == (200, [b"a", b"b"], "complete")
+        assert receive(server.base_url + "/chat/completions", chat()).replayable == (200, [b"a", b"b"], "complete")
 
 
-def test_recorded_waits_are_performed_if_asked() -> None:
+def test_recorded_waits_are_optional() -> None:
     slow = interaction(frames=(Frame(b"a", 2.0), Frame(b"b", 1.0)), delay=0.5, delimited="chunked")
     for timing, waits in ((False, [0.0]), (True, [0.5, 2.0, 1.0])):
-        answer, _ = Replay([tape(slow, framed=True)], timing=timing).handle(Call("POST", "/v1/chat/completions"))
-        assert [burst.delay for burst in answer.bursts] == waits
+        answer = respond(Replay([tape(slow, framed=True)], timing=timing), HttpRequest("POST", "/v1/chat/completions"))
+        assert [burst.delay for burst in bursts(answer.plan)] == waits
 
 
 # Over HTTP
 
 
+def test_what_nothing_can_relay_is_refused() -> None:
+    """A server that relays what no recording answers, and has nothing to relay it to, does not leave a client waiting."""
+
+    async def main() -> tuple[int, Any, list[Entry]]:
+        app = Replay([], relay=True)
+        server = Server(app)
+        url = await server.start(listen("127.0.0.1", 0))
+        async with aiohttp.ClientSession() as client, client.post(f"{url}/v1/models", data=chat()) as response:
+            body = await response.json()
+        await server.stop(0)
+        return response.status, body, list(app.session("").journal)
+
+    status, body, journal = asyncio.run(main())
+    assert (status, body["error"]["code"], body["error"]["type"]) == (502, "no_upstream", "server_error")
+    assert body["error"]["message"] == "No recording answers POST /v1/models, and there is no upstream to ask."
+    assert [(entry.status, entry.explanation) for entry in journal] == [(502, body["error"]["message"])]
+
+
 def test_control_routes_and_sessions(caplog: pytest.LogCaptureFixture) -> None:
     with fakellm.replay(tape(interaction(chat(), b"a"), interaction(chat(), b"b")), again="fail") as server:
         sessions = [server, server.session("one"), server.session("two")]
-        bodies = [seen(each.base_url + "/chat/completions", chat()).body for each in sessions]
+        bodies = [receive(each.base_url + "/chat/completions", chat()).body for each in sessions]
         assert bodies == [b"a", b"a", b"a"]
-        assert seen(sessions[1].base_url + "/chat/completions", chat()).body == b"b"
+        assert receive(sessions[1].base_url + "/chat/completions", chat()).body == b"b"
         assert [entry.rule for entry in sessions[1].journal] == ["tape#1", "tape#2"]
         assert server.journal[0].request == json.loads(chat())
         health = server.health()
         assert (health["status"], health["recordings"], health["interactions"]) == ("ok", ["tape"], 2)
         sessions[1].reset()
         assert sessions[1].journal == []
-        seen(server.base_url + "/embeddings", b"x")
+        receive(server.base_url + "/embeddings", b"x")
         assert [entry.matched for entry in server.journal] == [True, False]
         with pytest.raises(fakellm.ServerError, match="Unknown request URL: PUT /_fakellm/scenario"):
             server.load({"rules": []})
-    assert "The nearest is tape#1; it differs in path: wanted /v1/chat/completions, got /v1/embeddings" in caplog.text
+    assert "The nearest is tape#1; it differs in path: expected /v1/chat/completions, got /v1/embeddings" in caplog.text
 
 
 def write(folder: Path, *interactions: Interaction) -> Path:
@@ -312,7 +334,7 @@ def test_the_command_serves_files(tmp_path: Path) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.PIPE) as process:
         assert process.stdout
         server = Handle(json.loads(process.stdout.readline())["url"])
-        got = [seen(server.base_url + "/chat/completions", b'{"a":1,"user":"two"}') for _ in range(2)]
+        got = [receive(server.base_url + "/chat/completions", b'{"a":1,"user":"two"}') for _ in range(2)]
         process.terminate()
     assert [each.status for each in got] == [200, 404]
     assert got[0].headers["x-fakellm-recording"] == f"{file}#1"
@@ -327,7 +349,7 @@ def test_the_command_serves_files(tmp_path: Path) -> None:
         (["tests/golden", "--ignore", "a["], "tests/golden"),
     ],
 )
-def test_what_cannot_be_read_is_told_and_ends_with_2(arguments: list[str], text: str) -> None:
+def test_what_cannot_be_read_is_reported_and_ends_with_2(arguments: list[str], text: str) -> None:
     ended = subprocess.run(command("replay", *arguments), cwd=ROOT, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert text in ended.stderr
@@ -359,15 +381,11 @@ def test_every_recording_comes_back_byte_for_byte() -> None:
                     differing.append(f"{cassette.name}#{number}: {response.headers.get('x-fakellm-recording')}")
 
     async def main() -> None:
-        app = Replay([])
-        for number, cassette in enumerate(cassettes):
-            app.sessions[str(number)] = Player(Recordings([cassette], ANY, whole=False), "repeat")
-        server = Server(app)
-        url = await server.start(listen("127.0.0.1", 0))
         async with aiohttp.ClientSession(auto_decompress=False) as client:
-            for number, cassette in enumerate(cassettes):
-                await play(client, f"{url}/s/{number}", cassette)
-        await server.stop(0)
+            for cassette in cassettes:
+                server = Server(Replay([cassette]))
+                await play(client, await server.start(listen("127.0.0.1", 0)), cassette)
+                await server.stop(0)
 
     asyncio.run(main())
     assert differing == []

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults
+from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults, on
 from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
-from fakellm.scenarios.loader import Source, load
+from fakellm.engine.ruleset import Script
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.scenarios.templates import check, fill, fill_json
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import chat, post
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import chat, handled, post, respond
 
 AGENT = parse(
     chat(
@@ -35,13 +41,13 @@ AGENT = parse(
 )
 
 
-def app_of(source: Source) -> App:
+def app_of(source: ScenarioSource) -> App:
     return App(load(source), strict=True)
 
 
 def ask(app: App, path: str = "/v1/chat/completions", **fields: Any) -> str | int:
     """The text that comes, or the status of what is no answer."""
-    answer, _ = app.handle(Call("POST", path, chat(**fields)))
+    answer = respond(app, HttpRequest("POST", path, chat(**fields)))
     if answer.plan.status != 200:
         return answer.plan.status or 0
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])
@@ -72,18 +78,16 @@ def test_other_requests_and_sessions_have_turns_of_their_own() -> None:
     app = app_of(IN_ORDER % "last")
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["One", "One", "One"]
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["Two", "Two", "Two"]
-    app.handle(Call("POST", "/_fakellm/reset"))
+    app.handle(HttpRequest("POST", "/_fakellm/reset"))
     assert ask(app) == "One"
 
 
 def test_what_has_run_out_is_told_and_counts_as_unmet() -> None:
     app = app_of("rules:\n- {name: once, reply: {}, after: fail}\n")
     ask(app)
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
     error = json.loads(answer.plan.body)["error"]
-    assert error["message"] == (
-        "The rule 'once' has given all its replies to this request, and `after: fail` ends there."
-    )
+    assert error["message"] == ("The rule 'once' has sent all its replies to this request, and it sets `after: fail`.")
     assert (error["code"], entry.matched, dict(answer.plan.headers)["x-should-retry"]) == (
         "no_more_replies",
         False,
@@ -116,7 +120,7 @@ def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: i
     place = number - 1 if after != "cycle" else (number - 1) % len(walk)
     beyond = walk[-1] if after == "last" else None
     expected = walk[place] if place < len(walk) else beyond
-    attempt = rule.attempt(number, stream=True)
+    attempt = Script(rule).attempt(number, stream=True)
     assert (attempt and (attempt.step, attempt.faulty)) == expected
 
 
@@ -156,7 +160,7 @@ def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
     with pytest.raises(ReplyError, match="this request has no such value"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
-    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     message = json.loads(answer.plan.body)["error"]["message"]
     assert (
         message
@@ -178,7 +182,7 @@ def test_a_reply_that_tells_its_attempt_counts() -> None:
 
 def test_headers_of_a_reply() -> None:
     headers = {"x-request-id": "r1", "content-type": "application/json; charset=utf-8"}
-    answer, _ = app_of(Rule(reply=Reply(headers=headers))).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer = respond(app_of(Rule(reply=Reply(headers=headers))), HttpRequest("POST", "/v1/chat/completions", chat()))
     said = [(name.lower(), value) for name, value in answer.plan.headers]
     assert [value for name, value in said if name == "content-type"] == ["application/json; charset=utf-8"]
     assert ("x-request-id", "r1") in said
@@ -200,12 +204,12 @@ def test_a_function_answers() -> None:
     ("function", "told"),
     [
         (lambda request: request.results["add"], "its function raised KeyError('add')."),
-        (lambda request: 5, "its function returned 5; a text or a fakellm.Reply is a reply."),
+        (lambda request: 5, "its function returned 5; it must return a text or a fakellm.Reply."),
     ],
 )
 def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
     rule = Rule(reply=Computed(function=function), name="f")
-    answer, entry = app_of(rule).handle(Call("POST", "/v1/chat/completions", chat()))
+    answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     assert (answer.plan.status, entry.matched) == (400, False)
     assert entry.explanation == f"The rule 'f' cannot answer this request: {told}"
 
@@ -213,6 +217,93 @@ def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
 def test_a_fault_that_needs_calls_looks_at_what_a_function_said() -> None:
     app = app_of(Rule(reply=Computed(function=lambda request: "Hi"), fault=faults.BadArguments(times=1)))
     assert [ask(app), ask(app)] == [400, "Hi"]
+
+
+def test_only_the_function_of_the_matched_reply_is_called_and_once() -> None:
+    calls: list[str] = []
+
+    def function(name: str) -> Callable[[Request], str]:
+        def reply(request: Request) -> str:
+            calls.append(name)
+            return name
+
+        return reply
+
+    app = app_of(on().reply(function("f")).then().reply(function("g")).then().reply("H").rule)
+    assert [ask(app) for _ in range(4)] == ["f", "g", "H", "H"]
+    assert calls == ["f", "g"]
+
+
+def test_async_functions_are_awaited_and_blocking_ones_stop_no_other_reply() -> None:
+    release = threading.Event()
+
+    async def later(request: Request) -> str:
+        await asyncio.sleep(0)
+        return "awaited"
+
+    def blocking(request: Request) -> str:
+        assert release.wait(30)
+        return "released"
+
+    class CallableObject:
+        async def __call__(self, request: Request) -> Reply:
+            return Reply(content="awaited too")
+
+    rules = [
+        on(model="later").reply(later),
+        on(model="blocking").reply(blocking),
+        on(model="object").reply(CallableObject()),
+    ]
+    with fakellm.serve(rules) as server, ThreadPoolExecutor(8) as pool:
+
+        def answer(model: str) -> str:
+            reply = post(server.base_url + "/chat/completions", chat(model=model)).json()
+            return str(reply["choices"][0]["message"]["content"])
+
+        blocked = [pool.submit(answer, "blocking") for _ in range(8)]
+        with ThreadPoolExecutor(1) as other:
+            assert other.submit(answer, "later").result(timeout=20) == "awaited"
+            assert other.submit(answer, "object").result(timeout=20) == "awaited too"
+        release.set()
+        assert {each.result() for each in blocked} == {"released"}
+        assert [entry.rule for entry in server.journal].count("scenario#2") == 8
+
+
+def test_requests_stand_in_the_journal_in_the_order_of_their_arrival() -> None:
+    arrived, release = threading.Event(), threading.Event()
+
+    def slow(request: Request) -> str:
+        arrived.set()
+        assert release.wait(30)
+        return "slow"
+
+    with fakellm.serve([on(model="slow").reply(slow), on().reply("quick")]) as server, ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, server.base_url + "/chat/completions", chat(model="slow"))
+        assert arrived.wait(30)
+        post(server.base_url + "/chat/completions", chat())
+        assert [(entry.rule, entry.status, entry.outcome) for entry in server.journal] == [
+            (None, None, "sending"),
+            ("scenario#2", 200, "sent"),
+        ]
+        release.set()
+        assert first.result().status_code == 200
+        assert (server.journal[0].rule, server.journal[0].status) == ("scenario#1", 200)
+
+
+def test_a_function_that_never_returns_does_not_keep_the_server_from_ending() -> None:
+    called = threading.Event()
+
+    def stuck(request: Request) -> str:
+        called.set()
+        threading.Event().wait()
+        return "never"
+
+    with ThreadPoolExecutor(1) as pool:
+        with fakellm.serve(on().reply(stuck)) as server:
+            reply = pool.submit(post, server.base_url + "/chat/completions", chat())
+            assert called.wait(30)
+        with pytest.raises(httpx2.HTTPError):
+            reply.result(timeout=30)
 
 
 def test_a_function_serves_in_this_process_alone() -> None:
@@ -229,3 +320,13 @@ def test_a_function_serves_in_this_process_alone() -> None:
         fakellm.spawn(rule).__enter__()
     with fakellm.spawn() as server, pytest.raises(ScenarioError, match="nor leave this process"):
         server.load(rule)
+
+
+def test_a_scripted_call_may_be_of_a_custom_tool() -> None:
+    call = {"name": "code", "arguments": "print(2)", "kind": "custom"}
+    scenario = load({"rules": [{"reply": {"tool_calls": [call, {"name": "add"}]}}]})
+    assert load(dump(scenario)) == scenario
+    body = json.loads(respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat())).plan.body)
+    custom, function = body["choices"][0]["message"]["tool_calls"]
+    assert (custom["type"], custom["custom"]) == ("custom", {"name": "code", "input": "print(2)"})
+    assert (function["type"], function["function"]) == ("function", {"name": "add", "arguments": "{}"})

@@ -14,8 +14,8 @@ from fakellm.apis.openai.error_body import error_type
 from fakellm.engine.render import render
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Reply, Rule
-from fakellm.server.scenario_app import App, Call
-from tests.conftest import chat
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import chat, handled, respond
 
 USER = {"role": "user", "content": "Hello"}
 ASSISTANT = {"role": "assistant", "content": "Hi"}
@@ -89,7 +89,7 @@ REFUSED = [
 @pytest.mark.parametrize(("body", "status", "param", "code", "message"), REFUSED)
 def test_what_is_refused(body: bytes, status: int, param: str | None, code: str, message: str) -> None:
     app = App()
-    answer, entry = app.handle(Call("POST", "/v1/chat/completions", body))
+    answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", body))
     error = json.loads(answer.plan.body)["error"]
     assert set(error) == {"message", "type", "param", "code"}
     assert (answer.plan.status, error["param"], error["code"]) == (status, param, code)
@@ -97,7 +97,7 @@ def test_what_is_refused(body: bytes, status: int, param: str | None, code: str,
     assert error["type"] == "invalid_request_error"
     assert dict(answer.plan.headers)["Content-Type"] == "application/json"
     assert entry.explanation == error["message"]
-    answer, _ = app.handle(Call("POST", "/v1/chat/completions", chat()))
+    answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat()))
     assert answer.plan.status == 200
 
 
@@ -116,7 +116,7 @@ def test_what_is_refused(body: bytes, status: int, param: str | None, code: str,
     ],
 )
 def test_routes_and_methods_that_are_not_there(method: str, path: str, status: int, code: str, message: str) -> None:
-    answer, _ = App().handle(Call(method, path))
+    answer = respond(App(), HttpRequest(method, path))
     error = json.loads(answer.plan.body)["error"]
     assert (answer.plan.status, error["type"], error["code"]) == (status, "invalid_request_error", code)
     assert message in error["message"]
@@ -140,7 +140,7 @@ FIELDS = ("model", "messages", "stream", "tools", "n", "stop", "stream_options",
     )
 )
 def test_no_body_breaks_the_server(body: Any) -> None:
-    answer, _ = App().handle(Call("POST", "/v1/chat/completions", json.dumps(body).encode()))
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", json.dumps(body).encode()))
     assert answer.plan.status in (200, 400)
     if answer.plan.status == 400:
         assert set(json.loads(answer.plan.body)["error"]) == {"message", "type", "param", "code"}
@@ -148,7 +148,7 @@ def test_no_body_breaks_the_server(body: Any) -> None:
 
 @given(st.binary())
 def test_no_bytes_break_the_server(body: bytes) -> None:
-    assert App().handle(Call("POST", "/v1/chat/completions", body))[0].plan.status == 400
+    assert respond(App(), HttpRequest("POST", "/v1/chat/completions", body)).plan.status == 400
 
 
 def understood(body: bytes) -> Request:

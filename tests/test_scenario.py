@@ -1,4 +1,4 @@
-"""Scenario files: what is read, and what is refused with its place, what is allowed and the near miss."""
+"""Scenario files: what is read, and what is refused, with its place, what is allowed and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import Spelling
 from tests.conftest import ROOT
 
 FULL = """\
@@ -31,7 +32,7 @@ rules:
 """
 
 
-def test_everything_there_is_to_say() -> None:
+def test_every_block() -> None:
     call = Call(name="add", arguments={"b": "ü", "a": [1, 2.5]})
     assert load(FULL) == Scenario(
         name="full",
@@ -111,9 +112,9 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, logprobs, refusal_logprobs, annotations, template, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
+            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, turns, interleave, "
-            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer; did you mean 'padding'?",
+            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer, score; did you mean 'padding'?",
         ],
     ),
     (
@@ -138,7 +139,7 @@ REFUSED = [
     (
         "rules:\n- reply: {}\n  stream: {split: {contents: tokens}}",
         [
-            "a.yaml:3:30: rules[0].stream.split.contents: 'contents' is no part of a reply; parts are content, reasoning, "
+            "a.yaml:3:30: rules[0].stream.split.contents: 'contents' is not a part of a reply; parts are content, reasoning, "
             "refusal, arguments, tool_calls[0].arguments, choices[1].content; did you mean 'content'?"
         ],
     ),
@@ -150,16 +151,16 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        [f"a.yaml:1:10: dialect: there is no dialect 'xia'; there are {', '.join(DIALECTS)}; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: unknown dialect 'xia'; allowed: {', '.join(DIALECTS)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",
-        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': give the answers there, or one answer here"],
+        ["a.yaml:2:20: rules[0].reply.content: 'content' beside 'choices': put it in a choice, or leave out 'choices'"],
     ),
     (
         "rules:\n- reply: {generate: {}, reasoning: Hm}\n- reply: {generate: {sentences: 0}, choices: [{content: Hi}]}",
         [
-            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': say it here, or have it made",
+            "a.yaml:2:36: rules[0].reply.reasoning: 'reasoning' beside 'generate': leave out one of them",
             "a.yaml:3:33: rules[1].reply.generate.sentences: expected integer >= 1, got 0",
         ],
     ),
@@ -170,7 +171,7 @@ REFUSED = [
             "a.yaml:2:24: rules[0].reply.tool_calls[0]: the key 'name' is missing",
         ],
     ),
-    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' is given twice; first in line 1"]),
+    ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n5: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
@@ -184,13 +185,13 @@ REFUSED = [
     (
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),
-        ["a.yaml:1:1: aliases swell this to 490,329,064 values; 5,000,000 are allowed"],
+        ["a.yaml:1:1: aliases expand this to 490,329,064 values; at most 5,000,000 are allowed"],
     ),
 ]
 
 
 @pytest.mark.parametrize(("text", "expected"), REFUSED)
-def test_what_is_refused_and_how(
+def test_what_is_refused_and_why(
     text: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -214,9 +215,21 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_the_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+def test_the_problems_of_all_files_are_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("rules: 1")
     (tmp_path / "b.yaml").write_text("rules: 2")
     with pytest.raises(ScenarioError) as caught:
         load(tmp_path)
     assert len(caught.value.problems) == 2
+
+
+def test_numbers_can_be_keys_where_chunks_are_numbered() -> None:
+    text = "rules:\n- reply: {content: a}\n  stream: {spelling: {each: {x: {3: v, 5: w}}}}\n"
+    scenario = load(text)
+    assert scenario.rules[0].stream.spelling == Spelling(each={"x": {3: "v", 5: "w"}})
+    assert load(dump(scenario)) == scenario
+    aliased = "a: &a {3: v}\n" + text
+    with pytest.raises(ScenarioError, match="unknown key 'a'"):
+        load(aliased)
+    with pytest.raises(ScenarioError, match="the key '3' appears twice"):
+        load(text.replace("5: w", "3: w"))

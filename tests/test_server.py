@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
-from collections.abc import Iterator
+import sys
+import zlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import brotli  # type: ignore[import-untyped]  # it has no types
 import httpx2
 import pytest
+import zstandard
 
 import fakellm
-from fakellm.server import http_server as server_module
+from fakellm.base.errors import RequestError
+from fakellm.recordings import content_codings
+from fakellm.server import request_body
 from fakellm.testing.handle import Handle
-from tests.conftest import chat, post
+from fakellm.wire.http1 import bursts
+from tests.conftest import chat, post, respond
 
 HELLO = {"rules": [{"reply": {"content": "One two three"}, "when": {"model": "m"}}]}
 
@@ -58,13 +66,13 @@ def test_each_frame_is_an_http_chunk_of_its_own(raw: socket.socket) -> None:
 
 def test_frames_due_at_once_leave_in_one_write() -> None:
     from fakellm.scenarios.loader import load
-    from fakellm.server.scenario_app import App, Call
+    from fakellm.server.scenario_app import App, HttpRequest
 
-    answer, _ = App(load(HELLO)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
-    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(6, 0.0)]
+    answer = respond(App(load(HELLO)), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in bursts(answer.plan)] == [(6, 0.0)]
     paced = {"rules": [{"reply": {"content": "A B"}, "timing": {"first": 1, "gap": 0.5}}]}
-    answer, _ = App(load(paced)).handle(Call("POST", "/v1/chat/completions", chat(stream=True)))
-    assert [(burst.frames, burst.delay) for burst in answer.bursts] == [(0, 0.0), (1, 1.0)] + [(1, 0.5)] * 4
+    answer = respond(App(load(paced)), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert [(burst.frames, burst.delay) for burst in bursts(answer.plan)] == [(0, 0.0), (1, 1.0)] + [(1, 0.5)] * 4
 
 
 def test_http_1_0_gets_a_body_that_ends_with_the_connection(raw: socket.socket) -> None:
@@ -129,7 +137,7 @@ def error_of(reply: bytes) -> tuple[int, dict[str, object]]:
 
 
 def test_a_body_over_the_limit_is_refused(raw: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1000)
     raw.sendall(head(b"x" * 1001, "1.1", "Connection: close") + b"x" * 1001)
     status, error = error_of(until_closed(raw))
     assert (status, error["code"]) == (413, "request_too_large")
@@ -137,7 +145,7 @@ def test_a_body_over_the_limit_is_refused(raw: socket.socket, monkeypatch: pytes
 
 
 def test_a_chunked_body_over_the_limit_is_refused(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server_module, "MOST_BYTES", 1000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1000)
     reply = httpx2.post(server.base_url + "/chat/completions", content=iter([b"x" * 600] * 3))
     assert (reply.status_code, reply.json()["error"]["code"]) == (413, "request_too_large")
     monkeypatch.undo()
@@ -148,6 +156,62 @@ def test_a_damaged_body_is_refused(raw: socket.socket) -> None:
     raw.sendall(head(b"not gzip", "1.1", "Content-Encoding: gzip", "Connection: close") + b"not gzip")
     status, error = error_of(until_closed(raw))
     assert (status, error["code"]) == (400, "invalid_body")
+
+
+CODERS: dict[str, Callable[[bytes], bytes]] = {
+    "gzip": gzip.compress,
+    "deflate": zlib.compress,
+    "br": brotli.compress,
+    "zstd": zstandard.ZstdCompressor().compress,
+    "identity": bytes,
+    "gzip, zstd": lambda body: zstandard.ZstdCompressor().compress(gzip.compress(body)),
+}
+
+
+@pytest.mark.parametrize("size", [0, 200_000])
+@pytest.mark.parametrize("coding", CODERS)
+def test_a_compressed_body_is_read(server: Handle, coding: str, size: int) -> None:
+    body = chat(user="".join(map(chr, range(0x4E00, 0x4E00 + size // 20))))
+    reply = post(server.base_url + "/chat/completions", CODERS[coding](body), **{"content-encoding": coding})
+    assert (reply.status_code, reply.json()["object"]) == (200, "chat.completion")
+
+
+@pytest.mark.parametrize("coding", [each for each in CODERS if each != "identity"])
+def test_a_damaged_body_says_which_coding(server: Handle, coding: str) -> None:
+    reply = post(server.base_url + "/chat/completions", b"neither of them", **{"content-encoding": coding})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_body")
+    last = coding.rpartition(", ")[2]
+    message = f"The body of your request is damaged: Content-Encoding is {coding!r}, and it is not valid {last}: "
+    assert reply.json()["error"]["message"].startswith(message)
+
+
+def test_an_unknown_coding_is_told_what_is_known(server: Handle) -> None:
+    reply = post(server.base_url + "/chat/completions", b"x", **{"content-encoding": "snappy"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_content_encoding")
+    assert reply.json()["error"]["message"] == (
+        "Cannot read the body of your request: Content-Encoding is 'snappy'; 'snappy' is not a content coding known "
+        "here. Accepted are gzip, x-gzip, deflate, br, zstd, identity."
+    )
+
+
+@pytest.mark.parametrize(("coding", "package"), [("br", "brotli"), ("zstd", "zstandard")])
+def test_a_coding_without_its_library_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, coding: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(RequestError) as caught:
+        request_body.decoded(b"x", coding)
+    assert caught.value.status == 415
+    remedy = f"{coding!r} needs the package {package}: pip install 'fakellm-server[codings]'"
+    assert f"Content-Encoding is {coding!r}; {remedy}. Accepted are gzip, " in caught.value.message
+
+
+def test_a_small_body_that_stands_for_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
+    monkeypatch.setattr(request_body, "MOST_BYTES", 1_000)
+    for coding in ("gzip", "br", "zstd"):
+        with pytest.raises(RequestError, match="exceeds 1,000 bytes"):
+            request_body.decoded(CODERS[coding](bytes(100_000)), coding)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +235,7 @@ def test_strict_names_the_nearest_rule_and_what_differed() -> None:
         assert (reply.status_code, reply.headers["x-should-retry"]) == (404, "false")
         error = reply.json()["error"]
         assert error == {
-            "message": "No rule meets this request. The nearest is 'near'; it differs in model: expected 'gpt-*', got 'm'.",
+            "message": "No rule matches this request. The nearest is 'near'; it differs in model: expected 'gpt-*', got 'm'.",
             "type": "invalid_request_error",
             "param": None,
             "code": "no_matching_rule",
@@ -222,7 +286,7 @@ def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) 
     session = server.session("journal")
     post(session.base_url + "/chat/completions", chat(stream=True))
     post(session.base_url + "/chat/completions", b"{")
-    httpx2.get(session.url + "/nothing")
+    post(session.url + "/nothing", chat())
     first, second, third = session.journal
     assert (first.number, first.method, first.path) == (1, "POST", "/s/journal/v1/chat/completions")
     assert first.request == json.loads(chat(stream=True))
@@ -234,7 +298,7 @@ def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) 
         "sent",
     )
     assert (second.request, second.status, second.rule) == ("{", 400, None)
-    assert (third.status, third.number) == (404, 3)
+    assert (third.status, third.number, third.matched, third.request) == (404, 3, False, json.loads(chat()))
 
 
 def test_many_at_once(server: Handle) -> None:
@@ -252,7 +316,7 @@ def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: py
         raise ZeroDivisionError("by nothing")
 
     monkeypatch.setattr("fakellm.engine.render.complete", broken)
-    reply = post(server.session("broken").base_url + "/chat/completions", chat())
+    reply = post(server.session("broken").base_url + "/chat/completions", chat(seed=1))
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"
     assert "ZeroDivisionError('by nothing')" in reply.json()["error"]["message"]

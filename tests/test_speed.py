@@ -39,4 +39,4 @@ def test_a_bad_speed_ends_the_command() -> None:
     for speed in ("-1", "nan"):
         code, _, complained = outcome("serve", "--speed", speed)
         assert code == 2
-        assert "speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all" in complained
+        assert "speed must be a factor: 1 as written, 2 twice as fast, 0 without delays" in complained

@@ -1,4 +1,4 @@
-"""Events and bytes: what is encoded comes back, under any partition, and the standard's own examples hold."""
+"""Encoded events are decoded again, however the bytes are cut, and the examples of the standard hold."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def decode(*pieces: bytes) -> list[Event]:
 
 
 def every_way(data: bytes) -> list[list[Event]]:
-    """Decoded whole, byte by byte, cut in two at every place, and with the start of another line behind it."""
+    """Decoded whole, byte by byte, cut in two at every place, and followed by the start of another line."""
     singles = [data[i : i + 1] for i in range(len(data))]
     halves = [decode(data[:i], data[i:]) for i in range(len(data) + 1)]
     return [decode(data), decode(*singles), *halves, decode(data, b"data: unfin")]
@@ -49,9 +49,9 @@ def test_line_ends_are_all_the_same(events: list[Event], line_end: bytes) -> Non
         ),
         (b"data\n\ndata\ndata\n\ndata:", [Event(""), Event("\n")]),
         (b"data:test\n\ndata: test\n\n", [Event("test"), Event("test")]),
-        # what clients stumble over
+        # what clients get wrong
         (b"\xef\xbb\xbfdata: 1\n\n\xef\xbb\xbfdata: 2\n\n", [Event("1")]),  # one mark at the start, and no more
-        (b"id: 7\n\nretry: 9\n\n: ping\n\ndata: x\n\n", [Event("x", id="7")]),  # meta-only blocks are no events
+        (b"id: 7\n\nretry: 9\n\n: ping\n\ndata: x\n\n", [Event("x", id="7")]),  # meta-only blocks are not events
         (b"id: 1\ndata: x\n\n: ping\n\n", [Event("x", id="1")]),  # nor is a comment once an id was seen
         (b"id: a\0b\ndata: x\n\n", [Event("x")]),
         (b"event: error\n\ndata: x\n\n", [Event("x")]),  # a type without data is forgotten
@@ -65,14 +65,14 @@ def test_streams_of_the_standard_and_of_the_wild(data: bytes, expected: list[Eve
     assert all(decoded == expected for decoded in every_way(data)[:-1])
 
 
-def test_an_event_is_given_as_soon_as_its_blank_line_ends() -> None:
+def test_an_event_is_returned_as_soon_as_its_blank_line_ends() -> None:
     decoder = Decoder()
     assert decoder.feed(b"data: x\r\n\r") == [Event("x")]
     assert decoder.feed(b"\ndata: y\n\n") == [Event("y")]
 
 
 @pytest.mark.parametrize("data", [b"data: x", b"data: x\n", b"d"])
-def test_what_no_blank_line_ended_is_told(data: bytes) -> None:
+def test_an_unfinished_event_is_reported(data: bytes) -> None:
     decoder = Decoder()
     assert decoder.feed(b"data: whole\n\n") == [Event("whole")]
     assert not decoder.unfinished

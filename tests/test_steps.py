@@ -19,7 +19,7 @@ import pytest
 
 import fakellm
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import Release
+from fakellm.engine.response import Release
 from fakellm.scenarios.loader import load
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App

@@ -15,10 +15,10 @@ from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
 from fakellm.model.blocks import Completion, Token
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.sse import Decoder
 from tests.chats import chat_choice, divide, folded, logprobs, read
-from tests.conftest import chat
+from tests.conftest import chat, respond
 
 
 @given(completions())
@@ -40,7 +40,7 @@ def test_without_reasoning_nothing_is_tagged() -> None:
 
 def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes:
     text = f"dialect: {dialect}\nrules:\n- reply: {{reasoning: Hm, content: Hi}}\n  stream: {block}\n"
-    return App(load(text)).handle(Call("POST", "/v1/chat/completions", chat(stream=stream)))[0].plan.body
+    return respond(App(load(text)), HttpRequest("POST", "/v1/chat/completions", chat(stream=stream))).plan.body
 
 
 @pytest.mark.parametrize("name", DIALECTS)

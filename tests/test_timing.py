@@ -1,4 +1,4 @@
-"""When frames are due: asserted on the plan, where a delay is a number. What docs/timing.md shows is run."""
+"""When frames are due: asserted on the plan, where a delay is a number. The examples of docs/timing.md are run."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from fakellm.fuzzing.strategies import completions, variations
 from fakellm.model.blocks import Completion, Thinking, ToolCall
 from fakellm.model.deltas import Open, Piece, Start
 from fakellm.model.tokens import tokens_in
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.framing import Framing
 from fakellm.wire.http1 import Burst, bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import checked_speed, pace
 from tests.chats import batches, stream
-from tests.conftest import ROOT, chat
+from tests.conftest import ROOT, chat, handled, respond
 
 SECONDS = st.floats(0, 100)
 PIECES = st.lists(st.binary(max_size=3), max_size=12)
@@ -49,37 +49,37 @@ TIMINGS = st.one_of(
 )
 
 
-def delays(timing: Timing, frames: int, said: tuple[int, ...] = ()) -> list[float]:
-    return [frame.delay for frame in pace([b""] * frames, timing, Source(0), said)]
+def delays(timing: Timing, frames: int, tokens: tuple[int, ...] = ()) -> list[float]:
+    return [frame.delay for frame in pace([b""] * frames, timing, Source(0), tokens)]
 
 
 @given(PIECES)
-def test_the_zero_of_timing_is_frames_without_delay(pieces: list[bytes]) -> None:
+def test_by_default_frames_have_no_delay(pieces: list[bytes]) -> None:
     assert pace(pieces, Timing(), Source(0)) == tuple(map(Frame, pieces))
 
 
 @given(PIECES, TIMINGS, st.integers(), st.lists(st.integers(0, 9), max_size=12))
 def test_pace_keeps_the_pieces_and_draws_the_same_again(
-    pieces: list[bytes], timing: Timing, seed: int, said: list[int]
+    pieces: list[bytes], timing: Timing, seed: int, tokens: list[int]
 ) -> None:
-    frames = pace(pieces, timing, Source(seed), said)
+    frames = pace(pieces, timing, Source(seed), tokens)
     assert [frame.data for frame in frames] == pieces
     assert all(frame.delay >= 0 for frame in frames)
     assert {frame.step for frame in frames} <= {timing.step}
-    assert frames == pace(iter(pieces), timing, Source(seed), said)
+    assert frames == pace(iter(pieces), timing, Source(seed), tokens)
     prefix = len(pieces) // 2
     if timing.burst == 1:  # a burst waits for the tokens of all its frames, those to come too
-        assert frames[:prefix] == pace(pieces[:prefix], timing, Source(seed), said)
+        assert frames[:prefix] == pace(pieces[:prefix], timing, Source(seed), tokens)
 
 
 @given(PIECES, TIMINGS, st.integers(), st.lists(st.integers(0, 9), max_size=12))
-def test_jitter_stays_within_its_part_of_each_gap(
-    pieces: list[bytes], timing: Timing, seed: int, said: list[int]
+def test_jitter_stays_within_its_fraction_of_each_gap(
+    pieces: list[bytes], timing: Timing, seed: int, tokens: list[int]
 ) -> None:
     steady = msgspec.structs.replace(timing, jitter=0, stalls=())
     shaken = msgspec.structs.replace(timing, stalls=())
     for plain, frame in zip(
-        pace(pieces, steady, Source(0), said), pace(pieces, shaken, Source(seed), said), strict=True
+        pace(pieces, steady, Source(0), tokens), pace(pieces, shaken, Source(seed), tokens), strict=True
     ):
         assert abs(frame.delay - plain.delay) <= plain.delay * timing.jitter * (1 + 1e-9)
 
@@ -95,14 +95,14 @@ def test_the_sum_of_all_delays(
 
 
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=12), st.floats(0.1, 100), st.integers(1, 4))
-def test_tokens_take_their_time_however_they_are_bunched(said: list[int], rate: float, burst: int) -> None:
+def test_tokens_take_their_time_however_they_are_bunched(tokens: list[int], rate: float, burst: int) -> None:
     timing = Timing(first=1, tokens_per_second=rate, burst=burst)
-    paced = said[1:] if burst == 1 else said[burst:]
-    assert sum(delays(timing, len(said), tuple(said))) == pytest.approx(1 + sum(paced) / rate)
+    paced = tokens[1:] if burst == 1 else tokens[burst:]
+    assert sum(delays(timing, len(tokens), tuple(tokens))) == pytest.approx(1 + sum(paced) / rate)
 
 
 @pytest.mark.parametrize(
-    ("timing", "said", "expected"),
+    ("timing", "tokens", "expected"),
     [
         (Timing(first=1, gap=0.5), (), [1, 0.5, 0.5, 0.5, 0.5]),
         (Timing(first=1, gap=0.5, burst=2), (), [1, 0, 0.5, 0, 0.5]),
@@ -115,13 +115,13 @@ def test_tokens_take_their_time_however_they_are_bunched(said: list[int], rate: 
         (Timing(step=True), (), [0, 0, 0, 0, 0]),
     ],
 )
-def test_when_five_frames_are_due(timing: Timing, said: tuple[int, ...], expected: list[float]) -> None:
-    assert delays(timing, 5, said) == pytest.approx(expected)
+def test_when_five_frames_are_due(timing: Timing, tokens: tuple[int, ...], expected: list[float]) -> None:
+    assert delays(timing, 5, tokens) == pytest.approx(expected)
 
 
 REFUSED = [
-    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': each says when"),
-    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list holds the wait before every frame"),
+    ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': both state when"),
+    ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list has the wait before every frame"),
     ({"gaps": [1], "burst": 2}, "timing.burst: 'burst' beside 'gaps'"),
     ({"step": True, "gap": 1}, "timing.gap: 'gap' beside 'step': a frame that waits for a step leaves when the test"),
     ({"step": True, "stalls": [{"before": 1, "seconds": 1}]}, "timing.stalls: 'stalls' beside 'step'"),
@@ -156,9 +156,9 @@ def test_the_tokens_of_a_batch_are_those_of_all_its_text() -> None:
 
 def plan_of(timing: dict[str, Any], **fields: Any) -> Plan:
     scenario = load({"rules": [{"reply": {"content": "One two three"}, "timing": timing}]})
-    return (
-        App(scenario, seed=fields.pop("seed", 0)).handle(Call("POST", "/v1/chat/completions", chat(**fields)))[0].plan
-    )
+    return respond(
+        App(scenario, seed=fields.pop("seed", 0)), HttpRequest("POST", "/v1/chat/completions", chat(**fields))
+    ).plan
 
 
 def waits(timing: dict[str, Any], **fields: Any) -> list[float]:
@@ -179,7 +179,7 @@ def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
     assert [frame.delay for frame in frames] == [0, *map(tokens_in, sent[1:])]
 
 
-def test_jitter_comes_from_the_seed_and_what_was_asked() -> None:
+def test_jitter_comes_from_the_seed_and_the_request() -> None:
     timing = {"gap": 1, "jitter": 0.5}
     drawn = waits(timing, stream=True)
     assert drawn == waits(timing, stream=True)
@@ -221,7 +221,7 @@ def test_a_speed(speed: float) -> None:
 
 @pytest.mark.parametrize("speed", [-1, float("nan"), float("inf")])
 def test_no_speed(speed: float) -> None:
-    message = f"speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all; got {speed}"
+    message = f"speed must be a factor: 1 as written, 2 twice as fast, 0 without delays; got {speed}"
     for start in (fakellm.serve, fakellm.spawn):
         with pytest.raises(ValueError, match=re.escape(message)), start(speed=speed):
             pass
@@ -240,7 +240,7 @@ def examples(language: str) -> list[str]:
 def test_a_scenario_of_the_page_paces_its_replies(code: str) -> None:
     app = App(load(code), strict=True)
     for model in ("slow-1", "bursty"):
-        answer, entry = app.handle(Call("POST", "/v1/chat/completions", chat(model=model, stream=True)))
+        answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(model=model, stream=True)))
         assert entry.matched
         assert sum(frame.delay for frame in answer.plan.frames) > 0.4
 

@@ -1,4 +1,4 @@
-"""Texts are cut as a provider cuts them, and come back whole."""
+"""Texts are cut as a provider cuts them, and the tokens join to the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Transfers: the same body arrives in other pieces, ways and spellings; over real sockets too."""
+"""Every transfer delivers the same body, in other pieces and encodings; over real sockets too."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import fakellm
 from fakellm.base.errors import ScenarioError
 from fakellm.fuzzing.strategies import transfers
 from fakellm.scenarios.loader import load
-from fakellm.server.scenario_app import App, Call
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.testing.handle import Handle
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.transfer import Transfer, carry
-from tests.conftest import chat, inflated, post
+from tests.conftest import chat, inflated, post, respond
 from tests.test_server import head, until_closed
 
 FRAMES = st.lists(st.builds(Frame, st.binary(min_size=1, max_size=40), st.sampled_from((0.0, 0.25, 1.0))), max_size=5)
@@ -93,7 +93,7 @@ def test_each_frame_can_be_inflated_when_it_arrives() -> None:
     assert [piece.delay for piece in sent(FOUR, Transfer(gzip=True))] == [frame.delay for frame in FOUR]
 
 
-def test_pieces_that_are_no_chunks_are_writes_of_their_own() -> None:
+def test_pieces_that_are_not_chunks_are_separate_writes() -> None:
     plan = Plan(200, (), (Frame(b"a"), Frame(b"b"), Frame(b"c", 1.0)))
     assert [(burst.data[-1:], burst.frames, burst.delay) for burst in bursts(plan)] == [
         (b"a", 1, 0.0),
@@ -103,10 +103,10 @@ def test_pieces_that_are_no_chunks_are_writes_of_their_own() -> None:
 
 
 def answered(transfer: Transfer, body: bytes) -> tuple[bytes, bytes]:
-    """The head and the body of the answer to a request, as they leave."""
+    """The head and the body of the response to a request, as they are sent."""
     rule = fakellm.Rule(reply=fakellm.Reply(content="Hi"), stream=fakellm.Variation(transfer=transfer))
-    answer, _ = App(load(rule)).handle(Call("POST", "/v1/chat/completions", body))
-    top, _, rest = b"".join(burst.data for burst in answer.bursts).partition(b"\r\n\r\n")
+    answer = respond(App(load(rule)), HttpRequest("POST", "/v1/chat/completions", body))
+    top, _, rest = b"".join(burst.data for burst in bursts(answer.plan)).partition(b"\r\n\r\n")
     return top, rest
 
 
@@ -149,10 +149,10 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
         ("{cut: inside_words}", "cut: "),
         (
             "{gzip: true, cut: inside_characters}",
-            "cut: a compressed body has no characters to cut: give numbers, or no",
+            "cut: a compressed body has no characters to cut: use numbers, or no",
         ),
-        ('{content_type: "a\\r\\nb"}', "content_type: a header holds visible ASCII"),
-        ('{content_type: ""}', "content_type: a header holds visible ASCII"),
+        ('{content_type: "a\\r\\nb"}', "content_type: a header must be visible ASCII"),
+        ('{content_type: ""}', "content_type: a header must be visible ASCII"),
         ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),
     ],
 )
@@ -224,7 +224,7 @@ def test_each_http_chunk_of_a_compressed_stream_is_an_event(server: Handle) -> N
     assert all(event.startswith(b"data: ") and event.endswith(b"\n\n") for event in events)
 
 
-def test_connections_are_kept_but_where_the_body_ends_with_them(server: Handle) -> None:
+def test_connections_are_kept_unless_the_body_ends_with_them(server: Handle) -> None:
     opened = {}
     for body in ("chunked", "length", "close"):
         session = loaded(server, "kept", Transfer(body=body))
@@ -237,7 +237,7 @@ def test_connections_are_kept_but_where_the_body_ends_with_them(server: Handle) 
 
 def whole(stream: str, timing: str = "{}") -> Plan:
     text = f"rules:\n- reply: {{content: Hi}}\n  stream: {{transfer: {stream}}}\n  timing: {timing}\n"
-    return App(load(text)).handle(Call("POST", "/v1/chat/completions", chat()))[0].plan
+    return respond(App(load(text)), HttpRequest("POST", "/v1/chat/completions", chat())).plan
 
 
 def test_a_whole_body_stands_between_margins() -> None:
@@ -258,5 +258,5 @@ def test_the_white_space_before_a_slow_body_comes_line_by_line() -> None:
 
 
 def test_a_margin_is_white_space() -> None:
-    with pytest.raises(ScenarioError, match="margins: margins are white space as JSON has it"):
+    with pytest.raises(ScenarioError, match="margins: margins must be white space that JSON allows"):
         whole('{margins: ["x", ""]}')

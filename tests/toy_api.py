@@ -12,20 +12,28 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Answer, Values
+from fakellm.apis.chat.habits import division_of
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
+from fakellm.model.request import Message, Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.wire.framing import Framing
+from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
+from fakellm.wire.transfer import Transfer
 
 FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
 TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}
 COUNTS = ("input", "output", "cached", "cache_write", "reasoning")
-CLOSING = (Finish, Count, End)
+KNOWN = ("start", "block_start", "delta", "block_stop", "close", "error")
 
 
 class Habits(Struct, frozen=True):
@@ -42,8 +50,53 @@ class Toy:
     """The API. Its replies have an id, which is drawn."""
 
     name = "toy"
-    framing = "sse"
-    content_type = "text/event-stream"
+    paths = ("/toy",)
+    operations: Mapping[str, Any] = {}
+
+    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+        value = json.loads(body)
+        messages = (Message("user", value["say"]),)
+        return Request(
+            model="toy-1",
+            messages=messages,
+            stream=bool(value.get("stream")),
+            body=value,
+            headers=headers,
+        )
+
+    def validate(self, request: Request, habits: Habits) -> None: ...
+
+    def wants_nothing(self, request: Request) -> bool:
+        return False
+
+    def settings(
+        self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
+    ) -> Settings[Habits]:
+        division = division_of(stream.over(PLAIN))
+        return Settings(division, Habits(), stream.sse or Framing(), stream.transfer or Transfer(), stream.score)
+
+    def provider(self, habits: Habits) -> Provider:
+        return DIALECTS["openai"]
+
+    def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
+        return completion
+
+    def content_type(self, habits: Habits, stream: bool) -> str:
+        return "text/event-stream" if stream else "application/json"
+
+    def refusal(self, error: RequestError) -> Plan:
+        return Plan(error.status, (), (Frame(json.dumps({"oops": error.message}).encode()),))
+
+    def headers(self, seed: int, requested: str, status: int | None) -> tuple[tuple[str, str], ...]:
+        return (("x-toy", requested),)
+
+    def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
+        return "application/json", json.dumps({"oops": failure.status}).encode()
+
+    def broken(
+        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
+    ) -> tuple[Event | str, bool]:
+        return _event("error", {"message": failure.message or str(failure.status)}), False
 
     def grammar(self, habits: Habits) -> Grammar:
         return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
@@ -53,10 +106,11 @@ class Toy:
         return Completion(tuple(map(_sayable_choice, completion.choices[:1])), usage)
 
     def answer(
-        self, completion: Completion, request: Any, habits: Habits, seed: int, values: Values | None = None
+        self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
     ) -> Answer[Habits]:
-        drawn = {"id": f"toy-{Source(seed, 'id').below(1000)}"} | dict(values or {})
-        return Answer(completion, habits, drawn, Source(seed, "toy"))
+        drawn = {"id": f"toy-{Source(seed, request.digest, 'id').below(1000)}"} | dict(values)
+        choices = tuple(replace(each, blocks=tuple(map(_with_id, each.blocks))) for each in completion.choices)
+        return Answer(replace(completion, choices=choices), habits, drawn, Source(seed, request.digest, "provider"))
 
     def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
         closing: dict[str, Any] = {"stop": None, "usage": None}
@@ -81,7 +135,7 @@ class Toy:
             case Close(_, number, _):
                 yield _event("block_stop", {"n": number})
             case Silence():
-                yield _event(answer.habits.ping, delta.look or {})
+                yield _event(answer.habits.ping, {})
             case End(None):
                 yield _event("close", closing)
             case End(error):
@@ -89,7 +143,14 @@ class Toy:
 
     def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
         for event in events:
-            data = json.loads(event.data)
+            if event.event not in KNOWN:
+                yield (Silence(),)
+                continue
+            try:
+                data = json.loads(event.data)
+            except ValueError as error:
+                yield (End(str(error)),)
+                return
             match event.event:
                 case "start":
                     yield (Start(0),)
@@ -107,8 +168,6 @@ class Toy:
                     yield (*finish, *count, End())
                 case "error":
                     yield (End(data["message"]),)
-                case _:
-                    yield (Silence(0, None, data or None),)
 
     def whole(self, answer: Answer[Habits]) -> bytes:
         batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
@@ -120,15 +179,15 @@ class Toy:
 
     def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
         ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
-        known = {"start", "block_start", "delta", "block_stop", "close", "error"}
-        pings = [event.event for event in events if event.event and event.event not in known]
+        pings = [event.event for event in events if event.event and event.event not in (*KNOWN, "message")]
         return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
 
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return self.infer([Event(data, name) for name, data in json.loads(body)])
 
-    def refuse(self, status: int, message: str, code: str | None = None) -> tuple[int, Mapping[str, str], bytes]:
-        return status, {"Content-Type": "application/json"}, json.dumps({"oops": message}).encode()
+
+def _with_id(block: Block) -> Block:
+    return replace(block, id="call-1") if isinstance(block, ToolCall) and block.id is None else block
 
 
 def _event(name: str, data: Any) -> Event:

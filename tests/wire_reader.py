@@ -7,8 +7,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-class Seen(NamedTuple):
-    """A response as it came. `pieces` are the HTTP chunks, or the one body there is."""
+class Received(NamedTuple):
+    """A response as it arrived. `pieces` are the HTTP chunks or, without chunks, the body."""
 
     status: int | None
     headers: dict[str, str]
@@ -21,15 +21,15 @@ class Seen(NamedTuple):
         return b"".join(self.pieces)
 
     @property
-    def said(self) -> tuple[int | None, list[bytes], str]:
-        """What a recording must bring back."""
+    def replayable(self) -> tuple[int | None, list[bytes], str]:
+        """What a replay of the response must send again."""
         return self.status, self.pieces, self.end
 
 
-def seen(
+def receive(
     url: str, body: bytes, *lines: str, method: str = "POST", chunks: int | None = None, left: str = "close"
-) -> Seen:
-    """One request over a connection of its own. `chunks`: leaves after so many, by a close or a reset."""
+) -> Received:
+    """The response to a request over its own connection. `chunks`: leaves after so many, by a close or a reset."""
     parts = urlsplit(url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
     head = [f"{method} {path} HTTP/1.1", f"Host: {parts.netloc}", "Connection: close", f"Content-Length: {len(body)}"]
@@ -51,9 +51,9 @@ def seen(
     return _read(data, end)
 
 
-def _read(data: bytes, end: str) -> Seen:
+def _read(data: bytes, end: str) -> Received:
     if not data:
-        return Seen(None, {}, [], end)
+        return Received(None, {}, [], end)
     head, _, rest = data.partition(b"\r\n\r\n")
     first, *others = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in others)}
@@ -61,11 +61,11 @@ def _read(data: bytes, end: str) -> Seen:
         pieces, whole = _chunks(rest)
     else:
         pieces, whole = [rest] if rest else [], len(rest) == int(headers.get("content-length", len(rest)))
-    return Seen(int(first.split()[1]), headers, pieces, "complete" if whole and end == "close" else end)
+    return Received(int(first.split()[1]), headers, pieces, "complete" if whole and end == "close" else end)
 
 
 def _chunks(rest: bytes) -> tuple[list[bytes], bool]:
-    """The HTTP chunks that are there whole, and whether the last one is among them."""
+    """The complete HTTP chunks, and whether the last one is among them."""
     chunks: list[bytes] = []
     while rest:
         size, _, rest = rest.partition(b"\r\n")

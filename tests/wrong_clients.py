@@ -1,6 +1,6 @@
-"""Clients that are wrong on purpose, each in one way that real ones have been: a careful one, with one thing changed.
+"""Clients with one bug each, such as real clients have had: each is a correct client with one thing changed.
 
-`Careful` reads a stream as it should be read, each thing it does in a method of its own.
+`Careful` reads a stream correctly, with a method for each thing that it does.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Careful:
     """Bytes to lines, lines to events, events to chunks, chunks to a result."""
 
     mark = "\ufeff"
-    """What may open the stream and is no part of it."""
+    """A mark that the stream may begin with and that is not part of its content."""
 
     def __call__(self, base_url: str, request: JSON) -> JSON:
         self.text = self.reason = self.refused = self.role = ""
@@ -99,7 +99,7 @@ class Careful:
         index, function = piece.get("index"), piece.get("function") or {}
         key = piece.get("id") if index is None else index
         if piece.get("id") and function.get("name") and self.ids.get(key, piece["id"]) != piece["id"]:
-            key = f"{key} {piece['id']}"  # another call at an index that is taken
+            key = f"{key} {piece['id']}"  # another call with the same index
         self.ids.setdefault(key, piece.get("id") or "")
         call = self.calls.setdefault(key, {"name": "", "arguments": ""})
         call["name"] = call["name"] or function.get("name") or ""
@@ -123,7 +123,7 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 class SplitsEachRead(Careful):
-    """A2: takes every read for whole events."""
+    """A2: assumes that every read contains whole events."""
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         for piece in self.reads(response):
@@ -132,22 +132,22 @@ class SplitsEachRead(Careful):
 
 
 class DecodesEachRead(Careful):
-    """A1: decodes every read by itself."""
+    """A1: decodes every read on its own."""
 
     def reads(self, response: HTTPResponse) -> Iterator[bytes]:
         for piece in super().reads(response):
             yield piece.decode("utf-8", "replace").encode()
 
 
-class WantsSpace(Careful):
-    """A4: `data: ` with its space."""
+class NeedsSpace(Careful):
+    """A4: requires the space after `data:`."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         return (line for line in super().lines(response) if not line.startswith("data:{"))
 
 
 class CrashesOnComments(Careful):
-    """A5: every line has a name."""
+    """A5: assumes that every line has a field name."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         for line in super().lines(response):
@@ -157,27 +157,27 @@ class CrashesOnComments(Careful):
 
 
 class EndsAtCrlfOnly(Careful):
-    """A3: lines end in LF, and a CR is part of them."""
+    """A3: assumes that lines end with LF, and that a CR is part of the line."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         yield from b"".join(self.reads(response)).decode().removeprefix(self.mark).split("\n")
 
 
 class SplitsLikeStr(Careful):
-    """A11: str.splitlines knows eight ends of lines more."""
+    """A11: uses str.splitlines, which knows eight more line ends."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         yield from b"".join(self.reads(response)).decode().removeprefix(self.mark).splitlines()
 
 
-class KeepsTheMark(Careful):
-    """A10: a byte order mark is part of the first name."""
+class KeepsTheByteOrderMark(Careful):
+    """A10: reads a byte order mark as part of the first field name."""
 
     mark = "none"
 
 
 class OneDataLine(Careful):
-    """A9: the last `data:` line of an event is all of it."""
+    """A9: assumes that an event has one `data:` line."""
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         data = (line[5:].strip() for line in self.lines(response) if line.startswith("data:"))
@@ -185,7 +185,7 @@ class OneDataLine(Careful):
 
 
 class TakesHeartbeats(Careful):
-    """A8: an event with empty data is a chunk."""
+    """A8: takes an event with empty data for a chunk."""
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         data: list[str] = []
@@ -196,8 +196,8 @@ class TakesHeartbeats(Careful):
                 data = []
 
 
-class WantsChoices(Careful):
-    """B1: every chunk has a choice."""
+class NeedsChoices(Careful):
+    """B1: assumes that every chunk has a choice."""
 
     def chunk(self, chunk: JSON) -> None:
         if not chunk.get("usage"):
@@ -206,7 +206,7 @@ class WantsChoices(Careful):
 
 
 class AppendsTheRole(Careful):
-    """B4: adds up whatever is text."""
+    """B4: concatenates every string of a delta."""
 
     def delta(self, delta: JSON) -> None:
         self.role += delta.get("role") or ""
@@ -215,8 +215,8 @@ class AppendsTheRole(Careful):
         super().delta(delta)
 
 
-class WantsTheRole(Careful):
-    """B5: nothing is said before somebody speaks."""
+class NeedsTheRole(Careful):
+    """B5: ignores content before the role."""
 
     def delta(self, delta: JSON) -> None:
         self.role = self.role or delta.get("role") or ""
@@ -225,7 +225,7 @@ class WantsTheRole(Careful):
 
 
 class StopsAtEmptyFinish(Careful):
-    """B7: an empty reason is a reason."""
+    """B7: takes an empty finish reason for a finish reason."""
 
     def finished(self, choice: JSON) -> None:
         if self.finish is None:
@@ -233,7 +233,7 @@ class StopsAtEmptyFinish(Careful):
 
 
 class DropsTheLastDelta(Careful):
-    """B8: what comes with the finish is the finish alone."""
+    """B8: ignores the delta that comes with the finish reason."""
 
     def chunk(self, chunk: JSON) -> None:
         for choice in chunk.get("choices") or ():
@@ -243,7 +243,7 @@ class DropsTheLastDelta(Careful):
 
 
 class JoinsTheFinish(Careful):
-    """B9: adds reasons up."""
+    """B9: concatenates finish reasons."""
 
     def finished(self, choice: JSON) -> None:
         if choice.get("finish_reason"):
@@ -251,7 +251,7 @@ class JoinsTheFinish(Careful):
 
 
 class StopsAtTheFinish(Careful):
-    """D2: no usage comes after the finish."""
+    """D2: stops reading at the finish reason, before the usage."""
 
     def chunk(self, chunk: JSON) -> None:
         if self.finish is None:
@@ -259,7 +259,7 @@ class StopsAtTheFinish(Careful):
 
 
 class UsageInItsOwnChunk(Careful):
-    """D2: usage is in the chunk without choices, or nowhere."""
+    """D2: reads usage only from a chunk without choices."""
 
     def chunk(self, chunk: JSON) -> None:
         super().chunk(chunk if not chunk.get("choices") else {**chunk, "usage": None})
@@ -276,14 +276,14 @@ class AddsUsageUp(Careful):
 
 
 class MergesChoices(Careful):
-    """B19: every choice is the first."""
+    """B19: ignores the index of choices."""
 
     def chunk(self, chunk: JSON) -> None:
         super().chunk({**chunk, "choices": [{**choice, "index": 0} for choice in chunk.get("choices") or ()]})
 
 
 class LastCallWins(Careful):
-    """C3: each piece is for the call that was opened last."""
+    """C3: adds each piece to the call that was opened last."""
 
     def piece(self, piece: JSON, place: int) -> None:
         if piece.get("id"):
@@ -292,7 +292,7 @@ class LastCallWins(Careful):
 
 
 class OneCallADelta(Careful):
-    """C2: a delta has one piece."""
+    """C2: reads one piece per delta."""
 
     def piece(self, piece: JSON, place: int) -> None:
         if place == 0:
@@ -300,14 +300,14 @@ class OneCallADelta(Careful):
 
 
 class NeedsTheIndex(Careful):
-    """C6: there is an index."""
+    """C6: requires the index of a call."""
 
     def piece(self, piece: JSON, place: int) -> None:
         super().piece({**piece, "index": piece["index"] + 0}, place)
 
 
 class OpensAtTheId(Careful):
-    """C9: an id opens another call."""
+    """C9: starts a new call at every id."""
 
     def piece(self, piece: JSON, place: int) -> None:
         if piece.get("id"):
@@ -316,7 +316,7 @@ class OpensAtTheId(Careful):
 
 
 class TakesEmptyNames(Careful):
-    """C10: the last name is the name, and an empty one is a name."""
+    """C10: keeps the last name, even if it is empty."""
 
     def piece(self, piece: JSON, place: int) -> None:
         super().piece(piece, place)
@@ -326,7 +326,7 @@ class TakesEmptyNames(Careful):
 
 
 class WritesNone(Careful):
-    """C14: null arguments are the text None."""
+    """C14: converts null arguments to the text None."""
 
     def piece(self, piece: JSON, place: int) -> None:
         function = piece.get("function") or {}
@@ -336,25 +336,25 @@ class WritesNone(Careful):
 
 
 class RoundsNumbers(Careful):
-    """C21: numbers are floats."""
+    """C21: reads numbers as floats."""
 
     def result(self) -> JSON:
-        said = super().result()
-        for call in said["tool_calls"]:
+        result = super().result()
+        for call in result["tool_calls"]:
             call["arguments"] = json.loads(call["arguments"] or "{}", parse_int=float)
-        return said
+        return result
 
 
 class KeepsNoText(Careful):
-    """C19: with calls there is no text."""
+    """C19: drops the text of an answer with calls."""
 
     def result(self) -> JSON:
-        said = super().result()
-        return {**said, "content": ""} if said["tool_calls"] else said
+        result = super().result()
+        return {**result, "content": ""} if result["tool_calls"] else result
 
 
-class EndsWell(Careful):
-    """E1: a stream that ends has come to its end."""
+class AssumesTheEnd(Careful):
+    """E1: takes the end of the stream for the end of the answer."""
 
     def result(self) -> JSON:
         self.finish = self.finish or "stop"
@@ -362,7 +362,7 @@ class EndsWell(Careful):
 
 
 class FillsInUsage(Careful):
-    """E1, D5: what was not counted is none at all."""
+    """E1, D5: fills in a missing finish reason and missing usage."""
 
     def result(self) -> JSON:
         self.finish = self.finish or ("length" if self.text else None)
@@ -371,7 +371,7 @@ class FillsInUsage(Careful):
 
 
 class EmptiesArguments(Careful):
-    """E2: arguments that are no JSON are none."""
+    """E2: replaces arguments that are not valid JSON with none."""
 
     def result(self) -> JSON:
         for call in self.calls.values():
@@ -382,8 +382,8 @@ class EmptiesArguments(Careful):
         return super().result()
 
 
-class PassesOverErrors(Careful):
-    """E4, E7: what is no chunk is passed over."""
+class SkipsErrors(Careful):
+    """E4, E7: skips frames that are not chunks."""
 
     def chunk(self, chunk: JSON) -> None:
         super().chunk({key: value for key, value in chunk.items() if key != "error"})
@@ -393,8 +393,8 @@ class PassesOverErrors(Careful):
         return super().result()
 
 
-class PassesOverNonsense(Careful):
-    """E7: a frame that is no JSON is passed over."""
+class SkipsInvalidFrames(Careful):
+    """E7: skips frames that are not valid JSON."""
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         for data in super().events(response):
@@ -405,34 +405,34 @@ class PassesOverNonsense(Careful):
             yield data
 
 
-class TriesAgain(Careful):
-    """F3: asks again after a broken connection, and goes on with the text that it has."""
+class Retries(Careful):
+    """F3: retries after a broken connection, and keeps the text from before."""
 
     def __call__(self, base_url: str, request: JSON) -> JSON:
         try:
             return super().__call__(base_url, request)
         except Exception:
             before = self.text
-        said = super().__call__(base_url, request)
-        return {**said, "content": before + said["content"]}
+        result = super().__call__(base_url, request)
+        return {**result, "content": before + result["content"]}
 
 
 class UnescapesHtml(Careful):
-    """Text is HTML."""
+    """Unescapes text as HTML."""
 
     def content(self, delta: JSON) -> None:
         super().content({"content": unescape(delta.get("content") or "")})
 
 
 class UnescapesTwice(Careful):
-    """A backslash and an n are an end of a line, though the JSON was read already."""
+    """Reads a backslash and an n as a line end, although the JSON is decoded already."""
 
     def content(self, delta: JSON) -> None:
         super().content({"content": (delta.get("content") or "").replace("\\n", "\n")})
 
 
 class DropsRepeats(Careful):
-    """What is said twice in a row was sent twice by mistake."""
+    """Drops a piece that equals the one before."""
 
     def content(self, delta: JSON) -> None:
         if delta.get("content") != self.last:
@@ -441,40 +441,40 @@ class DropsRepeats(Careful):
 
 
 class StripsTheText(Careful):
-    """White space at either end is nobody's."""
+    """Strips white space at both ends."""
 
     def result(self) -> JSON:
-        said = super().result()
-        return {**said, "content": said["content"].strip()}
+        result = super().result()
+        return {**result, "content": result["content"].strip()}
 
 
-class TakesNullForNothing(Careful):
-    """A text that looks like nothing is none."""
-
-    def result(self) -> JSON:
-        said = super().result()
-        return {**said, "content": "" if said["content"] in ("null", "0", "false", "[]") else said["content"]}
-
-
-class WantsTheFinishOfCalls(Careful):
-    """C16: calls are called where the finish says so."""
+class TakesNullForEmpty(Careful):
+    """Takes a text that looks empty for an empty one."""
 
     def result(self) -> JSON:
-        said = super().result()
-        return said if said["finish_reason"] == "tool_calls" else {**said, "tool_calls": []}
+        result = super().result()
+        return {**result, "content": "" if result["content"] in ("null", "0", "false", "[]") else result["content"]}
 
 
-class AsksOnce(Careful):
-    """The same call twice is one."""
+class NeedsTheFinishOfCalls(Careful):
+    """C16: ignores calls unless the finish reason is `tool_calls`."""
 
     def result(self) -> JSON:
-        said = super().result()
-        calls = {json.dumps(call): call for call in said["tool_calls"]}
-        return {**said, "tool_calls": [*calls.values()]}
+        result = super().result()
+        return result if result["finish_reason"] == "tool_calls" else {**result, "tool_calls": []}
+
+
+class DropsEqualCalls(Careful):
+    """Drops a call that equals another."""
+
+    def result(self) -> JSON:
+        result = super().result()
+        calls = {json.dumps(call): call for call in result["tool_calls"]}
+        return {**result, "tool_calls": [*calls.values()]}
 
 
 class SortsCalls(Careful):
-    """Ids rise."""
+    """Sorts calls by their ids."""
 
     def result(self) -> JSON:
         calls = sorted(self.calls, key=lambda key: str(self.ids[key]))
@@ -482,33 +482,33 @@ class SortsCalls(Careful):
 
 
 class LowersNames(Careful):
-    """Names are in lower case."""
+    """Converts names to lower case."""
 
     def result(self) -> JSON:
-        said = super().result()
-        return {**said, "tool_calls": [{**call, "name": call["name"].lower()} for call in said["tool_calls"]]}
+        result = super().result()
+        return {**result, "tool_calls": [{**call, "name": call["name"].lower()} for call in result["tool_calls"]]}
 
 
 class DropsFalseArguments(Careful):
-    """Arguments that are false are not given."""
+    """Drops arguments that are false."""
 
     def result(self) -> JSON:
-        said = super().result()
-        for call in said["tool_calls"]:
+        result = super().result()
+        for call in result["tool_calls"]:
             call["arguments"] = {key: item for key, item in json.loads(call["arguments"] or "{}").items() if item}
-        return said
+        return result
 
 
-class WantsTokens(Careful):
-    """Usage without a completion is none."""
+class NeedsTokens(Careful):
+    """Ignores usage without completion tokens."""
 
     def result(self) -> JSON:
-        said = super().result()
-        return said if self.usage and self.usage["completion_tokens"] else {**said, "usage": None}
+        result = super().result()
+        return result if self.usage and self.usage["completion_tokens"] else {**result, "usage": None}
 
 
 class ShortLines(Careful):
-    """A14: no line is longer than 64 KiB."""
+    """A14: limits lines to 64 KiB."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         for line in super().lines(response):
@@ -518,7 +518,7 @@ class ShortLines(Careful):
 
 
 class GivesUpOnSilence(Careful):
-    """B6: three hundred chunks that say nothing are the end."""
+    """B6: gives up after 300 chunks without content."""
 
     silent = 0
 
@@ -530,7 +530,7 @@ class GivesUpOnSilence(Careful):
 
 
 class GivesUpOnComments(Careful):
-    """A5: after forty comments there is nobody."""
+    """A5: gives up after 40 comments."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
         comments = 0
@@ -542,7 +542,7 @@ class GivesUpOnComments(Careful):
 
 
 class FirstChoiceFirst(Careful):
-    """B19: the choice that speaks first is the first."""
+    """B19: takes the choice that starts for the first one."""
 
     def chunk(self, chunk: JSON) -> None:
         for choice in chunk.get("choices") or ():
@@ -552,7 +552,7 @@ class FirstChoiceFirst(Careful):
 
 
 class AnyFinish(Careful):
-    """B19: the last finish is that of all choices."""
+    """B19: keeps the last finish reason of any choice."""
 
     def chunk(self, chunk: JSON) -> None:
         super().chunk(chunk)
@@ -560,8 +560,8 @@ class AnyFinish(Careful):
             self.finished(choice)
 
 
-class GoesOn(Careful):
-    """What follows `[DONE]` is part of the answer."""
+class ReadsPastDone(Careful):
+    """Reads on after `[DONE]`."""
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         return (data for data in super().events(response) if data != "[DONE]")

@@ -10,13 +10,16 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.score import Score
 from fakellm.wire.framing import Framing
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
 
@@ -59,6 +62,8 @@ class Settings(Struct, Generic[Habits], frozen=True):
     habits: Habits
     framing: Framing
     transfer: Transfer
+    score: Score | None = None
+    """What each batch holds, in place of the division."""
 
 
 class Provider(Protocol):
@@ -191,7 +196,15 @@ class Api(Protocol[Habits]):
         """The habits and the drawn values of a recorded body."""
         ...
 
-    # Errors
+    # Errors, and what every response has
+
+    def refusal(self, error: RequestError) -> Plan:
+        """The response to a request that fakellm refuses, whatever the dialect."""
+        ...
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        """What the API adds to a response with this status, by the seed and what names the request."""
+        ...
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         """An error before the stream: the Content-Type and the body in the API's shape."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fakellm.apis.chat.api import CHAT as CHAT
@@ -9,3 +10,6 @@ from fakellm.apis.protocol import Api
 
 Route = Api[Any]
 """An API, whatever its habits."""
+
+APIS: Mapping[str, Route] = {"chat/completions": CHAT, "chat": CHAT}
+"""The APIs that recordings are imported from, by their path without what stands before it; Writer's is the latter."""

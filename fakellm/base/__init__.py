@@ -1,1 +1,1 @@
-"""What everything else builds on: errors, the seed, the tokenizer, JSON text and paths, validation, YAML nodes."""
+"""What every other package builds on: errors, the seed, the tokenizer, JSON text and paths, validation, YAML."""

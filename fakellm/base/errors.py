@@ -1,4 +1,4 @@
-"""The exceptions a caller may meet. Owns their text; knows nothing of files, sockets or providers."""
+"""The exceptions that fakellm raises. It knows no files, sockets or providers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 
 
 class FakellmError(Exception):
-    """What every exception of this package is."""
+    """The base class of every exception of this package."""
 
 
 class ScenarioError(FakellmError):
     """A scenario that cannot be used.
 
-    `problems` holds one line for each thing wrong, in the order of the file, each with its place
-    (``file:line:column``), what was found, what is allowed and the near miss.
+    `problems` holds one line for each problem, in the order of the file, with its place (``file:line:column``), the
+    value, what is allowed and the nearest valid name.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -24,8 +24,8 @@ class ScenarioError(FakellmError):
 class CassetteError(FakellmError):
     """A recording that cannot be read or written.
 
-    `problems` holds one line for each thing wrong: the file and the place in it (``file:line:column``, or the number of
-    the interaction, from 0, and the key), what was found, and the remedy.
+    `problems` holds one line for each problem: the file and the place in it (``file:line:column``, or the number of the
+    interaction, from 0, and the key), the value, and the remedy.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ class CassetteError(FakellmError):
 
 
 class RequestError(FakellmError):
-    """A request that is refused: its HTTP status and what the client is told.
+    """A request that is refused: its HTTP status, and the contents of the error that the client gets.
 
     code: a word for programs, such as `invalid_value`.
     param: the path of the parameter at fault.
@@ -58,12 +58,12 @@ class RequestError(FakellmError):
 
 
 class ReplyError(FakellmError):
-    """A rule's reply that cannot be made for this request: a template that it does not fill, a function that fails."""
+    """A reply that cannot be made for this request: a gap that the request does not fill, a function that fails."""
 
 
 class StreamError(FakellmError):
-    """A stream, frame or body that does not say a completion: what is wrong with it, and where."""
+    """A stream, frame or body that is not a completion: what is wrong with it, and where."""
 
 
 class ServerError(FakellmError):
-    """A fake server that could not be started or reached, or could not do as its handle was told."""
+    """A fake server that could not be started or reached, or could not do what its handle requested."""

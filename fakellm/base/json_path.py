@@ -1,4 +1,4 @@
-"""Where a value stands in JSON: `metadata.run`, `messages[-1].name`. Owns this small syntax; knows no request."""
+"""Paths to values in JSON: `metadata.run`, `messages[-1].name`. It owns this syntax and knows no requests."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 
 
 def path_of(text: str) -> Path:
-    """The steps of a path: keys, and places in lists in brackets, from 0 or, negative, from the end.
+    """The steps of a path: keys, and in brackets the numbers of list items, from 0, or negative from the end.
 
-    Raises ValueError when it is no path.
+    Raises ValueError if the text is not a path.
     """
     if not _PATH.fullmatch(text):
-        raise ValueError(f"{text!r} is no path; write one like metadata.run or messages[-1].name")
-    return tuple(int(place) if place else key for place, key in _STEP.findall(text))
+        raise ValueError(f"{text!r} is not a path; write one such as metadata.run or messages[-1].name")
+    return tuple(int(index) if index else key for index, key in _STEP.findall(text))
 
 
 def value_at(data: Any, path: Path) -> Any:
-    """What stands there; None where nothing does, as if it were null."""
+    """The value at a path; None if there is none, as if it were null."""
     for step in path:
         if isinstance(step, str) and isinstance(data, dict):
             data = data.get(step)

@@ -1,4 +1,4 @@
-"""JSON values as text: compact, indented, or spelled as a provider writes JSON. Knows no API."""
+"""Writes JSON values as text: compact, indented, or in the style of a provider. It knows no API."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JSON = dict[str, Any]
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """Compact JSON, or with an indent; raw characters, but for lone surrogates, which UTF-8 cannot say."""
+    """Compact or indented JSON. Only lone surrogates, which UTF-8 cannot encode, are escaped."""
     if indent is None:
         text = _COMPACT(value)
     else:
@@ -22,11 +22,11 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-"""Made once: json.dumps would make another for each frame."""
+"""Made once: json.dumps would make a new encoder for each frame."""
 
 
 class TextStyle(Protocol):
-    """How a provider writes JSON: escapes, spaces, floats and the order of keys. None is the compact form."""
+    """How a provider writes JSON: escapes, spaces, floats and the order of keys. None means the compact form."""
 
     @property
     def ascii(self) -> bool | None: ...
@@ -40,8 +40,8 @@ class TextStyle(Protocol):
     def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
 
 
-def spelt(value: JSON, spelling: TextStyle) -> str:
-    """The JSON of a chunk as `spelling` wants it."""
+def spelled(value: JSON, spelling: TextStyle) -> str:
+    """The JSON of a chunk in the style of `spelling`."""
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)
@@ -55,11 +55,12 @@ def spelt(value: JSON, spelling: TextStyle) -> str:
 
 
 _NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')
-"""A string, to be passed over, or a number with an exponent."""
+"""A string, which is skipped, or a number with an exponent."""
 
 
 def _decimal(found: re.Match[str]) -> str:
-    """A number as JavaScript writes it: no exponent down to a millionth, and then one without a zero before it."""
+    """A number as JavaScript writes it: without an exponent down to a millionth, below that with one that has no zero
+    in front."""
     number, _, exponent = found[0].partition("e-")
     if number.startswith('"'):
         return found[0]
@@ -70,13 +71,13 @@ _HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
 
 
 class WordForWord(Struct, frozen=True):
-    """JSON whose keys keep their order, wherever it stands."""
+    """JSON whose keys keep their order, wherever it appears."""
 
     value: Any
 
 
 def rearranged(value: Any, in_order: bool = True) -> Any:
-    """JSON with the keys of every object in alphabetical order, or each in the reverse of its own."""
+    """JSON with the keys of every object in alphabetical order or, if not `in_order`, in reverse order."""
     if isinstance(value, WordForWord):
         return value.value
     if isinstance(value, list):
@@ -88,7 +89,7 @@ def rearranged(value: Any, in_order: bool = True) -> Any:
 
 
 def _ascii(text: str) -> str:
-    """Outside ASCII there are only texts in JSON, where any UTF-16 unit may be written as an escape."""
+    """The JSON with every character outside ASCII escaped: such characters only occur in JSON strings."""
     return text if text.isascii() else "".join(_escaped(character) for character in text)
 
 

@@ -1,8 +1,8 @@
-"""Text to tokens and back. Owns the splitter; knows nothing of models, vocabularies or streams.
+"""Splits text into tokens. It knows nothing about models, vocabularies or streams.
 
-The cuts are about those of the pre-tokenizer of OpenAI's o200k_base (`tiktoken_ext/openai_public.py`): a word takes one
-leading space or mark and its English contraction with it, numbers stand alone in groups of up to three digits,
-punctuation takes the line end that follows. Providers stream pieces of about this shape.
+The cuts are approximately those of the pre-tokenizer of OpenAI's o200k_base (`tiktoken_ext/openai_public.py`): a word
+includes one leading space or mark and its English contraction, digits form groups of up to three, and punctuation
+includes the line ends that follow. Providers stream pieces of about this shape.
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ def split(text: str) -> list[str]:
 
 
 def count(text: str) -> int:
-    """How many tokens `text` has: what a usage frame says when the scenario does not."""
+    """The number of tokens in `text`: the count in `usage` if the scenario sets none."""
     return len(split(text))

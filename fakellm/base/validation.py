@@ -1,8 +1,8 @@
-"""Builtin data (from YAML or JSON) against the typed values of the package: every problem, with its path.
+"""Checks builtin data (from YAML or JSON) against the typed values of the package: every problem, with its path.
 
-Owns the walk that finds all problems at once and their wording. msgspec does the conversion and judges each leaf; it
-stops at the first problem and counts no list index, so this walk is taken only once something is known to be wrong.
-Knows no file and no HTTP.
+It owns the walk that finds all problems at once, and their wording. msgspec converts the data and checks each leaf, but
+stops at the first problem and gives no list index, so the walk runs only once something is known to be wrong. It knows
+no files and no HTTP.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ Path = tuple[str | int, ...]
 
 
 class Problem(Struct, frozen=True):
-    """What is wrong at `path`. `kind`: an unknown key, a missing key, a wrong type, or a value that is not allowed."""
+    """What is wrong at `path`. `kind`: an unknown key, a missing key, a key that is not allowed (the last step of the
+    path), a value of the wrong type, or a value that is not allowed."""
 
     path: Path
-    kind: Literal["unknown", "missing", "type", "value"]
+    kind: Literal["unknown", "missing", "key", "type", "value"]
     message: str
 
 
+TEXT_KEY = "a key must be text; put it in quotes"
+
+
 class FieldError(ValueError):
-    """Raised by a value's own check (`__post_init__`): what is wrong, and at which of its keys."""
+    """Raised by the check of a value itself (`__post_init__`): what is wrong, and at which of its keys."""
 
     def __init__(self, path: Path, message: str) -> None:
         super().__init__(message)
@@ -36,18 +40,18 @@ class FieldError(ValueError):
 
 
 def dotted(path: Path) -> str:
-    """The path as OpenAI's `param` spells it: ``messages[0].content``."""
+    """The path in the notation of OpenAI's `param`: ``messages[0].content``."""
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:
-    """``; did you mean 'padding'?`` where one of the allowed words is close, else nothing."""
+    """``; did you mean 'padding'?`` if one of the allowed words is close, otherwise an empty string."""
     close = get_close_matches(word, allowed, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
-    """Everything that keeps `data` from being a `hint`, outermost and first in the data first."""
+    """Every reason why `data` is not a `hint`, in the order of the data."""
     hint = _member(data, hint)
     if (kinds := _kinds(hint)) and isinstance(data, dict):
         yield from _no_kind(data, kinds, path)
@@ -57,10 +61,36 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         for index, item in enumerate(data):
             yield from problems(item, get_args(hint)[0], (*path, index))
     elif get_origin(hint) is dict and isinstance(data, dict):
+        key_hint, item_hint = get_args(hint)
         for key, item in data.items():
-            yield from problems(item, get_args(hint)[1], (*path, key))
+            yield from _key(key, key_hint, (*path, key))
+            yield from problems(item, item_hint, (*path, key))
+    elif hint is Any:
+        yield from _json_keys(data, path)
     else:
         yield from _leaf(data, hint, path)
+
+
+def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
+    """The problem with the last step of `path`, a key; JSON spells a number that is a key as text."""
+    if not isinstance(key, str) and _kind(hint) is str:
+        yield Problem(path, "key", TEXT_KEY)
+        return
+    try:
+        msgspec.convert(key, hint, strict=not isinstance(key, str))
+    except msgspec.ValidationError as error:
+        yield Problem(path, "key", f"the key {key!r}: {_plain(str(error))}")
+
+
+def _json_keys(data: Any, path: Path) -> Iterator[Problem]:
+    """The keys in JSON that are not text."""
+    if isinstance(data, list):
+        for index, item in enumerate(data):
+            yield from _json_keys(item, (*path, index))
+    elif isinstance(data, dict):
+        for key, item in data.items():
+            yield from _key(key, str, (*path, key))
+            yield from _json_keys(item, (*path, key))
 
 
 def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
@@ -71,13 +101,15 @@ def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
     for key, item in data.items():
         if key in fields:
             inner += problems(item, fields[key].type, (*path, key))
+        elif not isinstance(key, str):
+            inner.append(Problem((*path, key), "key", TEXT_KEY))
         elif hint.__struct_config__.forbid_unknown_fields and key != tag:
-            message = f"unknown key {key!r}; allowed here: {', '.join(keys)}{near_miss(str(key), keys)}"
+            message = f"unknown key {key!r}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
             inner.append(Problem((*path, key), "unknown", message))
     for key, field in fields.items():
         if field.required and key not in data:
             inner.append(Problem((*path, key), "missing", f"the key {key!r} is missing"))
-    yield from inner or _leaf(data, hint, path)  # nothing inside: the value's own check may still object
+    yield from inner or _leaf(data, hint, path)  # with nothing wrong inside, the check of the value itself may fail
 
 
 def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
@@ -100,7 +132,7 @@ _PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean
 
 
 def _plain(message: str) -> str:
-    """msgspec's "Expected `int | null`, got `str`" in the words of JSON."""
+    """msgspec's "Expected `int | null`, got `str`" with JSON's names of types."""
     words = re.sub(r"`([^`]*)`", lambda quoted: re.sub(r"\w+", _json_word, quoted[1]), message)
     return words.replace("Expected", "expected", 1)
 
@@ -110,19 +142,19 @@ def _json_word(word: re.Match[str]) -> str:
 
 
 def _member(data: Any, hint: Any) -> Any:
-    """The member of a union that `data` was meant to be, where its JSON kind says so; else the hint as it is."""
+    """The only member of a union that has the JSON type of `data`; the hint itself if it is not one member."""
     if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) in (Union, types.UnionType):
         hint = get_args(hint)[0]
     if get_origin(hint) not in (Union, types.UnionType):
         return hint
-    meant = [member for member in get_args(hint) if _kind(member) is type(data)]
-    if len(meant) > 1 and (kinds := _kinds(hint)) and isinstance(data, dict):
+    possible = [member for member in get_args(hint) if _kind(member) is type(data)]
+    if len(possible) > 1 and (kinds := _kinds(hint)) and isinstance(data, dict):
         return next((member for tag_field, tag, member in kinds if data.get(tag_field) == tag), hint)
-    return meant[0] if len(meant) == 1 else hint
+    return possible[0] if len(possible) == 1 else hint
 
 
 def _kinds(hint: Any) -> list[tuple[str, str, type[Struct]]]:
-    """The tagged members of a union, each with the key and the value that tell it from the others."""
+    """The tagged members of a union, each with the key and the value that distinguish it from the others."""
     members = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ()
     structs = [member for member in members if isinstance(member, type) and issubclass(member, Struct)]
     configs = [(member.__struct_config__, member) for member in structs]
@@ -130,7 +162,7 @@ def _kinds(hint: Any) -> list[tuple[str, str, type[Struct]]]:
 
 
 def _no_kind(data: dict[str, Any], kinds: list[tuple[str, str, type[Struct]]], path: Path) -> Iterator[Problem]:
-    """A mapping that is none of the tagged members: its tag is unknown or missing."""
+    """The problem with a mapping whose tag is unknown or missing."""
     tag_field, known = kinds[0][0], [tag for _, tag, _ in kinds]
     if tag_field not in data:
         yield Problem(
@@ -143,7 +175,7 @@ def _no_kind(data: dict[str, Any], kinds: list[tuple[str, str, type[Struct]]], p
 
 
 def _kind(hint: Any) -> type | None:
-    """The builtin type that a hint is read from: dict for a struct, list for a tuple, str for a literal."""
+    """The builtin type that a hint is converted from: dict for a struct, list for a tuple, str for a literal."""
     origin: Any = get_origin(hint)
     if origin is Annotated:
         return _kind(get_args(hint)[0])

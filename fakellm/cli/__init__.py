@@ -1,6 +1,6 @@
-"""The command line: its commands by name. Owns nothing but the list; each command is a module of `commands`.
+"""The command line: the list of commands. Each command is a module of this package, `<name>_command`.
 
-A command is imported when it is run, so that none pays for what another needs.
+A command is imported when it runs, so that none loads what only another needs.
 """
 
 from __future__ import annotations

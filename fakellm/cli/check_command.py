@@ -1,4 +1,4 @@
-"""`fakellm check`: whether scenario files can be served, without serving them."""
+"""`fakellm check`: checks whether scenario files can be served, without serving them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from fakellm.scenarios.loader import read
 @click.command("check")
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO...")
 def command(scenarios: tuple[Path, ...]) -> None:
-    """Read SCENARIO files and folders, each as a scenario of its own, and tell all that is wrong in them.
+    """Read SCENARIO files and folders, each as a scenario of its own, and report every problem in them.
 
-    Exit codes: 0 if all can be served, 2 if not.
+    Exit codes: 0 if all of them can be served, 2 if not.
     """
     readings = [(path, read([path])) for path in scenarios]
     for path, reading in readings:

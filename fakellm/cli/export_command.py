@@ -1,4 +1,4 @@
-"""`fakellm export`: a recording in another format."""
+"""`fakellm export`: writes a recording in another format."""
 
 from __future__ import annotations
 
@@ -24,15 +24,22 @@ from fakellm.scenarios.loader import load_files
     type=click.Choice(list(WRITERS)),
     default="fakellm",
     show_default=True,
-    help="Format to write.",
+    help="The format to write.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="File to write.")
-@click.option("--only", type=click.IntRange(min=0), metavar="N", help="One interaction alone; the first is 0.")
-@click.option("--seed", default=0, show_default=True, help="Of a scenario: all that it does not script comes from it.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The file to write."
+)
+@click.option("--only", type=click.IntRange(min=0), metavar="N", help="Write only this interaction; the first is 0.")
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    help="If FILE is a scenario: the source of everything that it does not script.",
+)
 def command(file: Path, format_: str, output: Path, only: int | None, seed: int) -> None:
-    """Write the recording in FILE, of any format that is known, to OUT in another format.
+    """Write the recording in FILE, in any supported format, to OUT in another format.
 
-    FILE may be a scenario too: then each of its rules answers a request such as it waits for.
+    FILE may also be a scenario: each of its rules then answers a made-up request that it matches.
     """
     try:
         cassette = _read(file, seed)
@@ -49,7 +56,7 @@ def command(file: Path, format_: str, output: Path, only: int | None, seed: int)
 
 
 def _read(file: Path, seed: int) -> Cassette:
-    """The recording in a file; of a scenario, what its rules would send."""
+    """The recording in a file; for a scenario, what its rules would send."""
     if file.suffix in (".yaml", ".yml") and file.is_file() and re.search(rb"^rules:", file.read_bytes(), re.MULTILINE):
         return recording(load_files([file]), seed)
     return read_file(file)

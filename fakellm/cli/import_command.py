@@ -1,4 +1,4 @@
-"""`fakellm import`: recordings to a scenario that a person can read and change."""
+"""`fakellm import`: turns recordings into a scenario that people can read and change."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fakellm.importing.importer import Imported, imported
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump
 
-_SAID = {
+_OUTCOMES = {
     "meaning": "by meaning",
-    "patch": "by meaning, with {frames} of {total} frames word for word",
-    "literal": "word for word",
+    "patch": "by meaning, with {frames} of {total} frames literal",
+    "literal": "literal",
     "left out": "left out",
 }
 
@@ -24,14 +24,14 @@ _SAID = {
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="SCENARIO", help="File to write."
+    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="SCENARIO", help="The file to write."
 )
-@click.option("--name", help="The scenario's name; that of the file where none is given.")
+@click.option("--name", help="The name of the scenario; by default the name of the file.")
 def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
-    """Write a scenario whose rules answer as the recordings in FILEs do, byte for byte, and say how.
+    """Write a scenario whose rules send the bytes that are recorded in FILEs, and report how.
 
-    A rule says what was said and how; where that alone does not make the recorded bytes it has a `patch` of frames word
-    for word. Keys, tokens and cookies are written over.
+    A rule has the recorded content and how it was streamed. If these do not give the recorded bytes, the rule has a
+    `patch` of literal frames too. Keys, tokens and cookies are overwritten.
     """
     try:
         scenario, report = imported([read_file(file) for file in files], name or output.stem)
@@ -43,10 +43,10 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     for each in report:
         click.echo(_line(each))
     counted = Counter(each.outcome for each in report)
-    counts = ", ".join(f"{count} {_SAID[outcome].partition(',')[0]}" for outcome, count in counted.items())
+    counts = ", ".join(f"{count} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, count in counted.items())
     click.echo(f"{output}: {len(scenario.rules)} rules of {len(report)} interactions: {counts}")
 
 
 def _line(each: Imported) -> str:
-    said = _SAID[each.outcome].format(frames=each.frames, total=each.total)
-    return f"{each.name}: {said}" + (f" ({each.reason})" if each.reason else "")
+    outcome = _OUTCOMES[each.outcome].format(frames=each.frames, total=each.total)
+    return f"{each.name}: {outcome}" + (f" ({each.reason})" if each.reason else "")

@@ -1,4 +1,4 @@
-"""`fakellm record`: a proxy to a real server, which records what it passes on."""
+"""`fakellm record`: a proxy to a real server that records requests and responses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli.serving import fail, run, serving
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.server.recording_proxy import Recorder
 from fakellm.server.replay_app import Replay
 from fakellm.server.upstream import checked_upstream
@@ -29,7 +29,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
     required=True,
     callback=_upstream,
     metavar="URL",
-    help="The base URL of the API, as https://api.openai.com/v1.",
+    help="The base URL of the API, such as https://api.openai.com/v1.",
 )
 @click.option(
     "-o",
@@ -37,17 +37,17 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
     required=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="The file to record to; one that is there is gone on with.",
+    help="The file to record to; an existing recording is continued.",
 )
-@click.option("--missing-only", is_flag=True, help="Answer from FILE what it can, and record only what it lacks.")
+@click.option("--missing-only", is_flag=True, help="Answer requests that FILE has, and record only the others.")
 @serving
 def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
-    """Pass requests on to a real server, and record them with what it answers; keys and cookies are left out."""
+    """Pass requests on to a real server, and record them with its responses, without keys and cookies."""
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
     try:
-        tape = Tape(output)
+        file = RecordingFile(output)
     except CassetteError as error:
         fail(str(error), 2)
-    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    app = Replay([file.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    run(app, f"records {upstream} to {output}", relay=lambda: Recorder(upstream, tape, learn), **options)
+    run(app, f"records {upstream} to {output}", proxy=lambda: Recorder(upstream, file, learn), **options)

@@ -1,11 +1,10 @@
-"""Serving files that are being edited: each save is served, and a bad one is told. Owns when files are looked at."""
+"""Serving files that are being edited: each save is served, a bad one is logged. Owns when files are looked at."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from fakellm.scenarios.loader import Reading, read
@@ -26,38 +25,44 @@ class Files:
         self._stamps = {file: _stamp(file) for file in reading.files}
 
     def changed(self) -> Reading | None:
-        """What they say now, where any has changed since the last look."""
+        """Their content now, where any has changed since the last look."""
         now = {file: _stamp(file) for file in self._stamps}
         if now == self._stamps:
             return None
         reading = read(self._paths)
-        # Those known before are as they were before this reading, so that a change in the meantime is seen.
+        # The stamps of known files are from before this reading, so that a change in the meantime is seen.
         self._stamps = {file: now[file] if file in now else _stamp(file) for file in reading.files}
         return reading
 
 
 async def follow(server: Server, app: App, files: Files) -> None:
-    """Serves what the files say whenever they have changed, until it is cancelled."""
+    """Serves the content of the files whenever they have changed, until it is cancelled. It survives whatever goes
+    wrong in one look: the last good scenario stays, and the next look may succeed."""
     while True:
         await asyncio.sleep(POLL)
-        reading = await asyncio.to_thread(files.changed)
-        if reading is not None:
-            take(server, app, reading)
+        try:
+            reading = await asyncio.to_thread(files.changed)
+            if reading is not None:
+                await take(server, app, reading)
+        except Exception:
+            log.exception("the files cannot be followed; the last good scenario stays, and they are looked at again")
 
 
-def take(server: Server, app: App, reading: Reading) -> None:
-    """Serves what was read, but for sessions with a scenario of their own; where it is bad, the last good one stays."""
+async def take(server: Server, app: App, reading: Reading) -> None:
+    """Serves what was read, except in sessions with a scenario of their own; where it has errors, the last good one
+    stays."""
     if reading.scenario is None:
-        log.warning("the scenario is bad now; the last good one stays:\n%s", "\n".join(reading.problems))
+        log.warning("the scenario has errors now; the last good one stays:\n%s", "\n".join(reading.problems))
     else:
-        server.change(partial(app.restart, reading.scenario))
+        engine = await asyncio.to_thread(app.compiled, reading.scenario, app.strict)
+        server.change(lambda: app.restart(engine))
         log.warning("the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name)
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """When it was written and how long it is; None where it is not there."""
+    """When it was written and how long it is; None where it does not exist."""
     try:
-        found = file.stat()
+        status = file.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size

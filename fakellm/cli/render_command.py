@@ -1,4 +1,4 @@
-"""`fakellm render`: what a scenario's rules would send, for eyes or as bytes."""
+"""`fakellm render`: prints what the rules of a scenario would send, readable or as bytes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from fakellm.wire.plan import Plan
 
 @click.command("render")
 @click.argument("scenario", type=click.Path(path_type=Path))
-@click.option("--turn", type=click.IntRange(min=1), help="Only rules that can answer this turn of a conversation.")
-@click.option("--rule", "name", help="Only the rule of this name.")
-@click.option("--raw", is_flag=True, help="The bytes of the bodies, and nothing else.")
-@click.option("--seed", default=0, show_default=True, help="All that is not scripted comes from it.")
+@click.option("--turn", type=click.IntRange(min=1), help="Only rules that can match this turn of a conversation.")
+@click.option("--rule", "name", help="Only the rule with this name.")
+@click.option("--raw", is_flag=True, help="Print only the bytes of the bodies.")
+@click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
 def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed: int) -> None:
-    """Print what the rules of SCENARIO would send, frame by frame, each with its time in seconds.
+    """Print what the rules of SCENARIO would send, frame by frame, with the time of each frame in seconds.
 
-    They answer a made-up request such as they wait for, streamed unless they want none. A rule with several replies
-    shows each.
+    Each rule answers a made-up request that it matches, for a stream unless the rule requires otherwise. All replies of
+    a rule are printed.
     """
     try:
         rules = load_files([scenario]).named_rules()
@@ -36,7 +36,7 @@ def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed:
         fail(f"{scenario}: there is no rule {name!r}{near_miss(name, [str(rule.name) for rule in rules])}", 2)
     shown = [rule for rule in rules if name in (None, rule.name) and turn in (None, rule.when.turn or turn)]
     if not shown:
-        fail(f"{scenario}: no rule answers turn {turn}", 2)
+        fail(f"{scenario}: no rule matches turn {turn}", 2)
     for rule in shown:
         for preview in previews(rule, seed, turn):
             _show(rule, preview, raw)
@@ -45,7 +45,7 @@ def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed:
 def _show(rule: Rule, preview: Preview, raw: bool) -> None:
     plan = preview.plan
     if isinstance(plan, ReplyError):
-        click.echo(f"# {rule.name}: {plan} (it was made up)", err=True)
+        click.echo(f"# {rule.name}: {plan} (the request is made up)", err=True)
         return
     if raw:
         click.echo(plan.body, nl=False)

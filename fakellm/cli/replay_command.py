@@ -1,4 +1,4 @@
-"""`fakellm replay`: recordings, as they are."""
+"""`fakellm replay`: answers with recordings as they are."""
 
 from __future__ import annotations
 
@@ -21,15 +21,18 @@ from fakellm.server.replay_app import Again, Replay
     type=click.Choice(["repeat", "fail"]),
     default="repeat",
     show_default=True,
-    help="What a request gets once each of its recordings has been served: the last again, or a 404.",
+    help="The answer to a request after all of its recordings were served: the last one again, or a 404.",
 )
 @click.option(
-    "--ignore", multiple=True, metavar="PLACE", help="Does not count in a body: user, metadata.run_id, messages[*].id."
+    "--ignore",
+    multiple=True,
+    metavar="PLACE",
+    help="Ignore this place in bodies: user, metadata.run_id, messages[*].id.",
 )
-@click.option("--timing", is_flag=True, help="Wait as long as was recorded.")
+@click.option("--timing", is_flag=True, help="Wait as long as recorded.")
 @serving
 def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timing: bool, **options: Any) -> None:
-    """Answer with the recordings in FILEs, each request with those of the same method, path and body, in order."""
+    """Answer with the recordings in FILEs: each request with those of the same method, path and body, in order."""
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
     try:
         app = Replay([read_file(file) for file in files], ignore=ignore, again=again, timing=timing)

@@ -1,4 +1,4 @@
-"""`fakellm schema`: the JSON Schema of scenario files, for completion in editors."""
+"""`fakellm schema`: prints the JSON Schema of scenario files, for completion in editors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fakellm.scenarios.editor_schema import scenario_schema
 def command() -> None:
     """Print the JSON Schema of scenario files.
 
-    Keep it in a file, and name that in the first line of a scenario, for completion in editors:
+    For completion in editors, save it to a file and refer to that file in the first line of a scenario:
     `# yaml-language-server: $schema=fakellm.schema.json`
     """
     click.echo(dumps(scenario_schema(), indent=2))

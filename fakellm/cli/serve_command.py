@@ -11,6 +11,7 @@ import click
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.cli.reload import Files, follow
 from fakellm.cli.serving import fail, run, serving
+from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import read
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
@@ -25,8 +26,10 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
 
 @click.command("serve")
 @click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path), metavar="[SCENARIO]...")
-@click.option("--seed", default=0, show_default=True, help="All that is not scripted comes from it.")
-@click.option("--strict", is_flag=True, help="Refuse what no rule meets, instead of answering with generated text.")
+@click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
+@click.option(
+    "--strict", is_flag=True, help="Refuse requests that no rule matches, instead of answering with generated text."
+)
 @click.option(
     "--api-key",
     "api_keys",
@@ -35,11 +38,45 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     metavar="KEY",
     help="Refuse requests without this key; may be given several times.",
 )
+@click.option(
+    "--cache-bytes",
+    default=Limits().cache_bytes,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How much to remember of replies, for when the same request comes again.",
+)
+@click.option(
+    "--journal-bytes",
+    default=Limits().journal_bytes,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How much to keep of the journals of all sessions.",
+)
+@click.option(
+    "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
+)
+@click.option(
+    "--max-attempts",
+    default=Limits().max_attempts,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Requests whose attempts are counted.",
+)
 @serving
-def command(scenarios: tuple[Path, ...], seed: int, strict: bool, api_keys: tuple[str, ...], **options: Any) -> None:
+def command(
+    scenarios: tuple[Path, ...],
+    seed: int,
+    strict: bool,
+    api_keys: tuple[str, ...],
+    cache_bytes: int,
+    journal_bytes: int,
+    max_sessions: int,
+    max_attempts: int,
+    **options: Any,
+) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    What is saved to them is served from then on; while it is bad, the last good scenario stays.
+    A file that is saved is loaded again; while it has errors, the last good scenario stays.
     """
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
     reading = read(scenarios) if scenarios else None
@@ -47,7 +84,10 @@ def command(scenarios: tuple[Path, ...], seed: int, strict: bool, api_keys: tupl
     if reading and scenario is None:
         fail("\n".join(reading.problems), 2)
     what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
-    app = App(scenario, seed=seed, strict=strict, api_keys=api_keys)
+    limits = Limits(
+        cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
+    )
+    app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
 
     files = Files(scenarios, reading) if reading else None
 

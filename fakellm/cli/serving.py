@@ -43,20 +43,20 @@ _SERVING = (
         callback=_speed,
         help="2 is twice as fast as written, 0 no delay at all.",
     ),
-    click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="How the first line is written."),
+    click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
 
 def serving(command: Command) -> Command:
-    """The command with the options of all that serve; `run` takes them by the same names."""
+    """The command with the options of every command that serves; `run` takes them by the same names."""
     for option in reversed(_SERVING):
         command = option(command)
     return command
 
 
 Beside = Callable[[Any], Coroutine[Any, Any, None]]
-"""What runs beside a server, which it is given."""
+"""What runs beside a server, with that as its argument."""
 
 
 async def _nothing(_server: Any) -> None:
@@ -72,12 +72,12 @@ def run(
     speed: float,
     ready: str,
     watch_stdin: bool,
-    relay: Callable[[], Any] | None = None,
+    proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
-    """Serves `app` until a signal ends it, or its standard input; says so on the first line it prints.
+    """Serves `app` until a signal ends it, or the end of standard input; the first line it prints says what and where.
 
-    `relay` makes the way to a server behind this one, once the loop runs.
+    `proxy` makes what passes requests on to a server behind this one, once the loop runs.
     """
     from fakellm.server.http_server import Server, listen
 
@@ -92,7 +92,7 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    asyncio.run(_serve(lambda: Server(app, speed, relay and relay()), listener, watch_stdin, announce, beside))
+    asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
 
 
 async def _serve(
@@ -111,16 +111,25 @@ async def _serve(
     server = make()
     announce(await server.start(listener))
     task = loop.create_task(beside(server))
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and task.exception():
+            stop(GRACE)
+
+    task.add_done_callback(ended)
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
     grace = await stopped
+    running = not task.done()
     task.cancel()
     await server.stop(grace)
+    if not running:
+        task.result()  # what went wrong beside the server ended it, so the command fails with that
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:
-    """Reads standard input to its end: whoever started the server has closed it or is gone, so nobody reads on."""
-    with suppress(OSError):  # it was never open
+    """Reads standard input to its end: whoever started the server has then closed it or is gone."""
+    with suppress(OSError):  # standard input was never open
         while os.read(0, 65536):
             pass
     with suppress(RuntimeError):  # the loop has ended by itself

@@ -1,7 +1,7 @@
-"""Real clients, each behind the same few lines: small programs that a fuzzer runs, and that you can copy for your own.
+"""Drivers: small programs that run real clients for the fuzzer, and that you can copy for a client of your own.
 
-A driver is started once. Each line on its standard input is a case; it asks that server as its users would, with no
-retries of its own, and writes one line on its standard output: what the client made of the reply, or the error it
-raised. What a client has no notion of is left out. None of their packages is needed for anything else: they are the
-extra `clients`, and `package.json` here for those that run on Node.
+A driver is started once. Each line on its standard input is a case: it sends the request with its client, used as its
+users would but without retries, and writes one line to its standard output with what the client returned or the error
+that it raised. Fields that the client does not report are left out. The clients' packages are needed for nothing else:
+they are the extras `clients` and `clients-openai2`, and `package.json` here for those that run on Node.
 """

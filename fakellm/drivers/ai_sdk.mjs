@@ -1,4 +1,4 @@
-// Drives Vercel's AI SDK: streamText() with one of its providers, `node ai_sdk.mjs openai`, or `openai-compatible`.
+// Runs Vercel's AI SDK: streamText() with one of its providers, `node ai_sdk.mjs openai` or `openai-compatible`.
 import { jsonSchema, streamText, tool } from "ai";
 import { createOpenAI } from "@ai-sdk/openai";
 import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
@@ -22,7 +22,7 @@ await run(async (baseURL, request, timeout) => {
     tools: offered.length ? Object.fromEntries(offered) : undefined,
     maxRetries: 0,
     abortSignal: AbortSignal.timeout(timeout),
-    onError() {}, // it comes as a part of the stream too
+    onError() {}, // the error is also a part of the stream
   });
   for await (const part of reply.fullStream) {
     if (part.type === "error") throw part.error;
@@ -35,7 +35,7 @@ await run(async (baseURL, request, timeout) => {
     tool_calls: (await reply.toolCalls).map(({ toolName, input }) => {
       return { name: toolName, arguments: typeof input === "string" ? input : JSON.stringify(input) };
     }),
-    finish_reason: (await reply.rawFinishReason) ?? null, // its own word for none is `interrupted`
+    finish_reason: (await reply.rawFinishReason) ?? null, // its own word for a missing one is `interrupted`
     usage: inputTokens === undefined && outputTokens === undefined ? null : usage(inputTokens, outputTokens, totalTokens),
   };
 });

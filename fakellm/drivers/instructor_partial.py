@@ -1,6 +1,6 @@
-"""Drives `instructor`: `create_partial` with a model that takes any field.
+"""Runs `instructor`: `create_partial` with a model that accepts any field.
 
-It reads the arguments of one call of the one tool offered; where a request offers none or several it reports nothing.
+It reads the arguments of one call of the only tool; if a request has no tool or several, it reports nothing.
 
 `python -m fakellm.drivers.instructor_partial` starts it.
 """
@@ -23,12 +23,10 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
     if len(tools) != 1:
         return {}
     name = tools[0]["function"]["name"]
-    wanted: Any = create_model(name, __config__=ConfigDict(extra="allow"))
+    model: Any = create_model(name, __config__=ConfigDict(extra="allow"))
     client = instructor.from_openai(CLIENT.with_options(base_url=base_url, timeout=timeout))
     views: list[Any] = list(
-        client.create_partial(
-            model=request["model"], messages=request["messages"], response_model=wanted, max_retries=0
-        )
+        client.create_partial(model=request["model"], messages=request["messages"], response_model=model, max_retries=0)
     )
     return {"tool_calls": [{"name": name, "arguments": view.model_dump_json()} for view in views[-1:]]}
 

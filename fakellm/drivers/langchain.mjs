@@ -1,4 +1,4 @@
-// Drives @langchain/openai: ChatOpenAI.stream(), its chunks added up with concat.
+// Runs @langchain/openai: ChatOpenAI.stream(), its chunks added up with concat.
 import { ChatOpenAI } from "@langchain/openai";
 import { run, usage } from "./loop.mjs";
 
@@ -12,7 +12,7 @@ await run(async (baseURL, { model, messages, tools }, timeout) => {
   if (!whole) return { content: "", finish_reason: null };
   const used = whole.usage_metadata;
   return {
-    content: whole.text, // of a content that is a list of parts too
+    content: whole.text, // works for a content that is a list of parts too
     refusal: whole.additional_kwargs.refusal ?? "",
     tool_calls: (whole.tool_calls ?? []).map(({ name, args }) => ({ name, arguments: JSON.stringify(args) })),
     finish_reason: whole.response_metadata.finish_reason ?? null,

@@ -1,4 +1,4 @@
-"""Drives `langchain-openai`: `ChatOpenAI.stream()`, its chunks added up with `+`.
+"""Runs `langchain-openai`: `ChatOpenAI.stream()`, its chunks added up with `+`.
 
 `python -m fakellm.drivers.langchain` starts it.
 """
@@ -27,7 +27,7 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
     return {
         "content": whole.text,  # the text of a content that is a list of parts too
         "refusal": whole.additional_kwargs.get("refusal") or "",
-        # Those that it finds invalid are no calls that a user would run.
+        # Its `invalid_tool_calls` are left out: a user would not run them.
         "tool_calls": [{"name": call["name"], "arguments": json.dumps(call["args"])} for call in whole.tool_calls],
         "finish_reason": whole.response_metadata.get("finish_reason"),
         "usage": used and {name: used[key] for name, key in _USAGE.items()},

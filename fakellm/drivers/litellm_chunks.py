@@ -1,4 +1,4 @@
-"""Drives `litellm`: `completion(stream=True)`, its chunks added up with `stream_chunk_builder`.
+"""Runs `litellm`: `completion(stream=True)`, its chunks added up with `stream_chunk_builder`.
 
 `python -m fakellm.drivers.litellm_chunks` starts it.
 """
@@ -10,17 +10,17 @@ from typing import Any
 
 from fakellm.drivers.loop import Result, run, usage
 
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # it would fetch a list of prices when imported
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise importing it fetches a price list
 
 import litellm
 
-litellm.suppress_debug_info = True  # at every error it would tell where to get help
+litellm.suppress_debug_info = True  # otherwise every error prints where to get help
 
 
 def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
-    asked = {**request, "model": f"openai/{request['model']}"}
+    parameters = {**request, "model": f"openai/{request['model']}"}
     stream = litellm.completion(
-        **asked, base_url=base_url, api_key="any", timeout=timeout, max_retries=0, num_retries=0
+        **parameters, base_url=base_url, api_key="any", timeout=timeout, max_retries=0, num_retries=0
     )
     whole: Any = litellm.stream_chunk_builder(list(stream), messages=request["messages"])
     if whole is None:

@@ -1,4 +1,4 @@
-"""Drives `llama-index-llms-openai-like`: `OpenAILike.stream_chat`, and the calls it finds in the last response.
+"""Runs `llama-index-llms-openai-like`: `OpenAILike.stream_chat`, and the calls that it finds in the last response.
 
 `python -m fakellm.drivers.llama_index_chat` starts it.
 """
@@ -24,18 +24,18 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
         is_chat_model=True,
         is_function_calling_model=True,
     )
-    asked = {key: value for key, value in request.items() if key in ("tools", "stream_options")}
+    options = {key: value for key, value in request.items() if key in ("tools", "stream_options")}
     messages = [ChatMessage(role=each["role"], content=each["content"]) for each in request["messages"]]
-    said: Any = None
+    response: Any = None
     used = None
-    for said in model.stream_chat(messages, **asked):
-        used = said.raw.usage or used
-    if said is None:
+    for response in model.stream_chat(messages, **options):
+        used = response.raw.usage or used
+    if response is None:
         return {"content": ""}
-    calls = model.get_tool_calls_from_response(said, error_on_no_tool_call=False)
-    thoughts = [block.content for block in said.message.blocks if block.block_type == "thinking"]
+    calls = model.get_tool_calls_from_response(response, error_on_no_tool_call=False)
+    thoughts = [block.content for block in response.message.blocks if block.block_type == "thinking"]
     return {
-        "content": said.message.content or "",
+        "content": response.message.content or "",
         "reasoning": "".join(thoughts),
         "tool_calls": [{"name": call.tool_name, "arguments": json.dumps(call.tool_kwargs)} for call in calls],
         "usage": usage(used),

@@ -1,25 +1,25 @@
-// What the drivers for Node share: one case a line in, one result a line out, as in loop.py. Knows no client.
+// Runs a driver on Node: reads one case per line and writes one result per line, as in loop.py. Knows no client.
 import { createInterface } from "node:readline";
 
-// Answers the cases on standard input until it ends: answer(baseURL, request, timeout), timeout in milliseconds.
-// What it throws becomes the error of the case. Whatever the client logs goes to standard error.
+// Calls answer(baseURL, request, timeout) for each case on standard input; the timeout is a whole number of milliseconds.
+// An error that it throws becomes the result of the case. Whatever the client logs goes to standard error.
 export async function run(answer) {
   const write = process.stdout.write.bind(process.stdout);
   process.stdout.write = process.stderr.write.bind(process.stderr);
-  process.on("unhandledRejection", (error) => console.error(error)); // the case has its own answer
+  process.on("unhandledRejection", (error) => console.error(error)); // the case reports its own error
   for await (const line of createInterface({ input: process.stdin })) {
     const { id, base_url, request, timeout } = JSON.parse(line);
     let result;
     try {
-      result = await answer(base_url, request, timeout * 1000);
+      result = await answer(base_url, request, Math.ceil(timeout * 1000));
     } catch (error) {
       const type = error?.constructor?.name ?? typeof error;
-      const told = error?.message ?? (typeof error === "string" ? error : JSON.stringify(error));
-      result = { error: { type, message: String(told) } };
+      const message = error?.message ?? (typeof error === "string" ? error : JSON.stringify(error));
+      result = { error: { type, message: String(message) } };
     }
     write(JSON.stringify({ id, ...result }) + "\n");
   }
-  process.exit(); // kept-alive connections would hold it
+  process.exit(); // kept-alive connections would keep it running
 }
 
 export const usage = (prompt, completion, total) => ({

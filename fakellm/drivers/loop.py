@@ -1,4 +1,4 @@
-"""What the drivers in Python share: one case a line in, one result a line out. Knows no client.
+"""Runs a driver in Python: reads one case per line and writes one result per line. Knows no client.
 
 {"id": 1, "base_url": "http://127.0.0.1:8080/v1", "request": {"model": "m", …, "stream": true}, "timeout": 5.0}
 {"id": 1, "content": "Hi", "tool_calls": [], "finish_reason": "stop", "usage": {"prompt_tokens": 1, …}}
@@ -14,14 +14,14 @@ from collections.abc import Callable
 from typing import Any
 
 Result = dict[str, Any]
-"""`content`, `reasoning`, `refusal`, `tool_calls` (each `name` and `arguments`), `finish_reason`, `usage`, and
-`choices` where there is more than one; a key that is left out is one the client does not report."""
+"""`content`, `reasoning`, `refusal`, `tool_calls` (each with `name` and `arguments`), `finish_reason`, `usage`, and
+`choices` if there is more than one. Keys that the client does not report are left out."""
 
 
 def run(answer: Callable[[str, dict[str, Any], float], Result]) -> None:
-    """Answers the cases on standard input until it ends: `answer(base_url, request, timeout)`, timeout in seconds.
+    """Calls `answer(base_url, request, timeout)` for each case on standard input; the timeout is in seconds.
 
-    What it raises becomes the error of the case. Whatever the client prints goes to standard error.
+    An error that it raises becomes the result of the case. Whatever the client prints goes to standard error.
     """
     with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
         os.dup2(2, 1)
@@ -38,7 +38,7 @@ def _name(kind: type[Exception]) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def usage(given: Any) -> dict[str, int | None] | None:
-    """The usage of a result, from an object with OpenAI's names or None."""
+def usage(tokens: Any) -> dict[str, int | None] | None:
+    """The usage of a result, from an object with OpenAI's names, or from None."""
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return None if given is None else {name: getattr(given, name, None) for name in names}
+    return None if tokens is None else {name: getattr(tokens, name, None) for name in names}

@@ -1,4 +1,4 @@
-// Drives the `openai` package for Node: create({stream: true}) and an accumulator.
+// Runs the `openai` package for Node: create({stream: true}) and an accumulator.
 import OpenAI from "openai";
 import { run } from "./loop.mjs";
 import { Tally } from "./tally.mjs";

@@ -1,4 +1,4 @@
-"""Drives `openai-agents`: `Runner.run_streamed`, its agent stopping at the first tool calls.
+"""Runs `openai-agents`: `Runner.run_streamed`, with an agent that stops at the first tool calls.
 
 `python -m fakellm.drivers.openai_agents` starts it.
 """
@@ -16,8 +16,8 @@ from fakellm.drivers.loop import Result, run
 CLIENT = openai.AsyncOpenAI(base_url="http://given-with-each-case", api_key="any", max_retries=0)
 
 
-async def answer(base_url: str, request: dict[str, Any], patience: float) -> Result:
-    client = CLIENT.with_options(base_url=base_url, timeout=patience)
+async def answer(base_url: str, request: dict[str, Any], seconds: float) -> Result:
+    client = CLIENT.with_options(base_url=base_url, timeout=seconds)
     agent = Agent(
         name="driven",
         model=OpenAIChatCompletionsModel(request["model"], openai_client=client),
@@ -39,19 +39,19 @@ def _tool(function: dict[str, Any]) -> FunctionTool:
     return FunctionTool(function["name"], function.get("description") or "", schema, called, strict_json_schema=False)
 
 
-def _result(said: Any) -> Result:
-    parts = [part for item in said.output if item.type == "message" for part in item.content]
-    thoughts = [part for item in said.output if item.type == "reasoning" for part in item.content or item.summary]
-    calls = [item for item in said.output if item.type == "function_call"]
+def _result(response: Any) -> Result:
+    parts = [part for item in response.output if item.type == "message" for part in item.content]
+    thoughts = [part for item in response.output if item.type == "reasoning" for part in item.content or item.summary]
+    calls = [item for item in response.output if item.type == "function_call"]
     return {
         "content": "".join(part.text for part in parts if part.type == "output_text"),
         "reasoning": "".join(part.text for part in thoughts),
         "refusal": "".join(part.refusal for part in parts if part.type == "refusal"),
         "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in calls],
         "usage": {
-            "prompt_tokens": said.usage.input_tokens,
-            "completion_tokens": said.usage.output_tokens,
-            "total_tokens": said.usage.total_tokens,
+            "prompt_tokens": response.usage.input_tokens,
+            "completion_tokens": response.usage.output_tokens,
+            "total_tokens": response.usage.total_tokens,
         },
     }
 

@@ -1,4 +1,4 @@
-"""Drives the `openai` package: `AsyncOpenAI`, with the accumulator of `openai_raw`.
+"""Runs the `openai` package: `AsyncOpenAI`, with the accumulator of `openai_raw`.
 
 `python -m fakellm.drivers.openai_async` starts it.
 """
@@ -16,11 +16,9 @@ from fakellm.drivers.openai_raw import Tally
 CLIENT = openai.AsyncOpenAI(base_url="http://given-with-each-case", api_key="any", max_retries=0)
 
 
-async def answer(base_url: str, request: dict[str, Any], patience: float) -> Result:
+async def answer(base_url: str, request: dict[str, Any], seconds: float) -> Result:
     tally = Tally()
-    async for chunk in await CLIENT.with_options(base_url=base_url, timeout=patience).chat.completions.create(
-        **request
-    ):
+    async for chunk in await CLIENT.with_options(base_url=base_url, timeout=seconds).chat.completions.create(**request):
         tally.add(chunk)
     return tally.result()
 

@@ -1,4 +1,4 @@
-"""Drives the `openai` package: `create(stream=True)` and an accumulator as a careful user writes one.
+"""Runs the `openai` package: `create(stream=True)`, its chunks added up as a careful user would.
 
 `python -m fakellm.drivers.openai_raw` starts it.
 """
@@ -13,7 +13,7 @@ from fakellm.drivers.loop import Result, run, usage
 
 
 class Tally:
-    """What the chunks have said so far."""
+    """Adds up chunks."""
 
     def __init__(self) -> None:
         self.choices: dict[int, Result] = {}
@@ -37,7 +37,7 @@ class Tally:
 
 
 def _get(delta: Any, key: str) -> Any:
-    """What is not in OpenAI's own schema."""
+    """A key that is not in OpenAI's own schema."""
     return getattr(delta, key, None)
 
 

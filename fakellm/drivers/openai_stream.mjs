@@ -1,4 +1,4 @@
-// Drives the `openai` package for Node: the helper chat.completions.stream(), which adds up the chunks itself.
+// Runs the `openai` package for Node: the helper chat.completions.stream(), which adds up the chunks itself.
 import OpenAI from "openai";
 import { run, usage } from "./loop.mjs";
 

@@ -1,4 +1,4 @@
-"""Drives the `openai` package: the helper `chat.completions.stream()`, which adds up the chunks itself.
+"""Runs the `openai` package: the helper `chat.completions.stream()`, which adds up the chunks itself.
 
 `python -m fakellm.drivers.openai_stream` starts it.
 """
@@ -15,8 +15,8 @@ CLIENT = openai.OpenAI(base_url="http://given-with-each-case", api_key="any", ma
 
 
 def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
-    asked = {key: value for key, value in request.items() if key != "stream"}
-    with CLIENT.with_options(base_url=base_url, timeout=timeout).chat.completions.stream(**asked) as stream:
+    parameters = {key: value for key, value in request.items() if key != "stream"}
+    with CLIENT.with_options(base_url=base_url, timeout=timeout).chat.completions.stream(**parameters) as stream:
         completion = stream.get_final_completion()
     choices = [_choice(choice) for choice in completion.choices]
     several = {"choices": choices} if len(choices) > 1 else {}

@@ -1,4 +1,4 @@
-// Drives no package: fetch(), and a reader of server-sent events that keeps to their standard.
+// Runs no package: fetch(), and a reader of server-sent events that follows their standard.
 import { run } from "./loop.mjs";
 import { Tally } from "./tally.mjs";
 
@@ -20,7 +20,7 @@ await run(async (baseURL, request, timeout) => {
     tally.add(chunk);
   }
   const finished = tally.choices.length && tally.choices.every((choice) => choice.finish_reason);
-  if (!finished) throw new Error("the stream ended before it was finished");
+  if (!finished) throw new Error("the stream ended before every choice had finished");
   return tally.result();
 });
 
@@ -45,5 +45,5 @@ async function* lines(body) {
     buffer = whole.pop();
     yield* whole;
   }
-  if (buffer.endsWith("\r")) yield buffer.slice(0, -1); // it was none
+  if (buffer.endsWith("\r")) yield buffer.slice(0, -1); // it was a line end of its own
 }

@@ -1,4 +1,4 @@
-"""Drives `pydantic-ai`: `model_request_stream_sync`, on which its agents stand.
+"""Runs `pydantic-ai`: `model_request_stream_sync`, on which its agents are built.
 
 `python -m fakellm.drivers.pydantic_ai_stream` starts it.
 """
@@ -39,18 +39,18 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
         return _result(stream.response)
 
 
-def _result(said: Any) -> Result:
-    calls = [(part.tool_name, part.args) for part in said.parts if part.part_kind == "tool-call"]
-    used = said.usage
+def _result(response: Any) -> Result:
+    calls = [(part.tool_name, part.args) for part in response.parts if part.part_kind == "tool-call"]
+    used = response.usage
     return {
-        "content": "".join(part.content for part in said.parts if part.part_kind == "text"),
-        "reasoning": "".join(part.content for part in said.parts if part.part_kind == "thinking"),
+        "content": "".join(part.content for part in response.parts if part.part_kind == "text"),
+        "reasoning": "".join(part.content for part in response.parts if part.part_kind == "thinking"),
         "tool_calls": [
             {"name": name, "arguments": args if isinstance(args, str) else json.dumps(args or {})}
             for name, args in calls
         ],
-        "finish_reason": "tool_calls" if said.finish_reason == "tool_call" else said.finish_reason,
-        # Its counts are zero where no usage was sent; this tells that they are none.
+        "finish_reason": "tool_calls" if response.finish_reason == "tool_call" else response.finish_reason,
+        # Its counts are zero if no usage was sent; `unmeasured_requests` shows that there are none.
         "usage": None
         if used.unmeasured_requests
         else {

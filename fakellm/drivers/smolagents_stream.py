@@ -1,4 +1,4 @@
-"""Drives `smolagents`: `OpenAIModel.generate_stream`, its deltas added up with `agglomerate_stream_deltas`.
+"""Runs `smolagents`: `OpenAIModel.generate_stream`, its deltas added up with `agglomerate_stream_deltas`.
 
 `python -m fakellm.drivers.smolagents_stream` starts it.
 """

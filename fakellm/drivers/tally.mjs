@@ -1,4 +1,4 @@
-// The accumulator that a careful user of raw chunks writes: what they have said so far.
+// Adds up raw chunks, as a careful user would.
 import { usage } from "./loop.mjs";
 
 export class Tally {

@@ -1,207 +1,196 @@
-"""(scenario, seed) and a request to an answer. Owns a session's state: its scenario and its journal.
+"""(ruleset, seed), a request and its attempt to a response: a pure function, and what is remembered of it.
 
-Knows no sockets and no clock; one engine a session.
+Knows no session, no sockets and no clock: the caller counts the attempts.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Mapping
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import quote
 
-import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fakellm.apis.chat.writer import write_error
-from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
-from fakellm.engine.journal import Journal
 from fakellm.engine.render import generated, render
-from fakellm.engine.resolve import said
-from fakellm.faults import Fault
+from fakellm.engine.resolve import computed, filled
+from fakellm.engine.response import Response, Work
+from fakellm.engine.ruleset import Attempt, Ruleset
+from fakellm.engine.state import Cache
 from fakellm.model.request import Request
-from fakellm.scenarios.matching import Matcher
-from fakellm.scenarios.scenario import Attempt, Rule, Scenario
-from fakellm.wire.http1 import Burst, bursts
+from fakellm.scenarios.scenario import Computed, Reply, Rule
 from fakellm.wire.plan import Frame, Plan
 
-# A body above this is answered anew each time: what is remembered is bounded by 256 requests of this size.
-_REMEMBERED_BYTES = 64 * 1024
-
-_FIRST = Attempt()
+FIRST = Attempt()
 
 
-class Release(Struct, frozen=True):
-    """Frames of a stepped reply in `session` to be let go: so many, or all that are left (None).
+class Match(Struct, frozen=True):
+    """Which rule matches a request (None: no rule), and what its attempts are counted by."""
 
-    `request` is its number in the journal; None is the oldest with frames left. It is waited for `timeout` seconds.
-    """
-
-    session: str
-    frames: int | None
-    request: int | None
-    timeout: float
+    rule: int | None
+    digest: str
+    stream: bool
+    counts: bool
+    """Whether it matters which attempt this is."""
 
 
-class Answer(Struct, frozen=True):
-    """A response, as a plan and as the bytes to send, and what the journal says of it."""
+class Matched(Struct, frozen=True):
+    """A request that was understood, with the rule that matches it. `request` is None until it is needed again."""
 
-    plan: Plan
-    bursts: tuple[Burst, ...]
-    request: Any = None
-    rule: str | None = None
-    matched: bool = True
-    explanation: str | None = None
-    release: Release | None = None
-    """What the shell does before it answers; then it answers with what was sent, which only the shell knows."""
-    relay: bool = False
-    """Whether the shell asks the server behind it, and passes on what that answers."""
-    fault: Fault | None = None
-    digest: str = ""
-    """What was asked, where it was understood."""
-    counting: int | None = None
-    """The number of the rule that met it, where it matters which attempt this is."""
+    match: Match
+    body: bytes
+    route: Route
+    headers: tuple[tuple[str, str], ...]
+    key: Hashable
+    request: Request | None
+
+    def parsed(self) -> Request:
+        """The request."""
+        return self.request or self.route.parse(self.body, dict(self.headers))
 
 
 class Engine:
-    """One session. `strict`: a request that no rule meets is refused, not answered with generated text."""
+    """The responses of a ruleset. `strict`: a request that no rule matches is refused, not answered with generated
+    text. `cache`: what may be shared with other engines."""
 
-    def __init__(self, scenario: Scenario | None, seed: int, strict: bool) -> None:
-        self.scenario = scenario
+    def __init__(self, ruleset: Ruleset, seed: int, strict: bool, cache: Cache | None = None) -> None:
+        self.ruleset = ruleset
         self.seed = seed
         self.strict = strict
-        self.journal = Journal()
-        self._rules = scenario.named_rules() if scenario else ()
-        self._matcher = Matcher([rule.when for rule in self._rules])
-        self._headers = frozenset(name for rule in self._rules for name in rule.headers_read())
-        self._computed = scenario is not None and scenario.computed
-        self._remember = lru_cache(maxsize=256)(self._answer)
-        self._attempts: Counter[tuple[int, str]] = Counter()
-
-    @property
-    def models(self) -> tuple[str, ...]:
-        """The models that the scenario speaks of by name, or one called `fakellm`."""
-        asked = [rule.when.model for rule in self._rules if rule.when.model and not set("*?[") & set(rule.when.model)]
-        said = [rule.reply.model for rule in self._rules if rule.reply.model]
-        return tuple(dict.fromkeys([*asked, *said])) or ("fakellm",)
+        self._cache = cache or Cache(0)
+        self._token = object()  # stands for this engine in the keys of the cache, and keeps nothing alive
 
     def health(self) -> dict[str, Any]:
         """What it serves: its seed, whether it is strict, its scenario's name."""
-        return {"seed": self.seed, "strict": self.strict, "scenario": self.scenario and self.scenario.name}
+        scenario = self.ruleset.scenario
+        return {"seed": self.seed, "strict": self.strict, "scenario": scenario and scenario.name}
 
     def answers(self, model: str) -> bool:
-        """Whether a request to this model could be answered: by a rule, or with generated text."""
-        wanted = [rule.when.model for rule in self._rules]
-        return not self.strict or any(each is None or fnmatchcase(model, each) for each in wanted)
+        """Whether a request for this model could be answered: by a rule, or with generated text."""
+        return not self.strict or self.ruleset.answers(model)
 
-    def reply(self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None) -> Answer:
-        """The answer to `POST /v1/chat/completions`, or to another route. A pure function of scenario, seed and body,
-        and of the headers that rules look at; where a rule counts attempts, of their number too, and a function may
-        say what it likes."""
-        seen = self._seen(headers or {})
-        answer = self._remember if len(body) <= _REMEMBERED_BYTES and not self._computed else self._answer
-        met = answer(body, route, seen, _FIRST)
-        if met.counting is None:
-            return met
-        key = (met.counting, met.digest)
-        self._attempts[key] += 1
-        attempt = self._rules[met.counting].attempt(self._attempts[key], bool(met.request.get("stream")))
-        return met if attempt == _FIRST else answer(body, route, seen, attempt)
+    def match(self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None) -> Matched:
+        """The rule that matches a request. Raises RequestError for an invalid request."""
+        read = self.ruleset.headers(headers or {})
+        key = (self._token, route, blake2b(body, digest_size=16).digest(), read)
+        match, request = self._cache.find(key), None
+        if match is None:
+            request = route.parse(body, dict(read))
+            match = self._match(request)
+            self._cache.keep(key, match, 1_000)
+        return Matched(match, body, route, read, key, request)
 
-    def _seen(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """The headers that rules look at: the answer depends on no others."""
-        if not self._headers and not self._computed:
-            return ()
-        lower = ((name.lower(), value) for name, value in headers.items())
-        return tuple(sorted((name, value) for name, value in lower if self._computed or name in self._headers))
+    def _match(self, request: Request) -> Match:
+        rule, stream = self.ruleset.match(request), request.stream
+        counts = rule is not None and self.ruleset.script(rule).counts(stream)
+        return Match(rule, request.digest, stream, counts)
 
-    def _answer(
-        self, body: bytes, route: Route, headers: tuple[tuple[str, str], ...], attempt: Attempt | None
-    ) -> Answer:
-        try:
-            request = route.parse(body, dict(headers))
-        except RequestError as error:
-            return refusal(error, self.seed, body)
-        number = self._matcher.first(request)
-        if number is not None:
-            return self._met(number, request, route, attempt, body)
-        explanation = self._explain(request)
+    def respond(self, matched: Matched, number: int = 1) -> Response | Work:
+        """The response to the attempt of this number, from 1: a pure function of ruleset, seed and request. Where the
+        reply is a function, the work of calling it."""
+        rule = matched.match.rule
+        script = None if rule is None else self.ruleset.script(rule)
+        attempt = script.attempt(number, matched.match.stream) if script and matched.match.counts else FIRST
+        key = (matched.key, attempt)
+        found: Response | None = self._cache.find(key)
+        if found is not None:
+            return found
+        request = matched.parsed()
+        if attempt is None:
+            name = self.ruleset.rules[rule or 0].name
+            message = f"The rule {name!r} has sent all its replies to this request, and it sets `after: fail`."
+            response = self._refused(RequestError(404, message, "no_more_replies"), matched)
+        elif script is None:
+            response = self._unmatched(request, matched)
+        else:
+            one = script.at(attempt)
+            if isinstance(one.reply, Computed):
+                return self._computed(one, one.reply.function, request, matched)
+            response = self._scripted(one, one.reply, request, matched, attempt.number)
+        self._cache.keep(key, response, _size(response))
+        return response
+
+    def _unmatched(self, request: Request, matched: Matched) -> Response:
+        explanation = self.ruleset.explain(request)
         if self.strict:
-            unmet = RequestError(404, f"No rule meets this request. {explanation}", "no_matching_rule")
-            return self._unmet(unmet, request, body)
+            error = RequestError(404, f"No rule matches this request. {explanation}", "no_matching_rule")
+            return self._refused(error, matched)
+        scenario, plain = self.ruleset.scenario, not self.ruleset.rules
         rule = Rule(
             name="generated",
-            dialect=self.scenario.dialect if self.scenario else "openai",
-            reply=generated(request, route),
+            dialect=scenario.dialect if scenario else "openai",
+            reply=generated(request, matched.route),
         )
-        matched = not self._rules
-        return msgspec.structs.replace(
-            self._reply(rule, request, route), matched=matched, explanation=None if matched else explanation
-        )
+        response = self._rendered(rule, request, matched)
+        return replace(response, matched=plain, explanation=response.explanation if plain else explanation)
 
-    def _met(self, number: int, request: Request, route: Route, attempt: Attempt | None, body: bytes) -> Answer:
-        rule = self._rules[number]
-        if attempt is None:
-            message = f"The rule {rule.name!r} has given all its replies to this request, and `after: fail` ends there."
-            return self._unmet(RequestError(404, message, "no_more_replies"), request, body)
+    def _computed(self, rule: Rule, function: Callable[[Request], Any], request: Request, matched: Matched) -> Work:
+        def then(result: Callable[[], Any]) -> Response:
+            try:
+                reply = computed(_returned(result))
+            except ReplyError as error:
+                return self._failed(rule, error, matched)
+            return self._scripted(rule, reply, request, matched, 1)
+
+        return Work(lambda: function(request), then)
+
+    def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, number: int) -> Response:
         try:
-            one = rule.at(attempt)
-            spoken = msgspec.structs.replace(one, reply=said(one.reply, request, attempt.number))
-            answer = self._reply(spoken, request, route)
+            return self._rendered(replace(rule, reply=filled(reply, request, number)), request, matched)
         except (ReplyError, FieldError) as error:
-            message = f"The rule {rule.name!r} cannot answer this request: {error}."
-            answer = self._unmet(RequestError(400, message, "reply_failed"), request, body)
-        counting = number if rule.counts(request.stream) else None
-        return msgspec.structs.replace(answer, counting=counting)
+            return self._failed(rule, error, matched)
 
-    def _reply(self, rule: Rule, request: Request, route: Route) -> Answer:
-        plan = _signed(render(rule, request, self.seed, route), self.seed, rule.name, request.digest)
-        fault = rule.fault_in(request.stream)
-        return Answer(plan, bursts(plan), request.body, rule.name, fault=fault, digest=request.digest)
+    def _rendered(self, rule: Rule, request: Request, matched: Matched) -> Response:
+        try:
+            plan = render(rule, request, self.seed, matched.route)
+        except RequestError as error:  # a generated reply cannot do what the request demands
+            return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
+        plan = signed(plan, self.seed, rule.name, request.digest, matched.route)
+        fault = rule.fault_in(matched.match.stream)
+        return Response(plan, rule.name, fault=fault.kind if fault else None, valid=True)
 
-    def _unmet(self, error: RequestError, request: Request, body: bytes) -> Answer:
-        answer = refusal(error, self.seed, body)
-        return msgspec.structs.replace(answer, request=request.body, matched=False, digest=request.digest)
+    def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
+        message = f"The rule {rule.name!r} cannot answer this request: {error}."
+        return self._refused(RequestError(400, message, "reply_failed"), matched)
 
-    def _explain(self, request: Request) -> str:
-        nearest = self._matcher.nearest(request)
-        if nearest is None:
-            return "The scenario has no rules."
-        number, differences = nearest
-        return f"The nearest is {self._rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
+    def _refused(self, error: RequestError, matched: Matched) -> Response:
+        """The refusal of a request that was understood."""
+        return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
 
 
-def generated_answer(value: JSON, seed: int, asked: str, body: Any = None) -> Answer:
-    """The answer that no rule has a say in: `value`, to what `asked` names; `body` is what the journal has of it."""
+def _returned(result: Callable[[], Any]) -> Any:
+    try:
+        return result()
+    except Exception as error:  # whatever a test's function may raise
+        raise ReplyError(f"its function raised {error!r}") from error
+
+
+def _size(response: Response) -> int:
+    """Roughly how many bytes a response takes: its frames, and Python's objects around them."""
+    return 2_000 + sum(len(frame.data) + 100 for frame in response.plan.frames)
+
+
+def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
+    """The response that no rule has a part in: `value`; `requested` names the request."""
     plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
-    plan = _signed(plan, seed, "generated", asked)
-    return Answer(plan, bursts(plan), body, "generated")
+    return Response(signed(plan, seed, "generated", requested, route), "generated")
 
 
-def refusal(error: RequestError, seed: int, body: bytes = b"") -> Answer:
-    """The answer that says `error` in OpenAI's shape.
-
-    `x-should-retry: false` keeps SDKs from sending the request again: it would be refused again.
-    """
-    headers = (("Content-Type", "application/json"), ("x-should-retry", "false"), *error.headers.items())
-    asked = blake2b(body, digest_size=16).hexdigest()
-    plan = _signed(Plan(error.status, headers, (Frame(write_error(error)),)), seed, None, asked)
-    text = body.decode("utf-8", "backslashreplace") or None
-    return Answer(plan, bursts(plan), request=text, explanation=error.message)
+def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
+    """The response that refuses a request, in the error shape of the API that its route belongs to."""
+    requested = blake2b(body, digest_size=16).hexdigest()
+    return Response(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
 
 
-def _signed(plan: Plan, seed: int, rule: str | None, asked: str) -> Plan:
-    """The plan with headers that say where it came from, and those of the API that it has not; a header holds ASCII
-    only."""
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
+    """The plan with headers that say where it came from, and those of the API that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
-    others = [header for header in usual(seed, asked, plan.status) if header[0] not in own]
-    return msgspec.structs.replace(plan, headers=(*plan.headers, *signature, *others))
+    others = [header for header in route.headers(seed, requested, plan.status) if header[0] not in own]
+    return replace(plan, headers=(*plan.headers, *signature, *others))

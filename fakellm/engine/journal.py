@@ -1,12 +1,22 @@
-"""What was asked, what answered it and what was sent. Owns the entries and how many are kept; writes no file."""
+"""What was requested, what answered and what was sent. Owns the entries and how many are kept; writes no file.
+
+Request bodies are kept as the JSON text that was sent: parsed, they can take twenty times the memory.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+import json
+from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
+
+from fakellm.engine.response import Outcome, Response
+
+_ENTRY_BYTES = 1024
+"""What an entry is counted as besides its texts: roughly what Python's objects take."""
 
 
 class Entry(Struct):
@@ -14,49 +24,119 @@ class Entry(Struct):
 
     method: str
     path: str
-    request: Any
-    """The JSON body; its text where it is no JSON; null where there is none."""
-    rule: str | None
+    request: Any = None
+    """The JSON body; its text where it is not valid JSON; null where there is none. Inside the server it is encoded, as
+    `msgspec.Raw`."""
+    rule: str | None = None
     """The rule or the recording that answered, `generated` or `upstream`; null where the request was refused."""
-    matched: bool
-    """False where the session has rules or recordings and none of them met the request."""
-    explanation: str | None
+    matched: bool = True
+    """False where no rule and no recording of the session matched the request, and where its URL or method is unknown.
+    """
+    explanation: str | None = None
     """Why a request was refused, or the nearest rule or recording and what differed."""
-    status: int | None
-    """Null where a fault let no status be sent."""
-    frames: int
+    status: int | None = None
+    """Null where a fault let no status be sent, and until there is a reply."""
+    frames: int = 0
     frames_sent: int = 0
     outcome: Literal["sending", "sent", "closed", "reset", "stalled", "client left", "server stopped"] = "sending"
     """`closed`, `reset`: the connection, by a fault. `stalled`: by a fault, and the client has not left yet."""
     fault: str | None = None
-    """The kind of the fault that this attempt met."""
+    """The kind of the fault that was injected into this attempt."""
+    attempts_forgotten: bool = False
+    """True where this request was counted as the first attempt, but counts of attempts in this session had been dropped
+    to stay within `--max-attempts`: it may be a later one."""
     number: int = 0
     """Its place in the session's journal, from 1."""
 
+    def fill(self, outcome: Outcome) -> None:
+        """Records what answers the request."""
+        if isinstance(outcome, Response):
+            self.rule, self.matched, self.explanation = outcome.rule, outcome.matched, outcome.explanation
+            self.status, self.frames, self.fault = outcome.plan.status, len(outcome.plan.frames), outcome.fault
+            self.attempts_forgotten = outcome.attempts_forgotten
+
+
+def kept_body(body: bytes, valid: bool = False) -> msgspec.Raw:
+    """A request body for the journal, encoded: JSON as it was sent, any other text as a string, nothing as null.
+
+    `valid`: the body is known to be JSON.
+    """
+    if valid:
+        return msgspec.Raw(body)
+    try:
+        json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None))
+    return msgspec.Raw(body)
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not valid JSON")
+
 
 class Journal:
-    """The last entries of a session: at most so many, with at most so many bytes of requests."""
+    """The last entries of one session, in the order in which their requests arrived."""
 
-    def __init__(self, most_entries: int = 10_000, most_bytes: int = 64 * 2**20) -> None:
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
         self._entries: deque[tuple[Entry, int]] = deque()
-        self._most_entries = most_entries
-        self._most_bytes = most_bytes
-        self._bytes = 0
         self.count = 0
+        """How many entries have been added."""
 
-    def add(self, entry: Entry, request_bytes: int) -> None:
-        """Keeps the entry; the oldest make way for it, but the newest always stays."""
+    def add(self, entry: Entry) -> None:
+        """Keeps the entry, and numbers it; the oldest entries make way for it."""
         self.count += 1
         entry.number = self.count
-        self._bytes += request_bytes
-        self._entries.append((entry, request_bytes))
-        while len(self._entries) > 1 and (len(self._entries) > self._most_entries or self._bytes > self._most_bytes):
-            self._bytes -= self._entries.popleft()[1]
+        size = _ENTRY_BYTES + len(entry.path) + len(entry.explanation or "")
+        if isinstance(entry.request, msgspec.Raw):
+            size += len(memoryview(entry.request))
+        self._entries.append((entry, size))
+        self._shelf.added(self, size)
+
+    def close(self) -> None:
+        """Drops all entries; the journal is not used again."""
+        while self._entries:
+            self.drop()
+
+    def drop(self) -> None:
+        """Drops the oldest entry."""
+        self._shelf.dropped(self, self._entries.popleft()[1], self.dropped)
 
     def __iter__(self) -> Iterator[Entry]:
         return (entry for entry, _ in self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
     @property
     def dropped(self) -> int:
         """How many entries have made way."""
         return self.count - len(self._entries)
+
+
+class Shelf:
+    """All journals of a server: at most so many bytes in all, and so many entries in each; the oldest make way.
+
+    The newest entry always stays, however large it is.
+    """
+
+    def __init__(self, most_bytes: int, most_entries: int = 10_000) -> None:
+        self._most_bytes = most_bytes
+        self._most_entries = most_entries
+        self._bytes = 0
+        self._order: OrderedDict[tuple[Journal, int], None] = OrderedDict()
+        """The entries of all journals, the oldest first, by their number."""
+
+    def added(self, journal: Journal, size: int) -> None:
+        """Takes note of a new entry, and makes room for it."""
+        self._bytes += size
+        self._order[journal, journal.count] = None
+        if len(journal) > self._most_entries:
+            journal.drop()
+        while self._bytes > self._most_bytes and len(self._order) > 1:
+            next(iter(self._order))[0].drop()
+
+    def dropped(self, journal: Journal, size: int, number: int) -> None:
+        """Takes note that a journal has dropped the entry of this number."""
+        self._bytes -= size
+        del self._order[journal, number]

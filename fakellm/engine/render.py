@@ -37,8 +37,9 @@ from fakellm.model.tokens import tokens_in
 from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule, choice_blocks
 from fakellm.scenarios.usage import core_usage
 from fakellm.streaming.divide import divide
+from fakellm.streaming.play import play
 from fakellm.wire.frame_edits import patched
-from fakellm.wire.framing import Block, Framing, blocks, encode
+from fakellm.wire.framing import Block, Framing, blocks, comment, encode
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.timing import Timing, pace
@@ -77,7 +78,10 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
     if rule.patch:
         plan = replace(plan, frames=patched(plan.frames, rule.patch))
     plan = carry(_headed(plan, rule.reply.headers), transfer)
-    return fault.apply(plan, source) if isinstance(fault, ConnectionFault) else plan
+    if isinstance(fault, ConnectionFault):
+        usual = replace(settings.framing, ends_with="blank_line", bom=False)
+        return fault.apply(plan, source, encode([comment("ping", usual)], usual)[0])
+    return plan
 
 
 def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
@@ -92,26 +96,32 @@ def stream(
 ) -> tuple[Frame, ...]:
     """The frames of a stream, one for each event and one for each block between events."""
     framing, source = settings.framing, answer.source
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), source)
+    batches = divided(answer, settings, route)
     if isinstance(fault, BatchFault):
         batches = fault.changed(batches)
     written = list(route.write(batches, answer))
     events: list[Event] = []
     counts: list[int] = []
-    ending: list[Event] = []
-    told = [number for number, batch in enumerate(batches) if not _ends(batch)]
-    order = [told[place] for place in _order(fault, [batches[number] for number in told], source)]
-    for number in [*order, *(number for number, batch in enumerate(batches) if _ends(batch))]:
-        if _ends(batches[number]):
-            ending += written[number]
-        else:
-            events += written[number]
-            counts += [tokens_in(batches[number])] + [0] * (len(written[number]) - 1)
+    ends = [_ends(batch) for batch in batches]
+    sent = [number for number, end in enumerate(ends) if not end]
+    counting = timing.tokens_per_second > 0
+    for place in _order(fault, [batches[number] for number in sent], source):
+        found = written[sent[place]]
+        events += found
+        counts += [tokens_in(batches[sent[place]]) if counting and not each else 0 for each in range(len(found))]
+    ending = [event for number, end in enumerate(ends) if end for event in written[number]]
     ending += map(Event, framing.after)
-    found, framing = _lines(events, ending, framing, fault, route, settings, source)
-    frames = [(piece, block) for piece, block in zip(encode(found, framing), found, strict=True) if piece]
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
+
+
+def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
+    """The batches of the answer: as a score has them, else as a division sets."""
+    if settings.score is not None:
+        return play(answer.completion, settings.score)
+    return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
 
 
 def _ends(batch: Batch) -> bool:
@@ -147,7 +157,7 @@ def _lines(
 
 def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
     """How many seconds a stream of the answer would take. Nothing is written for it."""
-    batches = divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
+    batches = divided(answer, settings, route)
     ending = tuple(map(Event, settings.framing.after))
     events = [Event("-") for _ in batches]
     found = blocks((*events, *ending), settings.framing)

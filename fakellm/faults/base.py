@@ -1,4 +1,4 @@
-"""What faults share: which attempts meet them, where in a reply they strike, what a header can hold.
+"""What faults share: which attempts they apply to, where in a reply they act, what a header can hold.
 
 Knows no fault by name.
 """
@@ -21,10 +21,10 @@ Place = int | None
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
     """The keys of every fault.
 
-    times: how many attempts of the same request meet it, before the rule's plain reply comes; all where not given.
+    times: how many attempts of the same request it applies to, before the rule's plain reply is sent; all by default.
     after: how many attempts have the plain reply first.
 
-    Attempts are counted by session, rule and what is asked (`Request.digest`), so that requests at the same time do not
+    Attempts are counted by session, rule and request (`Request.digest`), so that requests at the same time do not
     take each other's.
     """
 
@@ -32,9 +32,9 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     after: Annotated[int, Meta(ge=0)] = 0
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "both"
-    """What it can strike: streams, whole bodies, or both."""
+    """What it can break: streams, whole bodies, or both."""
     calls: ClassVar[int] = 0
-    """How many tool calls a reply must have for it to strike at all."""
+    """How many tool calls a reply must have for it to apply at all."""
 
     @property
     def kind(self) -> str:
@@ -46,28 +46,28 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         """Whether it matters which attempt a request is."""
         return self.times is not None or self.after > 0
 
-    def meets(self, attempt: int) -> bool:
-        """Whether this attempt, counted from 0, meets the fault."""
+    def applies_to(self, attempt: int) -> bool:
+        """Whether it applies to this attempt, counted from 0."""
         return self.after <= attempt and (self.times is None or attempt < self.after + self.times)
 
-    def strikes(self, stream: bool) -> bool:
+    def applies(self, stream: bool) -> bool:
         """Whether there is anything to break in a stream, or in a whole body."""
         return self.breaks in ("both", "streams" if stream else "bodies")
 
 
-def place(given: Place, most: int, source: Source) -> int:
+def place(value: Place, most: int, source: Source) -> int:
     """A place from 0 to `most`: the one given, from the end where negative, or one that the seed draws."""
-    if given is None:
+    if value is None:
         return source.between(0, most)
-    return min(max(given if given >= 0 else most + given, 0), most)
+    return min(max(value if value >= 0 else most + value, 0), most)
 
 
-def index(given: Place, count: int, source: Source, likely: Sequence[int] = ()) -> int:
+def index(value: Place, count: int, source: Source, likely: Sequence[int] = ()) -> int:
     """One of `count` things by its number from 0: the one given, from the end where negative, or one that the seed
     draws, of the `likely` ones where there are any. 0 where there is no thing at all."""
-    if given is None and likely:
+    if value is None and likely:
         return source.choice(likely)
-    return max(min(place(given, count, source), count - 1), 0)
+    return max(min(place(value, count, source), count - 1), 0)
 
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -77,11 +77,11 @@ def check_headers(headers: Mapping[str, str]) -> None:
     """Raises FieldError, at `headers`, where a name or a value cannot stand in the head of a response."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
-            raise FieldError(("headers", name), f"{name!r} is no name of a header")
+            raise FieldError(("headers", name), f"{name!r} is not the name of a header")
         check_header(("headers", name), value)
 
 
 def check_header(path: Path, value: object) -> None:
-    """Raises FieldError where a value cannot stand in the head of a response; None is no value."""
+    """Raises FieldError where a value cannot stand in the head of a response; None stands for none."""
     if value is not None and not re.fullmatch(r"[\t\x20-\x7e]*", str(value)):
         raise FieldError(path, f"{value!r} cannot be sent in a header: printable ASCII alone, and no line end")

@@ -20,11 +20,14 @@ from fakellm.wire.timing import Seconds
 replace = msgspec.structs.replace
 
 
+COMMENT = b": ping\n\n"
+
+
 class ConnectionFault(Base, frozen=True):
     """A fault of this level."""
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
-        """The plan with the fault in it."""
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
+        """The plan with the fault in it. `comment`: a keep-alive, framed as the stream is."""
         raise NotImplementedError
 
 
@@ -32,7 +35,7 @@ class Break(ConnectionFault, frozen=True):
     """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte.
 
     at: `start`, before a byte of the reply is sent, or `headers`, right after them.
-    frame: after so many frames, `[DONE]` among them; this strikes streams alone.
+    frame: after so many frames, `[DONE]` among them; this applies to streams alone.
     byte: after so many bytes of the body, as a client counts them.
     """
 
@@ -41,13 +44,13 @@ class Break(ConnectionFault, frozen=True):
     byte: Place = None
 
     def __post_init__(self) -> None:
-        given = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise FieldError((given[1],), f"{given[1]!r} beside {given[0]!r}: say once where it breaks off")
+        present = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
+        if len(present) > 1:
+            raise FieldError((present[1],), f"{present[1]!r} beside {present[0]!r}: say once where it breaks off")
 
-    def strikes(self, stream: bool) -> bool:
+    def applies(self, stream: bool) -> bool:
         """Whether there is anything to break in a stream, or in a whole body, which has no frames."""
-        return Base.strikes(self, stream) and (stream or self.frame is None)
+        return Base.applies(self, stream) and (stream or self.frame is None)
 
     def cut(self, plan: Plan, source: Source) -> Plan:
         """The plan up to there. A whole body keeps the Content-Length that it would have had."""
@@ -73,7 +76,7 @@ class Break(ConnectionFault, frozen=True):
 class Close(Break, frozen=True, tag="close"):
     """The server closes the connection (FIN), without the end that HTTP wants (F1, F2; F10 with `at: start`)."""
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="close")
 
 
@@ -84,19 +87,19 @@ class Reset(Break, frozen=True, tag="reset"):
     system's to say (Linux: yes).
     """
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="reset")
 
 
 class Stall(Break, frozen=True, tag="stall"):
     """Nothing more comes, and the connection stays open until the client leaves or the server stops (F4)."""
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="stall")
 
 
 class Drip(Break, frozen=True, tag="drip"):
-    """A stream that stalls, with a comment every so many seconds, which is no progress (F5)."""
+    """A stream that stalls, with a comment every so many seconds, which does not count as progress (F5)."""
 
     every: Annotated[float, Meta(gt=0)] = 0.5
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
@@ -106,8 +109,8 @@ class Drip(Break, frozen=True, tag="drip"):
         if self.at == "start":
             raise FieldError(("at",), "no comment can come before the headers; 'headers' is right after them")
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
-        return replace(self.cut(plan, source), end="stall", drip=Frame(b": ping\n\n", self.every))
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
+        return replace(self.cut(plan, source), end="stall", drip=Frame(comment, self.every))
 
 
 class Eof(Break, frozen=True, tag="eof"):
@@ -118,14 +121,14 @@ class Eof(Break, frozen=True, tag="eof"):
         if self.at == "start":
             raise FieldError(("at",), "no body can end before the headers; 'headers' is right after them")
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, frames=self.frames(plan, source))
 
 
 class HangUp(ConnectionFault, frozen=True, tag="hang_up"):
     """The reply is whole, and then the server closes the connection, which it said it would keep (F10)."""
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, end="hang_up")
 
 
@@ -134,7 +137,7 @@ class Slow(ConnectionFault, frozen=True, tag="slow"):
 
     seconds: Seconds = 1.0
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, delay=plan.delay + self.seconds)
 
 
@@ -146,10 +149,10 @@ class ContentType(ConnectionFault, frozen=True, tag="content_type"):
     def __post_init__(self) -> None:
         check_header(("content_type",), self.content_type)
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         others = tuple(header for header in plan.headers if header[0] != "Content-Type")
-        given = (("Content-Type", self.content_type),) if self.content_type is not None else ()
-        return replace(plan, headers=(*given, *others))
+        present = (("Content-Type", self.content_type),) if self.content_type is not None else ()
+        return replace(plan, headers=(*present, *others))
 
 
 class ContentLength(ConnectionFault, frozen=True, tag="content_length"):
@@ -157,7 +160,7 @@ class ContentLength(ConnectionFault, frozen=True, tag="content_length"):
 
     more: Annotated[int, Meta(ge=1)] = 1
 
-    def apply(self, plan: Plan, source: Source) -> Plan:
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(_announced(plan, len(plan.body) + self.more), delimited="length", end="close")
 
 

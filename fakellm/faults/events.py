@@ -51,15 +51,15 @@ class EventFault(Base, frozen=True):
 
 
 class Error(EventFault, frozen=True, tag="error"):
-    """An error in the middle of a stream, after which no more is said (E4, E5, E6).
+    """An error in the middle of a stream, after which nothing else is sent (E4, E5, E6).
 
-    frame: how many frames come first. shape: how it is told, where that is not as the provider does it:
+    frame: how many frames come first. shape: its form, where that is not the provider's:
         data: ``data: {"error": {…}}``, with the provider's error body, OpenAI's and most others' (E4);
         chunk: a chunk with `error` beside its choices and `finish_reason: error`, OpenRouter's (E5);
         event: ``event: error`` and the error with a `status_code`, Groq's;
         message: ``event: error`` and ``{"message": …}``, with no `error` key (E6);
         text: ``data: {"error": "…"}`` (E6);
-        line: ``error: {…}``, which is no data line at all, gpustack's llama-box.
+        line: ``error: {…}``, which is not a data line at all, gpustack's llama-box.
     message, type, code: the fields of the error; as the provider has them for the status where not given.
     done: whether `[DONE]` follows; as the provider does it where not given: Groq alone sends none.
     """

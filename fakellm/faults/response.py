@@ -39,8 +39,8 @@ class ResponseFault(Base, frozen=True):
 class Status(ResponseFault, frozen=True, tag="status"):
     """An HTTP status with the provider's error body (F6, F7; with `status: 200`, F8 and F9).
 
-    message, type, code, param: the fields of the error; as the provider has them for this status where not given. Of
-        a field that the provider does not send nothing is said.
+    message, type, code, param: the fields of the error; as the provider has them for this status where not given. A
+        field that the provider does not send is left out.
     body: another body, text as it is or data as JSON.
     content_type: the provider's where not given, and `text/plain` with a `body` of text.
     retry_after: the Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).
@@ -97,13 +97,13 @@ class Empty(ResponseFault, frozen=True, tag="empty"):
 
 
 class Whole(Base, frozen=True, tag="whole"):
-    """A whole body where a stream was asked for (F8)."""
+    """A whole body where a stream was requested (F8)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
 
 class Stream(Base, frozen=True, tag="stream"):
-    """A stream where a whole body was asked for (F9)."""
+    """A stream where a whole body was requested (F9)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "bodies"
 

@@ -1,25 +1,36 @@
-"""Finding the stream that breaks a client: draw, serve, ask the client, compare, make it small, tell.
+"""Finds the stream that breaks a client: draw a case, serve it, ask the client, compare, shrink, report.
 
-`fakellm.fuzz` is all that a test needs; `fakellm fuzz` does the same for a client in any language.
+`fakellm.fuzz` is all that a test needs; `fakellm fuzz` does the same for clients in any language.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from math import isfinite
 from pathlib import Path
 
-from fakellm.fuzzing.clients.client_function import Client, Function
-from fakellm.fuzzing.clients.client_process import CannotRunError
-from fakellm.fuzzing.clients.result import Answer, Call, Result, Usage
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
+from fakellm.fuzzing.clients.client_under_test import CannotRunError
+from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice, ReturnedUsage
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.saved_failures import FOLDER, save, saved
 from fakellm.fuzzing.search import Failure, Outcome, Search
 
-__all__ = ["Answer", "Call", "CannotRunError", "FuzzError", "Outcome", "Result", "Usage", "fuzz"]
+__all__ = [
+    "CannotRunError",
+    "FuzzError",
+    "Outcome",
+    "Result",
+    "ReturnedCall",
+    "ReturnedChoice",
+    "ReturnedUsage",
+    "fuzz",
+]
 
 
 class FuzzError(AssertionError):
-    """That a client failed; its text is the report, `outcome` what the report is made of."""
+    """A client failed. The message is the report; `outcome` holds what the report describes."""
 
     def __init__(self, text: str, outcome: Outcome) -> None:
         super().__init__(text)
@@ -27,7 +38,7 @@ class FuzzError(AssertionError):
 
 
 def fuzz(
-    client: Client,
+    client: ClientFunction,
     *,
     profile: str = "default",
     examples: int = 200,
@@ -37,49 +48,59 @@ def fuzz(
     timeout: float = 5.0,
     failures: str | Path | None = FOLDER,
 ) -> Outcome:
-    """Raises FuzzError with a report where `client` reads a stream wrong; else returns what was tried.
+    """Raises FuzzError with a report if `client` misreads a stream; otherwise returns what was tried.
 
     client: ``client(base_url, request)``, async or not, sends the request (a mapping, the body of a chat completion)
-        and returns what it read: a Result or a mapping with its names (`content`, `tool_calls`, `finish_reason`,
-        `usage` and, where the client knows them, `reasoning`, `refusal`, `choices`), or raises. What it leaves out is
-        not compared. It is called in a thread of its own, always the same.
+        and either raises or returns what it read: a Result, or a mapping with its names (`content`, `tool_calls`,
+        `finish_reason`, `usage` and, if the client reports them, `reasoning`, `refusal`, `choices`). Names that it
+        leaves out are not compared. It is always called in the same thread, which is its own.
     profile, exclude: as in `fakellm.strategies.streams`: what is drawn, and steps to leave out.
-    examples: how many cases, those that repeat a failure or make it small not counted.
-    max_failures: how many different causes to find before it ends.
-    timeout: seconds that the client may take for one case before it has hung.
-    failures: the folder where failures are kept as scenario files, and read from first; None for none.
+    examples: the number of cases, not counting those that repeat or shrink a failure.
+    max_failures: how many different causes to find before the run ends.
+    timeout: seconds that the client may take for one case; after that it has hung.
+    failures: the folder in which failures are saved as scenario files, which are tried first; None to save none.
 
-    The same seed tries the same cases. Raises CannotRunError where the client does not even read a plain stream, and
-    ValueError where there is no such profile or step.
+    The same seed tries the same cases. Raises CannotRunError if the client cannot even read a plain stream, ValueError
+    if a setting is invalid or there is no such profile or step, and ScenarioError if a saved file is not valid.
     """
     __tracebackhide__ = True  # for pytest: the report says it all
-    _check(examples, max_failures, timeout, exclude)
+    _check(profile, examples, max_failures, timeout, seed, exclude)
     exclude = tuple(exclude)
     search = Search(
         profile=profile, examples=examples, seed=seed, exclude=exclude, max_failures=max_failures, deadline=timeout
     )
     folder = Path(failures) if failures is not None else None
-    outcome = run(Function(client, 2 * timeout + 1), search, list(saved(folder)) if folder else ())
+    outcome = run(FunctionClient(client, 2 * timeout + 1), search, list(saved(folder)) if folder else ())
     if outcome.failures:
-        raise FuzzError(report(outcome, [_again(failure, folder, seed) for failure in outcome.failures]), outcome)
+        raise FuzzError(report(outcome, [_replay(failure, folder, seed) for failure in outcome.failures]), outcome)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
 
 
-def _check(examples: int, max_failures: int, timeout: float, exclude: object) -> None:
-    """Raises ValueError where a setting makes no sense."""
+def _check(profile: str, examples: int, max_failures: int, timeout: float, seed: int, exclude: object) -> None:
+    """Raises ValueError if a setting is invalid."""
+    if not isinstance(profile, str):
+        raise ValueError(f"profile must be the name of one, got {profile!r}")
     for name, value in (("examples", examples), ("max_failures", max_failures)):
-        if not isinstance(value, int) or value <= 0:
-            raise ValueError(f"{name} is a whole number above 0, not {value!r}")
-    if not isinstance(timeout, (int, float)) or timeout <= 0:
-        raise ValueError(f"timeout is a number of seconds above 0, not {timeout!r}")
+        if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
+            raise ValueError(f"{name} must be an integer above 0, got {value!r}")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise ValueError(f"seed must be an integer, got {seed!r}")
+    if not isinstance(timeout, int | float) or isinstance(timeout, bool) or not isfinite(timeout) or timeout <= 0:
+        raise ValueError(f"timeout must be a number of seconds above 0, got {timeout!r}")
     if isinstance(exclude, str):
-        raise ValueError(f"exclude is a tuple of steps: ({exclude!r},)")
+        raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}; write ({exclude!r},)")
+    if not isinstance(exclude, Collection) or not all(isinstance(step, str) for step in exclude):
+        raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}")
 
 
-def _again(failure: Failure, folder: Path | None, seed: int) -> str:
-    """How to see a failure again."""
+def _replay(failure: Failure, folder: Path | None, seed: int) -> str:
+    """How to reproduce a failure."""
+    repeat = f"repeat the call with seed={seed}"
     if folder is None:
-        return f"the same call, with seed={seed}"
-    return f"the next call tries it first, from {save(folder, failure, title(failure))}"
+        return repeat
+    try:
+        return f"the next call tries it first, from {save(folder, failure, title(failure))}"
+    except OSError as error:
+        return f"{repeat}; the failure could not be saved: {error}"

@@ -1,8 +1,8 @@
 """What has broken real clients, and where: the rows that steps and faults name. Owns the list; knows no step.
 
-A row is the thing on the wire that a client read wrong, and threads in which that was told: ``owner/repo#7`` is an
-issue or a pull request of that repository on GitHub. Many of these clients have been mended since; what the releases of
-today get wrong stands in docs/clients.md.
+A row is something on the wire that a client misread, with threads in which that was reported: ``owner/repo#7`` is an
+issue or a pull request of that repository on GitHub. Many of these clients have been fixed since; docs/clients.md lists
+what their current releases get wrong.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from msgspec import Struct
 
 
 class Bug(Struct, frozen=True):
-    """What was on the wire, and the threads that tell of a client that broke on it; none where it was only measured."""
+    """What was on the wire, and the threads about clients that broke on it; none if it was only measured."""
 
     what: str
-    seen: tuple[str, ...] = ()
+    threads: tuple[str, ...] = ()
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The threads as addresses."""
-        return tuple("https://github.com/{}/issues/{}".format(*each.split("#")) for each in self.seen)
+        """The addresses of the threads."""
+        return tuple("https://github.com/{}/issues/{}".format(*each.split("#")) for each in self.threads)
 
 
-def _bug(what: str, seen: str = "") -> Bug:
-    return Bug(what, tuple(seen.split()))
+def _bug(what: str, threads: str = "") -> Bug:
+    return Bug(what, tuple(threads.split()))
 
 
 BUGS: dict[str, Bug] = {
@@ -41,33 +41,35 @@ BUGS: dict[str, Bug] = {
     "A12": _bug("events of a type that the client does not know", "anomalyco/opencode#38106 janhq/jan#8280"),
     "A13": _bug("a last event without the blank line after it", "openai/openai-node#2725 agentjido/req_llm#462"),
     "A14": _bug("a line longer than a reader's buffer", "openai/openai-go#368 zendev-sh/goai#70 mark3labs/mcp-go#61"),
-    "A15": _bug("JSON in another spelling, or with unknown keys", "0xPlaygrounds/rig#1172 zed-industries/zed#42893"),
+    "A15": _bug("JSON spelled differently, or with unknown keys", "0xPlaygrounds/rig#1172 zed-industries/zed#42893"),
     "A16": _bug("the halves of an emoji in two chunks", "elie222/rakazo#416 Kohaku-Lab/KohakuTerrarium#48"),
-    "A17": _bug("another Content-Type, or none", "Azure/fetch-event-source#1 overcat/requests-sse#14"),
+    "A17": _bug("an unusual Content-Type, or none", "Azure/fetch-event-source#1 overcat/requests-sse#14"),
     "A18": _bug("a compressed stream", "btubbs/sseclient#36 envoyproxy/ai-gateway#1927 wso2/api-platform#3231"),
     "B1": _bug("a chunk with `choices: []`", "pydantic/pydantic-ai#164 run-llama/llama_index#7640 cline/cline#8384"),
     "B2": _bug("a chunk with `choices: null`", "pydantic/pydantic-ai#5165"),
     "B3": _bug("a choice with `delta: null`", "openai/openai-python#1677 langchain-ai/langchain#18977"),
     "B4": _bug("the role in every delta", "ollama/ollama#7626 BerriAI/litellm#9986"),
     "B5": _bug("no role anywhere, or an empty one", "langchain-ai/langchainjs#11468 Portkey-AI/gateway#1000"),
-    "B6": _bug("deltas that say nothing, many of them", "cline/cline#12132 sashabaranov/go-openai#71"),
-    "B7": _bug("an empty finish reason before the last", "sgl-project/sglang#3912 OpenSecretCloud/maple-proxy#3"),
-    "B8": _bug("the finish reason beside the last word", "jeremychone/rust-genai#164 linagora/openrag#462"),
+    "B6": _bug("deltas without content, many of them", "cline/cline#12132 sashabaranov/go-openai#71"),
+    "B7": _bug("an empty finish reason before the last one", "sgl-project/sglang#3912 OpenSecretCloud/maple-proxy#3"),
+    "B8": _bug(
+        "the finish reason together with the last piece of text", "jeremychone/rust-genai#164 linagora/openrag#462"
+    ),
     "B9": _bug("two finish reasons for one choice", "QwenLM/qwen-code#2402 skye-harris/hass_local_openai_llm#92"),
     "B10": _bug("more of an answer after its finish reason", "vercel-labs/fx#911 deepset-ai/haystack#9046"),
     "B11": _bug("no `[DONE]`", "lidge-jun/opencodex#1170"),
     "B12": _bug("a connection that stays open after `[DONE]`", "earendil-works/pi#7959 openai/openai-python#3566"),
     "B13": _bug("an id or a time that changes from chunk to chunk", "openai/openai-go#322 microsoft/foundry-local#221"),
     "B14": _bug("reasoning under one key or another", "BerriAI/litellm#8193 langchain-ai/langchain#37390"),
-    "B15": _bug("a `<think>` that is cut in two", "waybarrios/vllm-mlx#677 InternLM/lmdeploy#4754"),
+    "B15": _bug("a `<think>` tag that is cut in two", "waybarrios/vllm-mlx#677 InternLM/lmdeploy#4754"),
     "B16": _bug("content as a list of parts", "openclaw/openclaw#68418 meilisearch/meilisearch#6327"),
     "B17": _bug("a refusal in place of content", "langchain4j/langchain4j#6376 NousResearch/hermes-agent#91181"),
     "B18": _bug("log probabilities over several chunks", "openai/openai-node#2444 microsoft/autogen#7967"),
-    "B19": _bug("several choices in turns, or in one chunk", "langfuse/langfuse#16998 BerriAI/litellm#15962"),
+    "B19": _bug("several choices in alternation, or in one chunk", "langfuse/langfuse#16998 BerriAI/litellm#15962"),
     "B20": _bug("a choice's index that counts tokens", "huggingface/text-generation-inference#1648"),
     "C1": _bug("arguments cut anywhere", "assistant-ui/assistant-ui#6355 567-labs/instructor#1299"),
     "C2": _bug("whole calls, several in one delta", "BerriAI/litellm#7621 google/adk-python#7004 vercel/ai#2883"),
-    "C3": _bug("the pieces of two calls in turns", "QwenLM/Qwen-Agent#943 maximhq/bifrost#1829"),
+    "C3": _bug("the pieces of two calls in alternation", "QwenLM/Qwen-Agent#943 maximhq/bifrost#1829"),
     "C4": _bug("one call twice in one delta", "openai/openai-python#3201"),
     "C5": _bug("calls that do not count up from 0", "huggingface/smolagents#2605 BerriAI/litellm#32759"),
     "C6": _bug("calls without an index", "openai/openai-python#2806 ollama/ollama#7881 AstrBotDevs/AstrBot#6661"),
@@ -81,39 +83,45 @@ BUGS: dict[str, Bug] = {
         "null ids, names, types on later pieces", "togethercomputer/together-python#454 anomalyco/opencode#32666"
     ),
     "C12": _bug("the name again on each piece of a call", "open-webui/open-webui#22177 SillyTavern/SillyTavern#5948"),
-    "C13": _bug("a name that comes late", "vercel/ai#14722 anomalyco/opencode#24137 earendil-works/pi#1867"),
-    "C14": _bug("no arguments yet as a call opens", "CherryHQ/cherry-studio#3267 microsoft/semantic-kernel#9212"),
+    "C13": _bug("a name that arrives late", "vercel/ai#14722 anomalyco/opencode#24137 earendil-works/pi#1867"),
+    "C14": _bug("a call that opens without arguments", "CherryHQ/cherry-studio#3267 microsoft/semantic-kernel#9212"),
     "C15": _bug("a call without any arguments", "pydantic/pydantic-ai#1654 openai/openai-agents-js#664"),
     "C16": _bug("the finish reason `stop` after calls", "vercel/workflow#1387 BerriAI/litellm#12240"),
-    "C17": _bug("arguments that look complete before they are", "microsoft/autogen#7549 vercel/ai#13137"),
-    "C18": _bug("arguments as an object, not as a text", "ggml-org/llama.cpp#20198 can1357/oh-my-pi#1779"),
-    "C19": _bug("empty `tool_calls` beside a text", "BerriAI/litellm#2716 spring-projects/spring-ai#6504"),
-    "C20": _bug("the finish reason `tool_calls` and no call", "jasonxu114514/opencode2api#27"),
+    "C17": _bug("arguments that look complete too early", "microsoft/autogen#7549 vercel/ai#13137"),
+    "C18": _bug("arguments as an object, not as text", "ggml-org/llama.cpp#20198 can1357/oh-my-pi#1779"),
+    "C19": _bug("empty `tool_calls` beside text", "BerriAI/litellm#2716 spring-projects/spring-ai#6504"),
+    "C20": _bug("the finish reason `tool_calls` without a call", "jasonxu114514/opencode2api#27"),
     "C21": _bug("numbers beyond 2**53, deep nesting, many pieces", "earendil-works/pi#8943 earendil-works/pi#9062"),
-    "D1": _bug("a running count of tokens in every chunk", "open-webui/open-webui#29064 pydantic/pydantic-ai#5260"),
-    "D2": _bug("usage that comes twice, or with the finish", "skye-harris/hass_local_openai_llm#92"),
-    "D3": _bug("usage that is null or empty before it is told", "vercel/ai#2763 zed-industries/zed#42893"),
+    "D1": _bug("a running token count in every chunk", "open-webui/open-webui#29064 pydantic/pydantic-ai#5260"),
+    "D2": _bug("usage that comes twice, or with the finish reason", "skye-harris/hass_local_openai_llm#92"),
+    "D3": _bug("usage that is null or empty before the real one", "vercel/ai#2763 zed-industries/zed#42893"),
     "D4": _bug("usage inside a choice, or under other names", "earendil-works/pi#2017 AstrBotDevs/AstrBot#6614"),
-    "D5": _bug("no usage though it was asked for", "ding113/claude-code-hub#1165"),
+    "D5": _bug("no usage although it was requested", "ding113/claude-code-hub#1165"),
     "E1": _bug("a stream that ends before the answer does", "pydantic/pydantic-ai#6610 BerriAI/litellm#40260"),
-    "E2": _bug("arguments that break off", "langchain-ai/langchain#39275 langchain-ai/langchainjs#11469"),
-    "E3": _bug("a call that looks whole, and then the end", "NousResearch/hermes-agent#100160"),
+    "E2": _bug("arguments that are cut short", "langchain-ai/langchain#39275 langchain-ai/langchainjs#11469"),
+    "E3": _bug("a call that looks complete, then the end of the stream", "NousResearch/hermes-agent#100160"),
     "E4": _bug("an error in place of a chunk", "BerriAI/litellm#40578 huggingface/huggingface.js#1079"),
     "E5": _bug("an error inside a chunk", "damianvtran/local-operator#223"),
-    "E6": _bug("an error that is a text, or an event of type `error`", "openai/openai-python#2943"),
-    "E7": _bug("a frame that is no JSON", "anomalyco/opencode#23442 SamSaffron/term-llm#448 BerriAI/litellm#9296"),
-    "E8": _bug("a stream with nothing in it", "openclaw/openclaw#12687 langchain-ai/deepagents#2905"),
+    "E6": _bug("an error as plain text, or as an event of type `error`", "openai/openai-python#2943"),
+    "E7": _bug(
+        "a frame that is not valid JSON", "anomalyco/opencode#23442 SamSaffron/term-llm#448 BerriAI/litellm#9296"
+    ),
+    "E8": _bug("a stream without content", "openclaw/openclaw#12687 langchain-ai/deepagents#2905"),
     "E9": _bug("a finish reason that the client does not know", "microsoft/semantic-kernel#5289 symfony/ai#2194"),
-    "F1": _bug("a connection that is closed or reset in mid-answer", "openai/openai-python#3811 BerriAI/litellm#33222"),
-    "F2": _bug("one that is reset after the finish reason", "BerriAI/litellm#33222"),
-    "F3": _bug("a retry after words have been shown", "aden-hive/hive#5923 HKUDS/nanobot#4038"),
-    "F4": _bug("a server that falls silent", "MoonshotAI/kimi-code#1798 anomalyco/opencode#37580"),
-    "F5": _bug("silence with comments in it", "anomalyco/opencode#43519"),
+    "F1": _bug(
+        "a connection that is closed or reset during the answer", "openai/openai-python#3811 BerriAI/litellm#33222"
+    ),
+    "F2": _bug("a connection that is reset after the finish reason", "BerriAI/litellm#33222"),
+    "F3": _bug("a retry after part of the text was shown", "aden-hive/hive#5923 HKUDS/nanobot#4038"),
+    "F4": _bug("a server that stops sending", "MoonshotAI/kimi-code#1798 anomalyco/opencode#37580"),
+    "F5": _bug("a stream that sends only comments", "anomalyco/opencode#43519"),
     "F6": _bug("429 with every kind of Retry-After", "openai/openai-python#3555 interviewstreet/hiring-agent#386"),
     "F7": _bug("statuses to retry, and others not to", "anomalyco/opencode#22511 vybestack/llxprt-code#1180"),
-    "F8": _bug("a page, an error or a whole body where a stream was asked for", "langchain-ai/langchain#35236"),
-    "F9": _bug("a body that is no answer", "pydantic/pydantic-ai#7909 decolua/9router#3492"),
-    "F10": _bug("a kept connection that the server has closed", "spring-projects/spring-ai#6323 openai/codex#23807"),
+    "F8": _bug("an HTML page, an error or a whole body instead of a stream", "langchain-ai/langchain#35236"),
+    "F9": _bug("a body that is not an answer", "pydantic/pydantic-ai#7909 decolua/9router#3492"),
+    "F10": _bug(
+        "a kept-alive connection that the server has closed", "spring-projects/spring-ai#6323 openai/codex#23807"
+    ),
     "F11": _bug("a redirect, or no server at all"),
-    "F12": _bug("a client that leaves: does the server see it", "BerriAI/litellm#30245 HKUDS/LightRAG#3634"),
+    "F12": _bug("a client that leaves: whether the server notices", "BerriAI/litellm#30245 HKUDS/LightRAG#3634"),
 }

@@ -1,6 +1,7 @@
-"""A correct client: the package's own decoder and `fold` behind a raw socket. Owns HTTP/1.1 as far as it needs it.
+"""A correct client in a page or two: every rule of `fakellm.fuzzing.oracle.verdicts` can be kept.
 
-What every rule of `fakellm.fuzzing.verdicts` asks of a client can be had in a page or two: here it is.
+h11 reads HTTP/1.1; the package's own event decoder and `fold` read the stream. This module owns the connection and what
+counts as a whole answer, and knows nothing of faults and variations.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import zlib
 from collections.abc import Iterator
 from time import monotonic  # noqa: TID251 # a client waits by the clock; what it is sent does not depend on it
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
+
+import h11
 
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_chunk
 from fakellm.base.errors import StreamError
-from fakellm.fuzzing.clients.result import Answer, Call, Result
-from fakellm.fuzzing.clients.result import Usage as Tokens
-from fakellm.fuzzing.normalize import total_of
+from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.oracle.normalize import total_of
 from fakellm.model.blocks import Choice, Completion, Usage
 from fakellm.model.fold import fold
 from fakellm.wire.sse import Decoder, Event
@@ -27,21 +29,27 @@ from fakellm.wire.sse import Decoder, Event
 _OPENAI = DIALECTS["openai"]
 
 
-class Reference:
-    """``Reference()(base_url, request)``: the answer to a chat request, read as the standards have it.
+class ReferenceClient:
+    """``ReferenceClient()(base_url, request)`` sends a chat request and returns what its stream contains.
 
-    idle: seconds without an event after which it gives up. Raises StreamError for whatever is not a whole answer, and
-    OSError where the connection fails.
+    It keeps its connection open for the next request.
+
+    idle: seconds without an event after which it gives up. Raises StreamError when the response is not a whole answer,
+    and OSError when the connection fails.
     """
 
     def __init__(self, idle: float = 1.0) -> None:
         self._idle = idle
         self._socket: socket.socket | None = None
-        self._buffer = b""
+        self._http = h11.Connection(h11.CLIENT)
+        self._received = False  # whether a byte of the response has arrived
 
     def __call__(self, base_url: str, request: dict[str, Any]) -> Result:
         try:
-            completion = self._asked(base_url, request)
+            completion = self._complete(urlsplit(base_url), request)
+        except h11.RemoteProtocolError as error:
+            self.close()
+            raise StreamError(f"the response is not valid HTTP: {error}") from None
         except BaseException:
             self.close()
             raise
@@ -50,93 +58,98 @@ class Reference:
     def close(self) -> None:
         if self._socket is not None:
             self._socket.close()
-        self._socket, self._buffer = None, b""
+        self._socket, self._http = None, h11.Connection(h11.CLIENT)
 
-    def _asked(self, base_url: str, request: dict[str, Any]) -> Completion:
-        address = urlsplit(base_url)
-        fresh = self._socket is None
-        try:
-            status, headers = self._sent(address.hostname or "", address.port or 80, address.path, request)
-        except (ConnectionError, StreamError):
-            if fresh:
-                raise
-            self.close()  # the server had closed the kept connection: nothing was answered, so nothing is lost
-            status, headers = self._sent(address.hostname or "", address.port or 80, address.path, request)
-        body = self._body(headers)
-        if status != 200:
-            raise StreamError(f"HTTP status {status}: {b''.join(body)[:200]!r}")
-        if headers.get("content-encoding") == "gzip":
-            body = _inflated(body)
+    def _complete(self, address: SplitResult, request: dict[str, Any]) -> Completion:
+        response = self._response(address, request)
+        headers = {name.decode(): value.decode("latin-1") for name, value in response.headers}
+        body = _decompressed(self._body(), headers.get("content-encoding", "identity").lower())
+        if response.status_code != 200:
+            raise StreamError(f"HTTP status {response.status_code}: {b''.join(body)[:200]!r}")
         chunks = [read_chunk(_OPENAI, event.data) for event in _events(body, self._idle)]
         completion, _ = fold(read_batches(chunks))
-        if not completion.choices or not all(choice.finish_reason for choice in completion.choices):
-            raise StreamError("the stream ended before the answer did")
-        if headers.get("connection") == "close":
-            self.close()
+        finished = sum(bool(choice.finish_reason) for choice in completion.choices)
+        expected = max(len(completion.choices), request.get("n") or 1)
+        if finished < expected:
+            raise StreamError(f"the stream ended after {finished} of {expected} choices had finished")
+        self._keep_or_close()
         return completion
 
-    def _sent(self, host: str, port: int, path: str, request: dict[str, Any]) -> tuple[int, dict[str, str]]:
-        """Sends the request, and reads the head of the response."""
+    def _response(self, address: SplitResult, request: dict[str, Any]) -> h11.Response:
+        """The head of the response. The request is sent again, once, if the server had already closed a kept
+        connection: nothing has arrived, so nothing is read twice."""
+        kept = self._socket is not None
+        try:
+            return self._send(address, request)
+        except (ConnectionError, h11.RemoteProtocolError):
+            if not kept or self._received:
+                raise
+            self.close()
+            return self._send(address, request)
+
+    def _send(self, address: SplitResult, request: dict[str, Any]) -> h11.Response:
+        self._received = False
         if self._socket is None:
-            self._socket = socket.create_connection((host, port), timeout=self._idle)
+            place = (address.hostname or "", address.port or 80)
+            self._socket = socket.create_connection(place, timeout=self._idle)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         body = json.dumps(request).encode()
-        head = f"POST {path}/chat/completions HTTP/1.1\r\nHost: {host}\r\nAccept-Encoding: gzip\r\n"
-        head += "Content-Type: application/json\r\n"
-        self._socket.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-        headers = (line.partition(":") for line in lines[1:] if line)
-        return int(lines[0].split()[1]), {name.lower(): value.strip() for name, _, value in headers}
+        headers = [
+            ("Host", address.netloc),
+            ("Accept-Encoding", "gzip"),
+            ("Content-Type", "application/json"),
+            ("Content-Length", str(len(body))),
+        ]
+        head = h11.Request(method="POST", target=f"{address.path}/chat/completions", headers=headers)
+        self._socket.sendall(b"".join(self._http.send(event) or b"" for event in (head, h11.Data(body), _END)))
+        while not isinstance(response := self._next_event(), h11.Response):
+            continue  # 100 to 199 are only a notice of what follows
+        return response
 
-    def _body(self, headers: dict[str, str]) -> Iterator[bytes]:
-        """The pieces of the body (RFC 9112, section 6.3)."""
-        if "chunked" in headers.get("transfer-encoding", ""):
-            while size := int(self._until(b"\r\n"), 16):
-                yield self._exactly(size)
-                self._exactly(2)
-            self._exactly(2)
-        elif "content-length" in headers:
-            yield self._exactly(int(headers["content-length"]))
+    def _body(self) -> Iterator[bytes]:
+        while isinstance(event := self._next_event(), h11.Data):
+            yield bytes(event.data)
+
+    def _next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        assert self._socket is not None
+        while (event := self._http.next_event()) is h11.NEED_DATA:
+            data = self._socket.recv(65536)
+            self._received = self._received or bool(data)
+            self._http.receive_data(data)
+        return event
+
+    def _keep_or_close(self) -> None:
+        if self._http.their_state is h11.DONE and not self._http.trailing_data[0]:
+            self._http.start_next_cycle()
         else:
-            while self._buffer or self._receive():
-                piece, self._buffer = self._buffer, b""
-                yield piece
             self.close()
 
-    def _until(self, end: bytes) -> bytes:
-        while end not in self._buffer:
-            if not self._receive():
-                raise StreamError("the connection was closed in mid-answer")
-        found, _, self._buffer = self._buffer.partition(end)
-        return found
 
-    def _exactly(self, size: int) -> bytes:
-        while len(self._buffer) < size:
-            if not self._receive():
-                raise StreamError("the connection was closed in mid-answer")
-        found, self._buffer = self._buffer[:size], self._buffer[size:]
-        return found
-
-    def _receive(self) -> bool:
-        assert self._socket is not None
-        piece = self._socket.recv(65536)
-        self._buffer += piece
-        return bool(piece)
+_END = h11.EndOfMessage()
 
 
-def _inflated(body: Iterator[bytes]) -> Iterator[bytes]:
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    for piece in body:
-        yield reader.decompress(piece)
+def _decompressed(body: Iterator[bytes], coding: str) -> Iterator[bytes]:
+    if coding == "identity":
+        yield from body
+        return
+    if coding != "gzip":
+        raise StreamError(f"the body is encoded as {coding!r}; the request accepts gzip only")
+    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    try:
+        yield from map(decompressor.decompress, body)
+    except zlib.error as error:
+        raise StreamError(f"the body is not valid gzip: {error}") from None
+    if not decompressor.eof:
+        raise StreamError("the compressed body is cut short")
 
 
 def _events(body: Iterator[bytes], idle: float) -> Iterator[Event]:
-    """The events that are chunks, up to ``[DONE]``; the body is read to its end even so, to keep the connection."""
+    """The events that are chunks, up to ``[DONE]``. The body is still read to its end, to keep the connection."""
     decoder, done, last = Decoder(), False, monotonic()
-    for piece in body:
-        events = decoder.feed(piece)
+    for data in body:
+        events = decoder.feed(data)
         last = monotonic() if events else last
-        if monotonic() - last > idle:  # comments alone are no progress
+        if monotonic() - last > idle:  # comments alone are not progress
             raise StreamError(f"no event for {idle:g} s")
         for event in events:
             done = done or event.data == "[DONE]"
@@ -147,30 +160,30 @@ def _events(body: Iterator[bytes], idle: float) -> Iterator[Event]:
             if event.event == "message":
                 yield _checked(event)
     if decoder.unfinished and not done:
-        raise StreamError("the last event has no end")
+        raise StreamError("the last event is not terminated by a blank line")
 
 
 def _checked(event: Event) -> Event:
-    """The event, where it is no error in place of a chunk."""
+    """The event. Raises StreamError if it is an error or anything else in place of a chunk."""
     try:
         frame = json.loads(event.data)
     except (ValueError, RecursionError) as error:
         raise StreamError(f"{error}: {event.data[:80]!r}") from None
-    if not isinstance(frame, dict) or "error" in frame or "choices" not in frame:
+    if not isinstance(frame, dict) or frame.get("error") is not None or "choices" not in frame:
         raise StreamError(event.data)
     return event
 
 
 def _result(completion: Completion) -> Result:
-    choices = tuple(_answer(choice) for choice in completion.choices)
-    first = {name: getattr(choices[0], name) for name in Answer.__struct_fields__}
-    return Result(**first, usage=_tokens(completion.usage) if completion.usage else None, choices=choices)
+    choices = tuple(_choice(choice) for choice in completion.choices)
+    first = {name: getattr(choices[0], name) for name in ReturnedChoice.__struct_fields__}
+    return Result(**first, usage=_usage(completion.usage) if completion.usage else None, choices=choices)
 
 
-def _answer(choice: Choice) -> Answer:
-    calls = tuple(Call(call.name, call.arguments) for call in choice.tool_calls)
-    return Answer(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason)
+def _choice(choice: Choice) -> ReturnedChoice:
+    calls = tuple(ReturnedCall(call.name, call.arguments) for call in choice.tool_calls)
+    return ReturnedChoice(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason)
 
 
-def _tokens(usage: Usage) -> Tokens:
-    return Tokens(usage.input, usage.output, total_of(usage, _OPENAI))
+def _usage(usage: Usage) -> ReturnedUsage:
+    return ReturnedUsage(usage.input, usage.output, total_of(usage, _OPENAI))

@@ -1,4 +1,4 @@
-"""A whole run: what failed before, what every run has to try, then what the seed draws. Owns the order."""
+"""Runs a whole search: saved failures first, then the cases of every run, then what the seed draws. Owns that order."""
 
 from __future__ import annotations
 
@@ -9,33 +9,38 @@ import msgspec
 
 from fakellm.base.seed import Source
 from fakellm.fuzzing import draws
-from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
+from fakellm.fuzzing.case_server import CaseServer
+from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.profiles import profile as profile_of
-from fakellm.fuzzing.search import Failure, Hunt, Outcome, Search
-from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.search import Failure, FailureSearch, Outcome, Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Rule, Scenario
 
 
 def run(
-    client: Asked, search: Search, saved: Iterable[Rule] = (), tell: Callable[[int], None] = lambda cases: None
+    client: ClientUnderTest,
+    search: Search,
+    saved: Iterable[Rule] = (),
+    progress: Callable[[int], None] = lambda cases: None,
 ) -> Outcome:
-    """Tries the client on those `saved` rules that are of the profile, and then on its own; `tell` is told how many
-    cases are done.
+    """Tries the client on those `saved` rules that belong to the profile, then on the run's own cases.
 
-    Raises CannotRunError where it cannot be tried, ValueError where the profile or a step to leave out is unknown.
+    progress: called after each case with the number of cases so far. Raises CannotRunError if the client cannot be
+    tried, and ValueError if the profile or an excluded step is unknown.
     """
-    what = profile_of(search.profile, search.exclude)
-    outcome = Outcome(search)
-    with Session(search.seed, search.deadline) as session:
+    profile = profile_of(search.profile, search.exclude)
+    known = list(saved)
+    again = [rule for rule in known if profile.contains(rule)]
+    outcome = Outcome(search, skipped=len(known) - len(again))
+    with CaseServer(search.seed, search.deadline) as server:
         try:
-            hunt = Hunt(Trial(client, session), outcome, tell)
-            for rule in chain(filter(what.holds, saved), islice(_cases(search), search.examples)):
-                if not hunt.case(rule):
+            failures = FailureSearch(Trial(client, server), outcome, progress)
+            for rule in chain(again, islice(_cases(search), search.examples)):
+                if not failures.judge(rule):
                     break
-            hunt.end()
+            failures.finish()
         except KeyboardInterrupt:
             outcome.interrupted = True
         finally:
@@ -44,7 +49,7 @@ def run(
 
 
 def _cases(search: Search) -> Iterator[Rule]:
-    """What every run has to try; and then without end what the seed draws, in turn with one of what else is known."""
+    """The cases of every run; after them, without end, what the seed draws, alternating with other known cases."""
     profile = profile_of(search.profile, search.exclude)
     yield from cases.first(profile)
     known, picks = list(cases.again(profile)), Source(search.seed, "known")
@@ -54,21 +59,24 @@ def _cases(search: Search) -> Iterator[Rule]:
             yield known.pop(picks.below(len(known)))
 
 
-def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
-    """Tries the client on these rules alone, whatever they wait for, and makes none of them smaller.
+def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Outcome:
+    """Tries the client on these rules alone, whatever they match, without shrinking any. Each reply under a rule's
+    `then` is a case of its own, and a fault applies from the first attempt on.
 
-    Raises CannotRunError as `run` does, and where a rule leaves what is said to the request.
+    Raises CannotRunError as `run` does, if there is no rule, and if a rule's content depends on the request.
     """
-    rules = [_fixed(number, rule) for number, rule in enumerate(rules)]
+    rules = [single for number, rule in enumerate(rules) for single in _replies(number, rule)]
+    if not rules:
+        raise CannotRunError("there is no rule to replay")
     outcome = Outcome(search)
-    with Session(search.seed, search.deadline) as session:
+    with CaseServer(search.seed, search.deadline) as server:
         try:
-            trial = Trial(client, session)
+            trial = Trial(client, server)
             outcome.compared = trial.reported
             for rule in rules:
-                tried = trial.judge(rule)
+                case = trial.judge(rule)
                 outcome.cases += 1
-                outcome.failures += [Failure(tried)] if tried.verdict.failed else []
+                outcome.failures += [Failure(case)] if case.verdict.failed else []
         except KeyboardInterrupt:
             outcome.interrupted = True
         finally:
@@ -76,15 +84,25 @@ def replay(client: Asked, search: Search, rules: Iterable[Rule]) -> Outcome:
     return outcome
 
 
-def _fixed(number: int, rule: Rule) -> Rule:
-    """The rule as an answer to anything. Raises CannotRunError where it is not known beforehand what it says."""
-    for what, given in (("template", rule.reply.template), ("generate", rule.reply.generate), ("patch", rule.patch)):
-        if given:
-            raise CannotRunError(f"rules[{number}] has {what}: what a client should read of it is not known beforehand")
-    return msgspec.structs.replace(rule, when=When(), then=())
+def _replies(number: int, rule: Rule) -> Iterator[Rule]:
+    """Each reply of the rule as the answer to any request. Raises CannotRunError if its content is not known
+    beforehand."""
+    for place, step in enumerate(rule.steps):
+        at = f"rules[{number}]" + (f".then[{place - 1}]" if place else "")
+        choices = step.reply.choices or (step.reply,)
+        keys = {
+            "template": any(choice.template for choice in choices),
+            "generate": step.reply.generate,
+            "patch": step.patch,
+        }
+        for key, value in keys.items():
+            if value:
+                raise CannotRunError(f"{at} has {key}: what a client should read from it is not known beforehand")
+        fault = msgspec.structs.replace(step.fault, after=0) if step.fault else None
+        yield Rule(step.reply, When(), step.stream, step.timing, fault, dialect=rule.dialect)
 
 
 def rule_of(scenario: Scenario) -> Rule:
-    """The one rule of a scenario, in its dialect."""
+    """The one rule of a scenario, with its dialect."""
     rule = scenario.rules[0]
     return rule if rule.dialect else msgspec.structs.replace(rule, dialect=scenario.dialect)

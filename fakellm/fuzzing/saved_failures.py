@@ -1,4 +1,4 @@
-"""Failures as files: scenarios that serve the streams that failed. Owns the folder, the names and the notes."""
+"""Saves failures as scenario files that serve the failing streams. Owns the folder, the file names and the comments."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Rule, Scenario
 
 FOLDER = Path(".fakellm", "failures")
-"""Where failures are kept, from the folder that one works in."""
+"""Where failures are saved, relative to the working directory."""
 
 
 def scenario_of(failure: Failure) -> Scenario:
-    """The failing rule as a scenario, under the name of its cause; after the rule that is to be asked for before it."""
-    verdict = failure.tried.verdict
-    cause = (*(step.name for step in steps_of(failure.tried.rule)), verdict.outcome, verdict.field)
+    """The failing rule as a scenario named after its cause. A rule that must be answered first comes before it."""
+    verdict = failure.case.verdict
+    cause = (*(step.name for step in steps_of(failure.case.rule)), verdict.outcome, verdict.field)
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, cause)).lower()).strip("-")
     before = [msgspec.structs.replace(failure.before, when=When(turn=1))] if failure.before else []
-    return Scenario(name=name[:100], rules=(*before, failure.tried.rule))
+    return Scenario(name=name[:100], rules=(*before, failure.case.rule))
 
 
-def save(folder: Path, failure: Failure, note: str) -> Path:
-    """Writes the failure into the folder, under the name of its cause and a digest of what is served."""
+def save(folder: Path, failure: Failure, comment: str) -> Path:
+    """Writes the failure to a file in the folder, named after its cause and a digest of the scenario. Raises OSError if
+    it cannot be written."""
     scenario = scenario_of(failure)
     text = dump(scenario)
     digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=3).hexdigest()
     file = folder / f"{scenario.name}-{digest}.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    notes = "".join(f"# {''.join(map(_printable, line))}\n" for line in note.split("\n"))
-    file.write_text(notes + text, encoding="utf-8")
+    comments = "".join(f"# {''.join(map(_printable, line))}\n" for line in comment.split("\n"))
+    file.write_text(comments + text, encoding="utf-8")
     return file
 
 
@@ -46,14 +47,14 @@ def _printable(character: str) -> str:
 
 
 def saved(folder: Path) -> Iterator[Rule]:
-    """The rules of all failures in the folder, if there is one. Raises ScenarioError where a file is no scenario."""
+    """The rules of all failures in the folder, if it exists. Raises ScenarioError if a file is not a valid scenario."""
     for file in sorted(folder.glob("*")) if folder.is_dir() else ():
         if file.suffix in SUFFIXES:
             yield from rules_of(file)
 
 
 def rules_of(file: Path) -> Iterator[Rule]:
-    """The rules of a scenario file, each in its dialect."""
+    """The rules of a scenario file, each with its dialect."""
     scenario = load(file)
     for rule in scenario.rules:
         yield rule_of(Scenario(dialect=scenario.dialect, rules=(rule,)))

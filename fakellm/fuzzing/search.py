@@ -1,6 +1,6 @@
-"""Failures, each made as small as it gets and counted under its cause. Owns the causes, not where cases come from.
+"""Collects failures, each shrunk and counted under its cause. Owns the causes; does not know where cases come from.
 
-A cause is the steps that a failure needs, and what came out wrong.
+The cause of a failure is the set of steps that it needs; on the plain wire, it is what the client got wrong.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.shrinking.shrink import shrink
-from fakellm.fuzzing.tiers import Step
-from fakellm.fuzzing.trial import Trial, Tried
-from fakellm.fuzzing.verdicts import Verdict
+from fakellm.fuzzing.tiers import WireStep
+from fakellm.fuzzing.trial import JudgedCase, Trial
 from fakellm.scenarios.scenario import Rule
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """What a run tries. deadline: seconds after which a client has hung. max_failures: of different causes."""
+    """The settings of a run. deadline: seconds after which a client has hung. max_failures: of different causes."""
 
     profile: str = "default"
     examples: int = 200
@@ -30,25 +30,25 @@ class Search(Struct, frozen=True, kw_only=True):
 
 
 class Failure(Struct):
-    """A failing rule as small as it gets, and how many cases failed for the same cause.
+    """A failing case, shrunk, and how many cases failed for the same cause.
 
-    before: the rule that must be answered first for this one to fail: the client carries something over.
-    sometimes: that it held when it was tried again, and that so many did so that it is hardly the machine's doing.
+    before: the rule that must be answered first for this one to fail, since the client carries something over.
+    intermittent: the case passed when it was repeated, as did too many others for a busy machine to explain it.
     """
 
-    tried: Tried
+    case: JudgedCase
     count: int = 1
     before: Rule | None = None
-    sometimes: bool = False
+    intermittent: bool = False
 
     @property
     def cause(self) -> tuple[str, ...]:
-        """The steps it takes, wherever they cut; where it takes none, what came out wrong."""
-        verdict = self.tried.verdict
-        return tuple(map(_general, steps_of(self.tried.rule))) or (verdict.outcome, verdict.field)
+        """The steps that it needs, wherever they cut; without any, what the client got wrong."""
+        verdict = self.case.verdict
+        return tuple(map(_general, steps_of(self.case.rule))) or (verdict.outcome, verdict.field)
 
 
-def _general(step: Step) -> str:
+def _general(step: WireStep) -> str:
     key = step.name.partition(": ")[0]
     return key if key.startswith(("split.", "transfer.cut")) else step.name
 
@@ -56,107 +56,113 @@ def _general(step: Step) -> str:
 class Outcome(Struct):
     """What a run found.
 
-    compared: the fields that the client has a notion of. leaked: errors that were right to raise, but none of the
-    client's own. unsteady: how many cases failed once and held when they were tried again, as on a machine that is too
-    busy. interrupted: whether it was ended from outside, as by Ctrl+C.
+    compared: the fields that the client reports. internal: errors that were right to raise but are those of the
+    language, by type. unsteady: how many cases failed once and passed when repeated, as on a machine that is too busy.
+    skipped: how many saved failures were not tried, since the profile does not contain them. interrupted: whether the
+    run was ended from outside, as by Ctrl+C.
     """
 
     search: Search
     compared: frozenset[str] = frozenset()
     cases: int = 0
     failures: list[Failure] = []
-    leaked: dict[str, int] = {}
+    internal: dict[str, int] = {}
     unsteady: int = 0
+    skipped: int = 0
     interrupted: bool = False
 
 
-_OFTEN = 3
-"""So many cases, and one in a hundred, that fail once are no accident."""
+_INTERMITTENT = 3
+"""From this number of cases on, and from one in a hundred, passing when repeated is no coincidence."""
+_TRIES = 300
+_TRIES_WITH_RESTART = 40
+"""How many smaller rules to try for a failure. A driver that dies has to be restarted for each."""
 
 
-class Hunt:
-    """The failures so far, and what is done with one more."""
+class FailureSearch:
+    """Judges one case after the other and keeps the failures in an Outcome."""
 
-    def __init__(self, trial: Trial, outcome: Outcome, tell: Callable[[int], None]) -> None:
+    def __init__(self, trial: Trial, outcome: Outcome, progress: Callable[[int], None]) -> None:
         self._trial = trial
         self._outcome = outcome
-        self._tell = tell
+        self._progress = progress
         self._before: Rule | None = None
-        self._unsteady: Tried | None = None
+        self._unsteady: JudgedCase | None = None
         outcome.compared = trial.reported
 
-    def case(self, rule: Rule) -> bool:
-        """Tries a rule; whether to go on: not once as many causes of failure are known as were asked for."""
-        tried = self._trial.judge(rule)
+    def judge(self, rule: Rule) -> bool:
+        """Judges a rule. Returns whether to go on: not once enough causes of failure are known."""
+        case = self._trial.judge(rule)
+        verdict = case.verdict
         self._outcome.cases += 1
-        self._tell(self._outcome.cases)
-        if tried.verdict.leaked:
-            self._outcome.leaked[tried.verdict.leaked] = self._outcome.leaked.get(tried.verdict.leaked, 0) + 1
-        if tried.verdict.failed and not self._known(tried):
-            self._add(tried)
+        self._progress(self._outcome.cases)
+        if verdict.internal:
+            self._outcome.internal[verdict.internal] = self._outcome.internal.get(verdict.internal, 0) + 1
+        if verdict.failed and not self._is_known(case):
+            self._add(case)
         self._before = rule
-        return not self._enough()
+        return not self._has_enough()
 
-    def end(self) -> None:
-        """To be called after the last case: what failed now and then is a failure too where it did so often."""
-        many = self._outcome.unsteady
-        if self._unsteady and many >= max(_OFTEN, self._outcome.cases / 100) and not self._enough():
-            self._outcome.failures.append(Failure(self._unsteady, many, sometimes=True))
+    def finish(self) -> None:
+        """To be called after the last case: reports an intermittent failure if there were enough of them."""
+        count = self._outcome.unsteady
+        if self._unsteady and count >= max(_INTERMITTENT, self._outcome.cases / 100) and not self._has_enough():
+            self._outcome.failures.append(Failure(self._unsteady, count, intermittent=True))
 
-    def _enough(self) -> bool:
+    def _has_enough(self) -> bool:
         return len(self._outcome.failures) >= self._outcome.search.max_failures
 
-    def _known(self, tried: Tried) -> bool:
-        """Whether a cause that is known explains this failure; it is counted there."""
-        there = set(map(_general, steps_of(tried.rule)))
-        what = (tried.verdict.outcome, tried.verdict.field)
+    def _is_known(self, case: JudgedCase) -> bool:
+        """Whether a known cause explains this failure, which is then counted there."""
+        steps = set(map(_general, steps_of(case.rule)))
+        wrong = (case.verdict.outcome, case.verdict.field)
         for failure in self._outcome.failures:
-            if set(failure.cause) <= there or (failure.cause == what and self._fails_plainly(tried)):
+            if set(failure.cause) <= steps or (failure.cause == wrong and self._fails_on_the_plain_wire(case)):
                 failure.count += 1
                 return True
         return False
 
-    def _fails_plainly(self, tried: Tried) -> bool:
-        return self._trial.judge(Rule(reply=tried.rule.reply)).verdict.failed
+    def _fails_on_the_plain_wire(self, case: JudgedCase) -> bool:
+        return self._trial.judge(Rule(reply=case.rule.reply)).verdict.failed
 
-    def _add(self, tried: Tried) -> None:
-        found = self._again(tried)
-        if found is None:
+    def _add(self, case: JudgedCase) -> None:
+        failure = self._repeated(case)
+        if failure is None:
             self._outcome.unsteady += 1
-            self._unsteady = self._unsteady or tried
+            self._unsteady = self._unsteady or case
             return
-        self._outcome.failures.append(found)  # as it is, should the run be interrupted
-        if not found.before and tried.verdict.outcome != "hung":  # each try costs the deadline
-            self._make_smaller(found)
-        same = next(each for each in self._outcome.failures if each.cause == found.cause)
-        if same is not found:
+        self._outcome.failures.append(failure)  # as it is, in case the run is interrupted
+        if not failure.before and case.verdict.outcome != "hung":  # each try would cost the deadline
+            self._shrink(failure)
+        same = next(each for each in self._outcome.failures if each.cause == failure.cause)
+        if same is not failure:
             self._outcome.failures.pop()
             same.count += 1
 
-    def _again(self, tried: Tried) -> Failure | None:
-        """The failure when it is tried again: alone, without its fault, or right after the case before it."""
-        again = self._trial.judge(tried.rule)
+    def _repeated(self, case: JudgedCase) -> Failure | None:
+        """The failure when the case is repeated: alone, without its fault, or right after the case before it."""
+        again = self._trial.judge(case.rule)
         if again.verdict.failed:
-            sound = tried.rule.fault and self._trial.judge(msgspec.structs.replace(tried.rule, fault=None))
-            return Failure(sound if sound and sound.verdict.failed else tried)
+            sound = case.rule.fault and self._trial.judge(msgspec.structs.replace(case.rule, fault=None))
+            return Failure(sound if sound and sound.verdict.failed else case)
         if self._before is not None:
             self._trial.judge(self._before)
-            again = self._trial.judge(tried.rule)
+            again = self._trial.judge(case.rule)
         return Failure(again, before=self._before) if again.verdict.failed else None
 
-    def _make_smaller(self, found: Failure) -> None:
-        first = found.tried.verdict
+    def _shrink(self, failure: Failure) -> None:
+        first = failure.case.verdict
 
         def fails(rule: Rule) -> bool:
             again = self._trial.judge(rule)
             alike = _alike(again.verdict, first)
             if alike:
-                found.tried = again
+                failure.case = again
             return alike
 
-        shrink(found.tried.rule, fails)
+        shrink(failure.case.rule, fails, _TRIES_WITH_RESTART if first.outcome == "driver" else _TRIES)
 
 
 def _alike(one: Verdict, other: Verdict) -> bool:
-    """Whether two failures are likely to be the same: both errors, whichever, or both wrong in the same field."""
+    """Whether two failures are likely to be the same: both errors, of any type, or both wrong in the same field."""
     return one.outcome == other.outcome and (one.outcome == "error" or one.field == other.field)

@@ -1,6 +1,6 @@
-"""One rule tried on one client. Owns the order of things: play, ask, judge; and what the client has a notion of.
+"""Tries rules on a client: serve, ask, judge. Owns that order, and which fields the client reports.
 
-Knows neither where rules come from nor what becomes of a verdict.
+Knows neither where rules come from nor what is done with the verdicts.
 """
 
 from __future__ import annotations
@@ -8,150 +8,161 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct
 
+from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
+from fakellm.apis.route import CHAT
 from fakellm.engine.render import complete
-from fakellm.fuzzing.clients.client_process import Asked, CannotRunError
-from fakellm.fuzzing.clients.result import Failed, Result
+from fakellm.fuzzing.case_server import CaseServer
+from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
+from fakellm.fuzzing.clients.result import NoResult, Result
+from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
-from fakellm.fuzzing.normalize import Normal, of_completion, of_result
-from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
+from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
+from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.tiers import contested
-from fakellm.fuzzing.verdicts import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzzing.what_was_sent import heard
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
 
-class Tried(Struct, frozen=True):
-    """What became of a rule: the verdict, what came back and what was sent."""
+class JudgedCase(Struct, frozen=True):
+    """A rule that was tried: the verdict, what the client returned and what was sent."""
 
     rule: Rule
     verdict: Verdict
-    got: Result | Failed
+    returned: Result | NoResult
     plans: tuple[Plan, ...] = ()
 
 
 class Trial:
-    """A client before the server. Raises CannotRunError where it does not even read a plain stream."""
+    """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream."""
 
-    def __init__(self, client: Asked, session: Session) -> None:
+    def __init__(self, client: ClientUnderTest, server: CaseServer) -> None:
         self._client = client
-        self._session = session
-        self._calls_alone = False
-        self._choices = False
-        self.reported = self._notions()
+        self._server = server
+        self._only_one_call = False
+        self._accepts_choices = False
+        self.reported = self._reported_fields()
 
-    def _notions(self) -> frozenset[str]:
-        """What the client says of plain streams; what it never speaks of counts nowhere."""
-        simple = self.ask(Rule(reply=reply_to(cases.SIMPLE)))
-        meant = of_completion(cases.SIMPLE, DIALECTS["openai"])
-        if isinstance(simple, Failed):
+    def _reported_fields(self) -> frozenset[str]:
+        """The fields that the client reports for plain streams. Others are never compared."""
+        simple = self.ask(Rule(reply=reply_to(bases.SIMPLE)))
+        expected = of_completion(bases.SIMPLE, DIALECTS["openai"])["content"]
+        if isinstance(simple, NoResult):
             if simple.how != "raised":
-                raise CannotRunError(f"the client gives no answer to a plain stream: {simple.message}")
-            raise CannotRunError(f"the client fails on a plain stream already: {simple.type}: {simple.message}")
+                raise CannotRunError(f"the client returns no result for a plain stream: {simple.message}")
+            raise CannotRunError(f"the client fails on a plain stream: {simple.type}: {simple.message}")
         if simple.content is UNSET:
-            return self._notions_of_calls()
-        if of_result(simple)["content"] != meant["content"]:
-            message = f"said {meant['content']!r}, got {of_result(simple)['content']!r}"
-            raise CannotRunError(f"the client reads a plain stream wrong already: {message}")
-        said = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
-        for field, base in (("reasoning", cases.REASONED), ("refusal", cases.REFUSED), ("choices", cases.CHOICES)):
-            got = self.ask(Rule(reply=reply_to(base)))
-            said |= {field} if isinstance(got, Result) and getattr(got, field) is not UNSET else set()
-            self._choices = self._choices or self._session.takes_choices
-        got = self.ask(Rule(reply=reply_to(cases.CALLS)))
-        return frozenset(said | ({"tool_calls"} if isinstance(got, Failed) or got.tool_calls is not UNSET else set()))
+            return self._reported_fields_of_a_call()
+        actual = of_result(simple)["content"]
+        if actual != expected:
+            raise CannotRunError(f"the client misreads a plain stream: expected {expected!r}, got {actual!r}")
+        fields = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
+        for field, base in (
+            ("reasoning", bases.REASONED),
+            ("refusal", bases.REFUSED),
+            ("choices", bases.CHOICES),
+        ):
+            returned = self.ask(Rule(reply=reply_to(base)))
+            fields |= {field} if isinstance(returned, Result) and getattr(returned, field) is not UNSET else set()
+            self._accepts_choices = self._accepts_choices or self._server.accepts_choices
+        returned = self.ask(Rule(reply=reply_to(bases.CALLS)))
+        calls = isinstance(returned, NoResult) or returned.tool_calls is not UNSET
+        return frozenset(fields | ({"tool_calls"} if calls else set()))
 
-    def _notions_of_calls(self) -> frozenset[str]:
-        """As `_notions`, of a client that has none of texts: what it says of a tool call."""
-        self._calls_alone = True
-        got = self.ask(Rule(reply=reply_to(cases.CALL)))
-        meant = of_completion(cases.CALL, DIALECTS["openai"])["tool_calls"]
-        if isinstance(got, Failed):
-            raise CannotRunError(f"the client fails on a plain tool call: {got.type or got.how}: {got.message}")
-        if of_result(got)["tool_calls"] != meant:
-            message = f"said {meant}, got {of_result(got)['tool_calls']}"
-            raise CannotRunError(f"the client gives no content, and reads a plain tool call wrong: {message}")
+    def _reported_fields_of_a_call(self) -> frozenset[str]:
+        """As `_reported_fields`, for a client that returns no content: what it reports for one tool call."""
+        self._only_one_call = True
+        returned = self.ask(Rule(reply=reply_to(bases.CALL)))
+        expected = of_completion(bases.CALL, DIALECTS["openai"])["tool_calls"]
+        if isinstance(returned, NoResult):
+            error = f"{returned.type or returned.how}: {returned.message}"
+            raise CannotRunError(f"the client fails on a plain tool call: {error}")
+        actual = of_result(returned)["tool_calls"]
+        if actual != expected:
+            wrong = f"expected {expected}, got {actual}"
+            raise CannotRunError(f"the client returns no content, and misreads a plain tool call: {wrong}")
         fields = ("tool_calls", "finish_reason", "usage")
-        return frozenset(field for field in fields if getattr(got, field) is not UNSET)
+        return frozenset(field for field in fields if getattr(returned, field) is not UNSET)
 
-    def ask(self, rule: Rule) -> Result | Failed:
-        """What the client makes of a rule."""
-        self._session.play(rule)
-        got = self._client.ask(self._session.base_url, cases.request(rule))
-        self._session.rest()
-        return Failed("hung", message="it had to be cut off") if self._session.late else got
+    def ask(self, rule: Rule) -> Result | NoResult:
+        """What the client returns when `rule` answers it."""
+        self._server.play(rule)
+        returned = self._client.ask(self._server.base_url, cases.request(rule))
+        self._server.finish()
+        return NoResult("hung", message="its connections had to be closed") if self._server.late else returned
 
-    def judge(self, rule: Rule) -> Tried:
-        """The verdict on what the client makes of a rule."""
+    def judge(self, rule: Rule) -> JudgedCase:
+        """The rule, adapted to the client, with the verdict on what the client returns."""
         rule = self._acceptable(rule)
-        got = self.ask(rule)
-        plans = tuple(self._session.plans)
-        return Tried(rule, self._verdict(rule, got, plans), got, plans)
+        returned = self.ask(rule)
+        plans = tuple(self._server.plans)
+        return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans)
 
     def _acceptable(self, rule: Rule) -> Rule:
-        """The rule, with one tool call alone for a client that reads nothing else; with one choice for a client that
-        asks for one, whatever it is told to; and not compressed where the client does not ask for that (RFC 9110,
-        section 12.5.3)."""
-        if self._calls_alone:
+        """The rule without what this client does not request: with one tool call if it reads nothing else, with one
+        choice if it does not pass `n` on, and uncompressed if it does not accept gzip (RFC 9110, section 12.5.3)."""
+        if self._only_one_call:
             rule = cases.one_call(rule)
-        if not self._choices:
+        if not self._accepts_choices:
             rule = cases.one_choice(rule)
         transfer = rule.stream.transfer
-        if transfer is None or not transfer.gzip or self._session.takes_gzip:
+        if transfer is None or not transfer.gzip or self._server.accepts_gzip:
             return rule
         plain = msgspec.structs.replace(transfer, gzip=False)
         return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
-    def _verdict(self, rule: Rule, got: Result | Failed, plans: tuple[Plan, ...]) -> Verdict:
+    def _verdict(self, rule: Rule, returned: Result | NoResult, plans: tuple[Plan, ...]) -> Verdict:
         dialect = DIALECTS[rule.dialect or "openai"]
-        found = _contested(rule)
+        steps = _contested(rule)
         if rule.fault is not None:
-            ways = [way for plan in plans for way in heard(plan, dialect)]
-            sayings = [(way, of_completion(way.completion, dialect)) for way in ways]
-            return under_fault(sayings, got, self.reported - _open_to(found))
-        meant = self.meant(rule)
-        if not set(found) <= {"usage: running"}:
-            return if_contested(meant, got, self.reported, found)
-        verdict = under_variation(meant, got, self.reported - {"usage"} if found else self.reported)
-        return verdict if not verdict.failed or not self._refuses(rule, got) else Verdict("raised")
+            choices = len(rule.reply.choices or (rule.reply,)) if "choices" in self.reported else 1
+            habits = split(Variation(), dialect).habits
+            found = [reading for plan in plans for reading in readings(plan, CHAT, habits, choices)]
+            contents = [(reading, of_completion(reading.completion, dialect)) for reading in found]
+            return under_fault(contents, returned, self.reported - _left_open_by(steps))
+        expected = self.expected(rule)
+        if not set(steps) <= {"usage: running"}:
+            return if_contested(expected, returned, self.reported, steps)
+        verdict = under_variation(expected, returned, self.reported - {"usage"} if steps else self.reported)
+        return verdict if not verdict.failed or not self._rejects(rule, returned) else Verdict("raised")
 
-    def meant(self, rule: Rule) -> Normal:
-        """What a rule says, less what its variation leaves out."""
+    def expected(self, rule: Rule) -> Normal:
+        """The content of a rule's reply, less what its variation leaves out."""
         dialect = DIALECTS[rule.dialect or "openai"]
-        completion, _ = complete(rule.reply, _ASKED, 0, dialect)
+        completion, _ = complete(rule.reply, _REQUEST, 0, dialect)
         if rule.stream.over(dialect.usual).usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
         return of_completion(completion, dialect)
 
-    def _refuses(self, rule: Rule, got: Result | Failed) -> bool:
-        """Whether it is the answer that the client raises an error at, whatever the wire: a refusal, an answer that was
-        cut short, several choices where it knows one."""
+    def _rejects(self, rule: Rule, returned: Result | NoResult) -> bool:
+        """Whether the client raises an error because of the answer, however it is sent: for a refusal, an answer that
+        was cut short, or several choices although it knows only one."""
         choices = rule.reply.choices or (rule.reply,)
         special = len(choices) > 1 or choices[0].refusal or choices[0].finish_reason in ("length", "content_filter")
-        if not special or not isinstance(got, Failed) or got.how != "raised":
+        if not special or not isinstance(returned, NoResult) or returned.how != "raised":
             return False
-        plain = self.ask(Rule(reply=rule.reply)) if rule.stream != Variation() else got
-        return isinstance(plain, Failed) and plain.type == got.type
+        plain = self.ask(Rule(reply=rule.reply)) if rule.stream != Variation() else returned
+        return isinstance(plain, NoResult) and plain.type == returned.type
 
 
 def _contested(rule: Rule) -> list[str]:
-    """The steps of the rule and of its dialect's usual wire that two sane clients may read differently, where they
-    show: how reasoning is sent matters to no answer without any."""
-    reasons = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
-    found = contested(rule.stream.over(DIALECTS[rule.dialect or "openai"].usual))
-    return [step.name for step in found if reasons or not step.name.startswith("reasoning")]
+    """The contested steps of the rule and of its dialect's usual wire, as far as they show: how reasoning is sent does
+    not matter to an answer without reasoning."""
+    reasoning = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
+    steps = contested(rule.stream.over(DIALECTS[rule.dialect or "openai"].usual))
+    return [step.name for step in steps if reasoning or not step.name.startswith("reasoning")]
 
 
-def _open_to(contested: list[str]) -> set[str]:
-    """The fields that contested steps leave open."""
-    fields = {"usage"} if "usage: running" in contested else set()
-    return fields | ({"content", "reasoning"} if any(step.startswith("reasoning") for step in contested) else set())
+def _left_open_by(steps: list[str]) -> set[str]:
+    """The fields whose value contested steps leave open."""
+    fields = {"usage"} if "usage: running" in steps else set()
+    return fields | ({"content", "reasoning"} if any(step.startswith("reasoning") for step in steps) else set())
 
 
-_ASKED: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
-"""For the gaps of a reply that a person wrote."""
+_REQUEST: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
+"""Fills what a hand-written reply leaves out."""

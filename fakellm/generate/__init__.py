@@ -1,8 +1,6 @@
-"""Replies that nobody wrote: seeded text, JSON and tool calls that do as the request asks.
+"""Generates replies: seeded text, JSON and tool calls that follow the request.
 
-`answer` reads a request, `calls` picks the tools, `prose` owns the words. `schema` makes values that meet a JSON
-Schema, with `judge` (the check), `flat` (several schemas as one), `height` (where recursion ends), `grow` (objects and
-lists), `scalars`, `formats` and `pattern`.
+`answer` reads a request, `calls` picks the tools, `prose` has the words, and `json_schema` makes values for a schema.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def _json(output: JsonOutput, source: Source) -> str:
     schema = _ANY_OBJECT if output.schema is None else output.schema
     try:
         return dumps(instance.instance(schema, source))
-    except instance.UnmetSchemaError as error:
+    except instance.UnsatisfiableSchemaError as error:
         message = f"Invalid schema for response_format {output.name!r}: {error}"
         raise RequestError(400, message, "invalid_json_schema", output.param) from None
 

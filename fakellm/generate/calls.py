@@ -44,7 +44,7 @@ def check(request: Request) -> None:
         if tool.parameters and tool.kind == "function":
             try:
                 instance.check(tool.parameters)
-            except instance.UnmetSchemaError as error:
+            except instance.UnsatisfiableSchemaError as error:
                 raise _invalid_schema(tool, str(error)) from None
             kind = tool.parameters.get("type", "object")
             if "object" not in (kind if isinstance(kind, list) else [kind]):
@@ -77,7 +77,7 @@ def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provi
     source = Source(seed, request.digest, "arguments", index, number)
     try:
         arguments = _input(tool, source) if tool.kind == "custom" else dumps(_object(tool, source))
-    except instance.UnmetSchemaError as error:
+    except instance.UnsatisfiableSchemaError as error:
         raise _invalid_schema(tool, str(error)) from None
     call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
     return ToolCall(call_id, tool.name, arguments, tool.kind)
@@ -86,7 +86,7 @@ def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provi
 def _object(tool: Tool, source: Source) -> dict[str, Any]:
     arguments = instance.instance({"type": "object", **(tool.parameters or {})}, source)
     if not isinstance(arguments, dict):
-        raise instance.UnmetSchemaError(f"it must allow objects; it allows {arguments!r}")
+        raise instance.UnsatisfiableSchemaError(f"it must allow objects; it allows {arguments!r}")
     return arguments
 
 

@@ -1,4 +1,4 @@
-"""Seeded English. Owns the words; knows no request and no dialect."""
+"""Seeded English text. It owns the words, and knows no requests and no dialects."""
 
 from __future__ import annotations
 
@@ -51,17 +51,17 @@ _OBJECTS = (
     "a list of names",
 )
 _ENDINGS = ("", "", "", " in the end", " every time", ", as expected", ", no more and no less", ", whatever its length")
-_PARAGRAPH = 5  # sentences; a text of more has several
+_PARAGRAPH = 5  # sentences; longer texts have several paragraphs
 
 
 def text(source: Source, sentences: int) -> str:
-    """So many English sentences, in paragraphs of five; the same source gives the same text."""
-    said = [_sentence(source) for _ in range(sentences)]
-    return "\n\n".join(" ".join(said[start : start + _PARAGRAPH]) for start in range(0, sentences, _PARAGRAPH))
+    """A number of English sentences, in paragraphs of five; the same source gives the same text."""
+    drawn = [_sentence(source) for _ in range(sentences)]
+    return "\n\n".join(" ".join(drawn[start : start + _PARAGRAPH]) for start in range(0, sentences, _PARAGRAPH))
 
 
 def words(source: Source) -> str:
-    """Two or three words: the value of a text field about which nothing is known."""
+    """Two or three words: the value of a text field whose name suggests nothing."""
     return " ".join(source.choice((_SUBJECTS, _OBJECTS)[source.below(2)]).split()[-3:])
 
 

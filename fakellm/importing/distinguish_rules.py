@@ -18,7 +18,7 @@ Answered = tuple[Request | None, Rule]
 """A rule, and the request that it answers; None where nobody knows it."""
 
 
-def told_apart(answered: Sequence[Answered]) -> tuple[Rule, ...]:
+def distinguished(answered: Sequence[Answered]) -> tuple[Rule, ...]:
     """The rules with their conditions, as few as will do, of the same kind for all. The same request again is answered
     by the next reply of its rule."""
     groups: dict[tuple[str, bool], list[Answered]] = {}
@@ -51,8 +51,8 @@ def _and_messages(request: Request) -> When:
 
 
 def _exactly(request: Request) -> When:
-    asked = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    return When(stream=request.stream, body={key: _value(value) for key, value in asked.items()})
+    fields = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
+    return When(stream=request.stream, body={key: _value(value) for key, value in fields.items()})
 
 
 def _value(value: object) -> object:

@@ -20,10 +20,10 @@ def sample(rule: Rule, turn: int | None = None) -> Request:
     system = [{"role": "system", "content": _plain(when.system)}] if when.system else []
     user = {"role": "user", "content": _plain(when.user or when.message) or "Hello"}
     turns = (turn or when.turn or (2 if when.result else 1)) - 1
-    said: list[dict[str, Any]] = [{"role": "assistant", "content": "Well."}, user] * turns
+    messages: list[dict[str, Any]] = [{"role": "assistant", "content": "Well."}, user] * turns
     if turns and when.result:
-        said = [*said[:-2], *_results(rule)]
-    body: dict[str, Any] = {"model": model, "messages": [*system, user, *said], "stream": when.stream is not False}
+        messages = [*messages[:-2], *_results(rule)]
+    body: dict[str, Any] = {"model": model, "messages": [*system, user, *messages], "stream": when.stream is not False}
     body["stream_options"] = {"include_usage": True}
     if when.tools:
         body["tools"] = [{"type": "function", "function": {"name": name}} for name in when.tools]

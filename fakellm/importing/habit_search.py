@@ -15,7 +15,7 @@ import msgspec
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import Variation
-from fakellm.apis.chat.writer import SAID
+from fakellm.apis.chat.writer import CONTENT_KEYS
 from fakellm.apis.protocol import Values
 from fakellm.importing.read_spelling import rendered
 from fakellm.model.blocks import Completion
@@ -57,10 +57,10 @@ def fitted(
     """Which of the variations is the best to start from, and the habits that make what it renders more like the
     frames."""
     leaves = cache(standard)  # most frames of two candidates are the same
-    wanted = [leaves(frame) for frame in frames]
+    recorded = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
-        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], wanted)
+        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
@@ -77,18 +77,18 @@ def fitted(
 def _climbed(
     score: Callable[[Variation], float], start: Variation, tried: Mapping[str, Sequence[Any]]
 ) -> tuple[float, Variation]:
-    """Every habit is tried, and once more if one was taken: it may have hidden another."""
-    best, taken = score(start), Variation()
+    """Every habit is tried, and once more if one was kept: it may have hidden another."""
+    best, found = score(start), Variation()
     for _ in range(2):
-        before = taken
+        before = found
         for field, habits in tried.items():
             for habit in habits if best < _ALIKE else ():
-                candidate = msgspec.convert({field: habit}, Variation).over(taken)
-                if candidate.over(start) != taken.over(start) and (likely := score(candidate.over(start))) > best:
-                    best, taken = likely, candidate
-        if taken == before:
+                candidate = msgspec.convert({field: habit}, Variation).over(found)
+                if candidate.over(start) != found.over(start) and (likely := score(candidate.over(start))) > best:
+                    best, found = likely, candidate
+        if found == before:
             break
-    return best, taken
+    return best, found
 
 
 _ALIKE = 2.0  # the likeness of frames that are all the same
@@ -97,7 +97,7 @@ _ALIKE = 2.0  # the likeness of frames that are all the same
 def abridged(frames: Sequence[str]) -> list[str]:
     """The frames without the middle of each long run of frames that differ only in what their texts say: what is
     habit shows at its ends."""
-    shapes = [_shape(_said(json.loads(frame))) for frame in frames]
+    shapes = [_shape(_content(json.loads(frame))) for frame in frames]
     kept: list[str] = []
     for _, run in groupby(zip(frames, shapes, strict=True), key=lambda pair: pair[1]):
         texts = [frame for frame, _ in run]
@@ -118,32 +118,32 @@ def _shape(value: Any) -> Any:
     return bool(value), value is None
 
 
-def alike(found: list[tuple[str, ...]], wanted: list[tuple[str, ...]]) -> float:
+def alike(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
     """How much of the frames agrees, compared from the start and from the end: a frame too many shifts but one half."""
-    agreed = sum(_agreement(a, b) for a, b in zip(found, wanted, strict=False))
-    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(wanted), strict=False))
-    return agreed / max(len(found), len(wanted), 1)
+    agreed = sum(_agreement(a, b) for a, b in zip(found, recorded, strict=False))
+    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(recorded), strict=False))
+    return agreed / max(len(found), len(recorded), 1)
 
 
-def _agreement(found: tuple[str, ...], wanted: tuple[str, ...]) -> float:
-    if found == wanted:
+def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
+    if found == recorded:
         return 1.0
-    common = len(set(found) & set(wanted))
-    return 0.9 * common / max(len(found), len(wanted))
+    common = len(set(found) & set(recorded))
+    return 0.9 * common / max(len(found), len(recorded))
 
 
 def standard(frame: str) -> tuple[str, ...]:
-    """The leaves of a frame that carry what is said: whatever else a provider adds is not a habit's to explain."""
+    """The leaves of a frame that carry content: no habit explains what else a provider adds."""
     chunk = json.loads(frame)
     envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
-    return tuple(_leaves(envelope | _said(chunk)))
+    return tuple(_leaves(envelope | _content(chunk)))
 
 
-def _said(chunk: dict[str, Any]) -> dict[str, Any]:
-    """The part of a chunk that carries what is said."""
+def _content(chunk: dict[str, Any]) -> dict[str, Any]:
+    """The part of a chunk that carries content."""
     choices = [
-        {key: value for key, value in choice.items() if key in SAID}
-        | {"delta": {key: value for key, value in (choice.get("delta") or {}).items() if key in SAID}}
+        {key: value for key, value in choice.items() if key in CONTENT_KEYS}
+        | {"delta": {key: value for key, value in (choice.get("delta") or {}).items() if key in CONTENT_KEYS}}
         for choice in chunk.get("choices") or ()
     ]
     return {"choices": choices} | ({"usage": chunk["usage"]} if "usage" in chunk else {})

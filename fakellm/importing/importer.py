@@ -5,7 +5,7 @@ Knows no files: cassettes in, a scenario and a report out.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -16,31 +16,31 @@ from msgspec.structs import replace
 from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import PLAIN, Spelling, Variation
 from fakellm.apis.openai.urls import target, with_model
 from fakellm.apis.protocol import Values
+from fakellm.apis.route import APIS, CHAT, Route
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
-from fakellm.importing.distinguish_rules import told_apart
+from fakellm.importing.distinguish_rules import distinguished
 from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
+from fakellm.model.fold import fold
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import api
 from fakellm.scenarios.scenario import Reply, Rule, Scenario, reply_of
+from fakellm.streaming.observe import observe, renumbered
 from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, data_of, framing
 
-_APIS = ("chat/completions", "chat")
-"""Writer's is the latter."""
-
-_UNKNOWN = Asked("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
-"""What is asked by a recording that does not know what it was asked."""
+_UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
+"""The request of a recording that does not have one."""
 
 
 class Imported(Struct, frozen=True):
@@ -53,54 +53,63 @@ class Imported(Struct, frozen=True):
     reason: str = ""
 
 
-def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Scenario, list[Imported]]:
-    """A scenario whose rules answer as the recordings do, without their secrets, and what became of each of them."""
+def imported(
+    cassettes: Sequence[Cassette], name: str = "imported", apis: Mapping[str, Route] = APIS
+) -> tuple[Scenario, list[Imported]]:
+    """A scenario whose rules answer as the recordings do, without their secrets, and what became of each of them.
+
+    apis: the APIs to import, by their paths; what was recorded of others is left out.
+    """
     rules: list[tuple[Request | None, Rule]] = []
     report: list[Imported] = []
     for cassette in cassettes:
         for number, interaction in enumerate(cassette.interactions):
             place = f"{cassette.name}#{number}"
-            if api(interaction.request.url) not in _APIS and interaction.request.body:
+            route = apis.get(api(interaction.request.url), CHAT if not interaction.request.body else None)
+            if route is None:
                 report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
                 continue
-            asked, rule, became = _rule(redacted(interaction), place)
+            request, rule, became = _rule(redacted(interaction), place, route)
             report.append(became)
             if rule is not None:
-                rules.append((asked, rule))
-    return Scenario(name=name, rules=told_apart(rules)), report
+                rules.append((request, rule))
+    return Scenario(name=name, rules=distinguished(rules)), report
 
 
-def _rule(interaction: Interaction, place: str) -> tuple[Request | None, Rule | None, Imported]:
+def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request | None, Rule | None, Imported]:
     """The request, and the rule that answers it as recorded."""
     known = bool(interaction.request.body)
     try:
-        request = _asked(interaction.request if known else _UNKNOWN)
+        request = _request(interaction.request if known else _UNKNOWN, route)
     except RequestError as error:
-        return None, None, Imported(place, "left out", reason=f"the request is no chat: {error.message}")
+        return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
-    streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":"))
+    streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:"))
     if plan.status != 200 or (known and streamed != request.stream):
         reason = (
             f"HTTP {plan.status or 'without an answer'}"
             if plan.status != 200
-            else "no stream was asked for"
+            else "no stream was requested"
             if streamed
             else "no stream"
         )
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
-    request = parse(msgspec.json.encode(request.body | {"stream": streamed}))
-    said = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
-    plain = next(_accepting(["openai"], request))
-    rule = said or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
-    made = [frame.data for frame in render(replace(rule, name=place), request, 0).frames]
+    request = route.parse(msgspec.json.encode(request.body | {"stream": streamed}), {})
+    if route is not CHAT:
+        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
+    else:
+        found = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
+        plain = next(_accepting(["openai"], request))
+        rule = found or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
+    made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
-    found = Imported(place, outcome, literal, len(pieces), lost)
-    return request if known else None, replace(rule, patch=patch), found
+    became = Imported(place, outcome, literal, len(pieces), lost)
+    return request if known else None, replace(rule, patch=patch), became
 
 
 def _literal(plan: Plan, kind: str) -> Rule:
@@ -115,16 +124,38 @@ def _literal(plan: Plan, kind: str) -> Rule:
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
-def _asked(asked: Asked) -> Request:
+def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Azure's clients may name the model in the URL alone."""
-    model = target(urlsplit(asked.url).path).model
-    return parse(asked.body if model is None else with_model(asked.body, model))
+    model = target(urlsplit(recorded.url).path).model if route is CHAT else None
+    return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
+
+
+def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
+    """The rule that plays a stream again as it was divided; None where nothing in it can be read."""
+    events = Decoder().feed(b"".join(pieces))
+    try:
+        habits, drawn = route.infer(events)
+        batches = renumbered(route.read(events, habits))
+    except (ValueError, KeyError, TypeError):
+        return None
+    framed = framing(pieces)
+    stream = Variation(score=observe(batches), sse=None if framed == type(framed)() else framed)
+    return Rule(reply=reply_of(fold(batches)[0], drawn), stream=stream)
+
+
+def _folded(body: bytes, route: Route) -> Rule | None:
+    """The rule whose reply is a whole body; None where it cannot be read."""
+    try:
+        habits, drawn = route.infer_whole(body)
+        return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn))
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
     """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
-    said = [data for piece in pieces if (data := data_of(piece)) is not None]
-    chunks = [data for data in said[: said.index("[DONE]") if "[DONE]" in said else None] if _is_chunk(data)]
+    data = [text for piece in pieces if (text := data_of(piece)) is not None]
+    chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
     best: tuple[float, Rule] | None = None
     for name in _accepting(dialects(interaction.request.url, chunks), request):
         dialect = DIALECTS[name]
@@ -136,7 +167,7 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
         usual = dialect.usual.over(PLAIN)
         variation = replace(
             found.variation,
-            done=None if ("[DONE]" in said) == usual.done else "[DONE]" in said,
+            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
         rule = Rule(

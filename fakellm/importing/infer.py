@@ -24,7 +24,7 @@ from fakellm.apis.protocol import Values
 from fakellm.importing.habit_search import abridged, alike, fitted, standard
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
-from fakellm.importing.read_spelling import ordered_as, rendered, spelt_as
+from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
 from fakellm.model.blocks import Completion
 
 
@@ -44,14 +44,14 @@ def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
     _, completion, starts, drawn = _starts(frames, dialect)
     short, few, candidates, values = _starts(abridged(frames), dialect)
     number, habits = fitted(short, few, candidates, dialect, values)
-    variation = spelt_as(frames, completion, habits.over(starts[number]), dialect, drawn)
+    variation = spelled_like(frames, completion, habits.over(starts[number]), dialect, drawn)
     return Inferred(completion, _simplest(completion, variation, dialect, drawn), drawn)
 
 
 def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
     """The frames, what they mean, and how it shows: without the provider's own padding, with none, or with all; and
     what was drawn."""
-    completion, variation, silences, drawn = _seen(frames, dialect)
+    completion, variation, silences, drawn = _at_sight(frames, dialect)
     # The keys too: what stands in no chunk would otherwise weigh in every comparison.
     variation = ordered_as(frames, variation)
     return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)], drawn
@@ -59,35 +59,39 @@ def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Com
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
     """How much a stream is like what the provider sends, at sight: from 0 to 2. Raises StreamError, as `infer`."""
-    completion, variation, _, drawn = _seen(frames, dialect)
+    completion, variation, _, drawn = _at_sight(frames, dialect)
     made = rendered(completion, variation, dialect, drawn)
     return alike([standard(frame) for frame in made], [standard(frame) for frame in frames])
 
 
-def _seen(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
+def _at_sight(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
     """What shows at sight, but for what the provider does anyway: what shows in the same, said plainly. Also all the
     silences: some may be the provider's own."""
     completion, drawn = read_stream(dialect, frames)
     completion = _counted(frames, completion, dialect)
-    seen = _sight(frames, completion, dialect)
+    observations = _sight(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
     # Pieces of arguments that are empty may be the provider's own.
     splits = [split(chunks, completion), split(chunks, completion, empty=True)]
     plains = [rendered(completion, Variation(split=cuts), dialect, drawn) for cuts in splits]
-    wanted = [standard(frame) for frame in frames]
-    plain = max(plains, key=lambda made: alike([standard(frame) for frame in made], wanted))
-    seen["split"] = splits[plains.index(plain)]
+    recorded = [standard(frame) for frame in frames]
+    plain = max(plains, key=lambda made: alike([standard(frame) for frame in made], recorded))
+    observations["split"] = splits[plains.index(plain)]
     usual = _sight(plain, completion, dialect)
-    different = {name: value for name, value in seen.items() if value != usual.get(name)}
+    different = {name: value for name, value in observations.items() if value != usual.get(name)}
     habits = dialect.usual.over(PLAIN).split
     if isinstance(habits, dict):
-        kept = {address: cut for address, cut in seen["split"].items() if cut != habits.get(address.rpartition(".")[2])}
+        kept = {
+            address: cut
+            for address, cut in observations["split"].items()
+            if cut != habits.get(address.rpartition(".")[2])
+        }
         different["split"] = kept or None
     else:
-        different["split"] = seen["split"]
-    if isinstance(seen["padding"], tuple) and isinstance(usual["padding"], tuple):
-        different["padding"] = _added(seen["padding"], list(usual["padding"])) or None
-    return completion, _written(frames).over(msgspec.convert(different, Variation)), seen["padding"], drawn
+        different["split"] = observations["split"]
+    if isinstance(observations["padding"], tuple) and isinstance(usual["padding"], tuple):
+        different["padding"] = _added(observations["padding"], list(usual["padding"])) or None
+    return completion, _written(frames).over(msgspec.convert(different, Variation)), observations["padding"], drawn
 
 
 def _added(found: tuple[Padding, ...], own: list[Padding]) -> tuple[Padding, ...]:
@@ -95,14 +99,14 @@ def _added(found: tuple[Padding, ...], own: list[Padding]) -> tuple[Padding, ...
     passed = 0
     added: list[Padding] = []
     for each in found:
-        if _taken(each, own):
+        if _is_own(each, own):
             passed += each.count
         else:
             added += _moved((each,), passed)
     return tuple(added)
 
 
-def _taken(padding: Padding, own: list[Padding]) -> bool:
+def _is_own(padding: Padding, own: list[Padding]) -> bool:
     """Whether a silence is one of the provider's own; each of them accounts for one."""
     if padding not in own:
         return False
@@ -141,9 +145,9 @@ def _moved(found: tuple[Padding, ...], by: int) -> tuple[Padding, ...]:
 
 def _written(frames: Sequence[str]) -> Variation:
     """What shows in the text of the JSON alone."""
-    said = [json.dumps(json.loads(frame), ensure_ascii=False) for frame in frames]
+    texts = [json.dumps(json.loads(frame), ensure_ascii=False) for frame in frames]
     spelling = Spelling(
-        ascii=(all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in said)) or None,
+        ascii=(all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in texts)) or None,
         html=any(escape in frame for frame in frames for escape in ("\\u003c", "\\u003e", "\\u0026")) or None,
         floats="decimal" if any(_SMALL.search(frame) for frame in frames) else None,
         spaces=sum(frame.partition(":")[2].startswith(" ") for frame in frames) * 2 > len(frames) or None,

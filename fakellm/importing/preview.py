@@ -10,11 +10,12 @@ from msgspec.structs import replace
 from fakellm.base.errors import ReplyError
 from fakellm.base.json_text import dumps
 from fakellm.engine.render import render
-from fakellm.engine.resolve import said
+from fakellm.engine.resolve import filled
+from fakellm.engine.ruleset import Attempt, Script
 from fakellm.importing.example_request import sample
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
-from fakellm.scenarios.scenario import Attempt, Rule, Scenario
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Plan
 
 _MOST_ATTEMPTS = 100
@@ -31,10 +32,12 @@ class Preview(Struct, frozen=True):
 def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
     """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
     request = sample(rule, turn)
-    for number, attempt in _attempts(rule, request.stream):
-        one = rule.at(attempt)
+    script = Script(rule)
+    for number, attempt in _attempts(script, request.stream):
+        one = script.at(attempt)
         try:
-            yield Preview(number, request, render(replace(one, reply=said(one.reply, request, number)), request, seed))
+            reply = filled(one.reply, request, number)
+            yield Preview(number, request, render(replace(one, reply=reply), request, seed))
         except ReplyError as error:
             yield Preview(number, request, error)
 
@@ -48,17 +51,17 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            asked = Asked("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
-            found.append(Interaction(asked, preview.plan))
+            recorded = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            found.append(Interaction(recorded, preview.plan))
     return Cassette(scenario.name, tuple(found))
 
 
-def _attempts(rule: Rule, stream: bool) -> Iterator[tuple[int, Attempt]]:
+def _attempts(script: Script, stream: bool) -> Iterator[tuple[int, Attempt]]:
     """The attempts that differ, with their numbers."""
-    most = sum(step.attempts(stream) for step in rule.steps) if rule.counts(stream) else 1
-    seen = set()
+    most = script.length(stream) if script.counts(stream) else 1
+    known = set()
     for number in range(1, min(most, _MOST_ATTEMPTS) + 1):
-        attempt = rule.attempt(number, stream)
-        if attempt and attempt not in seen:
-            seen.add(attempt)
+        attempt = script.attempt(number, stream)
+        if attempt and attempt not in known:
+            known.add(attempt)
             yield number, attempt

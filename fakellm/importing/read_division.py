@@ -68,8 +68,8 @@ def _silent(chunk: Chunk, counting: bool) -> bool:
     if not chunk.choices:
         return not chunk.usage
     delta = chunk.choices[0].delta
-    said = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
-    return not said and not chunk.choices[0].finish_reason
+    content = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    return not content and not chunk.choices[0].finish_reason
 
 
 def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
@@ -78,8 +78,8 @@ def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
     indices = sorted({part.index for part in who})
     if len(indices) > 1:
         return _turns([f"choices[{indices.index(part.index)}]" for part in who])
-    said = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
-    return _turns([name for each in said for name, value in zip(PARTS, each, strict=True) if value])
+    content = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
+    return _turns([name for each in content for name, value in zip(PARTS, each, strict=True) if value])
 
 
 def _turns(who: list[str]) -> tuple[Turn, ...] | None:
@@ -124,8 +124,8 @@ def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
     """A call in one piece is whole, unless that piece says nothing of arguments; one that opens without any is cut."""
     if len(pieces) < 2:
         return {address: "tokens" if pieces and pieces[0] is None else "whole"}
-    said = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
-    return {address: "tokens" if said == tokenizer.split("".join(said)) else _offsets(said)}
+    content = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
+    return {address: "tokens" if content == tokenizer.split("".join(content)) else _offsets(content)}
 
 
 def _offsets(pieces: list[str]) -> Cut:

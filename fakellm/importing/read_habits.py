@@ -14,18 +14,18 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, wo
 def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
     """The fields of a Variation that show in the chunks, by name."""
     parts = [part for chunk in chunks for part in chunk.choices if part.index == 0]
-    seen: dict[str, Any] = {
+    found: dict[str, Any] = {
         "role": _role(parts),
         "together": _together(chunks),
         "finish": _finish(parts),
         "usage": _usage(chunks),
     }
     if any(call == 1 for call in _indices(parts)[:1]):
-        seen["calls"] = {"index": "from_one"}
-    return {name: value for name, value in seen.items() if value is not None}
+        found["calls"] = {"index": "from_one"}
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def says(delta: Delta) -> int:
+def kinds_in(delta: Delta) -> int:
     """How many kinds of things a delta says: reasoning, text, refusal, calls."""
     texts = (words(delta.reasoning), words(delta.content), words(delta.refusal))
     return sum(map(bool, texts)) + bool(delta.tool_calls)
@@ -36,17 +36,17 @@ def _indices(parts: Sequence[ChunkChoice]) -> list[object]:
 
 
 def _role(parts: Sequence[ChunkChoice]) -> str | None:
-    parts = [part for number, part in enumerate(parts) if not number or says(part.delta) or part.finish_reason]
+    parts = [part for number, part in enumerate(parts) if not number or kinds_in(part.delta) or part.finish_reason]
     with_role = [number for number, part in enumerate(parts) if part.delta.role]
     if not with_role:
         return "never" if parts else None
     if len(with_role) == len(parts) and len(parts) > 1:
-        return "every" if says(parts[0].delta) else "repeated"
+        return "every" if kinds_in(parts[0].delta) else "repeated"
     texts = [number for number, part in enumerate(parts) if not part.delta.tool_calls]
     if with_role == texts and len(texts) > 1:
         return "texts"
     first = parts[with_role[0]].delta
-    return ("call" if first.tool_calls else "first") if says(first) else "alone"
+    return ("call" if first.tool_calls else "first") if kinds_in(first) else "alone"
 
 
 def _together(chunks: Sequence[Chunk]) -> tuple[str, ...] | None:
@@ -55,9 +55,9 @@ def _together(chunks: Sequence[Chunk]) -> tuple[str, ...] | None:
     shared = {
         "choices": any(len(chunk.choices) > 1 for chunk in chunks),
         "calls": any(len({call.index for call in calls}) > 1 or _unnumbered(calls) > 1 for calls in pieces),
-        "parts": any(says(part.delta) > 1 for part in parts),
+        "parts": any(kinds_in(part.delta) > 1 for part in parts),
     }
-    return tuple(name for name, seen in shared.items() if seen)
+    return tuple(name for name, found in shared.items() if found)
 
 
 def _unnumbered(calls: Sequence[ToolCallDelta]) -> int:
@@ -70,9 +70,9 @@ def _finish(parts: Sequence[ChunkChoice]) -> str | None:
         return None
     if len(ends) > 1:
         return "twice"
-    if says(ends[0].delta):
+    if kinds_in(ends[0].delta):
         return "last"
-    return "early" if says(parts[-1].delta) else "alone"
+    return "early" if kinds_in(parts[-1].delta) else "alone"
 
 
 def _usage(chunks: Sequence[Chunk]) -> str | None:

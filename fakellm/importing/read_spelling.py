@@ -17,7 +17,7 @@ from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.variation import Spelling, Variation
-from fakellm.apis.chat.writer import DETAILS, SAID
+from fakellm.apis.chat.writer import CONTENT_KEYS, DETAILS
 from fakellm.apis.protocol import Answer, Values
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion
@@ -36,28 +36,28 @@ def rendered(completion: Completion, variation: Variation, dialect: Dialect, dra
 
 def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
     """The variation with the keys of the recorded chunks, in their order."""
-    wanted = [json.loads(frame) for frame in frames]
+    recorded = [json.loads(frame) for frame in frames]
     orders: dict[str, Any] = {}
     for place, name in _PLACES.items():
-        orders[name] = _merged([item for items in _objects(wanted, place).values() for item in items])
+        orders[name] = _merged([item for items in _objects(recorded, place).values() for item in items])
     if orders["keys"] is None:
-        orders["keys"] = _merged([frame for frame in wanted if not _ends(frame)])
-        orders["last_keys"] = _merged([frame for frame in wanted if _ends(frame)])
-    return Variation(spelling=Spelling(**orders, details=_details(wanted))).over(variation)
+        orders["keys"] = _merged([frame for frame in recorded if not _ends(frame)])
+        orders["last_keys"] = _merged([frame for frame in recorded if _ends(frame)])
+    return Variation(spelling=Spelling(**orders, details=_details(recorded))).over(variation)
 
 
-def spelt_as(
+def spelled_like(
     frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect, drawn: Values
 ) -> Variation:
     """The variation with the values of the recorded chunks that nothing else accounts for."""
     made = rendered(completion, variation, dialect, drawn)
     if made == list(frames):
         return variation
-    wanted, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
+    recorded, found = [json.loads(frame) for frame in frames], [json.loads(frame) for frame in made]
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
     for place in ("", "choice.", "delta."):
-        own, often = _own_keys(_objects(wanted, place), _objects(found, place))
+        own, often = _own_keys(_objects(recorded, place), _objects(found, place))
         extra |= {place + key: value for key, value in own.items()}
         each |= {place + key: value for key, value in often.items()}
     return Variation(spelling=Spelling(extra=extra or None, each=each or None)).over(variation)
@@ -98,31 +98,31 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
     }
 
 
-def _own_keys(wanted: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
+def _own_keys(recorded: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
     """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
-    for key in dict.fromkeys(key for items in wanted.values() for item in items for key in item):
-        values = _values(wanted, key)
+    for key in dict.fromkeys(key for items in recorded.values() for item in items for key in item):
+        values = _values(recorded, key)
         ours = _values(made, key)
         if not values or json.dumps(values) == json.dumps(ours) or key in _STRUCTURE:
             continue
-        if key in SAID:
-            silent = {number: value for number, value in values.items() if _says_nothing(key, value)}
-            filled = {number: value for number, value in ours.items() if _says_nothing(key, value)}
+        if key in CONTENT_KEYS:
+            silent = {number: value for number, value in values.items() if _is_filler(key, value)}
+            filled = {number: value for number, value in ours.items() if _is_filler(key, value)}
             each |= {key: silent} if silent != filled else {}
         else:
             texts = Counter(json.dumps(value) for value in values.values()).most_common(1)
             often, count = texts[0]
-            if len(values) == len(wanted) and count * 2 > len(values):
+            if len(values) == len(recorded) and count * 2 > len(values):
                 extra[key] = json.loads(often)
                 values = {number: value for number, value in values.items() if json.dumps(value) != often}
             if values:
-                each[key] = tuple(values.values()) if [*values] == [*range(len(wanted))] else values
+                each[key] = tuple(values.values()) if [*values] == [*range(len(recorded))] else values
     return extra, each
 
 
-def _says_nothing(key: str, value: Any) -> bool:
+def _is_filler(key: str, value: Any) -> bool:
     """Whether a value is a filler. Details of reasoning may be there without a text: a signature, or encrypted."""
     if key == "reasoning_details" and isinstance(value, list):
         return not any(item.get("text") or item.get("summary") for item in value if isinstance(item, dict))

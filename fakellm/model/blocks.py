@@ -28,7 +28,7 @@ class Token(Struct, frozen=True, array_like=True):
     bytes: tuple[int, ...] | None = ()
 
 
-class _Block(Struct, frozen=True, omit_defaults=True, tag_field="type"):
+class _Block(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="type"):
     """What all blocks share: the key `type` in YAML."""
 
 

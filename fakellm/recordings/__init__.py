@@ -1,1 +1,1 @@
-"""Recorded HTTP: cassettes, capture, redaction and playback."""
+"""Recorded HTTP: cassettes and their file formats, capture, redaction, request identity and playback."""

@@ -1,6 +1,6 @@
-"""A response while it arrives, and what is kept of it: what came when, readable where that can be.
+"""Captures a response while it arrives: its bytes and when they came, decompressed if possible.
 
-Owns the times of arrival and the decoding of compressed bodies. Knows no sockets; a clock only to read it.
+It owns the times of arrival and the decoding of compressed bodies. It knows no sockets, and only reads a clock.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from fakellm.recordings.cassette import Headers
 from fakellm.wire.plan import Delimited, Frame, Plan
 
-# Those that say how the body was sent, which the plan itself does.
+# Headers about how the body was sent, which the plan has in its own fields.
 _OF_THE_CONNECTION = re.compile("connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade", re.IGNORECASE)
 
 
-class Take:
-    """A response as far as it has arrived. `now` tells seconds, of any clock.
+class Capture:
+    """A response as far as it has arrived. `now` returns seconds, of any clock.
 
-    Times are rounded to milliseconds, so what came in one piece is due at once.
+    Times are rounded to milliseconds, so pieces that came together have no delay between them.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -31,23 +31,23 @@ class Take:
         self.delimited: Delimited = "length"
         self.frames: list[Frame] = []
         self.end: Literal["complete", "close", "reset", "stall"] = "stall"
-        """Until the end has come: whoever leaves now has seen the response stop here."""
+        """`stall` until the end has come: for a client that leaves now, the response stopped here."""
         self._delay = 0.0
         self._now = now
         self._start = now()
-        self._last = 0  # milliseconds from the start to what came last
+        self._last = 0  # milliseconds from the start to the last arrival
 
     def head(self, status: int, headers: Headers) -> None:
-        """The head has come. How the body is delimited stands in it (RFC 9112, section 6.3)."""
+        """Adds the head, which states how the body is delimited (RFC 9112, section 6.3)."""
         self._delay = self._waited()
-        said = {name.lower(): value for name, value in headers}
+        values = {name.lower(): value for name, value in headers}
         self.status = status
         self.headers = tuple(pair for pair in headers if not _OF_THE_CONNECTION.fullmatch(pair[0]))
-        chunked = said.get("transfer-encoding", "").lower().endswith("chunked")
-        self.delimited = "chunked" if chunked else "length" if "content-length" in said else "close"
+        chunked = values.get("transfer-encoding", "").lower().endswith("chunked")
+        self.delimited = "chunked" if chunked else "length" if "content-length" in values else "close"
 
     def body(self, data: bytes) -> None:
-        """A piece of the body has come: an HTTP/1.1 chunk, or what the network gave."""
+        """Adds a piece of the body: an HTTP/1.1 chunk, or the bytes of one read."""
         delay = self._waited()
         if self.frames and not delay and self.delimited != "chunked":
             last = self.frames[-1]
@@ -57,31 +57,32 @@ class Take:
 
     @property
     def plan(self) -> Plan:
-        """What came, as it came."""
+        """The response as it arrived."""
         return Plan(self.status, self.headers, tuple(self.frames), self.delimited, delay=self._delay, end=self.end)
 
     def _waited(self) -> float:
-        """Seconds since this was last asked."""
+        """Seconds since the last call."""
         last, self._last = self._last, round((self._now() - self._start) * 1000)
         return (self._last - last) / 1000
 
 
 def readable(plan: Plan) -> Plan:
-    """The response as a reader has it: decompressed, in the pieces that each chunk held.
+    """The response with its body decompressed, one frame for each frame that held data.
 
-    As it is where that cannot be: in an encoding other than gzip and deflate, damaged, or cut off before the length
-    that its compressed body was to have.
+    Unchanged if that is impossible: another encoding than gzip or deflate, damaged data, or a compressed body that
+    was cut off before its announced length.
     """
     cut = plan.delimited == "length" and plan.end != "complete"
     encoding = ", ".join(value.lower() for name, value in plan.headers if name.lower() == "content-encoding")
     frames = None if cut else _inflated(plan.frames, encoding, plan.end == "complete")
-    gone = {"content-encoding", "content-length"} if frames is not None else set() if cut else {"content-length"}
-    headers = tuple(pair for pair in plan.headers if pair[0].lower() not in gone)
+    dropped = {"content-encoding", "content-length"} if frames is not None else set() if cut else {"content-length"}
+    headers = tuple(pair for pair in plan.headers if pair[0].lower() not in dropped)
     return replace(plan, headers=headers, frames=plan.frames if frames is None else frames)
 
 
 def _inflated(frames: Sequence[Frame], encoding: str, whole: bool) -> tuple[Frame, ...] | None:
-    """The frames decompressed; None where they are not compressed, or cannot be. Empty ones give their delay on."""
+    """The frames decompressed; None if they are not compressed or cannot be decompressed. A frame without data passes
+    its delay on to the next."""
     if encoding not in ("gzip", "x-gzip", "deflate"):
         return None
     inflate = zlib.decompressobj(zlib.MAX_WBITS | 32 if encoding != "deflate" else zlib.MAX_WBITS)

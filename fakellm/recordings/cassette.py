@@ -1,6 +1,6 @@
-"""What a recording is: requests, and what answered each. Values only; knows no file format.
+"""The values of a recording: requests, each with its response. It knows no file format.
 
-A response is a plan, the same value that a rule renders to: what was recorded is performed as it is.
+A response is a plan, the same value that a rule renders to: the server performs it as it was recorded.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from msgspec import Struct
 from fakellm.wire.plan import Plan
 
 Headers = tuple[tuple[str, str], ...]
-"""Names and values in order, spelt as they were; text of the characters of Latin-1, as HTTP's are (RFC 9110, 5.5)."""
+"""Names and values in order, as they were spelled; text in the characters of Latin-1, as in HTTP (RFC 9110, 5.5)."""
 
 
-class Asked(Struct, frozen=True):
-    """A request as it was sent; `url` is whole, or a path where the recording does not know the host."""
+class RecordedRequest(Struct, frozen=True):
+    """A request as it was sent; `url` is a full URL, or a path if the recording does not have the host."""
 
     method: str
     url: str
@@ -23,17 +23,17 @@ class Asked(Struct, frozen=True):
 
 
 class Interaction(Struct, frozen=True):
-    """A request and its response. One frame of the response is what arrived together; recordings that do not know what
-    arrived when have one frame for the whole body, without a delay."""
+    """A request and its response. A frame of the response is what arrived together; recordings without that information
+    have one frame for the whole body, without a delay."""
 
-    request: Asked
+    request: RecordedRequest
     response: Plan
 
 
 class Cassette(Struct, frozen=True):
-    """A recording: its interactions in order; `name` is the file it was read from.
+    """A recording: its interactions in order; `name` is the file that it was read from.
 
-    framed: whether it knows what arrived together, so that a stream in one frame came in one piece.
+    framed: whether it has the information what arrived together, so that a stream in one frame came in one piece.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Compressed bodies: the content codings of HTTP (RFC 9110, 8.4.1), undone. Knows no file format."""
+"""Decompresses bodies: the content codings of HTTP (RFC 9110, 8.4.1). It knows no file format."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Headers
 
 MOST_BYTES = 64 * 2**20
-"""Of a body that a compressed one stands for: a few kilobytes can stand for gigabytes."""
+"""The greatest size of a decompressed body: a few kilobytes can expand to gigabytes."""
 
 
 def decoded(body: bytes, headers: Headers, place: str) -> bytes:
-    """The body without its content codings (RFC 9110, 8.4). One that is UTF-8 was decoded when it was recorded.
+    """The body without its content codings (RFC 9110, 8.4). A body that is UTF-8 was decoded when it was recorded.
 
-    Raises CassetteError, at `place`, where it cannot be.
+    Raises CassetteError, with `place`, if it cannot be decoded.
     """
     try:
         body.decode()
@@ -29,18 +29,18 @@ def decoded(body: bytes, headers: Headers, place: str) -> bytes:
 
 
 def _decode(body: bytes, coding: str, place: str) -> bytes:
-    decoder = _CODINGS.get(coding)
+    decoder = CODINGS.get(coding)
     if decoder is None:
-        raise CassetteError([f"{place}: a body in the content coding {coding!r}; known are {', '.join(_CODINGS)}"])
+        raise CassetteError([f"{place}: a body in the content coding {coding!r}; supported are {', '.join(CODINGS)}"])
     try:
         decoded = decoder(body)
     except ImportError as error:
         remedy = "pip install 'fakellm-server[codings]'"
         raise CassetteError([f"{place}: a body in {coding} needs the package {error.name}: {remedy}"]) from None
-    except Exception as error:  # each library has its own
-        raise CassetteError([f"{place}: a body that is no {coding}: {error}; its bytes are damaged"]) from None
+    except Exception as error:  # each library raises its own
+        raise CassetteError([f"{place}: the body is not valid {coding}: {error}; its bytes are damaged"]) from None
     if len(decoded) > MOST_BYTES:
-        raise CassetteError([f"{place}: a body in {coding} of more than {MOST_BYTES:,} bytes; so many are allowed"])
+        raise CassetteError([f"{place}: a body in {coding} of more than {MOST_BYTES:,} bytes, which is the limit"])
     return decoded
 
 
@@ -56,7 +56,7 @@ def _zlib(window: int) -> Callable[[bytes], bytes]:
 
 
 def _deflate(body: bytes) -> bytes:
-    """RFC 9110 means zlib's format by `deflate`; some servers send the bare one (RFC 1951)."""
+    """In RFC 9110 `deflate` is zlib's format; some servers send the raw format (RFC 1951)."""
     try:
         return _zlib(zlib.MAX_WBITS)(body)
     except zlib.error:
@@ -74,7 +74,7 @@ def _brotli(body: bytes) -> bytes:
 def _zstd(body: bytes) -> bytes:
     reader: Any = import_module("zstandard").ZstdDecompressor().decompressobj()
     pieces, size = [], 0
-    for at in range(0, len(body), 1024):  # it knows no limit; so much stands for 32 MB at most
+    for at in range(0, len(body), 1024):  # it has no limit; 1 kB expands to 32 MB at most
         pieces.append(reader.decompress(body[at : at + 1024]))
         size += len(pieces[-1])
         if reader.eof or size > MOST_BYTES:
@@ -82,7 +82,7 @@ def _zstd(body: bytes) -> bytes:
     raise ValueError("it ends too early")
 
 
-_CODINGS: dict[str, Callable[[bytes], bytes]] = {
+CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "gzip": _zlib(zlib.MAX_WBITS | 16),
     "x-gzip": _zlib(zlib.MAX_WBITS | 16),
     "deflate": _deflate,
@@ -90,3 +90,5 @@ _CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": _zstd,
     "identity": bytes,
 }
+"""What undoes each coding. It raises ImportError where its library is not installed, what the library raises where the
+bytes are damaged, and returns no more than about MOST_BYTES."""

@@ -1,6 +1,6 @@
-"""What is sent for a recording: the plan that was recorded, less what belongs to the connection it came over.
+"""Makes the plan that is sent for a recorded interaction: without what belonged to the recorded connection.
 
-Owns which headers are sent and how a body that came in one piece is divided. Works on values alone.
+It decides which headers are sent, and how a body without recorded frames is divided. It works on values only.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from fakellm.recordings.cassette import Headers, Interaction
 from fakellm.wire.plan import Frame, Plan
 
-# Those of one connection (RFC 9110, section 7.6.1), those that say how the body is sent, and cookies, which would have
-# a client send back what a recording must not hold.
+# Headers of one connection (RFC 9110, section 7.6.1), those about how the body is sent, and cookies, because clients
+# would send back what a recording must not contain.
 _NOT_SENT = re.compile(
     "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|content-length|set-cookie", re.IGNORECASE
 )
@@ -25,18 +25,18 @@ _BLOCK = re.compile(rb".+?(?>(?>\r\n|\r|\n){2,}|\Z)", re.DOTALL)
 
 
 class Recording(Struct, frozen=True):
-    """One interaction to answer with; `label` says which it is: ``file#2``."""
+    """One interaction to answer with. `label` identifies it: ``file#2``."""
 
     label: str
     interaction: Interaction
     framed: bool
 
 
-def reproduced(recording: Recording, timing: bool) -> Plan:
-    """What is sent for a recording: its plan, with the name of the recording in a header.
+def playback(recording: Recording, timing: bool) -> Plan:
+    """The plan to send for a recording, with its label in a header.
 
-    A stream whose recording does not know what arrived together is divided into a frame an event. What broke off keeps
-    the length that was announced.
+    A stream whose recording does not have its frames is divided into one frame for each event. A body that broke off
+    keeps its announced length.
     """
     plan = recording.interaction.response
     length = plan.delimited == "length" and plan.end != "complete"
@@ -52,14 +52,14 @@ def reproduced(recording: Recording, timing: bool) -> Plan:
 
 
 def _sent(name: str, value: str, length: bool) -> bool:
-    """Whether a header is sent; what is no header at all, as `:status` of HTTP/2, would break the response."""
+    """Whether a header is sent. HTTP/2's `:status` is not a header, for instance, and would break the response."""
     if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
         return False
     return not _NOT_SENT.fullmatch(name) or (length and name.lower() == "content-length")
 
 
 def _divided(plan: Plan) -> tuple[Frame, ...]:
-    """The frames of a stream that is one frame: each event with its blank line, and what follows the last."""
+    """The frames of a stream that is one frame: each event with its blank line, and what follows the last event."""
     if len(plan.frames) != 1 or not _is_stream(plan.headers, plan.body):
         return plan.frames
     first, *others = _BLOCK.findall(plan.body) or [b""]
@@ -67,6 +67,6 @@ def _divided(plan: Plan) -> tuple[Frame, ...]:
 
 
 def _is_stream(headers: Headers, body: bytes) -> bool:
-    """Whether a body is server-sent events; recordings of the body alone do not say."""
+    """Whether a body is server-sent events; recordings of only a body have no header for it."""
     types = [value for name, value in headers if name.lower() == "content-type"]
     return types[-1].startswith("text/event-stream") if types else body.startswith((b"data:", b"event:", b":"))

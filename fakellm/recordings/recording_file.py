@@ -1,7 +1,7 @@
-"""The file that is recorded to. Owns how it is opened, that each line is whole, and the order of lines.
+"""Writes the recording file: it opens the file, keeps each line whole, and puts the lines in order.
 
-A line is written in one piece when its interaction has ended, so a crash at any moment costs what was under way, and at
-worst cuts the line that was being written. Knows no HTTP.
+A line is written in one piece when its interaction has ended, so a crash loses the interactions in progress and at
+worst cuts the line that was being written. It knows no HTTP.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from fakellm.recordings.cassette import Interaction
 from fakellm.recordings.formats import fakellm_jsonl
 
 
-class Tape:
-    """A recording that grows: a new file, or one whose end it goes on from.
+class RecordingFile:
+    """A recording that grows: a new file, or an existing one that is continued.
 
-    `cassette` is what the file held; `broken` the file into which a line was put that a crash had cut off, if any.
-    Raises CassetteError when the file is no recording of fakellm's, or cannot be read or written.
+    `cassette` is what the file contained; `broken` is the file to which a line was moved that a crash had cut off, or
+    None. Raises CassetteError if the file is not a recording in fakellm's format, or cannot be read or written.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.broken: Path | None = None
         try:
-            whole = self._mended()
+            whole = self._repaired()
             self.cassette = replace(fakellm_jsonl.load(whole or fakellm_jsonl.dumps_header(), str(path)), framed=True)
-            self._file = path.open("ab", buffering=0)  # one write is one line: nothing is left in a buffer by a crash
+            self._file = path.open("ab", buffering=0)  # one write is one line: a crash leaves nothing in a buffer
             self._size = self._kept = len(whole)
             if not whole:
                 self._write(fakellm_jsonl.dumps_header())
@@ -37,21 +37,21 @@ class Tape:
         except OSError as error:
             raise CassetteError([f"{path}: cannot record to it: {error.strerror or error}"]) from None
         self._count = len(self.cassette.interactions)
-        self._lines: list[tuple[int, int]] = []  # of each line its number and length, in the order of the file
+        self._lines: list[tuple[int, int]] = []  # the number and length of each line, in the order of the file
 
     def number(self) -> int:
-        """The place of the interaction that starts now; to be given back with it when it has ended."""
+        """The number of the interaction that starts now; pass it to `add` when it has ended."""
         self._count += 1
         return self._count
 
     def add(self, number: int, interaction: Interaction) -> None:
-        """Appends an interaction that has ended. Raises OSError where that fails; then the file is as it was."""
+        """Appends an interaction that has ended. If that fails, raises OSError and leaves the file as it was."""
         line = fakellm_jsonl.dump_line(interaction)
         self._write(line)
         self._lines.append((number, len(line)))
 
     def close(self) -> None:
-        """Ends the recording, with what was added in the order in which it started."""
+        """Ends the recording, and sorts the interactions in the order in which they started."""
         self._file.close()
         if self._lines != sorted(self._lines):
             self._sort()
@@ -67,7 +67,7 @@ class Tape:
         self._size += len(line)
 
     def _sort(self) -> None:
-        """Writes the file anew, beside the old one, and puts it in its place: there is never half of it."""
+        """Writes a new file beside the old one and then replaces it, so that the file is always whole."""
         lines = []
         with self.path.open("rb") as file:
             before = file.read(self._kept)
@@ -77,8 +77,8 @@ class Tape:
         new.write_bytes(before + b"".join(line for _, line in sorted(lines)))
         new.replace(self.path)
 
-    def _mended(self) -> bytes:
-        """What the file holds, in whole lines; one that was cut off is moved to FILE.broken first."""
+    def _repaired(self) -> bytes:
+        """The whole lines of the file, after moving a line that was cut off to FILE.broken."""
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
@@ -86,9 +86,10 @@ class Tape:
         whole = data[: data.rfind(b"\n") + 1]
         if len(whole) < len(data):
             if whole:
-                fakellm_jsonl.load(whole, str(self.path))  # a file that is not ours is not touched
+                fakellm_jsonl.load(whole, str(self.path))  # raises for a file in another format, which is not touched
             elif not fakellm_jsonl.dumps_header().startswith(data):
-                raise CassetteError([f"{self.path}: no recording of fakellm's to go on with; record to a new file"])
+                message = "not a recording in fakellm's format, so it cannot be continued; record to a new file"
+                raise CassetteError([f"{self.path}: {message}"])
             self.broken = self.path.with_name(self.path.name + ".broken")
             with self.broken.open("ab") as file:
                 file.write(data[len(whole) :] + b"\n")

@@ -1,8 +1,8 @@
-"""What must not reach a file: keys, tokens, cookies, organisations. Pure; knows no files and no sockets.
+"""Removes what must not be recorded: keys, tokens, cookies, organisations. It knows no files and no sockets.
 
-Headers that hold such a thing are left out. What they held is also looked for wherever else it may stand: providers
-echo a wrong key in their error, and name the organisation when its limit is reached. There a secret is written over by
-as many other characters, so every length and every boundary between chunks is as it was.
+Headers with such a secret are left out. The secret is also searched everywhere else: providers repeat a wrong key in
+their error, and name the organisation when its limit is reached. There it is overwritten by as many other characters,
+so all lengths and all boundaries between chunks stay the same.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fakellm.recordings.cassette import Headers, Interaction
 from fakellm.wire.plan import Frame
 
 SHORTEST = 8
-"""Fewer characters are no secret: a key of `any`, as a test has, stands in half of all texts."""
+"""Anything shorter is not treated as a secret: a test's key `any` is part of half of all texts."""
 
 _SECRET_HEADER = re.compile(
     r"(set-)?cookie2?"
@@ -28,32 +28,32 @@ _SECRET_HEADER = re.compile(
 )
 _SECRET_PARAMETER = re.compile(r"(.*[-_])?(key|api-?key|token|secret|password|sig|signature)", re.IGNORECASE)
 _LIKE_A_SECRET = re.compile(r"\b(?:sk|org|proj)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}")
-"""Keys and ids as OpenAI and others write them, whether a header held them or not; with a digit, as no words have."""
+"""Keys and ids in the form of OpenAI and others, in a header or not; with a digit, because words have none."""
 
 
 def redacted(interaction: Interaction, secrets: Iterable[str] = ()) -> Interaction:
-    """The interaction without its secrets, and without those named, wherever they stand.
+    """The interaction without its secrets, and without `secrets`, wherever they appear.
 
-    What was removed has no trace in headers and leaves REDACTED… of the same length in URLs, bodies and other headers.
+    A header with a secret is removed; elsewhere REDACTED… of the same length stands for it.
     """
     request, response = interaction.request, interaction.response
-    found = {*secrets, *_held(request.headers), *_held(response.headers), *_in_url(request.url)}
+    found = {*secrets, *_in_headers(request.headers), *_in_headers(response.headers), *_in_url(request.url)}
     cover = _cover(found)
 
     def kept(headers: Headers) -> Headers:
         return tuple((name, cover(value)) for name, value in headers if not _SECRET_HEADER.fullmatch(name))
 
     parts = urlsplit(request.url)
-    place = parts.netloc.rpartition("@")[2]  # what stands before it is a user and a password
-    url = urlunsplit(parts._replace(netloc=place, query=_query(parts.query)))
+    host = parts.netloc.rpartition("@")[2]  # without a user and a password
+    url = urlunsplit(parts._replace(netloc=host, query=_query(parts.query)))
     return Interaction(
         replace(request, url=cover(url), headers=kept(request.headers), body=_covered(request.body, cover)),
         replace(response, headers=kept(response.headers), frames=_frames(response.frames, cover)),
     )
 
 
-def _held(headers: Headers) -> list[str]:
-    """The secrets that headers hold: of `Bearer sk-1` the key, of a cookie its values."""
+def _in_headers(headers: Headers) -> list[str]:
+    """The secrets in headers: the key of `Bearer sk-1`, the values of a cookie."""
     found = []
     for name, value in headers:
         if _SECRET_HEADER.fullmatch(name):
@@ -69,7 +69,7 @@ def _in_url(url: str) -> list[str]:
 
 
 def _query(query: str) -> str:
-    """The query with its secrets written over; short ones too, for here their names tell."""
+    """The query with its secrets overwritten; short ones too, because their names identify them."""
     pairs = [pair.partition("=") for pair in query.split("&")]
     return "&".join(
         name + sign + (_mask(value) if _SECRET_PARAMETER.fullmatch(name) else value) for name, sign, value in pairs
@@ -77,10 +77,10 @@ def _query(query: str) -> str:
 
 
 def _cover(secrets: Iterable[str]) -> Callable[[str], str]:
-    """What writes over these secrets, as they are and as URLs and JSON spell them, and all that looks like one."""
+    """A function that overwrites these secrets, in their spellings in URLs and JSON too, and what looks like one."""
     known = [secret for secret in secrets if len(secret) >= SHORTEST]
-    spelt = {form for secret in known for form in (secret, quote(secret, safe=""), *_in_json(secret))}
-    longest_first = sorted(spelt, key=lambda form: (-len(form), form))
+    forms = {form for secret in known for form in (secret, quote(secret, safe=""), *_in_json(secret))}
+    longest_first = sorted(forms, key=lambda form: (-len(form), form))
     secret = re.compile("|".join([*map(re.escape, longest_first), _LIKE_A_SECRET.pattern]))
     return lambda text: secret.sub(lambda found: _mask(found[0]), text)
 
@@ -95,12 +95,12 @@ def _mask(text: str) -> str:
 
 
 def _covered(data: bytes, cover: Callable[[str], str]) -> bytes:
-    # Byte by byte, as Latin-1: what is no text stays as it is, and a secret is ASCII.
+    # Byte by byte, as Latin-1: bytes that are not text stay the same, and secrets are ASCII.
     return cover(data.decode("latin-1")).encode("latin-1")
 
 
 def _frames(frames: tuple[Frame, ...], cover: Callable[[str], str]) -> tuple[Frame, ...]:
-    """The frames with secrets written over, also where one stands across a boundary."""
+    """The frames with secrets overwritten, including those across a boundary."""
     body = _covered(b"".join(frame.data for frame in frames), cover)
     edges = accumulate((len(frame.data) for frame in frames), initial=0)
     return tuple(

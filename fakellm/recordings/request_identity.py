@@ -1,8 +1,8 @@
-"""Whether a request is one that was recorded, and in what it differs where it is not.
+"""Decides whether a request is the same as a recorded one, and lists the differences if it is not.
 
-Owns the key of a request: its method, its API and its body. The query does not count: it holds a version
-(`api-version`), keys that were redacted, or nothing. Nor does what stands before the API's name, for a client under
-test is pointed at another place than the one recorded. Knows no sessions and no plans.
+It owns the key of a request: its method, its API and its body. The query does not count: it contains a version
+(`api-version`), redacted keys, or nothing. Nor does the path before the name of the API, because a client under test
+has another base URL than the recorded one. It knows no sessions and no plans.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from msgspec import Struct
 
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import Path, dotted
-from fakellm.recordings.cassette import Asked
+from fakellm.recordings.cassette import RecordedRequest
 
 _BEFORE_THE_API = re.compile(r".*/(?=chat/completions$)|.*/(?:v\d+[a-z]*\d*|deployments/[^/]+)/|/")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\*)\]")
 _DEEPEST = 200
-"""Bodies nested deeper than this are compared by their bytes."""
+"""Bodies that are nested deeper than this are compared by their bytes."""
 _LONGEST = 60
-"""Characters of a value that an explanation shows."""
+"""The most characters of a value in an explanation."""
 _MOST = 5
-"""Differences that an explanation names."""
+"""The most differences in an explanation."""
 
 _ABSENT = object()
 
 
 class Key(Struct, frozen=True):
-    """What two requests share that are the same; no body is that of a recording that does not know it."""
+    """Equal for two requests that are the same. `body` is None in a recording that does not have it."""
 
     method: str
     api: str
@@ -41,9 +41,9 @@ class Key(Struct, frozen=True):
 
 
 class Ignored(Struct, frozen=True):
-    """Places in a JSON body that do not count, each as ``metadata.run_id`` or ``messages[0].id``, `*` for any step.
+    """Places in a JSON body that do not count, such as ``metadata.run_id`` or ``messages[*].id``; `*` is any step.
 
-    Raises ValueError where a place cannot be read.
+    Raises ValueError if one is not a place.
     """
 
     places: tuple[str, ...] = ()
@@ -52,74 +52,75 @@ class Ignored(Struct, frozen=True):
         for place in self.places:
             if not re.fullmatch(rf"(?:{_STEP.pattern})+", place):
                 raise ValueError(
-                    f"{place!r} is no place in a body: write it as user, metadata.run_id or messages[*].id"
+                    f"{place!r} is not a place in a body; write one such as user, metadata.run_id or messages[*].id"
                 )
 
     def without(self, value: Any) -> Any:
-        """The value less what stands at these places."""
+        """The value without what is at these places."""
         for place in self.places:
             value = _without(value, [name or index for name, index in _STEP.findall(place)])
         return value
 
 
 def api(url: str) -> str:
-    """The part of a URL's path that names the API, whatever it stands under: a version, a prefix, a deployment.
+    """The part of a URL's path that names the API, without a version, prefix or deployment before it.
 
-    ``chat/completions`` of /v1/chat/completions, /api/paas/v4/chat/completions, /openai/deployments/x/chat/completions.
+    It is ``chat/completions`` for /v1/chat/completions, /api/paas/v4/chat/completions and
+    /openai/deployments/x/chat/completions.
     """
     return _BEFORE_THE_API.sub("", urlsplit(url).path, count=1)
 
 
-def key(asked: Asked, ignored: Ignored) -> Key:
-    """The key of a request: two are the same in spite of the order of keys and the white space of their JSON."""
-    body = value(asked.body, ignored)
-    said = asked.body if body is _ABSENT else _canonical(body)
-    return Key(asked.method.upper(), api(asked.url), said or None)
+def key(request: RecordedRequest, ignored: Ignored) -> Key:
+    """The key of a request. The order of keys and the white space of JSON make no difference."""
+    body = value(request.body, ignored)
+    content = request.body if body is _ABSENT else _canonical(body)
+    return Key(request.method.upper(), api(request.url), content or None)
 
 
 def value(body: bytes, ignored: Ignored) -> Any:
-    """The JSON value of a body, less what is ignored; a mark of its own where it is no JSON."""
+    """The JSON value of a body without what is ignored; _ABSENT if it is not valid JSON."""
     try:
         return ignored.without(_numbers(json.loads(body)))
     except (ValueError, RecursionError):
         return _ABSENT
 
 
-def differences(wanted: Asked, got: Asked, ignored: Ignored) -> list[tuple[str, str]]:
-    """Everything in which a request is not the one recorded: the place, and what stands there in each."""
+def differences(recorded: RecordedRequest, request: RecordedRequest, ignored: Ignored) -> list[tuple[str, str]]:
+    """Every difference between a request and a recorded one: the place, and the text with both values."""
     found = []
-    if wanted.method.upper() != got.method.upper():
-        found.append(("method", f"wanted {wanted.method.upper()}, got {got.method.upper()}"))
-    if api(wanted.url) != api(got.url):
-        found.append(("path", f"wanted {urlsplit(wanted.url).path}, got {urlsplit(got.url).path}"))
-    one, other = value(wanted.body, ignored), value(got.body, ignored)
-    if _ABSENT in (one, other):
-        one, other = (side.body.decode("utf-8", "backslashreplace") for side in (wanted, got))
-    if wanted.body:
-        found += [(dotted(path) or "body", text) for path, text in _differences(one, other, ())]
+    if recorded.method.upper() != request.method.upper():
+        found.append(("method", f"expected {recorded.method.upper()}, got {request.method.upper()}"))
+    if api(recorded.url) != api(request.url):
+        found.append(("path", f"expected {urlsplit(recorded.url).path}, got {urlsplit(request.url).path}"))
+    expected, actual = value(recorded.body, ignored), value(request.body, ignored)
+    if _ABSENT in (expected, actual):
+        expected, actual = (side.body.decode("utf-8", "backslashreplace") for side in (recorded, request))
+    if recorded.body:
+        found += [(dotted(path) or "body", text) for path, text in _differences(expected, actual, ())]
     return found
 
 
-def told(found: Sequence[tuple[str, str]]) -> str:
-    """The first of the differences, as a text, and how many there are beside."""
+def summary(found: Sequence[tuple[str, str]]) -> str:
+    """The first differences as text, and the number of further ones."""
     more = f"; and {len(found) - _MOST} more" if len(found) > _MOST else ""
     return "; ".join(f"{place}: {text}" for place, text in found[:_MOST]) + more
 
 
-def _differences(wanted: Any, got: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    if isinstance(wanted, dict) and isinstance(got, dict):
-        for name in dict.fromkeys([*wanted, *got]):
-            yield from _differences(wanted.get(name, _ABSENT), got.get(name, _ABSENT), (*path, name))
-    elif isinstance(wanted, list) and isinstance(got, list):
-        for index in range(max(len(wanted), len(got))):
-            one, other = (side[index] if index < len(side) else _ABSENT for side in (wanted, got))
+def _differences(expected: Any, actual: Any, path: Path) -> Iterator[tuple[Path, str]]:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for name in dict.fromkeys([*expected, *actual]):
+            yield from _differences(expected.get(name, _ABSENT), actual.get(name, _ABSENT), (*path, name))
+    elif isinstance(expected, list) and isinstance(actual, list):
+        for index in range(max(len(expected), len(actual))):
+            one, other = (side[index] if index < len(side) else _ABSENT for side in (expected, actual))
             yield from _differences(one, other, (*path, index))
-    elif _ABSENT in (wanted, got) or _canonical(wanted) != _canonical(got):
-        yield path, f"wanted {_shown(wanted, got)}, got {_shown(got, wanted)}"
+    elif _ABSENT in (expected, actual) or _canonical(expected) != _canonical(actual):
+        yield path, f"expected {_shown(expected, actual)}, got {_shown(actual, expected)}"
 
 
 def _shown(value: Any, other: Any) -> str:
-    """A value in few characters; of a long text those where it begins to differ."""
+    """A value in at most _LONGEST characters; for a long text, those where it starts to differ from the other."""
     if value is _ABSENT:
         return "nothing"
     text = dumps(value)
@@ -135,7 +136,7 @@ def _canonical(value: Any) -> str:
 
 
 def _numbers(value: Any, depth: int = 0) -> Any:
-    """The value with 1.0 as 1: JSON has one kind of number, and languages write it in two ways."""
+    """The value with 1.0 as 1: JSON has one type of number, which languages write in two ways."""
     if depth > _DEEPEST:
         raise ValueError("nested too deeply")
     if isinstance(value, dict):
@@ -146,7 +147,7 @@ def _numbers(value: Any, depth: int = 0) -> Any:
 
 
 def _without(value: Any, steps: Sequence[str]) -> Any:
-    """The value less what the steps lead to."""
+    """The value without what the steps lead to."""
     step, rest = steps[0], steps[1:]
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
     if items is None:

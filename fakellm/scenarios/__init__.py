@@ -1,1 +1,1 @@
-"""What a test author writes: rules, matchers and replies, in Python and in YAML."""
+"""What a test author writes, in Python and in YAML: rules, matchers and replies."""

@@ -1,11 +1,11 @@
-"""Rules written in Python: `on(model="gpt-*").fail(429, times=2).reply("Hi")`. Builds the values that YAML says.
+"""Builds rules in Python: `on(model="gpt-*").fail(429, times=2).reply("Hi")`. The values are those that YAML gives.
 
-Knows no file and no server: what takes a scenario takes these too.
+It knows no files and no server. Whatever accepts a scenario accepts these too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -21,16 +21,16 @@ from fakellm.wire.timing import Timing
 
 
 def on(when: When | None = None, /, *, name: str | None = None, dialect: str | None = None, **conditions: Any) -> On:
-    """A rule for the requests that meet these conditions, the keys of `When`: `model`, `user`, `turn`, `tools`…
+    """A rule for the requests that match these conditions, the keys of `When`: `model`, `user`, `turn`, `tools`…
 
-    `name` and `dialect` are the rule's. Give it a reply with the methods of what is returned; each returns the rule
-    with that said as well, so they can be chained, and a beginning can be used many times.
+    `name` and `dialect` are those of the rule. Set its reply with the methods of the returned value. Each method
+    returns a new rule, so calls can be chained, and one start can be used for several rules.
     """
     return On(when or When(**conditions), name, dialect)
 
 
 class On(Struct, frozen=True):
-    """A rule under way. `rule` is the value it stands for."""
+    """An unfinished rule. `rule` is its value."""
 
     when: When
     name: str | None = None
@@ -38,17 +38,20 @@ class On(Struct, frozen=True):
     steps: tuple[dict[str, Any], ...] = ({},)
     ends: Literal["last", "cycle", "fail"] = "last"
 
-    def reply(self, what: str | Reply | Callable[[Request], Reply | str] = "", /, **fields: Any) -> On:
+    def reply(
+        self, what: str | Reply | Callable[[Request], Reply | str | Awaitable[Reply | str]] = "", /, **fields: Any
+    ) -> On:
         """Answers with a text, and other fields of `Reply`; with a whole Reply; or with what a function of the request
-        returns. A function needs a server in this process (`serve`, not `spawn`)."""
+        returns, async or not. A function needs a server in this process (`serve`, not `spawn`), and is called in a
+        thread of its own for each request, so that one that blocks holds up no other reply."""
         if isinstance(what, str):
             return self._with(reply=Reply(content=what, **fields))
         if fields:
-            raise ScenarioError([f"on(…): {', '.join(fields)} beside a whole reply; say it there"])
+            raise ScenarioError([f"on(…): {', '.join(fields)} beside a whole reply; set it in that reply"])
         return self._with(reply=what if isinstance(what, Reply) else Computed(function=what))
 
     def call_tool(self, function: str, /, **arguments: Any) -> On:
-        """Answers with a call of this function; said again, with parallel calls; beside a text, after it."""
+        """Answers with a call of this function, after the text if there is one. Repeat it for parallel calls."""
         step = dict(self.steps[-1])
         reply = step.pop("reply", Reply())
         reply = replace(reply, tool_calls=(*reply.tool_calls, Call(function, arguments)))
@@ -63,39 +66,41 @@ class On(Struct, frozen=True):
         after: int = 0,
         **fields: Any,
     ) -> On:
-        """Fails with this status, on so many attempts or on all: `faults.Status`, whose other fields may follow."""
+        """Fails with this status, on all attempts or on `times` of them. Other fields are those of `faults.Status`."""
         return self.fault(faults.Status(status=status, retry_after=retry_after, times=times, after=after, **fields))
 
     def fault(self, fault: faults.Fault) -> On:
-        """Goes wrong in this way."""
+        """Injects this fault."""
         return self._with(fault=fault)
 
     def stream(self, **fields: Any) -> On:
-        """Is said in this way: the fields of `Variation`."""
+        """Streams in this way: the fields of `Variation`."""
         return self._with(stream=Variation(**fields))
 
     def timing(self, **fields: Any) -> On:
-        """Is sent at these times: the fields of `Timing`."""
+        """Sends the frames at these times: the fields of `Timing`."""
         return self._with(timing=Timing(**fields))
 
     def then(self) -> On:
-        """What follows is for the next attempt of the same request."""
+        """Starts the reply to the next attempt of the same request."""
         return replace(self, steps=(*self.steps, {}))
 
     def after(self, what: Literal["last", "cycle", "fail"]) -> On:
-        """What follows the last reply."""
+        """Sets what follows the last reply: that reply again, all from the first on, or a refusal."""
         return replace(self, ends=what)
 
     @property
     def rule(self) -> Rule:
-        """The rule. Raises ScenarioError where it says nothing."""
+        """The rule. Raises ScenarioError if it has no reply."""
         if not all("reply" in step or "fault" in step for step in self.steps):
             raise ScenarioError(["on(…) without a reply: add .reply(…), .call_tool(…) or .fail(…)"])
         first, *then = ({"reply": Reply()} | step for step in self.steps)
         steps = tuple(Step(**step) for step in then)
         return Rule(**first, when=self.when, name=self.name, dialect=self.dialect, then=steps, after=self.ends)
 
-    def _with(self, **said: Any) -> On:
-        for key in said.keys() & self.steps[-1].keys():
-            raise ScenarioError([f"on(…): a {key} after a {key}; put .then() between them, or say all in one"])
-        return replace(self, steps=(*self.steps[:-1], self.steps[-1] | said))
+    def _with(self, **blocks: Any) -> On:
+        for key in blocks.keys() & self.steps[-1].keys():
+            raise ScenarioError(
+                [f"on(…): a {key} after a {key}; put .then() between them, or set all of it in one call"]
+            )
+        return replace(self, steps=(*self.steps[:-1], self.steps[-1] | blocks))

@@ -1,4 +1,7 @@
-"""The JSON Schema of a scenario file, for editors. Owns how docstrings become descriptions; the types say the rest."""
+"""Makes the JSON Schema of scenario files, for editors.
+
+Descriptions come from docstrings, everything else from the types.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _ENTRY = re.compile(r"^((?:\w+, )*\w+): (.+(?:\n    .*)*)", re.MULTILINE)
 
 
 def scenario_schema() -> dict[str, Any]:
-    """The schema of the files that `fakellm serve` reads (JSON Schema 2020-12); the keys are described as in Python."""
+    """The schema of scenario files (JSON Schema 2020-12), with the descriptions of the Python types."""
     schema = msgspec.json.schema(ScenarioFile)
     for definition in schema["$defs"].values():
         _describe(definition)
@@ -25,11 +28,11 @@ def scenario_schema() -> dict[str, Any]:
 
 
 def _describe(definition: dict[str, Any]) -> None:
-    """Moves what a docstring says of each key (`key: …`, or `key, key: …`) to that key."""
+    """Moves the entry of each key in a docstring (`key: …`, or `key, key: …`) to that key."""
     text = re.sub(r"\n {4}", "\n", definition.get("description", ""))
-    for keys, said in _ENTRY.findall(text):
+    for keys, description in _ENTRY.findall(text):
         for key in keys.split(", "):
             if key in definition["properties"]:
-                definition["properties"][key]["description"] = " ".join(said.split())
+                definition["properties"][key]["description"] = " ".join(description.split())
     if text:
         definition["description"] = " ".join(text.partition("\n\n")[0].split())

@@ -1,14 +1,13 @@
-"""Scenarios from files, text and values, and back. Owns which files are read, and what is wrong between them.
+"""Loads scenarios from files, text and values, and dumps them as YAML.
 
-Every problem of all files is told at once. Knows no HTTP.
+It decides which files are read, checks rules across files, and reports the problems of all files at once. It knows no
+HTTP.
 """
 
 from __future__ import annotations
 
-import gc
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,31 +19,31 @@ from fakellm.base.errors import ScenarioError
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.scenario import Computed, Rule, Scenario, ScenarioFile, combine
-from fakellm.scenarios.yaml_document import Document, convert, read_document
+from fakellm.scenarios.yaml_document import Document, read_document, read_mapping
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
 Values = Scenario | Rule | On | Sequence[Rule | On]
-Source = str | FilePath | Values | Mapping[str, Any]
-"""What a scenario can be read from: a file or folder, YAML text, a mapping, or values: a scenario, a rule, several."""
+ScenarioSource = str | FilePath | Values | Mapping[str, Any]
+"""What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
 class Reading(Struct, frozen=True):
-    """What came of reading files: the scenario, or every problem. `files` are all that were read or looked for."""
+    """The result of reading files: the scenario, or every problem. `files` are all that were read or looked for."""
 
     scenario: Scenario | None
     files: tuple[FilePath, ...]
     problems: tuple[str, ...]
 
 
-def load(source: Source) -> Scenario:
-    """The scenario in a file or a folder, in YAML text (any text with a line end), in a mapping, or given as values.
+def load(source: ScenarioSource) -> Scenario:
+    """The scenario in a file or folder, in YAML text (any text with a line end), in a mapping, or in values.
 
-    A folder means its files with one of SUFFIXES, in the order of their names, all rules in one scenario. Raises
-    ScenarioError with every problem found.
+    A folder stands for its files with one of SUFFIXES, in the order of their names, with all rules in one scenario.
+    Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
-        return _alone(Document(convert(dict(source), None, "scenario"), "scenario"))
+        return _alone(read_mapping(dict(source), "scenario"))
     if isinstance(source, str) and "\n" in source:
         return parse(source, "scenario")
     if isinstance(source, (str, FilePath)):
@@ -64,34 +63,16 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
 
 
 def read(paths: Sequence[FilePath]) -> Reading:
-    """What the files and folders say, and those that they include; a file that is named twice is read once."""
-    with _no_garbage():
-        return _read(paths)
-
-
-@contextmanager
-def _no_garbage() -> Iterator[None]:
-    """All that is made here is kept: to look for garbage in it time and again takes as long as to read thousands of
-    rules."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _read(paths: Sequence[FilePath]) -> Reading:
+    """The scenario in the files and folders, and in those that they include. Each file is read once."""
     waiting = [(path, path.resolve(), "") for path in paths][::-1]
     parts: list[Document] = []
-    seen: dict[FilePath, None] = {}
+    visited: dict[FilePath, None] = {}
     found: list[str] = []
     while waiting:
         path, real, by = waiting.pop()
-        if real in seen:
+        if real in visited:
             continue
-        seen[real] = None
+        visited[real] = None
         try:
             if path.is_dir():
                 waiting += [(file, real / file.name, by) for file in _files(path)][::-1]
@@ -103,18 +84,18 @@ def _read(paths: Sequence[FilePath]) -> Reading:
             found += error.problems
     found = found or list(_unreachable(parts))
     scenario = None if found else combine(tuple(part.scenario for part in parts))
-    return Reading(scenario, tuple(seen), tuple(found))
+    return Reading(scenario, tuple(visited), tuple(found))
 
 
 def parse(text: str, name: str) -> Scenario:
-    """The scenario in YAML text (JSON is YAML); `name` stands in messages as the file's name."""
+    """The scenario in YAML text (JSON is YAML); `name` stands for the file's name in messages."""
     return _alone(read_document(text, name))
 
 
 def dump(value: Values) -> str:
     """The YAML of a scenario; ``load(dump(scenario)) == scenario``. Rules are written as a scenario of these rules.
 
-    Raises ScenarioError where a reply is a function, which YAML cannot say.
+    Raises ScenarioError if a reply is a function, which YAML cannot express.
     """
     scenario = _scenario(value)
     for number, rule in enumerate(scenario.rules):
@@ -130,11 +111,11 @@ def dump(value: Values) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text so that it is read again as it was."""
+    """Writes text so that reading it gives the same text."""
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # In any other style PyYAML writes these raw, and reads a line break where they stand.
+    # In any other style PyYAML writes these characters unescaped, and reads them as line breaks.
     style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 
@@ -150,7 +131,7 @@ def _scenario(value: Values) -> Scenario:
 
 
 def _alone(part: Document) -> Scenario:
-    """The scenario of a part that is in no file, so that there is no folder to include from."""
+    """The scenario of a document that is not in a file, so that it has no folder to include files from."""
     if part.scenario.include:
         raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
     found = list(_unreachable([part]))
@@ -166,8 +147,8 @@ def _unreachable(parts: Sequence[Document]) -> Iterator[str]:
         (part, number), (other, first) = places[later], places[earlier]
         where = f"{part.rule(number) if part.marks else part.name}: rules[{number}]"
         yield (
-            f"{where}: this rule is never reached: the one at {other.rule(first)} meets every request that it would; "
-            "put the more special one first, or give replies in order under 'then'"
+            f"{where}: no request reaches this rule: the one at {other.rule(first)} matches every request that it "
+            "matches; put the more specific rule first, or list its replies in order under 'then'"
         )
 
 

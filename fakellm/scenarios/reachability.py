@@ -1,6 +1,6 @@
-"""Which rules no request can reach. Owns the clear cases alone: an earlier `when` that asks for no more than this one.
+"""Finds rules that no request can reach: an earlier `when` has no condition that the later one lacks.
 
-Knows no file: the rules are numbers here.
+It finds only these clear cases. It knows no files; rules are numbers here.
 """
 
 from __future__ import annotations
@@ -14,39 +14,39 @@ import msgspec
 from fakellm.scenarios.matching import When
 
 MOST_GLOBS = 100
-"""So many different patterns of models are tried on a model; beyond them only equal ones are found."""
+"""The number of different model patterns that are tried on a model; of further ones only equal ones are found."""
 
 
 def unreachable(whens: Sequence[When]) -> Iterator[tuple[int, int]]:
-    """The number of each rule that is never reached, and that of the first rule which takes all its requests.
+    """The number of each rule that no request reaches, and that of the first rule that matches all its requests.
 
-    That is one whose every condition the later rule has too, or, of its model, has more narrowly.
+    The later rule has every condition of that rule, except that its `model` may be narrower.
     """
     first: dict[frozenset[tuple[str, bytes]], int] = {}
     shapes: dict[frozenset[str], None] = {}
     globs: dict[str, None] = {}
     for number, when in enumerate(whens):
-        asked = _conditions(when)
+        conditions = _conditions(when)
         wider = [_encoded(glob) for glob in globs if when.model and fnmatchcase(when.model, glob)]
-        values = {field: [value, *(wider if field == "model" else [])] for field, value in asked.items()}
-        met = (
+        values = {field: [value, *(wider if field == "model" else [])] for field, value in conditions.items()}
+        matches = (
             first.get(frozenset(zip(shape, choice, strict=True)))
             for shape in shapes
-            if shape <= asked.keys()
+            if shape <= conditions.keys()
             for choice in product(*(values[field] for field in shape))
         )
-        earlier = min((each for each in met if each is not None), default=None)
+        earlier = min((each for each in matches if each is not None), default=None)
         if earlier is not None:
             yield number, earlier
             continue
-        first[frozenset(asked.items())] = number
-        shapes[frozenset(asked)] = None
+        first[frozenset(conditions.items())] = number
+        shapes[frozenset(conditions)] = None
         if when.model and set("*?[") & set(when.model) and len(globs) < MOST_GLOBS:
             globs[when.model] = None
 
 
 def _conditions(when: When) -> dict[str, bytes]:
-    """Each condition by its field, those of a mapping by its key as well; not those that any request meets."""
+    """Each condition by its field, or by field and key for a mapping, except those that every request matches."""
     found: dict[str, bytes] = {}
     for field, value in msgspec.to_builtins(when).items():
         if field in ("result", "headers", "body"):

@@ -1,11 +1,11 @@
-"""What a test author writes: rules, each a `when` and a reply. Values only; `loader` knows where they come from.
+"""The values that a test author writes: rules, each a `when` and a reply. `loader` knows where they come from.
 
-A reply is a completion with gaps: what is not given is made from the seed and the request when it is asked for.
+A reply is an incomplete completion: values that it does not set come from the seed and the request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -23,13 +23,14 @@ from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, core_block, reply_block, texts_of
 from fakellm.scenarios.usage import Usage, usage_block
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
 
 
 class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A tool call. `arguments` is the text on the wire, or a mapping to be written as compact JSON.
+    """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON.
 
     kind: `custom` for a call of a custom tool, whose input is `arguments`.
     """
@@ -41,13 +42,15 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One answer. Without a `finish_reason` it is `tool_calls` where there are calls and `stop` where there are none;
-    `finish_reason: null` never sends one.
+    """One choice. The default `finish_reason` is `tool_calls` if there are calls, otherwise `stop`;
+    `finish_reason: null` sends none.
 
     logprobs, refusal_logprobs: the tokens of the content and of the refusal, each as a list: its text, the logarithm of
-    its probability and, if wanted, what might have stood there: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
-    annotations: what the content cites, each word for word as it stands on the wire, whatever the dialect.
-    template: the texts and the arguments have gaps such as `{{user}}`, which the request fills (see `template`).
+    its probability and, optionally, the alternatives: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
+    annotations: what the content cites, each exactly as on the wire, whatever the dialect.
+    blocks: the choice as a list of blocks, where their order matters: each has a `type`, which is `text`, `refusal`,
+        `thinking` (its `parts` are texts), `tool_call` or `opaque`. They replace all fields above but `finish_reason`.
+    template: the texts and the arguments have gaps such as `{{user}}`, which the request fills.
     """
 
     content: str = ""
@@ -59,31 +62,45 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     refusal_logprobs: tuple[Token, ...] = ()
     annotations: tuple[dict[str, Any], ...] = ()
     template: bool = False
+    blocks: tuple[ReplyBlock, ...] = ()
 
     def __post_init__(self) -> None:
-        for name, text in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
-            if getattr(self, name) and not getattr(self, text):
-                raise FieldError((name,), f"{name!r} without {text!r}: they are the tokens of that text")
-        for path, said in self.texts() if self.template else ():
+        beside = [name for name in _IN_BLOCKS if getattr(self, name)]
+        if self.blocks and beside:
+            raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
+        for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
+            if getattr(self, name) and not getattr(self, part):
+                raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")
+        for path, text in self.texts() if self.template else ():
             try:
-                templates.check(said)
+                templates.check(text)
             except ValueError as error:
                 raise FieldError(path, str(error)) from None
 
     def texts(self) -> Iterator[tuple[Path, str]]:
-        """All that is said, with its path: the texts, and those in the arguments of calls."""
+        """Each text with its path, and each text in the arguments of calls."""
         yield from (((name,), getattr(self, name)) for name in ("content", "reasoning", "refusal"))
         for number, call in enumerate(self.tool_calls):
             yield from templates.texts_in(call.arguments, ("tool_calls", number, "arguments"))
+        for number, block in enumerate(self.blocks):
+            yield from texts_of(block, ("blocks", number))
+
+    @property
+    def calls(self) -> int:
+        """How many tool calls it has."""
+        return len(self.tool_calls) + sum(isinstance(block, CallBlock) for block in self.blocks)
+
+
+_IN_BLOCKS = ("content", "reasoning", "refusal", "tool_calls", "logprobs", "refusal_logprobs", "annotations")
 
 
 class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `reply:` block of a rule: one answer, or several as `choices`, and the envelope around them.
+    """The `reply:` block of a rule: one choice, or several under `choices`, and the fields around them.
 
-    Not given: `id`, `created` and `system_fingerprint` come from the seed, `model` is the one asked for, and `usage` is
-    counted; `usage: null` sends none, and `system_fingerprint: null` is a null. `headers` are those of the response,
-    more of them or in place of the usual ones. With `generate`, what is said comes from the seed too, and does as the
-    request asks.
+    By default `id`, `created` and `system_fingerprint` come from the seed, `model` is the requested one, and `usage` is
+    counted; `usage: null` sends none, and `system_fingerprint: null` sends a null. `headers` are headers of the
+    response, in addition to the usual ones or instead of them. With `generate`, the content comes from the seed too,
+    and follows the request.
     """
 
     generate: Generate | None = None
@@ -98,37 +115,38 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def __post_init__(self) -> None:
         super().__post_init__()
         check_headers(self.headers)
-        given = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET, False)]
-        if self.choices and given:
-            raise FieldError((given[0],), f"{given[0]!r} beside 'choices': give the answers there, or one answer here")
-        if self.generate and (given := [*given, *(["choices"] if self.choices else [])]):
-            raise FieldError((given[0],), f"{given[0]!r} beside 'generate': say it here, or have it made")
+        names = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET, False)]
+        if self.choices and names:
+            raise FieldError((names[0],), f"{names[0]!r} beside 'choices': put it in a choice, or leave out 'choices'")
+        if self.generate and (names := [*names, *(["choices"] if self.choices else [])]):
+            raise FieldError((names[0],), f"{names[0]!r} beside 'generate': leave out one of them")
 
     def gaps(self) -> Iterator[Path]:
-        """What the gaps of its templates name."""
+        """The names in the gaps of its templates."""
         choices = [choice for choice in self.choices or (self,) if choice.template]
         return (gap for choice in choices for _, text in choice.texts() for gap in templates.gaps(text))
 
 
 class Computed(Reply, frozen=True, kw_only=True):
-    """A reply that a Python function makes of the request: it returns a Reply, or a text, and says all there is to say.
+    """A reply that a Python function makes from the request: it returns the whole Reply, or a text.
 
-    It is called for each request, in the server's thread; no YAML can say it.
+    It is called once for each request that its rule matches: in a thread of its own, or on the event loop where it is
+    async. No YAML can express it.
     """
 
-    function: Callable[[Request], Reply | str]
+    function: Callable[[Request], Reply | str | Awaitable[Reply | str]]
 
     def __post_init__(self) -> None:
         plain = Reply()
         for name in Reply.__struct_fields__:
             if getattr(self, name) != getattr(plain, name):
-                raise FieldError((name,), f"{name!r} beside a function: the Reply that it returns says it")
+                raise FieldError((name,), f"{name!r} beside a function: set it in the Reply that the function returns")
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One of several replies of a rule, with its `stream`, `timing`, `fault` and `patch` blocks.
 
-    It is for one attempt; a fault that strikes only some attempts is for those and the first plain one after them.
+    It answers one attempt, or with a fault that applies only to some attempts, those and the first one after them.
     """
 
     reply: Reply
@@ -141,29 +159,21 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         _check_calls(self.reply, self.fault)
 
     def attempts(self, stream: bool) -> int:
-        """How many attempts of the same request get this reply, before the next one's turn."""
+        """How many attempts of the same request get this reply before the next reply."""
         fault = self.fault
-        if fault is None or not fault.strikes(stream):
+        if fault is None or not fault.applies(stream):
             return 1
         return fault.after + (1 if fault.times is None else fault.times + 1)
 
 
-class Attempt(Struct, frozen=True):
-    """Which of a rule's replies an attempt gets, and whether its fault may strike. `number` is the attempt's, from 1,
-    where the reply speaks of it; else 1."""
-
-    step: int = 0
-    faulty: bool = True
-    number: int = 1
-
-
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A request to wait for and the reply to it: what is said, how it is divided, when it is sent, what goes wrong.
+    """The requests that it matches and the reply to them: its content, how it is streamed, its timing and its fault.
 
-    patch: frames to be sent word for word, where a recording holds what nothing else can say.
-    then: more replies, for when the same request comes again: attempts are counted by session, rule and what is asked
-        (`Request.digest`), so that requests at the same time do not take each other's turn.
-    after: what follows the last: that one again, all of them from the start (`cycle`), or a refusal (`fail`).
+    patch: literal frames, for what a recording has and no other key can express.
+    then: the replies to further attempts of the same request. Attempts are counted by session, rule and content of the
+        request (`Request.digest`), so that different requests at the same time do not use up each other's replies.
+    after: what follows the last reply: that reply again, all of them from the first on (`cycle`), or a refusal
+        (`fail`).
     """
 
     reply: Reply
@@ -186,57 +196,21 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         """All its replies in order."""
         return (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
 
-    def counts(self, stream: bool) -> bool:
-        """Whether it matters which attempt a request is."""
-        fault = self.fault_in(stream)
-        return bool(self.then or self.after == "fail" or (fault and fault.counts)) or self._says_attempt()
-
-    def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """What the attempt of this number, from 1, gets; None where all is said."""
-        lengths = [step.attempts(stream) for step in self.steps]
-        place = number - 1
-        if self.after == "cycle":
-            place %= sum(lengths)
-        elif place >= sum(lengths):
-            if self.after == "fail":
-                return None
-            place = sum(lengths) - 1
-        step = next(step for step in range(len(lengths)) if place < sum(lengths[: step + 1]))
-        fault = self.steps[step].fault
-        faulty = fault is None or fault.meets(place - sum(lengths[:step]))
-        return Attempt(step, faulty, number if self._says_attempt() else 1)
-
-    def at(self, attempt: Attempt) -> Rule:
-        """The rule with the reply of this attempt alone."""
-        step = self.steps[attempt.step]
-        said = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-        return msgspec.structs.replace(self, **said, then=(), after="last")
-
     def fault_in(self, stream: bool) -> Fault | None:
-        """The fault where it can strike: some strike streams alone, others whole bodies alone."""
-        return self.fault if self.fault is not None and self.fault.strikes(stream) else None
-
-    def headers_read(self) -> frozenset[str]:
-        """The headers that it looks at, in lower case."""
-        said = [str(gap[1]) for step in self.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-        return frozenset(name.lower() for name in (*self.when.headers, *said))
-
-    def _says_attempt(self) -> bool:
-        return any(gap[0] == "attempt" for step in self.steps for gap in step.reply.gaps())
+        """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
+        return self.fault if self.fault is not None and self.fault.applies(stream) else None
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
-    """A fault in tool calls needs them; what a function will say is seen when it has said it."""
-    most = max(len(choice.tool_calls) for choice in reply.choices or (reply,))
+    """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
+    most = max(choice.calls for choice in reply.choices or (reply,))
     if fault is not None and fault.calls > most and not isinstance(reply, Computed):
-        wanted = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one answer"
-        raise FieldError(
-            ("fault", "kind"), f"{fault.kind!r} needs a reply with {wanted}; give 'reply' its 'tool_calls'"
-        )
+        calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"
+        raise FieldError(("fault", "kind"), f"{fault.kind!r} needs a reply with {calls}; add 'tool_calls' to 'reply'")
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Rules in order: the first that meets a request answers it. `dialect` is that of rules which name none."""
+    """Rules in order: the first that matches a request answers it. `dialect` is that of rules that set none."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
     dialect: str = "openai"
@@ -247,11 +221,11 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     @property
     def computed(self) -> bool:
-        """Whether a reply in it is a function."""
+        """Whether any reply is a function."""
         return any(isinstance(step.reply, Computed) for rule in self.rules for step in rule.steps)
 
     def named_rules(self) -> tuple[Rule, ...]:
-        """The rules, each with a name and a dialect: its own, or the scenario's with its number, from 1."""
+        """The rules, each with a name and a dialect: its own, or those of the scenario, with its number from 1."""
         return tuple(
             msgspec.structs.replace(
                 rule, name=rule.name or f"{self.name}#{number}", dialect=rule.dialect or self.dialect
@@ -261,16 +235,16 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A scenario as it stands in a file.
+    """A scenario in a file.
 
-    include: files and folders, from this file's own folder, whose rules come after its own.
+    include: files and folders, relative to the folder of this file, whose rules follow its own.
     """
 
     include: tuple[str, ...] = ()
 
 
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
-    """One scenario with the rules of all, in order, under the names they had."""
+    """One scenario with the rules of all, in order, under the names that they had."""
     if len(scenarios) == 1:
         return Scenario(name=scenarios[0].name, dialect=scenarios[0].dialect, rules=scenarios[0].rules)
     rules = tuple(rule for scenario in scenarios for rule in scenario.named_rules())
@@ -278,8 +252,8 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
 
 
 def reply_of(completion: Completion, values: Mapping[str, Any] | None = None) -> Reply:
-    """The reply without gaps that is just this completion. `values`: the id, created, model and system_fingerprint
-    around it; what is not there is drawn."""
+    """The complete reply that gives exactly this completion. `values`: the id, created, model and system_fingerprint
+    around it; a value that is absent is drawn."""
     choices = tuple(_reply_choice(choice) for choice in completion.choices)
     around: dict[str, Any] = dict(values or {})
     around["usage"] = completion.usage and usage_block(completion.usage)
@@ -290,6 +264,8 @@ def reply_of(completion: Completion, values: Mapping[str, Any] | None = None) ->
 
 def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
     """The blocks of an answer."""
+    if choice.blocks:
+        return tuple(map(core_block, choice.blocks))
     calls = (
         ToolCall(
             call.id,
@@ -312,24 +288,26 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
 
 
 def _reply_choice(choice: Choice) -> ReplyChoice:
-    return ReplyChoice(
+    """The answer in the short form, or as blocks where that loses something."""
+    short = ReplyChoice(
         choice.content,
         choice.reasoning,
         choice.refusal,
         tuple(
-            Call(call.name, call.arguments, call.id, "custom" if call.kind == "custom" else "function")
+            Call(call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function")
             for call in choice.tool_calls
         ),
         choice.finish_reason,
-        logprobs_of(choice, Text),
-        logprobs_of(choice, Refusal),
+        logprobs_of(choice, Text) if choice.content else (),
+        logprobs_of(choice, Refusal) if choice.refusal else (),
         tuple(annotations_of(choice)),
     )
+    if choice_blocks(short) == choice.blocks:
+        return short
+    return ReplyChoice(finish_reason=choice.finish_reason, blocks=tuple(map(reply_block, choice.blocks)))
 
 
 def _check_dialect(name: str | None) -> None:
     if name is not None and name not in DIALECTS:
         known = ", ".join(DIALECTS)
-        raise FieldError(
-            ("dialect",), f"there is no dialect {name!r}; there are {known}{near_miss(name, list(DIALECTS))}"
-        )
+        raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, list(DIALECTS))}")

@@ -81,7 +81,7 @@ def _split(text: str) -> Iterator[tuple[str, str | Path]]:
         if found[0] == "{{{{":
             yield "", "{{"
         elif found[1] is None:
-            raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a plain '{{{{' is '{{{{{{{{'")
+            raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a literal '{{{{' is '{{{{{{{{'")
         else:
             yield found[0], _gap(found[0], found[1])
     if start < len(text):

@@ -1,6 +1,6 @@
-"""One YAML text as a scenario: owns how a problem in it is told, all of them at once. With `places`, the YAML room.
+"""Reads one YAML text as a scenario, and reports every problem in it at once, each with its place.
 
-Knows no files.
+It knows no files.
 """
 
 from __future__ import annotations
@@ -13,19 +13,20 @@ from msgspec import Struct
 
 from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import Problem, dotted, problems
-from fakellm.base.yaml_nodes import find, flaws, place, too_deep, value
+from fakellm.base.yaml_events import read_plain
+from fakellm.base.yaml_nodes import Inspection, find, place, too_deep
 from fakellm.scenarios.scenario import ScenarioFile
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel includes it
 
 
 class Document(Struct, frozen=True):
-    """What a text or a mapping says, and where. `name` stands in messages as the file's name."""
+    """The scenario in a text or a mapping. `name` stands for the file's name in messages."""
 
     scenario: ScenarioFile
     name: str
     marks: tuple[Any, ...] = ()
-    """Where each rule starts, if it stands in a text."""
+    """Where each rule starts; empty if the rules are not in a text."""
 
     def rule(self, number: int) -> str:
         """The place of the rule with this number, from 0."""
@@ -33,52 +34,65 @@ class Document(Struct, frozen=True):
 
 
 def read_document(text: str, name: str) -> Document:
-    """What a YAML text says (JSON is YAML). Raises ScenarioError."""
+    """The scenario in a YAML text (JSON is YAML). Raises ScenarioError."""
     try:
         if problem := too_deep(text, _Loader, name):
             raise ScenarioError([problem])
-        loader = _Loader(text)
-        node = loader.get_single_node()
-        if node is None:
-            raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
-        scenario = convert(_data(loader, node, name, aliases="&" in text), node, name)
-        rules = find(node, ("rules",), key=False).value
-        return Document(scenario, name, tuple(rule.start_mark for rule in rules))
+        plain = read_plain(_Loader(text))
+        if plain is None:
+            return _composed_document(text, name)
+        scenario = _scenario(plain.value, text, name, plain.integer_keys)
+        return Document(scenario, name, plain.starts["rules"])
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
-    except (
-        AttributeError,
-        TypeError,
-        ValueError,
-    ) as error:  # what PyYAML lets pass of a tag that its value does not fit
+    except (AttributeError, TypeError, ValueError) as error:  # PyYAML does not check that a value fits its tag
         raise ScenarioError([f"{name}: a value that does not fit its tag: {error}"]) from None
 
 
-def _data(loader: Any, node: yaml.Node, name: str, aliases: bool) -> Any:
-    """What the document says, as lists, mappings and plain values."""
-    found: list[str] = list(flaws(node, name)) if aliases else []
-    data = None if aliases else value(node, loader.construct_object, name, found)
-    if found:
-        raise ScenarioError(found)
-    return loader.construct_document(node) if aliases else data
+def _composed_document(text: str, name: str) -> Document:
+    """The scenario in a text that has anchors, aliases or tags, or flaws."""
+    loader = _Loader(text)
+    node = loader.get_single_node()
+    if node is None:
+        raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
+    inspection = Inspection(node, name)
+    if inspection.problems:
+        raise ScenarioError(inspection.problems)
+    scenario = _scenario(loader.construct_document(node), text, name, bool(inspection.integer_keys))
+    rules = find(node, ("rules",), key=False).value
+    return Document(scenario, name, tuple(rule.start_mark for rule in rules))
 
 
-def convert(data: Any, node: yaml.Node | None, name: str) -> ScenarioFile:
-    """The scenario that builtin data says, whose places are those of `node`. Raises ScenarioError."""
+def read_mapping(data: dict[str, Any], name: str) -> Document:
+    """The scenario in builtin values. Raises ScenarioError."""
+    return Document(_scenario(data, None, name, integer_keys=True), name)
+
+
+def _scenario(data: Any, text: str | None, name: str, integer_keys: bool) -> ScenarioFile:
+    """The scenario in builtin data; `text` is what it was read from. Raises ScenarioError.
+
+    msgspec accepts integers as keys of JSON objects, which have no such keys, so if there are any all keys are checked.
+    """
     try:
-        return msgspec.convert(data, ScenarioFile, str_keys=True)
-    except msgspec.ValidationError:
-        raise ScenarioError([_line(problem, node, name) for problem in problems(data, ScenarioFile)]) from None
+        scenario = msgspec.convert(data, ScenarioFile, str_keys=True)
+        found = list(problems(data, ScenarioFile)) if integer_keys else []
+    except msgspec.ValidationError as error:
+        found = list(problems(data, ScenarioFile)) or [Problem((), "value", str(error))]
+    if found:
+        node = None if text is None else _Loader(text).get_single_node()
+        raise ScenarioError([_line(problem, node, name) for problem in found])
+    return scenario
 
 
 def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
-    unknown, missing = problem.kind == "unknown", problem.kind == "missing"
-    found = node and find(node, problem.path, key=unknown)
-    what = problem.message
-    if problem.kind == "type" and "expected string" in what and isinstance(found, yaml.ScalarNode):
-        what += "; put it in quotes to make it text"
-    where = dotted(problem.path[:-1] if unknown or missing else problem.path)
-    return ": ".join(part for part in (place(name, found.start_mark if found else None), where, what) if part)
+    at_key, missing = problem.kind in ("unknown", "key"), problem.kind == "missing"
+    found = node and find(node, problem.path, key=at_key)
+    message = problem.message
+    if problem.kind == "type" and "expected string" in message and isinstance(found, yaml.ScalarNode):
+        message += "; put it in quotes to make it text"
+    where = dotted(problem.path[:-1] if at_key or missing else problem.path)
+    parts = (place(name, found.start_mark if found else None), where, message)
+    return ": ".join(part for part in parts if part)

@@ -1,27 +1,35 @@
-"""What all HTTP applications have in common: calls, sessions by path, and the control routes under `/_fakellm`.
+"""What all HTTP applications share: requests, how one is dispatched, and the control routes under `/_fakellm`.
 
 Owns what an application is to the server. Knows no rules and no recordings, no sockets and no clock.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
-from urllib.parse import parse_qs, unquote
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import near_miss
-from fakellm.engine.engine import Answer, Release
-from fakellm.engine.journal import Entry, Journal
-from fakellm.wire.http1 import bursts
+from fakellm.engine.engine import refusal
+from fakellm.engine.journal import Entry, kept_body
+from fakellm.engine.response import Outcome, Release, Response, Work
+from fakellm.engine.state import Session
+from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.wire.plan import Frame, Plan
 
+_AT_ONCE = 200
+"""Entries of the journal that are encoded before others get their turn: well under a millisecond."""
 
-class Call(Struct, frozen=True):
+
+class HttpRequest(Struct, frozen=True, dict=True):
     """One HTTP request as it arrived; `path` may carry a query."""
 
     method: str
@@ -30,129 +38,143 @@ class Call(Struct, frozen=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """By name, in any case."""
 
-
-class Session(Protocol):
-    """What an application keeps for those who ask under one name."""
-
-    journal: Journal
-
-    def health(self) -> dict[str, Any]:
-        """What it serves, for `GET /_fakellm/health`."""
+    @cached_property
+    def target(self) -> RequestTarget:
+        """Where it goes."""
+        return request_target(self.path)
 
 
 class Application(Protocol):
     """What a server serves."""
 
-    @property
-    def sessions(self) -> Mapping[str, Session]:
-        """Those there are; the one without a name is at the root, the others are under `/s/<name>`."""
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        """What answers a request, and its entry in the journal; control routes leave none there."""
 
-    def session(self, name: str) -> Session:
-        """The session of this name, which comes to be when it is first asked for."""
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
+        """The response to a request that could not be handled, and its entry: the one given, or a new one."""
+
+    def session(self, name: str) -> Session[Any]:
+        """The session of this name, which comes to be when it is first needed. Raises RequestError, status 503, where
+        there are too many."""
+
+    def find(self, name: str) -> Session[Any] | None:
+        """The session of this name, if there is one."""
+
+    def sessions(self) -> Mapping[str, Session[Any]]:
+        """All sessions there are now, by name."""
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request finds it as it was at the start."""
 
-    def handle(self, call: Call) -> tuple[Answer, Entry]:
-        """The answer to a request, and its entry; control routes leave none in the journal."""
-
-    def refuse(self, call: Call, error: RequestError) -> tuple[Answer, Entry]:
-        """The answer to a request that cannot be handled, and its entry."""
+    def health(self, name: str) -> dict[str, Any]:
+        """What a session serves, for `GET /_fakellm/health`."""
 
 
 A = TypeVar("A", bound=Application)
-Handler = Callable[[A, str, Call], Answer]
+Handler = Callable[[A, HttpRequest], Outcome]
 Routes = Mapping[str, Mapping[str, Handler[A]]]
-"""By path and by method."""
+"""By operation and by method."""
 
 
-def address(path: str) -> tuple[str, str]:
-    """The session's name and the route: ``/s/<name>/v1/models`` is the models of the session <name>."""
-    path = path.partition("?")[0]
-    if path.startswith("/s/"):
-        name, slash, rest = path.removeprefix("/s/").partition("/")
-        return unquote(name), slash + rest
-    return "", path
+class UnknownRouteError(RequestError):
+    """An unknown URL, or a method that its route does not have: nothing that a session serves was requested."""
 
 
-def is_control(route: str) -> bool:
-    """Whether a route is one of fakellm's own, which no provider has."""
-    return route.startswith("/_fakellm/")
+def dispatch(
+    app: A, routes: Routes[A], request: HttpRequest, remedy: Callable[[str], str | None] = lambda path: None
+) -> Outcome:
+    """Calls the handler of a request.
 
-
-def handler(routes: Routes[A], call: Call, route: str | None = None, remedy: str | None = None) -> Handler[A]:
-    """What handles a call, at a route where that is not its path. Raises RequestError where nothing does, with the
-    remedy, or naming what there is."""
-    route = address(call.path)[1] if route is None else route
-    methods = routes.get(route)
+    Raises UnknownRouteError where there is none, with the remedy for its path, or else with what there is.
+    """
+    methods = routes.get(request.target.operation)
     if methods is None:
+        hint = remedy(request.target.path)
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
-        hint = f". {remedy}" if remedy else near_miss(route, list(routes)) or f"; there are {known}"
-        raise RequestError(404, f"Unknown request URL: {call.method} {call.path}{hint}", "unknown_url")
-    if call.method not in methods:
+        hint = f". {hint}" if hint else near_miss(request.target.path, list(routes)) or f"; there are {known}"
+        raise UnknownRouteError(404, f"Unknown request URL: {request.method} {request.path}{hint}", "unknown_url")
+    if request.method not in methods:
         allowed = ", ".join(methods)
-        message = f"Not allowed to {call.method} {call.path}; the method here is {allowed}."
-        raise RequestError(405, message, "method_not_allowed", headers={"Allow": allowed})
-    return methods[call.method]
+        message = f"Not allowed to {request.method} {request.path}; the method here is {allowed}."
+        raise UnknownRouteError(405, message, "method_not_allowed", headers={"Allow": allowed})
+    return methods[request.method](app, request)
 
 
-def recorded(app: Application, call: Call, answer: Answer) -> tuple[Answer, Entry]:
-    """The answer with its entry, which is now in the session's journal."""
-    entry = Entry(
-        method=call.method,
-        path=call.path,
-        request=answer.request,
-        rule=answer.rule,
-        matched=answer.matched,
-        explanation=answer.explanation,
-        status=answer.plan.status,
-        frames=len(answer.plan.frames),
-        fault=answer.fault.kind if answer.fault else None,
-    )
-    name, route = address(call.path)
-    if not is_control(route):
-        app.session(name).journal.add(entry, len(call.body))
-    return answer, entry
+def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
+    """The refusal of a request, in the error shape of the API that its URL belongs to."""
+    response = refusal(error, seed, request.body, request.target.api)
+    return replace(response, matched=not isinstance(error, UnknownRouteError))
 
 
-def json_answer(value: Any) -> Answer:
-    """The answer of a control route."""
+def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: Entry | None = None) -> Entry:
+    """The entry of a request, which is now in its session's journal if that could be opened; where it already has one,
+    that one."""
+    if entry is not None:
+        entry.fill(outcome)
+        return entry
+    valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
+    entry = Entry(request.method, request.path)
+    entry.fill(outcome)
+    if request.target.control:
+        return entry
+    entry.request = kept_body(request.body, valid)
+    with suppress(RequestError):  # the refusal of one session too many has no session to be recorded in
+        app.session(request.target.session).journal.add(entry)
+    return entry
+
+
+def json_response(value: Any) -> Response:
+    """The response of a control route."""
     body = dumps(value, indent=2).encode() + b"\n"
-    plan = Plan(200, (("Content-Type", "application/json"),), (Frame(body),))
-    return Answer(plan, bursts(plan))
+    return Response(Plan(200, (("Content-Type", "application/json"),), (Frame(body),)))
 
 
-def _health(app: Application, name: str, call: Call) -> Answer:
+def _health(app: Application, request: HttpRequest) -> Response:
     from importlib.metadata import version  # costs a start more than it is worth to those who never ask
 
-    return json_answer({"status": "ok", "version": version("fakellm-server"), **app.session(name).health()})
+    return json_response({"status": "ok", "version": version("fakellm-server"), **app.health(request.target.session)})
 
 
-def _journal(app: Application, name: str, call: Call) -> Answer:
-    journal = app.session(name).journal
-    return json_answer({"entries": [msgspec.to_builtins(entry) for entry in journal], "dropped": journal.dropped})
+def _journal(app: Application, request: HttpRequest) -> Work:
+    """The journal as JSON, an entry a line; encoded little by little, so that replies under way do not wait for it."""
+    journal = app.session(request.target.session).journal
+    entries, dropped = list(journal), journal.dropped
+
+    async def encoded() -> list[bytes]:
+        pieces = [b'{"entries": [']
+        for start in range(0, len(entries), _AT_ONCE):
+            lines = map(msgspec.json.encode, entries[start : start + _AT_ONCE])
+            pieces.append((b"\n" if start == 0 else b",\n") + b",\n".join(lines))
+            await asyncio.sleep(0)
+        return [*pieces, b'], "dropped": %d}\n' % dropped]
+
+    def then(result: Callable[[], Any]) -> Response:
+        frames = tuple(map(Frame, result()))
+        return Response(Plan(200, (("Content-Type", "application/json"),), frames))
+
+    return Work(encoded, then)
 
 
-def _reset(app: Application, name: str, call: Call) -> Answer:
-    app.forget(name)
-    return json_answer({"status": "reset"})
+def _reset(app: Application, request: HttpRequest) -> Response:
+    app.forget(request.target.session)
+    return json_response({"status": "reset"})
 
 
-def _step(app: Application, name: str, call: Call) -> Answer:
-    query = parse_qs(call.path.partition("?")[2])
-    said = query.get("frames", ["1"])[0]
-    frames = None if said == "all" else _number("frames", said, "a whole number from 1 on, or all")
-    request = _number("request", query["request"][0], "its number in the journal") if "request" in query else None
-    timeout = _number("timeout", query.get("timeout", ["5"])[0], "whole seconds from 1 on")
-    return Answer(Plan(200, (), ()), (), release=Release(name, frames, request, timeout))
+def _step(app: Application, request: HttpRequest) -> Release:
+    parameters = request.target.parameters
+    text = parameters.get("frames", "1")
+    frames = None if text == "all" else _number("frames", text, "a whole number from 1 on, or all")
+    number = _number("request", parameters["request"], "its number in the journal") if "request" in parameters else None
+    timeout = _number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
+    return Release(request.target.session, frames, number, timeout)
 
 
-def _number(param: str, said: str, expected: str) -> int:
-    if not (said.isdecimal() and len(said) < 10 and int(said)):
+def _number(param: str, text: str, expected: str) -> int:
+    if not (text.isdecimal() and len(text) < 10 and int(text)):
         raise RequestError(
-            400, f"Invalid value for '{param}': expected {expected}, got {said!r}.", "invalid_value", param
+            400, f"Invalid value for '{param}': expected {expected}, got {text!r}.", "invalid_value", param
         )
-    return int(said)
+    return int(text)
 
 
 CONTROL: Routes[Application] = {

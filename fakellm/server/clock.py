@@ -7,13 +7,13 @@ from heapq import heapify, heappop, heappush
 
 
 class Clock:
-    """Wakes those who wait, in the order of their due times, with a single timer for the earliest of them."""
+    """Ends waits in the order of their due times, with a single timer for the earliest of them."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
-        self._count = 0  # keeps equal due times apart, first come first
-        self._cancelled = 0  # how many of those in the heap wait no longer
+        self._count = 0  # orders waits with equal due times: first come, first served
+        self._cancelled = 0  # how many of those in the heap have been cancelled
         self._timer: asyncio.TimerHandle | None = None
 
     def now(self) -> float:
@@ -33,7 +33,7 @@ class Clock:
                 self._forget()
 
     def _forget(self) -> None:
-        """One more was cancelled. Those stay in the heap up to half of it; then it is made anew without them."""
+        """Counts a cancelled wait. Up to half of the heap may be cancelled waits; then it is rebuilt without them."""
         self._cancelled += 1
         if self._cancelled * 2 > len(self._waiting):
             self._waiting = [wait for wait in self._waiting if not wait[2].done()]

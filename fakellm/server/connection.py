@@ -1,6 +1,6 @@
 """The connection to a client: writing to it no faster than it reads, and resetting it on purpose.
 
-Owns what aiohttp and the operating system must be told for it. Knows nothing of what is said.
+Owns the calls to aiohttp and the operating system that this takes. Knows nothing of what is sent.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ from aiohttp import web
 
 from fakellm.server.clock import Clock
 
+RESET_PATIENCE = 5.0
+"""Seconds that a client is given to receive what was written before a reset."""
 
-class Client:
-    """Who asked: how it is spoken to, and whether it is still there."""
+
+class ClientConnection:
+    """The connection that a request came over: which HTTP it speaks, and whether it is still there."""
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
@@ -41,21 +44,24 @@ class Client:
 
 
 async def reset(transport: asyncio.Transport, clock: Clock) -> None:
-    """Ends the connection with an RST, once the client's machine has all that was written: a reset drops the rest."""
-    while _unsent(transport):
-        await clock.until(clock.now() + 0.001)
+    """Ends the connection with an RST, once the client's machine has all that was written: a reset drops the rest. It
+    does not wait longer than RESET_PATIENCE for a client that does not read."""
+    end, wait = clock.now() + RESET_PATIENCE, 0.001
+    while _unsent(transport) and clock.now() < end:
+        await clock.until(clock.now() + wait)
+        wait = min(wait * 2, 0.05)
     # A socket that lingers for 0 seconds closes with a reset.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
 def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes that wait here, and on Linux, which tells, those that the client's machine has not acknowledged."""
+    """Bytes that wait here, and on Linux, which counts them, those that the client's machine has not acknowledged."""
     queued = transport.get_write_buffer_size()
     if queued or sys.platform != "linux":
         return queued
     import fcntl
     import termios
 
-    connection = transport.get_extra_info("socket").fileno()
-    return int.from_bytes(fcntl.ioctl(connection, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    descriptor = transport.get_extra_info("socket").fileno()
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING
 from fakellm.server.application import Application
 
 if TYPE_CHECKING:
-    from fakellm.server.http_server import Relay, Server
+    from fakellm.server.http_server import Proxy, Server
 
 
 class Hosted:
     """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
-    when the port cannot be had."""
+    when it cannot listen on the port."""
 
     def __init__(
-        self, app: Application, port: int = 0, speed: float = 1.0, relay: Callable[[], Relay] | None = None
+        self, app: Application, port: int = 0, speed: float = 1.0, proxy: Callable[[], Proxy] | None = None
     ) -> None:
         self._app = app
         self._port = port
         self._speed = speed
-        self._relay = relay
+        self._proxy = proxy
 
     def __enter__(self) -> Hosted:
         from fakellm.server.http_server import Server, listen
@@ -34,7 +34,7 @@ class Hosted:
         self._thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed, self._relay and self._relay())
+            server = Server(self._app, self._speed, self._proxy and self._proxy())
             return server, await server.start(listener)
 
         try:
@@ -45,7 +45,7 @@ class Hosted:
         return self
 
     def change(self, what: Callable[[], None]) -> None:
-        """Does in the server's thread what may put other sessions in place of some."""
+        """Does in the server's thread what may replace sessions."""
 
         async def changed() -> None:
             self.server.change(what)

@@ -1,6 +1,6 @@
-"""The aiohttp shell: sockets in, plans out. Owns listening, reading a request, performing a plan, and stopping.
+"""The aiohttp shell: sockets in, plans out. Owns listening, performing what a request results in, and stopping.
 
-Decides nothing about what is said; the application does. The only room that waits.
+Decides nothing about what is sent; the application does. The only module that waits.
 """
 
 from __future__ import annotations
@@ -8,50 +8,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any, Literal, Protocol
 
-from aiohttp import hdrs, web
+from aiohttp import web
 
-from fakellm.apis.chat.writer import write_error
+from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.engine import Answer
 from fakellm.engine.journal import Entry
-from fakellm.server.application import Application, Call, address, json_answer
+from fakellm.engine.response import Outcome, Relay, Release, Response, Work
+from fakellm.server.application import Application, HttpRequest, json_response
 from fakellm.server.clock import Clock
-from fakellm.server.connection import Client, reset
+from fakellm.server.connection import ClientConnection, reset
+from fakellm.server.offload import offload
+from fakellm.server.request_body import read_body
 from fakellm.server.stepping import Stepped, Steps
 from fakellm.wire.http1 import Burst, bursts, drip
 from fakellm.wire.plan import Plan
 from fakellm.wire.timing import checked_speed
 
-MOST_BYTES = 64 * 2**20
-"""The largest body of a request: prompts of several MB are normal, and with pictures they reach tens of MB."""
-
 log = logging.getLogger("fakellm")
 
 
-class Relay(Protocol):
+class Proxy(Protocol):
     """The way to a server behind this one."""
 
-    async def __call__(self, call: Call, entry: Entry, client: Client) -> Plan:
-        """Asks that server and writes what it answers; returns it, for its end to be performed here."""
+    async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
+        """Passes the request on and writes what that server answers; returns it, for its end to be performed here."""
 
     async def close(self) -> None:
-        """To be called once nothing is asked any more."""
+        """Must be called once no more requests come."""
 
 
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
-    `speed` divides every delay, 0 is no delay at all. Raises ValueError where it is no such number. `relay` answers
-    what the application leaves to the server behind this one.
+    `speed` divides every delay, 0 means no delay at all; anything else raises ValueError. `proxy` answers the requests
+    that the application relays.
     """
 
-    def __init__(self, app: Application, speed: float = 1.0, relay: Relay | None = None) -> None:
+    def __init__(self, app: Application, speed: float = 1.0, proxy: Proxy | None = None) -> None:
         self._app = app
-        self._relay = relay
+        self._proxy = proxy
         self._speed = checked_speed(speed)
         self._clock = Clock()
         self._steps = Steps()
@@ -68,8 +67,8 @@ class Server:
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
-        """Takes no more connections, gives open replies so many seconds to end, and then ends them; at once those that
-        stall."""
+        """Takes no more connections, gives open replies `grace` seconds to end, and then ends them; those that stall it
+        ends at once."""
         self._stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
@@ -79,11 +78,11 @@ class Server:
         for task in self._handling:
             task.cancel()
         await self._runner.cleanup()
-        if self._relay:
-            await self._relay.close()
+        if self._proxy:
+            await self._proxy.close()
 
     def cut_off(self) -> None:
-        """Ends every reply that is under way, and its connection; goes on to accept others."""
+        """Ends every reply that is under way, and its connection; continues to accept others."""
         for task in list(self._handling):
             task.cancel()
         for connection in self._listener.connections:  # some wait for the close of one that is kept
@@ -93,74 +92,115 @@ class Server:
         task = asyncio.current_task()
         assert task is not None
         self._handling.add(task)
+        client = ClientConnection(request)
         try:
-            return await self._send(Client(request), *await self._answer(request))
+            return await self._send(client, *await self._answer(client, request))
         finally:
             self._handling.discard(task)
 
-    async def _answer(self, request: web.BaseRequest) -> tuple[Call, Answer, Entry]:
-        call = Call(request.method, request.path_qs, headers=request.headers)
+    async def _answer(
+        self, client: ClientConnection, http: web.BaseRequest
+    ) -> tuple[HttpRequest, Response | Relay, Entry]:
+        request, entry = HttpRequest(http.method, http.path_qs, headers=http.headers), None
+        outcome: Outcome
         try:
-            call = Call(request.method, request.path_qs, await _read(request), request.headers)
-            answer, entry = self._handled(call)
-            if answer.release:
-                number, texts = await self._steps.release(answer.release)
-                answer = json_answer({"request": number, "frames": texts})
+            request = HttpRequest(http.method, http.path_qs, await read_body(http), http.headers)
+            with self._replaced(request.target.session):
+                outcome, entry = self._app.handle(request)
+            outcome = await self._settled(outcome, request, entry)
         except RequestError as error:
-            answer, entry = self._app.refuse(call, error)
+            outcome, entry = self._app.refuse(request, error, entry)
+        except asyncio.CancelledError:
+            if entry:
+                entry.outcome = _cut(client)
+            raise
         except Exception as error:
-            log.exception("%s %s", call.method, call.path)
+            log.exception("%s %s", request.method, request.path)
             message = f"fakellm itself failed: {error!r}. Please report this."
-            answer, entry = self._app.refuse(call, RequestError(500, message, "internal_error"))
-        if answer.explanation:
-            log.warning("%s %s: %s %s", call.method, call.path, answer.plan.status, answer.explanation)
-        return call, answer, entry
+            outcome, entry = self._app.refuse(request, RequestError(500, message, "internal_error"), entry)
+        if isinstance(outcome, Response) and outcome.explanation:
+            log.warning("%s %s: %s %s", request.method, request.path, outcome.plan.status, outcome.explanation)
+        return request, outcome, entry
+
+    async def _settled(self, outcome: Outcome, request: HttpRequest, entry: Entry) -> Response | Relay:
+        """What is sent in the end: after the work is done, or the steps are released."""
+        if isinstance(outcome, Work):
+            task = asyncio.ensure_future(offload(outcome.run))
+            try:
+                with self._busy(request):
+                    await asyncio.wait([task])
+            finally:
+                task.cancel()  # where the client has left
+            with self._replaced(request.target.session):
+                outcome = outcome.then(task.result)
+            entry.fill(outcome)
+        elif isinstance(outcome, Release):
+            number, texts = await self._steps.release(outcome)
+            outcome = json_response({"request": number, "frames": texts})
+        elif isinstance(outcome, Relay) and self._proxy is None:
+            message = f"No recording answers {request.method} {request.path}, and there is no upstream to ask."
+            raise RequestError(502, message, "no_upstream")
+        return outcome
 
     def change(self, what: Callable[[], None]) -> None:
-        """Does what may put other sessions in place of some, and lets the frames go that wait for a step in those."""
-        before = dict(self._app.sessions)
+        """Does what may replace sessions, and releases the frames that wait for a step in those that it replaces."""
+        before = self._app.sessions()
         what()
-        for name, engine in before.items():
-            if self._app.sessions.get(name) is not engine:
+        for name, session in before.items():
+            if self._app.find(name) is not session:
                 self._steps.free(name)
 
-    def _handled(self, call: Call) -> tuple[Answer, Entry]:
-        name, _ = address(call.path)
-        before = self._app.sessions.get(name)
-        handled = self._app.handle(call)
-        if self._app.sessions.get(name) is not before:  # a reset or a load: its test is over, or starts anew
-            self._steps.free(name)
-        return handled
-
-    async def _send(self, client: Client, call: Call, answer: Answer, entry: Entry) -> web.StreamResponse:
-        plan = answer.plan
-        keep_alive = client.keep_alive and plan.delimited != "close"
+    @contextmanager
+    def _replaced(self, name: str) -> Iterator[None]:
+        """Where this block replaces the session of this name, frames in it that wait for a step are released: its test
+        is over, or starts anew."""
+        before = self._app.find(name)
         try:
-            if answer.relay and self._relay:
-                plan = await self._relay(call, entry, client)
-            else:
-                ready = answer.bursts if keep_alive else bursts(plan, keep_alive, client.http_1_0)
-                with self._stepped(ready, answer, entry) as steps:
-                    await self._perform(client, ready, entry, steps)
-            await self._end(client, plan, drip(plan, client.http_1_0), entry)
+            yield
+        finally:
+            if self._app.find(name) is not before:
+                self._steps.free(name)
+
+    def _busy(self, request: HttpRequest) -> AbstractContextManager[None]:
+        """Within this block the session of a request is not idle."""
+        session = self._app.find(request.target.session)
+        return session.reply() if session else nullcontext()
+
+    async def _send(
+        self, client: ClientConnection, request: HttpRequest, outcome: Response | Relay, entry: Entry
+    ) -> web.StreamResponse:
+        try:
+            with self._busy(request):
+                plan = await self._sent(client, request, outcome, entry)
+                await self._end(client, plan, drip(plan, client.http_1_0), entry)
         except ConnectionError:
             entry.outcome = "client left"
             return _Sent(keep_alive=False)
         except asyncio.CancelledError:
-            entry.outcome = "client left" if client.transport is None else "server stopped"
+            entry.outcome = _cut(client)
             raise
         return _Sent(client.keep_alive and plan.delimited != "close" and plan.end == "complete")
 
-    def _stepped(
-        self, ready: tuple[Burst, ...], answer: Answer, entry: Entry
-    ) -> AbstractContextManager[Stepped | None]:
-        if not any(burst.step for burst in ready):
+    async def _sent(
+        self, client: ClientConnection, request: HttpRequest, outcome: Response | Relay, entry: Entry
+    ) -> Plan:
+        """Sends all frames, and returns the plan that they are from."""
+        if isinstance(outcome, Relay):
+            assert self._proxy is not None  # else `_settled` has refused the request
+            return await self._proxy(request, entry, client)
+        plan = outcome.plan
+        ready = bursts(plan, client.keep_alive and plan.delimited != "close", client.http_1_0)
+        with self._stepped(request, plan, entry) as steps:
+            await self._perform(client, ready, entry, steps)
+        return plan
+
+    def _stepped(self, request: HttpRequest, plan: Plan, entry: Entry) -> AbstractContextManager[Stepped | None]:
+        if not any(frame.step for frame in plan.frames):
             return nullcontext()
-        name, _ = address(entry.path)
-        return self._steps.reply(name, entry.number, answer.plan)
+        return self._steps.reply(request.target.session, entry.number, plan)
 
     async def _perform(
-        self, client: Client, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
+        self, client: ClientConnection, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
     ) -> None:
         """Writes each burst when it is due, counted from now, and no faster than the client reads."""
         due = self._clock.now()
@@ -176,7 +216,7 @@ class Server:
                 steps.wrote()
             await client.drain()
 
-    async def _end(self, client: Client, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
+    async def _end(self, client: ClientConnection, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
         """What follows the last frame; aiohttp itself closes the connections that are not kept."""
         if plan.end == "reset":
             entry.outcome = "reset"
@@ -194,6 +234,11 @@ class Server:
             entry.outcome = "closed" if plan.end == "close" else "sent"
 
 
+def _cut(client: ClientConnection) -> Literal["client left", "server stopped"]:
+    """Why a request is no longer answered."""
+    return "client left" if client.transport is None else "server stopped"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens, on a free port where `port` is 0.
 
@@ -205,26 +250,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
-
-
-async def _read(request: web.BaseRequest) -> bytes:
-    """The body, decompressed. Raises RequestError when it is too large or damaged."""
-    too_large = RequestError(413, f"The body of your request exceeds {MOST_BYTES:,} bytes.", "request_too_large")
-    if (request.content_length or 0) > MOST_BYTES:
-        raise too_large
-    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-        # curl waits a second for this before it sends a body of more than 1 MiB.
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-    pieces, size = [], 0
-    try:
-        async for piece in request.content.iter_any():
-            pieces.append(piece)
-            size += len(piece)
-            if size > MOST_BYTES:
-                raise too_large
-    except web.RequestPayloadError as error:
-        raise RequestError(400, f"The body of your request is damaged: {error}.", "invalid_body") from None
-    return b"".join(pieces)
 
 
 class _Sent(web.StreamResponse):
@@ -246,10 +271,11 @@ class _Sent(web.StreamResponse):
 
 
 class _Listener(web.Server):
-    """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape."""
+    """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape and leave bodies compressed."""
 
     def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=asyncio.get_running_loop(), access_log=None)  # type: ignore[arg-type] # None turns it off; the annotation has no Optional
+        loop = asyncio.get_running_loop()
+        return _Connection(self, loop=loop, access_log=None, auto_decompress=False)  # type: ignore[arg-type] # None turns the access log off; the annotation has no Optional
 
 
 class _Connection(web.RequestHandler):
@@ -260,10 +286,10 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The reply to bytes that are no HTTP request: aiohttp's own is plain text."""
-        error = RequestError(status, f"This is no HTTP request: {str(message or exc).rstrip('.')}.", "invalid_http")
+        """The response to bytes that are not an HTTP request: aiohttp's own is plain text."""
+        reason = str(message or exc).rstrip(".")
+        error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
         log.warning("%s", error.message)
-        body = write_error(error)
-        response = web.Response(status=status, body=body, content_type="application/json")
+        response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response

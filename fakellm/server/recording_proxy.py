@@ -1,7 +1,8 @@
 """The recording proxy: passes on what the upstream answers as it comes, and records it.
 
-Owns what is written to the client and when an interaction is kept. `upstream` asks, `take` says what is kept of a
-response, `redact` takes the secrets out, `tape` writes; the server performs the end of what is passed on.
+Owns what is written to the client and when an interaction is kept. `upstream` sends the request, `recordings.capture`
+decides what is kept of a response, `recordings.redaction` takes the secrets out, `recordings.recording_file` writes;
+the server performs the end of what is passed on.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
-from fakellm.recordings.capture import Take, readable
-from fakellm.recordings.cassette import Asked, Interaction
+from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
-from fakellm.recordings.recording_file import Tape
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import redacted
-from fakellm.server.application import Call
+from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
-from fakellm.server.connection import Client
-from fakellm.server.upstream import Upstream, asked, pieces
+from fakellm.server.connection import ClientConnection
+from fakellm.server.upstream import Upstream, passed_on, pieces
 from fakellm.wire.http1 import bursts, chunk
 from fakellm.wire.plan import Plan
 
@@ -32,73 +33,76 @@ log = logging.getLogger("fakellm")
 
 
 class Recorder:
-    """Passes requests on to the API at `upstream` and records them on `tape`; `learn`, where given, is told of each.
+    """Passes requests on to the API at `upstream` and records them in `file`. `learn` is called with each recording.
 
-    To be made, used and closed in one event loop.
+    Make, use and close it in one event loop.
     """
 
-    def __init__(self, upstream: str, tape: Tape, learn: Callable[[Recording], None] | None = None) -> None:
+    def __init__(self, upstream: str, file: RecordingFile, learn: Callable[[Recording], None] | None = None) -> None:
         self._upstream = Upstream(upstream)
-        self._tape = tape
+        self._file = file
         self._learn = learn
         self._clock = Clock()
-        if tape.broken:
-            log.warning("the last line of %s was cut off; it is in %s now", tape.path, tape.broken)
+        if file.broken:
+            log.warning("the last line of %s was cut off; it is in %s now", file.path, file.broken)
 
-    async def __call__(self, call: Call, entry: Entry, client: Client) -> Plan:
+    async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
         """Answers the client with what the upstream answers, and returns that as far as it came."""
-        number, request, take = self._tape.number(), asked(call, self._upstream.url), Take(self._clock.now)
+        number, passed, captured = self._file.number(), passed_on(request, self._upstream.url), Capture(self._clock.now)
         try:
-            await self._pass_on(request, take, entry, client)
+            await self._pass_on(passed, captured, entry, client)
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
-            log.warning("%s %s: %s %s", call.method, call.path, error.status, error.message)
+            log.warning("%s %s: %s %s", request.method, request.path, error.status, error.message)
             entry.status, entry.explanation = error.status, error.message
-            return _refuse(error, client)
+            return _refuse(request, error, client)
         except asyncio.CancelledError:
-            take.end = "stall" if client.transport is None else "close"  # to the client, a stop is a close
-            self._keep(number, request, take)
+            # To the client, a stop of this server is a close.
+            captured.end = "stall" if client.transport is None else "close"
+            self._keep(number, passed, captured)
             raise
-        except ConnectionError:  # the client's: those of the upstream are ends of what it sent
-            take.end = "stall"
-            self._keep(number, request, take)
+        except ConnectionError:  # the client's: the upstream's are ends of its response
+            captured.end = "stall"
+            self._keep(number, passed, captured)
             raise
-        self._keep(number, request, take)
-        return take.plan
+        self._keep(number, passed, captured)
+        return captured.plan
 
     async def close(self) -> None:
-        """To be called once nothing is passed on any more."""
+        """Must be called once no more requests come."""
         await self._upstream.close()
-        self._tape.close()
+        self._file.close()
 
-    async def _pass_on(self, request: Asked, take: Take, entry: Entry, client: Client) -> None:
-        response = await self._upstream.ask(request, take)
+    async def _pass_on(
+        self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection
+    ) -> None:
+        response = await self._upstream.ask(request, captured)
         if response is None:
             return
-        async with response, aclosing(pieces(response, take)) as arriving:
-            entry.status = take.status
-            head = replace(take.plan, end="close")  # the end comes when it comes
+        async with response, aclosing(pieces(response, captured)) as arriving:
+            entry.status = captured.status
+            head = replace(captured.plan, end="close")  # the real end is not known yet
             client.write(bursts(head, client.keep_alive, client.http_1_0)[0].data)
-            in_chunks = take.delimited == "chunked" and not client.http_1_0
+            in_chunks = captured.delimited == "chunked" and not client.http_1_0
             async for piece in arriving:
-                take.body(piece)
+                captured.body(piece)
                 client.write(chunk(piece) if in_chunks else piece)
-                entry.frames = entry.frames_sent = len(take.frames)
+                entry.frames = entry.frames_sent = len(captured.frames)
                 await client.drain()
-            if in_chunks and take.end == "complete":
+            if in_chunks and captured.end == "complete":
                 client.write(chunk(b""))
 
-    def _keep(self, number: int, request: Asked, take: Take) -> None:
-        interaction = redacted(Interaction(request, readable(take.plan)))
+    def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
+        interaction = redacted(Interaction(request, readable(captured.plan)))
         try:
-            self._tape.add(number, interaction)
-        except OSError as error:  # the client has its answer, and shall not pay for a full disk
+            self._file.add(number, interaction)
+        except OSError as error:  # the client has its response, and a full disk is not its concern
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
-            self._learn(Recording(f"{self._tape.path}#{number}", interaction, framed=True))
+            self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
 
 
-def _refuse(error: RequestError, client: Client) -> Plan:
-    plan = refusal(error, 0).plan
+def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:
+    plan = refusal(error, 0, route=request.target.api).plan
     client.write(bursts(plan, client.keep_alive)[0].data)
     return plan

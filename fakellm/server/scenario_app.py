@@ -1,142 +1,182 @@
-"""The HTTP application without HTTP: which session and route a request is for, and the answer as a value.
+"""The HTTP application without HTTP: what a session answers to a request, as a value.
 
-Owns the routes of rules and their sessions; those of every application are in `control`. Knows no sockets and no clock.
+Owns the routes that rules answer, and which ruleset a session has; control routes that every application has are in
+`application`. Knows no sockets and no clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from urllib.parse import parse_qs
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
 
 from fakellm.apis.openai import models
 from fakellm.apis.openai.api_keys import check
 from fakellm.apis.openai.embeddings import embeddings
-from fakellm.apis.openai.legacy_completions import LEGACY_COMPLETIONS
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
-from fakellm.apis.openai.urls import MODEL, remedy, target, with_model
-from fakellm.apis.route import CHAT, Route
+from fakellm.apis.openai.urls import MODEL, remedy, with_model
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
-from fakellm.engine.engine import Answer, Engine, generated_answer, refusal
+from fakellm.engine.engine import Engine, generated_response
 from fakellm.engine.journal import Entry
+from fakellm.engine.response import Outcome, Response, Work
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache, Limits, MemoryState, Session
 from fakellm.model.request import digest
 from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import CONTROL, Handler, Routes, address, handler, is_control, json_answer, recorded
-from fakellm.server.application import Call as Call  # whoever asks an App something needs it
-from fakellm.wire.http1 import bursts
+from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
+from fakellm.server.application import HttpRequest as HttpRequest  # whoever calls an App needs it
+from fakellm.server.request_target import APIS
 
 
 class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
-    A session comes to be when it is first asked for, with the server's scenario; what is loaded into it or asked of it
-    no other session sees.
+    A session comes to be when it is first needed, with the server's scenario; what is loaded into it or requested in
+    it affects no other session.
     """
 
     def __init__(
-        self, scenario: Scenario | None = None, *, seed: int = 0, strict: bool = False, api_keys: Sequence[str] = ()
+        self,
+        scenario: Scenario | None = None,
+        *,
+        seed: int = 0,
+        strict: bool = False,
+        api_keys: Sequence[str] = (),
+        limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
-        self.scenario = scenario
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
-        """Those that a request must have one of; where there are none, it needs none. Control routes need none."""
-        self.sessions: dict[str, Engine] = {}
+        """A request needs one of them; where there are none, it needs none. Control routes need none."""
+        self._cache = Cache(limits.cache_bytes)
+        self._state: MemoryState[Engine] = MemoryState(limits)
+        self._engine = self.compiled(scenario, strict)
 
-    def handle(self, call: Call) -> tuple[Answer, Entry]:
-        """The answer to a request, and its entry; control routes leave none in the journal."""
-        name, route = address(call.path)
-        if call.method == "OPTIONS" and not is_control(route):
-            return _preflight(call)
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        target = request.target
+        if request.method == "OPTIONS" and not target.control:
+            return _preflight(request)
         try:
-            if not is_control(route):
-                check(call.headers, self.api_keys)
-            place = route if route in _ROUTES else target(route).route
-            answer = handler(_ROUTES, call, place, remedy(route))(self, name, call)
+            if not target.control:
+                check(request.headers, self.api_keys)
+            if target.model is not None and target.operation != MODEL:
+                request = replace(request, body=with_model(request.body, target.model))
+            outcome = dispatch(self, ROUTES, request, remedy)
         except RequestError as error:
-            return self.refuse(call, error)
-        return recorded(self, call, answer)
+            return self.refuse(request, error)
+        return outcome, journaled(self, request, outcome)
 
-    def refuse(self, call: Call, error: RequestError) -> tuple[Answer, Entry]:
-        """The answer to a request that cannot be handled, and its entry."""
-        return recorded(self, call, refusal(error, self.seed, call.body))
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
+        response = refused(request, error, self.seed)
+        return response, journaled(self, request, response, entry)
 
-    def session(self, name: str) -> Engine:
-        if name not in self.sessions:
-            self.sessions[name] = Engine(self.scenario, self.seed, self.strict)
-        return self.sessions[name]
+    def session(self, name: str) -> Session[Engine]:
+        return self._state.open(name, self._engine)
+
+    def find(self, name: str) -> Session[Engine] | None:
+        return self._state.find(name)
+
+    def sessions(self) -> Mapping[str, Session[Engine]]:
+        return self._state.sessions()
 
     def forget(self, name: str) -> None:
-        """Ends a session: the next request finds it as it was at the start."""
-        self.sessions.pop(name, None)
+        self._state.forget(name)
+
+    def health(self, name: str) -> dict[str, Any]:
+        return self.session(name).content.health()
 
     def load(self, name: str, scenario: Scenario, strict: bool) -> None:
         """Puts a scenario into a session, in place of the one there and its journal."""
-        self.sessions[name] = Engine(scenario, self.seed, strict)
+        self.put(name, self.compiled(scenario, strict))
 
-    def restart(self, scenario: Scenario) -> None:
-        """Serves another scenario: in every session that has not loaded one of its own, as at the start."""
-        started = [name for name, engine in self.sessions.items() if engine.scenario is self.scenario]
-        self.scenario = scenario
-        for name in started:
+    def put(self, name: str, engine: Engine) -> None:
+        """Puts a compiled scenario into a session, in place of the one there and its journal."""
+        self._state.load(name, engine)
+
+    def restart(self, engine: Engine) -> None:
+        """Serves another compiled scenario: in every session that has not loaded one of its own, as at the start."""
+        self._engine = engine
+        for name in [name for name, session in self._state.sessions().items() if not session.own]:
             self.forget(name)
 
-
-def _preflight(call: Call) -> tuple[Answer, Entry]:
-    """The answer to a browser that asks whether it may ask. It asks nothing else: no entry in the journal."""
-    plan = preflight(call.headers)
-    entry = Entry(call.method, call.path, None, None, True, None, plan.status, 0)
-    return Answer(plan, bursts(plan)), entry
+    def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
+        """A scenario ready to be served; that of thousands of rules takes so long that it is a thread's work."""
+        return Engine(Ruleset(scenario), self.seed, strict, self._cache)
 
 
-def _asked(call: Call) -> bytes:
-    """The body; where the URL names a deployment and the body no model, with that for one."""
-    model = target(address(call.path)[1]).model
-    return call.body if model is None else with_model(call.body, model)
+def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
+    """The response to a browser that asks whether it may send a request: no request itself, so not in the journal."""
+    response = Response(preflight(request.headers))
+    entry = Entry(request.method, request.path)
+    entry.fill(response)
+    return response, entry
 
 
-def _said(route: Route) -> Handler[App]:
-    """The handler of a route that rules answer."""
-    return lambda app, name, call: app.session(name).reply(_asked(call), route, call.headers)
+def model_reply(app: App, request: HttpRequest) -> Outcome:
+    """What a model answers: a rule, or generated text."""
+    session = app.session(request.target.session)
+    matched = session.content.match(request.body, request.target.api, request.headers)
+    if not matched.match.counts:
+        return session.content.respond(matched)
+    count = session.count((matched.match.rule, matched.match.digest))
+    outcome = session.content.respond(matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
+
+
+def _forgotten(outcome: Response | Work) -> Outcome:
+    """The outcome, which records that this may not be the first attempt."""
+    if isinstance(outcome, Response):
+        return replace(outcome, attempts_forgotten=True)
+    return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
     """The handler of a route whose replies are made from the body and the seed alone."""
 
-    def made(app: App, name: str, call: Call) -> Answer:
-        value, body = read(_asked(call), app.seed)
-        return generated_answer(value, app.seed, digest(body), body)
+    def made(app: App, request: HttpRequest) -> Response:
+        value, body = read(request.body, app.seed)
+        return replace(generated_response(value, app.seed, digest(body), request.target.api), valid=True)
 
     return made
 
 
-def _models(app: App, name: str, call: Call) -> Answer:
-    return generated_answer(models.listed(app.session(name).models), app.seed, "models")
+def _models(app: App, request: HttpRequest) -> Response:
+    names = app.session(request.target.session).content.ruleset.models
+    return generated_response(models.listed(names), app.seed, "models", request.target.api)
 
 
-def _model(app: App, name: str, call: Call) -> Answer:
-    model = target(address(call.path)[1]).model or ""
-    if not app.session(name).answers(model):
+def _model(app: App, request: HttpRequest) -> Response:
+    model = request.target.model or ""
+    if not app.session(request.target.session).content.answers(model):
         raise models.unknown(model)
-    return generated_answer(models.described(model), app.seed, model)
+    return generated_response(models.described(model), app.seed, model, request.target.api)
 
 
-def _scenario(app: App, name: str, call: Call) -> Answer:
-    query = parse_qs(call.path.partition("?")[2])
-    strict = query["strict"][0] == "true" if "strict" in query else app.strict
-    try:
-        scenario = parse(call.body.decode("utf-8", "surrogateescape"), "scenario")
-    except ScenarioError as error:
-        raise RequestError(400, str(error), "invalid_scenario") from None
-    app.load(name, scenario, strict)
-    return json_answer({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
+def _scenario(app: App, request: HttpRequest) -> Work:
+    """Loads a scenario, which is parsed and compiled in a thread: thousands of rules take seconds."""
+    strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
+
+    def run() -> tuple[Scenario, Engine]:
+        scenario = parse(request.body.decode("utf-8", "surrogateescape"), "scenario")
+        return scenario, app.compiled(scenario, strict)
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            scenario, engine = result()
+        except ScenarioError as error:
+            raise RequestError(400, str(error), "invalid_scenario") from None
+        app.put(request.target.session, engine)
+        return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
+
+    return Work(run, then)
 
 
-_ROUTES: Routes[App] = {
-    "/v1/chat/completions": {"POST": _said(CHAT)},
-    "/v1/completions": {"POST": _said(LEGACY_COMPLETIONS)},
+ROUTES: dict[str, Mapping[str, Handler[App]]] = {
+    **{operation: {"POST": model_reply} for operation in APIS},
     "/v1/embeddings": {"POST": _made(embeddings)},
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},

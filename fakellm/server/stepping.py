@@ -1,6 +1,6 @@
-"""The replies whose frames wait for the test. Owns who waits, whose turn it is and how long a step waits for them.
+"""The replies whose frames wait for the test. Owns which of them wait, whose turn it is and how long a step waits.
 
-Knows no sockets and no HTTP; beside `clock`, the only place where a frame waits.
+Knows no sockets and no HTTP; besides `clock`, the only place where a frame waits.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import Release
+from fakellm.engine.response import Release
 from fakellm.wire.plan import Plan
 
 
 class Stepped:
-    """A stepped reply under way: so many of its frames may leave, and so many have."""
+    """A stepped reply under way: how many of its frames may be sent, and how many have been."""
 
-    def __init__(self, session: str | None, number: int, plan: Plan, told: Callable[[], None]) -> None:
+    def __init__(self, session: str | None, number: int, plan: Plan, changed: Callable[[], None]) -> None:
         self.session = session
         self.number = number
         self.texts = [frame.data.decode("utf-8", "replace") for frame in plan.frames if frame.step]
         self.released = 0
         self.sent = 0
         self.over = False
-        self._told = told
+        self._on_change = changed
 
     def wrote(self) -> None:
-        """To be told when a frame has been written to the socket."""
+        """Must be called when a frame has been written to the socket."""
         self.sent += 1
-        self._told()
+        self._on_change()
 
 
 class Steps:
@@ -42,42 +42,43 @@ class Steps:
     @contextmanager
     def reply(self, session: str, number: int, plan: Plan) -> Iterator[Stepped]:
         """A reply that can be stepped within this block."""
-        reply = Stepped(session, number, plan, self._tell)
+        reply = Stepped(session, number, plan, self._notify)
         self._replies.append(reply)
-        self._tell()
+        self._notify()
         try:
             yield reply
         finally:
             reply.over = True
             self._replies.remove(reply)
-            self._tell()
+            self._notify()
 
     async def turn(self, reply: Stepped) -> None:
-        """Returns when the next frame of `reply` may leave."""
+        """Returns when the next frame of `reply` may be sent."""
         await self._until(lambda: reply.released > reply.sent)
 
-    async def release(self, what: Release) -> tuple[int, list[str]]:
-        """Lets frames of one reply go, and returns its number and their texts once they have been written.
+    async def release(self, release: Release) -> tuple[int, list[str]]:
+        """Releases frames of one reply, and returns its number and their texts once they have been written.
 
-        That is the reply to the request named, else to the oldest that has frames left; fewer frames leave if it has
-        fewer. Raises RequestError when none comes to wait, or its client leaves or does not read, within the timeout.
+        That is the reply to the request named, else to the oldest with frames left; where it has fewer frames, fewer
+        are released. Raises RequestError when no such reply comes within the timeout, or its client leaves or does not
+        read.
         """
         reply: Stepped | None = None
         start = end = 0
         try:
-            async with asyncio.timeout(what.timeout):
-                await self._until(lambda: self._find(what) is not None)
-                reply = self._find(what)
-                assert reply is not None  # nothing has run since
+            async with asyncio.timeout(release.timeout):
+                await self._until(lambda: self._find(release) is not None)
+                reply = self._find(release)
+                assert reply is not None  # nothing has run in between
                 start, left = reply.released, len(reply.texts) - reply.released
-                reply.released = end = start + (left if what.frames is None else min(what.frames, left))
-                self._tell()
+                reply.released = end = start + (left if release.frames is None else min(release.frames, left))
+                self._notify()
                 await self._until(lambda: reply.over or reply.sent >= end)
         except TimeoutError:
             if reply is None:
-                raise _nothing(what) from None
+                raise _nothing(release) from None
         if reply.sent < end:
-            how = "left" if reply.over else f"did not read on for {what.timeout:g} s"
+            how = "left" if reply.over else f"did not read on for {release.timeout:g} s"
             message = (
                 f"The client of request {reply.number} {how}: {reply.sent} of {len(reply.texts)} frames were sent."
             )
@@ -85,16 +86,16 @@ class Steps:
         return reply.number, reply.texts[start:end]
 
     def free(self, session: str | None = None) -> None:
-        """Lets all frames that wait in a session, or in any, go at once: nobody is there to step them any more."""
+        """Releases all frames that wait in a session, or in any, at once: no step will come for them any more."""
         for reply in self._replies:
             if session in (None, reply.session):
                 reply.session = None  # no step finds it again
                 reply.released = len(reply.texts)
-        self._tell()
+        self._notify()
 
-    def _find(self, what: Release) -> Stepped | None:
+    def _find(self, release: Release) -> Stepped | None:
         for reply in self._replies:
-            meant = reply.session == what.session and what.request in (None, reply.number)
+            meant = reply.session == release.session and release.request in (None, reply.number)
             if meant and reply.released < len(reply.texts):
                 return reply
         return None
@@ -103,13 +104,15 @@ class Steps:
         while not ready():
             await self._changed.wait()
 
-    def _tell(self) -> None:
-        """Lets all who wait look again."""
+    def _notify(self) -> None:
+        """Lets everything that waits check again."""
         self._changed.set()
         self._changed = asyncio.Event()
 
 
-def _nothing(what: Release) -> RequestError:
-    who = "No reply has a" if what.request is None else f"Request {what.request} has no"
+def _nothing(release: Release) -> RequestError:
+    who = "No reply has a" if release.request is None else f"Request {release.request} has no"
     hint = "`timing: {step: true}` in a rule makes one."
-    return RequestError(409, f"{who} frame that waits for a step, after {what.timeout:g} s. {hint}", "nothing_to_step")
+    return RequestError(
+        409, f"{who} frame that waits for a step, after {release.timeout:g} s. {hint}", "nothing_to_step"
+    )

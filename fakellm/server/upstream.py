@@ -1,7 +1,7 @@
-"""The server behind this one: what is asked of it, and how what it sends is read, piece by piece.
+"""The server behind this one: how a request is passed on to it, and how its response is read, piece by piece.
 
-Owns the client side of the proxy: where a request goes, which headers go along, what HTTP/1.1 chunks came, and how a
-response that broke off did so. Records nothing and answers nobody.
+Owns the client side of the proxy: where a request goes, which headers go with it, which HTTP/1.1 chunks came, and how a
+response broke off. Records nothing and writes to no client.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from aiohttp.http import HttpProcessingError
 from yarl import URL
 
 from fakellm.base.errors import RequestError
-from fakellm.recordings.capture import Take
-from fakellm.recordings.cassette import Asked, Headers
-from fakellm.server.application import Call, address
+from fakellm.recordings.capture import Capture
+from fakellm.recordings.cassette import Headers, RecordedRequest
+from fakellm.server.application import HttpRequest
 
 CONNECT = 30.0
-"""Seconds that the upstream is given to accept a connection. To answer it has as long as the client waits."""
+"""Seconds that the upstream has to accept a connection. To answer it has as long as the client waits."""
 
-# Those of one connection (RFC 9110, section 7.6.1), and those that are made anew for the next.
+# Headers of one connection (RFC 9110, section 7.6.1), and those that are made anew for the next.
 _NOT_PASSED_ON = re.compile(
     "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-length|content-encoding",
     re.IGNORECASE,
@@ -32,11 +32,11 @@ _NOT_PASSED_ON = re.compile(
 
 
 class Upstream:
-    """The way to the API at this base URL. To be made, used and closed in one event loop."""
+    """The client of the API at this base URL. Make, use and close it in one event loop."""
 
     def __init__(self, url: str) -> None:
         self.url = checked_upstream(url)
-        # A connection for each request: on one that was kept, an upstream that had just closed it looks like a fault.
+        # A connection for each request: on a kept connection, an upstream that has just closed it looks like a fault.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
@@ -45,16 +45,16 @@ class Upstream:
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def ask(self, request: Asked, take: Take) -> aiohttp.ClientResponse | None:
-        """The response, once its head has come and is taken; None where the request was met with none.
+    async def ask(self, request: RecordedRequest, captured: Capture) -> aiohttp.ClientResponse | None:
+        """The response, once its head has come and is captured; None where the connection ended before one came.
 
-        Raises RequestError where there is no upstream to be had: 502, or 504 where it did not accept in time.
+        Raises RequestError where the upstream cannot be reached: 502, or 504 where it did not accept in time.
         """
         try:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=_passed_on(request.headers),
+                headers=_passed_headers(request.headers),
                 data=io.BytesIO(request.body) if request.body else None,
                 allow_redirects=False,
             )
@@ -64,25 +64,25 @@ class Upstream:
         except aiohttp.ClientConnectorError as error:
             message = f"The upstream {self.url} cannot be reached: {error}."
             raise RequestError(502, message, "upstream_unreachable") from None
-        except (aiohttp.ServerDisconnectedError, OSError) as error:  # it had the request
-            take.end = _end(error)
+        except (aiohttp.ServerDisconnectedError, OSError) as error:  # the request had been sent
+            captured.end = _end(error)
             return None
         except aiohttp.ClientError as error:
-            message = f"The upstream {self.url} answered with no HTTP: {error}."
+            message = f"The upstream {self.url} did not answer in HTTP: {error}."
             raise RequestError(502, message, "upstream_invalid") from None
-        take.head(response.status, _latin(response.raw_headers))
+        captured.head(response.status, _latin(response.raw_headers))
         return response
 
     async def close(self) -> None:
-        """To be called once nothing is asked any more."""
+        """Must be called once no more requests are sent."""
         await self._session.close()
 
 
 def checked_upstream(url: str) -> str:
-    """The base URL of an API, without a slash at its end. Raises ValueError where it is none."""
+    """The base URL of an API, without a slash at its end. Raises ValueError for anything else."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is no base URL of an API: write it as https://api.example.com/v1")
+        raise ValueError(f"{url!r} is not the base URL of an API: write it as https://api.example.com/v1")
     if parts.username is not None:
         raise ValueError(
             "leave user and password out of the URL: what the client sends to authorize itself is passed on"
@@ -90,25 +90,25 @@ def checked_upstream(url: str) -> str:
     return url.rstrip("/")
 
 
-def asked(call: Call, upstream: str) -> Asked:
+def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
     """The request to the upstream.
 
-    Its base URL stands in for this server's: `/v1/models` is asked of `https://host/api/v1` as /api/v1/models. One
-    without a path is a host alone, of which every path is asked as it is.
+    Its base URL replaces this server's: `/v1/models` is passed on to `https://host/api/v1` as /api/v1/models. A base
+    URL without a path is a host alone, which gets every path as it is.
     """
-    _, route = address(call.path)
-    if urlsplit(upstream).path and re.match("/v1(/|$)", route):
-        route = route.removeprefix("/v1")
-    _, mark, query = call.path.partition("?")
-    headers = [(str(name), _bytewise(value)) for name, value in call.headers.items()]
+    path = request.target.path
+    if urlsplit(upstream).path and re.match("/v1(/|$)", path):
+        path = path.removeprefix("/v1")
+    _, mark, query = request.path.partition("?")
+    headers = [(str(name), _bytewise(value)) for name, value in request.headers.items()]
     kept = tuple((name, value) for name, value in headers if not _NOT_PASSED_ON.fullmatch(name))
-    return Asked(call.method, upstream + route + mark + query, kept, call.body)
+    return RecordedRequest(request.method, upstream + path + mark + query, kept, request.body)
 
 
-async def pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncGenerator[bytes, None]:
-    """The body's HTTP/1.1 chunks, or what the network gave; then `take.end` is set."""
+async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:
+    """The body's HTTP/1.1 chunks, or what the network gave; then `captured.end` is set."""
     content, connection, pending = response.content, response.connection, b""
-    protocol = connection and connection.protocol  # this alone knows of a reset
+    protocol = connection and connection.protocol  # only the protocol keeps the error of a reset
 
     def lost() -> Literal["close", "reset"]:
         return _end(None if protocol is None else protocol.exception())
@@ -118,37 +118,46 @@ async def pieces(response: aiohttp.ClientResponse, take: Take) -> AsyncGenerator
         try:
             data, chunk_ends = await content.readchunk()
         except (aiohttp.ClientError, HttpProcessingError, OSError):
-            # aiohttp tells of a fault before what had arrived ahead of it. Both are wanted, in their order.
-            content._exception = None
-            content.feed_eof()
+            _end_cleanly(content)
             end = lost()
             continue
         pending += data
-        if pending and (chunk_ends or take.delimited != "chunked"):
+        if pending and (chunk_ends or captured.delimited != "chunked"):
             yield pending
             pending = b""
         if not data and not chunk_ends:
             break
-    if take.delimited == "close" and lost() == "reset":  # no other end than that of the connection
+    if captured.delimited == "close" and lost() == "reset":  # the body has no end but the connection's
         end = "reset"
-    take.end = end
-    if pending:  # of a chunk that broke off
+    captured.end = end
+    if pending:  # part of a chunk that broke off
         yield pending
+
+
+def _end_cleanly(content: aiohttp.StreamReader) -> None:
+    """Lets a body that broke off be read to where it did.
+
+    aiohttp raises the error of a connection before it gives what had arrived ahead of that error, and has no public way
+    to read both in their order: `set_exception` takes an exception only. So the error is taken out of the reader here,
+    and nowhere else.
+    """
+    content._exception = None
+    content.feed_eof()
 
 
 def _end(error: BaseException | None) -> Literal["close", "reset"]:
     return "reset" if isinstance(error, OSError) else "close"
 
 
-def _passed_on(headers: Headers) -> list[tuple[str, str]]:
-    """The headers for the upstream. Of the encodings only gzip is asked for: a recording is to be readable."""
+def _passed_headers(headers: Headers) -> list[tuple[str, str]]:
+    """The headers for the upstream. Of the content codings only gzip is requested: a recording must be readable."""
     gzip = any(name.lower() == "accept-encoding" and "gzip" in value for name, value in headers)
     kept = [(name, _textwise(value)) for name, value in headers if name.lower() != "accept-encoding"]
     return [*kept, ("Accept-Encoding", "gzip" if gzip else "identity")]
 
 
 def _bytewise(value: str) -> str:
-    """A header as a recording has it, of the characters of Latin-1; aiohttp reads and writes UTF-8."""
+    """A header as a recording has it, in the characters of Latin-1; aiohttp reads and writes UTF-8."""
     return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

@@ -5,22 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate, chain, groupby, islice, zip_longest
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain, zip_longest
 
 from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, ToolCall, Usage
 from fakellm.model.deltas import Batch
-from fakellm.streaming.division import PARTS, Division, Silences, part_of
+from fakellm.streaming.arrange import arranged, in_turns
+from fakellm.streaming.division import Division, Silences
 from fakellm.streaming.grammar import Grammar
-from fakellm.streaming.pieces import rows_of
+from fakellm.streaming.marks import count_of, with_marks
 from fakellm.streaming.play import performed
 from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Row, Score, Silent, Starts, scored
-
-Item = TypeVar("Item")
 
 
 def divide(completion: Completion, division: Division, grammar: Grammar, source: Source) -> tuple[Batch, ...]:
@@ -45,10 +43,10 @@ def rows(completion: Completion, division: Division, grammar: Grammar, source: S
     merged = list(_merged(streams, division, grammar))
     if not merged and (completion.usage is None or division.usage == "none") and not _numbered(division.silences):
         merged = [()]
-    merged = _with_marks(merged, completion, division)
+    merged = with_marks(merged, completion, division)
     for silences, place in _numbered(division.silences):
         at = place if grammar.silent_first else max(place, 1)
-        merged[at:at] = [(Silent(0, None, silences.look),)] * _count(silences)
+        merged[at:at] = [(Silent(0, None, silences.look),)] * count_of(silences)
     return _with_end(_with_usage(merged, completion, division, grammar) or [()], grammar)
 
 
@@ -77,7 +75,7 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
             (Silent(index, None, each.look),)
             for each in division.silences
             if each.before == before
-            for _ in range(_count(each))
+            for _ in range(count_of(each))
         ]
 
     start = {"never": "alone", "must": "joined", "may": division.start}[grammar.joins.start]
@@ -126,92 +124,6 @@ def holds_call(row: Row, choice: Choice) -> bool:
     return any(isinstance(part, (Opens, Holds)) and isinstance(choice.blocks[part.block], ToolCall) for part in row)
 
 
-def arranged(index: int, choice: Choice, division: Division, grammar: Grammar, source: Source) -> list[Row]:
-    """The batches of the blocks of a choice, in the order in which they are sent."""
-    streams = rows_of(index, choice, division, grammar, source)
-    in_order = list(chain.from_iterable(streams))
-    if grammar.overlap == "no":
-        return in_order
-    parts = [part_of(block) for block in choice.blocks]
-    shared = grammar.share != "no"
-    if not _reordered(division, shared):
-        found = _runs(streams, parts, division, shared)
-    else:
-        found = _in_parts(streams, parts, division, shared)
-    if shared and grammar.share == "ascending":
-        found = [tuple(sorted(row, key=lambda part: _rank(part, choice, grammar))) for row in found]
-    return found if grammar.overlap == "any" or _opens_in_order(found) else in_order
-
-
-def _reordered(division: Division, shared: bool) -> bool:
-    """Whether the parts of an answer leave their order."""
-    return bool(division.turns) or division.before is not None or (shared and "parts" in division.together)
-
-
-def _runs(streams: list[list[Row]], parts: list[str], division: Division, shared: bool) -> list[Row]:
-    """The blocks one after the other; calls that follow each other may take turns."""
-    found: list[Row] = []
-    for part, group in groupby(zip(parts, streams, strict=True), key=lambda pair: pair[0]):
-        run = [stream for _, stream in group]
-        found += _calls(run, division, shared) if part == "tool_calls" else chain.from_iterable(run)
-    return found
-
-
-def _in_parts(streams: list[list[Row]], parts: list[str], division: Division, shared: bool) -> list[Row]:
-    """The parts of an answer in turns, or sharing batches turn by turn."""
-    names = [*PARTS, "opaque"]
-    of = {name: [stream for part, stream in zip(parts, streams, strict=True) if part == name] for name in names}
-    rows = {
-        name: list(_calls(of[name], division, shared) if name == "tool_calls" else chain.from_iterable(of[name]))
-        for name in names
-    }
-    if division.turns or not shared or "parts" not in division.together:
-        return list(in_turns(rows, _turns(rows, division)))
-    return [tuple(chain.from_iterable(turn)) for turn in zip_longest(*rows.values(), fillvalue=())]
-
-
-def _turns(rows: Mapping[str, Sequence[Row]], division: Division) -> Sequence[tuple[str, int]]:
-    """Which part sends when. Where the parts have no turns, calls `before` a piece of the text are turns too."""
-    turns, before = division.turns, division.before
-    if before is None or any(name in PARTS for name, _ in turns):
-        return turns
-    refusal = max(before - len(rows["content"]), 0)
-    return (
-        ("reasoning", len(rows["reasoning"])),
-        ("content", before),
-        ("refusal", refusal),
-        ("tool_calls", len(rows["tool_calls"])),
-    )
-
-
-def in_turns(streams: Mapping[str, Iterable[Item]], turns: Iterable[tuple[str, int]]) -> Iterator[Item]:
-    """What each named stream has, as often as its turns set; then what is left of each, in their order."""
-    left = {name: iter(stream) for name, stream in streams.items()}
-    for name, count in turns:
-        yield from islice(left.get(name, iter(())), count)
-    yield from chain.from_iterable(left.values())
-
-
-def _calls(streams: list[list[Row]], division: Division, shared: bool) -> Iterator[Row]:
-    """The batches of parallel calls."""
-    if division.order == "reversed":
-        streams = streams[::-1]
-    if shared and "calls" in division.together:
-        return (tuple(chain.from_iterable(turn)) for turn in zip_longest(*streams, fillvalue=()))
-    if division.interleave in ("calls", "both"):
-        return (row for turn in zip_longest(*streams) for row in turn if row is not None)
-    return chain.from_iterable(streams)
-
-
-def _rank(part: object, choice: Choice, grammar: Grammar) -> int:
-    return grammar.rank(choice.blocks[part.block]) if isinstance(part, (Opens, Holds)) else -1
-
-
-def _opens_in_order(rows: Iterable[Row]) -> bool:
-    opened = [part.block for row in rows for part in row if isinstance(part, Opens)]
-    return opened == sorted(opened)
-
-
 def _merged(streams: list[list[Row]], division: Division, grammar: Grammar) -> Iterator[Row]:
     """The batches of parallel choices: sharing batches, taking turns, or one choice after the other."""
     if any(name.startswith("choices") for name, _ in division.turns):
@@ -221,83 +133,6 @@ def _merged(streams: list[list[Row]], division: Division, grammar: Grammar) -> I
     if division.interleave in ("choices", "both"):
         return (row for turn in zip_longest(*streams) for row in turn if row is not None)
     return chain.from_iterable(streams)
-
-
-def _with_marks(rows: list[Row], completion: Completion, division: Division) -> list[Row]:
-    """The rows with the silences that mark a place in the answer: see Silences."""
-    for silences in division.silences:
-        silent: Row = (Silent(None, None, silences.look),)
-        if silences.before == "stream":
-            rows = [*[silent] * _count(silences), *rows]
-        for index in range(len(completion.choices)):
-            place = _mark(silences.before, rows, index, completion, division)
-            if place is not None:
-                silent = (Silent(index, None, silences.look),)
-                rows = [*rows[:place], *[silent] * _count(silences), *rows[place:]]
-    return rows
-
-
-def _count(silences: Silences) -> int:
-    return silences.count if isinstance(silences.count, int) else 0
-
-
-def _mark(before: object, rows: list[Row], index: int, completion: Completion, division: Division) -> int | None:
-    """The number of the batch before which such silences stand, for a choice; None where they have no place."""
-    match before:
-        case "reasoning":  # unless that opens the stream
-            return next(iter(_thoughts(rows, index, completion)), 0) or None
-        case "answer":  # unless the choice finishes with its reasoning
-            places = [number for number in _thoughts(rows, index, completion) if not _finishes(rows[number], index)]
-            return places[-1] + 1 if places else None
-        case "calls_end":
-            return _after_calls(rows, index, completion, division.opening == "pair")
-        case "unfinished":
-            last = max((number for number, row in enumerate(rows) if row), default=None)
-            ended = any(isinstance(part, Finishes) for row in rows for part in row)
-            here = last is not None and any(_of_choice(part, index) for part in rows[last])
-            return None if ended or last is None or not here else last + 1
-    return None
-
-
-def _of_choice(part: object, index: int) -> bool:
-    return isinstance(part, (Starts, Opens, Holds, Silent)) and part.choice == index
-
-
-def _thoughts(rows: list[Row], index: int, completion: Completion) -> list[int]:
-    """The numbers of the batches with reasoning of a choice."""
-    blocks = completion.choices[index].blocks
-    return [
-        number
-        for number, row in enumerate(rows)
-        if any(
-            isinstance(part, (Opens, Holds)) and part.choice == index and part_of(blocks[part.block]) == "reasoning"
-            for part in row
-        )
-    ]
-
-
-def _after_calls(rows: list[Row], index: int, completion: Completion, pair: bool) -> int | None:
-    """Before the finish that follows calls whose arguments were cut."""
-    blocks = completion.choices[index].blocks
-    cut = False
-    for number, row in enumerate(rows):
-        parts = [
-            part
-            for part in row
-            if isinstance(part, (Opens, Holds)) and part.choice == index and isinstance(blocks[part.block], ToolCall)
-        ]
-        if parts:
-            last = parts[-1]
-            joined = not pair and any(isinstance(part, Opens) and part.block == last.block for part in row)
-            named = any(isinstance(part, Holds) and part.at == "name" and part.block == last.block for part in row)
-            cut = isinstance(last, Holds) and last.length != 0 and not joined and not named
-        elif _finishes(row, index):
-            return number if cut else None
-    return None
-
-
-def _finishes(row: Row, index: int) -> bool:
-    return any(isinstance(part, Finishes) and part.choice == index for part in row)
 
 
 def _with_usage(rows: list[Row], completion: Completion, division: Division, grammar: Grammar) -> list[Row]:

@@ -83,7 +83,7 @@ class _Pieces:
         pieces = cut_to(value, [int(str(part.length)) for part in parts])
         tokens: Iterable[Any] = ((),) * len(pieces)
         if at == "text" and isinstance(block, (Text, Refusal)) and block.logprobs:
-            tokens = _given(parts, block.logprobs) if parts[0].tokens is not None else shares(pieces, block.logprobs)
+            tokens = _recorded(parts, block.logprobs) if parts[0].tokens is not None else shares(pieces, block.logprobs)
         return zip(pieces, tokens, strict=True)
 
     def delta(self, part: Part) -> Delta | None:
@@ -119,7 +119,7 @@ class _Pieces:
         return Piece(part.choice, part.block, part.at, value, tokens)
 
 
-def _given(parts: list[Holds], tokens: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _recorded(parts: list[Holds], tokens: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     place = 0
     for part in parts:
         count = int(str(part.tokens or 0))

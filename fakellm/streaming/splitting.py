@@ -19,7 +19,7 @@ Cut = (
     | tuple[Offset, ...]
 )
 """How a text is cut: not at all, at tokens, before each space, after each code point, at seeded places, inside each
-character beyond U+FFFF (contested: each half is no text), after every N code points, or at given offsets."""
+character beyond U+FFFF (contested: half a character is not text), after every N code points, or at given offsets."""
 
 _WORD = re.compile(r"\s*\S+|\s+")
 

@@ -12,9 +12,9 @@ import msgspec
 
 from fakellm.base.errors import ScenarioError, ServerError
 from fakellm.engine.journal import Entry
-from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import address
+from fakellm.server.request_target import session_and_path
 
 Put = Callable[[str, Scenario, bool], None]
 """Puts a scenario into a session of a server in this process, strict or not."""
@@ -23,45 +23,45 @@ Put = Callable[[str, Scenario, bool], None]
 class Handle:
     """A running server, or one session of it.
 
-    `url` is its root, `base_url` what an SDK wants (``…/v1``).
+    `url` is its root, `base_url` the one to configure an SDK with (``…/v1``).
     """
 
     def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
-        """The process that serves, when it is not this one."""
+        """The id of the server's process, if it is not this one."""
         self._strict = strict
         self._put = put
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
-        """A session of its own on the same server: its scenario and its journal are seen by nobody else."""
+        """A session on the same server, whose scenario and journal it shares with no other."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
         return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
-    def load(self, source: Source) -> None:
-        """Puts a scenario in place of the one there, and forgets the journal.
+    def load(self, source: ScenarioSource) -> None:
+        """Replaces the scenario, and empties the journal.
 
-        Raises ScenarioError: for a bad scenario, and for a reply that is a function where the server is not in
-        this process.
+        Raises ScenarioError for an invalid scenario, and for a reply that is a function where the server is not in this
+        process.
         """
         scenario = load(source)
         if self._put and scenario.computed:
-            self._put(address(urlsplit(self.url).path)[0], scenario, self._strict)
+            self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
             self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
 
     def reset(self) -> None:
-        """As it was at the start: the first scenario, an empty journal."""
+        """Returns to the initial state: the first scenario, an empty journal."""
         self._call("POST", "/_fakellm/reset")
 
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
-        """Lets so many frames of a stepped reply go (`timing: {step: true}`), or all that are left (None).
+        """Sends this many frames of a stepped reply (`timing: {step: true}`), or all that are left (None).
 
-        Returns their texts once they have been written to the socket. They are frames of one reply: of the request with
-        this number in the journal, else of the oldest one that has frames left; where it has fewer, fewer leave. Raises
-        ServerError when none has come to wait in `timeout` seconds, or its client left or does not read.
+        Returns their texts once they have been written to the socket. They are frames of one reply: to the request with
+        this number in the journal, else to the oldest one with frames left; where it has fewer, fewer are sent. Raises
+        ServerError when no such reply waits within `timeout` seconds, or its client has left or does not read.
         """
         query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
         query += "" if request is None else f"&request={request}"
@@ -70,7 +70,7 @@ class Handle:
 
     @property
     def journal(self) -> list[Entry]:
-        """Every request since the start, the last load or reset, oldest first, with what became of it."""
+        """Every request since the start, the last load or reset, oldest first, with its outcome."""
         return msgspec.convert(self._call("GET", "/_fakellm/journal")["entries"], list[Entry])
 
     def health(self) -> dict[str, Any]:

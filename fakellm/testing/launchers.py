@@ -3,49 +3,64 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Literal
+from threading import Event, Thread
+from typing import IO, TYPE_CHECKING, Literal, Unpack
+
+import msgspec
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.errors import ServerError
 from fakellm.recordings.cassette import Cassette
-from fakellm.scenarios.loader import Source, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
 from fakellm.testing.handle import Handle
 from fakellm.wire.timing import checked_speed
 
 if TYPE_CHECKING:
-    from fakellm.server.http_server import Relay
+    from fakellm.engine.state import LimitOptions
+    from fakellm.server.http_server import Proxy
+
+
+START_PATIENCE = 60.0
+"""Seconds that a server in a process of its own has to start."""
 
 
 @contextmanager
 def serve(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
 
-    With no scenario it answers with generated text. `strict`: a request that no rule meets gets a 404 which says why,
-    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 no delay at all. `api_key`: requests
-    without it get a 401. Raises ScenarioError, ServerError when the port cannot be had, and ValueError when `speed` is
-    negative or no number, or no header can hold the key.
+    With no scenario it answers with generated text. `strict`: a request that no rule matches gets a 404 which says why,
+    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay at all. `api_key`:
+    requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
+    `max_attempts` (see docs/server.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
+    for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, or a header
+    cannot hold the key.
     """
+    from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
     checked_speed(speed)
     keys = () if api_key is None else (checked_key(api_key),)
-    app = App(None if source is None else load(source), seed=seed, strict=strict, api_keys=keys)
+    app = App(
+        None if source is None else load(source), seed=seed, strict=strict, api_keys=keys, limits=Limits(**limits)
+    )
     with _served(app, port, speed) as (url, change):
         yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
 
@@ -61,9 +76,9 @@ def replay(
 ) -> Iterator[Handle]:
     """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
 
-    ignore: places in JSON bodies that do not count, as ``metadata.run_id``. again: once each recording of a request has
-    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
-    Raises CassetteError, ServerError when the port cannot be had, and ValueError for a wrong `ignore` or `speed`.
+    ignore: places in JSON bodies that do not matter, as ``metadata.run_id``. again: once each recording of a request
+    has been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
+    Raises CassetteError, ServerError when it cannot listen on the port, and ValueError for a wrong `ignore` or `speed`.
     """
     from fakellm.recordings.formats import read_file
     from fakellm.server.replay_app import Replay
@@ -79,46 +94,55 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
 
     It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
-    `missing_only` the file answers what it can. Raises CassetteError where the file is no recording of fakellm's or
-    cannot be written, ServerError when the port cannot be had, and ValueError where `upstream` is no such URL.
+    `missing_only` the file answers what it can. Raises CassetteError where the file is not a recording of
+    fakellm's or cannot be written, ServerError when it cannot listen on the port, and ValueError where `upstream` is
+    not such a URL.
     """
-    from fakellm.recordings.recording_file import Tape
+    from fakellm.recordings.recording_file import RecordingFile
     from fakellm.server.recording_proxy import Recorder
     from fakellm.server.replay_app import Replay
     from fakellm.server.upstream import checked_upstream
 
     checked_upstream(upstream)
-    tape = Tape(Path(file))
-    app = Replay([tape.cassette] if missing_only else [], relay=True)
+    recording = RecordingFile(Path(file))
+    app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, tape, learn)) as (url, _):
+    with _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
         yield Handle(url)
 
 
 @contextmanager
 def _served(
-    app: Application, port: int, speed: float, relay: Callable[[], Relay] | None = None
+    app: Application, port: int, speed: float, proxy: Callable[[], Proxy] | None = None
 ) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
-    """The URL of a server in a thread, and what does there what may put other sessions in place of some."""
-    with Hosted(app, port, speed, relay) as hosted:
+    """The URL of a server in a thread, and a function that does there what may replace sessions."""
+    with Hosted(app, port, speed, proxy) as hosted:
         yield hosted.url, hosted.change
 
 
 @contextmanager
 def spawn(
-    source: Source | None = None,
+    source: ScenarioSource | None = None,
     *,
     seed: int = 0,
     strict: bool = False,
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
-    """The same server in a process of its own, which ends with this block, and with this process however that ends."""
+    """The same server in a process of its own, which ends with this block, and with this process however that ends.
+
+    Raises what `serve` raises, and ServerError where the process has not started to serve within START_PATIENCE.
+    """
+    from fakellm.engine.state import Limits
+
+    checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(checked_speed(speed))]
     command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
+    command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
             file = Path(folder, "scenario.yaml")
@@ -132,11 +156,34 @@ def spawn(
 
 
 def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
+    """The handle, once the process has printed that it serves. Its standard error is this process's."""
     assert process.stdout
-    line = process.stdout.readline()
-    if not line:
+    printed, line = bytearray(), Event()
+    reader = Thread(target=_read_line, args=(process.stdout, printed, line), daemon=True)
+    reader.start()
+    if not line.wait(START_PATIENCE):
+        process.kill()
+        printed_so_far = f"it printed {bytes(printed)!r}" if printed else "it printed nothing"
+        message = f"{printed_so_far} in {START_PATIENCE:g} s, and was killed"
+        raise ServerError(f"the server did not start: {message}; see what it wrote to stderr")
+    if not printed:
         raise ServerError(f"the server did not start: exit code {process.wait()}; see what it wrote to stderr")
-    return Handle(json.loads(line)["url"], strict=strict, pid=process.pid)
+    try:
+        url = json.loads(printed)["url"]
+    except (ValueError, TypeError, KeyError):
+        process.kill()
+        raise ServerError(f"the server did not start: it printed {bytes(printed)!r}, and was killed") from None
+    return Handle(url, strict=strict, pid=process.pid)
+
+
+def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:
+    """Reads the first line that a process prints, or all of it where it ends without one; then sets `line`."""
+    while b"\n" not in printed:
+        piece = os.read(output.fileno(), 4096)
+        printed += piece
+        if not piece:
+            break
+    line.set()
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -1,6 +1,6 @@
 """The pytest plugin: one server for a test process, a fresh session for each test.
 
-Owns the two fixtures and what fails a test at its end. Every pytest run of whoever has the package installed imports
+Owns the two fixtures and what fails a test at its end. Every pytest run in an environment with this package imports
 this file, so it imports nothing heavy until a fixture is used.
 """
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
 _API_KEYS = ("OPENAI_API_KEY",)
-_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and what is built on it; LangChain, LiteLLM
+_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on top of it; LangChain, LiteLLM
 
 
 @pytest.fixture(scope="session")
@@ -33,10 +33,10 @@ def fakellm_server() -> Iterator[Handle]:
 def fakellm(
     fakellm_server: Handle, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Handle]:
-    """A session of its own for this test, with the environment of the usual SDKs pointed at it.
+    """A session of this test's own, with the environment variables of the usual SDKs pointing to it.
 
     It answers with generated text until a scenario is loaded, and from then on with that scenario alone: a request that
-    no rule meets is refused, and fails the test at its end.
+    no rule matches is refused, and fails the test at its end. So does a request to an unknown URL.
     """
     session = fakellm_server.session(re.sub(r"[^\w.-]+", "-", request.node.nodeid), strict=True)
     for name in _API_KEYS:
@@ -45,8 +45,8 @@ def fakellm(
         monkeypatch.setenv(name, session.base_url)
     monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
     yield session
-    unmet = [entry for entry in session.journal if not entry.matched]
+    unmatched = [entry for entry in session.journal if not entry.matched]
     session.reset()
-    if unmet:
-        lines = [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmet]
-        pytest.fail("fakellm: no rule met\n" + "\n".join(lines), pytrace=False)
+    if unmatched:
+        lines = [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]
+        pytest.fail("fakellm: no rule matched\n" + "\n".join(lines), pytrace=False)

@@ -1,6 +1,6 @@
-"""What a recording needs beside its meaning: frames sent word for word. Owns the edits of a plan's frames, both ways.
+"""Edits of a plan's frames: literal frames where no rule produces the recorded bytes.
 
-Knows no events: a frame is whatever leaves together.
+It applies edits, and finds those between two lists of frames. It knows no events: a frame is what leaves together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Count = Annotated[int, Meta(ge=0)]
 
 
 class Raw(Struct, frozen=True, forbid_unknown_fields=True):
-    """A frame that is no UTF-8, in base64."""
+    """A frame that is not UTF-8, in base64."""
 
     base64: str
 
@@ -27,12 +27,12 @@ class Raw(Struct, frozen=True, forbid_unknown_fields=True):
         try:
             b64decode(self.base64, validate=True)
         except ValueError as error:
-            raise FieldError(("base64",), f"this is no base64: {error}") from None
+            raise FieldError(("base64",), f"this is not valid base64: {error}") from None
 
 
 class Edit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Frames word for word: before the frame `at` this number, counted from 0, or in place of it and those after it
-    that are dropped."""
+    """Literal frames, sent before the frame with the number `at`, counted from 0. `drop`: how many frames from that one
+    on they replace."""
 
     at: Count
     drop: Count = 0
@@ -40,34 +40,34 @@ class Edit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 def patched(frames: Sequence[Frame], edits: Sequence[Edit]) -> tuple[Frame, ...]:
-    """The frames with the edits made; the numbers are those before any of them. A frame in place of another is due when
-    that would be; a further one at once."""
+    """The frames after all edits; `at` counts the frames before any edit. A replacement has the delay of the frame
+    that it replaces; further frames have none."""
     result = list(frames)
-    for edit in sorted(edits, key=lambda edit: edit.at)[::-1]:  # from the end, so that no number moves
+    for edit in sorted(edits, key=lambda edit: edit.at)[::-1]:  # from the end, so that the numbers stay valid
         dropped = result[edit.at : edit.at + edit.drop]
         delays = [frame.delay for frame in dropped] + [0.0] * len(edit.frames)
         result[edit.at : edit.at + edit.drop] = [
-            Frame(_data(said), delay) for said, delay in zip(edit.frames, delays, strict=False)
+            Frame(_data(frame), delay) for frame, delay in zip(edit.frames, delays, strict=False)
         ]
     return tuple(result)
 
 
-def edits(made: Sequence[bytes], wanted: Sequence[bytes]) -> tuple[Edit, ...]:
-    """The fewest edits that were found to make the wanted frames of those made; none where they are the same."""
-    changes = SequenceMatcher(None, made, wanted, autojunk=False).get_opcodes()
+def edits(rendered: Sequence[bytes], recorded: Sequence[bytes]) -> tuple[Edit, ...]:
+    """Edits that turn the rendered frames into the recorded ones, as few as were found; none if they are equal."""
+    changes = SequenceMatcher(None, rendered, recorded, autojunk=False).get_opcodes()
     return tuple(
-        Edit(start, end - start, tuple(map(_said, wanted[first:last])))
+        Edit(start, end - start, tuple(map(_literal, recorded[first:last])))
         for tag, start, end, first, last in changes
         if tag != "equal"
     )
 
 
-def _said(data: bytes) -> str | Raw:
+def _literal(data: bytes) -> str | Raw:
     try:
         return data.decode()
     except UnicodeDecodeError:
         return Raw(b64encode(data).decode("ascii"))
 
 
-def _data(said: str | Raw) -> bytes:
-    return b64decode(said.base64) if isinstance(said, Raw) else said.encode("utf-8", "surrogatepass")
+def _data(literal: str | Raw) -> bytes:
+    return b64decode(literal.base64) if isinstance(literal, Raw) else literal.encode("utf-8", "surrogatepass")

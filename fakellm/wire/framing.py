@@ -1,7 +1,7 @@
-"""How events are framed as server-sent events, with their meaning kept. Owns Framing, Insert and `frame`.
+"""Frames events as server-sent events, in any way that keeps their meaning. It owns Framing, Insert and `frame`.
 
-Every framing is one that a reader must see through: what `fakellm.wire.sse.Decoder` gives are the same events, and
-beside them only those that the framing inserts. Knows no provider, and of JSON only where it may be broken into lines.
+No framing may change what a reader gets: `fakellm.wire.sse.Decoder` yields the same events and, besides, only those
+that the framing inserts. It knows no provider, and of JSON only where a line may be broken.
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """
 
@@ -22,20 +22,21 @@ from fakellm.wire.sse import Event
 EventNumber = Annotated[int, Meta(ge=0)]
 
 _LINE_ENDS = {"lf": ("\n",), "cr": ("\r",), "crlf": ("\r\n",), "mixed": ("\n", "\r", "\r\n")}
-# In the turns of `mixed` no CR is followed by LF: with nothing between them the two would be one line end.
+# In the order of `mixed` no LF follows a CR directly: together they would be one line end.
 
 _UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$)[A-Za-z][A-Za-z0-9_-]*")
 _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,')
 
 
 class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A block of lines that says nothing of the reply, sent before given events. Nothing but `before`: a blank line.
+    """Lines without a part of the reply, sent before certain events. With only `before` it is a blank line.
 
-    before: the numbers of the events, counted from 0 with `[DONE]` and those after it among them, or `every`. A number
-        that stands twice sends the block twice; one past the last event sends it after that.
-    comment: a line that starts with a colon, as a keep-alive: `: OPENROUTER PROCESSING`. An empty one is a lone colon.
+    before: the numbers of the events, counted from 0 and including `[DONE]` and those after it, or `every`. A number
+        that appears twice sends the lines twice; a number past the last event sends them after it.
+    comment: a line that starts with a colon, such as the keep-alive `: OPENROUTER PROCESSING`. Empty text gives a lone
+        colon.
     event, data: an event of a type that no reader of chat completions knows. Empty data without a type is a heartbeat.
-    id, retry: without data they make no event, only set what a reader sends when it connects again.
+    id, retry: without data they are not an event; they only set what a reader sends when it reconnects.
     """
 
     before: tuple[EventNumber, ...] | Literal["every"]
@@ -48,16 +49,16 @@ class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
     def __post_init__(self) -> None:
         for name in ("comment", "event", "id"):
             if re.search("[\r\n]", getattr(self, name) or ""):
-                raise FieldError((name,), f"a line end inside {name!r}: it is one line of the stream")
+                raise FieldError((name,), f"a line end inside {name!r}: it must be one line of the stream")
         if self.event in ("message", "error"):
-            message = f"{self.event!r} is a type that clients act upon; name one that they do not know, as 'x.progress'"
+            message = f"{self.event!r} is a type that clients act on; use one that they do not know: 'x.progress'"
             raise FieldError(("event",), message)
         if self.data and self.event is None:
-            message = "data without a type is read as part of the reply; give its 'event', or leave the data empty"
+            message = "data without a type is read as part of the reply; set 'event' too, or leave the data empty"
             raise FieldError(("data",), message)
 
     def lines(self) -> list[tuple[str, str]]:
-        """The names and values of its lines; a comment has no name."""
+        """The names and values of the lines; the name of a comment is empty."""
         retry = None if self.retry is None else str(self.retry)
         single = {"": self.comment, "event": self.event, "id": self.id, "retry": retry}
         data = [] if self.data is None else sse.fields(Event(self.data))
@@ -65,19 +66,19 @@ class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `sse:` block of a rule's `stream:`. What is not given is as nearly all providers send it.
+    """The `sse:` block of a rule's `stream:`. The defaults are what nearly all providers send.
 
     line_end: how lines end: `lf`, `cr`, `crlf`, or `mixed`, the three in turn.
     space: whether a space follows the colon: `data: {` or `data:{`.
-    bom: whether a byte order mark opens the stream.
-    ids: whether each event has its number as an `id:` line.
-    event: the type that events say: none, or `message`, the same in other words.
-    fields: further lines of each event, whose names no reader knows: `foo: bar`.
-    multiline: whether JSON is spread over several `data:` lines, broken after its commas.
-    insert: comments, heartbeats, unknown events and blank lines, before given events.
-    after: the data of events after `[DONE]`, which no reader may take for a part of the reply.
-    ends_with: what the last line of the stream ends with: a `blank_line`, one `line_end`, or `nothing`. Without the
-        blank line the standard discards the last event, and many clients do not: contested, so no strategy draws it.
+    bom: whether the stream starts with a byte order mark.
+    ids: whether each event has its number in an `id:` line.
+    event: the type that events state: none, or `message`, which means the same.
+    fields: more lines for each event, with names that no reader knows: `foo: bar`.
+    multiline: whether JSON is broken after its commas into several `data:` lines.
+    insert: comments, heartbeats, unknown events and blank lines before certain events.
+    after: the data of events after `[DONE]`, which a reader must not treat as part of the reply.
+    ends_with: what the stream ends with: a `blank_line`, one `line_end`, or `nothing`. Without the blank line, the
+        standard discards the last event, but many clients do not: contested, so no strategy draws it.
     """
 
     line_end: Literal["lf", "cr", "crlf", "mixed"] = "lf"
@@ -94,16 +95,18 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     def __post_init__(self) -> None:
         for name, value in self.fields.items():
             if not _UNKNOWN_FIELD.fullmatch(name):
-                message = f"{name!r} is no unknown field: letters, digits, _ and -, but not data, event, id or retry"
+                message = (
+                    f"{name!r} is not an unknown field: letters, digits, _ and -, but not data, event, id or retry"
+                )
                 raise FieldError(("fields", name), message)
             if re.search("[\r\n]", value):
-                raise FieldError(("fields", name), f"a line end inside {name!r}: it is one line of the stream")
+                raise FieldError(("fields", name), f"a line end inside {name!r}: it must be one line of the stream")
 
 
 class Block(Struct, frozen=True):
-    """The lines of an event, or of what stands between events, without the blank line that ends it.
+    """The lines of an event, or of an insert between events, without the blank line that ends them.
 
-    `event`: the number of the event; None for what stands between.
+    `event`: the number of the event; None for an insert.
     """
 
     lines: tuple[str, ...]
@@ -111,7 +114,7 @@ class Block(Struct, frozen=True):
 
 
 def blocks(events: Sequence[Event], framing: Framing) -> list[Block]:
-    """The blocks of the events, and those that are inserted between them."""
+    """The blocks of the events and of the inserts between them."""
     return list(_blocks(events, framing))
 
 
@@ -126,12 +129,12 @@ def event_block(event: Event, number: int, framing: Framing) -> Block:
 
 
 def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
-    """The bytes of the events, a piece for each and one for each block that is inserted."""
+    """The bytes of the events, one piece for each event and one for each insert."""
     return [piece for piece in encode(blocks(events, framing), framing) if piece]
 
 
 def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
-    """The bytes of each block, in order; where the framing ends with `nothing`, the last may have none."""
+    """The bytes of each block, in order; if the framing ends with `nothing`, the last may be empty."""
     ends = cycle(_LINE_ENDS[framing.line_end])
     ended = [[line + next(ends) for line in (*block.lines, "")] for block in blocks]
     pieces = ["".join(lines) for lines in ended]
@@ -161,11 +164,11 @@ def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str,
     if framing.multiline:
         data = _STRING_OR_COMMA.sub(lambda found: found[1] or ",\n", event.data)
         event = msgspec.structs.replace(event, data=data)
-    said = [("event", framing.event)] if framing.event and event.event == "message" else []
-    return [*said, *sse.fields(event), *framing.fields.items()]
+    kind = [("event", framing.event)] if framing.event and event.event == "message" else []
+    return [*kind, *sse.fields(event), *framing.fields.items()]
 
 
 def _line(name: str, value: str, space: bool) -> str:
-    # A reader takes one space away: a value that starts with one needs another before it.
-    apart = value.startswith(" ") or (space and (name or value))
-    return f"{name}: {value}" if apart else f"{name}:{value}"
+    # A reader removes one space: a value that starts with a space needs another in front.
+    spaced = value.startswith(" ") or (space and (name or value))
+    return f"{name}: {value}" if spaced else f"{name}:{value}"

@@ -1,4 +1,4 @@
-"""A plan as the bytes of HTTP/1.1, one write at a time. Knows no sockets and no clock."""
+"""Turns a plan into the bytes of HTTP/1.1, one write at a time. It knows no sockets and no clock."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from msgspec import Struct
 from fakellm.wire.plan import Delimited, Plan
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
-"""The phrase beside each status, as HTTP's registry has them."""
+"""The reason phrase of each status, from HTTP's registry."""
 
 
 class Burst(Struct, frozen=True):
-    """Bytes for the socket that are due at one instant, how many frames they hold, and whether they wait for a step."""
+    """Bytes for the socket that leave in one write, how many frames they hold, and whether they wait for a step."""
 
     data: bytes
     delay: float
@@ -22,12 +22,12 @@ class Burst(Struct, frozen=True):
 
 
 def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
-    """The plan as bytes for the socket, a burst for each write: the head at once, then the frames.
+    """The plan as bytes for the socket, one burst for each write: the head first, then the frames.
 
-    HTTP/1.1 chunks keep frames apart (RFC 9112, section 7.1), so those that are due at the same instant leave together.
-    In any other body each frame is a write of its own. That is all a sender can do, short of waiting: a reader that is
-    slower than the next write gets both at once, so only `chunked` keeps frames apart for certain. HTTP/1.0 has no
-    chunks: there such a body ends where the connection does.
+    HTTP/1.1 chunks keep frames separate (RFC 9112, section 7.1), so frames that are due at the same time share a write.
+    In any other body each frame is a write of its own. A sender cannot do more without waiting: a reader slower than
+    the next write gets both at once, so only `chunked` is certain to keep frames separate. HTTP/1.0 has no chunks;
+    there, a chunked body ends when the connection closes.
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
     chunked = delimited == "chunked"
@@ -46,7 +46,7 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
-    """What a plan that stalls repeats, as bytes for the socket."""
+    """The bytes for the socket that a stalled plan repeats."""
     if plan.drip is None:
         return None
     data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
@@ -54,7 +54,7 @@ def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
 
 
 def chunk(data: bytes) -> bytes:
-    """The bytes as one HTTP/1.1 chunk; none are the last chunk, which ends the body (RFC 9112, section 7.1)."""
+    """The bytes as one HTTP/1.1 chunk; the empty chunk ends the body (RFC 9112, section 7.1)."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
@@ -63,7 +63,7 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
     elif delimited == "length" and not any(name.lower() == "content-length" for name, _ in headers):
-        headers.append(("Content-Length", str(len(plan.body))))
+        headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
     write = str if plan.header_case is None else getattr(str, plan.header_case)

@@ -1,4 +1,4 @@
-"""What leaves the server and when: frames and plans. A delay is a number; nothing waits here."""
+"""What the server sends, and when: frames and plans. A delay is a number here; nothing waits."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ HeaderCase = Literal["lower", "title", "upper"]
 
 
 class Frame(Struct, frozen=True):
-    """Bytes that are due together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk.
+    """Bytes that leave together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk.
 
-    One with `step` is due when the test lets it go.
+    With `step`, the frame leaves when the test releases it.
     """
 
     data: bytes
@@ -22,17 +22,17 @@ class Frame(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """One HTTP response, whole: the server only performs it.
+    """One complete HTTP response, which the server performs as it is.
 
-    delimited: how a reader finds the end of the body (RFC 9112, section 6.3): in HTTP/1.1 chunks, one a frame; by its
-        Content-Length; or by the close of the connection.
-    header_case: how the names of headers are written; None writes them as they stand here.
-    status: None where not even a head is sent.
+    delimited: how a reader finds the end of the body (RFC 9112, section 6.3): HTTP/1.1 chunks, one for each frame; a
+        Content-Length; or the close of the connection.
+    header_case: the case in which the names of headers are written; None writes them as they are.
+    status: None if not even a head is sent.
     delay: seconds before the head.
-    end: what follows the last frame: the end of the body that HTTP wants, and the connection is kept (`complete`) or
-        closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`), or left open
-        until the client leaves (`stall`).
-    drip: what is sent again and again while it stalls, and how many seconds apart.
+    end: what follows the last frame: the end of the body as HTTP requires it, after which the connection is kept
+        (`complete`) or closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`) or
+        left open until the client leaves (`stall`).
+    drip: the frame that is repeated while the connection stalls; its `delay` is the interval in seconds.
     """
 
     status: int | None

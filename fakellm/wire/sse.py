@@ -1,4 +1,4 @@
-"""Server-sent events and their bytes. Owns events, their lines and the decoder; knows the WHATWG text, not LLMs.
+"""Server-sent events and their bytes: the lines of an event, and the decoder. It knows nothing about LLMs.
 
 https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 """
@@ -13,7 +13,7 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class Event(Struct, frozen=True):
-    """One event as a reader is given it: its data, its type and the last id seen."""
+    """One event as a reader gets it: its data, its type and the last id so far."""
 
     data: str
     event: str = "message"
@@ -21,7 +21,7 @@ class Event(Struct, frozen=True):
 
 
 def fields(event: Event) -> list[tuple[str, str]]:
-    """The names and values of the event's lines.
+    """The names and values of the lines of an event.
 
     Data with line ends (LF, CR, CRLF) becomes several `data:` lines, which a reader joins with LF.
     """
@@ -32,34 +32,34 @@ def fields(event: Event) -> list[tuple[str, str]]:
 
 
 class Decoder:
-    """Bytes, cut anywhere, to events.
+    """Decodes bytes, cut anywhere, into events.
 
-    `feed` gives each event as soon as its blank line has ended. What follows the last blank line is no event: the
-    standard discards it at the end of the stream, and `unfinished` says that there is some.
+    `feed` returns each event as soon as its blank line has ended. What follows the last blank line is not an event: the
+    standard discards it at the end of the stream, and `unfinished` is true if there is any.
     """
 
     def __init__(self) -> None:
-        self._line: list[bytes] = []  # the pieces of the line that has not ended
+        self._line: list[bytes] = []  # the pieces of the unfinished line
         self._first = True  # no line has ended yet: a byte order mark may open this one
-        self._after_cr = False  # the last line ended in CR: an LF that comes next belongs to it
+        self._after_cr = False  # the last line ended in CR: an LF that follows belongs to it
         self._data: list[str] = []
         self._event = ""
         self._id = ""
 
     @property
     def unfinished(self) -> bool:
-        """Whether bytes have come that no blank line has turned into an event."""
+        """Whether there are bytes that no blank line has completed."""
         return bool(self._line or self._data)
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that `data` completes."""
-        return [event for line in self._lines(data) if (event := self._take(line)) is not None]
+        return [event for line in self._lines(data) if (event := self._read(line)) is not None]
 
     def _lines(self, data: bytes) -> Iterator[bytes]:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")
             self._after_cr = False
-        # Only CR, LF and CRLF end a line: bytes.splitlines() knows no others, str.splitlines() knows eight more.
+        # Only CR, LF and CRLF end a line, as in bytes.splitlines(); str.splitlines() knows eight more line ends.
         for piece in data.splitlines(keepends=True):
             self._line.append(piece)
             if piece.endswith((b"\n", b"\r")):
@@ -67,7 +67,7 @@ class Decoder:
                 yield line.rstrip(b"\r\n")
         self._after_cr = self._after_cr or data.endswith(b"\r")
 
-    def _take(self, line: bytes) -> Event | None:
+    def _read(self, line: bytes) -> Event | None:
         if self._first:
             self._first = False
             line = line.removeprefix(_BOM)
@@ -84,7 +84,7 @@ class Decoder:
         return None
 
     def _dispatch(self) -> Event | None:
-        # A block with no data line (a comment, an id, a retry) is no event; one with an empty data line is.
+        # A block without a data line (a comment, an id, a retry) is not an event; one with an empty data line is.
         event = Event("\n".join(self._data), self._event or "message", self._id) if self._data else None
         self._data, self._event = [], ""
         return event

@@ -1,6 +1,6 @@
-"""When the frames of a reply are due. Owns Timing and `pace`; a delay is a number here, and nobody sleeps.
+"""Decides when the frames of a reply are due. It owns Timing and `pace`; a delay is a number here, and nothing sleeps.
 
-Knows no provider and nothing of what the bytes say. `speed`, which only the shell applies, is checked here too.
+It knows no provider and not what the bytes mean. It also checks `speed`, which only the server applies.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 
 
 class Stall(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many seconds more before one frame; frames are counted from 0."""
+    """More seconds before the frame with the number `before`, counted from 0."""
 
     before: Annotated[int, Meta(ge=0)]
     seconds: Seconds
 
 
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `timing:` block of a rule, in seconds, a day at most each. With nothing given all frames leave at once.
+    """The `timing:` block of a rule: times in seconds, each at most a day. By default all frames leave at once.
 
     first: the wait before the first frame.
-    gap: the wait before each of the others.
-    tokens_per_second: in place of `gap`: a frame waits for the tokens of text that it carries (see `tokens_in`), so
-        those without text, as the role, the finish and the end, follow at once.
-    gaps: in place of all of these: the wait before each frame, as recorded; frames beyond the list follow at once.
-    burst: so many frames leave together, then comes the gap.
-    jitter: each gap varies by up to this part of itself either way (0.5: from half to one and a half), drawn from the
-        seed and the request. The first frame's wait and stalls do not vary, and no gap stays none.
+    gap: the wait before each further frame.
+    tokens_per_second: instead of `gap`: the wait before a frame is that for the tokens of text in it, so frames without
+        text, such as the role, the finish reason and the end, follow at once.
+    gaps: instead of all of these: the wait before each frame, as recorded; frames beyond the list follow at once.
+    burst: how many frames leave together before each gap.
+    jitter: each gap varies by up to this fraction of itself in both directions (0.5: from half to one and a half),
+        drawn from the seed and the request. The wait before the first frame, stalls and gaps of 0 do not vary.
     stalls: more seconds before single frames.
-    step: each frame waits until the test lets it go (`Handle.step`); nothing else can be given beside it.
+    step: each frame waits until the test releases it (`Handle.step`); it excludes all other keys.
     """
 
     first: Seconds = 0.0
@@ -51,37 +51,39 @@ class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
     def __post_init__(self) -> None:
         fields = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)
-        given = [name for name, default in fields if getattr(self, name) != default]
+        present = [name for name, default in fields if getattr(self, name) != default]
         for name, (others, reason) in _INSTEAD.items():
-            other = next((other for other in given if name in given and other in others), None)
+            other = next((other for other in present if name in present and other in others), None)
             if other:
-                raise FieldError((other,), f"{other!r} beside {name!r}: {reason}; give one of them")
+                raise FieldError((other,), f"{other!r} beside {name!r}: {reason}; leave out one of them")
 
 
 _INSTEAD = {
-    "tokens_per_second": (("gap",), "each says when the next frame is due"),
-    "gaps": (("first", "gap", "tokens_per_second", "burst"), "the list holds the wait before every frame"),
+    "tokens_per_second": (("gap",), "both state when the next frame is due"),
+    "gaps": (("first", "gap", "tokens_per_second", "burst"), "the list has the wait before every frame"),
     "step": (
         ("first", "gap", "tokens_per_second", "gaps", "burst", "jitter", "stalls"),
-        "a frame that waits for a step leaves when the test says",
+        "a frame that waits for a step leaves when the test releases it",
     ),
 }
-"""A setting, those it stands in place of, and why."""
+"""A key, the keys that it replaces, and why."""
 
 
-def pace(pieces: Iterable[bytes], timing: Timing, source: Source, said: Sequence[int] = ()) -> tuple[Frame, ...]:
-    """The pieces as frames that are due when `timing` says; `said` is how many tokens of text each piece carries."""
-    return tuple(Frame(piece, _wait(number, timing, source, said), timing.step) for number, piece in enumerate(pieces))
+def pace(pieces: Iterable[bytes], timing: Timing, source: Source, tokens: Sequence[int] = ()) -> tuple[Frame, ...]:
+    """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
+    return tuple(
+        Frame(piece, _wait(number, timing, source, tokens), timing.step) for number, piece in enumerate(pieces)
+    )
 
 
-def _wait(number: int, timing: Timing, source: Source, said: Sequence[int]) -> float:
-    wait = _gap(number, timing, said)
+def _wait(number: int, timing: Timing, source: Source, tokens: Sequence[int]) -> float:
+    wait = _gap(number, timing, tokens)
     if number and wait and timing.jitter:
         wait *= 1 + timing.jitter * source.between(-1000, 1000) / 1000
     return wait + sum(stall.seconds for stall in timing.stalls if stall.before == number)
 
 
-def _gap(number: int, timing: Timing, said: Sequence[int]) -> float:
+def _gap(number: int, timing: Timing, tokens: Sequence[int]) -> float:
     if timing.gaps:
         return timing.gaps[number] if number < len(timing.gaps) else 0.0
     if number == 0:
@@ -89,12 +91,12 @@ def _gap(number: int, timing: Timing, said: Sequence[int]) -> float:
     if number % timing.burst:
         return 0.0
     if timing.tokens_per_second:
-        return sum(said[number : number + timing.burst]) / timing.tokens_per_second
+        return sum(tokens[number : number + timing.burst]) / timing.tokens_per_second
     return timing.gap
 
 
 def checked_speed(speed: float) -> float:
-    """The speed, if it is one: every delay is divided by it, and with 0 there is no delay. Raises ValueError."""
+    """The speed. Every delay is divided by it; 0 means no delay. Raises ValueError if it is negative or not finite."""
     if not 0 <= speed < math.inf:
-        raise ValueError(f"speed is a factor, 1 as written, 2 twice as fast, 0 no delay at all; got {speed!r}")
+        raise ValueError(f"speed must be a factor: 1 as written, 2 twice as fast, 0 without delays; got {speed!r}")
     return speed

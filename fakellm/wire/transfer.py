@@ -1,6 +1,6 @@
-"""How the bytes of a body leave: joined, compressed, cut and delimited, with their meaning kept. Owns Transfer.
+"""How the bytes of a body are sent: joined, compressed, cut and delimited, with their meaning kept. It owns Transfer.
 
-Works on plans. Knows no events, no JSON and no sockets.
+It works on plans, and knows no events, JSON or sockets.
 """
 
 from __future__ import annotations
@@ -18,36 +18,36 @@ from msgspec.structs import replace
 from fakellm.base.validation import FieldError
 from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
 
-Cut = (
+ByteCut = (
     Literal["inside_characters", "inside_line_ends"]
     | Annotated[int, Meta(ge=1)]
     | tuple[Annotated[int, Meta(ge=1)], ...]
 )
 """Where a body is cut: between the bytes of each character that has several in UTF-8, between CR and LF and between two
-line ends, after every so many bytes, or at given offsets."""
+line ends, after a number of bytes each, or at a list of offsets."""
 
 
 class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `transfer:` block of a rule's `stream:`.
 
-    All but `content_type` is true of a body that is no stream too, and `margins` of such a body alone.
+    All keys but `content_type` also apply to a body that is not a stream; `margins` applies only to such a body.
 
-    cut: where the body is cut besides the edges of its frames: after every so many bytes, at a list of offsets,
-        `inside_characters` or `inside_line_ends`. Bytes are those that leave, compressed where they are; offsets past
-        the end cut nothing. Each piece is an HTTP chunk of its own, or with another `body` a write of its own, which a
-        slow reader may get joined with the next.
-    coalesce: how many frames leave as one, due when the last of them is; `all` of them.
+    cut: where the body is cut besides the boundaries of its frames: after each so many bytes, at a list of offsets,
+        `inside_characters` or `inside_line_ends`. It counts the bytes that are sent, after compression; offsets past
+        the end cut nothing. Each piece is an HTTP chunk of its own or, with another `body`, a write of its own, which
+        a slow reader may get joined with the next.
+    coalesce: how many frames are joined into one, which leaves when the last of them is due; `all` joins all of them.
     body: how a reader finds the end: `chunked`, as streams are usually sent; `length`, a Content-Length, as whole
-        bodies are; `close`, where the connection ends.
-    gzip: compressed whether the client accepts that or not, and flushed after each frame, so that it can be read on
-        arrival.
-    header_case: how the names of headers are written: `lower`, `title` or `upper`.
-    content_type: that of a stream, in place of the provider's; null sends none.
-    margins: the white space before and after the JSON of a whole body, in place of the provider's: a gateway sends it
-        to show that it is alive. Where the body takes its time, so does each line before it.
+        bodies are; `close`, the end of the connection.
+    gzip: compressed whether the client accepts it or not, and flushed after each frame, so that a reader can decompress
+        each frame on arrival.
+    header_case: the case of the names of headers: `lower`, `title` or `upper`.
+    content_type: that of a stream, instead of the provider's; null sends none.
+    margins: the white space before and after the JSON of a whole body, instead of the provider's: a gateway sends it
+        to show that it is alive. If the body has a delay, it is spread over the lines before it.
     """
 
-    cut: Cut | None = None
+    cut: ByteCut | None = None
     coalesce: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
     body: Delimited | None = None
     gzip: bool = False
@@ -57,26 +57,26 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
     def __post_init__(self) -> None:
         if self.gzip and isinstance(self.cut, str):
-            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: give numbers, or no 'gzip'"
+            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no 'gzip'"
             raise FieldError(("cut",), message)
         if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
-            raise FieldError(("margins",), "margins are white space as JSON has it: spaces, tabs and line ends")
+            raise FieldError(("margins",), "margins must be white space that JSON allows: spaces, tabs and line ends")
         if isinstance(self.content_type, str) and not re.fullmatch(r"[!-~]([ -~]*[!-~])?", self.content_type):
             raise FieldError(
-                ("content_type",), "a header holds visible ASCII, with spaces only inside; null sends none"
+                ("content_type",), "a header must be visible ASCII, with spaces only inside; null sends none"
             )
 
 
 def due(body: bytes, delay: float, step: bool) -> tuple[Frame, ...]:
-    """A whole body as frames: due all at once, or where it takes its time, with each line of white space before it due
-    in its turn."""
+    """A whole body as frames: one or, if it has a delay, one for each line of white space before it too, among which
+    the delay is divided."""
     blank = body[: len(body) - len(body.lstrip())] if delay else b""
     pieces = [*blank.splitlines(keepends=True), body[len(blank) :]]
     return tuple(Frame(piece, delay / len(pieces), step) for piece in pieces)
 
 
 def carry(plan: Plan, transfer: Transfer) -> Plan:
-    """The plan with its body sent in this way. A client that reads HTTP gets the same bytes of it, in other pieces."""
+    """The plan with its body sent in this way. A client that reads HTTP gets the same bytes in other pieces."""
     if transfer == Transfer():
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
@@ -103,8 +103,8 @@ def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
 def _compressed(frames: Sequence[Frame]) -> list[Frame]:
     """The frames as one gzip member (RFC 1952).
 
-    Its head is written here: zlib's own names the operating system, and this one says unknown, and no time. The bytes
-    between are the same wherever zlib is; a stand-in for zlib, as zlib-ng, writes others that mean the same.
+    The header is written here, with an unknown operating system and no time: zlib's own names the operating system. The
+    compressed bytes are the same with every zlib; a replacement such as zlib-ng writes others that mean the same.
     """
     deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
     pieces = [deflate.compress(frame.data) + deflate.flush(zlib.Z_SYNC_FLUSH) for frame in frames[:-1]]
@@ -115,7 +115,7 @@ def _compressed(frames: Sequence[Frame]) -> list[Frame]:
     return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
 
 
-def _offsets(body: bytes, cut: Cut | None) -> Sequence[int]:
+def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:
     """The offsets at which the body is cut, ascending."""
     match cut:
         case None:
@@ -131,7 +131,7 @@ def _offsets(body: bytes, cut: Cut | None) -> Sequence[int]:
 
 
 def _cut(frames: Sequence[Frame], offsets: Sequence[int]) -> Iterator[Frame]:
-    """The frames, cut at these offsets of the body; what is cut off is due with what it was cut from."""
+    """The frames, cut at these offsets of the body; only the first piece of a frame has its delay."""
     start = 0
     for frame in frames:
         end = start + len(frame.data)

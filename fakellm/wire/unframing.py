@@ -1,6 +1,6 @@
-"""The blocks of a recorded stream, and the framing that makes them again: the inverse of `framing.frame`.
+"""Infers the framing of a recorded stream: the inverse of `framing.frame`.
 
-Knows the lines of server-sent events, no JSON and no provider.
+It knows the lines of server-sent events, but no JSON and no provider.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
 
 
 def blocks(body: bytes) -> list[bytes]:
-    """The stream in pieces, each to its blank line; a blank line with nothing before it is a piece of its own."""
+    """The stream in pieces, each up to its blank line; a blank line with nothing before it is a piece of its own."""
     found: list[list[bytes]] = [[]]
     for line in _LINE.findall(body):
         found[-1].append(line)
@@ -26,7 +26,7 @@ def blocks(body: bytes) -> list[bytes]:
 
 
 def data_of(block: bytes) -> str | None:
-    """The data of the event in a block; None where there is none. The last block may lack its blank line, and `[DONE]`
+    """The data of the event in a piece; None if it has no event. The last piece may lack its blank line, and `[DONE]`
     may have spaces around it."""
     events = Decoder().feed(block.rstrip(b"\r\n") + b"\n\n") if block.strip(b"\r\n") else []
     if not events or events[0].event != "message":
@@ -35,17 +35,17 @@ def data_of(block: bytes) -> str | None:
 
 
 def framing(pieces: Sequence[bytes]) -> Framing:
-    """How the pieces are framed, as far as one framing does it: line ends, the space, keep-alives and blank lines."""
-    said = [data_of(piece) for piece in pieces]
-    datas = [piece for piece, data in zip(pieces, said, strict=True) if data is not None]
-    done = next((place for place, data in enumerate(said) if data == "[DONE]"), len(said))
+    """The framing of the pieces, as far as one framing describes it: line ends, the space, keep-alives, blank lines."""
+    data = [data_of(piece) for piece in pieces]
+    events = [piece for piece, each in zip(pieces, data, strict=True) if each is not None]
+    done = next((number for number, each in enumerate(data) if each == "[DONE]"), len(data))
     last = pieces[-1] if pieces else b"\n\n"
     return Framing(
-        line_end="crlf" if any(b"\r\n" in piece for piece in datas) else "lf",
-        space=not any(piece.startswith(b"data:{") for piece in datas),
+        line_end="crlf" if any(b"\r\n" in piece for piece in events) else "lf",
+        space=not any(piece.startswith(b"data:{") for piece in events),
         bom=bool(pieces) and pieces[0].startswith(b"\xef\xbb\xbf"),
-        insert=tuple(_inserts(pieces, said)),
-        after=tuple(data for data in said[done + 1 :] if data is not None),
+        insert=tuple(_inserts(pieces, data)),
+        after=tuple(each for each in data[done + 1 :] if each is not None),
         ends_with=_ending(last),
     )
 
@@ -56,12 +56,12 @@ def _ending(last: bytes) -> Literal["blank_line", "line_end", "nothing"]:
     return "line_end" if last.endswith((b"\r", b"\n")) else "nothing"
 
 
-def _inserts(pieces: Sequence[bytes], said: Sequence[str | None]) -> list[Insert]:
-    """The comments and blank lines, each text once with the numbers of the events that it stands before."""
+def _inserts(pieces: Sequence[bytes], data: Sequence[str | None]) -> list[Insert]:
+    """The comments and blank lines, each text once, with the numbers of the events that it precedes."""
     places: dict[str | None, list[int]] = {}
     number = 0
-    for piece, data in zip(pieces, said, strict=True):
-        if data is not None:
+    for piece, each in zip(pieces, data, strict=True):
+        if each is not None:
             number += 1
         elif _is_insert(piece):
             places.setdefault(_comment(piece), []).append(number)
@@ -69,7 +69,7 @@ def _inserts(pieces: Sequence[bytes], said: Sequence[str | None]) -> list[Insert
 
 
 def _is_insert(piece: bytes) -> bool:
-    """Whether a block is a blank line or one comment."""
+    """Whether a piece is a blank line or one comment."""
     lines = piece.splitlines()
     return lines[:1] == [b""] or (len(lines) <= 2 and lines[0].startswith(b":"))
 

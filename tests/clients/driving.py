@@ -1,4 +1,4 @@
-"""The shipped drivers: how each is started, whether its client is installed, and the verdict on what it makes of a rule.
+"""The shipped drivers: how each is started, whether its client is installed, and the verdict on a rule.
 
 Those in Python run in the environment that runs the tests; those for Node in `fakellm/drivers/node_modules`.
 """
@@ -13,9 +13,9 @@ import pytest
 
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.oracle.verdicts import Verdict, under_variation
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.fuzzing.verdicts import Verdict, under_variation
 from fakellm.scenarios.scenario import Reply, Rule
 from tests.conftest import ROOT
 
@@ -34,7 +34,7 @@ PYTHON = {
     "llama_index_chat": ("llama-index-llms-openai-like", "0"),
     "instructor_partial": ("instructor", "1"),
 }
-"""By the driver's name: the distribution it drives, and which major release of it."""
+"""By the driver's name: the distribution that it runs, and which major release of it."""
 
 JAVASCRIPT = {
     "openai.mjs": "openai",
@@ -49,7 +49,7 @@ NAMES = (*PYTHON, *JAVASCRIPT)
 
 
 def installed(name: str) -> str | None:
-    """The release of the client that this driver would drive, None where it is not installed."""
+    """The installed release of the driver's client; None if it is not installed."""
     if name in PYTHON:
         distribution, major = PYTHON[name]
         try:
@@ -62,16 +62,16 @@ def installed(name: str) -> str | None:
 
 
 def pinned(name: str) -> str:
-    """The release that it was measured with."""
+    """The release of its client that the driver was measured with."""
     if name in PYTHON:
         rows = [row.strip().split(" ==") for row in (ROOT / "setup.cfg").read_text().splitlines() if " ==" in row]
-        pins = {row[0].partition("[")[0]: row[1] for row in reversed(rows)}  # the first of those that stand twice
+        pins = {row[0].partition("[")[0]: row[1] for row in reversed(rows)}  # the first of those that are listed twice
         return pins[PYTHON[name][0]]
     return str(json.loads((DRIVERS / "package.json").read_text())["dependencies"][JAVASCRIPT[name]])
 
 
 def need(name: str) -> None:
-    """Skips the test where the client is not installed."""
+    """Skips the test if the client is not installed."""
     if installed(name) is None:
         client = PYTHON[name][0] if name in PYTHON else JAVASCRIPT[name]
         how = "pip install -e '.[clients]', or '.[clients-openai2]'"
@@ -79,7 +79,7 @@ def need(name: str) -> None:
 
 
 def command(name: str) -> list[str]:
-    """How the driver is started."""
+    """The command that starts the driver."""
     if name in PYTHON:
         return [sys.executable, "-W", "ignore", "-m", f"fakellm.drivers.{name}"]
     file, *arguments = name.split()
@@ -87,17 +87,17 @@ def command(name: str) -> list[str]:
 
 
 def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
-    """The driver, its client imported, to be asked and closed. Skips the test where the client is not installed."""
+    """The driver, with its client imported; the caller closes it. Skips the test if the client is not installed."""
     need(name)
     driver = Driver(command(name), timeout, patience)
-    driver.ask("http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply())))  # nobody is there
+    driver.ask("http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply())))  # there is no server
     return driver
 
 
 def verdict(trial: Trial, rule: Rule) -> Verdict:
-    """The verdict on what the client makes of a rule: that of the fuzzer, but strict also where two sane clients may
-    differ and the fuzzer lets it pass."""
+    """The fuzzer's verdict on what the client returns for a rule, but strict for contested steps too, on which the
+    fuzzer is lenient."""
     found = trial.judge(rule).verdict
     if found.failed or not contested(rule.stream):
         return found
-    return under_variation(trial.meant(rule), trial.ask(rule), trial.reported)
+    return under_variation(trial.expected(rule), trial.ask(rule), trial.reported)

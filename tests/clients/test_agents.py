@@ -1,7 +1,7 @@
-"""The frameworks' own agents, unmodified, with a base URL and a key alone: a tool is called, its result goes back, the
-answer is text; and an answer in the shape of a class of one's own.
+"""The frameworks' own agents, unmodified, with only a base URL and a key: a tool is called, its result is sent back, and
+the answer is text; or the answer has the shape of a class.
 
-Against a script, and against generated replies, which honour the tools and the `response_format` of a request.
+Both with scripted replies and with generated ones, which follow the tools and the `response_format` of a request.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fakellm.scenarios.scenario import Call, Reply, Rule, Scenario
 from fakellm.testing.handle import Handle
 from tests.clients.driving import need
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # theirs are not ours to mend
+pytestmark = pytest.mark.filterwarnings("ignore")  # their warnings are not ours to fix
 
 
 class Weather(BaseModel):
@@ -30,8 +30,8 @@ class Weather(BaseModel):
     degrees: int
 
 
-class Asked:
-    """A tool, and what it was asked for."""
+class Tool:
+    """A tool, and the cities for which it was called."""
 
     def __init__(self) -> None:
         self.cities: list[str] = []
@@ -56,7 +56,7 @@ SHAPE_AS_CALL = Scenario(rules=(Rule(reply=Reply(tool_calls=(Call("final_result"
 
 @pytest.fixture(autouse=True)
 def event_loop() -> Iterator[None]:
-    """One for the frameworks that take whichever there is; what they leave open is let go of here, not in a later test."""
+    """An event loop for the frameworks that use the current one. What they leave open is freed here, not in a later test."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
@@ -78,7 +78,7 @@ def generating() -> Iterator[Handle]:
 
 
 def langchain(server: Handle) -> tuple[Any, Any]:
-    """The text of an agent's loop, and an answer in shape, each to be called."""
+    """Two functions: one returns the text of an agent's loop, the other a structured answer."""
     need("langchain")
     from langchain.agents import create_agent
     from langchain_openai import ChatOpenAI
@@ -107,7 +107,7 @@ def pydantic_ai(server: Handle) -> tuple[Any, Any]:
 
 
 def litellm(server: Handle) -> tuple[Any, Any]:
-    """It has no agents: the loop is the one of its documentation."""
+    """It has no agents: the loop is the one from its documentation."""
     need("litellm_chunks")
     import litellm
 
@@ -119,11 +119,11 @@ def litellm(server: Handle) -> tuple[Any, Any]:
     def loop(tool: Callable[[str], str]) -> str:
         messages = list(question)
         while True:
-            said = litellm.completion(messages=messages, tools=tools, **server_and_key).choices[0].message
-            if not said.tool_calls:
-                return str(said.content)
-            messages.append(said)
-            for call in said.tool_calls:
+            message = litellm.completion(messages=messages, tools=tools, **server_and_key).choices[0].message
+            if not message.tool_calls:
+                return str(message.content)
+            messages.append(message)
+            for call in message.tool_calls:
                 result = tool(json.loads(call.function.arguments)["city"])
                 messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
 
@@ -160,14 +160,14 @@ FRAMEWORKS = [langchain, pydantic_ai, litellm, openai_agents]
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.__name__)
 def test_a_scripted_agent_calls_the_tool_and_then_answers(framework: Any, server: Handle) -> None:
     loop, _ = framework(server)
-    asked = Asked()
+    tool = Tool()
     server.load(LOOP)
-    assert loop(asked.temperature) == "It is 3 °C in Oslo."
-    assert asked.cities == ["Oslo"]
+    assert loop(tool.temperature) == "It is 3 °C in Oslo."
+    assert tool.cities == ["Oslo"]
     first, second = server.journal
-    said, result = second.request["messages"][-2:]
-    assert said["tool_calls"][0]["function"]["name"] == "temperature"
-    assert result["tool_call_id"] == said["tool_calls"][0]["id"]
+    call, result = second.request["messages"][-2:]
+    assert call["tool_calls"][0]["function"]["name"] == "temperature"
+    assert result["tool_call_id"] == call["tool_calls"][0]["id"]
     assert "3 °C" in str(result["content"])
     assert [entry.rule for entry in (first, second)] == ["scenario#1", "scenario#2"]
 
@@ -182,9 +182,9 @@ def test_a_scripted_answer_comes_in_shape(framework: Any, server: Handle) -> Non
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.__name__)
 def test_a_generated_agent_calls_the_tool_and_then_answers(framework: Any, generating: Handle) -> None:
     loop, _ = framework(generating)
-    asked = Asked()
-    assert loop(asked.temperature)
-    assert asked.cities
+    tool = Tool()
+    assert loop(tool.temperature)
+    assert tool.cities
     assert [entry.status for entry in generating.journal] == [200, 200]
 
 

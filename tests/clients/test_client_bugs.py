@@ -1,7 +1,7 @@
-"""What today's clients get wrong, each as the smallest scenario that shows it: expected to fail, and noticed when mended.
+"""What current clients get wrong, each as the smallest scenario that shows it: expected to fail, noticed once fixed.
 
-A file of `scenarios/client-bugs` is named after its client and the cause. It is asked of the release that the drivers
-were measured with: with another one installed the test is skipped.
+A file of `scenarios/client-bugs` is named after its client and the cause. It is tried on the release that the drivers
+were measured with; if another is installed, the test is skipped.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.test_server import Session
+from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.fuzzing.verdicts import Verdict
 from fakellm.scenarios.loader import load
 from tests.clients.driving import installed, pinned, start, verdict
 from tests.conftest import ROOT
@@ -40,7 +40,7 @@ CLIENTS = {
     "ai-sdk-openai": "ai_sdk.mjs openai",
     "ai-sdk-openai-compatible": "ai_sdk.mjs openai-compatible",
 }
-"""By the name of a client in those files: its driver. What the OpenAI SDK gets wrong, all built on it do too."""
+"""The driver of each client in those files. What the OpenAI SDK gets wrong, all clients built on it get wrong too."""
 
 
 def driver_of(file: Path) -> str:
@@ -49,9 +49,9 @@ def driver_of(file: Path) -> str:
 
 
 class Started(dict[str, Trial]):
-    """The clients before one server, by their drivers; each is started when it is first asked for."""
+    """Trials of the clients on one server, by driver; each is started when it is first needed."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: CaseServer) -> None:
         self.session = session
         self.drivers: list[Driver] = []
 
@@ -63,7 +63,7 @@ class Started(dict[str, Trial]):
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Started]:
-    with Session(deadline=4.0) as session:
+    with CaseServer(deadline=4.0) as session:
         started = Started(session)
         yield started
         for driver in started.drivers:
@@ -71,7 +71,7 @@ def trials() -> Iterator[Started]:
 
 
 class StillWrongError(Exception):
-    """The client fails as its file says."""
+    """The client fails as its file describes."""
 
 
 def comment_of(file: Path) -> str:
@@ -80,35 +80,35 @@ def comment_of(file: Path) -> str:
     return " ".join(line.removeprefix("# ") for line in lines if line.startswith("#"))
 
 
-def told(file: Path) -> tuple[str, str]:
-    """What a file says was expected and what came; of a long error the start."""
+def described(file: Path) -> tuple[str, str]:
+    """What was expected and what the client returned, as the file describes it; of a long error, the beginning."""
     expected, _, got = comment_of(file).partition(" Expected: ")[2].partition(" Got: ")
     return expected, got.partition(" https://")[0]
 
 
-def seen(verdict: Verdict) -> tuple[str, str]:
-    """The same, in the words of a file."""
+def found_in(verdict: Verdict) -> tuple[str, str]:
+    """The same for a verdict, in the wording of a file."""
 
     def shown(value: Any) -> str:
-        said = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        return " ".join(f"{verdict.field}: {said}".split())
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        return " ".join(f"{verdict.field}: {text}".split())
 
     if verdict.outcome == "hung":
         return "an answer or an error in time", "neither"
     if verdict.outcome == "error":
-        return "the whole answer", " ".join(verdict.got.split())
+        return "the whole answer", " ".join(verdict.actual.split())
     if verdict.outcome == "differs":
-        return shown(verdict.expected), shown(verdict.got)
+        return shown(verdict.expected), shown(verdict.actual)
     if verdict.field == "tool_calls":
-        return f"no tool_calls but {json.dumps(verdict.expected)}", shown(verdict.got)
-    got = shown(verdict.got) if verdict.field else f"success: {json.dumps(verdict.got)}"
+        return f"no tool_calls but {json.dumps(verdict.expected)}", shown(verdict.actual)
+    got = shown(verdict.actual) if verdict.field else f"success: {json.dumps(verdict.actual)}"
     return "an error, or a finish reason that says it is not whole", got
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_file_says_what_it_shows(file: Path) -> None:
     assert f" {pinned(driver_of(file))}" in comment_of(file)
-    assert all(told(file))
+    assert all(described(file))
     scenario = load(file)
     assert scenario.name == file.stem
     [rule] = scenario.rules
@@ -126,7 +126,7 @@ def test_the_client_reads_it(file: Path, trials: Started) -> None:
     [rule] = load(file).rules
     found = verdict(trials[name], rule)
     if found.failed:
-        (expected, got), (file_expected, file_got) = seen(found), told(file)
+        (expected, got), (file_expected, file_got) = found_in(found), described(file)
         assert file_expected == expected
         assert got.startswith(file_got)
         raise StillWrongError(got)

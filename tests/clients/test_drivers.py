@@ -1,4 +1,4 @@
-"""Each shipped driver through its real process: what it reports of a plain reply, of parallel calls, and of errors."""
+"""Each shipped driver in its real process: what it reports for a plain reply, parallel calls, and errors."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from msgspec import UNSET
 import fakellm
 from fakellm import faults
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.clients.result import Failed, Result, Usage
+from fakellm.fuzzing.clients.result import NoResult, Result, ReturnedUsage
 from fakellm.fuzzing.draws import cases
-from fakellm.fuzzing.normalize import arguments
+from fakellm.fuzzing.oracle.normalize import arguments
 from fakellm.scenarios.scenario import Call, Reply, Rule
 from fakellm.testing.handle import Handle
 from tests.clients.driving import NAMES, start
@@ -38,13 +38,13 @@ def driver(name: str) -> Iterator[Driver]:
     driven.close()
 
 
-def asked(driver: Driver, server: Handle, reply: Reply, fault: faults.Fault | None = None) -> Result | Failed:
+def ask(driver: Driver, server: Handle, reply: Reply, fault: faults.Fault | None = None) -> Result | NoResult:
     rule = Rule(reply=reply, fault=fault)
     server.load(rule)
     return driver.ask(server.base_url, cases.request(rule))
 
 
-def calls(answer: Result | Failed) -> list[tuple[str | None, str]]:
+def calls(answer: Result | NoResult) -> list[tuple[str | None, str]]:
     assert isinstance(answer, Result), answer
     return [(call.name, arguments(call.arguments)) for call in answer.tool_calls or ()]
 
@@ -55,24 +55,24 @@ READ_ONE_CALL_ALONE = ("instructor_partial",)
 def test_it_reports_a_text_and_its_usage(name: str, driver: Driver, server: Handle) -> None:
     if name in READ_ONE_CALL_ALONE:
         pytest.skip("it reads the arguments of a call")
-    answer = asked(driver, server, Reply(content="One 中 two", usage=fakellm.Usage(prompt=5, completion=3)))
+    answer = ask(driver, server, Reply(content="One 中 two", usage=fakellm.Usage(prompt=5, completion=3)))
     assert isinstance(answer, Result), answer
     assert answer.content == "One 中 two"
-    assert answer.usage == Usage(5, 3, 8)
-    assert answer.finish_reason in ("stop", None, UNSET)  # some tell none
+    assert answer.usage == ReturnedUsage(5, 3, 8)
+    assert answer.finish_reason in ("stop", None, UNSET)  # some report none
     assert not answer.tool_calls
 
 
 def test_it_reports_calls_in_their_order(name: str, driver: Driver, server: Handle) -> None:
-    assert calls(asked(driver, server, CALL)) == [("f", arguments({"a": 1}))]
+    assert calls(ask(driver, server, CALL)) == [("f", arguments({"a": 1}))]
     parallel = Reply(tool_calls=(Call("f", {"a": 1}), Call("g", {"b": "Å"})))
     if name not in READ_ONE_CALL_ALONE:
         expected = [("f", arguments({"a": 1})), ("g", arguments({"b": "Å"}))]
-        assert calls(asked(driver, server, parallel)) == expected
+        assert calls(ask(driver, server, parallel)) == expected
 
 
-def test_it_asks_for_what_it_was_told(name: str, driver: Driver, server: Handle) -> None:
-    asked(driver, server, CALL)
+def test_it_sends_the_request_of_the_case(name: str, driver: Driver, server: Handle) -> None:
+    ask(driver, server, CALL)
     [entry] = server.journal
     assert entry.request["model"] == "fakellm"
     assert entry.request["stream"] is True
@@ -81,23 +81,23 @@ def test_it_asks_for_what_it_was_told(name: str, driver: Driver, server: Handle)
 
 
 def test_an_error_is_reported_and_the_request_not_sent_again(driver: Driver, server: Handle) -> None:
-    answer = asked(driver, server, CALL, faults.Status(status=500, message="boom"))
-    assert isinstance(answer, Failed)
+    answer = ask(driver, server, CALL, faults.Status(status=500, message="boom"))
+    assert isinstance(answer, NoResult)
     assert answer.how == "raised"
     assert "boom" in answer.message
     assert len(server.journal) == 1
 
 
 def test_after_a_cut_stream_it_is_ready_for_the_next(driver: Driver, server: Handle) -> None:
-    cut = asked(driver, server, CALL, faults.Reset(frame=1))
+    cut = ask(driver, server, CALL, faults.Reset(frame=1))
     assert isinstance(cut, Result) or cut.how == "raised"
-    assert calls(asked(driver, server, CALL)) == [("f", arguments({"a": 1}))]
+    assert calls(ask(driver, server, CALL)) == [("f", arguments({"a": 1}))]
 
 
-def test_several_choices_are_told_apart(server: Handle) -> None:
+def test_several_choices_are_distinguished(server: Handle) -> None:
     driver = start("openai_raw")
     choices = (fakellm.ReplyChoice(content="a b"), fakellm.ReplyChoice(content="c"))
-    answer = asked(driver, server, Reply(choices=choices))
+    answer = ask(driver, server, Reply(choices=choices))
     driver.close()
     assert isinstance(answer, Result), answer
     assert [choice.content for choice in answer.choices or ()] == ["a b", "c"]

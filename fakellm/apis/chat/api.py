@@ -25,8 +25,10 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.request import parse
 from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.openai.error_body import refuse
+from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
-from fakellm.base.errors import StreamError
+from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End, Finish
@@ -34,6 +36,7 @@ from fakellm.model.request import Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 
 DONE = "[DONE]"
@@ -167,6 +170,12 @@ class ChatApi:
         dialect = DIALECTS["openai"]
         return split(Variation(), dialect).habits, read_body(dialect, body)[1]
 
+    def refusal(self, error: RequestError) -> Plan:
+        return refuse(error)
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        return usual(seed, requested, status)
+
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:
         return error_type(habits.dialect, failure.status), error_body(habits.dialect, failure)
 
@@ -227,6 +236,8 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
             error = _error_in(event)
             if error is not None:
                 ends.append(End(error))
+                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's is a chunk as well
+                    yield from _readable(event.data, dialect)
                 return
             if event.event == "message" and event.data:
                 try:
@@ -241,9 +252,20 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
         yield (end,)
 
 
+def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
+    """The chunk in the data of an event, if there is one."""
+    try:
+        chunk = read_chunk(dialect, data)
+    except StreamError:
+        return
+    if chunk.choices:
+        yield chunk
+
+
 def _error_in(event: Event) -> Any:
-    """The error that an event carries, if any."""
-    if event.event != "error" and '"error"' not in event.data:
+    """The error that an event carries, if any: in an event of that type, under the key `error`, or, as vLLM (2024) and
+    Mistral send it, as an object that has no choices and states a problem."""
+    if event.event not in ("message", "error"):
         return None
     try:
         value = json.loads(event.data)
@@ -251,4 +273,7 @@ def _error_in(event: Event) -> Any:
         return event.data if event.event == "error" else None
     if event.event == "error":
         return value.get("error", value) if isinstance(value, dict) else value
-    return value.get("error") if isinstance(value, dict) else None
+    if not isinstance(value, dict):
+        return None
+    stated = "choices" not in value and (value.get("object") == "error" or "message" in value or "detail" in value)
+    return value.get("error") or (value if stated else None)

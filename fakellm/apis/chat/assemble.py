@@ -29,16 +29,18 @@ def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> lis
     stream = _Stream(batches, habits, drawn.get("model", ""))
     chunks = [stream.chunk(batch) for batch in batches]
     names = iter(_names(drawn.get("id", ""), sum(not chunk.bare for chunk in chunks), habits))
-    created = drawn.get("created", 0)
+    created, model, fingerprint = (drawn.get(key) for key in ("created", "model", "system_fingerprint"))
     return [
         chunk
         if chunk.bare
-        else replace(
-            chunk,
-            id=next(names),
-            created=created + bisect_right(habits.ticks, number),
-            model=drawn.get("model", ""),
-            system_fingerprint=drawn.get("system_fingerprint"),
+        else Chunk(
+            next(names),
+            (created or 0) + (bisect_right(habits.ticks, number) if habits.ticks else 0),
+            model or "",
+            chunk.choices,
+            chunk.usage,
+            fingerprint,
+            chunk.extra,
         )
         for number, chunk in enumerate(chunks)
     ]
@@ -77,6 +79,7 @@ class _Stream:
         self.blocks: dict[tuple[int, int], Block] = {}
         self.weighed: set[tuple[int, int]] = set()
         self.with_logprobs: set[int] = set()
+        self.patterns: dict[tuple[int, int], ChunkChoice] = {}
         self.latest: dict[int, int] = {}
         """The call of each choice that had the last piece so far."""
         self.opens_with_calls: dict[int, bool] = {}
@@ -103,6 +106,8 @@ class _Stream:
 
     def chunk(self, batch: Batch) -> Chunk:
         """The chunk of a batch, without its envelope."""
+        if len(batch) == 1 and isinstance(batch[0], Piece) and (known := self._continued(batch[0])):
+            return known
         parts: dict[int, _Part] = {}
         usage: model.Usage | Null | None = NULL if self.habits.usage_before == "null" else None
         without_choices: dict[str, Any] | None = None
@@ -119,6 +124,24 @@ class _Stream:
         if without_choices is not None and not parts:
             return _bare(without_choices, usage, self.model)
         return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
+
+    def _continued(self, piece: Piece) -> Chunk | None:
+        """The chunk of one more piece of a text, as most are: like the one before it, but for the text."""
+        address = (piece.choice, piece.block)
+        if address in self.weighed or not piece.value or not isinstance(piece.value, str):
+            return None
+        block = self.blocks.get(address)
+        if not isinstance(block, (model.Text, Thinking, Refusal)):
+            return None
+        if address not in self.patterns:
+            part = _Part()
+            self._text(part, address, piece.value, ())
+            self.patterns[address] = self._choice(piece.choice, part)
+            return None
+        pattern = self.patterns[address]
+        delta = replace(pattern.delta, **{_field(block): piece.value})
+        usage = NULL if self.habits.usage_before == "null" else None
+        return Chunk("", 0, "", (ChunkChoice(pattern.index, delta, pattern.finish_reason, pattern.extra),), usage)
 
     def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
         match delta:
@@ -151,7 +174,7 @@ class _Stream:
 
     def _text(self, part: _Part, address: tuple[int, int], text: str, tokens: tuple[Token, ...]) -> None:
         block = self.blocks.get(address)
-        field = "reasoning" if isinstance(block, Thinking) else "refusal" if isinstance(block, Refusal) else "content"
+        field = _field(block)
         part.texts[field] = part.texts.get(field, "") + text
         if (address in self.weighed and text) or tokens:
             part.tokens[field] = (*part.tokens.get(field, ()), *tokens)
@@ -170,7 +193,9 @@ class _Stream:
         )
         part.open_entry = None
         self.latest[piece.choice] = piece.block
-        if piece.at == "name":
+        if piece.at == "id":
+            part.calls.append(replace(self._continuation(piece, index, ""), id=value, arguments=None))
+        elif piece.at == "name":
             part.calls.append(replace(self._continuation(piece, index, ""), name=value))
             part.open_entry = (piece.block, "name")
         elif joins:
@@ -253,6 +278,11 @@ class _Stream:
             if not getattr(delta, field) and field not in delta.extra:
                 delta = _filled(delta, field, how, calling)
         return replace(part, delta=delta, finish_reason=part.finish_reason or _UNFINISHED.get(self.habits.unfinished))
+
+
+def _field(block: Block | None) -> str:
+    """The field of a delta that carries the text of a block."""
+    return "reasoning" if isinstance(block, Thinking) else "refusal" if isinstance(block, Refusal) else "content"
 
 
 def _holds(delta: Delta) -> bool:

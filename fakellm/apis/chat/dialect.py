@@ -44,7 +44,7 @@ class Dialect(Struct, frozen=True):
     """Of a tool call, whole or a piece."""
     nulls: frozenset[str]
     constants: Mapping[str, Any]
-    """What chunks and bodies carry whatever is said."""
+    """Keys that every chunk and body carries."""
     empty_content: Callable[[Choice], str | None]
     """The `content` of a whole message without text."""
     usage_details: Callable[[Usage], JSON]
@@ -79,7 +79,7 @@ class Dialect(Struct, frozen=True):
     body_type: str = "application/json"
     """The Content-Type of a whole body."""
     usage_unasked: Literal["never", "finish", "usual"] = "never"
-    """Whether a stream has usage although none was asked for: with the finish alone, or as if it had been."""
+    """Whether a stream has usage that was not requested: with the finish alone, or as if it had been requested."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
     """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning."""
     silences: tuple[Silences, ...] = ()

@@ -13,7 +13,7 @@ from fakellm.wire.sse import Event
 
 
 def error_json(dialect: Dialect, failure: Failure) -> JSON:
-    """What the provider says of a failure."""
+    """The JSON with which the provider reports a failure."""
     return dialect.errors.body(dialect.errors.fields(failure), failure.status)
 
 

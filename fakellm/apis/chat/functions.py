@@ -34,8 +34,8 @@ def _part(part: ChunkChoice) -> ChunkChoice:
     delta = part.delta
     if isinstance(delta.tool_calls, tuple):
         first = delta.tool_calls[0]
-        said = {"name": words(first.name), "arguments": words(first.arguments)}
-        called = {key: text for key, text in said.items() if text or key == "arguments"}
+        fields = {"name": words(first.name), "arguments": words(first.arguments)}
+        called = {key: text for key, text in fields.items() if text or key == "arguments"}
         delta = replace(delta, tool_calls=None, extra=delta.extra | {"function_call": called})
     elif delta.tool_calls is NULL:
         delta = replace(delta, tool_calls=None)

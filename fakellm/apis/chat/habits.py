@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.variation import PLAIN, Calls, Field, Filler, Padding, Spelling, Variation
@@ -60,10 +61,33 @@ _ROLE: dict[str | None, Literal["once", "every", "texts", "never"]] = {
 def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Settings[ChatHabits]:
     """The variation in its parts; what it leaves open is as the dialect usually does it, else as in PLAIN."""
     full = variation.over(dialect.usual).over(PLAIN)
-    calls = full.calls or Calls()
-    usage: Any = full.usage
     transfer = full.transfer or Transfer()
-    division = Division(
+    division = division_of(full)
+    division = replace(division, silences=(*dialect.silences, *division.silences))
+
+    habits = ChatHabits(
+        dialect=dialect,
+        role=_ROLE.get(full.role, "once"),
+        calls=full.calls or Calls(),
+        reasoning=full.reasoning or "reasoning_content",
+        fill=full.fill or {},
+        unfinished=full.unfinished or "absent",
+        usage_before="absent" if full.usage in ("none", "every", "running") else full.usage_before or "absent",
+        done=full.done is not False,
+        id=full.id or "constant",
+        ticks=tuple(sorted(full.ticks or ())),
+        spelling=full.spelling or Spelling(),
+        obfuscation=bool(full.obfuscation),
+        one_call=one_call,
+        margins=transfer.margins,
+    )
+    return Settings(division, habits, full.sse or Framing(), transfer, full.score)
+
+
+def division_of(full: Variation) -> Division:
+    """The part of a variation, with every field given, that belongs to every API."""
+    calls = full.calls or Calls()
+    return Division(
         split=full.split or "whole",
         start=_START.get(full.role, "joined"),
         opening=calls.opening or "alone",
@@ -73,27 +97,10 @@ def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Set
         interleave=full.interleave or "none",
         order=calls.order or "given",
         before=calls.before,
-        silences=(*dialect.silences, *_silences(full.padding)),
+        silences=_silences(full.padding),
         finish=full.finish or "alone",
-        usage=usage or "own",
+        usage=full.usage or "own",
     )
-    habits = ChatHabits(
-        dialect=dialect,
-        role=_ROLE.get(full.role, "once"),
-        calls=calls,
-        reasoning=full.reasoning or "reasoning_content",
-        fill=full.fill or {},
-        unfinished=full.unfinished or "absent",
-        usage_before="absent" if usage in ("none", "every", "running") else full.usage_before or "absent",
-        done=full.done is not False,
-        id=full.id or "constant",
-        ticks=tuple(sorted(full.ticks or ())),
-        spelling=full.spelling or Spelling(),
-        obfuscation=bool(full.obfuscation),
-        one_call=one_call,
-        margins=transfer.margins,
-    )
-    return Settings(division, habits, full.sse or Framing(), transfer)
 
 
 def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences, ...]:

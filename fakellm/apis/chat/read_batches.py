@@ -110,5 +110,5 @@ class _Choice:
         else:
             same = [call for call in self.calls if not piece.id or call.id == piece.id]
         # Another id and a name at an index that is taken open another call (Ollama numbers every call 0).
-        taken = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
-        return None if not same or taken else same[-1]
+        occupied = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
+        return None if not same or occupied else same[-1]

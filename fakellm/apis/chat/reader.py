@@ -159,13 +159,13 @@ def _parse(text: str) -> _Frame:
 
 
 def _usage(dialect: Dialect, usage: _Usage) -> Usage:
-    prompt_details = usage.prompt_tokens_details or usage.prompt_token_details or _PromptDetails()
+    prompt = [details for details in (usage.prompt_tokens_details, usage.prompt_token_details) if details]
     completion_details = usage.completion_tokens_details or _CompletionDetails()
     read = Usage(
         usage.prompt_tokens or 0,
         usage.completion_tokens or 0,
-        prompt_details.cached_tokens or usage.cached_tokens or 0,
-        prompt_details.cache_write_tokens or 0,
+        next((details.cached_tokens for details in prompt if details.cached_tokens), usage.cached_tokens or 0),
+        next((details.cache_write_tokens for details in prompt if details.cache_write_tokens), 0),
         completion_details.reasoning_tokens or usage.reasoning_tokens or 0,
     )
     if usage.total_tokens is None or usage.total_tokens == dialect.total(read):
@@ -176,10 +176,10 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    said = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
-    told = choice.logprobs or _Logprobs()
-    tokens = (None if each is None else _tokens(each) for each in (told.content, told.refusal))
-    return ChunkChoice(choice.index or 0, said, choice.finish_reason, {}, *tokens)
+    content = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
+    logprobs = choice.logprobs or _Logprobs()
+    tokens = (None if each is None else _tokens(each) for each in (logprobs.content, logprobs.refusal))
+    return ChunkChoice(choice.index or 0, content, choice.finish_reason, {}, *tokens)
 
 
 def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:

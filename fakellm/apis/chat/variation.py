@@ -1,4 +1,4 @@
-"""How a completion is said, with its meaning kept: the `stream:` block of a rule. Owns the values, not their effect.
+"""How a completion is sent, with its meaning kept: the `stream:` block of a rule. Owns the values, not their effect.
 
 `divide` turns them into chunks. Which variation is usual for a provider is its dialect's to say.
 """
@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.validation import FieldError, near_miss
+from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
@@ -29,12 +30,13 @@ _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\
 
 
 class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Chunks that say nothing, as a provider sends to show that it is alive.
+    """Chunks without content, as a provider sends to show that it is alive.
 
-    before: where: each choice's first word (`content`: after the role), each further delta of it (`delta`), its finish
-        (`finish`), or the chunks of the stream with these numbers, counted from 0 without this padding.
-    delta: what they carry: where it is not given, what the provider says when it has nothing to say; else just this,
-        such as ``{content: ""}``.
+    before: where: before the first content of each choice (`content`: after the role), before each further delta of it
+        (`delta`), before its finish (`finish`), or before the chunks of the stream with these numbers, counted from 0
+        without this padding.
+    delta: what they carry; by default the provider's usual empty delta, otherwise exactly this, such as
+        ``{content: ""}``.
     choices: false for chunks with `choices: []`.
     """
 
@@ -45,16 +47,16 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How tool calls are spelt, where it differs from the provider's habit.
+    """How tool calls are spelled, where that differs from the provider's habit.
 
-    opening: what a call whose arguments are cut opens with: its names `alone`, with the first `piece` of the arguments,
-        or both in one delta as two entries with the same index (`pair`, vLLM's speculative decoding).
-    arguments: what an opening alone says of the arguments.
-    id, name, type: what the pieces after the opening say of them. `late`: not in the opening but in the piece after it.
+    opening: what a call opens with if its arguments are cut: its id and name `alone`, with the first `piece` of the
+        arguments, or both in one delta as two entries with the same index (`pair`, vLLM's speculative decoding).
+    arguments: the `arguments` of an opening that has none yet.
+    id, name, type: their values in the pieces after the opening. `late`: not in the opening but in the piece after it.
     index: as it is, missing, null, counted from 1, or (contested) 0 for every call.
     order: whether calls are sent in the order of their index, or the last first.
-    before: the piece of the text (`content`, then `refusal`), counted from 0, before which they are sent; after all of
-        it where not given. Where the `parts` of an answer have `turns` or share chunks, there is no before.
+    before: the piece of the text (`content`, then `refusal`), counted from 0, before which they are sent; without it,
+        they follow the text. It has no effect where the `parts` of an answer have `turns` or share chunks.
     """
 
     opening: Literal["alone", "piece", "pair"] | None = None
@@ -68,18 +70,18 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the JSON of a chunk is written, where it differs from the provider's habit.
+    """How the JSON of a chunk is written, where that differs from the provider's habit.
 
-    ascii: `\\uXXXX` for all but ASCII. html: so for `<`, `>` and `&`, as Go writes JSON. spaces: one after each colon
-        and comma. floats: small ones as Python writes them, `2e-05`, or as `decimal` fractions, as JavaScript does.
-        order: of all keys.
+    ascii: `\\uXXXX` for all but ASCII. html: the same for `<`, `>` and `&`, as Go writes JSON. spaces: one after each
+        colon and comma. floats: small ones as Python writes them, `2e-05`, or as `decimal` fractions, as JavaScript
+        does. order: of all keys.
     keys, choice_keys, delta_keys, usage_keys: those of a chunk, each choice, its delta and the usage, in this order;
-        others are left out. last_keys: those of chunks with a finish or the usage, where they are in another order.
+        others are left out. last_keys: those of chunks with a finish or the usage, if their order differs.
     call_keys, piece_keys: those of a tool call that has its name, and of further pieces of it.
-    extra: keys that every chunk carries besides; those of its choices and their deltas as `choice.x` and `delta.x`.
-    each: keys whose value is another in each chunk, as a list of them or by the chunk's number, counted from 0; chunks
-        that it does not speak of go without, but for what the reply says there (role, texts, calls, usage). Beware:
-        what is given here stands in place of what the reply would say.
+    extra: keys that every chunk carries in addition; those of its choices and their deltas as `choice.x` and `delta.x`.
+    each: keys with a different value in each chunk, as a list of values or by the chunk's number, counted from 0.
+        Chunks that it does not mention go without, except for what the reply has there (role, texts, calls, usage).
+        Beware: a value given here replaces that of the reply.
     details: what each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or
         `reasoning.summary`.
     """
@@ -102,43 +104,47 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `stream:` block of a rule. A field that is not given is as the provider usually does it: the plain wire.
+    """The `stream:` block of a rule. A field that is not set is as the provider usually does it: the plain wire.
 
     padding: how many empty deltas follow the role, as a provider sends while the model reasons silently; `reasoning`
-        for one fewer than there are reasoning tokens, as xAI does; or each kind of padding by itself.
+        for one fewer than there are reasoning tokens, as xAI does; or a list of kinds of padding.
     split: how texts are cut; one way for all, or by part: `content`, `reasoning`, `refusal`, `arguments` in every
         choice and call, or one of them by its address, `choices[1].content` or `tool_calls[0].arguments` (of choice 0
-        where no choice is named). A call whose arguments are not `whole` opens with its id and name.
-    role: the role in a delta of its own, in the first delta that says something, there only if that is the one tool
-        call of the choice, in every delta, in every one but those of tool calls (`texts`), `repeated`: alone and then
-        in every delta, or never.
-    together: what shares a chunk, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
-    turns: who speaks when, as pairs of who and how many times: `[[reasoning, 3], [content, 1], [reasoning, 2]]` for the
-        parts of an answer, or for parallel choices `[["choices[0]", 2], ["choices[1]", 1]]`, role and finish included.
-        What is left when the turns are over follows in the usual order.
+        if no choice is named). A call whose arguments are not `whole` opens with its id and name.
+    role: in a delta of its own (`alone`), in the `first` delta with content, there only if that is the one tool `call`
+        of the choice, in `every` delta, in all but those of tool calls (`texts`), `repeated`: alone and then in every
+        delta, or `never`.
+    together: what shares chunks, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
+    turns: the order of the parts, as pairs of a name and a number of chunks:
+        `[[reasoning, 3], [content, 1], [reasoning, 2]]`; or for parallel choices
+        `[["choices[0]", 2], ["choices[1]", 1]]`, role and finish included. What is left when the turns are over follows
+        in the usual order.
     interleave: whose chunks take turns: those of parallel choices, those of a choice's parallel tool calls, or both.
-    calls: how tool calls are spelt.
+    calls: how tool calls are spelled.
     reasoning: the key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; or as
         `thinking` parts of a content that is a list (Mistral); or (contested) in the content, between tags, as `think`:
-        it is cut as the content is then, and a whole body says it so too.
-    fill: what a delta says of the fields it has nothing to say about, by kind of delta: the `opening` with the role,
-        any `delta`, the `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
-    finish: the reason in a delta of its own, with the last that says something, there only if that is a tool `call`,
-        `early`: alone and before the last that says something, where there are several, or sent `twice`.
+        it is cut as the content is then, and a whole body has it there too.
+    fill: the value of fields that have no content, by kind of delta: the `opening` with the role, any `delta`, the
+        `finish`. `text`: empty, but null beside a tool call and in an opening that calls follow.
+    finish: the reason in a delta of its own (`alone`), with the `last` that has content, there only if that is a tool
+        `call`, `early`: alone and before the last that has content, if there are several, or sent `twice`.
     unfinished: what `finish_reason` is before the end.
-    usage: where it stands: in a chunk of its `own`, with the `finish`, in `both`, `after` the finish in a chunk with an
-        empty choice, in `every` chunk, final, or as a `running` count; or `none`. Said here, it is sent unasked.
+    usage: where it is: in a chunk of its `own`, with the `finish`, in `both`, `after` the finish in a chunk with an
+        empty choice, in `every` chunk, final, or as a `running` count; or `none`. If it is set here, it is sent whether
+        or not it is requested.
     usage_before: what `usage` is in the other chunks of a stream that has it.
     done: whether `[DONE]` ends the stream.
     id: of the chunks: one for all, empty in the first, or another in each.
     ticks: the numbers of the chunks, counted from 0, before which the provider's clock moved on: `created` is one
-        second more from each of them on. The first chunk tells the time that the reply says.
+        second later from each of them on. The first chunk has the time of the reply.
     spelling: how the JSON is written.
-    obfuscation: whether each chunk has random text that hides how long it is, as OpenAI sends it. Without it, it is
-        sent where `stream_options.include_obfuscation` asks for it: OpenAI sends it unasked too, but then no frame
-        could be read or compared at a glance.
-    sse: how the events are framed; the block given stands for the usual one whole.
-    transfer: how the bytes leave; the block given stands for the usual one whole.
+    obfuscation: whether each chunk has random text that hides its length, as OpenAI sends it. If it is not set, it is
+        sent if `stream_options.include_obfuscation` requests it. OpenAI sends it without a request too, but then no
+        frame could be read or compared at a glance.
+    sse: how the events are framed; the block replaces the usual one as a whole.
+    transfer: how the bytes leave; the block replaces the usual one as a whole.
+    score: what each batch of the stream holds, in place of everything that divides it, as `fakellm import` writes it
+        for APIs whose streams no other field describes.
     """
 
     padding: Count | Literal["reasoning"] | tuple[Padding, ...] | None = None
@@ -161,32 +167,33 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     obfuscation: bool | None = None
     sse: Framing | None = None
     transfer: Transfer | None = None
+    score: Score | None = None
 
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):
-                message = f"{part!r} is no part of a reply; parts are {', '.join(PARTS)}{near_miss(part, PARTS)}"
+                message = f"{part!r} is not a part of a reply; parts are {', '.join(PARTS)}{near_miss(part, PARTS)}"
                 raise FieldError(("split", part), message)
         if self.sse and self.sse.after and self.done is False:
             raise FieldError(("sse", "after"), "events after a '[DONE]' that is not sent would be part of the reply")
 
     def over(self, usual: Variation) -> Variation:
-        """This variation with what it leaves open filled in from `usual`: fields, and the keys of nested blocks."""
+        """This variation with what it does not set filled in from `usual`: fields, and the keys of nested blocks."""
         done = True if self.done is None and self.sse and self.sse.after else self.done  # there is an after
         filled: Variation = _over(msgspec.structs.replace(self, done=done), usual)
         return filled
 
 
-def _over(given: Any, usual: Any) -> Any:
+def _over(value: Any, usual: Any) -> Any:
     """`given` where it says something, else `usual`; blocks and mappings are filled in key by key."""
-    if given is None:
+    if value is None:
         return usual
-    if isinstance(given, dict) and isinstance(usual, dict):
-        return usual | given
-    if isinstance(given, (Variation, Calls, Spelling)) and type(given) is type(usual):
-        fields = {name: _over(getattr(given, name), getattr(usual, name)) for name in given.__struct_fields__}
+    if isinstance(value, dict) and isinstance(usual, dict):
+        return usual | value
+    if isinstance(value, (Variation, Calls, Spelling)) and type(value) is type(usual):
+        fields = {name: _over(getattr(value, name), getattr(usual, name)) for name in value.__struct_fields__}
         return msgspec.structs.replace(usual, **fields)
-    return given
+    return value
 
 
 PLAIN = Variation(
@@ -208,4 +215,4 @@ PLAIN = Variation(
     spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
     obfuscation=False,
 )
-"""Every field given: one chunk for each thing there is to say."""
+"""Every field set: one chunk for each thing there is to send."""

@@ -9,10 +9,8 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.variation import Spelling
-from fakellm.apis.openai.error_body import error_type
 from fakellm.apis.protocol import Values
-from fakellm.base.errors import RequestError
-from fakellm.base.json_text import JSON, WordForWord, dumps, spelt
+from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model import blocks as model
 from fakellm.model.blocks import Choice, Completion, Token, Usage, own_value
@@ -30,7 +28,7 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
     ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
-    return spelt(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
+    return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
 def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
@@ -60,12 +58,6 @@ def write_body(
     return (before + dumps(body, dialect.indent) + after).encode()
 
 
-def write_error(error: RequestError) -> bytes:
-    """OpenAI's error body, with all four fields: https://platform.openai.com/docs/guides/error-codes"""
-    fields = {"message": error.message, "type": error_type(error.status), "param": error.param, "code": error.code}
-    return dumps({"error": fields}, 2).encode() + b"\n"
-
-
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
     if not extra:
@@ -74,13 +66,13 @@ def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     return {key: values[key] for key in keys if key in values} | values
 
 
-SAID = frozenset(
+CONTENT_KEYS = frozenset(
     {
         *("choices", "usage", "index", "delta", "finish_reason", "role", "content", "refusal", "tool_calls"),
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
-"""Keys that carry what is said: where a spelling gives them to some chunks, the others keep what they say."""
+"""Keys that carry content: where a spelling sets them for some chunks, the others keep theirs."""
 
 
 def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int) -> tuple[JSON, JSON]:
@@ -88,13 +80,13 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     them those that the spelling gives to every chunk, or to this one."""
     if not spelling.extra and not spelling.each:
         return values, extra
-    each = {name: given for key, given in (spelling.each or {}).items() if (name := _name(place, key))}
-    values = {key: value for key, value in values.items() if key not in each or (key in SAID and value)}
-    extra = {key: value for key, value in extra.items() if key not in each or (key in SAID and value)}
+    each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := _name(place, key))}
+    values = {key: value for key, value in values.items() if key not in each or (key in CONTENT_KEYS and value)}
+    extra = {key: value for key, value in extra.items() if key not in each or (key in CONTENT_KEYS and value)}
     own = {name: value for key, value in (spelling.extra or {}).items() if (name := _name(place, key))}
-    for name, given in each.items():
-        if number in (given if isinstance(given, dict) else range(len(given))):
-            own[name] = given[number]
+    for name, values_of in each.items():
+        if number in (values_of if isinstance(values_of, dict) else range(len(values_of))):
+            own[name] = values_of[number]
     if spelling.order in ("sorted", "reversed"):
         own = {name: WordForWord(value) for name, value in own.items()}
     return values, extra | own
@@ -149,21 +141,21 @@ def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
     https://openrouter.ai/docs/features/prompt-caching
     """
     prompt = details.get("prompt_tokens_details") or {}
-    if not usage.cache_write or "cache_write_tokens" in prompt:
+    if not usage.cache_write or prompt.get("cache_write_tokens"):
         return details
     return details | {"prompt_tokens_details": prompt | {"cache_write_tokens": usage.cache_write}}
 
 
 def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    said: JSON = {"text": words(choice.delta.content)}
+    content: JSON = {"text": words(choice.delta.content)}
     if not dialect.legacy:
-        said = {"delta": _delta(choice.delta, habits, number)}
+        content = {"delta": _delta(choice.delta, habits, number)}
     values: JSON = {
         "index": choice.index,
-        **said,
+        **content,
         "logprobs": None,
-        **_said({"finish_reason": choice.finish_reason}),
+        **_sent_fields({"finish_reason": choice.finish_reason}),
     }
     if "logprobs" not in dialect.nulls:
         del values["logprobs"]
@@ -196,7 +188,7 @@ def _tokens(tokens: tuple[Token, ...], with_top: bool) -> list[JSON]:
 
 def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    values = _said({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
+    values = _sent_fields({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
         values |= _reasoning(habits.reasoning, delta.reasoning, words(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
@@ -206,20 +198,20 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     if delta.annotations:
         values["annotations"] = list(delta.annotations)
     extra = delta.extra
-    if isinstance(values.get("content"), list):  # it is said there, whatever the provider says of an empty content
+    if isinstance(values.get("content"), list):  # it is there, whatever the provider sends as an empty content
         extra = {key: value for key, value in extra.items() if key != "content"}
     values, extra = _own("delta.", spelling, values, extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
 
-def _said(values: dict[str, Text]) -> JSON:
+def _sent_fields(values: dict[str, Text]) -> JSON:
     """The fields that are spoken of; NULL as null."""
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
 def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, where nothing else is
-    said.
+    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, unless a
+    spelling sets others.
 
     Mistral's thinking is a part of the content, beside the part that is `content`.
     """
@@ -244,8 +236,11 @@ def _detail(text: Text, besides: JSON) -> JSON:
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JSON:
-    particulars = _said({"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments})
-    values: JSON = {"index": None if call.index is NULL else call.index, **_said({"id": call.id, "type": call.type})}
+    particulars = _sent_fields({"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments})
+    values: JSON = {
+        "index": None if call.index is NULL else call.index,
+        **_sent_fields({"id": call.id, "type": call.type}),
+    }
     if call.index is None:
         del values["index"]
     values[call.kind] = particulars
@@ -263,8 +258,8 @@ def _call_keys(keys: tuple[str, ...], kind: str) -> tuple[str, ...]:
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
-    said = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
-    values = {"index": index, **said, "logprobs": None, "finish_reason": finish_word(choice.finish)}
+    content = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
+    values = {"index": index, **content, "logprobs": None, "finish_reason": finish_word(choice.finish)}
     values = _ordered(dialect, dialect.choice_keys, values)
     return values | _logprobs(logprobs_of(choice, model.Text) or None, logprobs_of(choice, model.Refusal) or None)
 

@@ -1,8 +1,8 @@
-"""Where a route may stand in the URL, and what to say of a URL that is none. Knows no handler.
+"""Where a route may stand in the URL, and the remedy for a URL that is not a route. Knows no handler.
 
-Clients put the same few routes behind the base URL that they were given. So each is served behind the usual ones:
-`/v1`; none, as DeepSeek and Perplexity have it; `/api/v1`, OpenRouter's; `/openai/v1`, Azure's and Groq's; `/openai`,
-Azure's of old, whose other URLs name a deployment. https://learn.microsoft.com/azure/ai-foundry/openai/reference
+Clients append the same few routes to the base URL that they are configured with. So each is served under the usual
+ones: `/v1`; none, as DeepSeek and Perplexity have it; `/api/v1`, OpenRouter's; `/openai/v1`, Azure's and Groq's;
+`/openai`, Azure's of old, whose other URLs name a deployment. https://learn.microsoft.com/azure/ai-foundry/openai/reference
 """
 
 from __future__ import annotations
@@ -36,19 +36,20 @@ _ELSEWHERE = {
     "fine_tuning": "fine-tuning",
     "vector_stores": "vector stores",
     "realtime": "the Realtime API",
+    "chat/completions": "stored chat completions",
 }
-"""What others serve that is not here, by the path behind the base URL."""
+"""What others serve and fakellm does not, by the path after the base URL."""
 
 
 class Target(Struct, frozen=True):
-    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name or the one asked after."""
+    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name, or that to describe."""
 
     route: str
     model: str | None = None
 
 
 def target(path: str) -> Target:
-    """What a path means; itself where it is none of the API's."""
+    """What a path means; itself where it is not one of the API's."""
     if found := _DEPLOYMENT.fullmatch(path):
         return Target("/v1" + found[2], unquote(found[1]))
     for route in ROUTES:
@@ -61,31 +62,44 @@ def target(path: str) -> Target:
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """The body of a request to a deployment: where it names no model, with the deployment's name for one."""
-    with suppress(ValueError, RecursionError):  # what is wrong with it is said when it is read
-        asked = json.loads(body)
-        if isinstance(asked, dict) and asked.get("model") is None:
-            return json.dumps(asked | {"model": model}).encode()
+    """The body of a request to a deployment: where it names no model, with the deployment's name as its model."""
+    with suppress(ValueError, RecursionError):  # an invalid body is refused when it is parsed
+        value = json.loads(body)
+        if isinstance(value, dict) and value.get("model") is None:
+            return json.dumps(value | {"model": model}).encode()
     return body
 
 
 def remedy(path: str) -> str | None:
-    """What is wrong with a URL that is no route, and what to do, as a sentence; None where that is not known."""
+    """What is wrong with a URL that is not a route, and what to do, as a sentence; None where that is not known."""
     if (tidy := re.sub("/{2,}", "/", path).rstrip("/")) != path and _served(tidy):
         return f"There is a slash too many: the route is {tidy}."
-    if "/v1/v1/" in path:
+    if "/v1/v1/" in path and _known(path.replace("/v1/v1/", "/v1/", 1)):
         return "It has /v1 twice: your base URL ends in /v1 and your client adds it; take it from the base URL."
-    if "/chat/completions/" in path:
-        return "Your base URL ends in /chat/completions, and your client adds a route itself; let it end in /v1."
-    tail = re.sub(r"^(/api|/openai)?(/v1)?/", "", path, count=1)
-    for known, what in _ELSEWHERE.items():
-        if f"{tail}/".startswith(f"{known}/") or f"{path[1:]}/".startswith(f"{known}/"):
-            return f"fakellm does not serve {what}."
+    for route in ROUTES:
+        base, found, rest = path.partition(route)
+        if found and _BASES.fullmatch(base) and _known(rest):
+            return f"Your base URL ends in {route}, and your client adds a route itself; let it end in /v1."
     for route in ROUTES:
         if path.endswith(route):
             return f"The route is /v1{route}: the base URL of this server ends in /v1."
-    return None
+    what = _elsewhere(path)
+    return what and f"fakellm does not serve {what}."
 
 
 def _served(path: str) -> bool:
     return target(path).route != path or path.removeprefix("/v1") in ROUTES
+
+
+def _known(path: str) -> bool:
+    """Whether a path is a route of a provider, served here or not."""
+    return _served(path) or _elsewhere(path) is not None
+
+
+def _elsewhere(path: str) -> str | None:
+    """What others serve under a path, and fakellm does not."""
+    tail = re.sub(r"^(/api|/openai)?(/v1)?/", "", path, count=1)
+    for known, what in _ELSEWHERE.items():
+        if f"{tail}/".startswith(f"{known}/") or f"{path[1:]}/".startswith(f"{known}/"):
+            return what
+    return None

@@ -1,6 +1,6 @@
-"""Clients to be asked: a function of this process. Owns the thread that it is called in, and gives up one that hangs.
+"""Python functions as clients. Owns the thread in which the function is called, and abandons one that hangs.
 
-A function that never returns cannot be ended, only left alone: whoever asks goes on with another thread.
+A function that never returns cannot be ended, so its thread is left behind and the next request uses a new one.
 """
 
 from __future__ import annotations
@@ -12,64 +12,67 @@ from collections.abc import Awaitable, Callable, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from fakellm.fuzzing.clients.result import Failed, Result, failed, read
+from fakellm.fuzzing.clients.result import NoResult, Result, raised, read_result
 
-Said = Result | Mapping[str, Any]
-Client = Callable[[str, dict[str, Any]], Said | Awaitable[Said]]
-"""``client(base_url, request)`` returns what it read, or raises; it may be async."""
+Returned = Result | Mapping[str, Any]
+ClientFunction = Callable[[str, dict[str, Any]], Returned | Awaitable[Returned]]
+"""``client(base_url, request)`` returns what it read from the response, or raises; it may be async."""
 
 
-class Function:
-    """A client in this process; it has hung when it does not come back in `patience` seconds."""
+class FunctionClient:
+    """A client in this process. It has hung if it does not return within `patience` seconds."""
 
-    def __init__(self, client: Client, patience: float = 60.0) -> None:
-        self._client = client
+    def __init__(self, function: ClientFunction, patience: float = 60.0) -> None:
+        self._function = function
         self._patience = patience
         self._worker: _Worker | None = None
 
-    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
-        self._worker = self._worker or _Worker(self._client)
+    def ask(self, base_url: str, request: dict[str, Any]) -> Result | NoResult:
+        self._worker = self._worker or _Worker(self._function)
         try:
             return self._worker.ask(base_url, request, self._patience)
         except Empty:
             self.close()
-            return Failed("hung", message=f"it did not come back in {self._patience:g} s")
+            return NoResult("hung", message=f"the client did not return within {self._patience:g} s")
 
     def close(self) -> None:
-        """Ends the thread, where the function has come back."""
+        """Ends the thread as soon as the function has returned."""
         worker, self._worker = self._worker, None
         if worker is not None:
             worker.end()
 
 
 class _Worker:
-    """A thread that calls the client, always in the same event loop where it is async: its connections belong to it."""
+    """A thread that calls the client. An async client always runs in the same event loop, to which its connections
+    belong."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
-        self._cases: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
-        self._answers: SimpleQueue[Result | Failed] = SimpleQueue()
+    def __init__(self, function: ClientFunction) -> None:
+        self._function = function
+        self._requests: SimpleQueue[tuple[str, dict[str, Any]] | None] = SimpleQueue()
+        self._results: SimpleQueue[Result | NoResult] = SimpleQueue()
         threading.Thread(target=self._work, name="fakellm-client", daemon=True).start()
 
-    def ask(self, base_url: str, request: dict[str, Any], patience: float) -> Result | Failed:
-        self._cases.put((base_url, request))
-        return self._answers.get(timeout=patience)
+    def ask(self, base_url: str, request: dict[str, Any], patience: float) -> Result | NoResult:
+        self._requests.put((base_url, request))
+        return self._results.get(timeout=patience)
 
     def end(self) -> None:
-        self._cases.put(None)
+        self._requests.put(None)
 
     def _work(self) -> None:
         with asyncio.Runner() as runner:
-            for case in iter(self._cases.get, None):
-                self._answers.put(self._answer(runner, *case))
+            for request in iter(self._requests.get, None):
+                self._results.put(self._call(runner, *request))
 
-    def _answer(self, runner: asyncio.Runner, base_url: str, request: dict[str, Any]) -> Result | Failed:
+    def _call(self, runner: asyncio.Runner, base_url: str, request: dict[str, Any]) -> Result | NoResult:
         try:
-            said = self._client(base_url, request)
-            return read(runner.run(_awaited(said)) if inspect.isawaitable(said) else said)
-        except BaseException as error:  # a cancellation too: nothing is above to be told
-            return failed(type(error).__qualname__, str(error))
+            returned = self._function(base_url, request)
+            if inspect.isawaitable(returned):
+                returned = runner.run(_awaited(returned))
+            return read_result(returned)
+        except BaseException as error:  # a cancellation too: nothing above could handle it
+            return raised(type(error).__qualname__, str(error))
 
 
-async def _awaited(said: Awaitable[Said]) -> Said:
-    return await said
+async def _awaited(returned: Awaitable[Returned]) -> Returned:
+    return await returned

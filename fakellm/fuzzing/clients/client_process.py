@@ -1,7 +1,7 @@
-"""Clients to be asked: a driver in a process of its own that speaks lines of JSON. Owns the process and its lines.
+"""Drivers as clients: programs that speak lines of JSON. Owns the process and the lines.
 
-A driver is started once and told ``{"id", "base_url", "request", "timeout"}``, a line a case; it answers with one line:
-the `id` and the names of a Result, or an `error` with its `type` and `message`.
+A driver is started once and receives ``{"id", "base_url", "request", "timeout"}``, one line per case. It answers each
+with one line: the `id` and the fields of a Result, or an `error` with its `type` and `message`.
 """
 
 from __future__ import annotations
@@ -16,33 +16,21 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from time import monotonic  # noqa: TID251 # a driver is waited for by the clock; what it is sent does not depend on it
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
-from fakellm.base.errors import FakellmError
-from fakellm.fuzzing.clients.result import Failed, Result, read
+from fakellm.fuzzing.clients.client_under_test import CannotRunError
+from fakellm.fuzzing.clients.result import NoResult, Result, read_result
 
 STARTING = 60.0
-"""Seconds that a driver is given to import its client and answer for the first time. How long it took is how long it
-may take again, when it has to be started anew."""
-
-
-class CannotRunError(FakellmError):
-    """A client that cannot be tested: its command is not there, or it fails on a plain stream already."""
-
-
-class Asked(Protocol):
-    """A client that can be asked."""
-
-    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed: ...
-
-    def close(self) -> None: ...
+"""Seconds that a driver has to import its client and answer for the first time. A later start may take about as long as
+the first one did."""
 
 
 class Driver:
-    """A client in a process of its own; one that dies, prints rubbish or hangs is started anew for the next case.
+    """A client in a process of its own. One that dies, prints an invalid line or hangs is restarted for the next case.
 
-    timeout: the seconds that it is told to give its client; it has hung when it takes `patience` for an answer. Raises
-    CannotRunError when the command cannot be started.
+    timeout: seconds that the driver is to give its client. patience: seconds without an answer after which the driver
+    has hung. Raises CannotRunError if the command cannot be started.
     """
 
     def __init__(self, command: Sequence[str], timeout: float, patience: float) -> None:
@@ -54,7 +42,7 @@ class Driver:
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._count = 0
 
-    def ask(self, base_url: str, request: dict[str, Any]) -> Result | Failed:
+    def ask(self, base_url: str, request: dict[str, Any]) -> Result | NoResult:
         starts, since = self._process is None, monotonic()
         patience = self._starting if starts else self._patience
         process = self._process = self._process or self._started()
@@ -69,27 +57,27 @@ class Driver:
             line = None
         except queue.Empty:
             self.close()
-            return Failed("hung", message=f"no line for {patience:g} s")
+            return NoResult("hung", message=f"the driver printed no line for {patience:g} s")
         if line is None:
-            return Failed("died", message=self._died(process))
+            return NoResult("died", message=self._cause_of_death(process))
         if starts:  # another start takes as long, on a machine that may be twice as busy
             self._starting = min(self._starting, self._patience + 2 * (monotonic() - since))
         return self._read(line)
 
-    def _read(self, line: str) -> Result | Failed:
+    def _read(self, line: str) -> Result | NoResult:
         try:
-            said = json.loads(line)
-        except ValueError:
-            said = None
-        if not isinstance(said, dict) or said.get("id") != self._count:
+            fields = json.loads(line)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, dict) or fields.get("id") != self._count:
             self.close()
-            return Failed("rubbish", message=f"expected JSON with the id {self._count}, got {line.strip()!r:.200}")
-        return read(said)
+            return NoResult("invalid", message=f"expected JSON with the id {self._count}, got {line.strip()!r:.200}")
+        return read_result(fields)
 
-    def _died(self, process: subprocess.Popen[str]) -> str:
+    def _cause_of_death(self, process: subprocess.Popen[str]) -> str:
         try:
             code = process.wait(self._patience)
-            return f"the driver ended with exit code {code}; see what it wrote to stderr"
+            return f"the driver ended with exit code {code}; see what it wrote to standard error"
         except subprocess.TimeoutExpired:
             return "the driver closed its standard output or input"
         finally:
@@ -103,44 +91,46 @@ class Driver:
                 stdout=subprocess.PIPE,
                 encoding="utf-8",
                 errors="surrogateescape",
-                start_new_session=True,  # Ctrl+C is for whoever asks, who then ends it
+                start_new_session=True,  # Ctrl+C goes to the fuzzer alone, which then ends the driver
             )
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
             raise CannotRunError(f"cannot start {self._command[0]!r}: {reason}{self._remedy()}") from None
         self._lines = queue.Queue()
-        threading.Thread(target=_listen, args=(process.stdout, self._lines), daemon=True).start()
+        threading.Thread(target=_read_lines, args=(process.stdout, self._lines), daemon=True).start()
         return process
 
     def _remedy(self) -> str:
-        """What to write in place of a line for a shell, which the command is not given to."""
+        """What to write if the command looks like a line for a shell, which it is not passed to."""
         line = self._command[0]
         words = f"env {line}" if re.match(r"\w+=", line) else line
-        return f"; there is no shell here: say {words}, without quotes around it" if " " in line or "=" in line else ""
+        if " " not in line and "=" not in line:
+            return ""
+        return f"; the command is not passed to a shell: write {words}, without quotes around it"
 
     def close(self) -> None:
-        """Ends the process; the next question starts another."""
+        """Ends the process; the next request starts another."""
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(OSError):  # it has ended
+        with suppress(OSError):  # it has ended already
             if hasattr(os, "killpg"):
-                os.killpg(process.pid, signal.SIGKILL)  # what it has started holds its pipes open
+                os.killpg(process.pid, signal.SIGKILL)  # its child processes hold its pipes open
         process.kill()
         process.wait()
         for pipe in (process.stdin, process.stdout):
             assert pipe
             try:
                 pipe.close()
-            except OSError:  # what was buffered for it can no longer be written
+            except OSError:  # buffered input can no longer be written
                 continue
 
 
-def _listen(lines: IO[str], told: queue.Queue[str | None]) -> None:
-    """Passes on each line, and at last that there are no more."""
+def _read_lines(lines: IO[str], received: queue.Queue[str | None]) -> None:
+    """Passes each line on, then None at the end of the output."""
     try:
         for line in lines:
-            told.put(line)
-    except ValueError:  # closed while it was read
+            received.put(line)
+    except ValueError:  # the pipe was closed while it was read
         pass
-    told.put(None)
+    received.put(None)

@@ -1,10 +1,11 @@
-"""What a client made of a stream: a result, or how it failed. Owns these values, and how foreign ones are read.
+"""What a client returned for a request: a result, or how it failed. Owns these values and how they are validated.
 
-A driver's line, a mapping and a Result say the same by the same names.
+A Result, a mapping and a driver's line use the same names.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,51 +13,52 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 
-class Call(Struct, frozen=True, forbid_unknown_fields=True):
-    """A tool call as the client gives it; `arguments` as text, or parsed. Its `id` is not compared."""
+class ReturnedCall(Struct, frozen=True, forbid_unknown_fields=True):
+    """A tool call as the client returns it; `arguments` as text, or parsed. Its `id` is not compared."""
 
     name: str | None = None
     arguments: str | dict[str, Any] | None = None
     id: str | None = None
 
 
-class Usage(Struct, frozen=True):
-    """Tokens as the client counts them, by OpenAI's names."""
+class ReturnedUsage(Struct, frozen=True):
+    """Token counts as the client returns them, under OpenAI's names."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     total_tokens: int | None = None
 
 
-class Answer(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """One choice. What a client has no notion of is left out, which is not the same as null: a client that reports
-    usage, and has found none, says null."""
+class ReturnedChoice(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One choice. A field that the client does not report is left out, which is not the same as null: a client that
+    reports usage and found none returns null."""
 
     content: str | UnsetType | None = UNSET
     reasoning: str | UnsetType | None = UNSET
     refusal: str | UnsetType | None = UNSET
-    tool_calls: tuple[Call, ...] | UnsetType | None = UNSET
+    tool_calls: tuple[ReturnedCall, ...] | UnsetType | None = UNSET
     finish_reason: str | UnsetType | None = UNSET
 
 
-class Result(Answer, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """All that a client returned: its first choice, the usage and, where it knows several, all `choices`."""
+class Result(ReturnedChoice, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Everything that a client returned: its first choice, the usage and, if it reports several, all `choices`."""
 
-    usage: Usage | UnsetType | None = UNSET
-    choices: tuple[Answer, ...] | UnsetType | None = UNSET
+    usage: ReturnedUsage | UnsetType | None = UNSET
+    choices: tuple[ReturnedChoice, ...] | UnsetType | None = UNSET
 
 
-class Failed(Struct, frozen=True):
-    """That a client returned nothing.
+class NoResult(Struct, frozen=True):
+    """How a client failed to return a result.
 
-    how: it `raised` an error, its process `died`, what it answered is `rubbish`, or it `hung` until the deadline.
-    leaked: the error is Python's own, and says nothing of what the client was doing: a KeyError, a JSONDecodeError.
+    how: it `raised` an error, its process `died`, what it returned is `invalid`, or it `hung` until the deadline.
+    internal: the error is one of the language, such as a KeyError or a JSONDecodeError, and does not tell a caller what
+        went wrong with the response.
     """
 
-    how: Literal["raised", "died", "rubbish", "hung"]
+    how: Literal["raised", "died", "invalid", "hung"]
     type: str = ""
     message: str = ""
-    leaked: bool = False
+    internal: bool = False
 
 
 class _Error(Struct):
@@ -64,33 +66,48 @@ class _Error(Struct):
     message: str = ""
 
 
-_OWN = frozenset(
+_INTERNAL = frozenset(
     "ArithmeticError AssertionError AttributeError EOFError IndexError JSONDecodeError KeyError LookupError NameError "
     "RecursionError StopAsyncIteration StopIteration SyntaxError TypeError UnboundLocalError UnicodeDecodeError "
     "UnicodeEncodeError ValueError ZeroDivisionError ReferenceError RangeError".split()
 )
-"""Errors of a language and its library, by their names."""
+"""Errors of a language and its standard library, by name."""
 
 
-_LINE = frozenset(("id", "error"))
-"""What a driver's line has besides a result."""
+_PROTOCOL_KEYS = frozenset(("id", "error"))
+"""The keys of a driver's line that are not part of a result."""
 
 
-def read(said: object) -> Result | Failed:
-    """What a client returned, or a driver printed: a Result, or a mapping with its names or with an `error`."""
-    if isinstance(said, Result):
-        said = msgspec.to_builtins(said)
-    if not isinstance(said, Mapping):
-        return Failed("rubbish", message=f"expected a Result or a mapping with its names, got {said!r:.200}")
+def read_result(returned: object) -> Result | NoResult:
+    """What a client function returned or a driver printed, validated: a Result, or a mapping with its names or with an
+    `error`."""
+    if not isinstance(returned, Result | Mapping):
+        return NoResult("invalid", message=f"expected a Result or a mapping with its names, got {returned!r:.200}")
     try:
-        if said.get("error") is not None:
-            error = msgspec.convert(said["error"], _Error)
-            return failed(error.type, error.message)
-        return msgspec.convert({name: said[name] for name in said if name not in _LINE}, Result, strict=True)
-    except msgspec.ValidationError as error:
-        return Failed("rubbish", message=f"{error}; the names are {', '.join(Result.__struct_fields__)}: {said!r:.200}")
+        fields = msgspec.to_builtins(returned) if isinstance(returned, Result) else returned
+        if fields.get("error") is not None:
+            error = msgspec.convert(fields["error"], _Error)
+            return raised(error.type, error.message)
+        fields = {name: fields[name] for name in fields if name not in _PROTOCOL_KEYS}
+        result = msgspec.convert(fields, Result, strict=True)
+        for choice in (result, *(result.choices or ())):
+            _check_arguments(choice)
+    except (TypeError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
+        names = ", ".join(Result.__struct_fields__)
+        return NoResult("invalid", message=f"{error}; the names are {names}: {returned!r:.200}")
+    return result
 
 
-def failed(kind: str, message: str) -> Failed:
-    """That a client raised an error of this type."""
-    return Failed("raised", kind, message, kind.rpartition(".")[2] in _OWN)
+def _check_arguments(choice: ReturnedChoice) -> None:
+    """Raises ValueError if parsed arguments contain anything that JSON cannot express."""
+    for number, call in enumerate(choice.tool_calls or ()):
+        if not isinstance(call.arguments, str):
+            try:
+                json.dumps(call.arguments, sort_keys=True)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"tool_calls[{number}].arguments is not JSON: {error}") from None
+
+
+def raised(kind: str, message: str) -> NoResult:
+    """The failure of a client that raised an error of this type."""
+    return NoResult("raised", kind, message, kind.rpartition(".")[2] in _INTERNAL)

@@ -1,7 +1,7 @@
-"""Cases for a client, drawn: an answer, and how it is said or goes wrong. Owns how often each comes.
+"""Draws cases for a client: an answer, and how it is sent or goes wrong. Owns how often each is drawn.
 
-Builds nothing of its own: what is drawn is what YAML says and what a counterexample prints. Who chooses is not its
-matter, so that the fuzzer and hypothesis draw the same.
+A case is an ordinary rule, so it can be written in YAML, and a report prints it as such. This package does not know
+who chooses (see `picks`), so the fuzzer and hypothesis draw the same cases.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _RARELY = (False, False, False, True)
 
 
 def scenario(picks: Picks, profile: str = "default", exclude: tuple[str, ...] = ()) -> Scenario:
-    """A scenario of one rule that answers any request: an answer, and either a few steps from the plain wire or a
-    fault. Raises ValueError where there is no such profile or step to leave out."""
-    what = profile_of(profile, exclude)
+    """A scenario with one rule that answers any request: an answer, and either a few steps away from the plain wire or
+    a fault. Raises ValueError if the profile or an excluded step does not exist."""
+    drawn = profile_of(profile, exclude)
     completion = answer(picks)
-    dialect = what.dialects[0] if len(what.dialects) == 1 else picks.choice(what.dialects)
-    if what.faults and (not what.families or picks.choice(_RARELY)):
+    dialect = drawn.dialects[0] if len(drawn.dialects) == 1 else picks.choice(drawn.dialects)
+    if drawn.faults and (not drawn.families or picks.choice(_RARELY)):
         rule = Rule(reply=reply_to(completion), fault=failure(picks, completion, exclude))
     else:
-        rule = Rule(reply=reply_to(completion), stream=variation(picks, completion, what))
+        rule = Rule(reply=reply_to(completion), stream=variation(picks, completion, drawn))
     return Scenario(name="drawn", dialect=dialect, rules=(rule,))

@@ -1,4 +1,4 @@
-"""Draws of answers as a sound provider gives them, biased towards the texts and arguments that have hurt clients."""
+"""Draws answers as a correct provider sends them, biased towards texts and arguments that have broken clients."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ TEXTS = (
     "Hello, world.",
     "中文",
     "Zürich 🌍",
-    "👩\u200d🚀",  # one sign of several characters, joined
+    "👩\u200d🚀",  # one visible character made of several code points
     "e\u0301",  # a combining mark
-    "\u2028",  # with \u2029, \x85, \v and \f: ends of lines to some readers, not to the standard
+    "\u2028",  # like \u2029, \x85, \v and \f, a line end to some readers but not in the standard
     "a\u2029b",
     "\x85",
     "\v\f",
@@ -53,19 +53,20 @@ TEXTS = (
     " a b ",
     "\ta\tb",
     "a\u00a0b",
-    "a\\nb",  # a backslash and an n, as code has it
+    "a\\nb",  # a backslash and an n, as in source code
     "getWeather",
-    "\u201ca\u201d \u2013 \u2018b\u2019\u2026",  # as typographers quote
+    "\u201ca\u201d \u2013 \u2018b\u2019\u2026",  # typographic quotation marks
     "<b>a & b</b>",
     "&lt;b&gt; &amp;amp;",
     "haha",
     "\n\n\n\n",
     "1100",
     "}}))",
-    "%s {0} {{a}} $&",  # gaps to whoever fills in templates
+    "%s {0} {{a}} $&",  # placeholders to template engines
 )
-"""What real clients have stumbled over: it looks like the framing, or must not be cut, or is no end of a line; it means
-something in HTML, in JSON or in a template; it says a thing twice, begins or ends with white space, or looks empty."""
+"""Texts that have broken real clients: they look like framing, must not be cut, or are wrongly taken for line ends;
+they mean something in HTML, JSON or a template; they repeat themselves, begin or end with white space, or look empty.
+"""
 
 ARGUMENTS = (
     '{"a":1}',
@@ -101,13 +102,13 @@ NAMES = ("f", "get_weather", "add-2", "getWeather", "mcp__files__read_text_file_
 
 IDS = (
     ("call_0", "call_1", "call_2"),
-    ("call_9", "call_10", "call_1"),  # none rises, whether as text or by its number
+    ("call_9", "call_10", "call_1"),  # not ascending, neither as texts nor by number
     ("functions.f:0", "functions.f:1", "functions.f:2"),
     ("chatcmpl-tool-e1c7", "chatcmpl-tool-04aa", "chatcmpl-tool-9b30"),
     ("12", "7", "31"),
     ("f2d81e0c-7a4b-4c1e-9d53-0b6f6a2e8c11", "03b7c2aa-51de-4f0e-8a94-6f1d2c9e7b05", "toolu_01A"),
 )
-"""Ids of the calls of one answer, in the shapes that providers give them."""
+"""Ids for the calls of one answer, in the forms that providers use."""
 
 USAGES = (
     Usage(3, 5),
@@ -122,7 +123,7 @@ USAGES = (
 _KINDS = ("text", "calls", "text", "text and calls", "reasoning", "any text", "calls", "refusal", "choices", "length")
 _CHOICES = ("text", "length", "reasoning")
 _FINISHES = ("tool_calls", "tool_calls", "tool_calls", "stop")
-"""OpenAI itself says `stop` where the request forces a function."""
+"""OpenAI itself sends `stop` if the request forces a function."""
 _SELDOM = (False, False, False, False, True)
 _CHARACTERS = (
     range(ord("a"), ord("z") + 1),
@@ -133,19 +134,19 @@ _CHARACTERS = (
     range(0xE000, 0x10000),
     range(0x10000, 0x110000),
 )
-"""All there are but lone surrogates, the plain ones first."""
+"""All characters except lone surrogates, the plainest first."""
 
 
 _ENVELOPE = {"id": "chatcmpl-1", "created": 1_700_000_000, "model": "fakellm", "system_fingerprint": None}
 
 
 def reply(completion: Completion) -> Reply:
-    """The reply without gaps that is this completion."""
+    """The reply that contains exactly this completion."""
     return reply_of(completion, _ENVELOPE)
 
 
 def answer(picks: Picks) -> Completion:
-    """A whole answer that every client must read: something is said, the finish reason fits it, and usage is given.
+    """A complete answer that every client must be able to read: it has content, a finish reason that fits, and usage.
 
     Nine in ten have one choice. The plainest is the text "a".
     """
@@ -177,7 +178,7 @@ def _text(picks: Picks) -> str:
 
 
 def _calls(picks: Picks) -> tuple[ToolCall, ...]:
-    """One to three calls; seldom the same one twice, as models do ask for a thing twice over."""
+    """One to three calls; rarely the same one twice, as models do make the same call twice."""
     many = 1 + picks.below(3)
     ids = picks.choice(IDS)
     calls = [ToolCall(ids[number], picks.choice(NAMES), picks.choice(ARGUMENTS)) for number in range(many)]

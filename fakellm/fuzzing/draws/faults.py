@@ -1,4 +1,4 @@
-"""How a reply goes wrong, drawn. Owns the values that the keys of faults are given."""
+"""Draws faults. Owns the values that the keys of a fault may have."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fakellm.model.blocks import Completion
 
 KINDS: tuple[type[Any], ...] = get_args(Fault)
 
-UNSEEN = (Repeat, Swap, Stream)
-"""Faults that no client can tell from a sound stream, or that strike none."""
-PATIENT = (Stall, Drip)
-"""Faults that take as long as a client is patient."""
+UNDETECTABLE = (Repeat, Swap, Stream)
+"""Faults that a client cannot distinguish from a correct stream, or that do not apply to streams."""
+ENDLESS = (Stall, Drip)
+"""Faults that last until the client gives up."""
 
 _PLACES = (*range(6), *range(-1, -6, -1))
 
-# The keys of faults by their names; what stands in none is left as it is, and what a fault leaves open the seed draws.
+# The values to draw for each key. Other keys keep their default; what a fault leaves open, the seed draws when serving.
 _KEYS: dict[str, tuple[Any, ...]] = {
     "times": (None, 1, 2, 3),
     "after": (0, 1, 2),
@@ -38,21 +38,21 @@ _KEYS: dict[str, tuple[Any, ...]] = {
 
 
 def fault(picks: Picks, completion: Completion | None = None) -> Fault:
-    """A fault of any kind, or of those that `completion` has the tool calls for; it waits a hundredth of a second."""
+    """A fault of any kind, or of a kind that `completion` has enough tool calls for. Its waits last 0.01 s."""
     kind = picks.choice([kind for kind in KINDS if completion is None or kind.calls <= _calls(completion)])
     return _made(picks, kind, _KEYS)
 
 
 def failure(picks: Picks, completion: Completion, exclude: tuple[str, ...] = ()) -> Fault | None:
-    """A fault that a client must not pass over, from the first attempt on, and none that waits for its patience to end.
+    """A fault that a client must report, from the first attempt on, and that ends without the client giving up.
 
-    `exclude`: kinds to leave out, or shapes of an error: `error: line`. None where no kind is left that has something
-    to strike.
+    exclude: kinds to leave out, or shapes of an error, such as `error: line`. None if no kind is left that applies to
+    `completion`.
     """
-    kinds = [kind for kind in KINDS if kind not in (*UNSEEN, *PATIENT) and kind.calls <= _calls(completion)]
+    kinds = [kind for kind in KINDS if kind not in (*UNDETECTABLE, *ENDLESS) and kind.calls <= _calls(completion)]
     kept = [kind for kind in kinds if not excludes(exclude, kind.__struct_config__.tag)]
     shapes = tuple(shape for shape in _KEYS["shape"] if not excludes(exclude, f"error: {shape}"))
-    if len(shapes) < len(_KEYS["shape"]):  # without one, the dialect's own may be what is left out
+    if len(shapes) < len(_KEYS["shape"]):  # with no shape set, the dialect's own might be an excluded one
         shapes = tuple(filter(None, shapes))
     return _made(picks, picks.choice(kept), _KEYS | {"after": (0,), "shape": shapes}) if kept else None
 
@@ -62,7 +62,7 @@ def _calls(completion: Completion) -> int:
 
 
 def _made(picks: Picks, kind: type[Any], keys: dict[str, tuple[Any, ...]]) -> Fault:
-    """A fault of this kind; one that breaks off says where at one place at most."""
+    """A fault of this kind. One that breaks the reply off names at most one place."""
     names = [name for name in keys if name in kind.__struct_fields__]
     if issubclass(kind, Break):
         ats = ("headers",) if issubclass(kind, Drip | Eof) else ("start", "headers")

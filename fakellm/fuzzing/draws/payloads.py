@@ -1,7 +1,7 @@
-"""Answers that hurt by what they say or by how much: every text and every argument of the draws, and long streams.
+"""Answers with difficult content: every text and every argument of the draws, and long streams.
 
-A text is tried as a piece of its own, cut after each character and, where that is what hurts, as all that is said.
-Owns these answers; knows neither profiles nor dialects.
+A text is tried as a piece of its own, cut after each character and, if that is what breaks clients, as the whole
+content. Owns these answers; knows neither profiles nor dialects.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from fakellm.wire.transfer import Transfer
 
 
 def answer(*choices: Choice, usage: Usage = USAGES[0]) -> Completion:
-    """A whole answer of these choices."""
+    """A complete answer with these choices."""
     return Completion(choices, usage)
 
 
-Said = tuple[Completion, Variation]
+Payload = tuple[Completion, Variation]
+"""An answer, and the variation in which it is most likely to break a client."""
 
 _ALONE = (
     "null",
@@ -37,29 +38,29 @@ _ALONE = (
     "&lt;b&gt; &amp;amp;",
     "haha",
 )
-"""What a client may take for something else, or trim, where it is the whole text."""
+"""Texts that a client may misinterpret or trim if they are the whole content."""
 
 
-def payloads() -> Iterator[Said]:
-    """All the texts and arguments that hurt, several in one answer."""
+def payloads() -> Iterator[Payload]:
+    """All texts and arguments of the draws, several per answer."""
     for start in range(0, len(TEXTS), 15):
         texts = TEXTS[start : start + 15]
-        said = answer(chat_choice("".join(texts), finish_reason="stop"))
-        yield said, Variation(split={"content": tuple(accumulate(map(len, texts[:-1])))})  # each text is a piece
-        yield said, Variation(split={"content": "characters"})
-    asked = [ARGUMENTS[start : start + 3] for start in range(0, len(ARGUMENTS), 3)]
-    asked.append(("{}", '{"a":1}', '{"a":1}'))  # the same call twice, which makes two
-    finishes = cycle(("tool_calls", "stop"))  # OpenAI itself says `stop` where a function is forced
-    parts = zip(cycle(_ALONE), asked, cycle(NAMES), cycle(IDS), cycle(USAGES[1:]), finishes, strict=False)
+        joined = answer(chat_choice("".join(texts), finish_reason="stop"))
+        yield joined, Variation(split={"content": tuple(accumulate(map(len, texts[:-1])))})  # each text is a piece
+        yield joined, Variation(split={"content": "characters"})
+    calls_of = [ARGUMENTS[start : start + 3] for start in range(0, len(ARGUMENTS), 3)]
+    calls_of.append(("{}", '{"a":1}', '{"a":1}'))  # the same call twice, which is two calls
+    finishes = cycle(("tool_calls", "stop"))  # OpenAI itself sends `stop` if the request forces a function
+    parts = zip(cycle(_ALONE), calls_of, cycle(NAMES), cycle(IDS), cycle(USAGES[1:]), finishes, strict=False)
     for text, arguments, name, ids, usage, finish in parts:
-        calls = tuple(ToolCall(known, name, each) for known, each in zip(ids, arguments, strict=False))
+        calls = tuple(ToolCall(call_id, name, each) for call_id, each in zip(ids, arguments, strict=False))
         yield answer(chat_choice(text, tool_calls=calls, finish_reason=finish), usage=usage), Variation()
 
 
-def sizes() -> Iterator[Said]:
-    """Streams as long as real ones get. Each takes a client that reads well less than a tenth of a second.
+def sizes() -> Iterator[Payload]:
+    """Streams as long as real ones get. A fast client reads each in less than a tenth of a second.
 
-    What is long is a single word, all of which is different: so it stays one piece when a failure is made smaller.
+    Each long text is a single word without repetitions, so that it stays in one chunk when a failure is shrunk.
     """
     word = "".join(map("".join, islice(product(ascii_lowercase, repeat=4), 18_000)))
     texts = (word, word[:1200], "Hm, well")
@@ -68,8 +69,11 @@ def sizes() -> Iterator[Said]:
     yield line, Variation(split={"content": "whole"})  # one line of 72 kB
     yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
-    yield simple, Variation(padding=600)  # as xAI while it reasons
+    yield simple, Variation(padding=600)  # as xAI sends while the model reasons
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")
-    yield simple, Variation(sse=Framing(insert=(waiting,), line_end="cr"))  # who waits for an LF waits for ever
+    yield (
+        simple,
+        Variation(sse=Framing(insert=(waiting,), line_end="cr")),
+    )  # a client that waits for an LF waits for ever
     framing = Framing(line_end="crlf", multiline=True)
     yield simple, Variation(sse=framing, transfer=Transfer(cut="inside_line_ends"))

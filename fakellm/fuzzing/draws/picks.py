@@ -1,7 +1,7 @@
-"""What chooses, wherever something is drawn. Owns the protocol; knows neither what is drawn nor who chooses.
+"""The source of every choice in a draw. Owns the protocol; knows neither what is drawn nor who chooses.
 
-`fakellm.base.seed.Source` chooses for the fuzzer, so that a seed tries the same cases anywhere; hypothesis chooses for
-the strategies, and shrinks by choosing an earlier thing.
+`fakellm.base.seed.Source` chooses for the fuzzer, so that a seed tries the same cases on any machine. Hypothesis
+chooses for the strategies, and shrinks by choosing an earlier item.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ T = TypeVar("T")
 
 
 class Picks(Protocol):
-    """Choices, one after the other."""
+    """Makes one choice after the other."""
 
     def below(self, n: int) -> int:
-        """A whole number from 0, the plainest, to n - 1."""
+        """An integer from 0, the plainest, to n - 1."""
         ...
 
     def choice(self, items: Sequence[T]) -> T:
-        """One of the items, of which the first is the plainest."""
+        """One of the items; the first is the plainest."""
         ...

@@ -1,4 +1,4 @@
-"""Which steps are drawn together, by name. Owns the profiles; `tiers` and `families` define the steps."""
+"""Named sets of steps to draw from. Owns the profiles; `tiers` and `families` define the steps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, names, names_elsewhere, steps_of, usual
+from fakellm.fuzzing.tier_table import FAULTS, TIERS
 from fakellm.scenarios.scenario import Rule
 
 STRICT = (
@@ -24,12 +25,13 @@ STRICT = (
     "sse.insert: heartbeat",
     "sse.insert: event",
 )
-"""What the standard of server-sent events allows, and the official OpenAI SDK for Python (3.54) stumbles over
-(openai-python#2722, #3833, PR 3819): a suite that starts red for somebody else's bug helps nobody."""
+"""What the standard for server-sent events allows, but the official OpenAI SDK for Python (3.54) misreads
+(openai-python#2722, #3833, PR 3819). The default profile leaves it out: a suite that is red from the start because of
+somebody else's bug helps nobody."""
 
 
 class Profile(Struct, frozen=True):
-    """What may be drawn: families of steps, in one of these dialects, and whether faults are; but for `exclude`."""
+    """What may be drawn: families of steps, in one of the dialects, and faults if set; but nothing in `exclude`."""
 
     name: str
     families: tuple[str, ...]
@@ -38,7 +40,7 @@ class Profile(Struct, frozen=True):
     exclude: tuple[str, ...] = ()
 
     def allows(self, variation: Variation) -> bool:
-        """Whether none of its steps is left out: a family may have options that take another's step as well."""
+        """Whether none of its steps is excluded. An option of one family may also take a step of another."""
         if not self.exclude:
             return True
         wires = [PLAIN] if all(each in names() for each in self.exclude) else [PLAIN, *map(usual, self.dialects)]
@@ -47,32 +49,32 @@ class Profile(Struct, frozen=True):
     def allows_fault(self, fault: Fault) -> bool:
         return not excludes(self.exclude, tiers.step_of(fault).name)
 
-    def holds(self, rule: Rule) -> bool:
-        """Whether a rule is of this profile, as one that failed under another may not be."""
-        found = [step.name for step in steps_of(rule)]
+    def contains(self, rule: Rule) -> bool:
+        """Whether a rule belongs to this profile. One that failed under another profile may not."""
+        names = [step.name for step in steps_of(rule)]
         streamed = [step.name for step in steps_of(rule) if step.tier != "fault" and step != PAUSES]
         return (
             self.allows(rule.stream)
-            and not any(excludes(self.exclude, step) for step in found)
+            and not any(excludes(self.exclude, step) for step in names)
             and (rule.fault is None or self.faults)
             and (rule.dialect or "openai") in ("openai", *self.dialects)
-            and all(self.takes(step) or step in self._habits for step in streamed)
+            and all(self.draws(step) or step in self._habits for step in streamed)
         )
 
-    def takes(self, step: str) -> bool:
-        """Whether a step is drawn: whether the family is that is nearest to it, as `role: every` is to itself."""
+    def draws(self, step: str) -> bool:
+        """Whether a step is drawn, that is, whether its nearest family is: for `role: every` that name, not `role`."""
         nearest = max((family for family in FAMILIES if excludes((family,), step)), key=len, default="")
         return nearest in self.families
 
     @property
     def _habits(self) -> set[str]:
-        """The habits of its dialects as steps on OpenAI's wire: a failure that is made smaller may name them so."""
+        """The habits of its dialects as steps on OpenAI's wire, which is how a shrunk failure may name them."""
         habits = (tiers.steps(DIALECTS[name].usual, usual("openai")) for name in self.dialects)
         return {step.name for found in habits for step in found}
 
 
-def _of(*wanted: str) -> tuple[str, ...]:
-    return tuple(name for name in FAMILIES if tiers.named(name).tier in wanted)
+def _of(*included: str) -> tuple[str, ...]:
+    return tuple(name for name in FAMILIES if tiers.named(name).tier in included)
 
 
 _DEFAULT = tuple(name for name in _of("T0", "T1", "T2", "T3") if name not in STRICT)
@@ -86,30 +88,37 @@ _PROFILES = {
 }
 
 PROFILES = (*_PROFILES, *DIALECTS)
-"""`default`: T0 to T3 but for STRICT. `strict-sse`: with it. `contested`: T5 alone. `faults`: one fault each, nothing
+"""`default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3. `contested`: T5 alone. `faults`: one fault each, nothing
 else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire."""
 
 
 @lru_cache(maxsize=64)
 def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
-    """The profile of this name without some steps: names of families, of faults, or whole blocks such as `sse`.
+    """The profile with this name, without the excluded steps: families, faults, or whole blocks such as `sse`.
 
-    Raises ValueError where there is no such profile, no such step to leave out, or nothing left.
+    Raises ValueError if there is no such profile or step, or if nothing is left.
     """
     if name not in PROFILES:
-        raise ValueError(f"there is no profile {name!r}; there are {', '.join(PROFILES)}{near_miss(name, PROFILES)}")
+        raise ValueError(
+            f"there is no profile {name!r}; the profiles are {', '.join(PROFILES)}{near_miss(name, PROFILES)}"
+        )
     _check(exclude)
     found = _PROFILES[name]() if name in _PROFILES else Profile(name, _DEFAULT, (name,))
     kept = tuple(family for family in found.families if not excludes(exclude, family))
-    faults = found.faults and any(not excludes(exclude, fault) for fault in tiers.FAULTS)
+    faults = found.faults and any(not excludes(exclude, fault) for fault in FAULTS)
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
     return Profile(found.name, kept, found.dialects, faults, exclude)
 
 
 def _check(exclude: tuple[str, ...]) -> None:
-    """Raises ValueError where a step to leave out is none."""
+    """Raises ValueError if an excluded step does not exist."""
     for each in exclude:
-        if not any(excludes((each,), step) for known in (names, names_elsewhere) for step in known()):
-            listed = f"; there are {', '.join(names())}"
-            raise ValueError(f"there is no step {each!r} to leave out{near_miss(each, names()) or listed}")
+        if not _exists(each):
+            listed = f"; the steps are {', '.join(names())}"
+            raise ValueError(f"there is no step {each!r} to exclude{near_miss(each, names()) or listed}")
+
+
+def _exists(name: str) -> bool:
+    known = (*names(), *TIERS)
+    return any(excludes((name,), step) for step in known) or any(excludes((name,), step) for step in names_elsewhere())

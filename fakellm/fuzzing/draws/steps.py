@@ -1,6 +1,6 @@
-"""The steps of a rule by the names that reports give them, and those names that there are to leave out.
+"""The steps of a rule under the names that reports use, and all names that can be excluded.
 
-Owns what is a step beside the `stream:` block: pauses and faults. What a name stands for is in `fakellm.fuzzing.tiers`.
+Owns the steps outside the `stream:` block: pauses and faults. `fakellm.fuzzing.tiers` knows what a name stands for.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
-from fakellm.fuzzing.tiers import Step
+from fakellm.fuzzing.tier_table import FAULTS
+from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
-PAUSES = Step("timing", "T0")
-"""Frames that arrive apart in time."""
+PAUSES = WireStep("timing", "T0")
+"""Pauses between frames."""
 
 
-def steps_of(rule: Rule) -> list[Step]:
-    """The rule's steps away from the usual wire of its dialect, pauses and its fault among them."""
+def steps_of(rule: Rule) -> list[WireStep]:
+    """The rule's steps away from the usual wire of its dialect, including pauses and its fault."""
     pauses = [PAUSES] if rule.timing != Timing() else []
     return [
         *tiers.steps(rule.stream, usual(rule.dialect or "openai")),
@@ -33,31 +34,32 @@ def steps_of(rule: Rule) -> list[Step]:
 
 @lru_cache(maxsize=64)
 def usual(dialect: str) -> Variation:
-    """The usual wire of a dialect, with every field given."""
+    """The usual wire of a dialect, with every field set."""
     return DIALECTS[dialect].usual.over(PLAIN)
 
 
 def excludes(exclude: tuple[str, ...], step: str) -> bool:
-    """Whether a step is left out: `sse` leaves out all of `sse.…`, and `usage` also `usage: every`."""
+    """Whether a step is excluded: `sse` excludes every `sse.…`, and `usage` also excludes `usage: every`."""
     return any(step == each or step.startswith((f"{each}.", f"{each}: ")) for each in exclude)
 
 
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
-    """What can be left out: families, every step that an option of one of them takes, pauses and faults."""
-    return tuple(dict.fromkeys((*FAMILIES, *tiers.FAULTS, PAUSES.name, *_taken(PLAIN))))
+    """All names that can be excluded: families, every step that one of their options takes, pauses and faults."""
+    return tuple(dict.fromkeys((*FAMILIES, *FAULTS, PAUSES.name, *_step_names(PLAIN))))
 
 
 @lru_cache(maxsize=1)
 def names_elsewhere() -> tuple[str, ...]:
-    """The names of steps away from the usual wire of some dialect: to one that cuts texts, `split.content: whole`."""
-    return tuple(dict.fromkeys(name for dialect in DIALECTS for name in _taken(usual(dialect))))
+    """The names of steps away from the usual wire of any dialect, such as `split.content: whole` if it usually cuts
+    texts."""
+    return tuple(dict.fromkeys(name for dialect in DIALECTS for name in _step_names(usual(dialect))))
 
 
-def _taken(plain: Variation) -> list[str]:
+def _step_names(plain: Variation) -> list[str]:
     return [step.name for family in options(_WHOLE).values() for each in family for step in tiers.steps(each, plain)]
 
 
 _CALLS = (ToolCall("a", "f", '{"a":1}'), ToolCall("b", "f", "{}"))
 _WHOLE = Completion((chat_choice("A 🌍", "Hm 🌍", "No 🌍", _CALLS), chat_choice("A")), Usage(1, 1))
-"""An answer that has something for each family to say."""
+"""An answer to which every family applies."""

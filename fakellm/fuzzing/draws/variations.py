@@ -1,4 +1,4 @@
-"""How a completion is said, drawn: a few steps from the plain wire. Owns how many, and how they go into one value."""
+"""Draws variations: a few steps away from the plain wire. Owns how many, and how they are combined into one value."""
 
 from __future__ import annotations
 
@@ -16,38 +16,38 @@ from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.model.blocks import Completion
 
 
-def variation(picks: Picks, completion: Completion, what: Profile, most: int = 3) -> Variation:
-    """A way to say, frame and send `completion`: at most so many steps of a profile at once.
+def variation(picks: Picks, completion: Completion, profile: Profile, most: int = 3) -> Variation:
+    """A way to divide, frame and send `completion`: at most `most` steps of the profile at once.
 
-    Most often one or two, so that one bug does not hide another and a failure needs little shrinking.
+    Usually one or two, so that one bug does not hide another and a failure needs little shrinking.
     """
     found = options(completion)
-    families = [found[family] for family in what.families if family in found]
+    families = [found[family] for family in profile.families if family in found]
     if not families:
         return Variation()
     picked = [picks.choice(picks.choice(families)) for _ in range(picks.choice(_counts(most)))]
-    return combined(each for each in picked if what.allows(each))
+    return combined(each for each in picked if profile.allows(each))
 
 
 @lru_cache(maxsize=8)
 def _counts(most: int) -> tuple[int, ...]:
-    """How many steps: one more often than none, two or three, and seldom more."""
+    """The numbers of steps to choose from: one is most frequent, then two or three; more are rare."""
     return tuple(sorted((*range(most + 1), 1, *range(1, min(most, 3) + 1))))
 
 
 def combined(variations: Iterable[Variation]) -> Variation:
-    """All the steps in one variation. Where two cannot be had together, as two cuts of one body, the first stays."""
+    """All the steps in one variation. If two conflict, such as two cuts of one body, the first is kept."""
     whole = Variation()
     for each in variations:
         try:
             whole = _joined(whole, each)
         except FieldError:
             continue
-    return _known_calls(whole)
+    return _distinguishable_calls(whole)
 
 
-def _known_calls(variation: Variation) -> Variation:
-    """Calls that no index tells apart come whole and in order: there is nothing else to know their pieces by."""
+def _distinguishable_calls(variation: Variation) -> Variation:
+    """The variation with calls sent whole and in order if no index distinguishes them: nothing else assigns pieces."""
     how = variation.calls
     if how is None or how.index not in ("absent", "null", "zero"):
         return variation
@@ -62,7 +62,7 @@ def _joined(first: Variation, second: Variation) -> Variation:
 
 
 def _both(first: Any, second: Any) -> Any:
-    """What both say: mappings and blocks key by key, lists one after the other, and of two values the first."""
+    """Both values combined: mappings and blocks key by key, lists concatenated; of two plain values, the first."""
     if first is None or second is None:
         return second if first is None else first
     if isinstance(first, dict) and isinstance(second, dict):
@@ -72,14 +72,14 @@ def _both(first: Any, second: Any) -> Any:
     if isinstance(first, msgspec.Struct) and type(first) is type(second):
         plain = type(first)()
         fields = {
-            name: _said(getattr(first, name), getattr(second, name), getattr(plain, name))
+            name: _unless_plain(getattr(first, name), getattr(second, name), getattr(plain, name))
             for name in first.__struct_fields__
         }
         return type(first)(**fields)
     return first
 
 
-def _said(first: Any, second: Any, plain: Any) -> Any:
+def _unless_plain(first: Any, second: Any, plain: Any) -> Any:
     if first == plain:
         return second
     if second == plain:

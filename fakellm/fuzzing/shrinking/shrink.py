@@ -1,6 +1,6 @@
-"""A failing rule made smaller: fewer steps, then a shorter answer. Owns the ways to make one smaller, and their order.
+"""Shrinks a failing rule: fewer steps, then a shorter answer. Owns the ways to shrink a rule, and their order.
 
-Pure but for the question whether a smaller rule still fails, which costs a case each.
+Pure except for the call that finds out whether a smaller rule still fails, which costs a case.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from fakellm.wire.transfer import Transfer
 replace = msgspec.structs.replace
 
 _FIRST = (1,)
-_LONG = 4096
-"""Bytes of a body up to which a single cut is looked for."""
+_MAX_CUT = 4096
+"""Up to which byte of a body a single cut is searched for."""
 
 
 def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
-    """The smallest rule found that still fails; `fails` is asked at most so many times, and of no rule twice: two ways
-    to make one smaller may undo each other."""
-    asked = {repr(rule)}
+    """The smallest rule found that still fails. `fails` is called at most `most` times, and never twice for the same
+    rule, since two ways to shrink a rule may undo each other."""
+    tried = {repr(rule)}
     progress = True
     while progress:
         progress = False
         for smaller in _smaller(rule):
-            if len(asked) > most:
+            if len(tried) > most:
                 return rule
-            if repr(smaller) in asked:
+            if repr(smaller) in tried:
                 continue
-            asked.add(repr(smaller))
+            tried.add(repr(smaller))
             if fails(smaller):
                 rule, progress = smaller, True
                 break
@@ -47,26 +47,26 @@ def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
 
 
 def _smaller(rule: Rule) -> Iterator[Rule]:
-    """Rules that are a little smaller, those that drop a step first."""
+    """Rules that are a little smaller; first those with a step less."""
     if rule.dialect not in (None, "openai"):
         yield replace(rule, dialect="openai")
-        # its habits as steps on the plain wire, of which those that matter not are dropped one by one
+        # its habits as steps on the plain wire, from which the irrelevant ones are then dropped one by one
         yield replace(rule, dialect="openai", stream=rule.stream.over(DIALECTS[rule.dialect].usual))
     if rule.timing != Timing():
         yield replace(rule, timing=Timing())
     if rule.stream != Variation():
         yield replace(rule, stream=Variation())
-    yield from (replace(rule, fault=fault) for fault in _sooner(rule.fault))
+    yield from (replace(rule, fault=fault) for fault in _earlier(rule.fault))
     yield from (replace(rule, stream=stream) for stream in _without(rule.stream))
-    yield from (replace(rule, reply=reply) for reply in replies(rule.reply) if _strikes(rule, reply))
+    yield from (replace(rule, reply=reply) for reply in replies(rule.reply) if _is_applicable(rule, reply))
     yield from (replace(rule, stream=stream) for stream in _plainer(rule.stream))
     least = replace(rule, reply=bare(rule.reply), dialect=None if rule.dialect == "openai" else rule.dialect)
     if least != rule:
         yield least
 
 
-def _sooner(fault: Fault | None) -> Iterator[Fault]:
-    """The fault on every attempt, and at one of the first places: others are moved by whatever else is dropped."""
+def _earlier(fault: Fault | None) -> Iterator[Fault]:
+    """The fault on every attempt, and in one of the first places: a later one would shift as the rule shrinks."""
     if fault is not None and fault.times is not None:
         yield replace(fault, times=None)
     places = [name for name in ("frame", "byte") if getattr(fault, name, None) is not None]
@@ -75,7 +75,7 @@ def _sooner(fault: Fault | None) -> Iterator[Fault]:
 
 
 def _without(block: Any) -> Iterator[Any]:
-    """The block with one of its fields as by default, or one thing less in it."""
+    """The block with one field reset to its default, or with one item less in it."""
     plain = type(block)()
     for field in block.__struct_fields__:
         value, usual = getattr(block, field), getattr(plain, field)
@@ -94,7 +94,7 @@ def _without(block: Any) -> Iterator[Any]:
 
 
 def _members(value: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
-    """The mapping without one of its members, or of theirs; never empty."""
+    """The mapping without one of its members, or of a member's members; never empty."""
     for key, member in value.items():
         if len(value) > 1:
             yield {other: value[other] for other in value if other != key}
@@ -103,7 +103,7 @@ def _members(value: dict[Any, Any]) -> Iterator[dict[Any, Any]]:
 
 
 def _changed(block: Any, field: str, value: Any) -> Iterator[Any]:
-    """The block with another value; nothing where the two do not go together."""
+    """The block with another value in a field; nothing if that would be invalid."""
     try:
         yield type(block)(**{name: getattr(block, name) for name in block.__struct_fields__} | {field: value})
     except ValueError:
@@ -130,8 +130,8 @@ def _transfers(transfer: Transfer) -> Iterator[Transfer]:
     cut = transfer.cut
     if not isinstance(cut, (int, tuple)):
         return
-    ways: list[Any] = [_FIRST, "inside_characters"] if cut != _FIRST else []  # other steps move what is at an offset
-    offsets = tuple(range(cut, _LONG, cut)) if isinstance(cut, int) else cut
+    ways: list[Any] = [_FIRST, "inside_characters"] if cut != _FIRST else []  # other steps shift what is at an offset
+    offsets = tuple(range(cut, _MAX_CUT, cut)) if isinstance(cut, int) else cut
     yield from (replace(transfer, cut=way) for way in [*ways, *_halves(offsets)])
 
 
@@ -150,7 +150,7 @@ def _single(padding: Padding) -> Padding:
     return replace(padding, count=1)
 
 
-def _strikes(rule: Rule, reply: Reply) -> bool:
-    """Whether the reply still has what a fault needs."""
-    most = max(len(choice.tool_calls) for choice in reply.choices or (reply,))
+def _is_applicable(rule: Rule, reply: Reply) -> bool:
+    """Whether the reply still has what the rule's fault needs."""
+    most = max(choice.calls for choice in reply.choices or (reply,))
     return rule.fault is None or rule.fault.calls <= most

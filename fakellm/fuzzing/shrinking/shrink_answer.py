@@ -1,4 +1,4 @@
-"""Answers with less in them, down to the text "a". Owns the ways to shorten an answer; knows no wire."""
+"""Shortens answers, down to the text "a". Owns the ways to shorten an answer; knows nothing of the wire."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ replace = msgspec.structs.replace
 
 
 def replies(reply: Reply) -> Iterator[Reply]:
-    """The reply with a little less in it."""
+    """Replies with a little less content."""
     choices = reply.choices or (reply,)
     if len(choices) > 1:
         yield from (_reply(reply, (each,)) for each in choices)
@@ -27,12 +27,12 @@ def replies(reply: Reply) -> Iterator[Reply]:
 def _reply(reply: Reply, choices: tuple[ReplyChoice, ...]) -> Reply:
     if len(choices) > 1:
         return replace(reply, choices=choices)
-    said = {name: getattr(choices[0], name) for name in ReplyChoice.__struct_fields__}
-    return replace(reply, choices=(), **said)
+    fields = {name: getattr(choices[0], name) for name in ReplyChoice.__struct_fields__}
+    return replace(reply, choices=(), **fields)
 
 
 def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
-    """A plain text in its place, or the choice with something less in it, but never with nothing at all."""
+    """A plain text instead of the choice, or the choice with a little less content, but never empty."""
     plain = ReplyChoice(content="a", finish_reason="stop")
     if choice.tool_calls or choice.refusal or choice.reasoning:
         yield plain
@@ -66,7 +66,7 @@ def _calls(call: Call) -> Iterator[Call]:
 
 
 def _arguments(text: str) -> Iterator[str]:
-    """Shorter JSON objects: with a member alone, and with less in it."""
+    """Shorter JSON objects: with a single member, and with less in that member."""
     try:
         members = json.loads(text)
     except (ValueError, RecursionError):
@@ -79,7 +79,7 @@ def _arguments(text: str) -> Iterator[str]:
 
 
 def _values(value: Any) -> Iterator[Any]:
-    """Values with less in them."""
+    """Smaller values."""
     if isinstance(value, str):
         yield from _texts(value)
     elif isinstance(value, dict):
@@ -91,7 +91,7 @@ def _values(value: Any) -> Iterator[Any]:
 
 
 def _texts(text: str) -> Iterator[str]:
-    """Nothing, halves, and the text without each of its pieces, of a long one none too short; then plainer
+    """The empty text, halves, and the text without each of its pieces (of a long text, only large ones); then plainer
     characters."""
     size = len(text)
     while size > len(text) // 32:
@@ -102,7 +102,7 @@ def _texts(text: str) -> Iterator[str]:
 
 
 def bare(reply: Reply) -> Reply:
-    """The reply with gaps where it does not matter what is said."""
+    """The reply without the envelope, and without a finish reason that is the usual one."""
     finish = "tool_calls" if reply.tool_calls else "stop"
     return replace(
         reply,

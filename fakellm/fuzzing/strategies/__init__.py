@@ -1,7 +1,7 @@
-"""Hypothesis draws of the package's own values: completions, variations, faults, and scenarios to serve.
+"""Hypothesis strategies for the package's own values: completions, variations, faults, and scenarios to serve.
 
-Builds nothing of its own: what is drawn is what the fuzzer draws, what YAML says and what a counterexample prints, and
-all of it shrinks towards the shortest texts on the plain wire.
+They draw the same cases as the fuzzer. What is drawn can be written in YAML, a counterexample prints it as such, and
+everything shrinks towards the shortest texts on the plain wire.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ T = TypeVar("T")
 
 
 class _Drawn:
-    """Choices that hypothesis makes and shrinks, as those of one `Random`.
+    """Choices that hypothesis makes and shrinks as those of one `Random`.
 
-    Drawn one by one, hypothesis would copy some over others, and what it tries would be much the same: in a hundred
-    examples of `streams("all")` there were 31 different steps and faults where now there are 74.
+    If each were a draw of its own, hypothesis would copy some over others and repeat itself: a hundred examples of
+    `streams("all")` then had 31 different steps and faults, instead of 74.
     """
 
     def __init__(self, draw: st.DrawFn) -> None:
@@ -58,23 +58,24 @@ class _Drawn:
 
 @st.composite
 def streams(draw: st.DrawFn, profile: str = "default", exclude: tuple[str, ...] = ()) -> Scenario:
-    """Scenarios of one rule that answers any request: an answer, and either a few steps from the plain wire or a fault.
+    """Scenarios with one rule that answers any request: an answer, and either a few steps away from the plain wire or
+    a fault.
 
-    profile: one of PROFILES: `default` is what any client must read that reads what the official OpenAI SDK does;
-        `strict-sse`, `contested`, `faults`, `all`, or the name of a dialect for its usual wire.
-    exclude: steps to leave out, by their names or those of whole blocks: `sse.line_end`, `transfer`, `truncated`.
+    profile: one of PROFILES. `default` is what every client must read that reads as much as the official OpenAI SDK;
+        the others are `strict-sse`, `contested`, `faults`, `all`, and the names of dialects for their usual wires.
+    exclude: steps to leave out, by name or as whole blocks: `sse.line_end`, `transfer`, `truncated`.
 
-    Put one into a server with `load`, let a client read it, and compare with `scenario.rules[0].reply`. Printed with
-    ``fakellm.dump`` it is a file for ``scenarios/``. Raises ValueError where there is no such profile or step.
+    Pass one to a server's `load`, let a client read the reply, and compare the result with `scenario.rules[0].reply`.
+    ``fakellm.dump`` prints it as a file for ``scenarios/``. Raises ValueError if the profile or a step does not exist.
     """
     return draws.scenario(_Drawn(draw), profile, exclude)
 
 
 @st.composite
 def answers(draw: st.DrawFn) -> Completion:
-    """Whole answers that every client must read: something is said, the finish reason fits it, and usage is given.
+    """Complete answers that every client must be able to read: with content, a finish reason that fits, and usage.
 
-    Nine in ten have one choice; `completions` draws what no provider sends too. Shrinks to the text "a".
+    Nine in ten have one choice. `completions` also draws what no provider sends. Shrinks to the text "a".
     """
     return answer(_Drawn(draw))
 
@@ -87,19 +88,19 @@ def variations(
     exclude: tuple[str, ...] = (),
     most: int = 3,
 ) -> Variation:
-    """Ways to say, frame and send `completion`: at most so many steps of a profile at once, and most often one or two.
+    """Ways to divide, frame and send `completion`: at most `most` steps of the profile at once, usually one or two.
 
-    `exclude`: steps to leave out, as for `streams`. Shrinks to ``Variation()``: to the fewest steps, and to the cut
-    nearest a boundary.
+    exclude: steps to leave out, as for `streams`. Shrinks to ``Variation()``, that is, to the fewest steps and to the
+    cut nearest to a boundary.
     """
     return variation(_Drawn(draw), completion, profile_of(profile, exclude), most)
 
 
 @st.composite
 def faults(draw: st.DrawFn, completion: Completion | None = None) -> Fault:
-    """Faults of every kind, or of those that `completion` has the tool calls for. Shrinks towards the first kinds of
-    ``fakellm.faults.Fault``, early places, and a fault that every attempt meets.
+    """Faults of every kind, or of the kinds that `completion` has enough tool calls for. Shrinks towards the first
+    kinds of ``fakellm.faults.Fault``, early places, and a fault that applies to every attempt.
 
-    Waits are of a hundredth of a second.
+    Waits last 0.01 s.
     """
     return fault(_Drawn(draw), completion)

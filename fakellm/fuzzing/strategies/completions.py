@@ -1,4 +1,4 @@
-"""Draws of what a model says: texts that hurt, and completions of them."""
+"""Strategies for the output of a model: difficult texts, and completions made of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fakellm.apis.chat.meaning import chat_choice
 from fakellm.base import tokenizer
 from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
 
-# Texts that real clients have stumbled over: they look like the framing, or are cut where they must not be.
+# Texts that have broken real clients: they look like framing, or are cut where they must not be.
 _AWKWARD = (
     "data: {}\n\n",
     "[DONE]",
@@ -28,14 +28,14 @@ _AWKWARD = (
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Texts of any characters but lone surrogates, with pieces in them that clients stumble over."""
+    """Texts of any characters except lone surrogates, containing pieces that have broken clients."""
     return st.lists(st.text(max_size=8) | st.sampled_from(_AWKWARD), max_size=4).map("".join)
 
 
 @st.composite
 def completions(draw: st.DrawFn) -> Completion:
-    """Completions of one to three choices: any text, reasoning, refusal, parallel tool calls, with or without usage
-    and the probabilities of tokens."""
+    """Completions with one to three choices: any text, reasoning, refusal and parallel tool calls, with or without
+    usage and log probabilities."""
     return Completion(tuple(draw(st.lists(_choices(), min_size=1, max_size=3))), draw(st.none() | _usages()))
 
 
@@ -48,13 +48,13 @@ def _choices(draw: st.DrawFn) -> Choice:
         refusal=refusal,
         tool_calls=tuple(draw(st.lists(_calls(), max_size=3))),
         finish_reason=draw(st.sampled_from(("stop", "tool_calls", "length", "content_filter", None))),
-        logprobs=draw(st.just(()) | _weighed(content)),
-        refusal_logprobs=draw(st.just(()) | _weighed(refusal)),
+        logprobs=draw(st.just(()) | _tokens(content)),
+        refusal_logprobs=draw(st.just(()) | _tokens(refusal)),
     )
 
 
-def _weighed(text: str) -> st.SearchStrategy[tuple[Token, ...]]:
-    """The tokens of a text, each with others or none in its place; half a character among them has its own bytes."""
+def _tokens(text: str) -> st.SearchStrategy[tuple[Token, ...]]:
+    """The tokens of a text, each with alternatives or none. A token that is half a character has bytes of its own."""
     logprobs = st.floats(-9999.0, 0.0)
     others = st.lists(st.builds(Token, st.text(max_size=3), logprobs), max_size=2).map(tuple)
     odd = st.sampled_from(((), (), None, (0xE4, 0xB8)))

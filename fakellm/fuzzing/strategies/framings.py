@@ -1,4 +1,4 @@
-"""Draws of how events are framed and bytes are sent."""
+"""Strategies for how events are framed and bytes are sent."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from fakellm.wire.transfer import Transfer
 def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
     """Ways to frame events. Shrinks to ``Framing()``.
 
-    With `strict_sse` all that the standard allows; without, only what the official OpenAI SDK for Python reads (3.54).
-    That stumbles over a byte order mark, over empty data, over `retry:` or `id:` alone and, once it has seen an `id:`,
-    over any block without data, and takes events of unknown types for chunks (openai-python#2722, #3833, PR 3819).
+    strict_sse: whether to draw everything that the standard allows, or only what the official OpenAI SDK for Python
+        (3.54) reads. That misreads a byte order mark, empty data, a lone `retry:` or `id:` and, after an `id:`, any
+        block without data; and it takes events of unknown types for chunks (openai-python#2722, #3833, PR 3819).
     """
     after = tuple(draw(st.lists(texts(), max_size=2)))
     return Framing(

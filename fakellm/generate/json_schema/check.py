@@ -1,4 +1,7 @@
-"""What a JSON Schema allows, as the `jsonschema` library says. Owns the drafts and the references; makes no values."""
+"""Checks values against a JSON Schema with the `jsonschema` library.
+
+It owns drafts and references, and makes no values.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,15 @@ T = TypeVar("T")
 
 _DRAFTS = (jsonschema.Draft202012Validator, jsonschema.Draft7Validator, jsonschema.Draft4Validator)
 _BESIDE = {"then", "else", "minContains", "maxContains", "additionalItems", "default", "examples"}
-# Those that jsonschema checks with the standard library alone: what else is installed must not change a reply.
-_NO_FORMATS = jsonschema.FormatChecker(())  # its "regex" is Python's; what cannot be read is found when it is used
+_NO_FORMATS = jsonschema.FormatChecker(())  # its "regex" is Python's; a bad expression is found when it is used
+# The formats that jsonschema checks with the standard library alone: other installed packages must not change a reply.
 _FORMATS = ("date", "email", "ipv4", "ipv6", "regex", "uuid")
 
 
-class Judge:
-    """One schema, of the draft that it names, or of the newest that it is well formed in.
+class Checker:
+    """Checks values against one schema, in the draft that it names or else the newest in which it is valid.
 
-    Raises NoValueError, with the place in it, for what is no schema in any.
+    Raises NoValueError, with the place in the schema, if it is not valid in any of them.
     """
 
     def __init__(self, schema: dict[str, Any]) -> None:
@@ -37,54 +40,58 @@ class Judge:
         drafts = (jsonschema.validators.validator_for(schema, default=_DRAFTS[0]),) if named else _DRAFTS
         self.draft = next((each for each in drafts if _malformed(each, schema) is None), None)
         if self.draft is None:
-            raise NoValueError(f"it is no JSON Schema: {_malformed(drafts[0], schema)}")
+            raise NoValueError(f"it is not a valid JSON Schema: {_malformed(drafts[0], schema)}")
         self.keywords = {*self.draft.VALIDATORS, *_BESIDE}
         uri = self.draft.META_SCHEMA.get("$schema", "")
         root = specification_with(uri).create_resource(schema)
-        registry: Registry[Any] = Registry()  # with nothing in it: no reference is ever fetched
+        registry: Registry[Any] = Registry()  # empty: no reference is ever fetched
         self.resolver = registry.resolver_with_root(root)
-        kind = extend(self.draft, {"pattern": _pattern})  # type: ignore[no-untyped-call] # types-jsonschema leaves it
+        kind = extend(self.draft, {"pattern": _pattern})  # type: ignore[no-untyped-call] # types-jsonschema does not annotate it
         formats = jsonschema.FormatChecker(_FORMATS)
         self.validator: Validator = kind(schema, registry=registry, format_checker=formats)
-        self._led_to: dict[str, Schema] = {}
+        self._targets: dict[str, Schema] = {}
 
     def accepts(self, schema: Schema, value: Any) -> bool:
         """Whether a part of the schema, or a schema made of its parts, allows the value."""
         if isinstance(schema, bool):
             return schema
-        return self._ask(schema, lambda validator: validator.is_valid(value))
+        return self._use(schema, lambda validator: validator.is_valid(value))
 
     def objection(self, schema: Schema, value: Any) -> str:
-        """What is wrong with a value that is not allowed, in the library's words."""
+        """Why the schema does not allow the value, in the library's words."""
         if isinstance(schema, bool):
             return "nothing is allowed"
-        return self._ask(schema, lambda validator: str(best_match(validator.iter_errors(value)).message)[:300])
+        return self._use(schema, lambda validator: str(best_match(validator.iter_errors(value)).message)[:300])
 
     def resolve(self, reference: Any) -> Schema:
-        """The schema that a `$ref` leads to. Raises NoValueError where there is none."""
+        """The schema that a `$ref` refers to. Raises NoValueError if there is none."""
         if not isinstance(reference, str):
-            raise NoValueError(f"'$ref' must be a text, not {reference!r}"[:300])
-        if reference not in self._led_to:
+            raise NoValueError(f"'$ref' must be text, not {reference!r}"[:300])
+        if reference not in self._targets:
             try:
                 target = self.resolver.lookup(reference).contents
             except (Unresolvable, ValueError, TypeError, AttributeError, KeyError) as error:
-                message = f"'$ref': {reference!r} leads nowhere; only references into the schema itself are followed"
+                message = (
+                    f"'$ref': {reference!r} refers to nothing; only references into the schema itself are followed"
+                )
                 raise NoValueError(message) from error
             if isinstance(target, bool) or not isinstance(target, dict):
                 wrong = None if isinstance(target, bool) else "it is neither an object nor a boolean"
             else:
                 wrong = _malformed(self.draft, target)
             if wrong:
-                raise NoValueError(f"'$ref': {reference!r} leads to what is no JSON Schema: {wrong}")
-            self._led_to[reference] = target
-        return self._led_to[reference]
+                raise NoValueError(
+                    f"'$ref': {reference!r} refers to something that is not a valid JSON Schema: {wrong}"
+                )
+            self._targets[reference] = target
+        return self._targets[reference]
 
-    def _ask(self, schema: dict[str, Any], question: Callable[[Validator], T]) -> T:
+    def _use(self, schema: dict[str, Any], check: Callable[[Validator], T]) -> T:
         try:
-            return question(self.validator.evolve(schema=schema))
+            return check(self.validator.evolve(schema=schema))
         except (re.error, RecursionError):
             raise
-        except Exception as error:  # the library raises anything for references that lead astray
+        except Exception as error:  # the library raises all kinds of exceptions for bad references
             raise NoValueError(f"it cannot be checked: {type(error).__name__}: {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Values of the formats that JSON Schema names, and plausible ones for fields of well-known names.
+"""Makes texts of the formats of JSON Schema, and plausible texts for fields with well-known names.
 
 https://json-schema.org/draft/2020-12/json-schema-validation#name-defined-formats
 """
@@ -89,7 +89,7 @@ _NAMED: Mapping[str, Maker] = {
 
 
 def plausible(name: str, source: Source) -> str:
-    """A text for a field of this name: `home_city` and `homeCity` get a city, one that says nothing a few words."""
+    """A text for a field with this name: a city for `home_city` and `homeCity`, a few words for unknown names."""
     parts = re.findall(r"[A-Z]?[a-z]+", name)
     known = {part.lower() for part in parts[:1] if parts[1:] and parts[1].lower() == "name"} & {"first", "last"}
     maker = _NAMED.get(next(iter(known), parts[-1].lower() if parts else ""), prose.words)

@@ -1,6 +1,6 @@
-"""A value of a JSON Schema, drawn from a Source: choices made, references followed, objects and lists filled.
+"""Draws a value of a JSON Schema: it picks options, follows references, and fills objects and lists.
 
-Every value that comes of a part of the schema is checked against that part, and drawn again where it is not allowed.
+Every value is checked against the part of the schema that it was drawn for, and drawn again if that does not allow it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.generate.json_schema import scalars
-from fakellm.generate.json_schema.check import Judge
-from fakellm.generate.json_schema.depth import DEEPEST, Heights
+from fakellm.generate.json_schema.check import Checker
+from fakellm.generate.json_schema.depth import DEEPEST, Depths
 from fakellm.generate.json_schema.merge import ExhaustedError, NoValueError, Schema, all_of, both, of_property, plain
 from fakellm.generate.json_schema.regex import text_for
 
 _ATTEMPTS = 8
 _STEPS = 4_000
-"""Parts looked at for one value: what needs more is refused, so that no schema keeps the server busy."""
+"""Parts of the schema that are visited for one value; a schema that needs more is refused, so that none blocks the
+server."""
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _HINTS = {
     "object": {"properties", "required", "additionalProperties", "patternProperties", "minProperties", "propertyNames"},
@@ -30,7 +31,7 @@ _HINTS = {
 
 
 class Place(Struct, frozen=True):
-    """Where in the value: the name of the field, the references that led here, how many lists are around it."""
+    """A position in the value: the name of the field, the references that led to it, the number of lists around it."""
 
     name: str = ""
     trail: tuple[str, ...] = ()
@@ -38,19 +39,21 @@ class Place(Struct, frozen=True):
 
     @property
     def recurs(self) -> bool:
-        """Whether it is inside what it refers to: there only what must be is said, so that it ends."""
+        """Whether a reference leads into itself here: then only what is required is filled, so that the value ends."""
         return len(set(self.trail)) < len(self.trail)
 
 
 class Grower:
-    def __init__(self, judge: Judge, source: Source) -> None:
-        self.judge = judge
+    """Draws the values of one schema."""
+
+    def __init__(self, checker: Checker, source: Source) -> None:
+        self.checker = checker
         self.source = source
         self.steps = _STEPS
-        self.heights = Heights(judge)
+        self.depths = Depths(checker)
 
     def grow(self, schema: Schema, place: Place) -> Any:
-        """A value that the schema allows. Raises NoValueError where none was found, ExhaustedError after too long."""
+        """A value that the schema allows. Raises NoValueError if none was found, ExhaustedError after _STEPS."""
         objection = "nothing is allowed"
         for attempt in range(_ATTEMPTS):
             try:
@@ -58,23 +61,23 @@ class Grower:
             except NoValueError as error:
                 objection = str(error)
                 continue
-            if self.judge.accepts(schema, value):
+            if self.checker.accepts(schema, value):
                 return value
             objection = (
-                f"no value was found that is allowed; of the last one tried, {self.judge.objection(schema, value)}"
+                f"none of the values tried is allowed; about the last one: {self.checker.objection(schema, value)}"
             )
         raise NoValueError(objection)
 
     def _value(self, schema: Schema, place: Place, attempt: int) -> Any:
         flat, place = self.flat(schema, place)
-        given = [*_list(flat, "examples"), *([flat["default"]] if flat.get("default") is not None else [])]
-        if fine := [value for value in given if self.judge.accepts(schema, value)]:
-            return self.source.choice(fine)
+        examples = [*_list(flat, "examples"), *([flat["default"]] if flat.get("default") is not None else [])]
+        if allowed := [value for value in examples if self.checker.accepts(schema, value)]:
+            return self.source.choice(allowed)
         if "enum" in flat:
-            if not (fine := [value for value in flat["enum"] if self.judge.accepts(schema, value)]):
+            if not (allowed := [value for value in flat["enum"] if self.checker.accepts(schema, value)]):
                 raise NoValueError(f"none of its values is allowed: {flat['enum']!r}"[:300])
-            said = [value for value in fine if value is not None] or fine
-            return self.source.choice(said if self.source.below(8) else fine)
+            likely = [value for value in allowed if value is not None] or allowed
+            return self.source.choice(likely if self.source.below(8) else allowed)
         kind = self._kind(flat, attempt)
         if kind == "object":
             return self._object(flat, place, few=attempt >= _ATTEMPTS // 2)
@@ -87,7 +90,7 @@ class Grower:
         return self.source.below(2) == 1 if kind == "boolean" else None
 
     def flat(self, schema: Schema, place: Place) -> tuple[dict[str, Any], Place]:
-        """The schema without references and choices, and the place they led to."""
+        """The schema with references followed and options chosen, and the place that they lead to."""
         self.steps -= 1
         if not self.steps:
             raise ExhaustedError
@@ -95,17 +98,17 @@ class Grower:
             if not schema:
                 raise NoValueError("nothing is allowed")
             return {}, place
-        flat = plain({key: value for key, value in schema.items() if key in self.judge.keywords})
+        flat = plain({key: value for key, value in schema.items() if key in self.checker.keywords})
         for key in ("$ref", "$dynamicRef"):
             if key in flat:
                 if place.trail.count(flat[key]) > DEEPEST:
                     raise NoValueError(f"its references never end: {flat[key]!r}")
                 place = replace(place, trail=(*place.trail, flat[key]))
-                led, place = self.flat(self.judge.resolve(flat.pop(key)), place)
-                flat = both(flat, led)
+                target, place = self.flat(self.checker.resolve(flat.pop(key)), place)
+                flat = both(flat, target)
         for part in flat.pop("allOf", ()):
-            met, place = self.flat(part, place)
-            flat = both(flat, met)
+            merged, place = self.flat(part, place)
+            flat = both(flat, merged)
         for key in ("anyOf", "oneOf"):
             if key in flat:
                 flat, place = self._branch(flat.pop(key), flat, place)
@@ -113,18 +116,18 @@ class Grower:
             flat, place = self._condition(flat, place)
         for name, part in {**flat.pop("dependentSchemas", {}), **flat.get("dependencies", {})}.items():
             if name in flat.get("required", ()) and not isinstance(part, list):
-                met, place = self.flat(part, place)
-                flat = both(flat, met)
+                dependent, place = self.flat(part, place)
+                flat = both(flat, dependent)
         return flat, place
 
     def _branch(self, options: list[Schema], flat: dict[str, Any], place: Place) -> tuple[dict[str, Any], Place]:
-        """The schema together with one of the options that do not contradict it; null is seldom taken."""
+        """The schema merged with an option that does not contradict it; rarely null."""
         start = self.source.below(len(options))
         order = [*options[start:], *options[:start]]
         if self.source.below(8):
             order.sort(key=lambda option: option in ({"type": "null"}, {"const": None}))
         if place.recurs:
-            order.sort(key=self.heights.of)
+            order.sort(key=self.depths.of)
         trouble = NoValueError("nothing is allowed")
         for option in order:
             try:
@@ -137,34 +140,34 @@ class Grower:
     def _condition(self, flat: dict[str, Any], place: Place) -> tuple[dict[str, Any], Place]:
         condition, then, otherwise = flat.pop("if"), flat.pop("then", True), flat.pop("else", True)
         holds = self.source.below(2) == 0
-        met, place = self.flat(all_of([condition, then]) if holds else otherwise, place)
-        return both(flat, met), place
+        branch, place = self.flat(all_of([condition, then]) if holds else otherwise, place)
+        return both(flat, branch), place
 
     def _kind(self, flat: dict[str, Any], attempt: int) -> str:
-        """One of its types, seldom null; where it names none, first the one that its other keywords speak of."""
+        """One of its types, rarely null; if it has none, first the type that its other keywords belong to."""
         kinds: list[str] = flat.get("type", [])
         if not kinds:
             hinted = [kind for kind, words in _HINTS.items() if words & flat.keys()]
             kinds = [*hinted, "string"][:1] if attempt < 2 else [*_HINTS, "boolean", "null"]
-        said = [kind for kind in kinds if kind != "null"]
-        return self.source.choice(said if said and self.source.below(8) else kinds)
+        likely = [kind for kind in kinds if kind != "null"]
+        return self.source.choice(likely if likely and self.source.below(8) else kinds)
 
     def _object(self, flat: dict[str, Any], place: Place, few: bool) -> dict[str, Any]:
-        """With three of four optional properties, about; with `few`, or where it recurs, with those that must be."""
+        """An object with about three quarters of the optional properties; with `few` or in recursion, with none."""
         properties, required = flat.get("properties", {}), flat.get("required", [])
         fewest, most = flat.get("minProperties", 0), flat.get("maxProperties", len(properties) + len(required) + 3)
-        wanted = set(required)
-        optional = [name for name in properties if name not in wanted]
+        chosen = set(required)
+        optional = [name for name in properties if name not in chosen]
         for name in optional:
-            chance = not few and not place.recurs and self.source.below(4) > 0
-            if (chance or len(wanted) < fewest) and len(wanted) < most:
-                wanted.add(name)
-        _with_dependents(wanted, flat)
+            drawn = not few and not place.recurs and self.source.below(4) > 0
+            if (drawn or len(chosen) < fewest) and len(chosen) < most:
+                chosen.add(name)
+        _add_dependents(chosen, flat)
         found: dict[str, Any] = {}
         for name in [*properties, *(name for name in required if name not in properties)]:
-            if name in wanted:
-                self._put(found, name, flat, place, name in required or len(wanted) <= fewest)
-        for name in sorted(wanted - found.keys() - {*properties, *required}):
+            if name in chosen:
+                self._put(found, name, flat, place, name in required or len(chosen) <= fewest)
+        for name in sorted(chosen - found.keys() - {*properties, *required}):
             self._put(found, name, flat, place, False)
         self._add(found, flat, place, int(fewest), int(most))
         return found
@@ -177,7 +180,7 @@ class Grower:
                 raise NoValueError(f"{name}: {error}") from None
 
     def _add(self, found: dict[str, Any], flat: dict[str, Any], place: Place, fewest: int, most: int) -> None:
-        """Properties that the schema does not name: as few as it asks for, but one or two where it names none."""
+        """Adds properties that the schema does not name: as few as it requires, but one or two if it names none."""
         patterns = list(flat.get("patternProperties", {}))
         open_ = isinstance(flat.get("additionalProperties"), dict) or patterns
         few = self.source.between(1, 2) if open_ and not found and "properties" not in flat and not place.recurs else 0
@@ -189,7 +192,7 @@ class Grower:
             else:
                 name = self.grow(all_of([{"type": "string"}, flat.get("propertyNames", True)]), Place())
                 name = name if "propertyNames" in flat else name.replace(" ", "_")
-            if name not in found and self.judge.accepts(flat.get("propertyNames", True), name):
+            if name not in found and self.checker.accepts(flat.get("propertyNames", True), name):
                 self._put(found, name, flat, place, False)
 
     def _array(self, flat: dict[str, Any], place: Place) -> list[Any]:
@@ -218,16 +221,16 @@ class Grower:
             value = self.grow(schema, place)
             if value not in others:
                 return value
-        raise NoValueError("no further item was found that is unlike the others")
+        raise NoValueError("no further item was found that differs from the others")
 
 
-def _with_dependents(wanted: set[str], flat: dict[str, Any]) -> None:
-    """Adds the names that those wanted ask for; Draft 7 says it in lists among its `dependencies`."""
+def _add_dependents(names: set[str], flat: dict[str, Any]) -> None:
+    """Adds the properties that these require; in Draft 7, they are the lists in `dependencies`."""
     needed = {**flat.get("dependencies", {}), **flat.get("dependentRequired", {})}
     while more := {
-        other for name in wanted if isinstance(needed.get(name), list) for other in needed[name] if other not in wanted
+        other for name in names if isinstance(needed.get(name), list) for other in needed[name] if other not in names
     }:
-        wanted |= more
+        names |= more
 
 
 def _list(flat: dict[str, Any], key: str) -> list[Any]:

@@ -1,6 +1,6 @@
-"""Two schemas that both must hold, as one. Owns the keywords' meets; knows no references and no choices.
+"""Merges two schemas into one that allows what both allow. It knows no references and no options.
 
-It may say too little where the meet has no keyword of its own (two patterns, two `not`): each value is checked.
+Where no keyword expresses both (two `not`), the result allows more than both: every value is checked later.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ Schema = dict[str, Any] | bool
 
 
 class NoValueError(Exception):
-    """No value here: why. Another draw may have more luck."""
+    """Why there is no value here; another draw may find one."""
 
 
 class ExhaustedError(Exception):
-    """The search for a value took too long."""
+    """The search for a value took too many steps."""
 
 
 def plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema in the words of the newest draft: lists of `items`, `const`, a boolean `exclusiveMinimum`, a single
-    `type` and `pattern` are spelt as it spells them, or as lists."""
+    """The schema in the keywords of the newest draft, without a list under `items` or a boolean `exclusiveMinimum`, and
+    with lists for a single `const`, `type` or `pattern`: `enum`, `type`, `patterns`."""
     flat = dict(schema)
     if isinstance(flat.get("items"), list):
         flat["prefixItems"] = flat.pop("items")
@@ -43,18 +43,18 @@ def plain(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
-    """The meet of two plain schemas. Raises NoValueError where their types or their values have nothing in common."""
-    met = {**one, **other}
+    """Two plain schemas as one. Raises NoValueError if they have no type or no value in common."""
+    merged = {**one, **other}
     for key in one.keys() & other.keys():
-        met[key] = _met(key, one[key], other[key])
-    if "properties" in met:
+        merged[key] = _merged(key, one[key], other[key])
+    if "properties" in merged:
         names = dict.fromkeys([*one.get("properties", {}), *other.get("properties", {})])
-        met["properties"] = {name: all_of([*of_property(one, name), *of_property(other, name)]) for name in names}
-    return {key: met[key] for key in sorted(met)}  # sets have no order of their own
+        merged["properties"] = {name: all_of([*of_property(one, name), *of_property(other, name)]) for name in names}
+    return {key: merged[key] for key in sorted(merged)}  # the order of a set is not deterministic
 
 
 def of_property(flat: dict[str, Any], name: str, others: tuple[str, ...] = ("additionalProperties",)) -> list[Schema]:
-    """The schemas that a property must meet: its own, those of patterns, else the first there is of the others."""
+    """The schemas for a property: its own and those of matching patterns, or else the first of `others` that exists."""
     own = [flat["properties"][name]] if name in flat.get("properties", {}) else []
     own += [each for pattern, each in flat.get("patternProperties", {}).items() if expression(pattern).search(name)]
     if not own:
@@ -63,14 +63,14 @@ def of_property(flat: dict[str, Any], name: str, others: tuple[str, ...] = ("add
 
 
 def all_of(schemas: list[Schema]) -> Schema:
-    """One schema for several."""
+    """One schema that allows what all of them allow."""
     different = [each for number, each in enumerate(schemas) if each not in schemas[:number] and each is not True]
     if any(each is False for each in different):
         return False
     return True if not different else different[0] if len(different) == 1 else {"allOf": different}
 
 
-def _met(key: str, one: Any, other: Any) -> Any:
+def _merged(key: str, one: Any, other: Any) -> Any:
     if key == "type":
         return _types(one, other)
     if key == "enum":
@@ -86,8 +86,8 @@ def _met(key: str, one: Any, other: Any) -> Any:
     if key == "multipleOf":
         first, second = Fraction(str(one)), Fraction(str(other))
         below = lcm(first.denominator, second.denominator)
-        met = Fraction(lcm(int(first * below), int(second * below)), below)
-        return int(met) if met.denominator == 1 else float(met)
+        multiple = Fraction(lcm(int(first * below), int(second * below)), below)
+        return int(multiple) if multiple.denominator == 1 else float(multiple)
     if key in ("items", "additionalProperties", "unevaluatedProperties", "propertyNames", "contains"):
         return all_of([one, other])
     if key == "prefixItems":

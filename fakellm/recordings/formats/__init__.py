@@ -1,6 +1,6 @@
-"""Recordings: their values, and the file formats they are kept in, one file each.
+"""Reads and writes recordings in their file formats, one module each.
 
-A format is imported when a file of it is first read or written.
+A format is imported when a file in it is first read or written.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette
 
 MOST_BYTES = 64 * 2**20
-"""Of a file; one that is larger is refused before it is read."""
+"""The greatest size of a file; larger files are refused before they are read."""
 
 BYTES: Mapping[str, tuple[str, str]] = {
     "fakellm": ("fakellm_jsonl", "load"),
@@ -25,7 +25,7 @@ BYTES: Mapping[str, tuple[str, str]] = {
     "json": ("raw_bodies", "load_json"),
     "json-lines": ("raw_bodies", "load_chunks"),
 }
-"""Formats that are read from the bytes of the file: the module of each, and its function."""
+"""Formats that are read from the bytes of a file: the module of each, and its function."""
 
 TREES: Mapping[str, str] = {
     "vcrpy": "vcrpy",
@@ -52,11 +52,11 @@ WRITERS: Mapping[str, tuple[str, str]] = {
 
 
 def read_file(path: Path) -> Cassette:
-    """The recording in a file of any format that is known, told by its content. Raises CassetteError."""
+    """The recording in a file of any supported format, which is detected from its content. Raises CassetteError."""
     try:
         size = path.stat().st_size
         if size > MOST_BYTES:
-            message = f"{size:,} bytes; {MOST_BYTES:,} are read at most: record less in a file, or split it"
+            message = f"{size:,} bytes; at most {MOST_BYTES:,} are read: record less to one file, or split it"
             raise CassetteError([f"{path}: {message}"])
         data = path.read_bytes()
     except OSError as error:
@@ -65,15 +65,16 @@ def read_file(path: Path) -> Cassette:
 
 
 def read(data: bytes, name: str, folder: Path | None = None) -> Cassette:
-    """The recording in the bytes of a file; `name` is what errors call it.
+    """The recording in the bytes of a file; `name` stands for the file in errors.
 
-    Raises CassetteError, with the place of each thing wrong, for what is damaged, unknown, or holds no interaction.
-    `folder` is where the file is: WireMock keeps bodies in files of their own, in the folder `__files` beside it.
+    Raises CassetteError, with the place of each problem, if the file is damaged, in an unknown format, or without an
+    interaction. `folder` is where the file is: WireMock keeps bodies in separate files, in the folder `__files` beside
+    it.
     """
     from fakellm.recordings.formats.detect import detect
 
     if len(data) > MOST_BYTES:
-        raise CassetteError([f"{name}: {len(data):,} bytes; {MOST_BYTES:,} are read at most: split it"])
+        raise CassetteError([f"{name}: {len(data):,} bytes; at most {MOST_BYTES:,} are read: split it"])
     data = data.removeprefix(b"\xef\xbb\xbf")
     kind, value = detect(data, name)
     if kind in BYTES:
@@ -90,8 +91,8 @@ def read(data: bytes, name: str, folder: Path | None = None) -> Cassette:
 def write(cassette: Cassette, format_: str) -> bytes:
     """The recording as a file in one of the formats of WRITERS.
 
-    All but `fakellm` lose something, as docs/recordings.md says. Raises CassetteError for what a format cannot say:
-    that no response came, or in `sse` more than one stream.
+    All but `fakellm` lose something, as docs/recordings.md describes. Raises CassetteError for what a format cannot
+    express: that no response came or, in `sse`, more than one stream.
     """
     module, function = WRITERS[format_]
     written: bytes = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(cassette)
@@ -99,15 +100,15 @@ def write(cassette: Cassette, format_: str) -> bytes:
 
 
 def _files(folder: Path | None, name: str) -> Callable[[str], bytes]:
-    """Reads a body that WireMock keeps in a file: from `__files`, beside the folder of the mapping, or in it."""
+    """A function that reads a body from a file of WireMock's: in `__files`, beside or in the folder of the mapping."""
 
-    def read_body(wanted: str) -> bytes:
-        if folder is None or Path(wanted).is_absolute() or ".." in Path(wanted).parts:
-            raise CassetteError([f"{name}: the body is in another file, {wanted!r}, which is not read from here"])
-        places = [folder.parent / "__files" / wanted, folder / "__files" / wanted]
+    def read_body(file: str) -> bytes:
+        if folder is None or Path(file).is_absolute() or ".." in Path(file).parts:
+            raise CassetteError([f"{name}: the body is in another file, {file!r}, which is not read from here"])
+        places = [folder.parent / "__files" / file, folder / "__files" / file]
         found = next((place for place in places if place.is_file()), None)
         if found is None:
-            raise CassetteError([f"{name}: the body is in the file {wanted!r}, which is not in {places[0].parent}"])
+            raise CassetteError([f"{name}: the body is in the file {file!r}, which is not in {places[0].parent}"])
         return found.read_bytes()
 
     return read_body

@@ -1,6 +1,6 @@
-"""The recordings of the test proxy of the Azure SDKs (https://github.com/Azure/azure-sdk-tools): JSON.
+"""Reads recordings of the test proxy of the Azure SDKs (https://github.com/Azure/azure-sdk-tools): JSON.
 
-Bodies of JSON are kept as their value, so their bytes are lost; others as a list of their lines.
+The format keeps JSON bodies as their value, so their bytes are lost, and other bodies as a list of their lines.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -29,7 +29,7 @@ class _File(Struct, rename="pascal"):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).entries
     found = [_interaction(each, f"{name}: Entries[{number}]") for number, each in enumerate(read)]
     return Cassette(name, tuple(found))
@@ -37,9 +37,9 @@ def load(data: Any, name: str) -> Cassette:
 
 def _interaction(read: _Entry, place: str) -> Interaction:
     sent, received = _body(read.request_body), _body(read.response_body)
-    asked = Asked(read.request_method, read.request_uri, headers(read.request_headers), sent)
+    request = RecordedRequest(read.request_method, read.request_uri, headers(read.request_headers), sent)
     response = plan(read.status_code, headers(read.response_headers), received, f"{place}.ResponseBody")
-    return Interaction(asked, response)
+    return Interaction(request, response)
 
 
 def _body(kept: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""The cassettes of Datadog's test agent (https://github.com/DataDog/dd-apm-test-agent): JSON, an interaction a file."""
+"""Reads cassettes of Datadog's test agent (https://github.com/DataDog/dd-apm-test-agent): JSON, one in a file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -34,9 +34,9 @@ class _File(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name)
-    asked, answer = read.request, read.response
-    response = plan(answer.status.code, headers(answer.headers), body(answer.body), f"{name}: response.body")
-    request = Asked(asked.method, asked.url, headers(asked.headers), body(asked.body))
-    return Cassette(name, (Interaction(request, response),))
+    request, response = read.request, read.response
+    recorded = RecordedRequest(request.method, request.url, headers(request.headers), body(request.body))
+    answer = plan(response.status.code, headers(response.headers), body(response.body), f"{name}: response.body")
+    return Cassette(name, (Interaction(recorded, answer),))

@@ -1,4 +1,7 @@
-"""Which format a file has, told by its content; names do not count. Knows what each looks like, and reads none."""
+"""Detects the format of a file from its content, not from its name.
+
+It knows what each format looks like, and reads none.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,15 @@ KNOWN = (
 )
 
 SEVERAL = ("httpmock", "wiremock")
-"""Formats of which a file may hold several YAML documents."""
+"""Formats in which a file may have several YAML documents."""
 
 _SSE = re.compile(rb"(\s*((data|event|id|retry)(:[^\r\n]*)?|:[^\r\n]*)(\r\n|\r|\n))*?\s*(data:|:)")
 _BODY = {"choices", "object", "error", "output", "content", "message", "detail", "errors"}
-"""Keys of which a JSON body of an LLM API has one at least."""
+"""A JSON body of an LLM API has at least one of these keys."""
 
 
 def detect(data: bytes, name: str) -> tuple[str, Any]:
-    """The format's name, and the values in the file where that is YAML or JSON. Raises CassetteError."""
+    """The name of the format, and the values in a YAML or JSON file. Raises CassetteError."""
     opening = data[:4096].lstrip()
     if not opening and not data.strip():
         raise CassetteError([f"{name}: the file is empty"])
@@ -69,7 +72,7 @@ def _yaml(data: bytes, name: str) -> tuple[str, Any]:
     if kind in SEVERAL:
         return kind, values
     if len(values) > 1:
-        raise CassetteError([f"{name}: {len(values)} YAML documents; a recording ({kind}) is one"])
+        raise CassetteError([f"{name}: {len(values)} YAML documents; a recording ({kind}) must be one"])
     if kind == "json":
         raise _unknown(name)
     return kind, first
@@ -104,4 +107,4 @@ def _kind(value: Any, name: str) -> str:
 
 
 def _unknown(name: str) -> CassetteError:
-    return CassetteError([f"{name}: no recording in a format that is known: {KNOWN}"])
+    return CassetteError([f"{name}: not a recording in a supported format: {KNOWN}"])

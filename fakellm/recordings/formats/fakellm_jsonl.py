@@ -1,6 +1,6 @@
-"""Recordings as fakellm writes them itself: JSON Lines, a head and then an interaction a line. Loses nothing.
+"""Reads and writes fakellm's own format, which loses nothing: JSON Lines, a header and then one interaction per line.
 
-A line is whole or it is an error, so a writer appends whole lines and never touches what is there.
+An incomplete line is an error, so a writer appends whole lines and never changes existing ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.typed_values import from_base64, json_value, typed
 from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
 
@@ -28,7 +28,7 @@ class _Head(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Bytes as text where they are UTF-8, else in base64."""
+    """Bytes: `text` if they are UTF-8, otherwise `base64`."""
 
     text: str = ""
     base64: str = ""
@@ -37,7 +37,7 @@ class _Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
 
 
 class _Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The body is a JSON value where that, written compactly, gives its bytes again; else as that of a frame is."""
+    """The body is in `json` if the compact form of that value has the same bytes; otherwise it is as in a frame."""
 
     method: str
     url: str
@@ -71,9 +71,9 @@ def dumps_header() -> bytes:
 
 
 def dump_line(interaction: Interaction) -> bytes:
-    """The line of an interaction, with its line end. `load_line` is the inverse."""
-    asked, plan = interaction.request, interaction.response
-    request = _Request(asked.method, asked.url, asked.headers, **_request_body(asked.body))
+    """The line of an interaction, with its line end. The inverse of `load_line`."""
+    request, plan = interaction.request, interaction.response
+    body = _request_body(request.body)
     response = _Response(
         status=plan.status,
         headers=plan.headers,
@@ -84,7 +84,7 @@ def dump_line(interaction: Interaction) -> bytes:
         end=plan.end,
         drip=_dumped(plan.drip) if plan.drip else None,
     )
-    return msgspec.json.encode(_Line(request, response)) + b"\n"
+    return msgspec.json.encode(_Line(_Request(request.method, request.url, request.headers, **body), response)) + b"\n"
 
 
 def dump(cassette: Cassette) -> bytes:
@@ -93,14 +93,14 @@ def dump(cassette: Cassette) -> bytes:
 
 
 def load_line(line: bytes, name: str, number: int) -> Interaction:
-    """The interaction of a line. Raises CassetteError, which says that it is the line `number` of the file `name`."""
+    """The interaction of a line. Raises CassetteError with the name of the file and the number of the line."""
     place = f"{name}:{number}"
     read = typed(json_value(line, name, number), _Line, place)
-    asked, plan = read.request, read.response
-    if asked.json is UNSET:
-        body = _bytes(asked.text, asked.base64, f"{place}: request")
+    request, plan = read.request, read.response
+    if request.json is UNSET:
+        body = _bytes(request.text, request.base64, f"{place}: request")
     else:
-        body = msgspec.json.encode(asked.json)
+        body = msgspec.json.encode(request.json)
     frames = [_loaded(frame, f"{place}: response.frames[{number}]") for number, frame in enumerate(plan.frames)]
     response = Plan(
         status=plan.status,
@@ -112,18 +112,18 @@ def load_line(line: bytes, name: str, number: int) -> Interaction:
         end=plan.end,
         drip=_loaded(plan.drip, f"{place}: response.drip") if plan.drip else None,
     )
-    return Interaction(Asked(asked.method, asked.url, asked.headers, body), response)
+    return Interaction(RecordedRequest(request.method, request.url, request.headers, body), response)
 
 
 def load(data: bytes, name: str) -> Cassette:
-    """The recording in a whole file; `name` is what errors call it. Raises CassetteError."""
+    """The recording in a whole file; `name` stands for the file in errors. Raises CassetteError."""
     head, *lines = data.split(b"\n")
     version = typed(json_value(head, name), _Head, f"{name}:1").version
     if version != VERSION:
-        message = f"a recording of version {version}; this fakellm reads version {VERSION}: use a later one"
+        message = f"a recording of version {version}; this fakellm reads version {VERSION}: use a later fakellm"
         raise CassetteError([f"{name}:1: {message}"])
     if lines and lines[-1]:
-        remedy = "the last line has no line end, so it was cut off: delete it, and what was recorded before it is kept"
+        remedy = "the last line has no line end, so it was cut off: delete it to keep what was recorded before"
         raise CassetteError([f"{name}:{len(lines) + 1}: {remedy}"])
     interactions = [load_line(line, name, number) for number, line in enumerate(lines[:-1], 2)]
     return Cassette(name, tuple(interactions))

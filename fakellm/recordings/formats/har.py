@@ -1,4 +1,7 @@
-"""HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/), of browsers, mitmproxy and Polly.JS."""
+"""Reads HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/).
+
+Browsers, mitmproxy and Polly.JS write them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan, unanswered
 from fakellm.recordings.formats.typed_values import Method, Pair, Target, body, from_base64, json_value, pairs, typed
 from fakellm.wire.plan import Plan
@@ -57,10 +60,10 @@ class _File(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError.
+    """The recording in the value of a file. Raises CassetteError.
 
     `timings.wait` is the delay of the head and `timings.receive` that of the body. An entry with the status 0 or -1
-    had no response: the connection is closed without one. An entry whose body the browser did not keep is an error.
+    had no response: the connection is closed without one. An entry without the body that it had is an error.
     """
     read = typed(data, _File, name).log.entries
     found = [_interaction(each, f"{name}: log.entries[{number}]") for number, each in enumerate(read)]
@@ -68,15 +71,15 @@ def load(data: Any, name: str) -> Cassette:
 
 
 def _interaction(read: _Entry, place: str) -> Interaction:
-    asked, posted = read.request, read.request.post or _Posted()
+    request, posted = read.request, read.request.post or _Posted()
     sent = _bytes(posted.text, posted.encoding, f"{place}.request.postData")
-    return Interaction(Asked(asked.method, asked.url, pairs(asked.headers), sent), _plan(read, place))
+    return Interaction(RecordedRequest(request.method, request.url, pairs(request.headers), sent), _plan(read, place))
 
 
 def _plan(read: _Entry, place: str) -> Plan:
     answer, content = read.response, read.response.content
     wait, receive = (max(milliseconds, 0) / 1000 for milliseconds in (read.timings.wait, read.timings.receive))
-    if answer.status <= 0:  # browsers say 0, Playwright -1
+    if answer.status <= 0:  # browsers write 0, Playwright -1
         return unanswered(wait)
     at = f"{place}.response.content"
     if content.text is None and content.size > 0:
@@ -93,9 +96,9 @@ def _bytes(text: str | None, encoding: str | None, place: str) -> bytes:
         case "base64":
             return b"".join(from_base64(piece, f"{place}.text") for piece in _pieces(text or "", place))
         case other:
-            raise CassetteError([f"{place}.encoding: {other!r} is not known; 'base64' is"])
+            raise CassetteError([f"{place}.encoding: {other!r} is not supported; 'base64' is"])
 
 
 def _pieces(text: str, place: str) -> list[str]:
-    """Polly.JS keeps what is compressed as the JSON list of its pieces."""
+    """The pieces of a body: Polly.JS keeps a compressed body as a JSON list of its pieces."""
     return typed(json_value(text.encode(), f"{place}.text"), list[str], place) if text.startswith("[") else [text]

@@ -1,7 +1,7 @@
-"""Recordings as HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/); `har` reads them.
+"""Writes HTTP Archives, HAR 1.2 (http://www.softwareishard.com/blog/har-12-spec/); `har` reads them.
 
-Bodies are written as a browser has them, not compressed. The format wants a date of each request, which a plan has not:
-it is the epoch.
+Bodies are decompressed, as in a browser. The format requires a date for each request; a plan has none, so it is the
+epoch.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import parse_qsl
 
-from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.content_codings import decoded
-from fakellm.recordings.formats.response_writer import kept, said, written
+from fakellm.recordings.formats.response_writer import status_line, text_or_bytes, written
 from fakellm.wire.plan import Plan
 
 _EPOCH = "1970-01-01T00:00:00.000Z"
 
 
 def dump(cassette: Cassette) -> bytes:
-    """The recording as HAR; where no response came, with the status 0.
+    """The recording as HAR, with the status 0 for an interaction without a response.
 
-    Raises CassetteError for a compressed body that is damaged.
+    Raises CassetteError if a compressed body is damaged.
     """
     entries = [_entry(each, f"interactions[{number}]") for number, each in enumerate(cassette.interactions)]
     log = {"version": "1.2", "creator": {"name": "fakellm", "version": version("fakellm-server")}, "entries": entries}
@@ -46,22 +46,22 @@ def _entry(interaction: Interaction, place: str) -> dict[str, Any]:
 _NOT_KNOWN = {"httpVersion": "HTTP/1.1", "cookies": [], "headersSize": -1}
 
 
-def _request(asked: Asked) -> dict[str, Any]:
-    kind = next((value for name, value in asked.headers if name.lower() == "content-type"), "")
-    posted = {"postData": {"mimeType": kind, **_text(asked.body)}} if asked.body else {}
+def _request(request: RecordedRequest) -> dict[str, Any]:
+    kind = next((value for name, value in request.headers if name.lower() == "content-type"), "")
+    posted = {"postData": {"mimeType": kind, **_text(request.body)}} if request.body else {}
     return {
-        "method": asked.method,
-        "url": asked.url,
+        "method": request.method,
+        "url": request.url,
         **_NOT_KNOWN,
-        "headers": _pairs(asked.headers),
-        "queryString": _pairs(tuple(parse_qsl(asked.url.partition("?")[2], keep_blank_values=True))),
+        "headers": _pairs(request.headers),
+        "queryString": _pairs(tuple(parse_qsl(request.url.partition("?")[2], keep_blank_values=True))),
         **posted,
-        "bodySize": len(asked.body),
+        "bodySize": len(request.body),
     }
 
 
 def _response(plan: Plan, place: str) -> dict[str, Any]:
-    status, phrase, _ = said(plan, place) if plan.status else (0, "", ())
+    status, phrase, _ = status_line(plan, place) if plan.status else (0, "", ())
     headers = written(plan)
     body = decoded(plan.body, headers, place)
     kind = next((value for name, value in headers if name.lower() == "content-type"), "")
@@ -81,8 +81,8 @@ def _pairs(headers: Headers) -> list[dict[str, str]]:
 
 
 def _text(body: bytes) -> dict[str, str]:
-    """Text, or base64 and the word that says so."""
-    text = kept(body)
+    """The body as text, or as base64 with its `encoding`."""
+    text = text_or_bytes(body)
     if isinstance(text, bytes):
         return {"text": b64encode(text).decode(), "encoding": "base64"}
     return {"text": text}

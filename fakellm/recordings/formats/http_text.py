@@ -1,7 +1,7 @@
-"""Messages as HTTP/1.1 writes them, and the two formats that keep them so.
+"""Reads the two formats that keep HTTP/1.1 messages as they are.
 
-`curl -i` saves a response, its head above the body. httprr (golang.org/x/oscar/internal/httprr), for Go, keeps each
-request and response, with their sizes in a line before them.
+`curl -i` saves a response, with its head above the body. httprr (golang.org/x/oscar/internal/httprr), for Go, keeps
+each request and response, with their sizes in a line before them.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 import re
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import dechunked, plan
 
-UNKNOWN = Asked("POST", "/v1/chat/completions")
-"""The request of a file that holds a response alone."""
+UNKNOWN = RecordedRequest("POST", "/v1/chat/completions")
+"""The request in a file that only has a response."""
 
 TRACE = b"httprr trace v1\n"
 _STATUS = re.compile(r"HTTP/[\d.]+ (\d{3})(?: |$)")
@@ -21,9 +21,9 @@ _SIZES = re.compile(rb"(\d{1,10}) (\d{1,10})\n")
 
 
 def load_response(data: bytes, name: str) -> Cassette:
-    """The recording of one response, its head above its body. Raises CassetteError.
+    """The recording of one response, with its head above its body. Raises CassetteError.
 
-    Heads of other responses that came before it, as of a proxy or a redirect, are passed over.
+    Heads of responses before it, such as those of a proxy or a redirect, are skipped.
     """
     line, pairs, body = _message(data, name)
     while body.startswith(b"HTTP/"):
@@ -53,16 +53,16 @@ def _interaction(request: bytes, response: bytes, place: str) -> Interaction:
     line, sent, body = _message(request, f"{place} request")
     method, _, target = line.rpartition(" ")[0].partition(" ")
     if not target:
-        raise CassetteError([f"{place}: {line!r} is no request line"])
-    asked = Asked(method, target, sent, b"".join(chunks) if (chunks := dechunked(body)) else body)
+        raise CassetteError([f"{place}: {line!r} is not a request line"])
+    recorded = RecordedRequest(method, target, sent, b"".join(chunks) if (chunks := dechunked(body)) else body)
     line, received, body = _message(response, f"{place} response")
-    return Interaction(asked, plan(_status(line, place), received, body, place))
+    return Interaction(recorded, plan(_status(line, place), received, body, place))
 
 
 def _status(line: str, place: str) -> int:
     status = _STATUS.match(line)
     if not status or status[1] < "100":
-        raise CassetteError([f"{place}: {line!r} is no status line"])
+        raise CassetteError([f"{place}: {line!r} is not a status line"])
     return int(status[1])
 
 
@@ -74,5 +74,5 @@ def _message(data: bytes, place: str) -> tuple[str, Headers, bytes]:
     first, *lines = data[: head.start()].decode("latin-1").replace("\r\n", "\n").split("\n")
     pairs = [line.partition(":") for line in lines]
     if bad := next((name for name, colon, _ in pairs if not colon), None):
-        raise CassetteError([f"{place}: {bad!r} is no header"])
+        raise CassetteError([f"{place}: {bad!r} is not a header"])
     return first, tuple((name, value.strip()) for name, _, value in pairs), data[head.end() :]

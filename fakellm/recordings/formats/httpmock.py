@@ -1,6 +1,6 @@
-"""The recordings of httpmock (https://docs.rs/httpmock), for Rust: YAML, a document an interaction.
+"""Reads recordings of httpmock (https://docs.rs/httpmock), for Rust: YAML, one document per interaction.
 
-It keeps the path of a request and not its host, and writes bodies of JSON anew where it is told to.
+It keeps the path of a request but not its host, and can be configured to reformat JSON bodies.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from msgspec import Meta, Struct
 
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, body, from_base64, pairs, typed
 
@@ -38,7 +38,7 @@ class _Document(Struct):
 
 
 def load(documents: list[Any], name: str) -> Cassette:
-    """The recording that the file's documents hold. Raises CassetteError. `delay`, in milliseconds, is the plan's."""
+    """The recording in the documents of a file. Raises CassetteError. `delay`, in milliseconds, is that of the plan."""
     return Cassette(name, tuple(_interaction(each, f"{name}: [{number}]") for number, each in enumerate(documents)))
 
 
@@ -46,11 +46,11 @@ def _interaction(document: Any, place: str) -> Interaction:
     read = typed(document, _Document, place)
     when, then = read.when, read.then
     query = urlencode(pairs(when.query_param))
-    asked = Asked(
+    recorded = RecordedRequest(
         when.method, f"{when.path}?{query}" if query else when.path, pairs(when.header), _body(when, f"{place}.when")
     )
     received = _body(then, f"{place}.then")
-    return Interaction(asked, plan(then.status, pairs(then.header), received, place, delay=then.delay / 1000))
+    return Interaction(recorded, plan(then.status, pairs(then.header), received, place, delay=then.delay / 1000))
 
 
 def _body(kept: _When | _Then, place: str) -> bytes:

@@ -1,6 +1,6 @@
-"""The recordings of nock (https://github.com/nock/nock), for Node.js: a JSON list.
+"""Reads recordings of nock (https://github.com/nock/nock), for Node.js: a JSON list.
 
-A body that is not UTF-8 is a list of its pieces in hexadecimal; one of JSON is its value, so its bytes are lost.
+A body that is not UTF-8 is a list of its pieces in hexadecimal; a JSON body is its value, so its bytes are lost.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Headers, Interaction
+from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, Values, body, headers, pairs, typed
 
@@ -28,19 +28,19 @@ class _Definition(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     return Cassette(name, tuple(_interaction(each, f"{name}: [{number}]") for number, each in enumerate(data)))
 
 
 def _interaction(value: Any, place: str) -> Interaction:
     read = typed(value, _Definition, place)
-    asked = Asked(read.method, read.scope + read.path, headers(read.sent), body(read.body))
+    recorded = RecordedRequest(read.method, read.scope + read.path, headers(read.sent), body(read.body))
     at = f"{place}.response"
-    return Interaction(asked, plan(read.status, _pairs(read.received), _body(read.response, read.binary, at), at))
+    return Interaction(recorded, plan(read.status, _pairs(read.received), _body(read.response, read.binary, at), at))
 
 
 def _pairs(received: dict[str, Values] | list[str] | None) -> Headers:
-    """Names and values by turns, in later versions a mapping."""
+    """The headers: names and values alternating or, in later versions, a mapping."""
     if isinstance(received, list):
         return pairs([Pair(name, value) for name, value in zip(received[::2], received[1::2], strict=False)])
     return headers(received)

@@ -1,4 +1,4 @@
-"""Bodies without a head: a stream of server-sent events as `curl -N` saves it, a JSON body, and chunks a line each."""
+"""Reads bodies without a head: server-sent events as `curl -N` saves them, a JSON body, and chunks one per line."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def load_json(data: bytes, name: str) -> Cassette:
 
 
 def load_chunks(data: bytes, name: str) -> Cassette:
-    """The recording of one stream, from the JSON of its events, a line each. Raises CassetteError.
+    """The recording of one stream, from the JSON of its events, one per line. Raises CassetteError.
 
-    Their framing was not kept, nor whether `[DONE]` followed: each is a `data:` line, and nothing follows.
+    The file has neither their framing nor `[DONE]`: each becomes a `data:` line, and nothing follows.
     """
     lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
     for number, line in lines:
         if not isinstance(json_value(line, name, number, halves=True), dict):
-            raise CassetteError([f"{name}:{number}: a line of this file is the JSON object of an event"])
+            raise CassetteError([f"{name}:{number}: each line of this file must be the JSON object of an event"])
     return _response(STREAM, b"".join(b"data: %b\n\n" % line for _, line in lines), name)
 
 
 def dump_sse(cassette: Cassette) -> bytes:
-    """The body of the recording's one stream. Raises CassetteError where it holds no stream, or other interactions."""
+    """The body of the only stream in the recording. Raises CassetteError if there is none, or other interactions."""
     if len(cassette.interactions) != 1:
-        message = f"holds {len(cassette.interactions)} interactions, and a raw stream is one: choose it with --only"
+        message = f"has {len(cassette.interactions)} interactions, and a raw stream is only one: select it with --only"
         raise CassetteError([f"{cassette.name}: {message}"])
     plan = cassette.interactions[0].response
     body = decoded(plan.body, plan.headers, cassette.name)
     if not is_stream(plan.headers, body):
-        raise CassetteError([f"{cassette.name}: the response is no stream of server-sent events"])
+        raise CassetteError([f"{cassette.name}: the response is not a stream of server-sent events"])
     return body
 
 

@@ -1,6 +1,6 @@
-"""From what a file keeps of a response to the plan that sends it again. Owns chunk remnants and which headers stay.
+"""Makes the plan for a response in a recording. It decides which headers are kept, and removes chunk framing.
 
-Knows no file format. The body of the plan is what a client read: without chunk framing and not compressed.
+It knows no file format. The body of the plan is what a client read: without chunk framing, and decompressed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from fakellm.recordings.content_codings import decoded
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 GONE = {"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"}
-"""Headers that speak of how these bytes once travelled (RFC 9110, 7.6.1 and 8.6); whoever sends them says it anew."""
+"""Headers about how the bytes were once sent (RFC 9110, 7.6.1 and 8.6); whoever sends them again sets its own."""
 
 _SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})[ \t]*(?:;[^\r\n]*)?\r\n")
 
 
 def plan(status: int, headers: Headers, body: bytes, place: str, *, delay: float = 0.0, receive: float = 0.0) -> Plan:
-    """The plan of a recorded response. Raises CassetteError, at `place`, for a body that cannot be decoded.
+    """The plan of a recorded response. Raises CassetteError, with `place`, for a body that cannot be decoded.
 
-    Its head is sent `delay` seconds after the request, its body `receive` seconds after its head. It is one frame, or
-    one for each HTTP/1.1 chunk where the recording still has their framing.
+    The head is sent `delay` seconds after the request, the body `receive` seconds after the head. The body is one
+    frame, or one for each HTTP/1.1 chunk if the recording still has the chunk framing.
     """
     chunks = dechunked(body)
     pieces = [body] if chunks is None else chunks
@@ -34,14 +34,14 @@ def plan(status: int, headers: Headers, body: bytes, place: str, *, delay: float
 
 
 def unanswered(delay: float = 0.0) -> Plan:
-    """The plan where the recording says that no response came: the connection is closed without one."""
+    """The plan for an interaction without a response: the connection is closed."""
     return Plan(None, (), (), delay=delay, end="close")
 
 
 def dechunked(body: bytes) -> list[bytes] | None:
-    """The chunks of a body that is, from its first byte to its last, HTTP/1.1 chunk framing (RFC 9112, 7.1); else None.
+    """The chunks of a body that is HTTP/1.1 chunk framing from its first to its last byte (RFC 9112, 7.1); else None.
 
-    No JSON and no events begin with a size, so nothing else is taken for it.
+    Neither JSON nor events start with a size, so nothing else is mistaken for it.
     """
     chunks: list[bytes] = []
     at = 0
@@ -57,7 +57,7 @@ def dechunked(body: bytes) -> list[bytes] | None:
 
 
 def is_stream(headers: Headers, body: bytes) -> bool:
-    """Whether the body is one of server-sent events, as a header says, or as it begins: some are sent as JSON."""
+    """Whether the body is server-sent events, by a header or by how it starts: some are sent as JSON."""
     kinds = [value.strip().lower() for name, value in headers if name.lower() == "content-type"]
     if any(kind.startswith("text/event-stream") for kind in kinds):
         return True

@@ -1,4 +1,4 @@
-"""The cassettes of VCR (https://benoittgt.github.io/vcr), for Ruby."""
+"""Reads cassettes of VCR (https://benoittgt.github.io/vcr), for Ruby."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
 
@@ -43,18 +43,20 @@ class _File(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).http_interactions
     found = [_interaction(each, f"{name}: http_interactions[{number}]") for number, each in enumerate(read)]
     return Cassette(name, tuple(found))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:
-    asked, answer = read.request, read.response
-    sent = _body(asked.body, f"{place}.request.body")
-    received = _body(answer.body, f"{place}.response.body")
-    response = plan(answer.status.code, headers(answer.headers), received, f"{place}.response.body")
-    return Interaction(Asked(asked.method.upper(), asked.uri, headers(asked.headers), sent), response)
+    request, response = read.request, read.response
+    sent = _body(request.body, f"{place}.request.body")
+    received = _body(response.body, f"{place}.response.body")
+    recorded = RecordedRequest(request.method.upper(), request.uri, headers(request.headers), sent)
+    return Interaction(
+        recorded, plan(response.status.code, headers(response.headers), received, f"{place}.response.body")
+    )
 
 
 def _body(kept: _Body | None, place: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The cassettes that symfony/ai keeps of its HTTP client, for PHP: JSON."""
+"""Reads the cassettes that symfony/ai has of its HTTP client, for PHP: JSON."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -34,13 +34,15 @@ class _File(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).interactions
     found = [_interaction(each, f"{name}: interactions[{number}]") for number, each in enumerate(read)]
     return Cassette(name, tuple(found))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:
-    asked, answer = read.request, read.response
-    response = plan(answer.status, headers(answer.headers), body(answer.body), f"{place}.response.body")
-    return Interaction(Asked(asked.method, asked.url, headers(asked.headers), body(asked.body)), response)
+    request, response = read.request, read.response
+    recorded = RecordedRequest(request.method, request.url, headers(request.headers), body(request.body))
+    return Interaction(
+        recorded, plan(response.status, headers(response.headers), body(response.body), f"{place}.response.body")
+    )

@@ -1,7 +1,7 @@
-"""What a file holds against the typed values of its format. Owns how a problem in a recording is told.
+"""Converts the values in a file to the types of its format, and words the problems in recordings.
 
-Knows no format: a value that does not fit is a CassetteError with the place of each thing wrong. Keys that a format
-has and nobody needs are left alone: recorders add some in every version.
+It knows no format: a value of the wrong type is a CassetteError with the place of each problem. Keys that are not
+needed are ignored, because recorders add some in every version.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ T = TypeVar("T")
 Status = Annotated[int, Meta(ge=100, le=999)]
 Method = Annotated[str, Meta(pattern="^[A-Za-z]+$")]
 Target = Annotated[str, Meta(pattern=r"^[^\x00-\x20\ud800-\udfff]+$")]
-"""A URL, or its path: no spaces, no control characters, no bytes that are no text."""
+"""A URL or its path: no spaces, no control characters, no bytes that are not text."""
 
 Scalar = str | int | float | bool
 Values = Scalar | list[Scalar] | None
-"""A header's value or values; numbers where a YAML file has them without quotes."""
+"""The value or values of a header; numbers if a YAML file has them without quotes."""
 
 
 def typed(data: Any, hint: type[T], place: str) -> T:
-    """The data as a `hint`. Raises CassetteError with everything that keeps it from being one, each at `place`."""
+    """The data as a `hint`. Raises CassetteError with every reason why it is not one, each with `place`."""
     try:
         return msgspec.convert(data, hint)
     except UnicodeEncodeError:
-        raise CassetteError([f"{place}: binary data that is no UTF-8 where text is wanted"]) from None
+        raise CassetteError([f"{place}: expected text, got binary data that is not UTF-8"]) from None
     except msgspec.ValidationError as error:
         found = [(dotted(problem.path), problem.message) for problem in problems(data, hint)]
         lines = [f"{place}: {where}: {message}" if where else f"{place}: {message}" for where, message in found]
@@ -44,10 +44,10 @@ def typed(data: Any, hint: type[T], place: str) -> T:
 
 
 def json_value(data: bytes, name: str, line: int = 1, *, halves: bool = False) -> Any:
-    """The JSON text as builtin values. Raises CassetteError with the line and column where it is none.
+    """The JSON text as builtin values. Raises CassetteError with the line and column at which it is not valid JSON.
 
-    line: where in the file the text begins.
-    halves: whether an escape may stand for half a surrogate pair, as in a body that is kept to the letter anyway.
+    line: the line of the file in which the text starts.
+    halves: whether an escape may stand for half a surrogate pair, as in a body whose text is kept unchanged anyway.
     """
     try:
         text = data.decode()
@@ -57,7 +57,7 @@ def json_value(data: bytes, name: str, line: int = 1, *, halves: bool = False) -
         return value
     except json.JSONDecodeError as error:
         cause = "the file was cut off" if error.pos >= len(text.rstrip()) else error.msg[:1].lower() + error.msg[1:]
-        raise CassetteError([f"{name}:{line + error.lineno - 1}:{error.colno}: no JSON: {cause}"]) from None
+        raise CassetteError([f"{name}:{line + error.lineno - 1}:{error.colno}: not valid JSON: {cause}"]) from None
     except UnicodeDecodeError as error:
         where = line + data.count(b"\n", 0, error.start)
         raise CassetteError([f"{name}:{where}: not UTF-8: byte 0x{data[error.start]:02x} at {error.start}"]) from None
@@ -68,47 +68,47 @@ def json_value(data: bytes, name: str, line: int = 1, *, halves: bool = False) -
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def headers(mapping: dict[str, Values] | None) -> Headers:
-    """A mapping of names to values as pairs: a name with several values is several headers."""
+    """The pairs in a mapping of names to values: a name with several values is several headers."""
     several = [(name, values if isinstance(values, list) else [values]) for name, values in (mapping or {}).items()]
     return tuple((_text(name), _text(value)) for name, values in several for value in values if value is not None)
 
 
 class Pair(Struct):
-    """A header in a format that keeps them in a list."""
+    """A header in a format with a list of headers."""
 
     name: str
     value: Scalar = ""
 
 
 def pairs(listed: list[Pair] | None) -> Headers:
-    """A list of headers as pairs."""
+    """The pairs in a list of headers."""
     return tuple((_text(pair.name), _text(pair.value)) for pair in listed or ())
 
 
 def _text(value: Scalar) -> str:
-    """A header's text in the characters of Latin-1, one a byte: of others, those that UTF-8 has for them."""
+    """The text of a header, one character of Latin-1 for each byte; other characters become their UTF-8 bytes."""
     text = value if isinstance(value, str) else json.dumps(value)
     return text if max(text, default="") <= "\xff" else text.encode(errors="surrogateescape").decode("latin-1")
 
 
 def body(value: Any) -> bytes:
-    """The bytes of a body that a file keeps as text, as nothing, or as the value that its JSON means."""
+    """The bytes of a body that a file has as text, as null, or as the value of its JSON."""
     match value:
         case None:
             return b""
         case str():
-            return value.encode(errors="surrogateescape")  # see tree
-        case _:  # its spaces and escapes are not known; so Python's `json` writes them
+            return value.encode(errors="surrogateescape")  # bytes that are not UTF-8: see yaml_values
+        case _:  # its spaces and escapes are lost: written as Python's `json` does
             return json.dumps(value, ensure_ascii=False).encode()
 
 
 def from_base64(text: str, place: str) -> bytes:
-    """The bytes of base64, line ends in it allowed. Raises CassetteError."""
+    """The bytes of base64, which may have line ends. Raises CassetteError."""
     try:
         return b64decode("".join(text.split()), validate=True)
     except (binascii.Error, ValueError) as error:
-        raise CassetteError([f"{place}: no base64: {error}"]) from None
+        raise CassetteError([f"{place}: not valid base64: {error}"]) from None

@@ -1,7 +1,7 @@
-"""The cassettes of vcrpy (https://vcrpy.readthedocs.io), for Python; YAML and JSON hold the same.
+"""Reads and writes cassettes of vcrpy (https://vcrpy.readthedocs.io), for Python, in YAML or JSON.
 
-Older ones keep a response of httpx in other keys. `parsed_body`, the value of a JSON body, is what test suites write
-that reformat their cassettes: its bytes are lost, and are read as Python's `json` writes them.
+Older cassettes have the responses of httpx in other keys. Test suites that reformat their cassettes write
+`parsed_body`, the value of a JSON body: its bytes are lost, and become those that Python's `json` writes.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 from msgspec import UNSET, Struct, UnsetType
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import yaml_values
 from fakellm.recordings.formats.response_reader import plan
-from fakellm.recordings.formats.response_writer import grouped, kept, said
+from fakellm.recordings.formats.response_writer import grouped, status_line, text_or_bytes
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
 
@@ -53,47 +53,47 @@ class _File(Struct):
 
 
 def load(data: Any, name: str) -> Cassette:
-    """The recording that the file's value holds. Raises CassetteError."""
+    """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).interactions
     found = [_interaction(each, f"{name}: interactions[{number}]") for number, each in enumerate(read)]
     return Cassette(name, tuple(found))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:
-    asked, answer = read.request, read.response
-    sent = body(asked.body if asked.parsed_body is UNSET else asked.parsed_body)
-    status = answer.status.code if answer.status else answer.status_code
+    request, response = read.request, read.response
+    sent = body(request.body if request.parsed_body is UNSET else request.parsed_body)
+    status = response.status.code if response.status else response.status_code
     if status is None:
-        raise CassetteError([f"{place}.response: neither the key 'status' nor 'status_code' is there"])
-    response = plan(status, headers(answer.headers), _body(answer), f"{place}.response.body")
-    return Interaction(Asked(asked.method, asked.uri, headers(asked.headers), sent), response)
+        raise CassetteError([f"{place}.response: it has neither the key 'status' nor 'status_code'"])
+    recorded = RecordedRequest(request.method, request.uri, headers(request.headers), sent)
+    return Interaction(recorded, plan(status, headers(response.headers), _body(response), f"{place}.response.body"))
 
 
-def _body(answer: _Response) -> bytes:
-    if isinstance(answer.body, _Body):
-        return body(answer.body.string)
-    if answer.body is not None:
-        return body(answer.body)
-    return body(answer.content if answer.parsed_body is UNSET else answer.parsed_body)
+def _body(response: _Response) -> bytes:
+    if isinstance(response.body, _Body):
+        return body(response.body.string)
+    if response.body is not None:
+        return body(response.body)
+    return body(response.content if response.parsed_body is UNSET else response.parsed_body)
 
 
 def dump(cassette: Cassette) -> bytes:
-    """The recording as vcrpy's YAML. Raises CassetteError where no response came."""
+    """The recording as vcrpy's YAML. Raises CassetteError if an interaction has no response."""
     interactions = [_dumped(each, f"interactions[{number}]") for number, each in enumerate(cassette.interactions)]
     return yaml_values.dump({"interactions": interactions, "version": 1})
 
 
 def _dumped(interaction: Interaction, place: str) -> dict[str, Any]:
-    asked, (status, phrase, received) = interaction.request, said(interaction.response, place)
+    request, (status, phrase, received) = interaction.request, status_line(interaction.response, place)
     return {
         "request": {
-            "body": kept(asked.body) or None,
-            "headers": grouped(asked.headers),
-            "method": asked.method,
-            "uri": asked.url,
+            "body": text_or_bytes(request.body) or None,
+            "headers": grouped(request.headers),
+            "method": request.method,
+            "uri": request.url,
         },
         "response": {
-            "body": {"string": kept(interaction.response.body)},
+            "body": {"string": text_or_bytes(interaction.response.body)},
             "headers": grouped(received),
             "status": {"code": status, "message": phrase},
         },

@@ -1,6 +1,6 @@
-"""The mappings of WireMock (https://wiremock.org/docs/stubbing/), for Java: JSON or YAML, a stub or a list of them.
+"""Reads the mappings of WireMock (https://wiremock.org/docs/stubbing/), for Java: JSON or YAML, one stub or a list.
 
-A mapping says what a request must have; where it names a whole body, that is taken for the one that was sent.
+A mapping states what a request must have; if it has a whole body, that counts as the body that was sent.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct, field
 
 from fakellm.base.errors import CassetteError
-from fakellm.recordings.cassette import Asked, Cassette, Interaction
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
 
-Beside = Callable[[str], bytes]
-"""Reads a file that a recording names."""
+ReadFile = Callable[[str], bytes]
+"""Reads a file that a recording refers to."""
 
 
 class _Pattern(Struct, rename="camel"):
@@ -53,13 +53,13 @@ class _File(Struct):
     mappings: list[_Mapping]
 
 
-def load(documents: list[Any], name: str, beside: Beside) -> Cassette:
-    """The recording that the file's documents hold. Raises CassetteError.
+def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
+    """The recording in the documents of a file. Raises CassetteError.
 
-    A body may be in a file of its own, which `beside` reads.
+    A body may be in a file of its own, which `read_file` reads.
     """
     found = [each for number, document in enumerate(documents) for each in _document(document, f"{name}: [{number}]")]
-    return Cassette(name, tuple(_interaction(mapping, place, beside) for mapping, place in found))
+    return Cassette(name, tuple(_interaction(mapping, place, read_file) for mapping, place in found))
 
 
 def _document(data: Any, place: str) -> list[tuple[_Mapping, str]]:
@@ -69,26 +69,28 @@ def _document(data: Any, place: str) -> list[tuple[_Mapping, str]]:
     return [(mapping, f"{place}.mappings[{number}]") for number, mapping in enumerate(read)]
 
 
-def _interaction(read: _Mapping, place: str, beside: Beside) -> Interaction:
-    asked, answer = read.request, read.response
-    url = asked.url or asked.url_path or asked.url_pattern or asked.url_path_pattern
+def _interaction(read: _Mapping, place: str, read_file: ReadFile) -> Interaction:
+    request, response = read.request, read.response
+    url = request.url or request.url_path or request.url_pattern or request.url_path_pattern
     if url is None:
-        raise CassetteError([f"{place}.request: none of the keys 'url', 'urlPath', 'urlPattern' and 'urlPathPattern'"])
-    wanted = [
-        (header, value.get("equalTo")) for header, value in (asked.headers or {}).items() if isinstance(value, dict)
+        raise CassetteError(
+            [f"{place}.request: it has none of the keys 'url', 'urlPath', 'urlPattern' and 'urlPathPattern'"]
+        )
+    expected = [
+        (header, value.get("equalTo")) for header, value in (request.headers or {}).items() if isinstance(value, dict)
     ]
-    sent = headers({header: value for header, value in wanted if isinstance(value, str)})
-    bodies = [pattern.equal_to_json or pattern.equal_to for pattern in asked.body_patterns]
-    request = Asked(asked.method, url, sent, body(next(filter(None, bodies), None)))
-    received = _body(answer, f"{place}.response", beside)
-    delay = (answer.fixed_delay_milliseconds or 0) / 1000
-    response = plan(answer.status, headers(answer.headers), received, f"{place}.response", delay=delay)
-    return Interaction(request, response)
+    sent = headers({header: value for header, value in expected if isinstance(value, str)})
+    bodies = [pattern.equal_to_json or pattern.equal_to for pattern in request.body_patterns]
+    recorded = RecordedRequest(request.method, url, sent, body(next(filter(None, bodies), None)))
+    received = _body(response, f"{place}.response", read_file)
+    delay = (response.fixed_delay_milliseconds or 0) / 1000
+    answer = plan(response.status, headers(response.headers), received, f"{place}.response", delay=delay)
+    return Interaction(recorded, answer)
 
 
-def _body(answer: _Response, place: str, beside: Beside) -> bytes:
-    if answer.body_file_name is not None:
-        return beside(answer.body_file_name)
-    if answer.base64_body is not None:
-        return from_base64(answer.base64_body, f"{place}.base64Body")
-    return body(answer.json_body if answer.body is None else answer.body)
+def _body(response: _Response, place: str, read_file: ReadFile) -> bytes:
+    if response.body_file_name is not None:
+        return read_file(response.body_file_name)
+    if response.base64_body is not None:
+        return from_base64(response.base64_body, f"{place}.base64Body")
+    return body(response.json_body if response.body is None else response.body)

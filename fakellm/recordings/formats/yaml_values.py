@@ -1,8 +1,8 @@
-"""YAML files as builtin values, and back. Owns how YAML in recordings is read and written; knows no format of them.
+"""Reads and writes YAML in recordings, as builtin values. It knows no format of recordings.
 
-Recorders in several languages write several YAMLs: what one calls a date, an octal number or a boolean is another's
-plain text. So only what all of them quote when they mean text is anything else here: null, true, false and numbers in
-the notation of JSON. What is `!binary` becomes text whose bytes `typed.body` gives back.
+Recorders in different languages write different YAML: a date, an octal number or a boolean for one is plain text for
+another. So everything is text here except what all of them quote when they mean text: null, true, false and numbers in
+the notation of JSON. `!binary` becomes text with surrogate escapes, whose bytes `typed_values.body` restores.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import yaml
 
 from fakellm.base.errors import CassetteError
-from fakellm.base.yaml_nodes import deep, flaws, levels, place
+from fakellm.base.yaml_nodes import Inspection, deep, levels, place
 
 _Safe: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel has it
 
@@ -43,19 +43,20 @@ for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
 
 
 MOST_VALUES = 1_000_000
-"""In a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
+"""The most values in a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
 
 
 def documents(data: bytes, name: str) -> list[Any]:
-    """The documents of a YAML file, as a rule one. Raises CassetteError with the line and column of what is wrong."""
+    """The documents of a YAML file, usually one. Raises CassetteError with the line and column of each problem."""
     try:
         _measure(data, name)
         loader = _Loader(data)
         found = []
         while loader.check_node():
             node = loader.get_node()
-            if problems := list(flaws(node, name)):
-                raise CassetteError(problems)
+            inspection = Inspection(node, name)
+            if inspection.problems or inspection.integer_keys:
+                raise CassetteError([*inspection.problems, *inspection.integer_keys])
             found.append(loader.construct_document(node))
         return found
     except yaml.MarkedYAMLError as error:
@@ -63,7 +64,7 @@ def documents(data: bytes, name: str) -> list[Any]:
         raise CassetteError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
     except yaml.YAMLError as error:  # a character that YAML does not allow
         raise CassetteError([f"{name}: {' '.join(str(error).split())}"]) from None
-    except (ValueError, KeyError) as error:  # what PyYAML lets pass of a tag that its value does not fit
+    except (ValueError, KeyError) as error:  # PyYAML does not check that a value fits its tag
         raise CassetteError([f"{name}: a value that does not fit its tag: {error}"]) from None
     except RecursionError:
         raise CassetteError([f"{name}: nested too deeply"]) from None
@@ -71,27 +72,27 @@ def documents(data: bytes, name: str) -> list[Any]:
 
 def _measure(data: bytes, name: str) -> None:
     for values, (event, depth) in enumerate(levels(data, _Loader)):
-        if far := deep(event, depth, name):
-            raise CassetteError([far])
+        if problem := deep(event, depth, name):
+            raise CassetteError([problem])
         if values > MOST_VALUES:
             raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
 
 
 def dump(value: Any) -> bytes:
-    """The value as a YAML document that this and other readers read as it was."""
+    """The value as a YAML document that gives the same value in this and other readers."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**31)
     return text.encode()
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes text so that it is read again as it was, and nothing as an alias."""
+    """Writes text so that reading it gives the same text, and writes no aliases."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
 
 
 def _write_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    # In any other style PyYAML writes these raw, and reads a line break where they stand.
+    # In any other style PyYAML writes these characters unescaped, and reads them as line breaks.
     style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", text) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style)
 

@@ -53,8 +53,8 @@ def no_content_beside_calls(choice: Choice) -> str | None:
     return None if choice.tool_calls else ""
 
 
-def said_details(usage: Usage) -> JSON:
-    """Details only of what was counted: how providers that tell of none still lose nothing that a reply says."""
+def counted_details(usage: Usage) -> JSON:
+    """Details only of what was counted: providers that usually send none still lose nothing of a reply."""
     cached = {"prompt_tokens_details": {"cached_tokens": usage.cached}} if usage.cached else {}
     reasoning = {"completion_tokens_details": {"reasoning_tokens": usage.reasoning}} if usage.reasoning else {}
     return cached | reasoning
@@ -62,7 +62,7 @@ def said_details(usage: Usage) -> JSON:
 
 def cached_details(usage: Usage) -> JSON:
     """The cached tokens, even of none; the reasoning tokens only if there are some."""
-    return {"prompt_tokens_details": {"cached_tokens": usage.cached}} | said_details(usage)
+    return {"prompt_tokens_details": {"cached_tokens": usage.cached}} | counted_details(usage)
 
 
 def seconds(source: Source, low: float, high: float) -> float:

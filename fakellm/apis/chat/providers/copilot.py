@@ -20,7 +20,7 @@ from fakellm.streaming.division import Silences
 
 _PADDING = "abcdefghijklmnopqrstuvwxyz0123456789"
 _SAFE = {kind: {"filtered": False, "severity": "safe"} for kind in ("hate", "self_harm", "sexual", "violence")}
-_ASKED = {"prompt_filter_results": [{"content_filter_results": _SAFE, "prompt_index": 0}]}
+_PROMPT_VERDICT = {"prompt_filter_results": [{"content_filter_results": _SAFE, "prompt_index": 0}]}
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -69,7 +69,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     if usage:
         cached = usage["prompt_tokens_details"]["cached_tokens"]
         body |= _bill(usage["prompt_tokens"], cached, usage["completion_tokens"])
-    sorted_body: JSON = rearranged(body | _ASKED | {"service_tier": "default"})
+    sorted_body: JSON = rearranged(body | _PROMPT_VERDICT | {"service_tier": "default"})
     return sorted_body
 
 
@@ -103,7 +103,7 @@ COPILOT = Dialect(
     reasoning_apart=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
-    silences=(Silences(1, "stream", {"chunk": {"id": "", "created": 0, **_ASKED}}),),
+    silences=(Silences(1, "stream", {"chunk": {"id": "", "created": 0, **_PROMPT_VERDICT}}),),
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

@@ -14,7 +14,7 @@ from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
-from fakellm.apis.chat.providers.common import cached_details, said_details, with_last
+from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
@@ -71,7 +71,7 @@ def _with_metrics(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...
 
 
 def _novita_details(usage: Usage) -> JSON:
-    return {"prompt_tokens_details": None, "completion_tokens_details": None} | said_details(usage)
+    return {"prompt_tokens_details": None, "completion_tokens_details": None} | counted_details(usage)
 
 
 HUGGINGFACE_NOVITA = Dialect(

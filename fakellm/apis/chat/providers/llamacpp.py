@@ -15,7 +15,7 @@ from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
-from fakellm.apis.chat.providers.common import cached_details, said_details, with_last
+from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -100,4 +100,4 @@ LLAMACPP = Dialect(
     accepts=_ACCEPTS,
 )
 
-LLAMACPP_2025 = replace(LLAMACPP, name="llamacpp-2025", usage_details=said_details)
+LLAMACPP_2025 = replace(LLAMACPP, name="llamacpp-2025", usage_details=counted_details)

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
-from fakellm.apis.chat.providers.common import LOWER_ALNUM, said_details
+from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details
 from fakellm.apis.chat.variation import Padding, Variation
 
 _ERRORS = Errors(
@@ -51,7 +51,7 @@ OLLAMA = Dialect(
     nulls=frozenset(),
     constants={},
     empty_content=lambda choice: "",
-    usage_details=said_details,
+    usage_details=counted_details,
     reasoning_apart=False,
     completion_id=lambda source: f"chatcmpl-{source.below(1000)}",
     call_id=lambda source: "call_" + source.text(LOWER_ALNUM, 8),

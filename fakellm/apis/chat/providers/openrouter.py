@@ -74,7 +74,7 @@ def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
         return adding(part, {"reasoning": None, "reasoning_details": []}) if speaks else part
 
     changed = in_parts(chunks, silent)
-    # The chunk with the usage, after the finish, does not speak of reasoning.
+    # The chunk with the usage, after the finish, does not mention reasoning.
     return _upstream((*changed[:-1], chunks[-1]) if isinstance(chunks[-1].usage, Usage) else changed)
 
 
@@ -106,14 +106,14 @@ _USER = "user_2fakellm4tests0of0clients0"
 
 def _error(error: JSON, status: int) -> JSON:
     """A code that is a number, and what the upstream said; a request without a key has no user."""
-    said = {"message": error["message"], "code": error["code"]}
+    fields = {"message": error["message"], "code": error["code"]}
     if status == 401:
-        return {"error": said}
+        return {"error": fields}
     if status == 400:
-        said["metadata"] = {"provider_name": None, "previous_errors": [{"code": 400, "message": error["message"]}]}
+        fields["metadata"] = {"provider_name": None, "previous_errors": [{"code": 400, "message": error["message"]}]}
     elif status != 404:
-        said["metadata"] = {"raw": "The model is temporarily unavailable upstream.", "provider_name": "OpenAI"}
-    return {"error": said, "user_id": _USER}
+        fields["metadata"] = {"raw": "The model is temporarily unavailable upstream.", "provider_name": "OpenAI"}
+    return {"error": fields, "user_id": _USER}
 
 
 _ERRORS = Errors(

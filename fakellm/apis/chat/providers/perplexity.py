@@ -1,6 +1,6 @@
 """Perplexity's spelling, as recorded from sonar in August 2026, and from llama-3.1-sonar-small in June 2025.
 
-Each chunk repeats what was found on the web, all that was said so far and the count of tokens; the last is called
+Each chunk repeats what was found on the web, the whole text so far and the count of tokens; the last is called
 `chat.completion.done` and has another id, and nothing says `[DONE]`. No calls of tools were recorded.
 https://docs.perplexity.ai/api-reference/chat-completions-post
 """
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
-from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, said_details, with_last
+from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
 from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
@@ -45,7 +45,7 @@ def _usage_details(usage: Usage) -> JSON:
         "request_cost": _dollars(_SEARCH),
         "total_cost": _dollars(usage.input + usage.output + _SEARCH),
     }
-    return {"search_context_size": "low", "cost": cost} | said_details(usage)
+    return {"search_context_size": "low", "cost": cost} | counted_details(usage)
 
 
 def _dollars(millionths: int) -> float:
@@ -81,11 +81,11 @@ def _searched(chunks: tuple[Chunk, ...], found: JSON) -> tuple[Chunk, ...]:
     """The chunks with what was found, and with the message so far in each choice."""
     texts: defaultdict[int, str] = defaultdict(str)
 
-    def told(choice: ChunkChoice) -> ChunkChoice:
+    def with_results(choice: ChunkChoice) -> ChunkChoice:
         texts[choice.index] += words(choice.delta.content)
         return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
 
-    return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, told))
+    return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, with_results))
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
@@ -108,8 +108,8 @@ def _with_role(choice: ChunkChoice) -> ChunkChoice:
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
     empty = {"delta": {"role": "assistant", "content": ""}}
-    said = [choice | empty for choice in body["choices"]]
-    choices = [{key: choice[key] for key in _CHOICE if key in choice} | choice for choice in said]
+    choices_with_deltas = [choice | empty for choice in body["choices"]]
+    choices = [{key: choice[key] for key in _CHOICE if key in choice} | choice for choice in choices_with_deltas]
     return _with_found(body | {"choices": choices}, _found(source))
 
 
@@ -181,7 +181,7 @@ PERPLEXITY_2025 = replace(
     ).over(PERPLEXITY.usual),
     choice_keys=("index", "finish_reason", "message", "delta"),
     constants={"object": "chat.completion"},
-    usage_details=lambda usage: {"search_context_size": "low"} | said_details(usage),
+    usage_details=lambda usage: {"search_context_size": "low"} | counted_details(usage),
     decorate=lambda chunks, source: _searched(chunks, _found_2025(source)),
     decorate_body=lambda body, source: _with_found(body, _found_2025(source)),
 )

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.chat.providers.common import LOWER_ALNUM, in_parts, no_content_beside_calls, said_details
+from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
 from fakellm.apis.chat.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -19,7 +19,7 @@ from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
-    return {"cached_tokens": usage.cached} | said_details(replace(usage, cached=0))
+    return {"cached_tokens": usage.cached} | counted_details(replace(usage, cached=0))
 
 
 def _seed(source: Source) -> int:
@@ -97,6 +97,6 @@ TOGETHER_2025 = replace(
     TOGETHER,
     name="together-2025",
     usual=Variation(fill={"delta": {"content": "empty", "tool_calls": "null"}}).over(TOGETHER.usual),
-    usage_details=said_details,
+    usage_details=counted_details,
     completion_id=lambda source: source.text(HEX, 16),
 )

@@ -38,7 +38,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _metadata(name: str, model: str, usage: Usage | None, source: Source) -> JSON:
-    """What the gateway says of a request that the first provider it tried has answered; times in milliseconds."""
+    """What the gateway reports about a request that the first provider it tried has answered; times in milliseconds."""
     slug = model if "/" in model else f"openai/{model}"
     internal = slug.replace("/", ":", 1)
     api_model = internal.partition(":")[2]

@@ -12,7 +12,7 @@ from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
-from fakellm.apis.chat.providers.common import cached_details, in_parts, no_content_beside_calls, said_details
+from fakellm.apis.chat.providers.common import cached_details, counted_details, in_parts, no_content_beside_calls
 from fakellm.apis.chat.variation import Calls, Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
@@ -35,8 +35,8 @@ def _with_stop(choice: ChunkChoice, extra: JSON) -> ChunkChoice:
 def _decorate_body(body: JSON, source: Source) -> JSON:
     choices = []
     for choice in body["choices"]:
-        said = choice["message"]
-        message = {key: said.get(key) for key in _MESSAGE if key != "tool_calls" or key in said}
+        sent = choice["message"]
+        message = {key: sent.get(key) for key in _MESSAGE if key != "tool_calls" or key in sent}
         choices.append(choice | {"message": message, "stop_reason": None, "token_ids": None, "routed_experts": None})
     absent = ("prompt_logprobs", "prompt_token_ids", "prompt_text", "kv_transfer_params", "metrics")
     return body | {"choices": choices} | dict.fromkeys(absent)
@@ -125,7 +125,7 @@ VLLM_2024 = replace(
     delta_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
     message_keys=("role", "content", "reasoning_content", "refusal", "tool_calls"),
     nulls=frozenset({"content", "finish_reason", "logprobs"}),
-    usage_details=said_details,
+    usage_details=counted_details,
     completion_id=lambda source: "chat-" + source.text(HEX, 32),
     call_id=lambda source: "chatcmpl-tool-" + source.text(HEX, 32),
     fingerprint=lambda source: None,

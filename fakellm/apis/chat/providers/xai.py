@@ -37,8 +37,8 @@ def _usage_of_2025(usage: Usage) -> JSON:
 
 def _usage_details(usage: Usage) -> JSON:
     """With the cost in ticks of 10⁻¹⁰ dollars: at 0.20, 0.05 (cached) and 0.50 dollars a million, as grok-4-fast."""
-    fresh, said = usage.input - usage.cached, usage.output + usage.reasoning
-    return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * said}
+    fresh, output = usage.input - usage.cached, usage.output + usage.reasoning
+    return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * output}
 
 
 # The codes are the sentences by which gRPC libraries describe a status; a wrong key is a 400.

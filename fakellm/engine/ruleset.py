@@ -1,0 +1,123 @@
+"""A scenario compiled: which rule matches, and which of its replies an attempt gets. Immutable, shared by all sessions.
+
+Knows no seed and no bytes.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from functools import cached_property
+from itertools import accumulate
+
+import msgspec
+from msgspec import Struct
+
+from fakellm.model.request import Request
+from fakellm.scenarios.matching import Matcher
+from fakellm.scenarios.scenario import Computed, Rule, Scenario
+
+
+class Attempt(Struct, frozen=True):
+    """Which of a rule's replies an attempt gets, and whether its fault may apply. `number` is the attempt's, from 1,
+    where the reply contains it; else 1."""
+
+    step: int = 0
+    faulty: bool = True
+    number: int = 1
+
+
+class Script:
+    """The replies of one rule that has a name and a dialect, ready to be looked up by attempt."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._steps = rule.steps
+        self._numbered = any(gap[0] == "attempt" for step in self._steps for gap in step.reply.gaps())
+        self._ends = {
+            stream: tuple(accumulate(step.attempts(stream) for step in self._steps)) for stream in (False, True)
+        }
+
+    def counts(self, stream: bool) -> bool:
+        """Whether it matters which attempt a request is."""
+        rule, fault = self._rule, self._rule.fault_in(stream)
+        return bool(rule.then or rule.after == "fail" or (fault and fault.counts)) or self._numbered
+
+    def length(self, stream: bool) -> int:
+        """How many attempts its replies are for, the last one's first attempt included."""
+        return self._ends[stream][-1]
+
+    def attempt(self, number: int, stream: bool) -> Attempt | None:
+        """What the attempt of this number, from 1, gets; None where there are no more replies."""
+        ends, place = self._ends[stream], number - 1
+        if self._rule.after == "cycle":
+            place %= ends[-1]
+        elif place >= ends[-1]:
+            if self._rule.after == "fail":
+                return None
+            place = ends[-1] - 1
+        step = bisect_right(ends, place)
+        fault = self._steps[step].fault
+        faulty = fault is None or fault.applies_to(place - (ends[step - 1] if step else 0))
+        return Attempt(step, faulty, number if self._numbered else 1)
+
+    def at(self, attempt: Attempt) -> Rule:
+        """The rule with the reply of this attempt alone."""
+        step = self._steps[attempt.step]
+        fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
+        return msgspec.structs.replace(self._rule, **fields, then=(), after="last")
+
+
+class Ruleset:
+    """The rules of a scenario, or none where there is no scenario."""
+
+    def __init__(self, scenario: Scenario | None) -> None:
+        self.scenario = scenario
+        self.rules = scenario.named_rules() if scenario else ()
+        self._matcher = Matcher([rule.when for rule in self.rules])
+        self._headers = frozenset(name for rule in self.rules for name in _headers_read(rule))
+        self._computed = any(isinstance(step.reply, Computed) for rule in self.rules for step in rule.steps)
+        self._scripts: dict[int, Script] = {}
+
+    @cached_property
+    def models(self) -> tuple[str, ...]:
+        """The models that the scenario names, or one called `fakellm`."""
+        matched = [rule.when.model for rule in self.rules if rule.when.model and not set("*?[") & set(rule.when.model)]
+        sent = [rule.reply.model for rule in self.rules if rule.reply.model]
+        return tuple(dict.fromkeys([*matched, *sent])) or ("fakellm",)
+
+    def answers(self, model: str) -> bool:
+        """Whether a rule could match a request for this model."""
+        return any(rule.when.model is None or fnmatchcase(model, rule.when.model) for rule in self.rules)
+
+    def headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+        """Those of a request's headers that rules read, with their names in lower case: no reply depends on others."""
+        if not self._headers and not self._computed:
+            return ()
+        lower = ((name.lower(), value) for name, value in headers.items())
+        return tuple(sorted((name, value) for name, value in lower if self._computed or name in self._headers))
+
+    def match(self, request: Request) -> int | None:
+        """The number of the first rule that matches, from 0."""
+        return self._matcher.first(request)
+
+    def explain(self, request: Request) -> str:
+        """Why no rule matches a request: the nearest one, and everything that differs."""
+        nearest = self._matcher.nearest(request)
+        if nearest is None:
+            return "The scenario has no rules."
+        number, differences = nearest
+        return f"The nearest is {self.rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
+
+    def script(self, number: int) -> Script:
+        """The replies of the rule of this number."""
+        if number not in self._scripts:
+            self._scripts[number] = Script(self.rules[number])
+        return self._scripts[number]
+
+
+def _headers_read(rule: Rule) -> frozenset[str]:
+    """The headers that a rule reads, in lower case."""
+    gaps = [str(gap[1]) for step in rule.steps for gap in step.reply.gaps() if gap[0] == "headers"]
+    return frozenset(name.lower() for name in (*rule.when.headers, *gaps))

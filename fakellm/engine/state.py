@@ -1,0 +1,209 @@
+"""What changes while a server runs: sessions with their journals and counts of attempts, and what is remembered.
+
+Owns every bound on memory; the engine above it is pure. `State` is the protocol, `MemoryState` keeps it all in this
+process.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
+
+from cachetools import LRUCache
+from msgspec import Struct
+
+from fakellm.base.errors import RequestError
+from fakellm.engine.journal import Journal, Shelf
+
+Content = TypeVar("Content")
+
+
+class Limits(Struct, frozen=True, kw_only=True):
+    """How much a server keeps. Raises ValueError where one is too small.
+
+    cache_bytes: rendered replies, for when the same request comes again; the least recently used make way.
+    journal_bytes: the journals of all sessions; the oldest entries make way, and each journal counts them.
+    max_sessions: with the one at the root. A session without a scenario of its own makes way when it is idle.
+    max_attempts: requests whose attempts are counted; the least recently used make way, and the journal records it.
+    """
+
+    cache_bytes: int = 16 * 2**20
+    journal_bytes: int = 64 * 2**20
+    max_sessions: int = 1_000
+    max_attempts: int = 10_000
+
+    def __post_init__(self) -> None:
+        for name, least in (("cache_bytes", 0), ("journal_bytes", 0), ("max_sessions", 1), ("max_attempts", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)!r}")
+
+
+class LimitOptions(TypedDict, total=False):
+    """The fields of Limits, as keywords of functions that start a server."""
+
+    cache_bytes: int
+    journal_bytes: int
+    max_sessions: int
+    max_attempts: int
+
+
+class Count(NamedTuple):
+    """Which attempt a request is, from 1. `forgotten`: counts in its session had made way before, so that what is
+    counted as the first may be a later one."""
+
+    number: int
+    forgotten: bool
+
+
+class Session(Protocol[Content]):
+    """One session: what it serves, and what has happened in it."""
+
+    content: Content
+    journal: Journal
+
+    def count(self, key: Hashable) -> Count:
+        """Counts one more attempt under this key."""
+
+    @property
+    def own(self) -> bool:
+        """Whether it was loaded with content of its own."""
+
+    def reply(self) -> AbstractContextManager[None]:
+        """Within this block a reply is being made or sent: the session is not idle."""
+
+
+class State(Protocol[Content]):
+    """The sessions of a server, by name; the one at the root has none."""
+
+    def find(self, name: str) -> Session[Content] | None:
+        """The session of this name, if there is one."""
+
+    def open(self, name: str, content: Content) -> Session[Content]:
+        """The session of this name; where there is none, a new one with this content, which it shares with others.
+
+        Raises RequestError, status 503, where there are too many and none can make way.
+        """
+
+    def load(self, name: str, content: Content) -> Session[Content]:
+        """A new session with content of its own, in place of the one of this name. Raises RequestError as `open`."""
+
+    def forget(self, name: str) -> None:
+        """Ends a session: the next request finds it as it was at the start."""
+
+    def sessions(self) -> Mapping[str, Session[Content]]:
+        """All sessions there are now, by name."""
+
+
+class _Tally:
+    """Stands for a session in the keys of counts: it keeps no journal alive."""
+
+    def __init__(self, forgotten: bool) -> None:
+        self.forgotten = forgotten
+
+
+class _Counts(LRUCache[tuple[_Tally, Hashable], int]):
+    """Counts of attempts; a session is marked when one of its counts makes way."""
+
+    def popitem(self) -> tuple[tuple[_Tally, Hashable], int]:
+        key, count = super().popitem()
+        key[0].forgotten = True
+        return key, count
+
+
+class MemorySession(Generic[Content]):
+    """A session in this process."""
+
+    def __init__(self, content: Content, own: bool, shelf: Shelf, counts: _Counts, forgotten: bool) -> None:
+        self.content = content
+        self.own = own
+        self.journal = Journal(shelf)
+        self.replies = 0
+        self._counts = counts
+        self._tally = _Tally(forgotten)
+
+    def count(self, key: Hashable) -> Count:
+        number = self._counts.get((self._tally, key), 0) + 1
+        counted = Count(number, number == 1 and self._tally.forgotten)
+        self._counts[self._tally, key] = number
+        return counted
+
+    @contextmanager
+    def reply(self) -> Iterator[None]:
+        self.replies += 1
+        try:
+            yield
+        finally:
+            self.replies -= 1
+
+
+class MemoryState(Generic[Content]):
+    """The state of a server in this process, within `limits`."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._most = limits.max_sessions
+        self._sessions: OrderedDict[str, MemorySession[Content]] = OrderedDict()  # the least recently used first
+        self._shelf = Shelf(limits.journal_bytes)
+        self._counts = _Counts(limits.max_attempts)
+        self._evicted = False
+
+    def find(self, name: str) -> MemorySession[Content] | None:
+        return self._sessions.get(name)
+
+    def open(self, name: str, content: Content) -> MemorySession[Content]:
+        found = self._sessions.get(name)
+        if found is None:
+            return self._add(name, content, own=False)
+        self._sessions.move_to_end(name)
+        return found
+
+    def load(self, name: str, content: Content) -> MemorySession[Content]:
+        self.forget(name)
+        return self._add(name, content, own=True)
+
+    def forget(self, name: str) -> None:
+        session = self._sessions.pop(name, None)
+        if session:
+            session.journal.close()
+
+    def sessions(self) -> dict[str, MemorySession[Content]]:
+        return dict(self._sessions)
+
+    def _add(self, name: str, content: Content, own: bool) -> MemorySession[Content]:
+        if len(self._sessions) >= self._most:
+            self._make_room()
+        # A name that made way looks like a new one: whatever was counted under it is gone.
+        session = MemorySession(content, own, self._shelf, self._counts, forgotten=self._evicted and not own)
+        self._sessions[name] = session
+        return session
+
+    def _make_room(self) -> None:
+        for name, session in self._sessions.items():
+            if name and not session.own and not session.replies:
+                self.forget(name)
+                self._evicted = True
+                return
+        message = (
+            f"There are {len(self._sessions):,} sessions, as many as this server keeps, and none can make way: each "
+            "has a scenario of its own or a reply under way. End a session with POST /s/<name>/_fakellm/reset when its "
+            "test is over, or start the server with a higher --max-sessions (max_sessions in Python)."
+        )
+        raise RequestError(503, message, "too_many_sessions")
+
+
+class Cache:
+    """What is remembered of earlier requests, at most so many bytes of it; the least recently used make way."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._kept: LRUCache[Hashable, tuple[Any, int]] = LRUCache(most_bytes, getsizeof=lambda kept: kept[1])
+
+    def find(self, key: Hashable) -> Any:
+        """What is remembered under this key, or None."""
+        kept = self._kept.get(key)
+        return kept and kept[0]
+
+    def keep(self, key: Hashable, value: Any, size: int) -> None:
+        """Remembers a value of this size, unless it is larger than all that may be remembered."""
+        if size <= self._kept.maxsize:
+            self._kept[key] = (value, size)

@@ -1,0 +1,119 @@
+"""Prints the matrix as text, Markdown or HTML. Owns the wording of cells and captions; knows no client."""
+
+from __future__ import annotations
+
+from html import escape
+
+from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.matrix import Row
+from fakellm.fuzzing.trial import JudgedCase
+
+
+def mark(case: JudgedCase | None) -> str:
+    """The text of a cell: `ok`, `ok (raises)` or `ok (flags)`, or what failed; of an error, the class."""
+    if case is None:
+        return ""
+    failed = case.verdict.field.rpartition(".")[2] or case.verdict.outcome
+    right = {"held": "ok", "raised": "ok (raises)", "flagged": "ok (flags)"}
+    return right.get(case.verdict.outcome, f"FAILS: {failed}")
+
+
+def caption(rows: list[Row]) -> str:
+    """How many steps there are, and how many of them no client fails."""
+    return f"Of {len(rows)} steps, faults and dialects, {sum(not row.fails for row in rows)} hold for all."
+
+
+def as_text(rows: list[Row], clients: list[str], above: str) -> str:
+    """Columns, under a caption."""
+    return f"{above}\n\n{_columns(_table(rows, clients))}"
+
+
+def as_markdown(rows: list[Row], clients: list[str], above: str) -> str:
+    """A Markdown table, under a caption."""
+    head, *body = _table(rows, clients)
+    steps = [[f"`{name}`", *cells] for name, *cells in body]
+    lines = [
+        [_escaped(cell) for cell in head],
+        ["---"] * len(head),
+        *([_escaped(cell) for cell in line] for line in steps),
+    ]
+    return f"{above}\n\n" + "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
+
+
+def as_html(rows: list[Row], clients: list[str], above: str) -> str:
+    """A complete page; hovering over a failing cell shows the expected and the actual value."""
+    head = "".join(f"<th>{escape(name)}</th>" for name in ("step", "tier", "row", *clients))
+    body = "\n".join(
+        f"<tr><td><code>{escape(row.name)}</code></td><td>{row.tier}</td><td>{_linked(row.rows)}</td>"
+        + "".join(_cell(row.cells.get(client)) for client in clients)
+        + "</tr>"
+        for row in rows
+    )
+    return _PAGE.format(above=escape(above), head=head, body=body)
+
+
+def _linked(rows: str) -> str:
+    """The rows of the bug list, each with its description and a link to the first thread about it."""
+    return " ".join(
+        f'<a title="{escape(BUGS[row].what)}" href="{(*BUGS[row].links, "#")[0]}">{row}</a>' for row in rows.split()
+    )
+
+
+def _cell(case: JudgedCase | None) -> str:
+    kind = "" if case is None else "fails" if case.verdict.failed else case.verdict.outcome
+    hint = ""
+    if case is not None and case.verdict.failed:
+        hint = f"expected {case.verdict.expected!r}, got {case.verdict.actual!r}"[:500]
+    title = f' title="{escape(hint)}"' if hint else ""
+    return f'<td class="{kind}"{title}>{escape(mark(case))}</td>'
+
+
+def _table(rows: list[Row], clients: list[str]) -> list[list[str]]:
+    head = ["step", "tier", "row", *clients]
+    return [head, *([row.name, row.tier, row.rows, *(mark(row.cells.get(name)) for name in clients)] for row in rows)]
+
+
+def _columns(table: list[list[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in table
+    )
+
+
+_PAGE = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>Clients and steps</title>
+<style>
+body {{ font: 14px sans-serif; }}
+table {{ border-collapse: collapse; }}
+th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
+th {{ position: sticky; top: 0; background: white; }}
+p {{ max-width: 50em; }}
+.held {{ background: #d8f5d8; }}
+.raised, .flagged {{ background: #eef5c8; }}
+.fails {{ background: #f8c8c8; }}
+</style>
+</head>
+<body>
+<p>{above}</p>
+<p>T0 bytes, T1 server-sent events, T2 JSON, T3 deltas as OpenAI's schema allows, T4 habits of providers, T5 contested,
+fault: broken on purpose. <span class="held">ok</span>: the client returned all that was sent;
+<span class="raised">ok (raises)</span> or <span class="raised">ok (flags)</span>: it rightly raised an error, or
+returned an answer that shows it is incomplete; <span class="fails">FAILS</span> and where: hover over a cell to see
+what was expected and what the client returned.</p>
+<table>
+<thead><tr>{head}</tr></thead>
+<tbody>
+{body}
+</tbody>
+</table>
+</body>
+</html>
+"""

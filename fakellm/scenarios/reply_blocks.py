@@ -1,0 +1,56 @@
+"""The `blocks:` of a reply, for choices in which the order of blocks matters. It owns their form in YAML.
+
+They are the blocks of the model, except that a tool call may lack an id and have its arguments as a mapping.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from msgspec import Meta, Struct
+
+from fakellm.base.json_text import dumps
+from fakellm.base.validation import Path
+from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, ToolCall
+from fakellm.scenarios import templates
+
+
+class CallBlock(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="type", tag="tool_call"):
+    """A tool call. `arguments` is text, or a mapping that is written as compact JSON; by default the id is drawn."""
+
+    name: str
+    arguments: str | dict[str, Any] = "{}"
+    id: Annotated[str, Meta(min_length=1)] | None = None
+    kind: str = "function"
+    own: Own = {}
+
+
+ReplyBlock = Text | Refusal | Thinking | CallBlock | Opaque
+
+
+def core_block(block: ReplyBlock) -> Block:
+    """The block of the model."""
+    if not isinstance(block, CallBlock):
+        return block
+    arguments = block.arguments if isinstance(block.arguments, str) else dumps(block.arguments)
+    return ToolCall(block.id, block.name, arguments, block.kind, block.own)
+
+
+def reply_block(block: Block) -> ReplyBlock:
+    """The block for a reply."""
+    if not isinstance(block, ToolCall):
+        return block
+    return CallBlock(block.name, block.arguments, block.id or None, block.kind, block.own)
+
+
+def texts_of(block: ReplyBlock, path: Path) -> Iterator[tuple[Path, str]]:
+    """All texts of a block that may have gaps, with their paths."""
+    match block:
+        case Text(text) | Refusal(text):
+            yield (*path, "text"), text
+        case Thinking(parts, summary):
+            yield from (((*path, "parts", number), text) for number, text in enumerate(parts))
+            yield from (((*path, "summary", number), text) for number, text in enumerate(summary))
+        case CallBlock(_, arguments):
+            yield from templates.texts_in(arguments, (*path, "arguments"))

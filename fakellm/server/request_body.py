@@ -1,0 +1,78 @@
+"""The body of a request: read up to a limit, and its content codings undone. Knows nothing of what it contains."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import hdrs, web
+
+from fakellm.base.errors import RequestError
+from fakellm.recordings import content_codings
+
+MOST_BYTES = 64 * 2**20
+"""The largest body of a request: prompts of several MB are normal, and with pictures they reach tens of MB."""
+
+_INLINE = 64 * 1024
+"""A compressed body up to this size is decompressed on the event loop; a larger one may take long, so a thread does."""
+
+
+async def read_body(request: web.BaseRequest) -> bytes:
+    """The body, decompressed. Raises RequestError when it is too large or damaged, or in a coding that is not known."""
+    if (request.content_length or 0) > MOST_BYTES:
+        raise _too_large()
+    if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+        # curl waits a second for this before it sends a body of more than 1 MiB.
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    pieces, size = [], 0
+    try:
+        async for piece in request.content.iter_any():
+            pieces.append(piece)
+            size += len(piece)
+            if size > MOST_BYTES:
+                raise _too_large()
+    except web.RequestPayloadError as error:
+        raise RequestError(400, f"The body of your request is damaged: {error}.", "invalid_body") from None
+    body, header = b"".join(pieces), ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
+    if not header or not body:
+        return body
+    if len(body) <= _INLINE:
+        return decoded(body, header)
+    return await asyncio.to_thread(decoded, body, header)
+
+
+def decoded(body: bytes, header: str) -> bytes:
+    """The body without the content codings that a `Content-Encoding` header names, the last one applied first undone.
+
+    Raises RequestError: 415 where a coding is unknown or its library is not installed, 400 where the bytes are damaged,
+    413 where more than MOST_BYTES come out.
+    """
+    for coding in reversed(header.split(",")):
+        body = _decoded(body, coding.strip().lower(), header)
+    return body
+
+
+def _decoded(body: bytes, coding: str, header: str) -> bytes:
+    decoder = content_codings.CODINGS.get(coding or "identity")
+    if decoder is None:
+        raise _unsupported(header, f"{coding!r} is not a content coding known here")
+    try:
+        body = decoder(body)
+    except ImportError as error:
+        reason = f"{coding!r} needs the package {error.name}: pip install 'fakellm-server[codings]'"
+        raise _unsupported(header, reason) from None
+    except Exception as error:  # each library has its own
+        message = f"The body of your request is damaged: Content-Encoding is {header!r}, and it is not valid {coding}"
+        raise RequestError(400, f"{message}: {error}.", "invalid_body") from None
+    if len(body) > MOST_BYTES:
+        raise _too_large()
+    return body
+
+
+def _unsupported(header: str, reason: str) -> RequestError:
+    known = ", ".join(content_codings.CODINGS)
+    message = f"Cannot read the body of your request: Content-Encoding is {header!r}; {reason}. Accepted are {known}."
+    return RequestError(415, message, "unsupported_content_encoding")
+
+
+def _too_large() -> RequestError:
+    return RequestError(413, f"The body of your request exceeds {MOST_BYTES:,} bytes.", "request_too_large")

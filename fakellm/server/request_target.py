@@ -1,0 +1,61 @@
+"""The request target of a request line (RFC 9112, 3.2), read once: session, path, query, operation, model, API.
+
+Knows which API a path belongs to, and no handler.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qs, unquote
+
+from msgspec import Struct
+
+from fakellm.apis.openai import urls
+from fakellm.apis.openai.legacy_completions import LEGACY_COMPLETIONS
+from fakellm.apis.route import CHAT, Route
+
+APIS: dict[str, Route] = {"/v1/chat/completions": CHAT, "/v1/completions": LEGACY_COMPLETIONS}
+"""The APIs in which a model answers, by operation."""
+
+
+class RequestTarget(Struct, frozen=True):
+    """Where a request goes.
+
+    session: its name; the one at the root has none.
+    path: without the session's prefix and the query.
+    operation: the path of the route as route tables name it, under `/v1`; the path itself where it is not a route.
+    model: the model or deployment in the URL.
+    api: how the API of the route parses and refuses requests; OpenAI's where the URL is unknown.
+    """
+
+    session: str
+    path: str
+    query: str
+    operation: str
+    model: str | None
+    api: Route
+
+    @property
+    def control(self) -> bool:
+        """Whether the route is one of fakellm's own, which no provider has."""
+        return self.path.startswith("/_fakellm/")
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The query's parameters; of several with one name the first."""
+        return {name: values[0] for name, values in parse_qs(self.query).items()}
+
+
+def session_and_path(path: str) -> tuple[str, str]:
+    """The session's name and the rest: ``/s/<name>/v1/models`` is the models of the session <name>."""
+    if path.startswith("/s/"):
+        name, slash, rest = path.removeprefix("/s/").partition("/")
+        return unquote(name), slash + rest
+    return "", path
+
+
+def request_target(text: str) -> RequestTarget:
+    """The request target in a request line: a path, and perhaps a query."""
+    whole, _, query = text.partition("?")
+    session, path = session_and_path(whole)
+    target = urls.target(path)
+    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT))
