@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fakellm import drivers as drivers
+    from fakellm import faults as faults
+    from fakellm import strategies as strategies
     from fakellm.apis.chat.variation import Variation as Variation
     from fakellm.base.errors import CassetteError as CassetteError
     from fakellm.base.errors import FakellmError as FakellmError
@@ -73,14 +76,24 @@ _SUBMODULES = ("drivers", "faults", "strategies")
 __all__ = sorted(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _SUBMODULES:
-        return import_module(f"fakellm.{name}")
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fakellm' has no attribute {name!r}")
-    value = getattr(import_module(f"fakellm.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name in _SUBMODULES:
+            return import_module(f"fakellm.{name}")
+        if name not in _HOMES:
+            raise AttributeError(f"module 'fakellm' has no attribute {name!r}{_hint(name)}")
+        value = getattr(import_module(f"fakellm.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+
+
+def _hint(name: str) -> str:
+    """What may explain a missing name: it is one of the unrelated distribution `fakellm`, whose place this one took."""
+    from fakellm.base.installation import REMEDY, other_distribution
+
+    other = None if name.startswith("_") else other_distribution()
+    return f"; the unrelated distribution {other!r} is installed into the same folder. {REMEDY}" if other else ""
 
 
 def __dir__() -> list[str]:

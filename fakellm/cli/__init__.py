@@ -5,7 +5,9 @@ A command is imported when it runs, so that none loads what only another needs.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from typing import Any
 
 import click
 
@@ -13,6 +15,13 @@ _COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import",
 
 
 class _Commands(click.Group):
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            import_module("fakellm.base")
+        except ImportError as error:  # the package is damaged; a traceback would hide what it says
+            sys.exit(f"fakellm: {error}")
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 

@@ -19,7 +19,7 @@ from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
 from fakellm.engine.render import generated, render
 from fakellm.engine.resolve import computed, filled
-from fakellm.engine.response import Response, Work
+from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.model.request import Request
@@ -82,7 +82,7 @@ class Engine:
         if match is None:
             request = route.parse(body, dict(read))
             match = self._match(request)
-            self._cache.keep(key, match, 1_000)
+            self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, key, request)
 
     def _match(self, request: Request) -> Match:
@@ -110,7 +110,7 @@ class Engine:
         else:
             one = script.at(attempt)
             if isinstance(one.reply, Computed):
-                return self._computed(one, one.reply.function, request, matched)
+                return self._computed(one, one.reply.function, request, matched, attempt.number)
             response = self._scripted(one, one.reply, request, matched, attempt.number)
         self._cache.keep(key, response, _size(response))
         return response
@@ -129,13 +129,15 @@ class Engine:
         response = self._rendered(rule, request, matched)
         return replace(response, matched=plain, explanation=response.explanation if plain else explanation)
 
-    def _computed(self, rule: Rule, function: Callable[[Request], Any], request: Request, matched: Matched) -> Work:
+    def _computed(
+        self, rule: Rule, function: Callable[[Request], Any], request: Request, matched: Matched, number: int
+    ) -> Work:
         def then(result: Callable[[], Any]) -> Response:
             try:
                 reply = computed(_returned(result))
             except ReplyError as error:
                 return self._failed(rule, error, matched)
-            return self._scripted(rule, reply, request, matched, 1)
+            return self._scripted(rule, reply, request, matched, number)
 
         return Work(lambda: function(request), then)
 
@@ -152,7 +154,7 @@ class Engine:
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route)
         fault = rule.fault_in(matched.match.stream)
-        return Response(plan, rule.name, fault=fault.kind if fault else None, valid=True)
+        return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
 
     def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
         message = f"The rule {rule.name!r} cannot answer this request: {error}."
@@ -171,20 +173,20 @@ def _returned(result: Callable[[], Any]) -> Any:
 
 
 def _size(response: Response) -> int:
-    """Roughly how many bytes a response takes: its frames, and Python's objects around them."""
-    return 2_000 + sum(len(frame.data) + 100 for frame in response.plan.frames)
+    """Roughly how many bytes a response takes: what is written, and Python's objects around it."""
+    return 2_000 + sum(len(burst.data) + 150 for burst in response.bursts)
 
 
 def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
     """The response that no rule has a part in: `value`; `requested` names the request."""
     plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
-    return Response(signed(plan, seed, "generated", requested, route), "generated")
+    return respond(signed(plan, seed, "generated", requested, route), rule="generated")
 
 
 def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return Response(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
+    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:

@@ -52,7 +52,7 @@ class Entry(Struct):
         """Records what answers the request."""
         if isinstance(outcome, Response):
             self.rule, self.matched, self.explanation = outcome.rule, outcome.matched, outcome.explanation
-            self.status, self.frames, self.fault = outcome.plan.status, len(outcome.plan.frames), outcome.fault
+            self.status, self.frames, self.fault = outcome.head.status, outcome.frames, outcome.fault
             self.attempts_forgotten = outcome.attempts_forgotten
 
 

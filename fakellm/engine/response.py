@@ -6,19 +6,25 @@ Values only. The shell in `server` performs them; nothing here knows a socket, a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from fakellm.wire.http1 import Burst, bursts, frames_in
 from fakellm.wire.plan import Plan
-
-T = TypeVar("T")
 
 
 class Response(Struct, frozen=True):
-    """A response as a plan, with what the journal records about it."""
+    """A response as the bytes to write, with what the journal records about it. `respond` makes one of a plan."""
 
-    plan: Plan
+    head: Plan
+    """The plan without its frames."""
+    bursts: tuple[Burst, ...]
+    """What is written to a connection of HTTP/1.1 that is kept. The frames are kept in no other form: as objects, they
+    can take twice the memory, and they would be encoded again for each request."""
+    frames: int
+    """How many frames there are."""
     rule: str | None = None
     """The rule or recording that answered, `generated` or `upstream`; None where the request was refused."""
     matched: bool = True
@@ -28,6 +34,16 @@ class Response(Struct, frozen=True):
     valid: bool = False
     """Whether the request's body is known to be JSON, so that the journal need not check it."""
     attempts_forgotten: bool = False
+
+    @property
+    def plan(self) -> Plan:
+        """The plan with its frames, read from the bytes each time."""
+        return replace(self.head, frames=frames_in(self.head, self.bursts))
+
+
+def respond(plan: Plan, **facts: Any) -> Response:
+    """The response that performs a plan; `facts` are the other fields."""
+    return Response(replace(plan, frames=()), bursts(plan), len(plan.frames), **facts)
 
 
 class Release(Struct, frozen=True):

@@ -20,7 +20,7 @@ from fakellm.base.json_text import dumps
 from fakellm.base.validation import near_miss
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry, kept_body
-from fakellm.engine.response import Outcome, Release, Response, Work
+from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.wire.plan import Frame, Plan
@@ -126,7 +126,7 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
 def json_response(value: Any) -> Response:
     """The response of a control route."""
     body = dumps(value, indent=2).encode() + b"\n"
-    return Response(Plan(200, (("Content-Type", "application/json"),), (Frame(body),)))
+    return respond(Plan(200, (("Content-Type", "application/json"),), (Frame(body),)))
 
 
 def _health(app: Application, request: HttpRequest) -> Response:
@@ -150,7 +150,7 @@ def _journal(app: Application, request: HttpRequest) -> Work:
 
     def then(result: Callable[[], Any]) -> Response:
         frames = tuple(map(Frame, result()))
-        return Response(Plan(200, (("Content-Type", "application/json"),), frames))
+        return respond(Plan(200, (("Content-Type", "application/json"),), frames))
 
     return Work(encoded, then)
 

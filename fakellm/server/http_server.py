@@ -119,7 +119,7 @@ class Server:
             message = f"fakellm itself failed: {error!r}. Please report this."
             outcome, entry = self._app.refuse(request, RequestError(500, message, "internal_error"), entry)
         if isinstance(outcome, Response) and outcome.explanation:
-            log.warning("%s %s: %s %s", request.method, request.path, outcome.plan.status, outcome.explanation)
+            log.warning("%s %s: %s %s", request.method, request.path, outcome.head.status, outcome.explanation)
         return request, outcome, entry
 
     async def _settled(self, outcome: Outcome, request: HttpRequest, entry: Entry) -> Response | Relay:
@@ -184,20 +184,21 @@ class Server:
     async def _sent(
         self, client: ClientConnection, request: HttpRequest, outcome: Response | Relay, entry: Entry
     ) -> Plan:
-        """Sends all frames, and returns the plan that they are from."""
+        """Sends all frames; returns the plan that says what follows the last of them."""
         if isinstance(outcome, Relay):
             assert self._proxy is not None  # else `_settled` has refused the request
             return await self._proxy(request, entry, client)
-        plan = outcome.plan
-        ready = bursts(plan, client.keep_alive and plan.delimited != "close", client.http_1_0)
-        with self._stepped(request, plan, entry) as steps:
+        ready = outcome.bursts if client.keep_alive else bursts(outcome.plan, False, client.http_1_0)
+        with self._stepped(request, outcome, entry) as steps:
             await self._perform(client, ready, entry, steps)
-        return plan
+        return outcome.head
 
-    def _stepped(self, request: HttpRequest, plan: Plan, entry: Entry) -> AbstractContextManager[Stepped | None]:
-        if not any(frame.step for frame in plan.frames):
+    def _stepped(
+        self, request: HttpRequest, response: Response, entry: Entry
+    ) -> AbstractContextManager[Stepped | None]:
+        if not any(burst.step for burst in response.bursts):
             return nullcontext()
-        return self._steps.reply(request.target.session, entry.number, plan)
+        return self._steps.reply(request.target.session, entry.number, response.plan)
 
     async def _perform(
         self, client: ClientConnection, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None

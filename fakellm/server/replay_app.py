@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
-from fakellm.engine.response import Outcome, Relay, Response
+from fakellm.engine.response import Outcome, Relay, Response, respond
 from fakellm.engine.state import Limits, MemoryState, Session
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, RecordedRequest
@@ -139,7 +139,7 @@ class Replay:
             message = f"Each recording of this request has been served: {labels}. --again repeat serves the last again."
             return _unmatched(request, RequestError(404, message, "recordings_served"))
         recording = found[min(number, len(found)) - 1]
-        return Response(playback(recording, self._timing), recording.label, attempts_forgotten=forgotten)
+        return respond(playback(recording, self._timing), rule=recording.label, attempts_forgotten=forgotten)
 
 
 def _unmatched(request: HttpRequest, error: RequestError) -> Response:

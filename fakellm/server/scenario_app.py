@@ -21,7 +21,7 @@ from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, generated_response
 from fakellm.engine.journal import Entry
-from fakellm.engine.response import Outcome, Response, Work
+from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session
 from fakellm.model.request import digest
@@ -110,7 +110,7 @@ class App:
 
 def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
     """The response to a browser that asks whether it may send a request: no request itself, so not in the journal."""
-    response = Response(preflight(request.headers))
+    response = respond(preflight(request.headers))
     entry = Entry(request.method, request.path)
     entry.fill(response)
     return response, entry

@@ -9,12 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
+
+with suppress(ImportError):  # a run without these fixtures is no business of this file
+    import_module("fakellm.base")  # from here on, a missing name of a damaged package is explained
 
 _API_KEYS = ("OPENAI_API_KEY",)
 _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on top of it; LangChain, LiteLLM
@@ -24,6 +29,7 @@ _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on to
 def fakellm_server() -> Iterator[Handle]:
     """A fake LLM server for the whole run of tests, in a thread; one for each xdist worker."""
     import fakellm
+    import fakellm.base  # fails with the reason where another distribution has taken this package's place
 
     with fakellm.serve() as server:
         yield server

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from msgspec import Struct
 
-from fakellm.wire.plan import Delimited, Plan
+from fakellm.wire.plan import Delimited, Frame, Plan
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 """The reason phrase of each status, from HTTP's registry."""
@@ -43,6 +44,32 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     if chunked and plan.end in ("complete", "hang_up"):
         pieces.append(chunk(b""))
     return (*done, Burst(b"".join(pieces), delay, frames, step))
+
+
+def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
+    """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
+    chunked = plan.delimited == "chunked"
+    found: list[Frame] = []
+    for number, burst in enumerate(bursts):
+        data = burst.data
+        if number == 0 and plan.status is not None:
+            data = data[data.index(b"\r\n\r\n") + 4 :]
+        pieces = _chunks(data) if chunked else [data] * burst.frames
+        for place, piece in enumerate(pieces[: burst.frames]):
+            first = number > 0 and place == 0
+            found.append(Frame(piece, burst.delay if first else 0.0, burst.step and first))
+    return tuple(found)
+
+
+def _chunks(data: bytes) -> list[bytes]:
+    """The HTTP/1.1 chunks that bytes consist of, the empty one at the end of a body included."""
+    pieces, start = [], 0
+    while start < len(data):
+        line = data.index(b"\r\n", start)
+        end = line + 2 + int(data[start:line], 16)
+        pieces.append(data[line + 2 : end])
+        start = end + 2
+    return pieces
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:

@@ -1,0 +1,31 @@
+"""A plan as the bytes of HTTP/1.1, and back."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from fakellm.wire.http1 import bursts, frames_in
+from fakellm.wire.plan import Frame, Plan
+
+FRAMES = st.builds(
+    Frame, st.binary(max_size=20) | st.just(b"0\r\n\r\n"), st.sampled_from((0.0, 0.0, 0.5)), st.booleans()
+)
+PLANS = st.builds(
+    Plan,
+    status=st.sampled_from((None, 200, 299)),
+    headers=st.lists(st.sampled_from((("A", "b"), ("Content-Length", "7"))), max_size=2).map(tuple),
+    frames=st.lists(FRAMES, max_size=5).map(tuple),
+    delimited=st.sampled_from(("chunked", "length", "close")),
+    header_case=st.sampled_from((None, "upper")),
+    delay=st.sampled_from((0.0, 2.0)),
+    end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
+)
+
+
+@given(PLANS)
+def test_the_frames_are_found_in_what_is_written(plan: Plan) -> None:
+    written = bursts(plan)
+    assert frames_in(replace(plan, frames=()), written) == plan.frames
+    assert sum(burst.frames for burst in written) == len(plan.frames)
