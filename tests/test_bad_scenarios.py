@@ -216,7 +216,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {tool_calls: [{name: add, argument: {}}]}",
         [
-            "a.yaml:2:36: rules[0].reply.tool_calls[0]: unknown key 'argument'; allowed here: name, arguments, id; did you mean 'arguments'?"
+            "a.yaml:2:36: rules[0].reply.tool_calls[0]: unknown key 'argument'; allowed here: name, arguments, id, kind; did you mean 'arguments'?"
         ],
     ),
     (

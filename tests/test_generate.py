@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -223,18 +224,54 @@ def test_the_tool_choice_is_kept() -> None:
 CODE = {"type": "custom", "custom": {"name": "code", "description": "Runs it.", "format": {"type": "text"}}}
 
 
-def test_of_functions_and_custom_tools_functions_are_called() -> None:
-    """A call of a custom tool cannot be generated yet: where one need not be made, the reply is text."""
-    mixed = [CODE, *tools("time")]
-    assert names(said(tools=[CODE])) == []
-    assert names(said(tools=mixed)) == ["time"]
+LARK = {"type": "grammar", "grammar": {"syntax": "lark", "definition": "start: /.+/"}}
+REGEX = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "[a-c]{3}|x"}}
+
+
+def custom(name: str, form: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "custom", "custom": {"name": name, "format": form}}
+
+
+@pytest.mark.parametrize("choice", [None, "required", {"type": "custom", "custom": {"name": "code"}}])
+def test_a_custom_tool_is_called_with_a_text(choice: Any) -> None:
+    asked = {"tools": [CODE]} if choice is None else {"tools": [CODE], "tool_choice": choice}
+    [call] = said(**asked).choices[0].tool_calls
+    assert (call.name, call.kind) == ("code", "custom")
+    assert call.arguments.endswith(".")
+    [wire] = sent(**asked)[1]["choices"][0]["message"]["tool_calls"]
+    assert wire == {"id": call.id, "type": "custom", "custom": {"name": "code", "input": call.arguments}}
+
+
+def test_a_call_of_a_custom_tool_is_streamed_in_pieces() -> None:
+    answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(tools=[CODE], stream=True)))
+    chunks = [json.loads(event.data) for event in Decoder().feed(answer.plan.body) if event.data != "[DONE]"]
+    pieces = [call for chunk in chunks for call in chunk["choices"][0]["delta"].get("tool_calls", ())]
+    assert [sorted(piece) for piece in pieces[:2]] == [["custom", "id", "index", "type"], ["custom", "index"]]
+    assert pieces[0] | {"id": ""} == {"index": 0, "id": "", "type": "custom", "custom": {"name": "code", "input": ""}}
+    assert all(piece["custom"].keys() == {"input"} for piece in pieces[1:])
+
+
+def test_a_custom_tool_may_have_a_grammar() -> None:
+    [call] = said(tools=[custom("abc", REGEX)]).choices[0].tool_calls
+    assert re.fullmatch("[a-c]{3}|x", call.arguments)
+    assert names(said(tools=[custom("lark", LARK)])) == []
+    mixed = [custom("lark", LARK), *tools("time")]
     assert names(said(tools=mixed, tool_choice="required")) == ["time"]
-    allowed = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "code"}}, FUNCTION_TIME]}
-    assert names(said(tools=mixed, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})) == ["time"]
-    for choice in ("required", {"type": "custom", "custom": {"name": "code"}}):
-        param, message = refused(tools=[CODE], tool_choice=choice)
-        assert param == "tool_choice"
-        assert "cannot call the custom tool 'code'" in message
+    param, message = refused(tools=[custom("lark", LARK)], tool_choice="required")
+    assert param == "tool_choice"
+    assert "cannot call the custom tool 'lark': no text can be made for its grammar" in message
+    broken = {"type": "grammar", "grammar": {"syntax": "regex", "definition": "("}}
+    param, message = refused(tools=[custom("x", broken)])
+    assert param == "tools[0].custom.format.grammar.definition"
+    assert "Invalid grammar for custom tool 'x'" in message
+
+
+def test_functions_and_custom_tools_are_called_alike() -> None:
+    mixed = [CODE, *tools("time")]
+    called = {name for seed in range(9) for name in names(said(tools=mixed, seed=seed))}
+    assert called == {"code", "time"}
+    allowed = {"mode": "required", "tools": [{"type": "custom", "custom": {"name": "code"}}]}
+    assert names(said(tools=mixed, tool_choice={"type": "allowed_tools", "allowed_tools": allowed})) == ["code"]
 
 
 FUNCTION_TIME = {"type": "function", "function": {"name": "time"}}

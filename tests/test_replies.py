@@ -19,7 +19,7 @@ from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults,
 from fakellm.apis.chat.request import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
-from fakellm.scenarios.loader import ScenarioSource, load
+from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, post, respond
@@ -320,3 +320,13 @@ def test_a_function_serves_in_this_process_alone() -> None:
         fakellm.spawn(rule).__enter__()
     with fakellm.spawn() as server, pytest.raises(ScenarioError, match="nor leave this process"):
         server.load(rule)
+
+
+def test_a_scripted_call_may_be_of_a_custom_tool() -> None:
+    call = {"name": "code", "arguments": "print(2)", "kind": "custom"}
+    scenario = load({"rules": [{"reply": {"tool_calls": [call, {"name": "add"}]}}]})
+    assert load(dump(scenario)) == scenario
+    body = json.loads(respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat())).plan.body)
+    custom, function = body["choices"][0]["message"]["tool_calls"]
+    assert (custom["type"], custom["custom"]) == ("custom", {"name": "code", "input": "print(2)"})
+    assert (function["type"], function["function"]) == ("function", {"name": "add", "arguments": "{}"})

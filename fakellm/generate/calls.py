@@ -6,12 +6,14 @@ Owns the draws; the request says which tools may be called. Knows no API's param
 from __future__ import annotations
 
 from itertools import takewhile
+from typing import Any
 
 from fakellm.apis.protocol import Provider
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.seed import Source
 from fakellm.generate.json_schema import instance
+from fakellm.generate.prose import text
 from fakellm.model.blocks import ToolCall
 from fakellm.model.request import Message, Request, Tool
 
@@ -23,10 +25,10 @@ def generated_calls(request: Request, seed: int, index: int, provider: Provider)
     Raises RequestError where a call is required that cannot be generated.
     """
     allowed = request.allowed_calls
-    offered = {tool.name: tool for tool in request.offered if tool.kind == "function"}
+    offered = {tool.name: tool for tool in request.offered if not tool.grammar}
     names = tuple(name for name in allowed.names if name in offered)
     if allowed.required and allowed.names and not names:
-        raise _only_custom(allowed.names[0])
+        raise _unknown_grammar(allowed.names[0])
     answered = _answered(request.messages)
     if not names or (answered and not allowed.required):
         return ()
@@ -39,7 +41,7 @@ def generated_calls(request: Request, seed: int, index: int, provider: Provider)
 def check(request: Request) -> None:
     """Raises RequestError for a tool whose parameters are not the schema of an object, called or not."""
     for tool in request.offered:
-        if tool.parameters:
+        if tool.parameters and tool.kind == "function":
             try:
                 instance.check(tool.parameters)
             except instance.UnsatisfiableSchemaError as error:
@@ -72,25 +74,38 @@ def _picked(names: tuple[str, ...], answered: tuple[str, ...], parallel: bool, s
 
 def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provider: Provider) -> ToolCall:
     index, number = place
-    parameters = {"type": "object", **(tool.parameters or {})}
+    source = Source(seed, request.digest, "arguments", index, number)
     try:
-        arguments = instance.instance(parameters, Source(seed, request.digest, "arguments", index, number))
-        if not isinstance(arguments, dict):
-            raise instance.UnsatisfiableSchemaError(f"it must allow objects; it allows {arguments!r}")
+        arguments = _input(tool, source) if tool.kind == "custom" else dumps(_object(tool, source))
     except instance.UnsatisfiableSchemaError as error:
         raise _invalid_schema(tool, str(error)) from None
     call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
-    return ToolCall(call_id, tool.name, dumps(arguments))
+    return ToolCall(call_id, tool.name, arguments, tool.kind)
+
+
+def _object(tool: Tool, source: Source) -> dict[str, Any]:
+    arguments = instance.instance({"type": "object", **(tool.parameters or {})}, source)
+    if not isinstance(arguments, dict):
+        raise instance.UnsatisfiableSchemaError(f"it must allow objects; it allows {arguments!r}")
+    return arguments
+
+
+def _input(tool: Tool, source: Source) -> str:
+    return text(source, 1) if tool.parameters is None else str(instance.instance(tool.parameters, source))
 
 
 def _invalid_schema(tool: Tool, problem: str) -> RequestError:
+    if tool.kind == "custom":
+        return RequestError(
+            400, f"Invalid grammar for custom tool {tool.name!r}: {problem}", "invalid_value", tool.param
+        )
     message = f"Invalid schema for function {tool.name!r}: {problem}"
     return RequestError(400, message, "invalid_function_parameters", tool.param)
 
 
-def _only_custom(name: str) -> RequestError:
+def _unknown_grammar(name: str) -> RequestError:
     message = (
-        f"A generated reply cannot call the custom tool {name!r}: only functions. Offer a function as well, "
-        "or answer this request with a rule."
+        f"A generated reply cannot call the custom tool {name!r}: no text can be made for its grammar. "
+        "Offer another tool as well, or answer this request with a rule."
     )
     return RequestError(400, message, "unsupported_value", "tool_choice")

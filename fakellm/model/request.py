@@ -43,15 +43,17 @@ class Message(Struct, frozen=True):
 class Tool(Struct, frozen=True):
     """A tool on offer.
 
-    kind: `function` for one that is called with JSON, else the API's word for it, such as `custom`.
-    parameters: the JSON Schema of its arguments, where one was sent.
+    kind: `function` for one that is called with JSON, `custom` for one that is called with a text.
+    parameters: the JSON Schema of its arguments or of its text, where one was sent.
     param: the path of that schema in the body, as errors name it.
+    grammar: what its text must follow besides, in a notation from which no text can be generated, such as `lark`.
     """
 
     name: str
     kind: str = "function"
     parameters: dict[str, Any] | None = None
     param: str = "tools"
+    grammar: str = ""
 
 
 class AllowedCalls(Struct, frozen=True):

@@ -30,11 +30,15 @@ from fakellm.wire.timing import Timing
 
 
 class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON."""
+    """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON.
+
+    kind: `custom` for a call of a custom tool, whose input is `arguments`.
+    """
 
     name: str
     arguments: str | dict[str, Any] = "{}"
     id: Annotated[str, Meta(min_length=1)] | None = None
+    kind: Literal["function", "custom"] = "function"
 
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -263,7 +267,12 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
     if choice.blocks:
         return tuple(map(core_block, choice.blocks))
     calls = (
-        ToolCall(call.id, call.name, call.arguments if isinstance(call.arguments, str) else dumps(call.arguments))
+        ToolCall(
+            call.id,
+            call.name,
+            call.arguments if isinstance(call.arguments, str) else dumps(call.arguments),
+            call.kind,
+        )
         for call in choice.tool_calls
     )
     return chat_choice(
@@ -284,7 +293,10 @@ def _reply_choice(choice: Choice) -> ReplyChoice:
         choice.content,
         choice.reasoning,
         choice.refusal,
-        tuple(Call(call.name, call.arguments, call.id or None) for call in choice.tool_calls),
+        tuple(
+            Call(call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function")
+            for call in choice.tool_calls
+        ),
         choice.finish_reason,
         logprobs_of(choice, Text) if choice.content else (),
         logprobs_of(choice, Refusal) if choice.refusal else (),

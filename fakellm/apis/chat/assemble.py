@@ -183,7 +183,7 @@ class _Stream:
         """The entry that a call opens with; a call in one piece has its name whatever the habit."""
         name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
         arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
-        return ToolCallDelta(self._index(choice, block), call.id, "function", name, arguments)
+        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind)
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
         """A piece of a call: part of the entry before it if that opens the call or has its late name, else its own."""
@@ -211,9 +211,12 @@ class _Stream:
         def repeated(habit: str | None, text: str) -> Text:
             return text if habit == "repeated" else _WORDS[habit or "once"]
 
-        return ToolCallDelta(
-            index, repeated(how.id, call.id or ""), repeated(how.type, "function"), repeated(how.name, call.name), value
+        call_id, kind, name = (
+            repeated(how.id, call.id or ""),
+            repeated(how.type, call.kind),
+            repeated(how.name, call.name),
         )
+        return ToolCallDelta(index, call_id, kind, name, value, call.kind)
 
     def _index(self, choice: int, block: int) -> int | Null | None:
         number = self.numbers.get((choice, block), 0)

@@ -30,13 +30,17 @@ def words(text: Text) -> str:
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A piece of the tool call at `index`; with no index given, of the one at its place in the delta."""
+    """A piece of the tool call at `index`; with no index given, of the one at its place in the delta.
+
+    kind: `function`, or `custom` for a call whose `arguments` are the input of a custom tool.
+    """
 
     index: int | Null | None
     id: Text = None
     type: Text = None
     name: Text = None
     arguments: Text = None
+    kind: str = "function"
 
 
 class Delta(Struct, frozen=True):

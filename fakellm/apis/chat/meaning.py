@@ -102,7 +102,10 @@ def sayable(completion: Completion, think: bool = False, one_call: bool = False)
 
 
 def _sayable(choice: Choice, one_call: bool) -> Choice:
-    calls = [ToolCall(call.id, call.name, call.arguments) for call in choice.tool_calls if call.kind == "function"]
+    kinds = ("function",) if one_call else ("function", "custom")
+    calls = [
+        ToolCall(call.id, call.name, call.arguments, call.kind) for call in choice.tool_calls if call.kind in kinds
+    ]
     if one_call:
         calls = [replace(call, id="") for call in calls[:1]]
     content, refusal = choice.content, choice.refusal

@@ -91,7 +91,7 @@ class _Choice:
             place = max(-_INDICES, min(index or 0, _INDICES)) * _INDICES + len(self.calls)
             call = _Call(index, _CALLS + place, piece)
             self.calls.append(call)
-            yield Open(self.index, call.block, ToolCall(call.id, call.name, ""))
+            yield Open(self.index, call.block, ToolCall(call.id, call.name, "", piece.kind))
         # Repeated on each piece by some providers and changed by others: the first that is not empty counts.
         if not call.id and words(piece.id):
             call.id = words(piece.id)

@@ -26,11 +26,17 @@ class _Function(Struct):
     arguments: str | None = None
 
 
+class _Custom(Struct):
+    name: str | None = None
+    input: str | None = None
+
+
 class _Call(Struct):
     index: int | None = None
     id: str | None = None
     type: str | None = None
     function: _Function | None = None
+    custom: _Custom | None = None
 
 
 class _Detail(Struct):
@@ -190,8 +196,17 @@ def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
 
 
 def _call_piece(call: _Call) -> ToolCallDelta:
+    kind, name, arguments = _particulars(call)
+    return ToolCallDelta(call.index, call.id, call.type, name, arguments, kind)
+
+
+def _particulars(call: _Call) -> tuple[str, str | None, str | None]:
+    """The kind of a call, its name and its text. Snowflake sends an empty `custom` beside each function."""
+    if call.type == "custom" or (call.custom and not call.function):
+        custom = call.custom or _Custom()
+        return "custom", custom.name, custom.input
     function = call.function or _Function()
-    return ToolCallDelta(call.index, call.id, call.type, function.name, function.arguments)
+    return "function", function.name, function.arguments
 
 
 def _content(message: _Message) -> str | None:
@@ -215,12 +230,12 @@ def _reasoning(message: _Message) -> str | None:
 
 def _choice(choice: _Choice) -> Choice:
     message = choice.message or _Message(content=choice.text)
-    calls = [(call.id or "", call.function or _Function()) for call in message.tool_calls or ()]
+    calls = [(call.id or "", *_particulars(call)) for call in message.tool_calls or ()]
     return chat_choice(
         _content(message) or "",
         _reasoning(message) or "",
         message.refusal or "",
-        tuple(ToolCall(id_, function.name or "", function.arguments or "") for id_, function in calls),
+        tuple(ToolCall(call_id, name or "", arguments or "", kind) for call_id, kind, name, arguments in calls),
         choice.finish_reason or None,
         _tokens(choice.logprobs.content if choice.logprobs else None),
         _tokens(choice.logprobs.refusal if choice.logprobs else None),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from fakellm.apis.chat import chat_body, parameters
-from fakellm.apis.chat.chat_body import Chat, MessageToolCall, StreamOptions
+from fakellm.apis.chat.chat_body import Chat, Custom, MessageToolCall, StreamOptions
 from fakellm.apis.openai.request_body import empty_array, nested_too_deeply, typed
 from fakellm.base.errors import RequestError
 from fakellm.model.request import AllowedCalls, Message, PastCall, Request, Tool
@@ -91,6 +91,21 @@ def _offered(chat: Chat) -> Iterator[Tool]:
             place = f"tools[{number}].function.parameters"
             yield Tool(tool.function.name, "function", tool.function.parameters, place)
         elif tool.custom:
-            yield Tool(tool.custom.name, "custom", None, f"tools[{number}].custom")
+            yield _custom(tool.custom, f"tools[{number}].custom.format")
     for number, function in enumerate((chat.functions or ()) if not chat.tools else ()):
         yield Tool(function.name, "function", function.parameters, f"functions[{number}].parameters")
+
+
+def _custom(tool: Custom, place: str) -> Tool:
+    """A custom tool: any text will do, or one that a regular expression matches, or one of a Lark grammar.
+
+    https://platform.openai.com/docs/guides/function-calling#custom-tools
+    """
+    grammar = (tool.format or {}).get("grammar")
+    if not isinstance(grammar, dict):
+        return Tool(tool.name, "custom")
+    syntax, definition = grammar.get("syntax"), grammar.get("definition")
+    if syntax == "regex" and isinstance(definition, str):
+        pattern = {"type": "string", "pattern": f"^(?:{definition})$"}
+        return Tool(tool.name, "custom", pattern, f"{place}.grammar.definition")
+    return Tool(tool.name, "custom", grammar=str(syntax))

@@ -236,16 +236,25 @@ def _detail(text: Text, besides: JSON) -> JSON:
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JSON:
-    function = _sent_fields({"name": call.name, "arguments": call.arguments})
+    particulars = _sent_fields({"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments})
     values: JSON = {
         "index": None if call.index is NULL else call.index,
         **_sent_fields({"id": call.id, "type": call.type}),
     }
     if call.index is None:
         del values["index"]
-    values["function"] = function
+    values[call.kind] = particulars
     keys = (spelling.call_keys if call.name else spelling.piece_keys) or dialect.call_keys
-    return {key: values[key] for key in keys if key in values}
+    return {key: values[key] for key in _call_keys(keys, call.kind) if key in values}
+
+
+_TEXT_KEYS = {"function": "arguments", "custom": "input"}
+"""The key of a call's text, by the kind of the call."""
+
+
+def _call_keys(keys: tuple[str, ...], kind: str) -> tuple[str, ...]:
+    """The order of a call's keys, with the name of its kind in the place of `function`."""
+    return tuple(kind if key == "function" else key for key in keys)
 
 
 def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
@@ -255,18 +264,23 @@ def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
     return values | _logprobs(logprobs_of(choice, model.Text) or None, logprobs_of(choice, model.Refusal) or None)
 
 
+def _call(dialect: Dialect, number: int, call: model.ToolCall) -> JSON:
+    """A call in a whole body."""
+    particulars = {"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments}
+    values: JSON = {"id": call.id, "type": call.kind, call.kind: particulars}
+    if dialect.calls_indexed:
+        values["index"] = number
+    return _ordered(dialect, _call_keys(dialect.call_keys, call.kind), values)
+
+
 def _message(dialect: Dialect, choice: Choice) -> JSON:
-    calls: list[JSON] = [
-        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-        | ({"index": number} if dialect.calls_indexed else {})
-        for number, call in enumerate(choice.tool_calls)
-    ]
+    calls = [_call(dialect, number, call) for number, call in enumerate(choice.tool_calls)]
     message: JSON = {
         "role": "assistant",
         "content": choice.content or dialect.empty_content(choice),
         "reasoning_content": None,
         "reasoning": None,
-        "tool_calls": [_ordered(dialect, dialect.call_keys, call) for call in calls] or None,
+        "tool_calls": calls or None,
         "refusal": choice.refusal or None,
         "annotations": [],
     }
