@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 from time import perf_counter
 
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.engine.ruleset import Ruleset
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from fakellm import drivers as drivers
     from fakellm import faults as faults
     from fakellm import strategies as strategies
-    from fakellm.apis.chat.variation import Variation as Variation
+    from fakellm.apis.variation import Variation as Variation
     from fakellm.base.errors import CassetteError as CassetteError
     from fakellm.base.errors import FakellmError as FakellmError
     from fakellm.base.errors import ScenarioError as ScenarioError
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from fakellm.wire.transfer import Transfer as Transfer
 
 _MODULES = {
-    "apis.chat.variation": ("Variation",),
+    "apis.variation": ("Variation",),
     "base.errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
     "fuzzing": ("fuzz",),
     "model.blocks": ("Choice", "Completion", "Opaque", "Refusal", "Stop", "Text", "Thinking", "ToolCall"),

@@ -16,8 +16,8 @@ from fakellm.apis.chat.meaning import logprobs_of
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_stream
-from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer, Values
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import StreamError
 from fakellm.base.seed import Source
 from fakellm.engine import render

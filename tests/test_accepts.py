@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.accepts import refusal
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.openai.urls import with_model
 from fakellm.base.errors import RequestError
 from fakellm.importing.guess_provider import of_host

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer
+from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import End

@@ -122,7 +122,7 @@ def test_the_schema_accepts_every_scenario_and_refuses_bad_ones() -> None:
 
 def test_the_schema_describes_the_keys_of_a_rule() -> None:
     definitions = scenario_schema()["$defs"]
-    assert definitions["When"]["properties"]["user"]["description"] == "the user's last message."
+    assert definitions["When"]["properties"]["user"]["description"] == "The user's last message."
     assert set(definitions["When"]["properties"]) == {
         key for key, schema in definitions["When"]["properties"].items() if "description" in schema
     }

@@ -10,8 +10,9 @@ import pytest
 from fakellm.apis.chat.chunk import NULL, Chunk, Text, words
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
 from fakellm.apis.chat.writer import write_chunk
+from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.streaming.splitting import Cut, cut

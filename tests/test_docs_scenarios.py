@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.engine.render import render
 from fakellm.engine.resolve import filled
 from fakellm.engine.ruleset import Script

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "stream.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from fakellm.apis.chat.variation import PLAIN
+from fakellm.apis.variation import PLAIN
 from fakellm.cli import main
 from tests.conftest import ROOT
 

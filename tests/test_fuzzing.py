@@ -20,7 +20,7 @@ import pytest
 import fakellm
 from fakellm import faults
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.fuzzing import CannotRunError, FuzzError, Outcome, Result, ReturnedChoice
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.result import NoResult

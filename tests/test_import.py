@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.fuzzing.strategies import completions, variations

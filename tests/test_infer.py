@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.base.errors import StreamError
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing.infer import infer

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.request import parse
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.writer import write_body
+from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.engine.render import complete
 from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations

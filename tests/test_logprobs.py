@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.apis.chat.chunk import words
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base import tokenizer
 from fakellm.base.errors import ScenarioError
 from fakellm.base.seed import Source

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.apis.chat.api import ChatApi
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.engine.engine import Engine
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Computed, Reply, Request, Rule, ScenarioError, Step, faults, on
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
 from fakellm.scenarios.loader import ScenarioSource, dump, load

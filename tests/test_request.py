@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.openai.error_body import error_type
 from fakellm.engine.render import render
 from fakellm.model.request import Request

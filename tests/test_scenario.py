@@ -8,7 +8,7 @@ import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Spelling
+from fakellm.apis.variation_blocks import Spelling
 from tests.conftest import ROOT
 
 FULL = """\

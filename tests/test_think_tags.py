@@ -10,7 +10,7 @@ from hypothesis import given
 from fakellm.apis.chat.meaning import sayable
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
 from fakellm.model.blocks import Completion, Token

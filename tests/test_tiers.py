@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.faults import Error, Fault
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.strategies import completions, variations

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Rule, Scenario
-from fakellm.apis.chat.variation import Variation
 from fakellm.apis.protocol import Answer
+from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
 from fakellm.engine.render import complete, render

@@ -12,10 +12,9 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.habits import division_of
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import PLAIN, Variation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage

@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 Path = tuple[str | int, ...]
 
@@ -143,14 +143,23 @@ def _json_word(word: re.Match[str]) -> str:
 
 def _member(data: Any, hint: Any) -> Any:
     """The only member of a union that has the JSON type of `data`; the hint itself if it is not one member."""
-    if get_origin(hint) is Annotated and get_origin(get_args(hint)[0]) in (Union, types.UnionType):
-        hint = get_args(hint)[0]
+    hint = _without_description(hint)
     if get_origin(hint) not in (Union, types.UnionType):
         return hint
     possible = [member for member in get_args(hint) if _kind(member) is type(data)]
     if len(possible) > 1 and (kinds := _kinds(hint)) and isinstance(data, dict):
         return next((member for tag_field, tag, member in kinds if data.get(tag_field) == tag), hint)
-    return possible[0] if len(possible) == 1 else hint
+    return _without_description(possible[0]) if len(possible) == 1 else hint
+
+
+def _without_description(hint: Any) -> Any:
+    """The type beneath a description. Bounds stay: they are the type's own."""
+    while get_origin(hint) is Annotated and (
+        get_origin(get_args(hint)[0]) in (Union, types.UnionType)
+        or all(isinstance(meta, Meta) and meta == Meta(description=meta.description) for meta in hint.__metadata__)
+    ):
+        hint = get_args(hint)[0]
+    return hint
 
 
 def _kinds(hint: Any) -> list[tuple[str, str, type[Struct]]]:

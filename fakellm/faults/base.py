@@ -21,15 +21,20 @@ Place = int | None
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
     """The keys of every fault.
 
-    times: how many attempts of the same request it applies to, before the rule's plain reply is sent; all by default.
-    after: how many attempts have the plain reply first.
-
     Attempts are counted by session, rule and request (`Request.digest`), so that requests at the same time do not
     take each other's.
     """
 
-    times: Annotated[int, Meta(ge=1)] | None = None
-    after: Annotated[int, Meta(ge=0)] = 0
+    times: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description=(
+                "How many attempts of the same request it applies to, before the rule's plain reply is sent; all by "
+                "default."
+            )
+        ),
+    ] = None
+    after: Annotated[int, Meta(ge=0, description="How many attempts have the plain reply first.")] = 0
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "both"
     """What it can break: streams, whole bodies, or both."""

@@ -50,7 +50,8 @@ class Repeat(BatchFault, frozen=True, tag="repeat"):
 
 class Swap(BatchFault, frozen=True, tag="swap"):
     """A batch in the place of the next, and that one in its. `chunk`: the first of the two, from 0; where not given,
-    two that both carry something."""
+    two that both carry something.
+    """
 
     chunk: Place = None
 

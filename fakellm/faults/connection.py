@@ -32,16 +32,16 @@ class ConnectionFault(Base, frozen=True):
 
 
 class Break(ConnectionFault, frozen=True):
-    """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte.
+    """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte."""
 
-    at: `start`, before a byte of the reply is sent, or `headers`, right after them.
-    frame: after so many frames, `[DONE]` among them; this applies to streams alone.
-    byte: after so many bytes of the body, as a client counts them.
-    """
-
-    at: Literal["start", "headers"] | None = None
-    frame: Place = None
-    byte: Place = None
+    at: Annotated[
+        Literal["start", "headers"] | None,
+        Meta(description=("`start`, before a byte of the reply is sent, or `headers`, right after them.")),
+    ] = None
+    frame: Annotated[
+        Place, Meta(description=("After so many frames, `[DONE]` among them; this applies to streams alone."))
+    ] = None
+    byte: Annotated[Place, Meta(description="After so many bytes of the body, as a client counts them.")] = None
 
     def __post_init__(self) -> None:
         present = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]

@@ -51,27 +51,48 @@ class EventFault(Base, frozen=True):
 
 
 class Error(EventFault, frozen=True, tag="error"):
-    """An error in the middle of a stream, after which nothing else is sent (E4, E5, E6).
+    """An error in the middle of a stream, after which nothing else is sent (E4, E5, E6)."""
 
-    frame: how many frames come first. shape: its form, where that is not the provider's:
-        data: ``data: {"error": {…}}``, with the provider's error body, OpenAI's and most others' (E4);
-        chunk: a chunk with `error` beside its choices and `finish_reason: error`, OpenRouter's (E5);
-        event: ``event: error`` and the error with a `status_code`, Groq's;
-        message: ``event: error`` and ``{"message": …}``, with no `error` key (E6);
-        text: ``data: {"error": "…"}`` (E6);
-        line: ``error: {…}``, which is not a data line at all, gpustack's llama-box.
-    message, type, code: the fields of the error; as the provider has them for the status where not given.
-    done: whether `[DONE]` follows; as the provider does it where not given: Groq alone sends none.
-    """
-
-    shape: Literal["data", "chunk", "event", "message", "text", "line"] | None = None
-    frame: Place = None
-    message: str | None = None
-    type: str | UnsetType | None = UNSET
-    code: str | int | UnsetType | None = UNSET
-    status: int = 500
-    """Of the error: it has the provider's words for this status, and some shapes say it."""
-    done: bool | None = None
+    shape: Annotated[
+        Literal["data", "chunk", "event", "message", "text", "line"] | None,
+        Meta(
+            description=(
+                "Its form, where that is not the provider's. `data`: `data: {\"error\": {…}}` with the provider's error"
+                " body, as OpenAI and most others send it (E4). `chunk`: a chunk with `error` beside its choices and "
+                "`finish_reason: error`, as OpenRouter does (E5). `event`: `event: error` and the error with a "
+                '`status_code`, as Groq does. `message`: `event: error` and `{"message": …}`, without the key `error`'
+                ' (E6). `text`: `data: {"error": "…"}` (E6). `line`: `error: {…}`, which is not a data line at all, '
+                "as gpustack's llama-box sends it."
+            )
+        ),
+    ] = None
+    frame: Annotated[Place, Meta(description="How many frames come first.")] = None
+    message: Annotated[
+        str | None, Meta(description="The error's `message`; by default the provider's for this status.")
+    ] = None
+    type: Annotated[
+        str | UnsetType | None, Meta(description="The error's `type`; by default the provider's for this status.")
+    ] = UNSET
+    code: Annotated[
+        str | int | UnsetType | None, Meta(description="The error's `code`; by default the provider's for this status.")
+    ] = UNSET
+    status: Annotated[
+        int,
+        Meta(
+            description=(
+                "The status of the error: its default fields are the provider's for this status, and some shapes "
+                "contain it."
+            )
+        ),
+    ] = 500
+    done: Annotated[
+        bool | None,
+        Meta(
+            description=(
+                "Whether `[DONE]` follows; by default as the provider does it. Of the providers, only Groq sends none."
+            )
+        ),
+    ] = None
 
     def apply(self, sent: Sent, source: Source) -> Sent:
         number = place(self.frame, len(sent.blocks), source)

@@ -37,25 +37,61 @@ class ResponseFault(Base, frozen=True):
 
 
 class Status(ResponseFault, frozen=True, tag="status"):
-    """An HTTP status with the provider's error body (F6, F7; with `status: 200`, F8 and F9).
-
-    message, type, code, param: the fields of the error; as the provider has them for this status where not given. A
-        field that the provider does not send is left out.
-    body: another body, text as it is or data as JSON.
-    content_type: the provider's where not given, and `text/plain` with a `body` of text.
-    retry_after: the Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).
-    headers: more headers, or others in place of these: `retry-after-ms`, `x-should-retry`, `location`.
-    """
+    """An HTTP status with the provider's error body (F6, F7; with `status: 200`, F8 and F9)."""
 
     status: StatusCode = 500
-    message: str | None = None
-    type: str | UnsetType | None = UNSET
-    code: str | int | UnsetType | None = UNSET
-    param: str | None = None
-    body: str | dict[str, Any] | list[Any] | None = None
-    content_type: str | None = None
-    retry_after: int | float | str | None = None
-    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    message: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "The error's `message`; by default the provider's for this status. A provider that does not send this"
+                " field still does not."
+            )
+        ),
+    ] = None
+    type: Annotated[
+        str | UnsetType | None,
+        Meta(
+            description=(
+                "The error's `type`; by default the provider's for this status. A provider that does not send this "
+                "field still does not."
+            )
+        ),
+    ] = UNSET
+    code: Annotated[
+        str | int | UnsetType | None,
+        Meta(
+            description=(
+                "The error's `code`; by default the provider's for this status. A provider that does not send this "
+                "field still does not."
+            )
+        ),
+    ] = UNSET
+    param: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "The error's `param`; by default the provider's for this status. A provider that does not send this "
+                "field still does not."
+            )
+        ),
+    ] = None
+    body: Annotated[
+        str | dict[str, Any] | list[Any] | None, Meta(description="Another body, text as it is or data as JSON.")
+    ] = None
+    content_type: Annotated[
+        str | None, Meta(description=("The provider's where not given, and `text/plain` with a `body` of text."))
+    ] = None
+    retry_after: Annotated[
+        int | float | str | None,
+        Meta(description=("The Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).")),
+    ] = None
+    headers: Annotated[
+        dict[str, str],
+        Meta(
+            description=("More headers, or others in place of these: `retry-after-ms`, `x-should-retry`, `location`.")
+        ),
+    ] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_headers(self.headers)
@@ -78,8 +114,10 @@ class Html(ResponseFault, frozen=True, tag="html"):
     """A page of HTML where JSON or a stream was expected (F7, F8, F9): a proxy's, a login, a captive portal."""
 
     status: StatusCode = 200
-    body: str | None = None
-    """The page; where not given, one that names the status, or 502 where that is 200."""
+    body: Annotated[
+        str | None,
+        Meta(description=("The page; where not given, one that names the status, or 502 where that is 200.")),
+    ] = None
 
     def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
         page = _PAGE.format(_title(502 if self.status == 200 else self.status)) if self.body is None else self.body

@@ -20,7 +20,8 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
+from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.faults import Error, Fault
 from fakellm.fuzzing.tier_table import FAULTS, TIERS, Tier
 from fakellm.wire.framing import Framing, Insert

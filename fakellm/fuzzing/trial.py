@@ -10,9 +10,9 @@ from msgspec import UNSET, Struct
 
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.request import parse
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.route import CHAT
+from fakellm.apis.variation import Variation
 from fakellm.engine.render import complete
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest

@@ -35,12 +35,12 @@ _ANY_OBJECT: dict[str, Any] = {
 
 
 class Generate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `generate:` of a reply: its content is made from the seed and the request.
+    """The `generate:` of a reply: its content is made from the seed and the request."""
 
-    sentences: of the text, where the reply is text; two to four where not given.
-    """
-
-    sentences: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    sentences: Annotated[
+        Annotated[int, Meta(ge=1, le=1000)] | None,
+        Meta(description="The sentences of the text, if the reply is text; two to four by default."),
+    ] = None
 
 
 def answers(generate: Generate, request: Request, seed: int, provider: Provider) -> tuple[Choice, ...]:

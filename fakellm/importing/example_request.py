@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakellm.apis.chat.request import parse
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.base.json_text import dumps
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern

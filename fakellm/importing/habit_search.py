@@ -14,9 +14,9 @@ from typing import Any
 import msgspec
 
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.variation import Variation
 from fakellm.apis.chat.writer import CONTENT_KEYS
 from fakellm.apis.protocol import Values
+from fakellm.apis.variation import Variation
 from fakellm.importing.read_spelling import rendered
 from fakellm.model.blocks import Completion
 

@@ -13,13 +13,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.variation import PLAIN, Spelling, Variation
+from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.openai.urls import target, with_model
 from fakellm.apis.protocol import Values
 from fakellm.apis.route import APIS, CHAT, Route
+from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status

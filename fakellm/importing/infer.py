@@ -19,8 +19,9 @@ from msgspec.structs import replace
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.meaning import NAME
 from fakellm.apis.chat.reader import read_chunk, read_stream
-from fakellm.apis.chat.variation import PLAIN, Calls, Padding, Spelling, Variation
 from fakellm.apis.protocol import Values
+from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.importing.habit_search import abridged, alike, fitted, standard
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed

@@ -11,7 +11,8 @@ from itertools import accumulate, groupby
 from typing import Any
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, words
-from fakellm.apis.chat.variation import Padding, Turn
+from fakellm.apis.variation import Turn
+from fakellm.apis.variation_blocks import Padding
 from fakellm.base import tokenizer
 from fakellm.model.blocks import Completion
 from fakellm.streaming.division import PARTS

@@ -16,9 +16,10 @@ from msgspec.structs import replace
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import split
-from fakellm.apis.chat.variation import Spelling, Variation
 from fakellm.apis.chat.writer import CONTENT_KEYS, DETAILS
 from fakellm.apis.protocol import Answer, Values
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion
 from fakellm.streaming.divide import divide

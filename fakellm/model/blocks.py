@@ -34,7 +34,8 @@ class _Block(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True
 
 class Text(_Block, frozen=True, tag="text"):
     """Text of the answer. `logprobs`: its tokens, if they were requested. `item`: consecutive texts with the same item
-    belong to one output item, in APIs that have them."""
+    belong to one output item, in APIs that have them.
+    """
 
     text: str = ""
     logprobs: tuple[Token, ...] = ()
@@ -53,7 +54,8 @@ class Refusal(_Block, frozen=True, tag="refusal"):
 
 class Thinking(_Block, frozen=True, tag="thinking"):
     """Reasoning. `parts`: the reasoning itself; `summary`: what an API shows in its place; `signature`: the provider's
-    proof that the reasoning is its own."""
+    proof that the reasoning is its own.
+    """
 
     parts: tuple[str, ...] = ()
     summary: tuple[str, ...] = ()

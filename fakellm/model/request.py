@@ -89,7 +89,7 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
 
     body: the JSON body as it was sent.
     headers: by name in lower case: those that rules read, or all of them where a reply is computed.
-    chat: the body with its types, where the request is for a chat completion; see `fakellm.apis.chat.request.Chat`.
+    chat: the typed body of a request for a chat completion: `Chat` in `fakellm.apis.chat.requests.chat_body`.
     choices: how many alternative answers are requested.
     max_tokens: the most tokens that a choice may have, its reasoning included.
     stop: texts before which a generated text ends.

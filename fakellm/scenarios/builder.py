@@ -12,7 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm import faults
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import When

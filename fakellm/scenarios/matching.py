@@ -24,14 +24,18 @@ MAX_SHOWN = 120
 
 
 class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a text is matched, where a substring is not enough: by one of these.
+    """How a text is matched, where a substring is not enough: by one of these."""
 
-    regex: a regular expression, in Python's syntax, found anywhere in the text; `^` and `$` anchor it to the ends.
-    exact: the whole text.
-    """
-
-    regex: str | None = None
-    exact: str | None = None
+    regex: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "A regular expression, in Python's syntax, found anywhere in the text; `^` and `$` anchor it to the "
+                "ends."
+            )
+        ),
+    ] = None
+    exact: Annotated[str | None, Meta(description="The whole text.")] = None
 
     def __post_init__(self) -> None:
         if (self.regex is None) == (self.exact is None):
@@ -40,35 +44,54 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `when:` block of a rule; what is not given matches anything. A plain text must be contained in the value.
+    """The `when:` block of a rule; what is not given matches anything. A plain text must be contained in the value."""
 
-    model: the requested model; `*`, `?` and `[…]` as in file names.
-    turn: the number of the requested reply in its conversation: the assistant's messages so far, plus one.
-    tools: names of functions or custom tools that must be on offer.
-    user: the user's last message.
-    message: any one message.
-    system: the messages of the system and the developer.
-    tool_choice: `none`, `auto`, `required` or the name of a tool; `auto` is the default where tools are offered.
-    result: the result of a tool, by the name of the tool or the id of the call; of several results the last.
-    response_format: `text`, `json_object`, `json_schema`, or the name of the schema.
-    stream: whether a stream is requested.
-    headers: by name, in any case.
-    body: any value of the body by its path, such as `metadata.run` or `messages[-1].name`: the value, `null` if it must
-        be absent, or `{regex: …}` for a text; `{exact: …}` for a mapping that looks like either.
-    """
-
-    model: str | None = None
-    turn: Annotated[int, Meta(ge=1)] | None = None
-    tools: tuple[str, ...] | None = None
-    user: str | Pattern | None = None
-    message: str | Pattern | None = None
-    system: str | Pattern | None = None
-    tool_choice: str | None = None
-    result: dict[str, str | Pattern] = {}
-    response_format: str | None = None
-    stream: bool | None = None
-    headers: dict[str, str | Pattern] = {}
-    body: dict[str, Any] = {}
+    model: Annotated[str | None, Meta(description="The requested model; `*`, `?` and `[…]` as in file names.")] = None
+    turn: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description=(
+                "The number of the requested reply in its conversation: the assistant's messages so far, plus one."
+            )
+        ),
+    ] = None
+    tools: Annotated[
+        tuple[str, ...] | None, Meta(description="Names of functions or custom tools that must be on offer.")
+    ] = None
+    user: Annotated[str | Pattern | None, Meta(description="The user's last message.")] = None
+    message: Annotated[str | Pattern | None, Meta(description="Any one message.")] = None
+    system: Annotated[str | Pattern | None, Meta(description="The messages of the system and the developer.")] = None
+    tool_choice: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "`none`, `auto`, `required` or the name of a tool; `auto` is the default where tools are offered."
+            )
+        ),
+    ] = None
+    result: Annotated[
+        dict[str, str | Pattern],
+        Meta(
+            description=(
+                "The result of a tool, by the name of the tool or the id of the call; of several results the last."
+            )
+        ),
+    ] = {}
+    response_format: Annotated[
+        str | None, Meta(description="`text`, `json_object`, `json_schema`, or the name of the schema.")
+    ] = None
+    stream: Annotated[bool | None, Meta(description="Whether a stream is requested.")] = None
+    headers: Annotated[dict[str, str | Pattern], Meta(description="By name, in any case.")] = {}
+    body: Annotated[
+        dict[str, Any],
+        Meta(
+            description=(
+                "Any value of the body by its path, such as `metadata.run` or `messages[-1].name`: the value, `null`"
+                " if it must be absent, or `{regex: …}` for a text; `{exact: …}` for a mapping that looks like "
+                "either."
+            )
+        ),
+    ] = {}
 
     def __post_init__(self) -> None:
         for path, expected in self.body.items():

@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path, near_miss
 from fakellm.faults import Fault
@@ -30,27 +30,22 @@ from fakellm.wire.timing import Timing
 
 
 class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON.
-
-    kind: `custom` for a call of a custom tool, whose input is `arguments`.
-    """
+    """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON."""
 
     name: str
     arguments: str | dict[str, Any] = "{}"
     id: Annotated[str, Meta(min_length=1)] | None = None
-    kind: Literal["function", "custom"] = "function"
+    kind: Annotated[
+        Literal["function", "custom"],
+        Meta(description="`custom` for a call of a custom tool, whose input is `arguments`."),
+    ] = "function"
 
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One choice. The default `finish_reason` is `tool_calls` if there are calls, otherwise `stop`;
     `finish_reason: null` sends none.
 
-    logprobs, refusal_logprobs: the tokens of the content and of the refusal, each as a list: its text, the logarithm of
     its probability and, optionally, the alternatives: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
-    annotations: what the content cites, each exactly as on the wire, whatever the dialect.
-    blocks: the choice as a list of blocks, where their order matters: each has a `type`, which is `text`, `refusal`,
-        `thinking` (its `parts` are texts), `tool_call` or `opaque`. They replace all fields above but `finish_reason`.
-    template: the texts and the arguments have gaps such as `{{user}}`, which the request fills.
     """
 
     content: str = ""
@@ -58,11 +53,31 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     refusal: str = ""
     tool_calls: tuple[Call, ...] = ()
     finish_reason: str | UnsetType | None = UNSET
-    logprobs: tuple[Token, ...] = ()
-    refusal_logprobs: tuple[Token, ...] = ()
-    annotations: tuple[dict[str, Any], ...] = ()
-    template: bool = False
-    blocks: tuple[ReplyBlock, ...] = ()
+    logprobs: Annotated[
+        tuple[Token, ...],
+        Meta(description=("The tokens of the content and of the refusal, each as a list: its text, the logarithm of")),
+    ] = ()
+    refusal_logprobs: Annotated[
+        tuple[Token, ...],
+        Meta(description=("The tokens of the content and of the refusal, each as a list: its text, the logarithm of")),
+    ] = ()
+    annotations: Annotated[
+        tuple[dict[str, Any], ...],
+        Meta(description=("What the content cites, each exactly as on the wire, whatever the dialect.")),
+    ] = ()
+    template: Annotated[
+        bool, Meta(description=("The texts and the arguments have gaps such as `{{user}}`, which the request fills."))
+    ] = False
+    blocks: Annotated[
+        tuple[ReplyBlock, ...],
+        Meta(
+            description=(
+                "The choice as a list of blocks, where their order matters: each has a `type`, which is `text`, "
+                "`refusal`, `thinking` (its `parts` are texts), `tool_call` or `opaque`. They replace all fields "
+                "above but `finish_reason`."
+            )
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
         beside = [name for name in _IN_BLOCKS if getattr(self, name)]
@@ -167,25 +182,37 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The requests that it matches and the reply to them: its content, how it is streamed, its timing and its fault.
-
-    patch: literal frames, for what a recording has and no other key can express.
-    then: the replies to further attempts of the same request. Attempts are counted by session, rule and content of the
-        request (`Request.digest`), so that different requests at the same time do not use up each other's replies.
-    after: what follows the last reply: that reply again, all of them from the first on (`cycle`), or a refusal
-        (`fail`).
-    """
+    """The requests that it matches and the reply to them: its content, how it is streamed, its timing and its fault."""
 
     reply: Reply
     when: When = When()
     stream: Variation = Variation()
     timing: Timing = Timing()
     fault: Fault | None = None
-    patch: tuple[Edit, ...] = ()
+    patch: Annotated[
+        tuple[Edit, ...], Meta(description=("Literal frames, for what a recording has and no other key can express."))
+    ] = ()
     name: str | None = None
     dialect: str | None = None
-    then: tuple[Step, ...] = ()
-    after: Literal["last", "cycle", "fail"] = "last"
+    then: Annotated[
+        tuple[Step, ...],
+        Meta(
+            description=(
+                "The replies to further attempts of the same request. Attempts are counted by session, rule and "
+                "content of the request (`Request.digest`), so that different requests at the same time do not use "
+                "up each other's replies."
+            )
+        ),
+    ] = ()
+    after: Annotated[
+        Literal["last", "cycle", "fail"],
+        Meta(
+            description=(
+                "What follows the last reply: that reply again, all of them from the first on (`cycle`), or a "
+                "refusal (`fail`)."
+            )
+        ),
+    ] = "last"
 
     def __post_init__(self) -> None:
         _check_dialect(self.dialect)
@@ -235,12 +262,12 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 
 class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A scenario in a file.
+    """A scenario in a file."""
 
-    include: files and folders, relative to the folder of this file, whose rules follow its own.
-    """
-
-    include: tuple[str, ...] = ()
+    include: Annotated[
+        tuple[str, ...],
+        Meta(description=("Files and folders, relative to the folder of this file, whose rules follow its own.")),
+    ] = ()
 
 
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:

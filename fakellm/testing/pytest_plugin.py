@@ -18,7 +18,7 @@ import pytest
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
-with suppress(ImportError):  # a run without these fixtures is no business of this file
+with suppress(ImportError):  # a run without these fixtures does not need the server
     import_module("fakellm.base")  # from here on, a missing name of a damaged package is explained
 
 _API_KEYS = ("OPENAI_API_KEY",)

@@ -32,7 +32,8 @@ class Raw(Struct, frozen=True, forbid_unknown_fields=True):
 
 class Edit(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Literal frames, sent before the frame with the number `at`, counted from 0. `drop`: how many frames from that one
-    on they replace."""
+    on they replace.
+    """
 
     at: Count
     drop: Count = 0

@@ -29,22 +29,50 @@ _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,')
 
 
 class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Lines without a part of the reply, sent before certain events. With only `before` it is a blank line.
+    """Lines without a part of the reply, sent before certain events. With only `before` it is a blank line."""
 
-    before: the numbers of the events, counted from 0 and including `[DONE]` and those after it, or `every`. A number
-        that appears twice sends the lines twice; a number past the last event sends them after it.
-    comment: a line that starts with a colon, such as the keep-alive `: OPENROUTER PROCESSING`. Empty text gives a lone
-        colon.
-    event, data: an event of a type that no reader of chat completions knows. Empty data without a type is a heartbeat.
-    id, retry: without data they are not an event; they only set what a reader sends when it reconnects.
-    """
-
-    before: tuple[EventNumber, ...] | Literal["every"]
-    comment: str | None = None
-    event: Annotated[str, Meta(min_length=1)] | None = None
-    id: str | None = None
-    retry: Annotated[int, Meta(ge=0)] | None = None
-    data: str | None = None
+    before: Annotated[
+        tuple[EventNumber, ...] | Literal["every"],
+        Meta(
+            description=(
+                "The numbers of the events, counted from 0 and including `[DONE]` and those after it, or `every`. A "
+                "number that appears twice sends the lines twice; a number past the last event sends them after it."
+            )
+        ),
+    ]
+    comment: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "A line that starts with a colon, such as the keep-alive `: OPENROUTER PROCESSING`. Empty text gives"
+                " a lone colon."
+            )
+        ),
+    ] = None
+    event: Annotated[
+        Annotated[str, Meta(min_length=1)] | None,
+        Meta(description="The type of an event that no reader of chat completions knows."),
+    ] = None
+    id: Annotated[
+        str | None,
+        Meta(
+            description=(
+                "The `id:` line. Without data it is not an event; it only sets what a reader sends when it reconnects."
+            )
+        ),
+    ] = None
+    retry: Annotated[
+        Annotated[int, Meta(ge=0)] | None,
+        Meta(
+            description=(
+                "The `retry:` line, in milliseconds. Without data it is not an event; it only sets how long a reader "
+                "waits before it reconnects."
+            )
+        ),
+    ] = None
+    data: Annotated[
+        str | None, Meta(description="The data of that event. Empty data without a type is a heartbeat.")
+    ] = None
 
     def __post_init__(self) -> None:
         for name in ("comment", "event", "id"):
@@ -66,31 +94,42 @@ class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
 
 
 class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `sse:` block of a rule's `stream:`. The defaults are what nearly all providers send.
+    """The `sse:` block of a rule's `stream:`. The defaults are what nearly all providers send."""
 
-    line_end: how lines end: `lf`, `cr`, `crlf`, or `mixed`, the three in turn.
-    space: whether a space follows the colon: `data: {` or `data:{`.
-    bom: whether the stream starts with a byte order mark.
-    ids: whether each event has its number in an `id:` line.
-    event: the type that events state: none, or `message`, which means the same.
-    fields: more lines for each event, with names that no reader knows: `foo: bar`.
-    multiline: whether JSON is broken after its commas into several `data:` lines.
-    insert: comments, heartbeats, unknown events and blank lines before certain events.
-    after: the data of events after `[DONE]`, which a reader must not treat as part of the reply.
-    ends_with: what the stream ends with: a `blank_line`, one `line_end`, or `nothing`. Without the blank line, the
-        standard discards the last event, but many clients do not: contested, so no strategy draws it.
-    """
-
-    line_end: Literal["lf", "cr", "crlf", "mixed"] = "lf"
-    space: bool = True
-    bom: bool = False
-    ids: bool = False
-    event: Literal["message"] | None = None
-    fields: dict[str, str] = {}
-    multiline: bool = False
-    insert: tuple[Insert, ...] = ()
-    after: tuple[str, ...] = ()
-    ends_with: Literal["blank_line", "line_end", "nothing"] = "blank_line"
+    line_end: Annotated[
+        Literal["lf", "cr", "crlf", "mixed"],
+        Meta(description="How lines end: `lf`, `cr`, `crlf`, or `mixed`, the three in turn."),
+    ] = "lf"
+    space: Annotated[bool, Meta(description="Whether a space follows the colon: `data: {` or `data:{`.")] = True
+    bom: Annotated[bool, Meta(description="Whether the stream starts with a byte order mark.")] = False
+    ids: Annotated[bool, Meta(description="Whether each event has its number in an `id:` line.")] = False
+    event: Annotated[
+        Literal["message"] | None,
+        Meta(description=("The type that events state: none, or `message`, which means the same.")),
+    ] = None
+    fields: Annotated[
+        dict[str, str], Meta(description=("More lines for each event, with names that no reader knows: `foo: bar`."))
+    ] = {}
+    multiline: Annotated[
+        bool, Meta(description="Whether JSON is broken after its commas into several `data:` lines.")
+    ] = False
+    insert: Annotated[
+        tuple[Insert, ...],
+        Meta(description=("Comments, heartbeats, unknown events and blank lines before certain events.")),
+    ] = ()
+    after: Annotated[
+        tuple[str, ...],
+        Meta(description=("The data of events after `[DONE]`, which a reader must not treat as part of the reply.")),
+    ] = ()
+    ends_with: Annotated[
+        Literal["blank_line", "line_end", "nothing"],
+        Meta(
+            description=(
+                "What the stream ends with: a `blank_line`, one `line_end`, or `nothing`. Without the blank line, "
+                "the standard discards the last event, but many clients do not: contested, so no strategy draws it."
+            )
+        ),
+    ] = "blank_line"
 
     def __post_init__(self) -> None:
         for name, value in self.fields.items():

@@ -26,28 +26,47 @@ class Stall(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `timing:` block of a rule: times in seconds, each at most a day. By default all frames leave at once.
+    """The `timing:` block of a rule: times in seconds, each at most a day. By default all frames leave at once."""
 
-    first: the wait before the first frame.
-    gap: the wait before each further frame.
-    tokens_per_second: instead of `gap`: the wait before a frame is that for the tokens of text in it, so frames without
-        text, such as the role, the finish reason and the end, follow at once.
-    gaps: instead of all of these: the wait before each frame, as recorded; frames beyond the list follow at once.
-    burst: how many frames leave together before each gap.
-    jitter: each gap varies by up to this fraction of itself in both directions (0.5: from half to one and a half),
-        drawn from the seed and the request. The wait before the first frame, stalls and gaps of 0 do not vary.
-    stalls: more seconds before single frames.
-    step: each frame waits until the test releases it (`Handle.step`); it excludes all other keys.
-    """
-
-    first: Seconds = 0.0
-    gap: Seconds = 0.0
-    tokens_per_second: Annotated[float, Meta(ge=0)] = 0.0
-    gaps: tuple[Seconds, ...] = ()
-    burst: Annotated[int, Meta(ge=1)] = 1
-    jitter: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    stalls: tuple[Stall, ...] = ()
-    step: bool = False
+    first: Annotated[Seconds, Meta(description="The wait before the first frame.")] = 0.0
+    gap: Annotated[Seconds, Meta(description="The wait before each further frame.")] = 0.0
+    tokens_per_second: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description=(
+                "Instead of `gap`: the wait before a frame is that for the tokens of text in it, so frames without "
+                "text, such as the role, the finish reason and the end, follow at once."
+            ),
+        ),
+    ] = 0.0
+    gaps: Annotated[
+        tuple[Seconds, ...],
+        Meta(
+            description=(
+                "Instead of all of these: the wait before each frame, as recorded; frames beyond the list follow at "
+                "once."
+            )
+        ),
+    ] = ()
+    burst: Annotated[int, Meta(ge=1, description="How many frames leave together before each gap.")] = 1
+    jitter: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=1,
+            description=(
+                "Each gap varies by up to this fraction of itself in both directions (0.5: from half to one and a "
+                "half), drawn from the seed and the request. The wait before the first frame, stalls and gaps of 0 "
+                "do not vary."
+            ),
+        ),
+    ] = 0.0
+    stalls: Annotated[tuple[Stall, ...], Meta(description="More seconds before single frames.")] = ()
+    step: Annotated[
+        bool,
+        Meta(description=("Each frame waits until the test releases it (`Handle.step`); it excludes all other keys.")),
+    ] = False
 
     def __post_init__(self) -> None:
         fields = zip(self.__struct_fields__, self.__struct_defaults__, strict=True)

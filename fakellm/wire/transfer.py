@@ -31,29 +31,61 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     """The `transfer:` block of a rule's `stream:`.
 
     All keys but `content_type` also apply to a body that is not a stream; `margins` applies only to such a body.
-
-    cut: where the body is cut besides the boundaries of its frames: after each so many bytes, at a list of offsets,
-        `inside_characters` or `inside_line_ends`. It counts the bytes that are sent, after compression; offsets past
-        the end cut nothing. Each piece is an HTTP chunk of its own or, with another `body`, a write of its own, which
-        a slow reader may get joined with the next.
-    coalesce: how many frames are joined into one, which leaves when the last of them is due; `all` joins all of them.
-    body: how a reader finds the end: `chunked`, as streams are usually sent; `length`, a Content-Length, as whole
-        bodies are; `close`, the end of the connection.
-    gzip: compressed whether the client accepts it or not, and flushed after each frame, so that a reader can decompress
-        each frame on arrival.
-    header_case: the case of the names of headers: `lower`, `title` or `upper`.
-    content_type: that of a stream, instead of the provider's; null sends none.
-    margins: the white space before and after the JSON of a whole body, instead of the provider's: a gateway sends it
-        to show that it is alive. If the body has a delay, it is spread over the lines before it.
     """
 
-    cut: ByteCut | None = None
-    coalesce: Annotated[int, Meta(ge=1)] | Literal["all"] = 1
-    body: Delimited | None = None
-    gzip: bool = False
-    header_case: HeaderCase | None = None
-    content_type: str | UnsetType | None = UNSET
-    margins: tuple[str, str] | None = None
+    cut: Annotated[
+        ByteCut | None,
+        Meta(
+            description=(
+                "Where the body is cut besides the boundaries of its frames: after each so many bytes, at a list of "
+                "offsets, `inside_characters` or `inside_line_ends`. It counts the bytes that are sent, after "
+                "compression; offsets past the end cut nothing. Each piece is an HTTP chunk of its own or, with "
+                "another `body`, a write of its own, which a slow reader may get joined with the next."
+            )
+        ),
+    ] = None
+    coalesce: Annotated[
+        Annotated[int, Meta(ge=1)] | Literal["all"],
+        Meta(
+            description=(
+                "How many frames are joined into one, which leaves when the last of them is due; `all` joins all of "
+                "them."
+            )
+        ),
+    ] = 1
+    body: Annotated[
+        Delimited | None,
+        Meta(
+            description=(
+                "How a reader finds the end: `chunked`, as streams are usually sent; `length`, a Content-Length, as "
+                "whole bodies are; `close`, the end of the connection."
+            )
+        ),
+    ] = None
+    gzip: Annotated[
+        bool,
+        Meta(
+            description=(
+                "Compressed whether the client accepts it or not, and flushed after each frame, so that a reader can"
+                " decompress each frame on arrival."
+            )
+        ),
+    ] = False
+    header_case: Annotated[
+        HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
+    ] = None
+    content_type: Annotated[
+        str | UnsetType | None, Meta(description="That of a stream, instead of the provider's; null sends none.")
+    ] = UNSET
+    margins: Annotated[
+        tuple[str, str] | None,
+        Meta(
+            description=(
+                "The white space before and after the JSON of a whole body, instead of the provider's: a gateway "
+                "sends it to show that it is alive. If the body has a delay, it is spread over the lines before it."
+            )
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.gzip and isinstance(self.cut, str):

@@ -12,7 +12,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.apis.chat import meaning
-from fakellm.apis.chat.accepts import refusal
 from fakellm.apis.chat.assemble import assemble
 from fakellm.apis.chat.chunk import Chunk, envelope
 from fakellm.apis.chat.dialect import Dialect
@@ -22,12 +21,13 @@ from fakellm.apis.chat.habits import ChatHabits, split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
-from fakellm.apis.chat.request import parse
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.accepts import refusal
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.writer import obscured, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall

@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import finish_word
-from fakellm.apis.chat.variation import Filler
 from fakellm.apis.protocol import Values
+from fakellm.apis.variation_blocks import Filler
 from fakellm.model import blocks as model
 from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall, own_value
 from fakellm.model.deltas import Batch, Count, Finish, Open, Piece, Silence, Start

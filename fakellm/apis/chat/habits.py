@@ -6,15 +6,15 @@ rest are the habits of chat.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.variation import PLAIN, Calls, Field, Filler, Padding, Spelling, Variation
 from fakellm.apis.protocol import Settings
-from fakellm.streaming.division import Division, Silences
+from fakellm.apis.variation import PLAIN, Variation, division_of
+from fakellm.apis.variation_blocks import Calls, Field, Filler, Spelling
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
@@ -44,12 +44,6 @@ class ChatHabits(Struct, frozen=True):
     """The white space around a whole body, where it is not the provider's."""
 
 
-_START: dict[str | None, Literal["alone", "first", "call", "joined"]] = {
-    "alone": "alone",
-    "repeated": "alone",
-    "first": "first",
-    "call": "call",
-}
 _ROLE: dict[str | None, Literal["once", "every", "texts", "never"]] = {
     "every": "every",
     "repeated": "every",
@@ -82,38 +76,3 @@ def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Set
         margins=transfer.margins,
     )
     return Settings(division, habits, full.sse or Framing(), transfer, full.score)
-
-
-def division_of(full: Variation) -> Division:
-    """The part of a variation, with every field given, that belongs to every API."""
-    calls = full.calls or Calls()
-    return Division(
-        split=full.split or "whole",
-        start=_START.get(full.role, "joined"),
-        opening=calls.opening or "alone",
-        late=calls.name == "late",
-        together=full.together or (),
-        turns=full.turns or (),
-        interleave=full.interleave or "none",
-        order=calls.order or "given",
-        before=calls.before,
-        silences=_silences(full.padding),
-        finish=full.finish or "alone",
-        usage=full.usage or "own",
-    )
-
-
-def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences, ...]:
-    """The padding of a Variation as silences of a Division."""
-    if padding == "reasoning":
-        return (Silences("reasoning"),)
-    if isinstance(padding, int):
-        return (Silences(padding),) if padding else ()
-    return tuple(Silences(each.count, each.before, _look(each)) for each in padding or () if isinstance(each, Padding))
-
-
-def _look(padding: Padding) -> Any:
-    """How chat shows a silence: its delta, or a chunk without choices."""
-    if not padding.choices:
-        return {"chunk": {}}
-    return None if padding.delta is None else {"delta": padding.delta}

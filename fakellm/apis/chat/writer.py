@@ -8,8 +8,8 @@ from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolC
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
-from fakellm.apis.chat.variation import Spelling
 from fakellm.apis.protocol import Values
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model import blocks as model

@@ -15,11 +15,11 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import chat_choice, finish_word
 from fakellm.apis.chat.providers.openai import OPENAI
-from fakellm.apis.chat.variation import Variation
 from fakellm.apis.openai import legacy_request
 from fakellm.apis.openai.inputs import count, text_of
 from fakellm.apis.openai.legacy_logprobs import TokenProbs
 from fakellm.apis.openai.legacy_request import LegacyBody, legacy_body
+from fakellm.apis.variation import Variation
 from fakellm.base import tokenizer
 from fakellm.base.seed import ALNUM
 from fakellm.model.blocks import Choice, Completion, Usage

@@ -11,8 +11,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.chat.chat_body import Chat, Message, StreamOptions
-from fakellm.apis.chat.request import neutral
+from fakellm.apis.chat.requests.chat_body import Chat, Message, StreamOptions
+from fakellm.apis.chat.requests.parse import neutral
 from fakellm.apis.openai.inputs import MAX_INPUTS, Input, inputs, text_of
 from fakellm.apis.openai.request_body import typed
 from fakellm.base.errors import RequestError

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, REASONED, SIMPLE, TEXT

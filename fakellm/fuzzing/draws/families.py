@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.fuzzing.draws.family_table import ANY, CALLS, CHOICES, PARALLEL, REASONING, USAGE, Options
 from fakellm.model.blocks import Completion
 

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
-from fakellm.apis.chat.variation import Calls, Padding, Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.transfer import Transfer
 

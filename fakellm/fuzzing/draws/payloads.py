@@ -11,7 +11,7 @@ from itertools import accumulate, cycle, islice, product
 from string import ascii_lowercase
 
 from fakellm.apis.chat.meaning import chat_choice
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.fuzzing.draws.answers import ARGUMENTS, IDS, NAMES, TEXTS, USAGES
 from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.framing import Framing, Insert

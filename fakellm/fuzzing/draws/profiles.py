@@ -7,7 +7,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import PLAIN, Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
 from fakellm.fuzzing.tier_table import FAULTS

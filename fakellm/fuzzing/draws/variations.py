@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.validation import FieldError
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.picks import Picks

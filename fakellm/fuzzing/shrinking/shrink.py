@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.variation import Padding, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Fault
 from fakellm.fuzzing.shrinking.shrink_answer import bare, replies
 from fakellm.scenarios.scenario import Reply, Rule

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing import draws
 from fakellm.fuzzing.draws.answers import answer

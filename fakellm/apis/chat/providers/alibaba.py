@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import in_parts, saying
-from fakellm.apis.chat.variation import Calls, Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import HEX, Source
 from fakellm.model.blocks import Usage

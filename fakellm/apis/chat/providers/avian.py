@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
-from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

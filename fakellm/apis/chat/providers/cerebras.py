@@ -10,7 +10,7 @@ from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import no_content_beside_calls, seconds, with_last
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
 from fakellm.model.blocks import Usage

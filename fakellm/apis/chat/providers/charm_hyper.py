@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
-from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX
 from fakellm.model.blocks import Usage

@@ -7,12 +7,12 @@ https://api-docs.deepseek.com/api/create-chat-completion
 
 from __future__ import annotations
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, saying
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

@@ -9,7 +9,6 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
@@ -22,8 +21,9 @@ from fakellm.apis.chat.providers.common import (
     no_content_beside_calls,
     saying,
 )
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.chat.writer import write_usage
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Usage

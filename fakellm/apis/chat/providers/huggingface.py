@@ -16,7 +16,7 @@ from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

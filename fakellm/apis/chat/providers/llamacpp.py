@@ -11,12 +11,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
-from fakellm.apis.chat.variation import Calls, Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

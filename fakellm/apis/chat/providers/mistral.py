@@ -12,12 +12,12 @@ import string
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import no_content_beside_calls
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX
 from fakellm.model.blocks import Usage

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details
-from fakellm.apis.chat.variation import Padding, Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Padding
 
 _ERRORS = Errors(
     usual=(

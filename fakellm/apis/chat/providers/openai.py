@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.accepts import Accepts
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
 from fakellm.model.blocks import Choice, Usage

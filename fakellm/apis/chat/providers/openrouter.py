@@ -16,7 +16,8 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
-from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.blocks import Usage

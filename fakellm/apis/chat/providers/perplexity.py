@@ -15,7 +15,8 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
-from fakellm.apis.chat.variation import Spelling, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.blocks import Usage

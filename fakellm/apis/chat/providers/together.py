@@ -12,7 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

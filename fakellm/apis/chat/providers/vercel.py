@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, base32, finishes, no_content_beside_calls, price
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
 from fakellm.model.blocks import Usage

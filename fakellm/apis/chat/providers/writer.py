@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import in_parts
-from fakellm.apis.chat.variation import Calls, Variation
+from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Calls
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
 from fakellm.model.blocks import Usage

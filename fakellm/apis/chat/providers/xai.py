@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import DIGITS
 from fakellm.model.blocks import Usage

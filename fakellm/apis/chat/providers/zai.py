@@ -12,7 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS, adding, in_parts
-from fakellm.apis.chat.variation import Variation
+from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON, rearranged
 from fakellm.base.seed import HEX, Source
 from fakellm.model.blocks import Usage

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fakellm.apis.chat.chat_body import Chat
+from fakellm.apis.chat.requests.chat_body import Chat
 from fakellm.apis.openai.request_body import invalid_type, invalid_value, missing, unsupported_value
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import near_miss

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from fakellm.apis.chat import chat_body, parameters
-from fakellm.apis.chat.chat_body import Chat, Custom, MessageToolCall, StreamOptions
+from fakellm.apis.chat.requests import chat_body, parameters
+from fakellm.apis.chat.requests.chat_body import Chat, Custom, MessageToolCall, StreamOptions
 from fakellm.apis.openai.request_body import empty_array, nested_too_deeply, typed
 from fakellm.base.errors import RequestError
 from fakellm.model.request import AllowedCalls, Message, PastCall, Request, Tool

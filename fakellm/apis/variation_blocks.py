@@ -1,0 +1,163 @@
+"""The blocks of a Variation: padding, tool calls, and the spelling of JSON. Owns the values, not their effect."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Field = Literal["content", "reasoning", "refusal", "tool_calls"]
+Filler = Literal["empty", "null", "text"]
+
+
+class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Chunks without content, as a provider sends to show that it is alive."""
+
+    count: Positive = 1
+    before: Annotated[
+        Literal["content", "delta", "finish"] | tuple[Count, ...],
+        Meta(
+            description=(
+                "Where: before the first content of each choice (`content`: after the role), before each further "
+                "delta of it (`delta`), before its finish (`finish`), or before the chunks of the stream with these "
+                "numbers, counted from 0 without this padding."
+            )
+        ),
+    ] = "content"
+    delta: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "What they carry; by default the provider's usual empty delta, otherwise exactly this, such as "
+                '``{content: ""}``.'
+            )
+        ),
+    ] = None
+    choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
+
+
+class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How tool calls are spelled, where that differs from the provider's habit."""
+
+    opening: Annotated[
+        Literal["alone", "piece", "pair"] | None,
+        Meta(
+            description=(
+                "What a call opens with if its arguments are cut: its id and name `alone`, with the first `piece` of"
+                " the arguments, or both in one delta as two entries with the same index (`pair`, vLLM's speculative"
+                " decoding)."
+            )
+        ),
+    ] = None
+    arguments: Annotated[
+        Literal["empty", "null", "absent"] | None, Meta(description="The `arguments` of an opening that has none yet.")
+    ] = None
+    id: Annotated[
+        Literal["once", "repeated", "empty", "null"] | None,
+        Meta(description="The call's id in the pieces after the opening."),
+    ] = None
+    name: Annotated[
+        Literal["once", "repeated", "empty", "null", "late"] | None,
+        Meta(
+            description=(
+                "The call's name in the pieces after the opening. `late`: not in the opening but in the piece after it."
+            )
+        ),
+    ] = None
+    type: Annotated[
+        Literal["once", "repeated", "empty", "null"] | None,
+        Meta(description="The call's type in the pieces after the opening."),
+    ] = None
+    index: Annotated[
+        Literal["given", "absent", "null", "from_one", "zero"] | None,
+        Meta(description=("As it is, missing, null, counted from 1, or (contested) 0 for every call.")),
+    ] = None
+    order: Annotated[
+        Literal["given", "reversed"] | None,
+        Meta(description=("Whether calls are sent in the order of their index, or the last first.")),
+    ] = None
+    before: Annotated[
+        Count | None,
+        Meta(
+            description=(
+                "The piece of the text (`content`, then `refusal`), counted from 0, before which they are sent; "
+                "without it, they follow the text. It has no effect where the `parts` of an answer have `turns` or "
+                "share chunks."
+            )
+        ),
+    ] = None
+
+
+class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How the JSON of a chunk is written, where that differs from the provider's habit."""
+
+    ascii: Annotated[
+        bool | None, Meta(description="Whether all characters outside ASCII are written as `\\uXXXX`.")
+    ] = None
+    html: Annotated[
+        bool | None, Meta(description="Whether `<`, `>` and `&` are written as `\\uXXXX`, as Go writes JSON.")
+    ] = None
+    spaces: Annotated[bool | None, Meta(description="Whether a space follows each colon and comma.")] = None
+    floats: Annotated[
+        Literal["exponent", "decimal"] | None,
+        Meta(
+            description=(
+                "How small numbers are written: with an exponent as Python does, `2e-05`, or as `decimal` fractions, "
+                "as JavaScript does."
+            )
+        ),
+    ] = None
+    order: Annotated[
+        Literal["usual", "sorted", "reversed"] | None,
+        Meta(description="The order of all keys: the provider's `usual` one, `sorted`, or `reversed`."),
+    ] = None
+    keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of a chunk, in this order; others are left out.")
+    ] = None
+    last_keys: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="The keys of chunks with a finish or the usage, if their order differs."),
+    ] = None
+    choice_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of each choice, in this order; others are left out.")
+    ] = None
+    delta_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of a delta, in this order; others are left out.")
+    ] = None
+    usage_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of the usage, in this order; others are left out.")
+    ] = None
+    call_keys: Annotated[tuple[str, ...] | None, Meta(description="The keys of a tool call that has its name.")] = None
+    piece_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of the further pieces of a tool call.")
+    ] = None
+    extra: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "Keys that every chunk carries in addition; those of its choices and their deltas as `choice.x` and "
+                "`delta.x`."
+            )
+        ),
+    ] = None
+    each: Annotated[
+        dict[str, tuple[Any, ...] | dict[Count, Any]] | None,
+        Meta(
+            description=(
+                "Keys with a different value in each chunk, as a list of values or by the chunk's number, counted "
+                "from 0. Chunks that it does not mention go without, except for what the reply has there (role, "
+                "texts, calls, usage). Beware: a value given here replaces that of the reply."
+            )
+        ),
+    ] = None
+    details: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "What each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or "
+                "`reasoning.summary`."
+            )
+        ),
+    ] = None
