@@ -132,7 +132,7 @@ class Server:
             finally:
                 task.cancel()  # where the client has left
             with self._replaced(request.target.session):
-                outcome = outcome.then(task.result)
+                outcome = outcome.then(task.result())
             entry.fill(outcome)
         elif isinstance(outcome, Release):
             number, texts = await self._steps.release(outcome)
