@@ -168,9 +168,7 @@ class Engine:
 def _returned(result: Callable[[], Any]) -> Any:
     try:
         return result()
-    except (
-        BaseException
-    ) as error:  # whatever a test's function may raise: what `pytest.fail` raises is not an Exception
+    except BaseException as error:  # whatever a function may raise: that of `pytest.fail` is not an Exception
         raise ReplyError(f"its function raised {shown(error)}") from error
 
 
