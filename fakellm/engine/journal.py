@@ -43,8 +43,8 @@ class Entry(Struct):
     fault: str | None = None
     """The kind of the fault that was injected into this attempt."""
     attempts_forgotten: bool = False
-    """True where this request was counted as the first attempt, but counts of attempts in this session had been dropped
-    to stay within `--max-attempts`: it may be a later one."""
+    """True where this may be a later attempt than was counted: counts of attempts in this session had been dropped, to
+    stay within `--max-attempts` or `--max-sessions`, when the first attempt of this request was counted."""
     number: int = 0
     """Its place in the session's journal, from 1."""
 

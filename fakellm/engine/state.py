@@ -21,7 +21,7 @@ Content = TypeVar("Content")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How much a server keeps. Raises ValueError where one is too small.
+    """How much a server keeps. Raises ValueError where one is too small or not a whole number.
 
     cache_bytes: rendered replies, for when the same request comes again; the least recently used make way.
     journal_bytes: the journals of all sessions; the oldest entries make way, and each journal counts them.
@@ -36,8 +36,9 @@ class Limits(Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         for name, least in (("cache_bytes", 0), ("journal_bytes", 0), ("max_sessions", 1), ("max_attempts", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be {least} or more, got {getattr(self, name)!r}")
+            value: object = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
 
 
 class LimitOptions(TypedDict, total=False):
@@ -50,8 +51,8 @@ class LimitOptions(TypedDict, total=False):
 
 
 class Count(NamedTuple):
-    """Which attempt a request is, from 1. `forgotten`: counts in its session had made way before, so that what is
-    counted as the first may be a later one."""
+    """Which attempt a request is, from 1. `forgotten`: counts in its session had made way before its first attempt was
+    counted, so that this may be a later one."""
 
     number: int
     forgotten: bool
@@ -103,10 +104,10 @@ class _Tally:
         self.forgotten = forgotten
 
 
-class _Counts(LRUCache[tuple[_Tally, Hashable], int]):
+class _Counts(LRUCache[tuple[_Tally, Hashable], Count]):
     """Counts of attempts; a session is marked when one of its counts makes way."""
 
-    def popitem(self) -> tuple[tuple[_Tally, Hashable], int]:
+    def popitem(self) -> tuple[tuple[_Tally, Hashable], Count]:
         key, count = super().popitem()
         key[0].forgotten = True
         return key, count
@@ -124,9 +125,9 @@ class MemorySession(Generic[Content]):
         self._tally = _Tally(forgotten)
 
     def count(self, key: Hashable) -> Count:
-        number = self._counts.get((self._tally, key), 0) + 1
-        counted = Count(number, number == 1 and self._tally.forgotten)
-        self._counts[self._tally, key] = number
+        last = self._counts.get((self._tally, key), Count(0, self._tally.forgotten))
+        counted = Count(last.number + 1, last.forgotten)
+        self._counts[self._tally, key] = counted
         return counted
 
     @contextmanager
@@ -186,8 +187,8 @@ class MemoryState(Generic[Content]):
                 return
         message = (
             f"There are {len(self._sessions):,} sessions, as many as this server keeps, and none can make way: each "
-            "has a scenario of its own or a reply under way. End a session with POST /s/<name>/_fakellm/reset when its "
-            "test is over, or start the server with a higher --max-sessions (max_sessions in Python)."
+            "is the one at the root, has a scenario of its own or has a reply under way. End a session with "
+            "POST /s/<name>/_fakellm/reset when its test is over, or start the server with a higher --max-sessions (max_sessions in Python)."
         )
         raise RequestError(503, message, "too_many_sessions")
 
