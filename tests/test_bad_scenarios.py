@@ -353,6 +353,22 @@ BAD: list[tuple[str, list[str]]] = [
             "a.yaml:5:3: rules[2]: the key 'reply' is missing",
         ],
     ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [{part: finish, choice: -9}]}]}}",
+        ["a.yaml:3:59: rules[0].stream.score.runs[0].parts[0].choice: expected integer >= 0, got -9"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [{part: piece, length: -1}]}]}}",
+        ["a.yaml:3:58: rules[0].stream.score.runs[0].parts[0].length: expected integer >= 0, got -1"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [], times: 9000000}]}}",
+        ["a.yaml:3:26: rules[0].stream.score.runs: 9,000,000 batches; at most 1,000,000 are allowed"],
+    ),
+    (
+        "rules:\n- reply: {blocks: [{type: text, own: {chat: {annotations: 5}}}]}",
+        ["a.yaml:2:59: rules[0].reply.blocks[0].own.chat.annotations: expected an array of objects, got 5"],
+    ),
 ]
 
 

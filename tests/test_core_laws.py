@@ -27,6 +27,8 @@ from fakellm.model.blocks import (
 )
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Note, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
+from fakellm.scenarios.loader import load
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.check import check
 from fakellm.streaming.divide import compose, divide
 from fakellm.streaming.division import Division, Silences
@@ -34,6 +36,7 @@ from fakellm.streaming.grammar import Field, Grammar, Joins
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.streaming.score import Score
+from tests.conftest import chat, respond
 from tests.toy_api import TOY, Habits
 
 TEXTS = st.text(max_size=8) | st.sampled_from(["🌍🚀", "One two three", "data: {}\n\n"])
@@ -287,3 +290,36 @@ def test_blocks_are_numbered_without_gaps() -> None:
 def test_a_key_without_effect_is_named(division: Division, keys: set[str]) -> None:
     assert set(check(division, TOY_GRAMMAR)) == keys
     assert check(division, CHAT_GRAMMAR) == {}
+
+
+MISFITS: list[dict[str, Any]] = [
+    {"part": "start", "choice": 7},
+    {"part": "open", "block": 9},
+    {"part": "open", "less": ["nope", "parts.9", ""]},
+    {"part": "open", "value": {"type": "opaque", "api": "x", "value": {}}},
+    {"part": "open", "value": {"type": "text", "own": {"chat": {"annotations": 5}}}},
+    {"part": "piece", "at": "nope", "length": 1},
+    {"part": "piece", "at": "own", "length": 1},
+    {"part": "piece", "at": "__class__", "length": 1},
+    {"part": "piece", "length": [1, 2], "tokens": [3]},
+    {"part": "piece", "length": 999, "choice": 3},
+    {"part": "note", "choice": 3, "key": "role", "value": 5},
+    {"part": "close", "block": 4, "whole": True},
+    {"part": "finish", "choice": 3},
+    {"part": "usage", "usage": {"own": {"chat": {"details": 5}}}},
+    {"part": "silence", "look": 5},
+    {"part": "silence", "look": {"chunk": 5}},
+    {"part": "silence", "look": {"delta": 5}},
+    {"part": "end", "error": [1]},
+]
+
+
+@pytest.mark.parametrize("part", MISFITS, ids=str)
+@pytest.mark.parametrize("blocks", [[], [{"type": "text", "text": "Hi"}], [{"type": "thinking", "parts": ["a", "b"]}]])
+def test_a_score_is_played_as_far_as_the_reply_fits_it(part: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
+    runs: list[dict[str, Any]] = [{"parts": [{"part": "start"}]}, {"parts": [{"part": "open"}, part], "times": 2}]
+    runs += [{"parts": [part, part]}, {"parts": []}, {"parts": [part], "times": 0}]
+    rule = {"reply": {"blocks": blocks}, "stream": {"score": {"runs": runs}}}
+    for stream in (True, False):
+        answer = respond(App(load({"rules": [rule]})), HttpRequest("POST", "/v1/chat/completions", chat(stream=stream)))
+        assert answer.plan.status == 200

@@ -25,7 +25,7 @@ def _step(value: Any, step: str) -> Any:
         return value.get(step)
     if isinstance(value, (tuple, list)):
         return value[int(step)] if step.isdecimal() and int(step) < len(value) else None
-    return getattr(value, step, None)
+    return getattr(value, step) if step in getattr(value, "__struct_fields__", ()) else None
 
 
 def with_value(block: Block, path: str, value: Any) -> Block:

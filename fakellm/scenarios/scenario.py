@@ -19,7 +19,7 @@ from fakellm.base.validation import FieldError, Path, near_miss
 from fakellm.faults import Fault
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
-from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall
+from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall, own_value
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.matching import When
@@ -83,6 +83,12 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         beside = [name for name in _IN_BLOCKS if getattr(self, name)]
         if self.blocks and beside:
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
+        for number, block in enumerate(self.blocks):
+            cited = own_value(block.own, "chat", "annotations", ()) if isinstance(block, Text) else ()
+            if not isinstance(cited, (list, tuple)) or not all(isinstance(each, dict) for each in cited):
+                raise FieldError(
+                    ("blocks", number, "own", "chat", "annotations"), f"expected an array of objects, got {cited!r}"
+                )
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
             if getattr(self, name) and not getattr(self, part):
                 raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")

@@ -141,7 +141,7 @@ def _narrow(text: str) -> bool:
 
 def cut_to(value: Any, lengths: list[int]) -> list[Any]:
     """The pieces of a text or a list with these lengths; the last that is not empty takes what is left."""
-    if value is None:
+    if not isinstance(value, (str, tuple, list)):  # there is no such field, or it has no length
         value = ""
     wide = isinstance(value, str) and not _narrow(value)
     whole = value.encode("utf-16-le", "surrogatepass") if wide else value

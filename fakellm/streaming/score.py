@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from fakellm.base.validation import FieldError
 from fakellm.model.blocks import Block, Stop, Usage
+
+MOST_BATCHES = 1_000_000
+"""Batches of a stream: a run of one line can stand for any number of them."""
+
+Number = Annotated[int, Meta(ge=0, le=10**9)]
 
 
 class _Part(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True, tag_field="part"):
@@ -22,7 +28,7 @@ class _Part(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True,
 class Starts(_Part, frozen=True, tag="start"):
     """The start of a choice."""
 
-    choice: int = 0
+    choice: Number = 0
 
 
 class Opens(_Part, frozen=True, tag="open"):
@@ -31,8 +37,8 @@ class Opens(_Part, frozen=True, tag="open"):
     `value`: what it opens with, where that cannot be derived.
     """
 
-    choice: int = 0
-    block: int = 0
+    choice: Number = 0
+    block: Number = 0
     less: tuple[str, ...] = ()
     value: Block | None = None
 
@@ -43,17 +49,17 @@ class Holds(_Part, frozen=True, tag="piece"):
     `tokens`: how many log probabilities it has, where that cannot be derived.
     """
 
-    choice: int = 0
-    block: int = 0
+    choice: Number = 0
+    block: Number = 0
     at: str = "text"
-    length: int | tuple[int, ...] = 0
-    tokens: int | tuple[int, ...] | None = None
+    length: Number | tuple[Number, ...] = 0
+    tokens: Number | tuple[Number, ...] | None = None
 
 
 class Notes(_Part, frozen=True, tag="note"):
     """A note, unchanged."""
 
-    choice: int | None = None
+    choice: Number | None = None
     key: str = ""
     value: Any = None
 
@@ -61,8 +67,8 @@ class Notes(_Part, frozen=True, tag="note"):
 class Closes(_Part, frozen=True, tag="close"):
     """The end of a block: bare, with the `whole` block, or with a `value` that cannot be derived."""
 
-    choice: int = 0
-    block: int = 0
+    choice: Number = 0
+    block: Number = 0
     whole: bool = False
     value: Block | None = None
 
@@ -70,7 +76,7 @@ class Closes(_Part, frozen=True, tag="close"):
 class Finishes(_Part, frozen=True, tag="finish"):
     """The finish of a choice. `stop`: an earlier reason that a later one replaced."""
 
-    choice: int = 0
+    choice: Number = 0
     stop: Stop | None = None
 
 
@@ -89,8 +95,8 @@ class Ends(_Part, frozen=True, tag="end"):
 class Silent(_Part, frozen=True, tag="silence"):
     """A silence."""
 
-    choice: int | None = None
-    block: int | None = None
+    choice: Number | None = None
+    block: Number | None = None
     look: Any = None
 
 
@@ -103,13 +109,18 @@ class Run(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """So many batches that hold the same parts, except for the lengths of the pieces."""
 
     parts: Row
-    times: int = 1
+    times: Number = 1
 
 
 class Score(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What each batch holds, in order."""
 
     runs: tuple[Run, ...] = ()
+
+    def __post_init__(self) -> None:
+        batches = sum(run.times for run in self.runs)
+        if batches > MOST_BATCHES:
+            raise FieldError(("runs",), f"{batches:,} batches; at most {MOST_BATCHES:,} are allowed")
 
     def rows(self) -> Iterator[Row]:
         """The parts of each batch."""

@@ -13,11 +13,11 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.habits import ChatHabits
-from fakellm.apis.chat.meaning import finish_word
+from fakellm.apis.chat.meaning import annotations_in, finish_word
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation_blocks import Filler
 from fakellm.model import blocks as model
-from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall, own_value
+from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall
 from fakellm.model.deltas import Batch, Count, Finish, Open, Piece, Silence, Start
 
 _UNFINISHED: dict[str, Text] = {"null": NULL, "empty": ""}
@@ -115,8 +115,8 @@ class _Stream:
         for delta in batch:
             if isinstance(delta, Count):
                 usage = delta.usage
-            elif isinstance(delta, Silence) and isinstance(delta.look, dict) and "chunk" in delta.look:
-                without_choices = delta.look["chunk"]
+            elif isinstance(delta, Silence) and _look(delta, "chunk") is not None:
+                without_choices = _look(delta, "chunk")
                 hidden.add(delta.choice)
             elif isinstance(delta, (Start, Open, Piece, Finish, Silence)) and delta.choice is not None:
                 self._add(parts.setdefault(delta.choice, _Part()), delta)
@@ -170,7 +170,7 @@ class _Stream:
         elif isinstance(value, (model.Text, Refusal)):
             if value.text:
                 self._text(part, (choice, block), value.text, value.logprobs)
-            part.annotations += own_value(value.own, "chat", "annotations", ())
+            part.annotations += annotations_in(value)
 
     def _text(self, part: _Part, address: tuple[int, int], text: str, tokens: tuple[Token, ...]) -> None:
         block = self.blocks.get(address)
@@ -236,7 +236,7 @@ class _Stream:
         look = part.silence.look if part.silence else None
         if isinstance(look, dict) and "call" in look:  # a piece of nothing, of the call that came last
             return ChunkChoice(index, Delta(tool_calls=self._nothing(index)))
-        if isinstance(look, dict) and "delta" in look:
+        if isinstance(look, dict) and isinstance(look.get("delta"), dict):
             return ChunkChoice(index, Delta(extra=look["delta"]), _UNFINISHED.get(habits.unfinished))
         delta = Delta(
             "assistant" if part.started and habits.role == "once" else None,
@@ -295,6 +295,12 @@ def _filled(delta: Delta, field: str, how: Filler, calling: bool) -> Delta:
     if field == "tool_calls" and not null:
         return replace(delta, extra=delta.extra | {"tool_calls": []})
     return replace(delta, **{field: NULL if null else ""})
+
+
+def _look(silence: Silence, key: str) -> dict[str, Any] | None:
+    """What a silence looks like; any other value of a score's `look` means nothing here."""
+    look = silence.look.get(key) if isinstance(silence.look, dict) else None
+    return look if isinstance(look, dict) else None
 
 
 def _bare(look: dict[str, Any], usage: model.Usage | Null | None, name: str) -> Chunk:

@@ -5,7 +5,7 @@ A choice has at most one reasoning, one text and one refusal, and then its tool 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -78,8 +78,13 @@ def logprobs_of(choice: Choice, kind: type[Text | Refusal]) -> tuple[Token, ...]
 
 def annotations_of(choice: Choice) -> list[dict[str, Any]]:
     """What the texts of a choice cite."""
-    texts = (block for block in choice.blocks if isinstance(block, Text))
-    return [each for text in texts for each in own_value(text.own, NAME, "annotations", ())]
+    return [each for block in choice.blocks if isinstance(block, Text) for each in annotations_in(block)]
+
+
+def annotations_in(block: Text | Refusal) -> Sequence[dict[str, Any]]:
+    """What a text cites; nothing where a scenario has another value than a list there."""
+    found = own_value(block.own, NAME, "annotations")
+    return found if isinstance(found, (list, tuple)) else ()
 
 
 def finish_word(stop: Stop | None) -> str | None:

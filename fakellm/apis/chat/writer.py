@@ -130,7 +130,7 @@ def write_usage(dialect: Dialect, usage: Usage) -> JSON:
         "total_tokens": dialect.total(usage) if total is None else total,
     }
     details = own_value(usage.own, NAME, "details")
-    if details is not None:
+    if isinstance(details, dict):
         return {**values, **details}
     return _placed(dialect.usage_keys, values, _with_cache_writes(dialect.usage_details(usage), usage))
 
