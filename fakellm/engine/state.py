@@ -188,7 +188,8 @@ class MemoryState(Generic[Content]):
         message = (
             f"There are {len(self._sessions):,} sessions, as many as this server keeps, and none can make way: each "
             "is the one at the root, has a scenario of its own or has a reply under way. End a session with "
-            "POST /s/<name>/_fakellm/reset when its test is over, or start the server with a higher --max-sessions (max_sessions in Python)."
+            "POST /s/<name>/_fakellm/reset when its test is over, or start the server with a higher --max-sessions "
+            "(max_sessions in Python)."
         )
         raise RequestError(503, message, "too_many_sessions")
 
