@@ -144,7 +144,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert reply_of(app) == reply_of(app, "/s/x") == "One"
     assert files.changed() is None
     for content, message, expected in (
-        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rules of scenario+scenario", "Two!"),
+        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rule of scenario+scenario", "Two!"),
         ("rules: [{reply: {contnt: Three}}]", "the last good one stays:\n", "Two!"),
         (None, "part.yaml: no such file or directory", "Two!"),
         ("rules: [{reply: {content: Four}}]", "the files have changed", "Four"),
