@@ -126,7 +126,8 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
     assert set(definitions["When"]["properties"]) == {
         key for key, schema in definitions["When"]["properties"].items() if "description" in schema
     }
-    assert "xai" in definitions["Rule"]["properties"]["dialect"]["enum"]
+    assert "xai" in definitions["ScenarioFile"]["properties"]["dialect"]["enum"]
+    assert "xai" in str(definitions["Rule"]["properties"]["dialect"]["anyOf"])
 
 
 def reply_of(app: App, session: str = "") -> str:
