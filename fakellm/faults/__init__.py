@@ -87,11 +87,15 @@ Fault = (
 )
 """The `fault:` block of a rule: one of these, told apart by its `kind`."""
 
+ChunkFault, WireFault = BatchFault, ConnectionFault
+"""Their earlier names, which tests of other projects import."""
+
 __all__ = [
     "BadArguments",
     "BatchFault",
     "Break",
     "Close",
+    "ChunkFault",
     "CompletionFault",
     "ConnectionFault",
     "ContentFilter",
@@ -129,4 +133,5 @@ __all__ = [
     "UnknownTool",
     "Unterminated",
     "Whole",
+    "WireFault",
 ]
