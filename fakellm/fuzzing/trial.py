@@ -116,8 +116,8 @@ class Trial:
         return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans, self._api)
 
     def _sendable(self, rule: Rule) -> Rule:
-        """The rule without a dialect that the API does not have, and without the keys of its `stream:` block that do not
-        change what this API sends."""
+        """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect
+        on what this API sends."""
         if rule.dialect is None or rule.dialect in self._api.dialects:
             return rule
         stream, settings = rule.stream, self._settings(rule.stream, None)
