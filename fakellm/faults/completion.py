@@ -64,7 +64,7 @@ class Length(CompletionFault, frozen=True, tag="length"):
 
 
 class BadArguments(CompletionFault, frozen=True, tag="bad_arguments"):
-    """Calls whose arguments are not valid JSON, as when tokens run out: `arguments`, or else the last character is missing."""
+    """Calls whose arguments are not valid JSON, as when tokens run out: `arguments`, or one character short."""
 
     arguments: str | None = None
     calls: ClassVar[int] = 1

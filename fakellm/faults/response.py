@@ -1,4 +1,4 @@
-"""Faults of the response as a whole: another response, or a body in place of a stream, or a stream in place of a body."""
+"""Faults of the response as a whole: another response, a body in place of a stream, or a stream in place of a body."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work that may block, away from the event loop. Owns the threads that it runs in; knows nothing of what it does."""
+"""Runs work that may block away from the event loop. Owns the threads; knows nothing about the work."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 async def offload(run: Callable[[], Any]) -> Any:
-    """What `run` returns or raises: awaited here where it is async, else called in a thread of its own.
+    """Returns or raises what `run` does: awaited here if it is async, else called in its own thread.
 
-    A daemon thread, not one of a pool: work that never ends keeps neither other work waiting nor the process alive.
+    A daemon thread, not one of a pool: work that never ends neither delays other work nor keeps the process alive.
     """
     result = run() if inspect.iscoroutinefunction(run) else await _in_thread(run)
     return await result if inspect.isawaitable(result) else result
