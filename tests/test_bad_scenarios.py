@@ -53,7 +53,15 @@ BAD: list[tuple[str, list[str]]] = [
     ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
     (
         "dialect: opnai\nrules: []",
-        ["a.yaml:1:10: dialect: unknown dialect 'opnai'; allowed: <dialects>; did you mean 'openai'?"],
+        ["a.yaml:1:10: dialect: 'opnai' is not one of <dialects>; did you mean 'openai'?"],
+    ),
+    (
+        "dialect: opnai\nrules:\n- {dialect: xia, reply: {content: 3}}",
+        [
+            "a.yaml:1:10: dialect: 'opnai' is not one of <dialects>; did you mean 'openai'?",
+            "a.yaml:3:13: rules[0].dialect: 'xia' is not one of <dialects>; did you mean 'xai'?",
+            "a.yaml:3:35: rules[0].reply.content: expected string, got integer; put it in quotes to make it text",
+        ],
     ),
     (
         "rule: []",

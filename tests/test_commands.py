@@ -126,7 +126,8 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
     assert set(definitions["When"]["properties"]) == {
         key for key, schema in definitions["When"]["properties"].items() if "description" in schema
     }
-    assert "xai" in definitions["Rule"]["properties"]["dialect"]["enum"]
+    assert "xai" in definitions["ScenarioFile"]["properties"]["dialect"]["enum"]
+    assert "xai" in str(definitions["Rule"]["properties"]["dialect"]["anyOf"])
 
 
 def reply_of(app: App, session: str = "") -> str:
@@ -144,7 +145,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert reply_of(app) == reply_of(app, "/s/x") == "One"
     assert files.changed() is None
     for content, message, expected in (
-        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rules of scenario+scenario", "Two!"),
+        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rule of scenario+scenario", "Two!"),
         ("rules: [{reply: {contnt: Three}}]", "the last good one stays:\n", "Two!"),
         (None, "part.yaml: no such file or directory", "Two!"),
         ("rules: [{reply: {content: Four}}]", "the files have changed", "Four"),

@@ -186,7 +186,7 @@ def test_the_command_writes_a_scenario_and_says_how(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
         f"{body}#0: by meaning",
-        f"{target}: 1 rules of 1 interactions: 1 by meaning",
+        f"{target}: 1 rule of 1 interaction: 1 by meaning",
     ]
     assert load(target).rules[0].reply.content == "HiHi"
 

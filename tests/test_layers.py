@@ -62,6 +62,19 @@ def test_every_folder_is_known_and_few_modules_lie_at_the_top() -> None:
     assert sum(folder_of(file) == "" for file in FILES) <= 6
 
 
+MANY = {"apis/chat/providers", "recordings/formats", "drivers"}
+"""Folders of many files that are alike, one for each provider, format or client."""
+
+
+def test_folders_and_modules_stay_small() -> None:
+    sizes: dict[str, int] = {}
+    for file in FILES:
+        folder = file.parent.relative_to(ROOT / "fakellm").as_posix()
+        sizes[folder] = sizes.get(folder, 0) + (file.name != "__init__.py")
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 350, file
+    assert {folder for folder, size in sizes.items() if size > 15} <= MANY
+
+
 @pytest.mark.parametrize("module", ["fakellm", "fakellm.testing.pytest_plugin"])
 def test_importing_it_is_light(module: str) -> None:
     heavy = "{'aiohttp', 'hypothesis', 'yaml', 'asyncio', 'jsonschema'}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from fakellm.cli.serving import fail
+from fakellm.cli.serving import count, fail
 from fakellm.scenarios.loader import read
 
 
@@ -20,7 +20,7 @@ def command(scenarios: tuple[Path, ...]) -> None:
     readings = [(path, read([path])) for path in scenarios]
     for path, reading in readings:
         if reading.scenario is not None:
-            click.echo(f"{path}: {len(reading.scenario.rules)} rules of {reading.scenario.name}")
+            click.echo(f"{path}: {count(len(reading.scenario.rules), 'rule')} of {reading.scenario.name}")
     problems = [problem for _, reading in readings for problem in reading.problems]
     if problems:
         fail("\n".join(problems), 2)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakellm.cli.serving import count
 from fakellm.scenarios.loader import Reading, read
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
@@ -56,7 +57,9 @@ async def take(server: Server, app: App, reading: Reading) -> None:
     else:
         engine = await asyncio.to_thread(app.compiled, reading.scenario, app.strict)
         server.change(lambda: app.restart(engine))
-        log.warning("the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name)
+        log.warning(
+            "the files have changed: serves %s of %s", count(len(reading.scenario.rules), "rule"), reading.scenario.name
+        )
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

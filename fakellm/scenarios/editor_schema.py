@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.chat.providers import DIALECTS
 from fakellm.scenarios.scenario import ScenarioFile
 
 
@@ -16,7 +15,4 @@ def scenario_schema() -> dict[str, Any]:
     for definition in schema["$defs"].values():
         if "description" in definition:  # of the docstring, what it is; the rest is for readers of the code
             definition["description"] = " ".join(definition["description"].partition("\n\n")[0].split())
-        if "dialect" in definition.get("properties", {}):
-            dialect = definition["properties"]["dialect"]
-            dialect["enum"] = [*DIALECTS, *([None] if "anyOf" in dialect else [])]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

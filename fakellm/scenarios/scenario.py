@@ -12,7 +12,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.providers import DIALECTS, DialectName
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path, near_miss
@@ -193,7 +193,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         tuple[Edit, ...], Meta(description=("Literal frames, for what a recording has and no other key can express."))
     ] = ()
     name: str | None = None
-    dialect: str | None = None
+    dialect: DialectName | None = None
     then: Annotated[
         tuple[Step, ...],
         Meta(
@@ -240,7 +240,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """Rules in order: the first that matches a request answers it. `dialect` is that of rules that set none."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
-    dialect: str = "openai"
+    dialect: DialectName = "openai"
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:

@@ -119,7 +119,9 @@ class Server:
             message = f"fakellm itself failed: {error!r}. Please report this."
             outcome, entry = self._app.refuse(request, RequestError(500, message, "internal_error"), entry)
         if isinstance(outcome, Response) and outcome.explanation:
-            log.warning("%s %s: %s %s", request.method, request.path, outcome.head.status, outcome.explanation)
+            generated = " with generated text" if outcome.rule == "generated" else ""
+            status = f"{outcome.head.status}{generated}"
+            log.warning("%s %s: answered %s. %s", request.method, request.path, status, outcome.explanation)
         return request, outcome, entry
 
     async def _settled(self, outcome: Outcome, request: HttpRequest, entry: Entry) -> Response | Relay:
