@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 import pytest
 from msgspec import Struct
 
 from fakellm import Reply, Rule, ScenarioError, Variation, When, load
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.base.validation import null_places
 from fakellm.faults import Fault
+from fakellm.scenarios.scenario import ScenarioFile
+from fakellm.scenarios.yaml_document import _null_places
 
 
 def keys(of: type[Struct]) -> str:
@@ -404,3 +409,71 @@ def test_values_are_checked_like_files() -> None:
         ScenarioError, match=r"scenario: rules\[1\]: no request reaches this rule: the one at rules\[0\]"
     ):
         load([Rule(reply=Reply(content="a")), Rule(reply=Reply(content="b"))])
+
+
+NULL = "null would leave the key unset; the option is the word, so put it in quotes: 'null'"
+
+
+def null_options(hint: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The path of each key in a type that takes the word `null`; in a list or mapping, of its first item."""
+    if get_origin(hint) is Literal and "null" in get_args(hint):
+        yield path
+    elif isinstance(hint, type) and issubclass(hint, Struct):
+        for field in msgspec.structs.fields(hint):
+            if field.encode_name not in path:  # types contain themselves
+                yield from null_options(field.type, (*path, field.encode_name))
+    elif get_origin(hint) is dict:
+        key = next(iter(get_args(get_args(hint)[0])), "")
+        yield from null_options(get_args(hint)[1], (*path, str(key)))
+    elif get_origin(hint) is tuple:
+        yield from null_options(get_args(hint)[0], (*path, "-"))
+    else:
+        for member in get_args(hint):
+            yield from null_options(member, path)
+
+
+NULL_OPTIONS = sorted(set(null_options(ScenarioFile)))
+
+
+def test_there_are_options_that_are_the_word_null() -> None:
+    keys = {path[-1] for path in NULL_OPTIONS}
+    assert {"unfinished", "usage_before", "arguments", "id", "name", "type", "index", "content"} <= keys
+
+
+@pytest.mark.parametrize("spelling", ["null", "~", "Null", ""])
+@pytest.mark.parametrize("path", NULL_OPTIONS, ids=".".join)
+def test_the_word_null_without_quotes_is_an_error_with_its_place(path: tuple[str, ...], spelling: str) -> None:
+    def scenario(value: str) -> str:
+        lines = [f"{'  ' * depth}{step}{'' if step == '-' else ':'}" for depth, step in enumerate(path)]
+        lines[-1] += f" {value}"
+        rules = path.index("-")
+        lines.insert(rules + 1, f"{'  ' * (rules + 1)}reply: {{content: x}}")
+        for number, step in enumerate(path[rules + 1 :], rules + 1):
+            if step == "-":
+                lines.insert(number + 2, f"{'  ' * (number + 1)}reply: {{content: x}}")
+        return "\n".join(lines) + "\n"
+
+    load(scenario("'null'"))
+    with pytest.raises(ScenarioError) as caught:
+        load(scenario(spelling))
+    text = scenario(spelling).splitlines()
+    place = f"scenario:{len(text)}:{len(text[-1]) - len(spelling) + 1}: "
+    (problem,) = caught.value.problems
+    assert problem.startswith(place) or not spelling  # an empty value stands after the colon
+    assert "put it in quotes" in problem
+
+
+def test_the_places_of_the_word_null_are_those_in_all_types() -> None:
+    assert _null_places() == null_places(ScenarioFile)
+
+
+def test_null_is_reported_with_other_problems_and_in_mappings() -> None:
+    with pytest.raises(ScenarioError) as caught:
+        load("rules:\n- {reply: {}, stream: {unfinished: null, calls: {id: ~}, role: never}, nam: x}")
+    assert caught.value.problems[:2] == (
+        f"scenario:2:36: rules[0].stream.unfinished: {NULL}",
+        f"scenario:2:54: rules[0].stream.calls.id: {NULL}",
+    )
+    assert "unknown key 'nam'" in caught.value.problems[2]
+    with pytest.raises(ScenarioError, match=r"rules\[0\].stream.usage_before: null would leave the key unset"):
+        load({"rules": [{"reply": {}, "stream": {"usage_before": None}}]})

@@ -130,6 +130,14 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
     assert "xai" in str(definitions["Rule"]["properties"]["dialect"]["anyOf"])
 
 
+def test_the_schema_refuses_null_where_the_word_is_an_option() -> None:
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    for value, valid in (("null", True), (None, False)):
+        assert validator.is_valid({"rules": [{"reply": {}, "stream": {"unfinished": value}}]}) is valid
+        assert validator.is_valid({"rules": [{"reply": {}, "stream": {"calls": {"id": value}}}]}) is valid
+    assert validator.is_valid({"rules": [{"reply": {}, "stream": {"role": None}}]})
+
+
 def reply_of(app: App, session: str = "") -> str:
     answer = respond(app, HttpRequest("POST", f"{session}/v1/chat/completions", chat()))
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])

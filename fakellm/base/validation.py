@@ -31,6 +31,12 @@ class Problem(Struct, frozen=True):
 TEXT_KEY = "a key must be text; put it in quotes"
 
 
+NULL_WORD = "null would leave the key unset; the option is the word, so put it in quotes: 'null'"
+
+Places = dict[str | None, Any]
+"""Where null can be meant as a word: for each key either True or the places below it; None stands for all items."""
+
+
 class FieldError(ValueError):
     """Raised by the check of a value itself (`__post_init__`): what is wrong, and at which of its keys."""
 
@@ -71,6 +77,40 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         yield from _leaf(data, hint, path)
 
 
+def null_places(hint: Any, outer: tuple[Any, ...] = ()) -> Places:
+    """Where in a `hint` a key may be unset and may also be the word `null`, which YAML reads as null without quotes."""
+    places: Places = {}
+    for member in _members(hint):
+        if isinstance(member, type) and issubclass(member, Struct) and member not in outer:
+            for field in msgspec.structs.fields(member):
+                below = _has_null_word(field.type) or null_places(field.type, (*outer, member))
+                if below:
+                    places[field.encode_name] = below
+        elif get_origin(member) in (tuple, list) and (below := null_places(get_args(member)[0], outer)):
+            places[None] = below
+    return places
+
+
+def has_unquoted_null(data: Any, places: Places | Literal[True]) -> bool:
+    """Whether any of these places in `data` is null; `problems` reports each."""
+    if places is True:
+        return data is None
+    if isinstance(data, dict):
+        return any(key in data and has_unquoted_null(data[key], below) for key, below in places.items())
+    return None in places and isinstance(data, list) and any(has_unquoted_null(item, places[None]) for item in data)
+
+
+def _has_null_word(hint: Any) -> bool:
+    members = _members(hint)
+    return type(None) in members and any(get_origin(each) is Literal and "null" in get_args(each) for each in members)
+
+
+def _members(hint: Any) -> list[Any]:
+    hint = _without_description(hint)
+    union = get_origin(hint) in (Union, types.UnionType)
+    return [_without_description(member) for member in (get_args(hint) if union else (hint,))]
+
+
 def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
     """The problem with the last step of `path`, a key; JSON spells a number that is a key as text."""
     if not isinstance(key, str) and _kind(hint) is str:
@@ -99,7 +139,9 @@ def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
     keys = [*([tag] if tag else []), *fields]
     inner: list[Problem] = []
     for key, item in data.items():
-        if key in fields:
+        if key in fields and item is None and _has_null_word(fields[key].type):
+            inner.append(Problem((*path, key), "value", NULL_WORD))
+        elif key in fields:
             inner += problems(item, fields[key].type, (*path, key))
         elif not isinstance(key, str):
             inner.append(Problem((*path, key), "key", TEXT_KEY))

@@ -15,4 +15,12 @@ def scenario_schema() -> dict[str, Any]:
     for definition in schema["$defs"].values():
         if "description" in definition:  # of the docstring, what it is; the rest is for readers of the code
             definition["description"] = " ".join(definition["description"].partition("\n\n")[0].split())
+        for field in definition.get("properties", {}).values():
+            if {"type": "null"} in field.get("anyOf", ()) and "null" in _words(field):
+                field["anyOf"].remove({"type": "null"})  # the word must be in quotes
+                field.pop("default", None)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _words(field: dict[str, Any]) -> set[Any]:
+    return {word for member in field["anyOf"] for word in member.get("enum", ())}
