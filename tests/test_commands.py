@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from fakellm.cli import main, reload, serving
-from fakellm.cli.reload import Files, follow, take
+from fakellm.cli.reload import Files, follow, serve_reading
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
 from fakellm.scenarios.editor_schema import scenario_schema
@@ -161,7 +161,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 async def follow_once(app: App, reading: Reading) -> None:
-    await take(Server(app), app, reading)
+    await serve_reading(Server(app), app, reading)
 
 
 def test_serve_looks_at_its_files(turns: Path) -> None:

@@ -64,7 +64,7 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
     assert body["usage"]["prompt_tokens"] == 60
 
 
-@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unasked == "finish"])
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unrequested == "finish"])
 def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> None:
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     body = chat(messages=TURNS["text"], stream=True)

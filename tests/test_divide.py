@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from fakellm.apis.chat.chunk import NULL, Chunk, Text, words
+from fakellm.apis.chat.chunk import NULL, Chunk, Text, text_or_empty
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.writer import write_chunk
@@ -37,13 +37,13 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
         for part in chunk.choices:
             delta = part.delta
             pieces = delta.tool_calls if isinstance(delta.tool_calls, tuple) else ()
-            calls = [f"{piece.index}:{words(piece.name)}{words(piece.arguments)}" for piece in pieces]
+            calls = [f"{piece.index}:{text_or_empty(piece.name)}{text_or_empty(piece.arguments)}" for piece in pieces]
             texts = [
                 "role" if delta.role else "",
-                words(delta.content),
-                words(delta.reasoning),
+                text_or_empty(delta.content),
+                text_or_empty(delta.reasoning),
                 *calls,
-                words(part.finish_reason),
+                text_or_empty(part.finish_reason),
             ]
             lines.append(f"{part.index} " + " ".join(filter(None, texts)))
         lines += ["usage"] if chunk.usage else []

@@ -44,12 +44,12 @@ async def follow(server: Server, app: App, files: Files) -> None:
         try:
             reading = await asyncio.to_thread(files.changed)
             if reading is not None:
-                await take(server, app, reading)
+                await serve_reading(server, app, reading)
         except Exception:
             log.exception("the files cannot be followed; the last good scenario stays, and they are looked at again")
 
 
-async def take(server: Server, app: App, reading: Reading) -> None:
+async def serve_reading(server: Server, app: App, reading: Reading) -> None:
     """Serves what was read, except in sessions with a scenario of their own; where it has errors, the last good one
     stays."""
     if reading.scenario is None:

@@ -21,7 +21,7 @@ from fakellm.generate import calls
 from fakellm.generate.json_schema import instance
 from fakellm.generate.prose import text
 from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
-from fakellm.model.logprobs import weighed
+from fakellm.model.logprobs import drawn_tokens
 from fakellm.model.request import JsonOutput, Request
 
 EFFORTS = {"none": 0, "minimal": 1, "low": 2, "medium": 5, "high": 10, "xhigh": 20, "max": 40}
@@ -60,7 +60,7 @@ def answers(generate: Generate, request: Request, seed: int, provider: Provider)
         return choices
     sources = [Source(seed, request.digest, "logprobs", index) for index in range(len(choices))]
     return tuple(
-        _weighted(choice, request.top_logprobs, source) for choice, source in zip(choices, sources, strict=True)
+        _with_logprobs(choice, request.top_logprobs, source) for choice, source in zip(choices, sources, strict=True)
     )
 
 
@@ -86,9 +86,9 @@ def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: str 
     return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))
 
 
-def _weighted(choice: Choice, top: int, source: Source) -> Choice:
+def _with_logprobs(choice: Choice, top: int, source: Source) -> Choice:
     """The choice with log probabilities for the tokens of its text."""
-    tokens = weighed(tokenizer.split(choice.content), top, source)
+    tokens = drawn_tokens(tokenizer.split(choice.content), top, source)
     blocks = (replace(block, logprobs=tokens) if isinstance(block, Text) else block for block in choice.blocks)
     return replace(choice, blocks=tuple(blocks))
 
