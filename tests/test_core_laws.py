@@ -128,7 +128,7 @@ def test_a_divided_completion_folds_back(name: str, completion: Completion, divi
 @pytest.mark.parametrize("name", GRAMMARS)
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
-def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion, division: Division) -> None:
+def test_a_division_can_drop_only_usage(name: str, completion: Completion, division: Division) -> None:
     meant = expressible(name, completion)
     without = msgspec.structs.replace(division, usage="none")
     expected = msgspec.structs.replace(meant, usage=None)
@@ -138,7 +138,7 @@ def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion
 @pytest.mark.parametrize("name", GRAMMARS)
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
-def test_what_is_observed_plays_again(name: str, completion: Completion, division: Division) -> None:
+def test_an_observed_score_plays_the_same_batches(name: str, completion: Completion, division: Division) -> None:
     batches = divide(expressible(name, completion), division, GRAMMARS[name], Source(0))
     score = observe(batches)
     assert play(fold(batches)[0], score) == batches

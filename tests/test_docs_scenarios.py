@@ -58,7 +58,7 @@ def test_the_tables_are_found() -> None:
 
 
 @pytest.mark.parametrize("when", WHENS)
-def test_a_condition_is_met_and_not_met_by_all(when: str) -> None:
+def test_a_condition_matches_some_requests_and_not_all(when: str) -> None:
     condition = load({"rules": [{"when": yaml.safe_load(when), "reply": {}}]}).rules[0].when
     assert sorted(bool(difference(condition, request)) for request in (REQUEST, NAMED, FIRST)) in (
         [False, True, True],
@@ -93,7 +93,7 @@ def test_the_python_runs(code: str) -> None:
     assert len(load(printed.stdout).rules) == 4
 
 
-def test_every_method_is_told() -> None:
+def test_every_method_is_in_the_table() -> None:
     table = TEXT[TEXT.index("| method |") :]
     methods = {name for name in vars(On) if not name.startswith("_") and callable(getattr(On, name))}
     assert set(re.findall(r"`\.(\w+)\(", table)) == methods

@@ -43,7 +43,7 @@ def shares(tokens: tuple[Token, ...], *pieces: str) -> list[tuple[Token, ...]]:
         (["", "It is", " 3°"], [(), (A, B), (C, D)]),
     ],
 )  # fmt: skip
-def test_a_token_goes_with_the_piece_it_ends_in(pieces: list[str], expected: list[Any]) -> None:
+def test_a_token_belongs_to_the_piece_it_ends_in(pieces: list[str], expected: list[Any]) -> None:
     assert shares(TOKENS, *pieces) == expected
 
 
@@ -79,7 +79,7 @@ def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) 
 
 
 @given(texts(), st.integers(0, 20), st.integers(0, 9))
-def test_what_is_weighed_heads_its_alternatives(text: str, top: int, seed: int) -> None:
+def test_a_token_heads_its_alternatives(text: str, top: int, seed: int) -> None:
     tokens = drawn_tokens(tokenizer.split(text), top, Source(seed))
     assert tokens == drawn_tokens(tokenizer.split(text), top, Source(seed))
     assert "".join(token.token for token in tokens) == text
@@ -133,7 +133,7 @@ def test_a_refusal_has_tokens_too() -> None:
     assert folded(chunks) == tokens
 
 
-def test_they_survive_yaml_and_are_refused_without_their_text() -> None:
+def test_log_probabilities_survive_yaml_and_are_refused_without_their_text() -> None:
     assert load(dump(load(RULE))) == load(RULE)
     with pytest.raises(ScenarioError, match="'logprobs' without 'content': they are the tokens of that text"):
         load({"rules": [{"reply": {"refusal": "No", "logprobs": [["No", -1]]}}]})

@@ -22,7 +22,7 @@ from tests.conftest import chat, respond
 
 
 @given(completions())
-def test_a_stream_folds_to_the_completion_said_aloud(completion: Completion) -> None:
+def test_a_stream_folds_to_the_completion_with_think_tags(completion: Completion) -> None:
     told = folded(divide(completion, Variation(reasoning="think", split=3), Source(0)))
     assert told == expressible(completion, think=True)
     for choice, said in zip(completion.choices, told.choices, strict=True):
@@ -44,7 +44,7 @@ def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_stream_and_a_whole_body_say_the_same(name: str) -> None:
+def test_a_stream_and_a_whole_body_mean_the_same(name: str) -> None:
     events = Decoder().feed(sent(name, True))
     streamed = read(DIALECTS[name], [event.data for event in events if event.data != "[DONE]"])
     whole, _ = read_body(DIALECTS[name], sent(name, False))
