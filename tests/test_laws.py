@@ -107,7 +107,7 @@ def test_citations_come_back(dialect: Dialect, together: tuple[Any, ...]) -> Non
 
 
 @given(COMPLETIONS, DIALECT)
-def test_a_reply_without_gaps_is_completed_to_its_content(completion: Completion, dialect: Dialect) -> None:
+def test_a_reply_without_placeholders_is_completed_to_its_content(completion: Completion, dialect: Dialect) -> None:
     request = parse(chat(stream=True, stream_options={"include_usage": True}))
     assert complete(reply_of(completion, DRAWN), request, 0, dialect) == (completion, DRAWN)
 

@@ -207,7 +207,7 @@ def test_any_rule_sends_its_texts_however_it_divides_them(scenario: Scenario) ->
     assert [choice.content for choice in read_from(LEGACY, *pieces).choices] == expected
 
 
-def test_headers_gaps_and_turns_are_for_this_route_too() -> None:
+def test_headers_placeholders_and_turns_are_for_this_route_too() -> None:
     rule = {
         "when": {"headers": {"X-Run": "7"}, "body": {"prompt": "Once"}},
         "reply": {"content": "{{user}}, {{headers.x-run}}, {{attempt}}", "template": True, "headers": {"x-my": "own"}},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -20,6 +21,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
 from fakellm.scenarios.loader import ScenarioSource, dump, load
+from fakellm.scenarios.scenario import Call
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, post, respond
@@ -139,11 +141,11 @@ def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: i
         ("{{{{{{user}}", "{{Add {{2}} and 3"),
     ],
 )
-def test_gaps(text: str, filled: str) -> None:
+def test_placeholders(text: str, filled: str) -> None:
     assert fill(text, AGENT, 3) == filled
 
 
-def test_a_value_that_is_only_a_gap_keeps_its_type() -> None:
+def test_a_value_that_is_only_a_placeholder_keeps_its_type() -> None:
     value = {"a": "{{arguments.add.a}}", "b": ["{{arguments.add.b}}", "n{{turn}}"], "c": None, "d": "{{result.add}}"}
     assert fill_json(value, AGENT, 1) == {"a": 2, "b": [[3], "n2"], "c": None, "d": '{"sum": 5, "text": "five"}'}
 
@@ -156,7 +158,7 @@ def test_any_text_can_be_sent(text: str) -> None:
 
 
 @pytest.mark.parametrize("gap", ["{{result.multiply}}", "{{result.add.product}}", "{{arguments.f}}", "{{body.seed}}"])
-def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
+def test_a_placeholder_that_nothing_fills_is_an_error(gap: str) -> None:
     with pytest.raises(ReplyError, match="this request has no such value"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
@@ -200,11 +202,41 @@ def test_a_function_answers() -> None:
     assert asked[0].tools == ()
 
 
+async def cancelled(request: Request) -> str:
+    raise asyncio.CancelledError
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("function", "told"),
     [
         (lambda request: request.results["add"], "its function raised KeyError('add')."),
         (lambda request: 5, "its function returned 5; it must return a text or a fakellm.Reply."),
+        (lambda request: sys.exit(2), "its function raised SystemExit(2)."),
+        (cancelled, "its function raised CancelledError()."),
+        (lambda request: cancelled(request), "its function raised CancelledError()."),
+        (lambda request: next(iter(())), "its function raised StopIteration()."),
+        (
+            lambda request: Unprintable(),
+            "its function returned an object of Unprintable, whose repr raises ValueError; it must return "
+            "a text or a fakellm.Reply.",
+        ),
+        (
+            lambda request: Reply(content=cast(Any, 5)),
+            "its function returned a Reply with a wrong value: content: expected string, got integer.",
+        ),
+        (
+            lambda request: Reply(usage=cast(Any, 3)),
+            "its function returned a Reply with a wrong value: usage: expected object | null, got integer.",
+        ),
+        (
+            lambda request: Reply(tool_calls=(Call("f", {"a": object()}),)),
+            "its function returned a Reply that cannot be sent: Encoding objects of type object is unsupported.",
+        ),
     ],
 )
 def test_a_function_that_fails_is_reported(function: Any, told: str) -> None:
@@ -212,6 +244,21 @@ def test_a_function_that_fails_is_reported(function: Any, told: str) -> None:
     answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     assert (answer.plan.status, entry.matched) == (400, False)
     assert entry.explanation == f"The rule 'f' cannot answer this request: {told}"
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), KeyboardInterrupt(), pytest.fail.Exception("no"), GeneratorExit()])
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_server_survives_whatever_a_function_raises(error: BaseException, wait: bool) -> None:
+    def reply(request: Request) -> str:
+        raise error
+
+    async def waiting(request: Request) -> str:
+        raise error
+
+    with fakellm.serve(on().reply(waiting if wait else reply)) as handle:
+        for _ in range(2):
+            assert post(f"{handle.base_url}/chat/completions", chat()).status_code == 400
+        assert [entry.outcome for entry in handle.journal] == ["sent", "sent"]
 
 
 def test_a_fault_that_needs_calls_checks_the_reply_of_a_function() -> None:

@@ -22,8 +22,15 @@ from fakellm.engine.render import complete, render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
+from fakellm.fuzzing.case_server import CaseServer
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
+from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.fuzzing.report import report
+from fakellm.fuzzing.run import run
+from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, framings, streams
+from fakellm.fuzzing.trial import Trial
 from fakellm.importing.importer import imported
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End
@@ -39,6 +46,7 @@ from fakellm.streaming.observe import observe
 from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
+from tests import toy_clients
 from tests.conftest import handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
@@ -279,6 +287,53 @@ def test_it_is_fuzzed(scenario: Scenario) -> None:
         assert expected in [each.completion for each in found if not each.error]
     elif isinstance(rule.fault, (NoFinish, Eof, Close, Reset, Truncated)):
         assert all(each.completion == meant or each.error or not ended(plan) for each in found)
+
+
+def searched(client: ClientFunction, profile: str) -> Outcome:
+    """What the fuzzer finds in a client of this API in 200 cases."""
+    return run(FunctionClient(client), Search(profile=profile, api=TOY))
+
+
+@pytest.mark.usefixtures("toy_route")
+@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+def test_a_correct_client_holds(profile: str) -> None:
+    outcome = searched(toy_clients.Careful(), profile)
+    assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
+    assert outcome.compared == set(FIELDS) - {"choices"}
+
+
+@pytest.mark.usefixtures("toy_route")
+@pytest.mark.parametrize(
+    ("client", "cause", "outcome"),
+    [
+        (toy_clients.DropsTheLastDelta(), "split.content", "differs"),
+        (toy_clients.IgnoresErrors(), "error: data", "silent"),
+        (toy_clients.ReadsPings(), "padding", "differs"),
+    ],
+    ids=lambda value: type(value).__name__ if callable(value) else value,
+)
+def test_a_wrong_client_is_caught_by_one_step(client: ClientFunction, cause: str, outcome: str) -> None:
+    found = searched(client, "all")
+    (failure,) = found.failures
+    assert (failure.cause, failure.case.verdict.outcome) == ((cause,), outcome)
+    assert failure.case.rule.dialect is None
+    assert [step.rows for step in failure.case.steps] == [()]  # the list of client bugs is of chat's clients
+    assert "event: block_start" in report(found, ["repeat"]) or outcome == "silent"
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_a_step_that_the_api_does_not_have_is_not_judged() -> None:
+    """Chat's habits change nothing that this API sends, so a client is not excused by them either."""
+    contested = Rule(
+        reply=load({"rules": [{"reply": {"content": "a", "reasoning": "b"}}]}).rules[0].reply,
+        stream=Variation(reasoning="think", id="changing", split={"content": 1}),
+        dialect="mistral",
+    )
+    with CaseServer(api=TOY) as server:
+        case = Trial(FunctionClient(toy_clients.Careful()), server, TOY).judge(contested)
+    assert case.rule == msgspec.structs.replace(contested, stream=Variation(split={"content": 1}), dialect=None)
+    assert [step.name for step in case.steps] == ["split.content: size"]
+    assert case.verdict.outcome == "held"
 
 
 def ended(plan: Plan) -> bool:

@@ -51,6 +51,10 @@ class Toy:
     name = "toy"
     paths = ("/toy",)
     operations: Mapping[str, Any] = {}
+    dialects: tuple[str, ...] = ()
+
+    def usual(self, dialect: str | None) -> Variation:
+        return Variation()
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         value = json.loads(body)
@@ -62,6 +66,9 @@ class Toy:
             body=value,
             headers=headers,
         )
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        return {"say": "Hello", "stream": True}
 
     def validate(self, request: Request, habits: Habits) -> None: ...
 

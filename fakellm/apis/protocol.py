@@ -5,14 +5,15 @@ The rest of the code depends on nothing else of an API, so that a new API is a n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
@@ -94,6 +95,10 @@ class Provider(Protocol):
         """Whether the output tokens do not include the reasoning tokens."""
         ...
 
+    def total(self, usage: Usage) -> int:
+        """The sum of the tokens, as its usage usually states it."""
+        ...
+
 
 class Api(Protocol[Habits]):
     """How one API is spelled and read."""
@@ -117,10 +122,26 @@ class Api(Protocol[Habits]):
         """Operations that return no reply, by method and path: retrieve, delete, poll, count."""
         ...
 
+    # Dialects
+
+    @property
+    def dialects(self) -> Collection[str]:
+        """The dialects that a rule can name; none if the API has only one spelling."""
+        ...
+
+    def usual(self, dialect: str | None) -> Variation:
+        """The `stream:` block of a dialect's usual wire. A field that it leaves open is as on the plain wire."""
+        ...
+
     # Requests
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         """The request. Raises RequestError, naming the parameter, for one that is not valid."""
+        ...
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        """The body of a request for a stream with usage: with tools of these names, and for as many choices, as far as
+        the API has them."""
         ...
 
     def validate(self, request: Request, habits: Habits) -> None:

@@ -18,7 +18,7 @@ from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
 from fakellm.engine.render import generated, render
-from fakellm.engine.resolve import computed, filled
+from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
@@ -168,8 +168,8 @@ class Engine:
 def _returned(result: Callable[[], Any]) -> Any:
     try:
         return result()
-    except Exception as error:  # a test's function may raise anything
-        raise ReplyError(f"its function raised {error!r}") from error
+    except BaseException as error:  # whatever a function may raise: that of `pytest.fail` is not an Exception
+        raise ReplyError(f"its function raised {shown(error)}") from error
 
 
 def _size(response: Response) -> int:

@@ -87,10 +87,14 @@ Fault = (
 )
 """The `fault:` block of a rule: one of these; its `kind` says which."""
 
+ChunkFault, WireFault = BatchFault, ConnectionFault
+"""Their earlier names, which tests of other projects import."""
+
 __all__ = [
     "BadArguments",
     "BatchFault",
     "Break",
+    "ChunkFault",
     "Close",
     "CompletionFault",
     "ConnectionFault",
@@ -129,4 +133,5 @@ __all__ = [
     "UnknownTool",
     "Unterminated",
     "Whole",
+    "WireFault",
 ]

@@ -44,10 +44,10 @@ class Generate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 def answers(generate: Generate, request: Request, seed: int, provider: Provider) -> tuple[Choice, ...]:
-    """As many choices as the request asks for, with all the reasoning that is counted, whether it is sent or not.
+    """As many choices as the request sets, with all the reasoning that is counted, whether or not it is sent.
 
     The same seed and request give the same choices, streamed or not. Raises RequestError, which names the parameter,
-    for what cannot be honoured: a schema that no value satisfies, a tool that is not on offer, a limit below one token.
+    if it cannot be honoured: a schema that no value satisfies, a tool that is not on offer, a limit below one token.
     """
     calls.check(request)
     if request.unusable:
@@ -80,7 +80,7 @@ def _answer(generate: Generate, request: Request, seed: int, index: int, provide
 
 
 def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: str | None) -> Choice:
-    """The choice with a block for each of these that is not empty."""
+    """The choice with a block for each argument that is not empty."""
     thinking = (Thinking((reasoning,)),) if reasoning else ()
     texts = (Text(content),) if content else ()
     return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fakellm.apis.chat.requests.parse import parse
+from fakellm.apis.route import CHAT
 from fakellm.base.json_text import dumps
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern
@@ -28,7 +28,7 @@ def sample(rule: Rule, turn: int | None = None) -> Request:
     if when.tools:
         body["tools"] = [{"type": "function", "function": {"name": name}} for name in when.tools]
     headers = {name.lower(): _plain(text) for name, text in when.headers.items()}
-    return parse(dumps(body).encode(), headers)
+    return CHAT.parse(dumps(body).encode(), headers)
 
 
 def _plain(text: str | Pattern | None) -> str:

@@ -24,7 +24,7 @@ from fakellm.server.connection import ClientConnection, reset
 from fakellm.server.offload import offload
 from fakellm.server.request_body import read_body
 from fakellm.server.stepping import Stepped, Steps
-from fakellm.wire.http1 import Burst, bursts, drip
+from fakellm.wire.http1 import Burst, bursts, drip, head_of
 from fakellm.wire.plan import Plan
 from fakellm.wire.timing import checked_speed
 
@@ -134,7 +134,7 @@ class Server:
             finally:
                 task.cancel()  # if the client has left
             with self._replaced(request.target.session):
-                outcome = outcome.then(task.result)
+                outcome = outcome.then(task.result())
             entry.fill(outcome)
         elif isinstance(outcome, Release):
             number, texts = await self._steps.release(outcome)
@@ -191,6 +191,8 @@ class Server:
             assert self._proxy is not None  # else `_settled` has refused the request
             return await self._proxy(request, entry, client)
         ready = outcome.bursts if client.keep_alive else bursts(outcome.plan, False, client.http_1_0)
+        if request.method == "HEAD":
+            entry.frames, ready = 0, (head_of(ready),)
         with self._stepped(request, outcome, entry) as steps:
             await self._perform(client, ready, entry, steps)
         return outcome.head

@@ -26,7 +26,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.upstream import Upstream, passed_on, pieces
-from fakellm.wire.http1 import bursts, chunk
+from fakellm.wire.http1 import bursts, chunk, head_of
 from fakellm.wire.plan import Plan
 
 log = logging.getLogger("fakellm")
@@ -83,7 +83,7 @@ class Recorder:
             entry.status = captured.status
             head = replace(captured.plan, end="close")  # the real end is not known yet
             client.write(bursts(head, client.keep_alive, client.http_1_0)[0].data)
-            in_chunks = captured.delimited == "chunked" and not client.http_1_0
+            in_chunks = captured.delimited == "chunked" and not client.http_1_0 and request.method != "HEAD"
             async for piece in arriving:
                 captured.body(piece)
                 client.write(chunk(piece) if in_chunks else piece)
@@ -104,5 +104,6 @@ class Recorder:
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:
     plan = refusal(error, 0, route=request.target.api).plan
-    client.write(bursts(plan, client.keep_alive)[0].data)
+    written = bursts(plan, client.keep_alive)
+    client.write((head_of(written) if request.method == "HEAD" else written[0]).data)
     return plan

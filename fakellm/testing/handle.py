@@ -50,11 +50,11 @@ class Handle:
             self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
-            self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
+            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump(scenario).encode())
 
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""
-        self._call("POST", "/_fakellm/reset")
+        self._call("POST", "/_fakellm/reset", "status")
 
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
         """Sends this many frames of a stepped reply (`timing: {step: true}`), or all that are left (None).
@@ -65,34 +65,42 @@ class Handle:
         """
         query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
         query += "" if request is None else f"&request={request}"
-        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", patience=timeout)["frames"]
+        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", "frames", patience=timeout)["frames"]
         return texts
 
     @property
     def journal(self) -> list[Entry]:
-        """Every request since the start or the last load or reset, oldest first, with its outcome."""
-        return msgspec.convert(self._call("GET", "/_fakellm/journal")["entries"], list[Entry])
+        """Every request since the start, the last load or reset, oldest first, with its outcome."""
+        return msgspec.convert(self._call("GET", "/_fakellm/journal", "entries")["entries"], list[Entry])
 
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""
-        return self._call("GET", "/_fakellm/health")
+        return self._call("GET", "/_fakellm/health", "status")
 
-    def _call(self, method: str, route: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+    def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+        """The response of a control route, which has this key. Raises ScenarioError where it refuses a scenario, else
+        ServerError where there is no such response."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
         try:
             connection.request(method, address.path + route, body)
             response = connection.getresponse()
-            reply: dict[str, Any] = json.loads(response.read())
+            received = response.read()
         except OSError as error:
             raise ServerError(f"no fake server answers at {self.url}: {error}") from None
+        except http.client.HTTPException as error:
+            raise ServerError(f"the server at {self.url} does not answer in HTTP: {error!r}") from None
         finally:
             connection.close()
-        if response.status != 200:
-            message = reply["error"]["message"]
-            raise (
-                ScenarioError(message.split("\n"))
-                if reply["error"]["code"] == "invalid_scenario"
-                else ServerError(message)
-            )
-        return reply
+        try:
+            reply: dict[str, Any] = json.loads(received)
+            if response.status == 200:
+                reply[key]
+                return reply
+            message, code = str(reply["error"]["message"]), reply["error"]["code"]
+        except (ValueError, TypeError, KeyError):
+            start = f"{received[:80]!r}{'…' if len(received) > 80 else ''}"
+            raise ServerError(
+                f"the server at {self.url} is not fakellm: {method} {route} got status {response.status} and {start}"
+            ) from None
+        raise ScenarioError(message.split("\n")) if code == "invalid_scenario" else ServerError(message)

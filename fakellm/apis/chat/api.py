@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,6 +22,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.requests.accepts import refusal
+from fakellm.apis.chat.requests.example import example
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
@@ -48,9 +49,16 @@ class ChatApi:
     name = meaning.NAME
     paths: tuple[str, ...] = ("/chat/completions",)
     operations: Mapping[str, Callable[..., Any]] = {}
+    dialects: Collection[str] = tuple(DIALECTS)
+
+    def usual(self, dialect: str | None) -> Variation:
+        return DIALECTS[dialect or "openai"].usual
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return parse(body, headers)
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        return example(tools, choices)
 
     def validate(self, request: Request, habits: ChatHabits) -> None:
         if refused := refusal(request, habits.dialect.accepts):

@@ -6,7 +6,8 @@ https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -43,6 +44,15 @@ class LegacyCompletions(ChatApi):
     """`POST /v1/completions`: always in one dialect, whatever the rule's, with the log probabilities of this route."""
 
     paths = ("/completions",)
+    dialects: Collection[str] = ()
+
+    def usual(self, dialect: str | None) -> Variation:
+        return LEGACY.usual
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        body = super().example((), choices)
+        del body["messages"]
+        return body | {"prompt": "Hello"}
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return legacy_request.parse(body, headers)
