@@ -275,7 +275,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, content: 'Hi {{usr}}'}",
         [
-            "a.yaml:2:36: rules[0].reply.content: unknown gap {{usr}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
+            "a.yaml:2:36: rules[0].reply.content: unknown placeholder {{usr}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
         ],
     ),
     (
@@ -293,7 +293,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, tool_calls: [{name: f, arguments: {a: [1, '{{atempt}}']}}]}",
         [
-            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: unknown gap {{atempt}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
+            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: unknown placeholder {{atempt}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
         ],
     ),
     (
@@ -305,7 +305,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {choices: [{template: true, content: '{{now}}'}]}",
         [
-            "a.yaml:2:47: rules[0].reply.choices[0].content: unknown gap {{now}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
+            "a.yaml:2:47: rules[0].reply.choices[0].content: unknown placeholder {{now}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
         ],
     ),
     (

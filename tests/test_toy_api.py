@@ -68,7 +68,7 @@ def written(completion: Completion, division: Division, framing: Framing) -> byt
 def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
     completion: Completion, division: Division, framing: Framing, more: bytes
 ) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     data = written(meant, division, framing)
     decoder = Decoder()
     singles = [event for place in range(len(data)) for event in decoder.feed(data[place : place + 1])]
@@ -80,7 +80,7 @@ def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
 def test_a_stream_that_is_cut_has_no_good_end(
     completion: Completion, division: Division, framing: Framing, data: st.DataObject
 ) -> None:
-    whole = written(TOY.sayable(completion, HABITS), division, framing)
+    whole = written(TOY.expressible(completion, HABITS), division, framing)
     events = Decoder().feed(whole)
     cut = data.draw(st.integers(0, len(events) - 1))
     assert fold(TOY.read(events[:cut], HABITS))[1] is None
@@ -88,14 +88,14 @@ def test_a_stream_that_is_cut_has_no_good_end(
 
 @given(COMPLETIONS)
 def test_a_whole_body_means_the_same_as_a_stream(completion: Completion) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     body = TOY.whole(Answer(meant, HABITS, {"id": "toy-1"}, Source(0)))
     assert fold(TOY.read_whole(body, HABITS)) == (meant, End())
 
 
 @given(COMPLETIONS, DIVISIONS)
 def test_a_recorded_stream_plays_again(completion: Completion, division: Division) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     data = written(meant, division, Framing())
     events = Decoder().feed(data)
     habits, drawn = TOY.infer(events)
@@ -277,7 +277,7 @@ def test_it_is_fuzzed(scenario: Scenario) -> None:
     """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
     (rule,) = scenario.rules
     request = TOY.parse(json.dumps({"say": "Hi", "stream": True}).encode(), {})
-    meant = TOY.sayable(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
+    meant = TOY.expressible(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
     plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, TOY)
     if rule.stream.transfer and rule.stream.transfer.gzip:
         return

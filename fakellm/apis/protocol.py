@@ -30,7 +30,7 @@ Values = Mapping[str, Any]
 precedence."""
 
 
-class UnsayableError(ValueError):
+class InexpressibleError(ValueError):
     """A completion that an API cannot express, such as arguments that must be a JSON object but are not."""
 
 
@@ -91,7 +91,7 @@ class Provider(Protocol):
         ...
 
     @property
-    def reasoning_apart(self) -> bool:
+    def output_excludes_reasoning(self) -> bool:
         """Whether the output tokens do not include the reasoning tokens."""
         ...
 
@@ -148,7 +148,7 @@ class Api(Protocol[Habits]):
         """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
         ...
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         """Whether the request leaves a generated reply no token."""
         ...
 
@@ -171,9 +171,9 @@ class Api(Protocol[Habits]):
         """The completion as the request requires it, such as a choice per prompt; `counted`: its usage was counted."""
         ...
 
-    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+    def expressible(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
         """The part of a completion that this API can express; idempotent. `whole`: in a whole body. Raises
-        UnsayableError."""
+        InexpressibleError."""
         ...
 
     def answer(

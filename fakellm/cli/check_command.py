@@ -13,7 +13,7 @@ from fakellm.scenarios.loader import read
 @click.command("check")
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO...")
 def command(scenarios: tuple[Path, ...]) -> None:
-    """Read SCENARIO files and folders, each as a scenario of its own, and report every problem in them.
+    """Read SCENARIO files and folders, each as a separate scenario, and report every problem in them.
 
     Exit codes: 0 if all of them can be served, 2 if not.
     """

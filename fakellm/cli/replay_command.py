@@ -1,4 +1,4 @@
-"""`fakellm replay`: answers with recordings as they are."""
+"""`fakellm replay`: answers with unchanged recordings."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
     completion = route.restate(completion, request, rule.reply.usage is UNSET)
     if isinstance(fault, CompletionFault):
         completion = fault.apply(completion, source)
-    answer = route.answer(route.sayable(completion, habits, whole), request, habits, seed, values)
+    answer = route.answer(route.expressible(completion, habits, whole), request, habits, seed, values)
     transfer = settings.transfer
     if not whole:
         kind = route.content_type(habits, True) if transfer.content_type is UNSET else transfer.content_type
@@ -194,7 +194,7 @@ def complete(
 
 def generated(request: Request, route: Route = CHAT) -> Reply:
     """The reply to a request that no rule matches: the seed and the request decide everything."""
-    if route.wants_nothing(request):
+    if route.allows_no_tokens(request):
         return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
@@ -217,5 +217,5 @@ def _counted(choices: tuple[Choice, ...], prompt: Sequence[str], provider: Provi
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     texts = [choice.content + choice.refusal for choice in choices]
     texts += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
-    output = sum(tokenizer.count(text) for text in texts) + (0 if provider.reasoning_apart else reasoning)
+    output = sum(tokenizer.count(text) for text in texts) + (0 if provider.output_excludes_reasoning else reasoning)
     return Usage(sum(3 + tokenizer.count(text) for text in prompt), output, reasoning=reasoning)

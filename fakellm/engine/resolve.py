@@ -44,7 +44,7 @@ def shown(value: Any) -> str:
 
 
 def filled(reply: Reply, request: Request, attempt: int) -> Reply:
-    """The reply with the gaps of its templates filled. Raises ReplyError if the request lacks the value of a gap."""
+    """The reply with its placeholders filled. Raises ReplyError if the request lacks the value of one."""
     if reply.choices:
         return replace(reply, choices=tuple(_filled(choice, request, attempt) for choice in reply.choices))
     return _filled(reply, request, attempt)

@@ -34,7 +34,9 @@ class Script:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._steps = rule.steps
-        self._numbered = any(gap[0] == "attempt" for step in self._steps for gap in step.reply.gaps())
+        self._numbered = any(
+            placeholder[0] == "attempt" for step in self._steps for placeholder in step.reply.placeholders()
+        )
         self._ends = {
             stream: tuple(accumulate(step.attempts(stream) for step in self._steps)) for stream in (False, True)
         }
@@ -119,5 +121,10 @@ class Ruleset:
 
 def _headers_read(rule: Rule) -> frozenset[str]:
     """The headers that a rule reads, in lower case."""
-    gaps = [str(gap[1]) for step in rule.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-    return frozenset(name.lower() for name in (*rule.when.headers, *gaps))
+    placeholders = [
+        str(placeholder[1])
+        for step in rule.steps
+        for placeholder in step.reply.placeholders()
+        if placeholder[0] == "headers"
+    ]
+    return frozenset(name.lower() for name in (*rule.when.headers, *placeholders))

@@ -165,7 +165,7 @@ class Trial:
         completion, _ = complete(rule.reply, self._request, 0, provider)
         if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
-        return of_completion(self._api.sayable(completion, self._plain), provider)
+        return of_completion(self._api.expressible(completion, self._plain), provider)
 
     def _rejects(self, rule: Rule, returned: Result | NoResult) -> bool:
         """Whether the client raises an error because of the answer, however it is sent: for a refusal, an answer that

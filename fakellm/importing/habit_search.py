@@ -51,16 +51,16 @@ _HABITS: dict[str, Sequence[Any]] = {
 }
 
 
-def fitted(
+def best_habits(
     frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect, drawn: Values
 ) -> tuple[int, Variation]:
     """The number of the variation that is best to start from, and the habits that make its rendered frames more like
     the recorded ones."""
-    leaves = cache(standard)  # two candidates have most frames in common
+    leaves = cache(content_leaves)  # two candidates have most frames in common
     recorded = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
-        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
+        return agreement([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
@@ -118,7 +118,7 @@ def _shape(value: Any) -> Any:
     return bool(value), value is None
 
 
-def alike(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
+def agreement(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
     """How many of the frames agree, from 0 to 2: compared from the start and from the end, because an additional frame
     shifts all frames after it."""
     agreed = sum(_agreement(a, b) for a, b in zip(found, recorded, strict=False))
@@ -133,7 +133,7 @@ def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
     return 0.9 * common / max(len(found), len(recorded))
 
 
-def standard(frame: str) -> tuple[str, ...]:
+def content_leaves(frame: str) -> tuple[str, ...]:
     """The leaves of a frame that carry content: no habit explains the other keys that a provider adds."""
     chunk = json.loads(frame)
     envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}

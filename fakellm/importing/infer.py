@@ -22,7 +22,7 @@ from fakellm.apis.chat.reader import read_chunk, read_stream
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
-from fakellm.importing.habit_search import abridged, alike, fitted, standard
+from fakellm.importing.habit_search import abridged, agreement, best_habits, content_leaves
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
@@ -44,7 +44,7 @@ def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
     """
     _, completion, starts, drawn = _starts(frames, dialect)
     short, few, candidates, values = _starts(abridged(frames), dialect)
-    number, habits = fitted(short, few, candidates, dialect, values)
+    number, habits = best_habits(short, few, candidates, dialect, values)
     variation = spelled_like(frames, completion, habits.over(starts[number]), dialect, drawn)
     return Inferred(completion, _simplest(completion, variation, dialect, drawn), drawn)
 
@@ -52,7 +52,7 @@ def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
 def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
     """The frames, their completion, three variations to start from (with the padding that the provider does not add by
     itself, with none, or with all of it), and the drawn values."""
-    completion, variation, silences, drawn = _at_sight(frames, dialect)
+    completion, variation, silences, drawn = _read(frames, dialect)
     # The order of keys is set too: otherwise a key that no chunk has would count in every comparison.
     variation = ordered_as(frames, variation)
     return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)], drawn
@@ -60,25 +60,25 @@ def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Com
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
     """How much a stream is like what the provider sends, without a habit search: from 0 to 2. Raises StreamError."""
-    completion, variation, _, drawn = _at_sight(frames, dialect)
+    completion, variation, _, drawn = _read(frames, dialect)
     made = rendered(completion, variation, dialect, drawn)
-    return alike([standard(frame) for frame in made], [standard(frame) for frame in frames])
+    return agreement([content_leaves(frame) for frame in made], [content_leaves(frame) for frame in frames])
 
 
-def _at_sight(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
+def _read(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
     """The completion, the variation that can be read from the frames directly, all padding, and the drawn values.
     The variation leaves out what can also be read from the plainly rendered completion: the provider does it anyway."""
     completion, drawn = read_stream(dialect, frames)
     completion = _counted(frames, completion, dialect)
-    observations = _sight(frames, completion, dialect)
+    observations = _observations(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
     # Empty pieces of arguments may be a habit of the provider.
     splits = [split(chunks, completion), split(chunks, completion, empty=True)]
     plains = [rendered(completion, Variation(split=cuts), dialect, drawn) for cuts in splits]
-    recorded = [standard(frame) for frame in frames]
-    plain = max(plains, key=lambda made: alike([standard(frame) for frame in made], recorded))
+    recorded = [content_leaves(frame) for frame in frames]
+    plain = max(plains, key=lambda made: agreement([content_leaves(frame) for frame in made], recorded))
     observations["split"] = splits[plains.index(plain)]
-    usual = _sight(plain, completion, dialect)
+    usual = _observations(plain, completion, dialect)
     different = {name: value for name, value in observations.items() if value != usual.get(name)}
     habits = dialect.usual.over(PLAIN).split
     if isinstance(habits, dict):
@@ -115,7 +115,7 @@ def _is_own(padding: Padding, own: list[Padding]) -> bool:
     return True
 
 
-def _sight(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
+def _observations(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
     chunks = [read_chunk(dialect, frame) for frame in frames]
     ticked = ticks(chunks)
     own = _opening(dialect) if chunks and not chunks[0].choices else 0

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.variation import Turn
 from fakellm.apis.variation_blocks import Padding
 from fakellm.base import tokenizer
@@ -69,7 +69,12 @@ def _silent(chunk: Chunk, counting: bool) -> bool:
     if not chunk.choices:
         return not chunk.usage
     delta = chunk.choices[0].delta
-    content = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    content = (
+        text_or_empty(delta.content)
+        or text_or_empty(delta.reasoning)
+        or text_or_empty(delta.refusal)
+        or delta.tool_calls
+    )
     return not content and not chunk.choices[0].finish_reason
 
 
@@ -97,7 +102,7 @@ def split(chunks: Sequence[Chunk], completion: Completion, empty: bool = False) 
         parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
         place = f"choices[{index}]." if index else ""
         for name in ("content", "reasoning", "refusal"):
-            pieces = [words(getattr(part.delta, name)) for part in parts]
+            pieces = [text_or_empty(getattr(part.delta, name)) for part in parts]
             found |= _named_cut(f"{place}{name}", pieces)
         indices = sorted({call.index for call in _calls(parts) if isinstance(call.index, int)})
         for number in range(len(choice.tool_calls)):
@@ -125,7 +130,7 @@ def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
     """A call in one piece is whole, unless that piece has no arguments; a call that opens without arguments is cut."""
     if len(pieces) < 2:
         return {address: "tokens" if pieces and pieces[0] is None else "whole"}
-    content = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
+    content = [text_or_empty(piece) for piece in (pieces if pieces[0] else pieces[1:])]
     return {address: "tokens" if content == tokenizer.split("".join(content)) else _offsets(content)}
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, text_or_empty
 
 
 def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
 
 def kinds_in(delta: Delta) -> int:
     """How many kinds of content a delta has: reasoning, text, refusal, calls."""
-    texts = (words(delta.reasoning), words(delta.content), words(delta.refusal))
+    texts = (text_or_empty(delta.reasoning), text_or_empty(delta.content), text_or_empty(delta.refusal))
     return sum(map(bool, texts)) + bool(delta.tool_calls)
 
 

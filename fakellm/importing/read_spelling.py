@@ -28,7 +28,7 @@ from fakellm.streaming.divide import divide
 def rendered(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> list[str]:
     """The data of the events for this completion."""
     settings = split(variation, dialect)
-    meant = CHAT.sayable(completion, settings.habits)
+    meant = CHAT.expressible(completion, settings.habits)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
     batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))

@@ -29,12 +29,12 @@ def kept(tokens: tuple[Token, ...], text: str) -> tuple[Token, ...]:
     return tuple(token for token, end in zip(tokens, accumulate(map(size, tokens)), strict=True) if end <= left)
 
 
-def weighed(texts: Sequence[str], top: int, source: Source) -> tuple[Token, ...]:
+def drawn_tokens(texts: Sequence[str], top: int, source: Source) -> tuple[Token, ...]:
     """Tokens for these texts, with log probabilities from the seed; each has `top` likeliest tokens, itself first."""
-    return tuple(_weighed(text, top, source) for text in texts)
+    return tuple(_drawn_token(text, top, source) for text in texts)
 
 
-def _weighed(text: str, top: int, source: Source) -> Token:
+def _drawn_token(text: str, top: int, source: Source) -> Token:
     logprob = -source.between(1, 500_000) / 1_000_000
     others = (Token(text + "s" * place, logprob - place - source.between(0, 999) / 1000) for place in range(1, top))
     return Token(text, logprob, (Token(text, logprob), *others)[:top])

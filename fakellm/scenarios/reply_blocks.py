@@ -45,7 +45,7 @@ def reply_block(block: Block) -> ReplyBlock:
 
 
 def texts_of(block: ReplyBlock, path: Path) -> Iterator[tuple[Path, str]]:
-    """All texts of a block that may have gaps, with their paths."""
+    """All texts of a block that may have placeholders, with their paths."""
     match block:
         case Text(text) | Refusal(text):
             yield (*path, "text"), text

@@ -66,7 +66,10 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Meta(description=("What the content cites, each exactly as on the wire, whatever the dialect.")),
     ] = ()
     template: Annotated[
-        bool, Meta(description=("The texts and the arguments have gaps such as `{{user}}`, which the request fills."))
+        bool,
+        Meta(
+            description=("The texts and the arguments have placeholders such as `{{user}}`, which the request fills.")
+        ),
     ] = False
     blocks: Annotated[
         tuple[ReplyBlock, ...],
@@ -136,17 +139,22 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
         if self.generate and (names := [*names, *(["choices"] if self.choices else [])]):
             raise FieldError((names[0],), f"{names[0]!r} beside 'generate': leave out one of them")
 
-    def gaps(self) -> Iterator[Path]:
-        """The names in the gaps of its templates."""
+    def placeholders(self) -> Iterator[Path]:
+        """The names in the placeholders of its templates."""
         choices = [choice for choice in self.choices or (self,) if choice.template]
-        return (gap for choice in choices for _, text in choice.texts() for gap in templates.gaps(text))
+        return (
+            placeholder
+            for choice in choices
+            for _, text in choice.texts()
+            for placeholder in templates.placeholders(text)
+        )
 
 
 class Computed(Reply, frozen=True, kw_only=True):
     """A reply that a Python function makes from the request: it returns the whole Reply, or a text.
 
-    It is called once for each request that its rule matches: in a thread of its own, or on the event loop where it is
-    async. No YAML can express it.
+    It is called once for each request that its rule matches: in its own thread or, if it is async, on the event loop.
+    YAML cannot express it.
     """
 
     function: Callable[[Request], Reply | str | Awaitable[Reply | str]]

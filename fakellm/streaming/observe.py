@@ -67,11 +67,11 @@ def observe(batches: Iterable[Batch]) -> Score:
     """
     batches = tuple(batches)
     completion, _ = fold(batches)
-    sight = _Sight(completion, batches)
-    return scored(tuple(sight.part(delta) for delta in batch) for batch in batches)
+    context = _Context(completion, batches)
+    return scored(tuple(context.part(delta) for delta in batch) for batch in batches)
 
 
-class _Sight:
+class _Context:
     """What is known about the whole stream while its deltas are read one by one."""
 
     def __init__(self, completion: Completion, batches: Sequence[Batch]) -> None:

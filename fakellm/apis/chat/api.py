@@ -24,7 +24,7 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.chat.requests.example import example
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
@@ -64,7 +64,7 @@ class ChatApi:
         if refused := refusal(request, habits.dialect.accepts):
             raise refused
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         return False
 
     def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
@@ -88,8 +88,8 @@ class ChatApi:
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return completion
 
-    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
-        return meaning.sayable(completion, habits.reasoning == "think", habits.one_call)
+    def expressible(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+        return meaning.expressible(completion, habits.reasoning == "think", habits.one_call)
 
     def answer(
         self, completion: Completion, request: Request, habits: ChatHabits, seed: int, values: Values
@@ -136,7 +136,7 @@ class ChatApi:
         habits, source = answer.habits, answer.source
         chunks = _decorated(assemble(batches, habits, answer.drawn), habits.dialect, source)
         if habits.obfuscation:
-            chunks = [obscured(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
+            chunks = [with_obfuscation(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
         return [Event(write_chunk(chunk, habits, number)) for number, chunk in enumerate(chunks)]
 
     def _error(self, error: Any, habits: ChatHabits) -> Iterator[Event]:
@@ -203,9 +203,9 @@ def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Va
     """
     if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
         variation = replace(variation, obfuscation=True)
-    if variation.usage is not None or request.wants_usage or dialect.usage_unasked == "usual":
+    if variation.usage is not None or request.wants_usage or dialect.usage_unrequested == "usual":
         return variation
-    if dialect.usage_unasked == "finish":
+    if dialect.usage_unrequested == "finish":
         return replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
     return replace(variation, usage="none")
 

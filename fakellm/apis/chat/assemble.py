@@ -77,7 +77,7 @@ class _Stream:
         self.habits = habits
         self.model = name
         self.blocks: dict[tuple[int, int], Block] = {}
-        self.weighed: set[tuple[int, int]] = set()
+        self.blocks_with_logprobs: set[tuple[int, int]] = set()
         self.with_logprobs: set[int] = set()
         self.patterns: dict[tuple[int, int], ChunkChoice] = {}
         self.latest: dict[int, int] = {}
@@ -91,9 +91,9 @@ class _Stream:
                     called = isinstance(delta.value, ToolCall)
                     first[delta.choice] = first.get(delta.choice, False) or called
                 if isinstance(delta, Piece) and delta.tokens:
-                    self.weighed.add((delta.choice, delta.block))
+                    self.blocks_with_logprobs.add((delta.choice, delta.block))
             self.opens_with_calls = first | self.opens_with_calls
-        for choice, block in self.weighed:
+        for choice, block in self.blocks_with_logprobs:
             if isinstance(self.blocks.get((choice, block)), model.Text):
                 self.with_logprobs.add(choice)
         calls: dict[int, list[int]] = {}
@@ -128,7 +128,7 @@ class _Stream:
     def _continued(self, piece: Piece) -> Chunk | None:
         """The chunk of a further piece of a text, the usual case: the previous chunk with another text."""
         address = (piece.choice, piece.block)
-        if address in self.weighed or not piece.value or not isinstance(piece.value, str):
+        if address in self.blocks_with_logprobs or not piece.value or not isinstance(piece.value, str):
             return None
         block = self.blocks.get(address)
         if not isinstance(block, (model.Text, Thinking, Refusal)):
@@ -176,7 +176,7 @@ class _Stream:
         block = self.blocks.get(address)
         field = _field(block)
         part.texts[field] = part.texts.get(field, "") + text
-        if (address in self.weighed and text) or tokens:
+        if (address in self.blocks_with_logprobs and text) or tokens:
             part.tokens[field] = (*part.tokens.get(field, ()), *tokens)
 
     def _opening(self, choice: int, block: int, call: ToolCall) -> ToolCallDelta:
@@ -247,11 +247,13 @@ class _Stream:
             annotations=tuple(part.annotations),
         )
         first = part.started and part.silence is None
-        dressed = self._dressed(ChunkChoice(index, delta, part.finish), first, self.opens_with_calls.get(index, False))
+        complete = self._with_role_and_fillers(
+            ChunkChoice(index, delta, part.finish), first, self.opens_with_calls.get(index, False)
+        )
         content, refusal = part.tokens.get("content"), part.tokens.get("refusal")
-        if content is None and part.started and dressed.delta.role and index in self.with_logprobs:
+        if content is None and part.started and complete.delta.role and index in self.with_logprobs:
             content = ()  # OpenAI opens so
-        return replace(dressed, logprobs=content, refusal_logprobs=refusal)
+        return replace(complete, logprobs=content, refusal_logprobs=refusal)
 
     def _nothing(self, index: int) -> tuple[ToolCallDelta, ...] | None:
         if index not in self.latest:
@@ -259,7 +261,7 @@ class _Stream:
         piece = Piece(index, self.latest[index], "arguments", "")
         return (replace(self._continuation(piece, self._index(index, piece.block), ""), name=None),)
 
-    def _dressed(self, part: ChunkChoice, first: bool, calls: bool) -> ChunkChoice:
+    def _with_role_and_fillers(self, part: ChunkChoice, first: bool, calls: bool) -> ChunkChoice:
         """The part with the role, and with fillers for the fields that have no content.
 
         `first`: whether it is the first of its choice; `calls`: whether the choice starts with tool calls.

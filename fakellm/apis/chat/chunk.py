@@ -24,7 +24,7 @@ NULL = Null.NULL
 Text = str | Null | None
 
 
-def words(text: Text) -> str:
+def text_or_empty(text: Text) -> str:
     """The text, or the empty text if it is null or not sent."""
     return text if isinstance(text, str) else ""
 

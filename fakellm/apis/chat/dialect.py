@@ -49,7 +49,7 @@ class Dialect(Struct, frozen=True):
     """The `content` of a whole message without text."""
     usage_details: Callable[[Usage], JSON]
     """What a usage object contains besides its three sums."""
-    reasoning_apart: bool
+    output_excludes_reasoning: bool
     """Whether `completion_tokens` does not include the reasoning tokens, so that `total_tokens` adds them."""
     completion_id: Callable[[Source], str]
     call_id: Callable[[Source], str]
@@ -78,7 +78,7 @@ class Dialect(Struct, frozen=True):
     """The text before and after the JSON of a whole body."""
     body_type: str = "application/json"
     """The Content-Type of a whole body."""
-    usage_unasked: Literal["never", "finish", "usual"] = "never"
+    usage_unrequested: Literal["never", "finish", "usual"] = "never"
     """Whether a stream has usage that was not requested: with the finish alone, or as if it had been requested."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
     """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning."""
@@ -93,4 +93,4 @@ class Dialect(Struct, frozen=True):
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
-        return usage.input + usage.output + (usage.reasoning if self.reasoning_apart else 0)
+        return usage.input + usage.output + (usage.reasoning if self.output_excludes_reasoning else 0)

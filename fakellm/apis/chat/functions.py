@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
@@ -34,7 +34,7 @@ def _part(part: ChunkChoice) -> ChunkChoice:
     delta = part.delta
     if isinstance(delta.tool_calls, tuple):
         first = delta.tool_calls[0]
-        fields = {"name": words(first.name), "arguments": words(first.arguments)}
+        fields = {"name": text_or_empty(first.name), "arguments": text_or_empty(first.arguments)}
         called = {key: text for key, text in fields.items() if text or key == "arguments"}
         delta = replace(delta, tool_calls=None, extra=delta.extra | {"function_call": called})
     elif delta.tool_calls is NULL:

@@ -87,7 +87,7 @@ def finish_word(stop: Stop | None) -> str | None:
     return (stop and (own_value(stop.own, NAME, "finish_reason") or stop.reason)) or None
 
 
-def sayable(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
+def expressible(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
     """The part of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
 
     `one_call`: a choice has at most one call, without an id.
@@ -95,13 +95,13 @@ def sayable(completion: Completion, think: bool = False, one_call: bool = False)
     usage = completion.usage
     if usage is not None:
         usage = replace(usage, own=with_own({}, NAME, usage.own.get(NAME, {})))
-    choices = tuple(_sayable(choice, one_call) for choice in completion.choices)
+    choices = tuple(_expressible(choice, one_call) for choice in completion.choices)
     if think:
-        choices = tuple(map(_aloud, choices))
+        choices = tuple(map(_with_think_tags, choices))
     return Completion(choices, usage)
 
 
-def _sayable(choice: Choice, one_call: bool) -> Choice:
+def _expressible(choice: Choice, one_call: bool) -> Choice:
     kinds = ("function",) if one_call else ("function", "custom")
     calls = [
         ToolCall(call.id, call.name, call.arguments, call.kind) for call in choice.tool_calls if call.kind in kinds
@@ -121,7 +121,7 @@ def _sayable(choice: Choice, one_call: bool) -> Choice:
     )
 
 
-def _aloud(choice: Choice) -> Choice:
+def _with_think_tags(choice: Choice) -> Choice:
     """The choice with its reasoning in the content: ``<think>…</think>``, a blank line, and the content itself.
 
     Open models are trained to do this, and servers that do not parse the tags pass them on. Nothing undoes this: a text

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.meaning import ANNOTATIONS
 from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
@@ -37,8 +37,8 @@ class _Call:
     def __init__(self, index: int | None, block: int, piece: ToolCallDelta) -> None:
         self.index = index
         self.block = block
-        self.id = words(piece.id)
-        self.name = words(piece.name)
+        self.id = text_or_empty(piece.id)
+        self.name = text_or_empty(piece.name)
 
 
 class _Choice:
@@ -55,8 +55,8 @@ class _Choice:
         found = list(self._texts(part))
         for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
             found += self._call(piece)
-        if words(part.finish_reason):
-            found.append(Finish(self.index, Stop(words(part.finish_reason))))
+        if text_or_empty(part.finish_reason):
+            found.append(Finish(self.index, Stop(text_or_empty(part.finish_reason))))
         if not self.started:
             self.started = True
             yield Start(self.index)
@@ -66,12 +66,12 @@ class _Choice:
 
     def _texts(self, part: ChunkChoice) -> Iterator[Delta]:
         delta = part.delta
-        yield from self._text(_THINKING, Thinking(), "parts.0", words(delta.reasoning), ())
-        yield from self._text(_TEXT, Text(), "text", words(delta.content), part.logprobs or ())
+        yield from self._text(_THINKING, Thinking(), "parts.0", text_or_empty(delta.reasoning), ())
+        yield from self._text(_TEXT, Text(), "text", text_or_empty(delta.content), part.logprobs or ())
         if delta.annotations:
             yield from self._opened(_TEXT, Text())
             yield Piece(self.index, _TEXT, ANNOTATIONS, list(delta.annotations))
-        yield from self._text(_REFUSAL, Refusal(), "text", words(delta.refusal), part.refusal_logprobs or ())
+        yield from self._text(_REFUSAL, Refusal(), "text", text_or_empty(delta.refusal), part.refusal_logprobs or ())
 
     def _text(self, block: int, value: Block, at: str, text: str, tokens: tuple[Token, ...]) -> Iterator[Delta]:
         if text or tokens:
@@ -85,7 +85,7 @@ class _Choice:
 
     def _call(self, piece: ToolCallDelta) -> Iterator[Delta]:
         call = self._known(piece)
-        arguments = words(piece.arguments)
+        arguments = text_or_empty(piece.arguments)
         if call is None:
             index = piece.index if isinstance(piece.index, int) else None
             place = max(-_INDICES, min(index or 0, _INDICES)) * _INDICES + len(self.calls)
@@ -93,11 +93,11 @@ class _Choice:
             self.calls.append(call)
             yield Open(self.index, call.block, ToolCall(call.id, call.name, "", piece.kind))
         # Some providers repeat it on each piece and others change it: the first that is not empty counts.
-        if not call.id and words(piece.id):
-            call.id = words(piece.id)
+        if not call.id and text_or_empty(piece.id):
+            call.id = text_or_empty(piece.id)
             yield Piece(self.index, call.block, "id", call.id)
-        if not call.name and words(piece.name):
-            call.name = words(piece.name)
+        if not call.name and text_or_empty(piece.name):
+            call.name = text_or_empty(piece.name)
             yield Piece(self.index, call.block, "name", call.name)
         if arguments:
             yield Piece(self.index, call.block, "arguments", arguments)

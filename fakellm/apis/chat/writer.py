@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, words
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
@@ -31,7 +31,7 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
     return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
-def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
+def with_obfuscation(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
     """The chunk of this number with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
 
     Every such frame recorded from OpenAI has this length; if nothing is missing, the text is empty.
@@ -148,7 +148,7 @@ def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
 
 def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    content: JSON = {"text": words(choice.delta.content)}
+    content: JSON = {"text": text_or_empty(choice.delta.content)}
     if not dialect.legacy:
         content = {"delta": _delta(choice.delta, habits, number)}
     values: JSON = {
@@ -190,7 +190,7 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
     values = _sent_fields({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(habits.reasoning, delta.reasoning, words(delta.content), spelling.details)
+        values |= _reasoning(habits.reasoning, delta.reasoning, text_or_empty(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:

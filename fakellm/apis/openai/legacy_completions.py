@@ -60,7 +60,7 @@ class LegacyCompletions(ChatApi):
     def validate(self, request: Request, habits: ChatHabits) -> None:
         """Everything that OpenAI refuses is refused when the request is parsed."""
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         return legacy_body(request).max_tokens == 0
 
     def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
@@ -72,11 +72,11 @@ class LegacyCompletions(ChatApi):
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return _restated(completion, legacy_body(request), counted)
 
-    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+    def expressible(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
         choices = (
             chat_choice(choice.content, finish_reason=finish_word(choice.finish)) for choice in completion.choices
         )
-        return super().sayable(replace(completion, choices=tuple(choices)), habits, whole)
+        return super().expressible(replace(completion, choices=tuple(choices)), habits, whole)
 
 
 LEGACY_COMPLETIONS = LegacyCompletions()

@@ -12,7 +12,7 @@ from itertools import accumulate
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.openai.inputs import tokens_of
 from fakellm.base import tokenizer
@@ -48,7 +48,7 @@ class TokenProbs(Struct, frozen=True):
         prompts = [self._prompt(index, choices) for index in range(choices)]
 
         def with_logprobs(part: ChunkChoice) -> ChunkChoice:
-            text, offset = words(part.delta.content), offsets[part.index]
+            text, offset = text_or_empty(part.delta.content), offsets[part.index]
             offsets[part.index] += len(text)
             tokens = _tokens(prompts[part.index], text, offset)
             if not tokens:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.chat.providers.common import in_parts, saying
+from fakellm.apis.chat.providers.common import in_parts, with_content
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls
@@ -27,7 +27,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     """The finish of a choice with text has an empty content."""
-    called = saying(chunks, "tool_calls")
+    called = with_content(chunks, "tool_calls")
 
     def emptied(part: ChunkChoice) -> ChunkChoice:
         ends = part.finish_reason and part.index not in called and part.delta == Delta()
@@ -76,7 +76,7 @@ ALIBABA = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

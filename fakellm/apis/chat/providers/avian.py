@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
 from fakellm.apis.variation import Variation
@@ -53,14 +53,14 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 def _routed(choice: ChunkChoice, open_: bool) -> ChunkChoice:
     """The choice as the gateway passes it on: with `reasoning_details` too, and the model's own finish reason."""
     extra: JSON = {}
-    if words(choice.delta.reasoning):
-        text = words(choice.delta.reasoning)
+    if text_or_empty(choice.delta.reasoning):
+        text = text_or_empty(choice.delta.reasoning)
         extra = {"reasoning_details": [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]}
     elif choice.finish_reason and open_:
         extra = {"reasoning_content": None}
     delta = replace(choice.delta, extra=extra | choice.delta.extra)
     return replace(
-        choice, delta=delta, extra=choice.extra | {"native_finish_reason": words(choice.finish_reason) or None}
+        choice, delta=delta, extra=choice.extra | {"native_finish_reason": text_or_empty(choice.finish_reason) or None}
     )
 
 
@@ -87,7 +87,7 @@ AVIAN = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

@@ -23,7 +23,7 @@ def in_parts(chunks: tuple[Chunk, ...], change: Callable[[ChunkChoice], ChunkCho
     return tuple(replace(chunk, choices=tuple(change(part) for part in chunk.choices)) for chunk in chunks)
 
 
-def saying(chunks: tuple[Chunk, ...], field: str) -> set[int]:
+def with_content(chunks: tuple[Chunk, ...], field: str) -> set[int]:
     """The choices that have content in this field of a delta."""
     return {part.index for chunk in chunks for part in chunk.choices if getattr(part.delta, field)}
 

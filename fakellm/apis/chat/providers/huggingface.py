@@ -100,11 +100,11 @@ HUGGINGFACE_NOVITA = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_novita_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.text(HEX, 32),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_with_metrics,
     errors=_ERRORS,
 )

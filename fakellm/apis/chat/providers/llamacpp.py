@@ -90,7 +90,7 @@ LLAMACPP = Dialect(
     empty_content=lambda choice: "",
     usage_details=cached_details,
     usage_keys=("completion_tokens", "prompt_tokens", "total_tokens"),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 32),
     call_id=lambda source: source.text(ALNUM, 32),
     body_type="application/json; charset=utf-8",

@@ -15,7 +15,14 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
-from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
+from fakellm.apis.chat.providers.common import (
+    ALL_IN_TOKENS,
+    adding,
+    in_parts,
+    no_content_beside_calls,
+    price,
+    with_content,
+)
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
@@ -52,7 +59,7 @@ def _usage_details_2025(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    reasoners = saying(chunks, "reasoning")
+    reasoners = with_content(chunks, "reasoning")
     ended: set[int] = set()
 
     def closed(part: ChunkChoice) -> ChunkChoice:
@@ -67,7 +74,7 @@ def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
 
 
 def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    reasoners = saying(chunks, "reasoning")
+    reasoners = with_content(chunks, "reasoning")
 
     def silent(part: ChunkChoice) -> ChunkChoice:
         delta = part.delta
@@ -155,12 +162,12 @@ OPENROUTER = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: f"gen-{source.between(1_770_000_000, 1_790_000_000)}-{source.text(ALNUM, 20)}",
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
     calls_indexed=True,
-    usage_unasked="finish",
+    usage_unrequested="finish",
     margins=("\n         \n", ""),
     decorate=_decorate,
     decorate_body=_decorate_body,

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
@@ -83,7 +83,7 @@ def _searched(chunks: tuple[Chunk, ...], found: JSON) -> tuple[Chunk, ...]:
     texts: defaultdict[int, str] = defaultdict(str)
 
     def with_results(choice: ChunkChoice) -> ChunkChoice:
-        texts[choice.index] += words(choice.delta.content)
+        texts[choice.index] += text_or_empty(choice.delta.content)
         return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
 
     return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, with_results))
@@ -152,11 +152,11 @@ PERPLEXITY = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
@@ -34,7 +34,9 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 def _decorated(choice: ChunkChoice, source: Source) -> ChunkChoice:
     seed = _seed(source) if choice.finish_reason else None
     delta = replace(choice.delta, extra={"token_id": source.below(128_256)} | choice.delta.extra)
-    return replace(choice, delta=delta, extra={"text": words(choice.delta.content), "seed": seed} | choice.extra)
+    return replace(
+        choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra
+    )
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
@@ -80,14 +82,14 @@ TOGETHER = Dialect(
     constants={"prompt": []},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=_completion_id,
     call_id=lambda source: "call_" + source.text(LOWER_ALNUM, 24),
     indent=2,
     body_type="application/json; charset=utf-8",
     calls_indexed=True,
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=Errors(body=_error),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS, adding, in_parts
@@ -41,7 +41,7 @@ def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
     """An empty content is sent beside reasoning that is only white space."""
 
     def blank(part: ChunkChoice) -> ChunkChoice:
-        silent = part.delta.content is None and words(part.delta.reasoning).isspace()
+        silent = part.delta.content is None and text_or_empty(part.delta.reasoning).isspace()
         return adding(part, {"content": ""}) if silent else part
 
     return in_parts(chunks, blank)
@@ -83,7 +83,7 @@ ZAI = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=_completion_id,
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,
