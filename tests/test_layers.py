@@ -55,7 +55,6 @@ _DRAWN = "draws answers as chat has them: a reasoning, a text and a refusal, the
 OF_CHAT = {
     "scenarios/scenario.py": f"{_REPLY}, and `dialect:` names one of its dialects",
     "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
-    "scenarios/editor_schema.py": "lists the dialects",
     "importing/guess_provider.py": "knows which dialects a recorded host may send",
     "importing/importer.py": "tries the dialects on each recording of chat",
     "importing/infer.py": _READ,
