@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import zlib
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +50,7 @@ def handled(app: Application, request: HttpRequest) -> tuple[Response, Entry]:
     """The response of an application to a request, with no server between, and its entry in the journal."""
     response, entry = app.handle(request)
     if isinstance(response, Work):
-        future: Future[Any] = Future()
-        try:
-            future.set_result(asyncio.run(offload(response.run)))
-        except Exception as error:
-            future.set_exception(error)
-        response = response.then(future.result)
+        response = response.then(asyncio.run(offload(response.run)))
     assert isinstance(response, Response)
     entry.fill(response)
     return response, entry

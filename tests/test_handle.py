@@ -70,6 +70,50 @@ def test_both_ways_give_the_same_handle(start: Start) -> None:
         server.health()
 
 
+@pytest.mark.parametrize(
+    "response",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]",
+        b'HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n{"a":1}',
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found",
+        b'HTTP/1.1 404 Not Found\r\nContent-Length: 21\r\n\r\n{"error":"not found"}',
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"",
+    ],
+)
+def test_a_handle_of_another_server_raises_server_error(response: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    if connection.recv(65536).startswith(b"END"):
+                        return
+                    connection.sendall(response)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        handle = Handle(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        calls: list[Callable[[], Any]] = [
+            handle.health,
+            handle.reset,
+            handle.step,
+            lambda: handle.journal,
+            lambda: handle.load(HELLO),
+        ]
+        try:
+            for call in calls:
+                with pytest.raises(fakellm.ServerError, match=handle.url):
+                    call()
+        finally:
+            with socket.create_connection(listener.getsockname()) as connection:
+                connection.sendall(b"END")
+            thread.join()
+
+
 @pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
 def test_a_bad_scenario_is_told_before_anything_starts(start: Start) -> None:
     with pytest.raises(fakellm.ScenarioError, match="did you mean 'rules'"), start({"rule": []}):

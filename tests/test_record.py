@@ -317,6 +317,29 @@ def test_an_upstream_that_speaks_no_http(file: Path) -> None:
     assert (got.status, json.loads(got.body)["error"]["code"]) == (502, "upstream_invalid")
 
 
+def test_head_gets_no_body_whatever_the_upstream_announces(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with fakellm.record(f"http://127.0.0.1:{listener.getsockname()[1]}", file) as recorder:
+            host, port = recorder.url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port)), timeout=10) as client:
+                client.sendall(b"HEAD /v1/models HTTP/1.1\r\nHost: x\r\n\r\n")
+                client.sendall(b"GET /_fakellm/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+                received = b"".join(iter(lambda: client.recv(65536), b""))
+        thread.join()
+    first, second, _ = received.split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert second.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 @pytest.mark.parametrize("url", ["api.x.ai/v1", "ftp://x/v1", "http://", "https://x/v1?key=1", "https://u:p@x/v1", ""])
 def test_what_is_not_an_upstream_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"not the base URL of an API|leave user and password out"):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -20,6 +21,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
 from fakellm.scenarios.loader import ScenarioSource, dump, load
+from fakellm.scenarios.scenario import Call
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, post, respond
@@ -200,11 +202,41 @@ def test_a_function_answers() -> None:
     assert asked[0].tools == ()
 
 
+async def cancelled(request: Request) -> str:
+    raise asyncio.CancelledError
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise ValueError
+
+
 @pytest.mark.parametrize(
     ("function", "told"),
     [
         (lambda request: request.results["add"], "its function raised KeyError('add')."),
         (lambda request: 5, "its function returned 5; it must return a text or a fakellm.Reply."),
+        (lambda request: sys.exit(2), "its function raised SystemExit(2)."),
+        (cancelled, "its function raised CancelledError()."),
+        (lambda request: cancelled(request), "its function raised CancelledError()."),
+        (lambda request: next(iter(())), "its function raised StopIteration()."),
+        (
+            lambda request: Unprintable(),
+            "its function returned an object of Unprintable, whose repr raises ValueError; it must return "
+            "a text or a fakellm.Reply.",
+        ),
+        (
+            lambda request: Reply(content=cast(Any, 5)),
+            "its function returned a Reply with a wrong value: content: expected string, got integer.",
+        ),
+        (
+            lambda request: Reply(usage=cast(Any, 3)),
+            "its function returned a Reply with a wrong value: usage: expected object | null, got integer.",
+        ),
+        (
+            lambda request: Reply(tool_calls=(Call("f", {"a": object()}),)),
+            "its function returned a Reply that cannot be sent: Encoding objects of type object is unsupported.",
+        ),
     ],
 )
 def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
@@ -212,6 +244,21 @@ def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
     answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     assert (answer.plan.status, entry.matched) == (400, False)
     assert entry.explanation == f"The rule 'f' cannot answer this request: {told}"
+
+
+@pytest.mark.parametrize("error", [SystemExit(2), KeyboardInterrupt(), pytest.fail.Exception("no"), GeneratorExit()])
+@pytest.mark.parametrize("wait", [False, True])
+def test_a_server_survives_whatever_a_function_raises(error: BaseException, wait: bool) -> None:
+    def reply(request: Request) -> str:
+        raise error
+
+    async def waiting(request: Request) -> str:
+        raise error
+
+    with fakellm.serve(on().reply(waiting if wait else reply)) as handle:
+        for _ in range(2):
+            assert post(f"{handle.base_url}/chat/completions", chat()).status_code == 400
+        assert [entry.outcome for entry in handle.journal] == ["sent", "sent"]
 
 
 def test_a_fault_that_needs_calls_looks_at_what_a_function_said() -> None:

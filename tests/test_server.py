@@ -99,6 +99,18 @@ def test_a_connection_is_kept_alive_over_streams_bodies_and_errors(server: Handl
     assert len(streams) == 1
 
 
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/nowhere", "/_fakellm/health"])
+def test_head_gets_no_body(raw: socket.socket, server: Handle, path: str) -> None:
+    """Else the next response on the connection would start with it."""
+    lines = "Host: x\r\n"
+    raw.sendall(f"HEAD {path} HTTP/1.1\r\n{lines}\r\n".encode())
+    raw.sendall(f"GET /v1/models HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode())
+    first, second, body = until_closed(raw).split(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 40")
+    assert second.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert json.loads(body)["object"] == "list"
+
+
 def test_requests_in_one_packet_are_answered_in_order(raw: socket.socket) -> None:
     first, second = chat(), chat(stream=True)
     raw.sendall(head(first) + first + head(second, "1.1", "Connection: close") + second)
@@ -164,6 +176,10 @@ CODERS: dict[str, Callable[[bytes], bytes]] = {
     "br": brotli.compress,
     "zstd": zstandard.ZstdCompressor().compress,
     "identity": bytes,
+    "gzip of two members": lambda body: gzip.compress(body[:7]) + gzip.compress(body[7:]),
+    "zstd of two frames": lambda body: (
+        zstandard.ZstdCompressor().compress(body[:7]) + zstandard.ZstdCompressor().compress(body[7:])
+    ),
     "gzip, zstd": lambda body: zstandard.ZstdCompressor().compress(gzip.compress(body)),
 }
 
@@ -172,11 +188,12 @@ CODERS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.parametrize("coding", CODERS)
 def test_a_compressed_body_is_read(server: Handle, coding: str, size: int) -> None:
     body = chat(user="".join(map(chr, range(0x4E00, 0x4E00 + size // 20))))
-    reply = post(server.base_url + "/chat/completions", CODERS[coding](body), **{"content-encoding": coding})
+    header = coding.partition(" of ")[0]
+    reply = post(server.base_url + "/chat/completions", CODERS[coding](body), **{"content-encoding": header})
     assert (reply.status_code, reply.json()["object"]) == (200, "chat.completion")
 
 
-@pytest.mark.parametrize("coding", [each for each in CODERS if each != "identity"])
+@pytest.mark.parametrize("coding", [each for each in CODERS if each != "identity" and " of " not in each])
 def test_a_damaged_body_says_which_coding(server: Handle, coding: str) -> None:
     reply = post(server.base_url + "/chat/completions", b"neither of them", **{"content-encoding": coding})
     assert (reply.status_code, reply.json()["error"]["code"]) == (400, "invalid_body")
@@ -209,9 +226,19 @@ def test_a_coding_without_its_library_says_what_to_install(
 def test_a_small_body_that_stands_for_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
     monkeypatch.setattr(request_body, "MOST_BYTES", 1_000)
-    for coding in ("gzip", "br", "zstd"):
+    for coding in ("gzip", "br", "zstd", "gzip of two members", "zstd of two frames"):
         with pytest.raises(RequestError, match="exceeds 1,000 bytes"):
-            request_body.decoded(CODERS[coding](bytes(100_000)), coding)
+            request_body.decoded(CODERS[coding](bytes(100_000)), coding.partition(" of ")[0])
+    for coding in ("gzip", "zstd"):
+        with pytest.raises(RequestError, match="exceeds 1,000 bytes"):
+            request_body.decoded(CODERS[coding](bytes(100)) * 1_000, coding)
+
+
+@pytest.mark.parametrize("coding", ["gzip", "zstd"])
+def test_a_damaged_last_part_of_a_compressed_body_is_refused(coding: str) -> None:
+    for rest in (b"rubbish", CODERS[coding](b"cut off")[:-3]):
+        with pytest.raises(RequestError, match=f"it is not valid {coding}"):
+            request_body.decoded(CODERS[coding](chat()) + rest, coding)
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def test_the_journal_is_encoded_a_little_at_a_time() -> None:
         counting = asyncio.ensure_future(count())
         result = await offload(work.run)
         counting.cancel()
-        return work.then(lambda: result)
+        return work.then(result)
 
     response = asyncio.run(main(outcome))
     assert response.plan.body.count(b"\n") == 5_001

@@ -1,13 +1,15 @@
-"""A rule's reply to one request: the result of its function checked, its templates filled. Knows no provider and no
-bytes, and calls no function: that may take long, and is the shell's."""
+"""Resolves a rule's reply to one request: checks the result of its function, fills its templates. Knows no provider and
+no bytes, and calls no function: that may take long, so the server does it."""
 
 from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgspec
 from msgspec.structs import replace
 
 from fakellm.base.errors import ReplyError
+from fakellm.base.validation import dotted, problems
 from fakellm.model.blocks import Refusal, Text, Thinking
 from fakellm.model.request import Request
 from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock
@@ -19,16 +21,30 @@ CallLike = TypeVar("CallLike", Call, CallBlock)
 
 
 def computed(result: Any) -> Reply:
-    """What a reply's function returned, as a reply. Raises ReplyError where it is not one."""
+    """The value that a reply's function returned, as a Reply. Raises ReplyError if it is neither a text nor a Reply."""
     if isinstance(result, str):
         return Reply(content=result)
     if not isinstance(result, Reply) or isinstance(result, Computed):
-        raise ReplyError(f"its function returned {result!r}; it must return a text or a fakellm.Reply")
+        raise ReplyError(f"its function returned {shown(result)}; it must return a text or a fakellm.Reply")
+    try:
+        wrong = next(problems(msgspec.to_builtins(result, str_keys=True), Reply), None)
+    except TypeError as error:  # a value that JSON does not have
+        raise ReplyError(f"its function returned a Reply that cannot be sent: {error}") from None
+    if wrong:
+        raise ReplyError(f"its function returned a Reply with a wrong value: {dotted(wrong.path)}: {wrong.message}")
     return result
 
 
+def shown(value: Any) -> str:
+    """The repr of what a function returned or raised, which may itself fail."""
+    try:
+        return repr(value)
+    except Exception as error:
+        return f"an object of {type(value).__name__}, whose repr raises {type(error).__name__}"
+
+
 def filled(reply: Reply, request: Request, attempt: int) -> Reply:
-    """The reply with the gaps of its templates filled. Raises ReplyError where the request lacks what one names."""
+    """The reply with the gaps of its templates filled. Raises ReplyError if the request lacks the value of a gap."""
     if reply.choices:
         return replace(reply, choices=tuple(_filled(choice, request, attempt) for choice in reply.choices))
     return _filled(reply, request, attempt)

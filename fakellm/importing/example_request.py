@@ -1,4 +1,4 @@
-"""A request such as a rule waits for, to show its reply by. Owns what is made up where the rule leaves it open."""
+"""Makes up a request that matches a rule, to show its reply. Owns the values that the rule does not set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from fakellm.scenarios.scenario import Rule
 
 
 def sample(rule: Rule, turn: int | None = None) -> Request:
-    """A request with the model, the texts, the tools, the results and the headers that `rule` asks for, where those are
-    plain: no pattern is solved. It is for a stream, unless the rule wants none.
+    """A request with the model, the texts, the tools, the results and the headers that `rule` requires, if these are
+    plain: no text is made for a pattern. It is for a stream, unless the rule requires a whole body.
     """
     when = rule.when
     model = when.model if when.model and not set("*?[") & set(when.model) else rule.reply.model or "fake"
@@ -36,7 +36,7 @@ def _plain(text: str | Pattern | None) -> str:
 
 
 def _results(rule: Rule) -> list[dict[str, Any]]:
-    """The calls of the tools that the rule has results of, and those results."""
+    """The calls of the tools whose results the rule requires, and those results."""
     calls, results = [], []
     for number, (name, text) in enumerate(rule.when.result.items()):
         calls.append({"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": "{}"}})

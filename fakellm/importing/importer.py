@@ -1,6 +1,6 @@
-"""Recordings to rules of meaning: each reply read upwards, said again, and patched where that is not what was recorded.
+"""Turns recordings into rules by meaning: reads each reply, renders it again, and patches frames that differ.
 
-Knows no files: cassettes in, a scenario and a report out.
+Knows no files: it takes cassettes, and returns a scenario and a report.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, data_of, framing
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
-"""The request of a recording that does not have one."""
+"""The request for a recording without one."""
 
 
 class Imported(Struct, frozen=True):
-    """One interaction and what became of it. `frames` of them are word for word, of `total`."""
+    """One interaction and how it was imported: `frames` of its `total` frames are literal."""
 
     name: str
     outcome: Literal["meaning", "patch", "literal", "left out"]
@@ -57,9 +57,9 @@ class Imported(Struct, frozen=True):
 def imported(
     cassettes: Sequence[Cassette], name: str = "imported", apis: Mapping[str, Route] = APIS
 ) -> tuple[Scenario, list[Imported]]:
-    """A scenario whose rules answer as the recordings do, without their secrets, and what became of each of them.
+    """A scenario whose rules answer as recorded, without secrets, and how each interaction was imported.
 
-    apis: the APIs to import, by their paths; what was recorded of others is left out.
+    apis: the APIs to import, by their paths; recordings of others are left out.
     """
     rules: list[tuple[Request | None, Rule]] = []
     report: list[Imported] = []
@@ -78,7 +78,7 @@ def imported(
 
 
 def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request | None, Rule | None, Imported]:
-    """The request, and the rule that answers it as recorded."""
+    """The request, the rule that answers it as recorded, and the report on it."""
     known = bool(interaction.request.body)
     try:
         request = _request(interaction.request if known else _UNKNOWN, route)
@@ -114,7 +114,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
 
 
 def _literal(plan: Plan, kind: str) -> Rule:
-    """The rule that sends the response as it is, with the headers that tell a client when to come back."""
+    """The rule that sends the response literally, with the headers that state when a client may retry."""
     if plan.status is None:
         return Rule(reply=Reply(), fault=Close(at="start"))
     headers = {name: value for name, value in plan.headers if name.lower() in _KEPT}
@@ -126,13 +126,13 @@ _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
 def _request(recorded: RecordedRequest, route: Route) -> Request:
-    """The request. Azure's clients may name the model in the URL alone."""
+    """The request. Clients of Azure may name the model only in the URL."""
     model = target(urlsplit(recorded.url).path).model if route is CHAT else None
     return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
 
 
 def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
-    """The rule that plays a stream again as it was divided; None where nothing in it can be read."""
+    """The rule that plays a stream as it was divided; None if nothing in it can be read."""
     events = Decoder().feed(b"".join(pieces))
     try:
         habits, drawn = route.infer(events)
@@ -145,7 +145,7 @@ def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
 
 
 def _folded(body: bytes, route: Route) -> Rule | None:
-    """The rule whose reply is a whole body; None where it cannot be read."""
+    """The rule whose reply is a whole body; None if the body cannot be read."""
     try:
         habits, drawn = route.infer_whole(body)
         return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn))
@@ -154,7 +154,7 @@ def _folded(body: bytes, route: Route) -> Rule | None:
 
 
 def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
-    """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
+    """The rule that sends the stream, in the dialect that comes nearest to it; None if it contains no chunk."""
     data = [text for piece in pieces if (text := data_of(piece)) is not None]
     chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
     best: tuple[float, Rule] | None = None
@@ -187,8 +187,8 @@ def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request)
 
 
 def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
-    """Those of the dialects that accept the request, because a rule is to answer it; where none does, the first that
-    does (Ollama's accepts all)."""
+    """The dialects among `names` that accept the request, since a rule must answer it; if none does, the first of all
+    dialects that does (Ollama's accepts every request)."""
     found = False
     for name in names:
         if refusal(request, DIALECTS[name].accepts) is None:
@@ -207,7 +207,7 @@ def _is_chunk(data: str) -> bool:
 
 
 def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Request) -> Variation:
-    """The variation with usage said where it came unasked, and with what no reply can leave empty."""
+    """The variation with `usage` set if it was sent unrequested, and with the empty values that no reply can set."""
     if found.completion.usage is not None and variation.usage is None and not request.wants_usage:
         variation = replace(variation, usage=usual.usage)
     empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not found.drawn.get(key)}
@@ -221,13 +221,13 @@ def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Re
 
 
 def _reply(completion: Completion, drawn: Values) -> Reply:
-    """The reply that is this completion; the values around it are set where they are not empty."""
+    """The reply with this completion; drawn values are set if they are not empty."""
     reply = reply_of(completion, drawn)
     return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
 
 
 def _body(interaction: Interaction, body: bytes, request: Request) -> Rule | None:
-    """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
+    """The rule that sends a whole body, in OpenAI's dialect if the provider is unknown."""
     name = next(_accepting([of_host(interaction.request.url) or "openai"], request))
     try:
         return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)

@@ -55,6 +55,18 @@ def _zlib(window: int) -> Callable[[bytes], bytes]:
     return decode
 
 
+def _gzip(body: bytes) -> bytes:
+    """All members of the file (RFC 1952, 2.2)."""
+    decoded = bytearray()
+    while body and len(decoded) <= MOST_BYTES:
+        reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        decoded += reader.decompress(body, MOST_BYTES + 1 - len(decoded))
+        if not reader.eof and len(decoded) <= MOST_BYTES:
+            raise ValueError("it ends too early")
+        body = reader.unused_data.lstrip(b"\0")  # some writers pad
+    return bytes(decoded)
+
+
 def _deflate(body: bytes) -> bytes:
     """In RFC 9110 `deflate` is zlib's format; some servers send the raw format (RFC 1951)."""
     try:
@@ -72,19 +84,24 @@ def _brotli(body: bytes) -> bytes:
 
 
 def _zstd(body: bytes) -> bytes:
-    reader: Any = import_module("zstandard").ZstdDecompressor().decompressobj()
-    pieces, size = [], 0
+    """All frames (RFC 8878, 3)."""
+    decompressor: Any = import_module("zstandard").ZstdDecompressor()
+    reader, decoded = decompressor.decompressobj(), bytearray()
     for at in range(0, len(body), 1024):  # it has no limit; 1 kB expands to 32 MB at most
-        pieces.append(reader.decompress(body[at : at + 1024]))
-        size += len(pieces[-1])
-        if reader.eof or size > MOST_BYTES:
-            return b"".join(pieces)
-    raise ValueError("it ends too early")
+        piece = body[at : at + 1024]
+        while piece and len(decoded) <= MOST_BYTES:
+            if reader.eof:
+                reader = decompressor.decompressobj()
+            decoded += reader.decompress(piece)
+            piece = reader.unused_data
+    if not reader.eof and len(decoded) <= MOST_BYTES:
+        raise ValueError("it ends too early")
+    return bytes(decoded)
 
 
 CODINGS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": _zlib(zlib.MAX_WBITS | 16),
-    "x-gzip": _zlib(zlib.MAX_WBITS | 16),
+    "gzip": _gzip,
+    "x-gzip": _gzip,
     "deflate": _deflate,
     "br": _brotli,
     "zstd": _zstd,

@@ -1,4 +1,4 @@
-"""Work that may block, away from the event loop. Owns the threads that it runs in; knows nothing of what it does."""
+"""Runs work that may block away from the event loop. Owns the threads; knows nothing about the work."""
 
 from __future__ import annotations
 
@@ -8,42 +8,53 @@ import inspect
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from typing import Any, NoReturn
+
+Result = Callable[[], Any]
+"""Returns what some work returned, or raises what it raised."""
 
 
-async def offload(run: Callable[[], Any]) -> Any:
-    """What `run` returns or raises: awaited here where it is async, else called in a thread of its own.
+async def offload(run: Callable[[], Any]) -> Result:
+    """The result of `run`: awaited here where it is async, else called in a thread of its own.
 
     A daemon thread, not one of a pool: work that never ends keeps neither other work waiting nor the process alive.
+    Whatever the work raises is in the result, and only the caller's cancellation is raised here: a SystemExit or
+    KeyboardInterrupt would end the event loop, and a CancelledError would look like that cancellation.
     """
-    result = run() if inspect.iscoroutinefunction(run) else await _in_thread(run)
-    return await result if inspect.isawaitable(result) else result
+    try:
+        value = run() if inspect.iscoroutinefunction(run) else (await _in_thread(run))()
+        value = await value if inspect.isawaitable(value) else value
+    except BaseException as error:
+        task = asyncio.current_task()
+        if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+            raise
+        return partial(_raise, error)
+    return lambda: value
 
 
-async def _in_thread(run: Callable[[], Any]) -> Any:
+async def _in_thread(run: Callable[[], Any]) -> Result:
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[Any] = loop.create_future()
+    done: asyncio.Future[Result] = loop.create_future()
 
-    def settle(result: Any, error: BaseException | None) -> None:
-        if done.cancelled():
-            return
-        if error is None:
+    def settle(result: Result) -> None:
+        if not done.cancelled():
             done.set_result(result)
-        else:
-            done.set_exception(error)
 
     def work() -> None:
-        result: Any = None
-        error: BaseException | None = None
         try:
-            result = run()
-        except StopIteration as stop:  # a future cannot hold it
-            error = RuntimeError(f"raised {stop!r}")
-        except BaseException as raised:
-            error = raised
+            value = run()
+        except BaseException as error:
+            result: Result = partial(_raise, error)
+        else:
+            result = lambda: value  # noqa: E731 # one of two results
         with suppress(RuntimeError):  # the loop has ended in the meantime
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(settle, result)
 
     context = contextvars.copy_context()
     threading.Thread(target=context.run, args=(work,), name="fakellm-work", daemon=True).start()
     return await done
+
+
+def _raise(error: BaseException) -> NoReturn:
+    raise error

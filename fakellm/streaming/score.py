@@ -1,6 +1,6 @@
 """What each batch of a stream holds, by block, field and length, without the texts themselves. Owns Score.
 
-A Score is recorded where a Division is chosen. It is plain data that goes to YAML and back.
+A Division is chosen, a Score is read from a recording. It is plain data that goes to YAML and back.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Starts(_Part, frozen=True, tag="start"):
 class Opens(_Part, frozen=True, tag="open"):
     """The opening of a block: it holds the fields that no piece carries, except those that it is `less`.
 
-    `value`: what it opens with, where that cannot be derived.
+    `value`: what it opens with, if that cannot be derived.
     """
 
     choice: int = 0
@@ -40,7 +40,7 @@ class Opens(_Part, frozen=True, tag="open"):
 class Holds(_Part, frozen=True, tag="piece"):
     """A piece of a field, `length` UTF-16 units or list items long; in a run, one length for each batch.
 
-    `tokens`: how many log probabilities it has, where that cannot be derived.
+    `tokens`: how many log probabilities it has, if that cannot be derived.
     """
 
     choice: int = 0
@@ -87,7 +87,7 @@ class Ends(_Part, frozen=True, tag="end"):
 
 
 class Silent(_Part, frozen=True, tag="silence"):
-    """A silence."""
+    """A silence: padding."""
 
     choice: int | None = None
     block: int | None = None
@@ -100,7 +100,7 @@ Row = tuple[Part, ...]
 
 
 class Run(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """So many batches that hold the same parts, except for the lengths of the pieces."""
+    """Consecutive batches that hold the same parts, except for the lengths of the pieces."""
 
     parts: Row
     times: int = 1

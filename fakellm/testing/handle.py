@@ -17,13 +17,13 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 
 Put = Callable[[str, Scenario, bool], None]
-"""Puts a scenario into a session of a server in this process, strict or not."""
+"""Loads a scenario into a session of a server in this process, strict or not."""
 
 
 class Handle:
     """A running server, or one session of it.
 
-    `url` is its root, `base_url` the one to configure an SDK with (``…/v1``).
+    `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``).
     """
 
     def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
@@ -35,14 +35,14 @@ class Handle:
         self._put = put
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
-        """A session on the same server, whose scenario and journal it shares with no other."""
+        """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
         return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
     def load(self, source: ScenarioSource) -> None:
         """Replaces the scenario, and empties the journal.
 
-        Raises ScenarioError for an invalid scenario, and for a reply that is a function where the server is not in this
+        Raises ScenarioError if the scenario is not valid, and if a reply is a function and the server is not in this
         process.
         """
         scenario = load(source)
@@ -50,49 +50,57 @@ class Handle:
             self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
-            self._call("PUT", f"/_fakellm/scenario?{query}", dump(scenario).encode())
+            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump(scenario).encode())
 
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""
-        self._call("POST", "/_fakellm/reset")
+        self._call("POST", "/_fakellm/reset", "status")
 
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
         """Sends this many frames of a stepped reply (`timing: {step: true}`), or all that are left (None).
 
-        Returns their texts once they have been written to the socket. They are frames of one reply: to the request with
-        this number in the journal, else to the oldest one with frames left; where it has fewer, fewer are sent. Raises
-        ServerError when no such reply waits within `timeout` seconds, or its client has left or does not read.
+        Returns their texts after they have been written to the socket. All belong to one reply: that to the request
+        with this number in the journal or, by default, the oldest with frames left; if it has fewer, fewer are sent.
+        Raises ServerError if no such reply waits within `timeout` seconds, or its client has left or does not read.
         """
         query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
         query += "" if request is None else f"&request={request}"
-        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", patience=timeout)["frames"]
+        texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", "frames", patience=timeout)["frames"]
         return texts
 
     @property
     def journal(self) -> list[Entry]:
         """Every request since the start, the last load or reset, oldest first, with its outcome."""
-        return msgspec.convert(self._call("GET", "/_fakellm/journal")["entries"], list[Entry])
+        return msgspec.convert(self._call("GET", "/_fakellm/journal", "entries")["entries"], list[Entry])
 
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""
-        return self._call("GET", "/_fakellm/health")
+        return self._call("GET", "/_fakellm/health", "status")
 
-    def _call(self, method: str, route: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+    def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+        """The response of a control route, which has this key. Raises ScenarioError where it refuses a scenario, else
+        ServerError where there is no such response."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
         try:
             connection.request(method, address.path + route, body)
             response = connection.getresponse()
-            reply: dict[str, Any] = json.loads(response.read())
+            received = response.read()
         except OSError as error:
             raise ServerError(f"no fake server answers at {self.url}: {error}") from None
+        except http.client.HTTPException as error:
+            raise ServerError(f"the server at {self.url} does not answer in HTTP: {error!r}") from None
         finally:
             connection.close()
-        if response.status != 200:
-            message = reply["error"]["message"]
-            raise (
-                ScenarioError(message.split("\n"))
-                if reply["error"]["code"] == "invalid_scenario"
-                else ServerError(message)
-            )
-        return reply
+        try:
+            reply: dict[str, Any] = json.loads(received)
+            if response.status == 200:
+                reply[key]
+                return reply
+            message, code = str(reply["error"]["message"]), reply["error"]["code"]
+        except (ValueError, TypeError, KeyError):
+            start = f"{received[:80]!r}{'…' if len(received) > 80 else ''}"
+            raise ServerError(
+                f"the server at {self.url} is not fakellm: {method} {route} got status {response.status} and {start}"
+            ) from None
+        raise ScenarioError(message.split("\n")) if code == "invalid_scenario" else ServerError(message)

@@ -46,6 +46,12 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
+def head_of(bursts: Sequence[Burst]) -> Burst:
+    """The head of a response alone: what answers a HEAD request (RFC 9110, 9.3.2)."""
+    head, blank, _ = bursts[0].data.partition(b"\r\n\r\n")
+    return Burst(head + blank, bursts[0].delay, 0)
+
+
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
     chunked = plan.delimited == "chunked"

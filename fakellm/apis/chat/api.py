@@ -1,4 +1,4 @@
-"""Chat completions as an API: what the rest of the code asks of it. Owns the order of the steps, not their work.
+"""Chat completions as an API: implements `fakellm.apis.protocol`. Owns the order of the steps, not their work.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -169,7 +169,7 @@ class ChatApi:
         return habits.dialect.stream_type if stream else habits.dialect.body_type
 
     def infer(self, events: Sequence[Event]) -> tuple[ChatHabits, Values]:
-        """The habits of OpenAI: which provider sent a stream, only its URL and a search of habits can tell."""
+        """The habits of OpenAI: only its URL or a habit search shows which provider sent a stream."""
         dialect = DIALECTS["openai"]
         chunks = [read_chunk(dialect, event.data) for event in events if event.data != DONE]
         return split(Variation(), dialect).habits, envelope(chunks)
@@ -197,9 +197,9 @@ CHAT = ChatApi()
 
 
 def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with obfuscation and usage as the request has them, where it leaves them open.
+    """The variation; obfuscation and usage that it does not set are as the request sets them.
 
-    Usage that comes unrequested with the finish has no chunk of its own, and no other chunk mentions it.
+    Usage that is sent with the finish without a request has no chunk of its own, and no other chunk has the key.
     """
     if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
         variation = replace(variation, obfuscation=True)
@@ -211,7 +211,7 @@ def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Va
 
 
 def _with_ids(completion: Completion, dialect: Dialect, seed: int, digest: str) -> Completion:
-    """The completion whose calls all have an id: it is drawn by the number of the call, whatever else there is."""
+    """The completion with an id for every call. A drawn id depends only on the number of the call."""
     choices = []
     for index, choice in enumerate(completion.choices):
         number, blocks = 0, []
@@ -233,7 +233,7 @@ def _decorated(chunks: list[Chunk], dialect: Dialect, source: Source) -> list[Ch
 
 
 def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
-    """The batches of the events; the chunks are read together, since a piece depends on those before it."""
+    """The batches of the events. The chunks are read together, since a piece depends on those before it."""
     ends: list[Any] = []
 
     def chunks() -> Iterator[Chunk]:
@@ -244,7 +244,7 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
             error = _error_in(event)
             if error is not None:
                 ends.append(End(error))
-                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's is a chunk as well
+                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's error is also a chunk
                     yield from _readable(event.data, dialect)
                 return
             if event.event == "message" and event.data:
@@ -271,8 +271,8 @@ def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
 
 
 def _error_in(event: Event) -> Any:
-    """The error that an event carries, if any: in an event of that type, under the key `error`, or, as vLLM (2024) and
-    Mistral send it, as an object that has no choices and states a problem."""
+    """The error that an event carries, if any: in an event of the type `error`, under the key `error`, or, from vLLM
+    (2024) and Mistral, in an object that has no choices and states a problem."""
     if event.event not in ("message", "error"):
         return None
     try:

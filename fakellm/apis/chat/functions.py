@@ -1,4 +1,4 @@
-"""A dialect for those who ask with `functions`, as before there were `tools`: the call has no id, and is alone.
+"""The dialect for requests with `functions`, which preceded `tools`: a reply has one call, without an id.
 
 https://platform.openai.com/docs/api-reference/chat/create#chat_create-functions
 """
@@ -16,7 +16,7 @@ from fakellm.base.seed import Source
 
 
 def with_functions(dialect: Dialect) -> Dialect:
-    """The dialect, with the first tool call of each choice in its old spelling."""
+    """The dialect, with the first tool call of each choice as `function_call`."""
 
     def decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         return tuple(

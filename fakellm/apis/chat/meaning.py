@@ -1,6 +1,6 @@
 """What chat completions can express: its grammar, and the part of any completion that it can send.
 
-A choice has at most one reasoning, one text and one refusal, and then its tool calls, whatever order they arrive in.
+A choice has at most one reasoning, one text and one refusal, followed by its tool calls, in whatever order they arrive.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _opening(block: Block) -> Join:
 
 GRAMMAR = Grammar(
     fields=lambda block: _FIELDS.get(type(block), ()),
-    overlap="any",  # the calls of a choice may come the last first: their index orders them
+    overlap="any",  # the calls of a choice may arrive last first: their index orders them
     share="any",
     opening=_opening,
     joins=Joins(start="may", finish="may", usage="may"),
@@ -59,7 +59,7 @@ def chat_choice(
     refusal_logprobs: tuple[Token, ...] = (),
     annotations: Iterable[dict[str, Any]] = (),
 ) -> Choice:
-    """A choice as a message of chat has it: blocks for what is not empty, in chat's order."""
+    """The choice of a chat message: a block for each field that is not empty, in chat's order."""
     cited = list(annotations)
     blocks: list[Block] = []
     if reasoning:
@@ -77,7 +77,7 @@ def logprobs_of(choice: Choice, kind: type[Text | Refusal]) -> tuple[Token, ...]
 
 
 def annotations_of(choice: Choice) -> list[dict[str, Any]]:
-    """What the texts of a choice cite."""
+    """The annotations of a choice's texts."""
     texts = (block for block in choice.blocks if isinstance(block, Text))
     return [each for text in texts for each in own_value(text.own, NAME, "annotations", ())]
 
@@ -88,9 +88,9 @@ def finish_word(stop: Stop | None) -> str | None:
 
 
 def sayable(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
-    """All of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
+    """The part of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
 
-    `one_call`: a choice has one call at most, which has no id.
+    `one_call`: a choice has at most one call, without an id.
     """
     usage = completion.usage
     if usage is not None:
@@ -124,8 +124,8 @@ def _sayable(choice: Choice, one_call: bool) -> Choice:
 def _aloud(choice: Choice) -> Choice:
     """The choice with its reasoning in the content: ``<think>…</think>``, a blank line, and the content itself.
 
-    Open models are trained to send it so, and servers that do not look for it pass it on. Nothing undoes this: a text
-    may start with the tag and mean it. Where the content has log probabilities, the thought is one certain token.
+    Open models are trained to do this, and servers that do not parse the tags pass them on. Nothing undoes this: a text
+    may start with a literal tag. If the content has log probabilities, the reasoning is one token of probability 1.
     """
     if not choice.reasoning:
         return choice

@@ -1,6 +1,6 @@
 """Chunks to batches: the inverse of `assemble`. Owns which tool call a piece belongs to.
 
-It is forgiving, as clients have to be: each rule here is one that a client has been observed to get wrong.
+It is lenient, as clients have to be: each rule here is one that some client has got wrong.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, To
 from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
 
 _THINKING, _TEXT, _REFUSAL = -3, -2, -1
-"""The numbers of a choice's first blocks; those of its calls grow with their index."""
+"""The numbers of a choice's first blocks; the number of a call grows with its index."""
 _CALLS = 2**81
 _INDICES = 2**40
-"""How many places there are between the calls of two indices, for calls that share one, and how large an index is."""
+"""How many block numbers each index has, for calls that share an index, and the largest index."""
 
 
 def read_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
@@ -32,7 +32,7 @@ def read_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
 
 
 class _Call:
-    """A tool call as far as it is known."""
+    """A tool call, as read so far."""
 
     def __init__(self, index: int | None, block: int, piece: ToolCallDelta) -> None:
         self.index = index
@@ -42,7 +42,7 @@ class _Call:
 
 
 class _Choice:
-    """A choice as far as it has been read."""
+    """A choice, as read so far."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -92,7 +92,7 @@ class _Choice:
             call = _Call(index, _CALLS + place, piece)
             self.calls.append(call)
             yield Open(self.index, call.block, ToolCall(call.id, call.name, "", piece.kind))
-        # Repeated on each piece by some providers and changed by others: the first that is not empty counts.
+        # Some providers repeat it on each piece and others change it: the first that is not empty counts.
         if not call.id and words(piece.id):
             call.id = words(piece.id)
             yield Piece(self.index, call.block, "id", call.id)
@@ -103,12 +103,12 @@ class _Choice:
             yield Piece(self.index, call.block, "arguments", arguments)
 
     def _known(self, piece: ToolCallDelta) -> _Call | None:
-        """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
+        """The call that a piece belongs to: the one at its index, or, if it has no index, the one with its id."""
         index = piece.index if isinstance(piece.index, int) else None
         if index is not None:
             same = [call for call in self.calls if call.index == index]
         else:
             same = [call for call in self.calls if not piece.id or call.id == piece.id]
-        # Another id and a name at an index that is taken open another call (Ollama numbers every call 0).
+        # Another id and a name at an index in use open another call (Ollama numbers every call 0).
         occupied = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
         return None if not same or occupied else same[-1]

@@ -1,6 +1,6 @@
 """`POST /v1/completions`, the legacy route: a prompt is a user's message, and the reply's content is the text.
 
-Rules answer it as they answer a chat, with the same stream, timing and fault blocks. OpenAI's spelling is the only one.
+Rules answer it as they answer a chat, with the same stream, timing and fault blocks. The only spelling is OpenAI's.
 https://platform.openai.com/docs/api-reference/completions
 """
 
@@ -41,7 +41,7 @@ LEGACY = replace(
 
 
 class LegacyCompletions(ChatApi):
-    """`POST /v1/completions`: the same dialect whatever the rule's is, with the log probabilities of this route."""
+    """`POST /v1/completions`: always in one dialect, whatever the rule's, with the log probabilities of this route."""
 
     paths = ("/completions",)
     dialects: Collection[str] = ()
@@ -58,7 +58,7 @@ class LegacyCompletions(ChatApi):
         return legacy_request.parse(body, headers)
 
     def validate(self, request: Request, habits: ChatHabits) -> None:
-        """All that OpenAI refuses is refused when the request is parsed."""
+        """Everything that OpenAI refuses is refused when the request is parsed."""
 
     def wants_nothing(self, request: Request) -> bool:
         return legacy_body(request).max_tokens == 0
@@ -83,12 +83,13 @@ LEGACY_COMPLETIONS = LegacyCompletions()
 
 
 def _restated(completion: Completion, body: LegacyBody, counted: bool) -> Completion:
-    """The completion with one text a choice. A number other than the requested one is that of each prompt."""
+    """The completion with one text per choice. If its number of choices is not the requested one, each prompt gets all
+    of them."""
     prompts, choices = body.prompts, completion.choices
     repeated = choices if len(choices) == body.choices else choices * len(prompts)
     usage = completion.usage
     if counted and usage:
-        tokens = sum(map(count, prompts)) if usage.input else 0  # without input usage is not sent: see `complete`
+        tokens = sum(map(count, prompts)) if usage.input else 0  # usage without input is not sent: see `complete`
         usage = Usage(tokens, sum(tokenizer.count(_text(choice)) for choice in repeated))
     each = len(repeated) // len(prompts)
     echoed = [text_of(prompt) if body.echo else "" for prompt in prompts for _ in range(each)]
@@ -101,6 +102,6 @@ def _text(choice: Choice) -> str:
 
 
 def _plain(choice: Choice, before: str) -> Choice:
-    """The choice as text alone: this route has no place for reasoning and tool calls."""
+    """The choice as text only: this route cannot express reasoning and tool calls."""
     finish = finish_word(choice.finish)
     return chat_choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))

@@ -1,6 +1,6 @@
-"""The providers whose spelling is known. A new one is a file beside this one and a line here.
+"""The dialects by name. A new provider needs a file beside this one and a line here.
 
-A provider's file is imported when its dialect is first asked for: a server that starts needs one of them, not all.
+A provider's file is imported when its dialect is first needed: a server that starts needs one of them, not all.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ else:
 
 
 class _Dialects(Mapping[str, Dialect]):
-    """The dialects by their names, in the order of the alphabet."""
+    """The dialects by name, in alphabetical order."""
 
     def __init__(self) -> None:
         self._known: dict[str, Dialect] = {}

@@ -1,6 +1,6 @@
 """Alibaba Cloud's spelling (Model Studio), as recorded from qwen3-max in 2026.
 
-`choices` first and `id` last; the pieces of a call carry an empty id, and a piece of nothing closes the calls.
+`choices` first and `id` last; the pieces of a call carry an empty id, and an empty piece follows the calls.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """The finish of a text has an empty one."""
+    """The finish of a choice with text has an empty content."""
     called = saying(chunks, "tool_calls")
 
     def emptied(part: ChunkChoice) -> ChunkChoice:
@@ -37,7 +37,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
-    """The calls of a whole body have their keys in alphabetical order, those of a stream have not."""
+    """The calls of a whole body have their keys in alphabetical order; those of a stream do not."""
     for choice in body["choices"]:
         message = choice["message"]
         if "tool_calls" in message:

@@ -1,6 +1,6 @@
 """DeepSeek's spelling, as recorded from deepseek-chat, deepseek-reasoner and deepseek-v4-flash in 2025 and 2026.
 
-Usage with the finish, and each half of the reasoner's answer null beside the other.
+Usage with the finish; in the reasoner's deltas, either `content` or `reasoning_content` is null.
 
 https://api-docs.deepseek.com/api/create-chat-completion
 """

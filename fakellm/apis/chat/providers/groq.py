@@ -1,6 +1,6 @@
 """Groq's spelling, as recorded from kimi-k2, llama-3.3 and gpt-oss in 2025 and 2026.
 
-Calls whole, its own key with the id of the request, and the usage, with times in seconds, said three times.
+Calls whole, its own key with the id of the request, and the usage, with times in seconds, sent three times.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def _counted(chunk: Chunk, request: Any) -> Chunk:
 
 
 def _error(error: JSON, _: int) -> JSON:
-    """No `param`, and a `code` only where there is one."""
+    """No `param`, and `code` only if there is one."""
     return {"error": {key: error[key] for key in ("message", "type", "code") if key != "code" or error[key]}}
 
 

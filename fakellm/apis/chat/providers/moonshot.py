@@ -1,6 +1,6 @@
 """Moonshot's spelling, as recorded from kimi-k2.6 and kimi-k3 in 2026.
 
-No `object` in a chunk, the finish with the last word, and usage with the finish.
+No `object` in a chunk, the finish with the last text, and usage with the finish.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the one before, with the usage after the finish.
+"""OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the previous one, with the usage after the finish.
 
-A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own reason to finish, and
-the finish said again with the usage. A quick upstream needs no comment: `sse: {}` leaves it out.
+A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own finish reason, and
+the finish repeated with the usage. With a fast upstream there is no comment: `sse: {}` leaves it out.
 
 https://openrouter.ai/docs/api/reference/streaming
 """
@@ -80,7 +80,7 @@ def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
 
 
 def _upstream(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
-    """The chunks with the name of the provider behind, and with its reason to finish."""
+    """The chunks with the name of the upstream provider and its finish reason."""
     named = tuple(replace(chunk, extra={"provider": "OpenAI"} | chunk.extra) for chunk in chunks)
     return in_parts(named, lambda part: replace(part, extra=part.extra | _native(part.finish_reason)))
 
@@ -106,7 +106,7 @@ _USER = "user_2fakellm4tests0of0clients0"
 
 
 def _error(error: JSON, status: int) -> JSON:
-    """A code that is a number, and what the upstream said; a request without a key has no user."""
+    """A code that is a number, and the upstream's error; without an API key there is no user id."""
     fields = {"message": error["message"], "code": error["code"]}
     if status == 401:
         return {"error": fields}

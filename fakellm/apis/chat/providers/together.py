@@ -1,7 +1,7 @@
 """Together's spelling, as recorded from Llama-3.3-70B-Instruct-Turbo in 2026, and from Qwen2.5-72B in February 2025.
 
-Every chunk says its text twice, in the delta and beside it as `text`, with the number of the token; usage comes unasked
-with the finish. https://docs.together.ai/reference/chat-completions-1
+Every chunk has its text twice, in the delta and beside it as `text`, with the number of the token; usage is sent with
+the finish without a request. https://docs.together.ai/reference/chat-completions-1
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _seed(source: Source) -> int:
-    """Of 64 bits, rounded to a double on its way, so that it ends in zeros."""
+    """A seed of 64 bits, rounded to a double somewhere on its way, so that it ends in zeros."""
     return source.below(2**64 // 1000) * 1000
 
 
@@ -42,7 +42,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 
 
 def _body_choice(choice: JSON, source: Source) -> JSON:
-    """A seed after the reason, calls if only none, and a call's arguments before its name."""
+    """The seed after the finish reason, `tool_calls` even if empty, and a call's arguments before its name."""
     calls = choice["message"].get("tool_calls") or []
     turned = [call | {"function": dict(reversed(call["function"].items()))} for call in calls]
     seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(source)}

@@ -1,6 +1,6 @@
 """The spelling of Vercel's AI gateway, as recorded before gpt-5, claude-sonnet-4 and gemini in 2026.
 
-The finish carries what the gateway and the provider behind it have to say of the request, and the usage with its cost.
+The finish carries the metadata of the gateway and of the provider behind it, and the usage with its cost.
 
 https://vercel.com/docs/ai-gateway
 """
