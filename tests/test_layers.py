@@ -56,7 +56,7 @@ OF_CHAT = {
     "scenarios/scenario.py": f"{_REPLY}, and `dialect:` names one of its dialects",
     "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
     "importing/guess_provider.py": "knows which dialects a recorded host may send",
-    "importing/importer.py": "tries the dialects on each recording of chat",
+    "importing/chat_rule.py": "tries the dialects on each recording of chat",
     "importing/infer.py": _READ,
     "importing/habit_search.py": _READ,
     "importing/read_division.py": _READ,

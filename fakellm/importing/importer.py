@@ -1,11 +1,12 @@
 """Turns recordings into rules by meaning: reads each reply, renders it again, and patches frames that differ.
 
-Knows no files: it takes cassettes, and returns a scenario and a report.
+Knows no files: it takes cassettes, and returns a scenario and a report. Reads every API through its protocol, except
+chat, whose dialects `chat_rule` tries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,21 +14,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.openai.urls import target, with_model
-from fakellm.apis.protocol import Values
 from fakellm.apis.route import APIS, CHAT, Route
-from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.errors import RequestError, StreamError
+from fakellm.apis.variation import Variation
+from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
+from fakellm.importing.chat_rule import chat_rule
 from fakellm.importing.distinguish_rules import distinguished
-from fakellm.importing.guess_provider import dialects, of_host
-from fakellm.importing.infer import Inferred, infer
-from fakellm.model.blocks import Completion
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -38,7 +32,7 @@ from fakellm.streaming.observe import observe, renumbered
 from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from fakellm.wire.unframing import blocks, data_of, framing
+from fakellm.wire.unframing import blocks, framing
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
 """The request for a recording without one."""
@@ -98,12 +92,10 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = route.parse(msgspec.json.encode(request.body | {"stream": streamed}), {})
-    if route is not CHAT:
-        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
+    if route is CHAT:
+        rule = chat_rule(interaction.request.url, pieces, request)
     else:
-        found = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
-        plain = next(_accepting(["openai"], request))
-        rule = found or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
+        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -150,86 +142,4 @@ def _folded(body: bytes, route: Route) -> Rule | None:
         habits, drawn = route.infer_whole(body)
         return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn))
     except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
-    """The rule that sends the stream, in the dialect that comes nearest to it; None if it contains no chunk."""
-    data = [text for piece in pieces if (text := data_of(piece)) is not None]
-    chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
-    best: tuple[float, Rule] | None = None
-    for name in _accepting(dialects(interaction.request.url, chunks), request):
-        dialect = DIALECTS[name]
-        try:
-            found = infer(chunks, dialect)
-        except StreamError:
-            continue
-        framed = framing(pieces)
-        usual = dialect.usual.over(PLAIN)
-        variation = replace(
-            found.variation,
-            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
-            sse=None if framed == (usual.sse or type(framed)()) else framed,
-        )
-        rule = Rule(
-            reply=_reply(found.completion, found.drawn),
-            stream=_pinned(found, variation, usual, request),
-            name="x",
-            dialect=name,
-        )
-        made = [frame.data for frame in render(rule, request, 0).frames]
-        equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
-        if best is None or equal > best[0]:
-            best = equal, replace(rule, name=None)
-        if equal == 1.0:
-            break
-    return best and best[1]
-
-
-def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
-    """The dialects among `names` that accept the request, since a rule must answer it; if none does, the first of all
-    dialects that does (Ollama's accepts every request)."""
-    found = False
-    for name in names:
-        if refusal(request, DIALECTS[name].accepts) is None:
-            found = True
-            yield name
-    if not found:
-        yield next(name for name in DIALECTS if refusal(request, DIALECTS[name].accepts) is None)
-
-
-def _is_chunk(data: str) -> bool:
-    try:
-        frame = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return False
-    return isinstance(frame, dict) and "error" not in frame
-
-
-def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Request) -> Variation:
-    """The variation with `usage` set if it was sent unrequested, and with the empty values that no reply can set."""
-    if found.completion.usage is not None and variation.usage is None and not request.wants_usage:
-        variation = replace(variation, usage=usual.usage)
-    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not found.drawn.get(key)}
-    if empty:
-        spelling = variation.spelling or Spelling()
-        each = {key: value for key, value in (spelling.each or {}).items() if key not in empty}
-        variation = replace(
-            variation, spelling=replace(spelling, extra=empty | (spelling.extra or {}), each=each or None)
-        )
-    return variation
-
-
-def _reply(completion: Completion, drawn: Values) -> Reply:
-    """The reply with this completion; drawn values are set if they are not empty."""
-    reply = reply_of(completion, drawn)
-    return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
-
-
-def _body(interaction: Interaction, body: bytes, request: Request) -> Rule | None:
-    """The rule that sends a whole body, in OpenAI's dialect if the provider is unknown."""
-    name = next(_accepting([of_host(interaction.request.url) or "openai"], request))
-    try:
-        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
-    except StreamError:
         return None
