@@ -43,8 +43,8 @@ def batches(
 ) -> tuple[Batch, ...]:
     """The batches of a completion."""
     settings = split(variation, dialect)
-    sayable = CHAT.sayable(completion, settings.habits)
-    return divided(sayable, settings.division, CHAT.grammar(settings.habits), source)
+    expressible = CHAT.expressible(completion, settings.habits)
+    return divided(expressible, settings.division, CHAT.grammar(settings.habits), source)
 
 
 def divide(completion: Completion, variation: Variation, source: Source, drawn: Values = DRAWN) -> tuple[Chunk, ...]:
@@ -81,7 +81,7 @@ def stream(
     """The frames of a stream."""
     settings = split(variation, dialect)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
-    answer = Answer(CHAT.sayable(completion, habits), habits, drawn, source)
+    answer = Answer(CHAT.expressible(completion, habits), habits, drawn, source)
     return render.stream(answer, replace(settings, habits=habits), CHAT, timing)
 
 

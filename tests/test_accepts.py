@@ -178,7 +178,7 @@ def test_what_a_provider_accepts(dialect: str, fields: Any) -> None:
     assert refused(dialect, **fields) is None
 
 
-def test_a_request_that_is_refused_is_no_attempt() -> None:
+def test_a_refused_request_is_not_an_attempt() -> None:
     rule = {"reply": {"content": "{{attempt}}", "template": True}}
     app = App(load({"rules": [rule]}))
     for body, status in ((chat(**NO_FUNCTION), 400), (chat(), 200)):

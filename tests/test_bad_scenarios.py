@@ -58,7 +58,15 @@ BAD: list[tuple[str, list[str]]] = [
     ("dialect: 7\nrules: []", ["a.yaml:1:10: dialect: expected string, got integer; put it in quotes to make it text"]),
     (
         "dialect: opnai\nrules: []",
-        ["a.yaml:1:10: dialect: unknown dialect 'opnai'; allowed: <dialects>; did you mean 'openai'?"],
+        ["a.yaml:1:10: dialect: 'opnai' is not one of <dialects>; did you mean 'openai'?"],
+    ),
+    (
+        "dialect: opnai\nrules:\n- {dialect: xia, reply: {content: 3}}",
+        [
+            "a.yaml:1:10: dialect: 'opnai' is not one of <dialects>; did you mean 'openai'?",
+            "a.yaml:3:13: rules[0].dialect: 'xia' is not one of <dialects>; did you mean 'xai'?",
+            "a.yaml:3:35: rules[0].reply.content: expected string, got integer; put it in quotes to make it text",
+        ],
     ),
     (
         "rule: []",
@@ -267,7 +275,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, content: 'Hi {{usr}}'}",
         [
-            "a.yaml:2:36: rules[0].reply.content: unknown gap {{usr}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
+            "a.yaml:2:36: rules[0].reply.content: unknown placeholder {{usr}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'user'?"
         ],
     ),
     (
@@ -285,7 +293,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {template: true, tool_calls: [{name: f, arguments: {a: [1, '{{atempt}}']}}]}",
         [
-            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: unknown gap {{atempt}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
+            "a.yaml:2:69: rules[0].reply.tool_calls[0].arguments.a[1]: unknown placeholder {{atempt}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…; did you mean 'attempt'?"
         ],
     ),
     (
@@ -297,7 +305,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {choices: [{template: true, content: '{{now}}'}]}",
         [
-            "a.yaml:2:47: rules[0].reply.choices[0].content: unknown gap {{now}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
+            "a.yaml:2:47: rules[0].reply.choices[0].content: unknown placeholder {{now}}; allowed: user, system, model, turn, attempt, result.…, arguments.…, body.…, headers.…"
         ],
     ),
     (

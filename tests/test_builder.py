@@ -37,25 +37,25 @@ SAID = [
 
 
 @pytest.mark.parametrize(("said", "yaml"), SAID, ids=[yaml for _, yaml in SAID])
-def test_it_builds_what_yaml_says(said: On, yaml: str) -> None:
+def test_it_builds_the_values_of_yaml(said: On, yaml: str) -> None:
     scenario = load(f"rules:\n- {{{yaml}}}\n")
     assert said.rule == scenario.rules[0]
     assert load(said) == load([said]) == load(dump(said)) == scenario
 
 
-def test_several_are_a_scenario() -> None:
+def test_several_rules_are_a_scenario() -> None:
     rules: list[On | Rule] = [on(turn=1).reply("One"), on(turn=2).reply("Two").rule]
     assert load(rules) == Scenario(rules=tuple(load(rule).rules[0] for rule in rules))
     assert load(dump(rules)) == load(rules)
 
 
-def test_a_beginning_can_be_used_many_times() -> None:
+def test_one_start_can_be_used_for_several_rules() -> None:
     start = on(model="m").fail(500, times=1)
     assert (start.reply("A").rule.reply, start.reply("B").rule.reply) == (Reply(content="A"), Reply(content="B"))
     assert start.rule.reply == Reply()
 
 
-def test_what_is_said_badly() -> None:
+def test_invalid_chains_are_reported() -> None:
     with pytest.raises(ScenarioError, match=r"on\(…\) without a reply: add \.reply"):
         load(on(model="m"))
     with pytest.raises(ScenarioError, match="without a reply"):

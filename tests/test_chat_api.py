@@ -57,7 +57,7 @@ def test_recorded_streams_play_again(provider: str) -> None:
 @given(COMPLETIONS, st.sampled_from(sorted(DIALECTS)), st.booleans())
 def test_a_stream_and_a_body_mean_the_same(completion: Completion, dialect: str, functions: bool) -> None:
     """Where functions are requested too: one call at most, and no id."""
-    meant = CHAT.sayable(completion, HABITS)
+    meant = CHAT.expressible(completion, HABITS)
     values = {"id": "c", "created": 1, "model": "m", "system_fingerprint": None}
     scenario = Scenario(dialect=dialect, rules=(Rule(reply=reply_of(meant, values)),))
     options: dict[str, Any] = {"functions": [{"name": "f"}]} if functions else {}

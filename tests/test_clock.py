@@ -12,7 +12,7 @@ from fakellm.server.clock import Clock
 
 
 @given(st.lists(st.integers(0, 3), max_size=20))
-def test_waits_end_in_the_order_of_their_due_times_and_equal_ones_as_they_came(ago: list[int]) -> None:
+def test_waits_end_in_the_order_of_their_due_times_and_equal_ones_in_order_of_arrival(ago: list[int]) -> None:
     async def everything() -> list[int]:
         clock, order = Clock(), []
 

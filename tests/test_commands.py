@@ -15,7 +15,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from fakellm.cli import main, reload, serving
-from fakellm.cli.reload import Files, follow, take
+from fakellm.cli.reload import Files, follow, serve_reading
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
 from fakellm.scenarios.editor_schema import scenario_schema
@@ -126,7 +126,8 @@ def test_the_schema_describes_the_keys_of_a_rule() -> None:
     assert set(definitions["When"]["properties"]) == {
         key for key, schema in definitions["When"]["properties"].items() if "description" in schema
     }
-    assert "xai" in definitions["Rule"]["properties"]["dialect"]["enum"]
+    assert "xai" in definitions["ScenarioFile"]["properties"]["dialect"]["enum"]
+    assert "xai" in str(definitions["Rule"]["properties"]["dialect"]["anyOf"])
 
 
 def test_the_schema_refuses_null_where_the_word_is_an_option() -> None:
@@ -152,7 +153,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
     assert reply_of(app) == reply_of(app, "/s/x") == "One"
     assert files.changed() is None
     for content, message, expected in (
-        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rules of scenario+scenario", "Two!"),
+        ("rules: [{reply: {content: Two!}}]", "the files have changed: serves 1 rule of scenario+scenario", "Two!"),
         ("rules: [{reply: {contnt: Three}}]", "the last good one stays:\n", "Two!"),
         (None, "part.yaml: no such file or directory", "Two!"),
         ("rules: [{reply: {content: Four}}]", "the files have changed", "Four"),
@@ -168,7 +169,7 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
 
 
 async def follow_once(app: App, reading: Reading) -> None:
-    await take(Server(app), app, reading)
+    await serve_reading(Server(app), app, reading)
 
 
 def test_serve_looks_at_its_files(turns: Path) -> None:
@@ -183,7 +184,7 @@ def test_serve_looks_at_its_files(turns: Path) -> None:
             process.terminate()
 
 
-def test_what_goes_wrong_in_a_look_at_the_files_is_logged_and_the_next_look_comes(
+def test_an_error_while_checking_the_files_is_logged_and_they_are_checked_again(
     turns: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(reload, "POLL", 0.001)
@@ -209,7 +210,7 @@ def test_what_goes_wrong_in_a_look_at_the_files_is_logged_and_the_next_look_come
     assert "the last good scenario stays, and they are looked at again" in caplog.text
 
 
-def test_what_ends_beside_a_server_ends_the_command_with_it() -> None:
+def test_a_task_beside_the_server_that_fails_ends_the_command() -> None:
     async def beside(server: Server) -> None:
         raise RuntimeError("it fell over")
 

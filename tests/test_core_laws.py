@@ -112,11 +112,11 @@ GRAMMARS = {
 }
 
 
-def sayable(name: str, completion: Completion) -> Completion:
+def expressible(name: str, completion: Completion) -> Completion:
     """The completion that the API of this grammar can express."""
     if name == "chat":
-        return meaning.sayable(completion)
-    one = TOY.sayable(completion, Habits())
+        return meaning.expressible(completion)
+    one = TOY.expressible(completion, Habits())
     return one if name == "toy" else Completion(one.choices, one.usage)
 
 
@@ -124,15 +124,15 @@ def sayable(name: str, completion: Completion) -> Completion:
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_a_divided_completion_folds_back(name: str, completion: Completion, division: Division) -> None:
-    meant = sayable(name, completion)
+    meant = expressible(name, completion)
     assert fold(divide(meant, division, GRAMMARS[name], Source(0))) == (meant, End())
 
 
 @pytest.mark.parametrize("name", GRAMMARS)
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
-def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion, division: Division) -> None:
-    meant = sayable(name, completion)
+def test_a_division_can_drop_only_usage(name: str, completion: Completion, division: Division) -> None:
+    meant = expressible(name, completion)
     without = msgspec.structs.replace(division, usage="none")
     expected = msgspec.structs.replace(meant, usage=None)
     assert fold(divide(meant, without, GRAMMARS[name], Source(0))) == (expected, End())
@@ -141,8 +141,8 @@ def test_usage_is_all_that_a_division_can_drop(name: str, completion: Completion
 @pytest.mark.parametrize("name", GRAMMARS)
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
-def test_what_is_observed_plays_again(name: str, completion: Completion, division: Division) -> None:
-    batches = divide(sayable(name, completion), division, GRAMMARS[name], Source(0))
+def test_an_observed_score_plays_the_same_batches(name: str, completion: Completion, division: Division) -> None:
+    batches = divide(expressible(name, completion), division, GRAMMARS[name], Source(0))
     score = observe(batches)
     assert play(fold(batches)[0], score) == batches
     assert msgspec.yaml.decode(msgspec.yaml.encode(score), type=Score) == score
@@ -152,15 +152,15 @@ def test_what_is_observed_plays_again(name: str, completion: Completion, divisio
 @settings(max_examples=40)
 @given(completion=COMPLETIONS, division=DIVISIONS)
 def test_a_composed_score_plays_what_is_divided(name: str, completion: Completion, division: Division) -> None:
-    meant = sayable(name, completion)
+    meant = expressible(name, completion)
     score = compose(meant, division, GRAMMARS[name], Source(0))
     assert play(meant, score) == divide(meant, division, GRAMMARS[name], Source(0))
 
 
 @given(COMPLETIONS, COMPLETIONS, DIVISIONS)
 def test_a_score_plays_any_completion(one: Completion, other: Completion, division: Division) -> None:
-    score = compose(meaning.sayable(one), division, CHAT_GRAMMAR, Source(0))
-    play(meaning.sayable(other), score)
+    score = compose(meaning.expressible(one), division, CHAT_GRAMMAR, Source(0))
+    play(meaning.expressible(other), score)
 
 
 def test_an_edited_recording_keeps_its_cuts() -> None:
@@ -174,10 +174,10 @@ def test_an_edited_recording_keeps_its_cuts() -> None:
 
 @given(COMPLETIONS, st.booleans(), st.booleans())
 def test_what_can_be_sent_can_be_sent_as_it_is(completion: Completion, think: bool, one_call: bool) -> None:
-    once = meaning.sayable(completion, think, one_call)
-    assert meaning.sayable(once, think, one_call) == once
-    toy = TOY.sayable(completion, Habits())
-    assert TOY.sayable(toy, Habits()) == toy
+    once = meaning.expressible(completion, think, one_call)
+    assert meaning.expressible(once, think, one_call) == once
+    toy = TOY.expressible(completion, Habits())
+    assert TOY.expressible(toy, Habits()) == toy
 
 
 MIXED = Completion(
@@ -203,7 +203,7 @@ def test_blocks_keep_their_order(division: Division) -> None:
 
 
 def test_chat_has_an_order_of_its_own() -> None:
-    assert meaning.sayable(MIXED).choices[0].blocks == (
+    assert meaning.expressible(MIXED).choices[0].blocks == (
         Thinking(("HmSo",)),
         Text("OneTwo"),
         ToolCall("a", "f", "{}"),

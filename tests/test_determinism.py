@@ -33,7 +33,7 @@ def answers(server: fakellm.Handle, requests: list[bytes]) -> dict[bytes, bytes]
     return {request: post(server.base_url + "/chat/completions", request).content for request in requests}
 
 
-def test_two_processes_asked_in_different_orders_answer_the_same() -> None:
+def test_two_processes_answer_the_same_whatever_the_order_of_requests() -> None:
     shuffled = random.Random(1).sample(REQUESTS, len(REQUESTS))
     with fakellm.spawn(SCENARIO, seed=7) as one, fakellm.spawn(SCENARIO, seed=7) as other:
         assert one.pid != other.pid
@@ -79,7 +79,7 @@ def test_labels_keep_draws_apart() -> None:
     assert len(draws) == 7
 
 
-def test_asking_for_another_thing_gives_another_reply() -> None:
+def test_another_request_gets_another_reply() -> None:
     app = App(load({"rules": [{"reply": {"content": "Hi"}}]}))
     assert answer(app, chat()) == answer(app, chat())
     assert answer(app, chat()) != answer(app, chat(temperature=1))

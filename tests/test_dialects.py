@@ -44,13 +44,13 @@ def file_of(name: str, turn: str, kind: str) -> Path:
 
 
 @pytest.mark.parametrize(("name", "turn", "kind"), CASES)
-def test_what_it_sends_is_what_it_sent(name: str, turn: str, kind: str) -> None:
+def test_a_dialect_sends_its_golden_bytes(name: str, turn: str, kind: str) -> None:
     assert sent(name, turn, kind).decode() == file_of(name, turn, kind).read_bytes().decode()
 
 
 @pytest.mark.parametrize("name", DIALECTS)
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_stream_and_a_whole_body_say_the_same(name: str, turn: str) -> None:
+def test_a_stream_and_a_whole_body_mean_the_same(name: str, turn: str) -> None:
     events = Decoder().feed(sent(name, turn, "sse"))
     streamed = read_stream(DIALECTS[name], [event.data for event in events if event.data != "[DONE]"])
     assert streamed == read_body(DIALECTS[name], sent(name, turn, "json"))
@@ -64,8 +64,8 @@ def test_the_whole_body_is_json_of_the_usual_shape(name: str) -> None:
     assert body["usage"]["prompt_tokens"] == 60
 
 
-@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unasked == "finish"])
-def test_usage_that_comes_unasked_stands_with_the_finish_alone(name: str) -> None:
+@pytest.mark.parametrize("name", [name for name, dialect in DIALECTS.items() if dialect.usage_unrequested == "finish"])
+def test_unrequested_usage_is_only_with_the_finish(name: str) -> None:
     scenario = msgspec.structs.replace(load(GOLDEN / "scenario.yaml"), dialect=name)
     body = chat(messages=TURNS["text"], stream=True)
     sent = respond(App(scenario, strict=True), HttpRequest("POST", "/v1/chat/completions", body)).plan.body
@@ -88,7 +88,7 @@ def test_the_content_type_is_the_providers(name: str, kind: str, expected: str) 
     assert dict(plan(name, "text", kind).headers)["Content-Type"] == expected
 
 
-def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
+def test_a_count_is_sent_if_the_reply_has_it_even_if_the_dialect_usually_sends_none() -> None:
     assert list(json.loads(sent("ollama", "tools", "json"))["usage"]) == [
         "prompt_tokens",
         "completion_tokens",
@@ -99,7 +99,7 @@ def test_a_count_that_is_told_of_nowhere_is_told_where_there_is_one() -> None:
     assert "prompt_tokens_details" not in json.loads(sent("ollama", "text", "json"))["usage"]
 
 
-def test_together_speaks_of_usage_in_each_chunk_although_nobody_asked() -> None:
+def test_together_has_the_usage_key_in_each_chunk_without_a_request() -> None:
     scenario = Scenario(dialect="together", rules=(Rule(reply=Reply(content="Hm")),))
     body = respond(App(scenario), HttpRequest("POST", "/v1/chat/completions", chat(stream=True))).plan.body
     said, finish, _ = (event.data for event in Decoder().feed(body))

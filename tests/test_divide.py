@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from fakellm.apis.chat.chunk import NULL, Chunk, Text, words
+from fakellm.apis.chat.chunk import NULL, Chunk, Text, text_or_empty
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.writer import write_chunk
@@ -37,13 +37,13 @@ def said(chunks: tuple[Chunk, ...]) -> list[str]:
         for part in chunk.choices:
             delta = part.delta
             pieces = delta.tool_calls if isinstance(delta.tool_calls, tuple) else ()
-            calls = [f"{piece.index}:{words(piece.name)}{words(piece.arguments)}" for piece in pieces]
+            calls = [f"{piece.index}:{text_or_empty(piece.name)}{text_or_empty(piece.arguments)}" for piece in pieces]
             texts = [
                 "role" if delta.role else "",
-                words(delta.content),
-                words(delta.reasoning),
+                text_or_empty(delta.content),
+                text_or_empty(delta.reasoning),
                 *calls,
-                words(part.finish_reason),
+                text_or_empty(part.finish_reason),
             ]
             lines.append(f"{part.index} " + " ".join(filter(None, texts)))
         lines += ["usage"] if chunk.usage else []
@@ -99,7 +99,7 @@ TWO_CALLS = msgspec.structs.replace(TOOLS, choices=(chat_choice(tool_calls=(Tool
     ("completion", "first", "content"),
     [(ONE_CALL, "0 role 0:f{}", NULL), (TWO_CALLS, "0 role", NULL), (TOOLS, "0 role", "")],
 )
-def test_the_role_joins_one_call_and_the_opening_says_what_follows(
+def test_the_role_joins_one_call_and_the_opening_shows_what_follows(
     completion: Completion, first: str, content: Text
 ) -> None:
     """As OpenAI and Azure send: of parallel calls the role comes alone, with no content to come."""
@@ -118,7 +118,7 @@ def test_choices_take_turns() -> None:
     assert turns == ["0 role", "1 role", "0 A", "1 x", "0 B", "1 stop", "0 stop", "usage"]
 
 
-def test_created_ticks_over_before_the_chunks_named() -> None:
+def test_created_advances_before_the_chunks_in_ticks() -> None:
     assert [chunk.created for chunk in divide(TOOLS, Variation(ticks=(1, 3, 3)))] == [100, 101, 101, 103, 103]
 
 
@@ -200,7 +200,7 @@ def deltas(completion: Completion, variation: Variation) -> list[str]:
         ),
     ],
 )
-def test_what_the_deltas_of_a_text_say(variation: Variation, expected: list[str]) -> None:
+def test_the_deltas_of_a_text(variation: Variation, expected: list[str]) -> None:
     assert deltas(ONE, variation) == expected
 
 
@@ -294,11 +294,11 @@ def test_what_the_deltas_of_a_text_say(variation: Variation, expected: list[str]
         ),
     ],
 )
-def test_where_finish_and_usage_stand(variation: Variation, expected: list[str]) -> None:
+def test_where_finish_and_usage_are(variation: Variation, expected: list[str]) -> None:
     assert wire(ONE, variation) == expected
 
 
-def test_usage_is_null_before_where_the_provider_says_so() -> None:
+def test_usage_is_null_before_the_end_if_the_provider_sends_it_so() -> None:
     assert wire(ONE, Variation(usage_before="null", role="first")) == [
         '{"delta":{"role":"assistant","content":"A b"}} usage=None',
         '{"delta":{},"finish_reason":"stop"} usage=None',
@@ -395,7 +395,7 @@ def piece(rest: str) -> str:
         ),
     ],
 )
-def test_how_a_tool_call_is_spelt(calls: Calls, expected: list[str]) -> None:
+def test_how_a_tool_call_is_spelled(calls: Calls, expected: list[str]) -> None:
     assert deltas(CALL, Variation(split=1, role="first", calls=calls))[: len(expected)] == expected
 
 
@@ -434,7 +434,7 @@ def test_the_keys_of_reasoning() -> None:
         assert deltas(thought, msgspec.convert({"reasoning": key, "role": "never"}, Variation)) == [expected]
 
 
-def test_silence_while_reasoning_is_one_delta_short_of_the_tokens() -> None:
+def test_padding_while_reasoning_is_one_delta_short_of_the_tokens() -> None:
     thought = msgspec.structs.replace(ONE, usage=Usage(reasoning=5))
     assert len(divide(thought, Variation(padding="reasoning"))) == len(divide(ONE, Variation())) + 4
 
@@ -475,7 +475,7 @@ def test_done_can_be_left_out() -> None:
     assert not frames[-1].data.startswith(b"data: [DONE]")
 
 
-def test_what_is_given_goes_over_what_is_usual_key_by_key() -> None:
+def test_a_variation_overrides_the_usual_one_key_by_key() -> None:
     usual = Variation(split={"content": "tokens", "arguments": 3}, calls=Calls(id="null"), padding=5)
     given = Variation(split={"content": "whole"}, calls=Calls(type="empty"), padding=0)
     assert given.over(usual) == Variation(

@@ -29,7 +29,7 @@ def test_no_row_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("literal", "stream"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_an_example_puts_on_the_wire_what_it_says(literal: str, stream: str) -> None:
+def test_an_example_puts_its_bytes_on_the_wire(literal: str, stream: str) -> None:
     seen = literal.encode().decode("unicode_escape").encode("latin-1")
     assert seen in wire(stream)
     assert seen not in wire("{}")

@@ -30,7 +30,7 @@ def example(mark: str) -> str:
     return found[1]
 
 
-def test_every_driver_stands_there_with_its_release() -> None:
+def test_every_driver_is_listed_with_its_release() -> None:
     assert {name: pinned(name) for name in NAMES} == TABLE
 
 
@@ -64,7 +64,7 @@ def test_a_table_is_what_its_command_prints() -> None:
         assert len(rows) == steps - holding
 
 
-def test_the_driver_in_it_drives(tmp_path: Path) -> None:
+def test_the_driver_of_the_page_works(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(example("driver"))
     driver = Driver([sys.executable, str(file)], 5.0, 30.0)

@@ -33,7 +33,7 @@ def test_a_fault_in_the_table_does_what_no_plain_reply_does(fault: str) -> None:
     assert all((kind is None) == (plan == sent(None, stream)[0]) for stream, plan, kind in struck)
 
 
-def test_every_kind_stands_in_the_table() -> None:
+def test_every_kind_is_in_the_table() -> None:
     assert {yaml.safe_load(fault)["kind"] for fault in FAULTS} == {
         kind.__struct_config__.tag for kind in get_args(Fault)
     }

@@ -29,7 +29,7 @@ def test_the_example_with_hypothesis_passes(pytester: pytest.Pytester) -> None:
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
 
 
-def test_every_option_and_every_profile_stands_in_the_tables() -> None:
+def test_every_option_and_every_profile_is_in_the_tables() -> None:
     command = main.get_command(main.make_context("fakellm", ["fuzz"]), "fuzz")
     assert command is not None
     options = {name for each in command.params for name in each.opts if name.startswith("--")}

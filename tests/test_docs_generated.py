@@ -26,7 +26,7 @@ def test_nothing_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(("asked", "param", "why"), REFUSALS)
-def test_what_the_table_says_is_refused_is(asked: str, param: str, why: str) -> None:
+def test_what_the_table_lists_as_refused_is_refused(asked: str, param: str, why: str) -> None:
     answer = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat(**yaml.safe_load(asked))))
     error = json.loads(answer.plan.body)["error"]
     assert (answer.plan.status, error["param"]) == (400, param)

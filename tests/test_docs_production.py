@@ -53,7 +53,7 @@ def test_no_row_is_left_out_and_the_contested_are_marked() -> None:
 
 
 @pytest.mark.parametrize(("saw", "literal", "rule", "said"), ROWS, ids=[row[0] for row in ROWS])
-def test_a_row_does_what_it_says(saw: str, literal: str, rule: str, said: str) -> None:
+def test_a_row_puts_its_bytes_on_the_wire(saw: str, literal: str, rule: str, said: str) -> None:
     scenario = written(rule)
     assert told(literal).search(sent(scenario))
     assert not told(literal).search(sent(written("{}")))

@@ -25,7 +25,7 @@ def test_an_example_runs(code: str) -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
 
 
-def test_every_route_stands_in_the_table() -> None:
+def test_every_route_is_in_the_table() -> None:
     routes = {
         f"{method} {path}"
         for path, methods in scenario_app.ROUTES.items()
@@ -35,7 +35,7 @@ def test_every_route_stands_in_the_table() -> None:
     assert set(re.findall(r"^\| `([A-Z]+ /.*?)` \|", TEXT, re.MULTILINE)) == routes
 
 
-def test_every_header_stands_in_the_table() -> None:
+def test_every_header_is_in_the_table() -> None:
     plan = respond(App(), HttpRequest("POST", "/v1/chat/completions", chat())).plan
     sent = {re.sub("(requests|tokens)$", "…", name) for name, _ in plan.headers} - {"Content-Type"}
     table = TEXT[TEXT.index("| header |") :]

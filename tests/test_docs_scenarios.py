@@ -28,7 +28,7 @@ WHENS = [
     for row in re.findall(r"^\| .+ \| (`\{.+`) \|$", TEXT, re.MULTILINE)
     for when in re.findall(r"`(\{.+?\})`", row)
 ]
-GAPS = re.findall(r"`(\{\{[^`{]+\}\})`", TEXT)
+PLACEHOLDERS = re.findall(r"`(\{\{[^`{]+\}\})`", TEXT)
 
 # Meets every condition that the table speaks of, but for those that exclude each other.
 CALLS = [{"id": "call_1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}]
@@ -54,11 +54,13 @@ FIRST = parse(chat(messages=[{"role": "user", "content": "Hi"}]))
 def test_the_tables_are_found() -> None:
     assert len(WHENS) == 20
     assert {field for when in WHENS for field in yaml.safe_load(when)} == set(When.__struct_fields__)
-    assert {gap.strip("{}").split(".")[0] for gap in GAPS} == {name.split(".")[0] for name in NAMES}
+    assert {placeholder.strip("{}").split(".")[0] for placeholder in PLACEHOLDERS} == {
+        name.split(".")[0] for name in NAMES
+    }
 
 
 @pytest.mark.parametrize("when", WHENS)
-def test_a_condition_is_met_and_not_met_by_all(when: str) -> None:
+def test_a_condition_matches_some_requests_and_not_all(when: str) -> None:
     condition = load({"rules": [{"when": yaml.safe_load(when), "reply": {}}]}).rules[0].when
     assert sorted(bool(difference(condition, request)) for request in (REQUEST, NAMED, FIRST)) in (
         [False, True, True],
@@ -66,9 +68,9 @@ def test_a_condition_is_met_and_not_met_by_all(when: str) -> None:
     )
 
 
-@pytest.mark.parametrize("gap", GAPS)
-def test_a_gap_is_filled(gap: str) -> None:
-    assert fill(gap, REQUEST, 1) not in ("", gap)
+@pytest.mark.parametrize("placeholder", PLACEHOLDERS)
+def test_a_placeholder_is_filled(placeholder: str) -> None:
+    assert fill(placeholder, REQUEST, 1) not in ("", placeholder)
 
 
 @pytest.mark.parametrize("text", FILES)
@@ -93,7 +95,7 @@ def test_the_python_runs(code: str) -> None:
     assert len(load(printed.stdout).rules) == 4
 
 
-def test_every_method_is_told() -> None:
+def test_every_method_is_in_the_table() -> None:
     table = TEXT[TEXT.index("| method |") :]
     methods = {name for name in vars(On) if not name.startswith("_") and callable(getattr(On, name))}
     assert set(re.findall(r"`\.(\w+)\(", table)) == methods

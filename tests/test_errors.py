@@ -45,18 +45,18 @@ def file_of(name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_what_it_says_when_it_fails_is_what_it_said(name: str) -> None:
+def test_a_dialect_sends_its_golden_errors(name: str) -> None:
     assert golden(name) == file_of(name).read_text(encoding="utf-8")
 
 
 @given(st.sampled_from(list(DIALECTS)), st.integers(200, 999), st.text(max_size=9))
-def test_every_status_has_a_body_that_says_the_message(name: str, status: int, message: str) -> None:
+def test_every_status_has_a_body_with_the_message(name: str, status: int, message: str) -> None:
     body = error_body(DIALECTS[name], Failure(status, message))
     assert message in _values(json.loads(body))
 
 
 @given(st.sampled_from(list(DIALECTS)), st.integers(200, 999))
-def test_a_code_that_is_given_is_the_one_that_is_told_or_none_is(name: str, status: int) -> None:
+def test_a_code_that_is_set_is_sent_or_none_is(name: str, status: int) -> None:
     usual, given_ = (
         dumps(error_json(DIALECTS[name], failure)) for failure in (Failure(status), Failure(status, code="my_code"))
     )
@@ -83,7 +83,7 @@ def test_an_error_in_a_stream_is_the_providers(name: str, expected: bytes) -> No
     assert answered(name, {"kind": "error", "frame": 0, "message": "Boom"}, stream=True)[1] == expected
 
 
-def test_openrouter_tells_an_error_in_a_chunk() -> None:
+def test_openrouter_sends_an_error_in_a_chunk() -> None:
     error, done = answered("openrouter", {"kind": "error", "frame": 0, "status": 502}, stream=True)[1].split(b"\n\n", 1)
     chunk = json.loads(error.removeprefix(b"data: "))
     assert chunk["error"] == {"code": 502, "message": "Provider returned error"}

@@ -18,10 +18,10 @@ PUBLIC = {
         ToolCall Transfer Usage Variation When dump fuzz load on record replay serve spawn
     """,
     "fakellm.faults": """
-        BadArguments BatchFault Break Close CompletionFault ConnectionFault ContentFilter ContentLength ContentType
-        Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
+        BadArguments BatchFault Break ChunkFault Close CompletionFault ConnectionFault ContentFilter ContentLength
+        ContentType Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
         NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream Swap
-        Truncated UnknownTool Unterminated Whole
+        Truncated UnknownTool Unterminated Whole WireFault
     """,
     "fakellm.strategies": """
         PROFILES answers completions faults framings streams texts transfers variations

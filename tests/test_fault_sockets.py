@@ -150,7 +150,7 @@ def test_after_a_byte(session: Handle, kind: str, end: End) -> None:
     assert (chunks(body), got) == (([frames[0], frames[1][:10]], b""), end)
 
 
-def test_a_whole_body_is_shorter_than_it_said(session: Handle) -> None:
+def test_a_whole_body_is_shorter_than_its_content_length(session: Handle) -> None:
     faults: list[dict[str, Any]] = [{"kind": "close", "byte": -5}, {"kind": "content_length", "more": 5}]
     for fault in faults:
         head, body, end = exchange(broken(session, **fault), chat())
@@ -249,7 +249,7 @@ def test_a_drip_is_comments_and_no_progress(session: Handle) -> None:
     assert session.journal[0].frames_sent == 2
 
 
-def test_silence_before_the_headers(session: Handle) -> None:
+def test_a_delay_before_the_headers(session: Handle) -> None:
     broken(session, kind="slow", seconds=0.05)
     with wire(session) as connection:
         began = time.monotonic()
@@ -271,7 +271,7 @@ def test_an_unusual_status_and_a_header_as_it_is_written(session: Handle) -> Non
     assert reply.json()["error"]["type"] == "overloaded_error"
 
 
-def test_requests_at_the_same_time_do_not_take_each_others_attempts(session: Handle) -> None:
+def test_concurrent_requests_do_not_use_up_each_others_attempts(session: Handle) -> None:
     broken(session, kind="status", status=503, times=2)
 
     def statuses(user: int) -> list[int]:

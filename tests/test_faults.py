@@ -44,7 +44,7 @@ FRAMES = [frame.data for frame in PLAIN.frames]  # the role, three tokens, the f
 BODY = ask(None, stream=False)[0].body
 
 
-def test_the_plain_reply_is_what_the_tables_below_take_it_for() -> None:
+def test_the_plain_reply_is_what_the_tables_below_assume() -> None:
     assert [b'"content":"One"' in frame for frame in FRAMES] == [False, True, False, False, False, False]
     assert b'"finish_reason":"stop"' in FRAMES[4]
     assert FRAMES[5] == b"data: [DONE]\n\n"
@@ -86,7 +86,7 @@ def test_a_status_has_the_providers_error_body(status: int, type_: str, code: st
     assert error["message"]
 
 
-def test_the_fields_of_an_error_can_be_given() -> None:
+def test_the_fields_of_an_error_can_be_set() -> None:
     said = {"message": "No", "type": None, "code": 5, "param": "n"}
     assert error_of({"kind": "status", "status": 200, **said}) == (200, said)
 
@@ -111,7 +111,7 @@ def test_what_a_status_sends(fault: dict[str, Any], lines: list[str], body: byte
     assert body is None or plan.body == body
 
 
-def test_a_header_given_is_sent_in_place_of_the_usual_one() -> None:
+def test_a_header_that_is_set_replaces_the_usual_one() -> None:
     headers = {"content-type": "x/y", "content-length": "7"}
     names = [line.partition(":")[0] for line in head(ask({"kind": "status", "headers": headers})[0])]
     assert [name.lower() for name in names].count("content-type") == 1
@@ -119,7 +119,7 @@ def test_a_header_given_is_sent_in_place_of_the_usual_one() -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_html_and_nothing_at_all(stream: bool) -> None:
+def test_an_html_page_and_an_empty_body(stream: bool) -> None:
     page, _ = ask({"kind": "html"}, stream=stream)
     assert (page.status, page.headers[0]) == (200, ("Content-Type", "text/html"))
     assert page.body.startswith(b"<!DOCTYPE html>")
@@ -129,7 +129,7 @@ def test_html_and_nothing_at_all(stream: bool) -> None:
     assert bursts(empty)[-1].data.endswith(b"\r\n\r\n0\r\n\r\n" if stream else b"\r\n\r\n")
 
 
-def test_the_form_that_was_not_asked_for() -> None:
+def test_a_body_for_a_stream_and_a_stream_for_a_body() -> None:
     whole, _ = ask({"kind": "whole"})
     assert whole.headers[0] == ("Content-Type", "application/json")
     assert json.loads(whole.body)["object"] == "chat.completion"
@@ -230,7 +230,7 @@ def test_an_error_in_a_chunk_as_openrouter_sends_it() -> None:
     assert (frame["id"], frame["object"]) == ("i", "chat.completion.chunk")
 
 
-def test_a_truncated_frame_is_an_event_that_is_no_json() -> None:
+def test_a_truncated_frame_is_an_event_that_is_not_valid_json() -> None:
     plan, _ = ask({"kind": "truncated", "frame": 2})
     events = Decoder().feed(plan.body)
     assert [event.data for event in events[:2]] == [frame.decode()[6:-2] for frame in D[:2]]
@@ -302,17 +302,17 @@ def test_attempts(keys: dict[str, int], expected: str) -> None:
     assert "".join("X" if fault else "." for fault in found) == expected
 
 
-def test_a_request_is_the_same_however_it_is_spelt_and_others_have_attempts_of_their_own() -> None:
+def test_a_request_is_the_same_however_it_is_spelled_and_others_have_their_own_attempts() -> None:
     first, spelt, other = chat(user="a"), chat(user="a", stream=True), chat(user="b")
     assert met(app_with(times=1), first, other, spelt, first, other) == ["refusal", "refusal", None, None, None]
 
 
-def test_what_does_not_strike_is_not_counted() -> None:
+def test_an_attempt_without_a_fault_is_not_counted() -> None:
     app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": "only_done", "times": 1}}]}))
     assert met(app, chat(), chat(), chat(stream=True), chat(stream=True)) == [None, None, "only_done", None]
 
 
-def test_a_session_begins_to_count_anew() -> None:
+def test_a_session_counts_from_the_start() -> None:
     app = app_with(times=1)
     assert met(app, chat(), chat()) == ["refusal", None]
     app.handle(HttpRequest("POST", "/_fakellm/reset"))
@@ -332,7 +332,7 @@ def test_a_fault_is_the_same_every_time_and_survives_yaml(fault: Fault) -> None:
 
 
 @pytest.mark.parametrize("kind", ["close", "eof", "error", "length", "repeat", "truncated"])
-def test_what_is_left_open_depends_on_the_seed_and_on_what_is_asked(kind: str) -> None:
+def test_what_a_fault_leaves_open_depends_on_the_seed_and_the_request(kind: str) -> None:
     def drawn_for(seed: int, user: str) -> bytes:
         app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": kind}}]}), seed=seed)
         answer = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True, user=user)))
@@ -343,7 +343,7 @@ def test_what_is_left_open_depends_on_the_seed_and_on_what_is_asked(kind: str) -
 
 
 @given(st.data(), completions(), st.booleans())
-def test_any_fault_can_strike_any_reply_that_has_the_calls(data: st.DataObject, completion: Any, stream: bool) -> None:
+def test_any_fault_applies_to_any_reply_that_has_the_calls(data: st.DataObject, completion: Any, stream: bool) -> None:
     rule = Rule(reply=reply_of(completion), fault=data.draw(drawn(completion)))
     app = App(Scenario(rules=(rule,)))
     for _ in range(2):
@@ -353,7 +353,7 @@ def test_any_fault_can_strike_any_reply_that_has_the_calls(data: st.DataObject, 
 
 @pytest.mark.parametrize("kind", get_args(Fault), ids=lambda kind: kind.__struct_config__.tag)
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_fault_that_strikes_breaks_the_reply(kind: type[Fault], stream: bool) -> None:
+def test_a_fault_that_applies_breaks_the_reply(kind: type[Fault], stream: bool) -> None:
     fault = load({"rules": [{"reply": TEXT | CALLS, "fault": {"kind": kind.__struct_config__.tag}}]}).rules[0].fault
     assert fault is not None
     spoilt, entry = ask({"kind": fault.kind}, TEXT | CALLS, stream)

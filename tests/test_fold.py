@@ -39,7 +39,7 @@ def test_the_first_envelope_that_is_not_empty_stands() -> None:  # B1, B13
     assert envelope([Chunk("", 0, ""), chunk(name="one"), chunk(name="two")])["id"] == "one"
 
 
-def test_null_and_empty_say_nothing() -> None:  # B6, C10, C11, C14
+def test_null_and_empty_are_not_content() -> None:  # B6, C10, C11, C14
     pieces = (call(0, "f", known="i"), Delta(content=NULL, tool_calls=NULL), Delta(content=""))
     rest = Delta(tool_calls=(ToolCallDelta(0, NULL, NULL, NULL, "{}"), ToolCallDelta(0, "", "", "", NULL)))
     assert choice(*map(chunk, pieces), chunk(rest)) == chat_choice(tool_calls=(ToolCall("i", "f", "{}"),))
@@ -60,7 +60,7 @@ def test_null_and_empty_say_nothing() -> None:  # B6, C10, C11, C14
         [call(0, "", "", "i"), call(0, "f", "1"), call(1, "g", "2", "j")],  # C13: the name comes late
     ],
 )
-def test_calls_are_told_apart(deltas: list[Delta]) -> None:
+def test_calls_are_distinguished(deltas: list[Delta]) -> None:
     assert choice(*map(chunk, deltas)).tool_calls == (ToolCall("i", "f", "1"), ToolCall("j", "g", "2"))
 
 
@@ -74,6 +74,6 @@ def test_choices_come_in_any_order() -> None:  # B19
     assert [each.content for each in folded([late, chunk(Delta(content="a"))]).choices] == ["a", "b"]
 
 
-def test_no_chunk_at_all_is_no_completion() -> None:  # E8
+def test_a_stream_without_a_chunk_is_not_a_completion() -> None:  # E8
     with pytest.raises(StreamError, match="no chunk"):
         folded([])

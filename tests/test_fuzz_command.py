@@ -93,7 +93,7 @@ def test_a_driver_that_hangs_is_a_failing_case(driver: list[str]) -> None:
 def test_a_driver_may_take_its_time_to_start(driver: list[str], tmp_path: Path) -> None:
     """Longer than its client may take for an answer, also when it is restarted after it died."""
     slow = tmp_path / "slow.py"
-    slow.write_text("import time\ntime.sleep(2)\n" + (tmp_path / "driver.py").read_text())
+    slow.write_text("import time\ntime.sleep(0.5)\n" + (tmp_path / "driver.py").read_text())
     words = ["--timeout", "0.1", "--examples", "4", "--", sys.executable, str(slow), "Careful"]
     assert fuzz(*words).exit_code == 0
     done = fuzz(*words, "os._exit(3)")

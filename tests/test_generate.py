@@ -74,7 +74,7 @@ def test_choices_differ() -> None:
     assert {choice.finish_reason for choice in completion.choices} == {"stop"}
 
 
-def test_the_tokens_of_a_text_are_weighed_where_that_is_asked_for() -> None:
+def test_the_tokens_of_a_text_have_log_probabilities_if_requested() -> None:
     assert logprobs(said().choices[0]) == ()
     assert logprobs(said(logprobs=False).choices[0]) == ()
     [choice] = said(logprobs=True, max_tokens=9).choices
@@ -130,7 +130,7 @@ def test_a_text_ends_before_a_stop(stop: Any) -> None:
     assert choice.finish_reason == "stop"
 
 
-def test_effort_is_how_much_is_thought() -> None:
+def test_effort_sets_the_amount_of_reasoning() -> None:
     thought = [said(reasoning_effort=effort).usage for effort in ("none", "minimal", "low", "medium", "high", "xhigh")]
     counts = [usage.reasoning for usage in thought if usage]
     assert counts == sorted(set(counts))
@@ -140,7 +140,7 @@ def test_effort_is_how_much_is_thought() -> None:
 
 
 @pytest.mark.parametrize(("dialect", "shown"), [("openai", False), ("azure", False), ("deepseek", True), ("xai", True)])
-def test_thoughts_are_shown_where_the_provider_shows_them(dialect: str, shown: bool) -> None:
+def test_reasoning_is_sent_if_the_provider_sends_it(dialect: str, shown: bool) -> None:
     completion = said(dialect, reasoning_effort="low")
     assert completion.usage
     assert (completion.choices[0].reasoning != "") == shown
@@ -162,13 +162,13 @@ def test_a_rule_that_generates_survives_yaml() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_dialect_says_the_same_streamed_and_not(dialect: str) -> None:
+def test_every_dialect_means_the_same_streamed_and_not(dialect: str) -> None:
     asked: list[dict[str, Any]] = [{}, {"tools": tools("a", "b")}, {"max_tokens": 7}, {"reasoning_effort": "low"}]
     for fields in asked:
         said(dialect, **fields)
 
 
-def test_json_is_said_where_an_object_is_asked_for() -> None:
+def test_json_is_sent_if_an_object_is_requested() -> None:
     assert isinstance(json.loads(said(response_format={"type": "json_object"}).choices[0].content), dict)
     assert not said(response_format={"type": "text"}).choices[0].content.startswith("{")
     assert json.loads(said(response_format={"type": "json_schema", "json_schema": {"name": "x"}}).choices[0].content)
@@ -176,7 +176,7 @@ def test_json_is_said_where_an_object_is_asked_for() -> None:
 
 @pytest.mark.parametrize("name", [*WRITTEN][::4])
 @pytest.mark.parametrize("strict", [True, False])
-def test_structured_output_meets_its_schema(name: str, strict: bool) -> None:
+def test_structured_output_satisfies_its_schema(name: str, strict: bool) -> None:
     shape = {"name": "answer", "strict": strict, "schema": WRITTEN[name]}
     for choice in said(response_format={"type": "json_schema", "json_schema": shape}, n=2).choices:
         jsonschema.validate(json.loads(choice.content), WRITTEN[name])
@@ -278,7 +278,7 @@ FUNCTION_TIME = {"type": "function", "function": {"name": "time"}}
 
 
 @pytest.mark.parametrize(("dialect", "finish"), [("openai", "stop"), ("azure", "stop"), ("xai", "tool_calls")])
-def test_a_call_that_was_named_finishes_as_the_provider_says(dialect: str, finish: str) -> None:
+def test_a_call_that_was_named_finishes_as_with_the_provider(dialect: str, finish: str) -> None:
     named = {"type": "function", "function": {"name": "time"}}
     assert said(dialect, tools=tools("time"), tool_choice=named).choices[0].finish_reason == finish
 
@@ -300,7 +300,7 @@ def test_a_call_that_must_be_made_is_of_a_tool_without_a_result() -> None:
 
 
 @pytest.mark.parametrize("choice", [None, "auto", {"name": "time"}])
-def test_functions_are_called_as_before_there_were_tools(choice: Any) -> None:
+def test_functions_are_called_under_the_legacy_key(choice: Any) -> None:
     functions = [{"name": "time", "parameters": CITY}]
     asked = {"functions": functions, **({"function_call": choice} if choice else {})}
     [reply] = sent(**asked)[1]["choices"]
@@ -416,7 +416,7 @@ def test_what_cannot_be_honoured_is_refused(fields: dict[str, Any], param: str, 
 
 
 @pytest.mark.parametrize("name", UNSATISFIABLE)
-def test_a_schema_that_nothing_meets_is_refused(name: str) -> None:
+def test_a_schema_without_a_value_is_refused(name: str) -> None:
     schema, why = UNSATISFIABLE[name]
     if name == "infinite":
         return  # no JSON says it
@@ -446,7 +446,7 @@ def test_no_schema_breaks_the_server(schema: Schema, called: bool) -> None:
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(SATISFIABLE)
-def test_arguments_and_outputs_meet_any_schema_that_can_be_met(schema: dict[str, Any]) -> None:
+def test_arguments_and_outputs_satisfy_any_satisfiable_schema(schema: dict[str, Any]) -> None:
     shape = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
     jsonschema.validate(json.loads(said(response_format=shape).choices[0].content), schema)
     wrapped = {"type": "object", "properties": {"value": schema}, "required": ["value"]}

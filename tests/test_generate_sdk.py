@@ -80,7 +80,7 @@ def test_strict_tools_are_parsed(client: openai.OpenAI) -> None:
     assert isinstance(calls[0].function.parsed_arguments, Strict)
 
 
-def test_a_stream_says_what_the_whole_reply_does(client: openai.OpenAI) -> None:
+def test_a_stream_means_the_same_as_the_whole_reply(client: openai.OpenAI) -> None:
     asked: Any = {
         "model": "gpt-5",
         "messages": [{"role": "user", "content": "Whose pet?"}],
@@ -97,7 +97,7 @@ def test_a_stream_says_what_the_whole_reply_does(client: openai.OpenAI) -> None:
     Owner.model_validate_json(whole.choices[0].message.content or "")
 
 
-def test_a_schema_that_nothing_meets_is_a_bad_request(client: openai.OpenAI) -> None:
+def test_a_schema_without_a_value_is_a_bad_request(client: openai.OpenAI) -> None:
     shape: Any = {
         "type": "json_schema",
         "json_schema": {"name": "x", "schema": {"type": "object", "minProperties": 9, "maxProperties": 8}},

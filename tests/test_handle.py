@@ -115,12 +115,12 @@ def test_a_handle_of_another_server_raises_server_error(response: bytes) -> None
 
 
 @pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
-def test_a_bad_scenario_is_told_before_anything_starts(start: Start) -> None:
+def test_a_bad_scenario_is_reported_before_anything_starts(start: Start) -> None:
     with pytest.raises(fakellm.ScenarioError, match="did you mean 'rules'"), start({"rule": []}):
         pass
 
 
-def test_a_port_in_use_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(fakellm.ServerError, match=f"cannot listen on 127.0.0.1:{port}: "), fakellm.serve(port=port):
@@ -163,7 +163,7 @@ def test_standard_input_that_was_never_open_ends_the_server() -> None:
     assert subprocess.run(["sh", "-c", line], capture_output=True, timeout=30).returncode == 0
 
 
-def test_a_host_that_cannot_be_had() -> None:
+def test_a_host_that_is_not_available() -> None:
     code, _, complained = outcome("serve", "--host", "192.0.2.1", "--port", "0")
     assert code == 1
     assert (
@@ -291,7 +291,7 @@ def descriptors() -> int:
     return len(list(folder.iterdir())) if folder.exists() else 0
 
 
-def test_nothing_is_left_of_paced_cut_and_concurrent_streams() -> None:
+def test_paced_cut_and_concurrent_streams_leave_nothing_behind() -> None:
     """No task, no socket, no timer and no memory: of a paced stream, one cut by its client, and 200 at once."""
 
     async def everything() -> None:

@@ -72,7 +72,7 @@ def said(completion: Completion, variation: Variation, dialect: str) -> bytes:
 
 @settings(max_examples=8)
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
-def test_whatever_was_recorded_is_said_again(data: st.DataObject, completion: Completion, dialect: str) -> None:
+def test_whatever_was_recorded_is_sent_again(data: st.DataObject, completion: Completion, dialect: str) -> None:
     body = said(completion, data.draw(variations(completion)), dialect)
     cassette = recording((HELLO, streamed(body)))
     scenario, _ = imported([cassette])
@@ -96,7 +96,7 @@ def test_a_stream_of_meaning_needs_no_frame_word_for_word() -> None:
     assert scenario.rules[0].patch == ()
 
 
-def test_what_no_rule_can_say_is_patched_and_nothing_else() -> None:
+def test_only_what_no_rule_can_express_is_patched() -> None:
     error = b'event: error\ndata: {"error":{"message":"Overloaded"}}\n\n'
     cassette = recording((HELLO, streamed(CHUNK, CHUNK, error)))
     scenario, report = imported([cassette])
@@ -112,7 +112,7 @@ def test_a_stream_without_a_chunk_is_kept_as_it_is(body: bytes) -> None:
     assert answered(scenario, cassette.interactions[0].request) == body
 
 
-def test_an_error_is_kept_with_what_it_says_of_coming_back() -> None:
+def test_an_error_keeps_its_retry_headers() -> None:
     limit = Plan(429, (("Content-Type", "application/json"), ("retry-after", "7")), (Frame(b'{"error":{}}'),))
     cassette = recording((HELLO, limit))
     scenario, report = imported([cassette])
@@ -122,7 +122,7 @@ def test_an_error_is_kept_with_what_it_says_of_coming_back() -> None:
     assert report[0].reason == "HTTP 429"
 
 
-def test_what_broke_off_is_told_and_no_answer_stays_none() -> None:
+def test_a_reply_that_broke_off_is_reported_and_no_response_stays_none() -> None:
     cut = Plan(200, SSE, (Frame(CHUNK),), delimited="chunked", end="close")
     scenario, report = imported([recording((HELLO, cut), (HELLO | {"model": "n"}, Plan(None, (), (), end="close")))])
     assert [each.reason for each in report] == ["how it broke off is not imported: close", "HTTP without an answer"]
@@ -144,7 +144,9 @@ def turn(*messages: tuple[str, str]) -> dict[str, Any]:
         ([turn(("user", "a")) | {"seed": 1}, turn(("user", "a")) | {"seed": 2}], {"stream", "body"}),
     ],
 )
-def test_requests_are_told_apart_by_as_little_as_will_do(requests: list[dict[str, Any]], conditions: set[str]) -> None:
+def test_requests_are_distinguished_by_as_few_conditions_as_needed(
+    requests: list[dict[str, Any]], conditions: set[str]
+) -> None:
     plans = [
         streamed(CHUNK) if body["stream"] else Plan(200, (("Content-Type", "application/json"),), (Frame(b"{}"),))
         for body in requests
@@ -170,7 +172,7 @@ def test_no_secret_reaches_the_scenario() -> None:
     assert "sk-secret" not in dump(scenario)
 
 
-def test_what_is_no_chat_is_left_out_and_said() -> None:
+def test_what_is_not_a_chat_is_left_out_and_reported() -> None:
     models = Interaction(RecordedRequest("POST", "https://x/v1/embeddings", (), b"{}"), Plan(200, (), (Frame(b"{}"),)))
     scenario, report = imported([Cassette("a.yaml", (models,))])
     assert scenario.rules == ()
@@ -178,7 +180,7 @@ def test_what_is_no_chat_is_left_out_and_said() -> None:
     assert "embeddings" in report[0].reason
 
 
-def test_the_command_writes_a_scenario_and_says_how(tmp_path: Path) -> None:
+def test_the_command_writes_a_scenario_and_reports_how(tmp_path: Path) -> None:
     body = tmp_path / "hi.sse"
     body.write_bytes(CHUNK * 2 + b"data: [DONE]\n\n")
     target = tmp_path / "hi.yaml"
@@ -186,12 +188,12 @@ def test_the_command_writes_a_scenario_and_says_how(tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
         f"{body}#0: by meaning",
-        f"{target}: 1 rules of 1 interactions: 1 by meaning",
+        f"{target}: 1 rule of 1 interaction: 1 by meaning",
     ]
     assert load(target).rules[0].reply.content == "HiHi"
 
 
-def test_the_command_names_a_file_that_is_no_recording(tmp_path: Path) -> None:
+def test_the_command_names_a_file_that_is_not_a_recording(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").write_text("- 3")
     done = CliRunner().invoke(main, ["import", str(tmp_path / "x.yaml"), "-o", str(tmp_path / "y.yaml")])
     assert done.exit_code == 2

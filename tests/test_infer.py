@@ -33,7 +33,7 @@ SAID = Completion(
 
 @settings(max_examples=10)
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
-def test_what_is_said_is_read_off_any_stream(data: st.DataObject, completion: Completion, name: str) -> None:
+def test_the_meaning_is_read_from_any_stream(data: st.DataObject, completion: Completion, name: str) -> None:
     frames = rendered(completion, data.draw(variations(completion)), DIALECTS[name], DRAWN)
     found = infer(frames, DIALECTS[name]).completion
     if found.usage is not None:
@@ -128,7 +128,7 @@ def test_any_chunks_are_read_or_refused(frames: list[str], name: str) -> None:
 
 
 @pytest.mark.parametrize("frames", [[], ["{"], ['{"choices": 3}'], ["[]"]])
-def test_what_is_no_stream_of_chunks(frames: list[str]) -> None:
+def test_what_is_not_a_stream_of_chunks(frames: list[str]) -> None:
     with pytest.raises(StreamError):
         infer(frames, DIALECTS["openai"])
 

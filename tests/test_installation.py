@@ -95,7 +95,7 @@ def test_the_command_says_that_the_package_was_overwritten(arguments: list[str],
         assert re.fullmatch(f"fakellm: {OVERWRITTEN}.*\n", failed.stderr)
 
 
-def test_a_package_that_the_other_one_took_away_with_it_is_explained(overwritten: Path) -> None:
+def test_a_package_that_the_other_one_removed_is_explained(overwritten: Path) -> None:
     for file in OTHER:  # pip uninstall fakellm
         (overwritten / "fakellm" / file).unlink()
     shutil.rmtree(overwritten / "fakellm-0.3.5.dist-info")
@@ -113,7 +113,7 @@ def test_the_fixture_says_that_the_package_was_overwritten_and_other_tests_pass(
     assert re.search("ImportError: " + OVERWRITTEN, result.stdout)
 
 
-def test_installed_last_this_one_works_and_a_missing_name_says_whose_it_may_be(restored: Path) -> None:
+def test_if_installed_last_this_package_works_and_a_missing_name_is_explained(restored: Path) -> None:
     served = run(restored, "-c", "import fakellm\nwith fakellm.serve() as server: print(server.health()['status'])")
     assert (served.returncode, served.stdout) == (0, "ok\n")
     assert run(restored, "-m", "fakellm", "--help").stdout.startswith("Usage: fakellm ")

@@ -59,7 +59,7 @@ def test_a_division_folds_back_to_the_completion(data: st.DataObject, completion
 
 
 @given(st.data(), COMPLETIONS, DIALECT)
-def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
+def test_the_bytes_of_a_stream_mean_the_completion_however_they_are_cut(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
     variation = data.draw(WIDE(completion))
@@ -76,12 +76,12 @@ def test_the_bytes_of_a_stream_say_the_completion_however_they_are_cut(
 
 
 @given(COMPLETIONS, DIALECT)
-def test_a_whole_body_says_the_same_as_a_stream(completion: Completion, dialect: Dialect) -> None:
+def test_a_whole_body_means_the_same_as_a_stream(completion: Completion, dialect: Dialect) -> None:
     assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
-def test_a_whole_body_keeps_the_tokens_it_is_given(dialect: Dialect) -> None:
+def test_a_whole_body_keeps_its_tokens(dialect: Dialect) -> None:
     told = chat_choice("A b", finish_reason="stop", logprobs=(Token("A", -0.5), Token(" b", -1.0)))
     completion = Completion((told, chat_choice("A", finish_reason="stop")))
     assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
@@ -92,7 +92,7 @@ CITED = {"type": "url_citation", "url_citation": {"start_index": 0, "end_index":
 
 @pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 @pytest.mark.parametrize("together", [(), ("parts",)])
-def test_what_is_cited_comes_back(dialect: Dialect, together: tuple[Any, ...]) -> None:
+def test_citations_come_back(dialect: Dialect, together: tuple[Any, ...]) -> None:
     calls = (ToolCall("i", "f"),)
     cited = (
         chat_choice("Oslo is cold", tool_calls=calls, annotations=(CITED, CITED)),
@@ -107,7 +107,7 @@ def test_what_is_cited_comes_back(dialect: Dialect, together: tuple[Any, ...]) -
 
 
 @given(COMPLETIONS, DIALECT)
-def test_a_reply_without_gaps_is_completed_to_what_it_says(completion: Completion, dialect: Dialect) -> None:
+def test_a_reply_without_placeholders_is_completed_to_its_content(completion: Completion, dialect: Dialect) -> None:
     request = parse(chat(stream=True, stream_options={"include_usage": True}))
     assert complete(reply_of(completion, DRAWN), request, 0, dialect) == (completion, DRAWN)
 
@@ -151,7 +151,7 @@ def test_what_is_drawn_shrinks_to_the_plain_wire(drawn: st.SearchStrategy[object
     assert find(drawn, lambda _: True, settings=quick) == plain
 
 
-def test_thinking_within_the_content_stands_beside_what_a_provider_says_of_an_empty_one() -> None:
+def test_reasoning_within_the_content_is_beside_what_a_provider_sends_for_an_empty_one() -> None:
     """DeepSeek sends `content: null` beside reasoning; where the reasoning is in the content, that would undo it."""
     said = Completion((chat_choice("", "Hm", finish_reason="stop"),))
     for dialect in DIALECTS.values():

@@ -49,6 +49,41 @@ def test_a_folder_imports_only_from_those_before_it(file: Path) -> None:
         assert used <= set(() if folder == "drivers" else FOLDERS[: FOLDERS.index(folder)])
 
 
+_REPLY = "the keys of `reply:` are those of a message of chat"
+_READ = "reads how chat's chunks are spelled and divided, dialect by dialect"
+_DRAWN = "draws answers as chat has them: a reasoning, a text and a refusal, then the tool calls"
+OF_CHAT = {
+    "scenarios/scenario.py": f"{_REPLY}, and `dialect:` names one of its dialects",
+    "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
+    "importing/guess_provider.py": "knows which dialects a recorded host may send",
+    "importing/chat_rule.py": "tries the dialects on each recording of chat",
+    "importing/infer.py": _READ,
+    "importing/habit_search.py": _READ,
+    "importing/read_division.py": _READ,
+    "importing/read_habits.py": _READ,
+    "importing/read_spelling.py": _READ,
+    "fuzzing/draws/answers.py": _DRAWN,
+    "fuzzing/draws/base_answers.py": _DRAWN,
+    "fuzzing/draws/payloads.py": _DRAWN,
+    "fuzzing/draws/steps.py": _DRAWN,
+    "fuzzing/strategies/completions.py": _DRAWN,
+    "fuzzing/reference_client.py": "is a client of chat",
+}
+"""The modules outside `apis/` that import from `apis/chat/`, each with its reason. All others know an API by its
+protocol."""
+
+
+def test_only_these_modules_know_chat() -> None:
+    found = set()
+    for file in FILES:
+        used = imports(file)
+        if folder_of(file) != "apis":
+            assert "fakellm.apis" not in used, f"{file}: import from the module of the API instead"
+            if any(f"{name}.".startswith("fakellm.apis.chat.") for name in used):
+                found.add(file.relative_to(ROOT / "fakellm").as_posix())
+    assert found == set(OF_CHAT)
+
+
 @pytest.mark.parametrize("folder", PURE)
 def test_the_core_does_no_io(folder: str) -> None:
     files = [file for file in FILES if folder_of(file) == folder]
@@ -60,6 +95,19 @@ def test_the_core_does_no_io(folder: str) -> None:
 def test_every_folder_is_known_and_few_modules_lie_at_the_top() -> None:
     assert {folder_of(file) for file in FILES} == {"", *FOLDERS}
     assert sum(folder_of(file) == "" for file in FILES) <= 6
+
+
+MANY = {"apis/chat/providers", "recordings/formats", "drivers"}
+"""Folders of many files that are alike, one for each provider, format or client."""
+
+
+def test_folders_and_modules_stay_small() -> None:
+    sizes: dict[str, int] = {}
+    for file in FILES:
+        folder = file.parent.relative_to(ROOT / "fakellm").as_posix()
+        sizes[folder] = sizes.get(folder, 0) + (file.name != "__init__.py")
+        assert len(file.read_text(encoding="utf-8").splitlines()) <= 350, file
+    assert {folder for folder, size in sizes.items() if size > 15} <= MANY
 
 
 @pytest.mark.parametrize("module", ["fakellm", "fakellm.testing.pytest_plugin"])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.chat.chunk import words
+from fakellm.apis.chat.chunk import text_or_empty
 from fakellm.apis.variation import Variation
 from fakellm.base import tokenizer
 from fakellm.base.errors import ScenarioError
@@ -17,7 +17,7 @@ from fakellm.base.seed import Source
 from fakellm.faults import Length
 from fakellm.fuzzing.strategies import texts
 from fakellm.model.blocks import Completion, Token
-from fakellm.model.logprobs import kept, weighed
+from fakellm.model.logprobs import drawn_tokens, kept
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.shares import shares as dealt
@@ -43,12 +43,12 @@ def shares(tokens: tuple[Token, ...], *pieces: str) -> list[tuple[Token, ...]]:
         (["", "It is", " 3°"], [(), (A, B), (C, D)]),
     ],
 )  # fmt: skip
-def test_a_token_goes_with_the_piece_it_ends_in(pieces: list[str], expected: list[Any]) -> None:
+def test_a_token_belongs_to_the_piece_it_ends_in(pieces: list[str], expected: list[Any]) -> None:
     assert shares(TOKENS, *pieces) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "pieces", "expected"),
+    ("tokens", "pieces", "expected"),
     [
         ((A,), ["It", " is"], [(A,), ()]),  # too few
         ((A, B, C), ["I", "t"], [(), (A, B, C)]),  # too many: the last piece has them
@@ -57,20 +57,20 @@ def test_a_token_goes_with_the_piece_it_ends_in(pieces: list[str], expected: lis
     ],
 )  # fmt: skip
 def test_tokens_that_do_not_spell_the_text(
-    said: tuple[Token, ...], pieces: list[str], expected: list[Any] | None
+    tokens: tuple[Token, ...], pieces: list[str], expected: list[Any] | None
 ) -> None:
-    assert shares(said, *pieces) == (expected or [said, ()])
+    assert shares(tokens, *pieces) == (expected or [tokens, ()])
 
 
 @given(texts(), st.integers(0, 3), st.sampled_from(("tokens", "characters", "whole", "random", 3)))
 def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) -> None:
-    said = weighed(tokenizer.split(text), top, Source(1))
-    completion = Completion((chat_choice(text, logprobs=said),))
+    tokens = drawn_tokens(tokenizer.split(text), top, Source(1))
+    completion = Completion((chat_choice(text, logprobs=tokens),))
     chunks = divide(completion, Variation(split=how), Source(1))
     assert folded(chunks) == completion
     sent, had = "", ""
     for chunk in chunks:
-        sent += words(chunk.choices[0].delta.content)
+        sent += text_or_empty(chunk.choices[0].delta.content)
         had += "".join(token.token for token in chunk.choices[0].logprobs or ())
         assert sent.startswith(had)
     assert had == text
@@ -79,11 +79,11 @@ def test_each_cut_has_the_tokens_of_its_own_text(text: str, top: int, how: Any) 
 
 
 @given(texts(), st.integers(0, 20), st.integers(0, 9))
-def test_what_is_weighed_heads_its_alternatives(text: str, top: int, seed: int) -> None:
-    said = weighed(tokenizer.split(text), top, Source(seed))
-    assert said == weighed(tokenizer.split(text), top, Source(seed))
-    assert "".join(token.token for token in said) == text
-    for token in said:
+def test_a_token_heads_its_alternatives(text: str, top: int, seed: int) -> None:
+    tokens = drawn_tokens(tokenizer.split(text), top, Source(seed))
+    assert tokens == drawn_tokens(tokenizer.split(text), top, Source(seed))
+    assert "".join(token.token for token in tokens) == text
+    for token in tokens:
         assert token.logprob < 0
         assert len(token.top) == top
         assert [other.logprob for other in token.top] == sorted((other.logprob for other in token.top), reverse=True)
@@ -127,13 +127,13 @@ def test_on_the_wire_each_chunk_has_its_tokens() -> None:
 
 
 def test_a_refusal_has_tokens_too() -> None:
-    said = Completion((chat_choice(refusal="No.", refusal_logprobs=(Token("No", -1.0), Token(".", -2.0))),))
-    chunks = divide(said, Variation(split="tokens"), Source(0))
+    tokens = Completion((chat_choice(refusal="No.", refusal_logprobs=(Token("No", -1.0), Token(".", -2.0))),))
+    chunks = divide(tokens, Variation(split="tokens"), Source(0))
     assert [chunk.choices[0].refusal_logprobs for chunk in chunks] == [None, (Token("No", -1.0),), (Token(".", -2.0),)]
-    assert folded(chunks) == said
+    assert folded(chunks) == tokens
 
 
-def test_they_survive_yaml_and_are_refused_without_their_text() -> None:
+def test_log_probabilities_survive_yaml_and_are_refused_without_their_text() -> None:
     assert load(dump(load(RULE))) == load(RULE)
     with pytest.raises(ScenarioError, match="'logprobs' without 'content': they are the tokens of that text"):
         load({"rules": [{"reply": {"refusal": "No", "logprobs": [["No", -1]]}}]})

@@ -103,11 +103,11 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
         (When(body={"metadata.run": 7}), "body.metadata.run: expected 7, got None"),
     ],
 )
-def test_each_difference_names_what_was_wanted_and_got(when: When, told: str) -> None:
+def test_each_difference_names_the_expected_and_the_actual_value(when: When, told: str) -> None:
     assert [str(each) for each in difference(when, PLAIN)] == [told]
 
 
-def test_a_long_value_is_told_in_short() -> None:
+def test_a_long_value_is_shortened() -> None:
     request = parse(chat(messages=[{"role": "user", "content": "word " * 100_000}]))
     (told,) = difference(When(user="x"), request)
     assert str(told).startswith("user: expected 'x', got 'word word ")
@@ -172,7 +172,7 @@ def requests(draw: st.DrawFn) -> Request:
 
 
 @given(st.lists(WHENS, max_size=5), requests())
-def test_many_rules_are_asked_as_one_by_one(whens: list[When], request: Request) -> None:
+def test_many_rules_match_as_they_do_one_by_one(whens: list[When], request: Request) -> None:
     differences = [difference(when, request) for when in whens]
     met = [number for number, each in enumerate(differences) if not each]
     assert Matcher(whens).first(request) == (met[0] if met else None)
@@ -189,7 +189,7 @@ def test_a_rule_that_is_called_unreachable_is(whens: list[When], request: Reques
 
 
 @given(st.lists(WHENS, max_size=6))
-def test_a_rule_again_is_unreachable(whens: list[When]) -> None:
+def test_a_repeated_rule_is_unreachable(whens: list[When]) -> None:
     found = dict(unreachable([*whens, *whens]))
     assert {number + len(whens) for number in range(len(whens))} <= set(found)
 
@@ -199,13 +199,13 @@ def answer(app: App, **headers: str) -> str:
     return str(json.loads(reply.plan.body)["choices"][0]["message"]["content"])
 
 
-def test_the_same_body_with_other_headers_meets_another_rule() -> None:
+def test_the_same_body_with_other_headers_matches_another_rule() -> None:
     rules = [{"when": {"headers": {"X-Run": "7"}}, "reply": {"content": "Seven"}}, {"reply": {"content": "Other"}}]
     app = App(load({"rules": rules}))
     assert [answer(app, **{"X-RUN": run}) for run in ("7", "8", "7")] == ["Seven", "Other", "Seven"]
 
 
-def test_headers_that_no_rule_looks_at_cost_nothing_of_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_headers_that_no_rule_reads_take_no_room_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Mapping[str, str]] = []
 
     def reading(body: bytes, headers: Mapping[str, str]) -> Request:

@@ -170,7 +170,7 @@ def texts(plan: Plan) -> list[str]:
     "options", [{}, {"n": 2}, {"echo": True}, {"prompt": ["a", "b"]}, {"max_tokens": 0}, {"logprobs": 1}]
 )
 @pytest.mark.parametrize("scenario", [None, RULE])
-def test_a_stream_and_a_whole_body_say_the_same(scenario: Any, options: dict[str, Any]) -> None:
+def test_a_stream_and_a_whole_body_mean_the_same(scenario: Any, options: dict[str, Any]) -> None:
     app = App(scenario and load(scenario))
     usage = {"stream": True, "stream_options": {"include_usage": True}}
     streamed = chunks(complete(app, **options, **usage))
@@ -186,7 +186,7 @@ def test_a_rule_answers_a_prompt_as_a_message() -> None:
     assert said(complete(app, model="x"))["error"]["code"] == "no_matching_rule"
 
 
-def test_a_rule_says_how_its_text_is_divided_timed_and_spoilt() -> None:
+def test_a_rule_sets_how_its_text_is_divided_timed_and_broken() -> None:
     rule = {"reply": {"content": "abc"}, "stream": {"split": 1}, "timing": {"gap": 0.5}}
     plan = complete(App(load({"rules": [rule]})), stream=True)
     assert [json.loads(chunk)["choices"][0]["text"] for chunk in chunks(plan)] == ["a", "b", "c", ""]
@@ -197,7 +197,7 @@ def test_a_rule_says_how_its_text_is_divided_timed_and_spoilt() -> None:
 
 @settings(max_examples=50)
 @given(streams("strict-sse"))
-def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> None:
+def test_any_rule_sends_its_texts_however_it_divides_them(scenario: Scenario) -> None:
     reply = scenario.rules[0].reply
     expected = [choice.content + choice.refusal for choice in reply.choices or (reply,)]
     app = App(scenario)
@@ -207,7 +207,7 @@ def test_any_rule_says_its_texts_however_it_divides_them(scenario: Scenario) -> 
     assert [choice.content for choice in read_from(LEGACY, *pieces).choices] == expected
 
 
-def test_headers_gaps_and_turns_are_for_this_route_too() -> None:
+def test_headers_placeholders_and_turns_are_for_this_route_too() -> None:
     rule = {
         "when": {"headers": {"X-Run": "7"}, "body": {"prompt": "Once"}},
         "reply": {"content": "{{user}}, {{headers.x-run}}, {{attempt}}", "template": True, "headers": {"x-my": "own"}},
@@ -220,7 +220,7 @@ def test_headers_gaps_and_turns_are_for_this_route_too() -> None:
     assert sent(app, "/v1/completions", {"model": "m", "prompt": "Once"}, **{"x-run": "8"}).status == 404
 
 
-def test_only_text_is_said() -> None:
+def test_only_text_is_sent() -> None:
     reply = {"content": "A", "reasoning": "Hm", "tool_calls": [{"name": "f"}]}
     [choice] = said(complete(App(load({"rules": [{"reply": reply}]}))))["choices"]
     assert choice == {"text": "A", "index": 0, "logprobs": None, "finish_reason": "stop"}
@@ -241,7 +241,7 @@ def test_each_prompt_has_its_choices() -> None:
 
 
 @given(st.integers(0, 100), st.integers(1, 4), st.integers())
-def test_a_generated_text_is_no_longer_than_asked(most: int, n: int, seed: int) -> None:
+def test_a_generated_text_is_no_longer_than_requested(most: int, n: int, seed: int) -> None:
     app = App(seed=seed)
     reply = said(complete(app, prompt=["Once"] * n, max_tokens=most))
     assert len(reply["choices"]) == n
@@ -262,7 +262,7 @@ def test_a_generated_text_ends_before_a_stop() -> None:
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_logprobs_name_each_token_where_it_stands(echo: bool) -> None:
+def test_logprobs_name_each_token_with_its_offset(echo: bool) -> None:
     app = App(load(RULE))
     whole = said(complete(app, logprobs=2, echo=echo))["choices"][0]
     probabilities = whole["logprobs"]
@@ -336,7 +336,7 @@ def test_moderations_flag_nothing_and_read_parts_together() -> None:
 # Models
 
 
-def test_a_model_is_there_where_a_request_to_it_would_be_answered() -> None:
+def test_a_model_exists_if_a_request_for_it_would_be_answered() -> None:
     scenario = load({"rules": [{"when": {"model": "gpt-*"}, "reply": {"model": "gpt-5-2026"}}]})
     for strict, model, status in [
         (True, "gpt-5", 200),
@@ -370,7 +370,7 @@ BASES = ["", "/v1", "/api/v1", "/openai/v1", "/s/other/v1", "/s/other", "/openai
         ("/embeddings", {"model": "m", "input": "a", "dimensions": 2}),
     ],
 )
-def test_a_route_stands_behind_every_usual_base(base: str, route: str, body: dict[str, Any]) -> None:
+def test_a_route_is_served_under_every_usual_base(base: str, route: str, body: dict[str, Any]) -> None:
     expected = sent(App(), "/v1" + route, body)
     assert expected.status == 200
     assert sent(App(), f"{base}{route}?api-version=2024-10-21", body) == expected
@@ -421,7 +421,7 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
         ("/", "there are POST /v1/chat/completions, "),
     ],
 )
-def test_a_url_that_is_none_is_told_what_to_do(path: str, remedy: str) -> None:
+def test_an_unknown_url_gets_a_remedy(path: str, remedy: str) -> None:
     plan = sent(App(), path)
     assert plan.status == 404
     assert remedy in said(plan)["error"]["message"]
@@ -530,14 +530,14 @@ def test_a_request_has_its_id_from_the_seed() -> None:
     assert len({*ids(0), *ids(1)}) == 6
 
 
-def test_a_rate_limit_has_nothing_left_and_a_faults_own_header_stands() -> None:
+def test_a_rate_limit_has_nothing_left_and_a_faults_own_header_is_kept() -> None:
     fault = {"kind": "status", "status": 429, "headers": {"X-Request-Id": "mine"}}
     plan = sent(App(load({"rules": [{"reply": {}, "fault": fault}]})), "/v1/chat/completions", json.loads(chat()))
     assert headers(plan)["x-ratelimit-remaining-requests"] == "0"
     assert headers(plan)["x-request-id"] == "mine"
 
 
-def test_a_browser_may_ask_with_the_headers_it_names() -> None:
+def test_a_browser_may_send_the_headers_it_names() -> None:
     app = App()
     asked = {"Origin": "http://localhost:3000", "Access-Control-Request-Headers": "authorization,x-stainless-os"}
     plan = sent(app, "/v1/chat/completions", method="OPTIONS", **asked)

@@ -41,7 +41,7 @@ def test_models(client: openai.OpenAI) -> None:
     assert missing.value.code == "model_not_found"
 
 
-def test_embeddings_come_as_base64_unless_asked_otherwise(client: openai.OpenAI, server: Handle) -> None:
+def test_embeddings_are_base64_unless_the_request_sets_another_format(client: openai.OpenAI, server: Handle) -> None:
     coded = client.embeddings.create(model="text-embedding-3-small", input=["a", "b"])
     assert server.journal[-1].request["encoding_format"] == "base64"
     plain = client.embeddings.create(model="text-embedding-3-small", input=["a", "b"], encoding_format="float")
@@ -144,7 +144,7 @@ def test_a_key_that_no_header_can_hold_is_refused() -> None:
     assert "an API key must be visible ASCII without spaces; got ''" in complained
 
 
-def test_a_browser_asks_before_it_asks(server: Handle) -> None:
+def test_a_browser_sends_a_preflight_request(server: Handle) -> None:
     wanted = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     preflight = httpx2.options(server.base_url + "/chat/completions", headers=wanted)
     assert (preflight.status_code, preflight.content) == (200, b"")

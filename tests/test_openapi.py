@@ -149,7 +149,7 @@ LOOSE = st.dictionaries(st.sampled_from(["model", *KNOWN, *OPTIONS]), ANY)
 
 @settings(max_examples=150)
 @given(path=st.sampled_from(list(WHOLE)), body=BODIES | LOOSE | ANY, seed=st.integers())
-def test_any_json_is_answered_or_refused_in_shape(path: str, body: Any, seed: int) -> None:
+def test_any_json_is_answered_or_refused_in_openais_format(path: str, body: Any, seed: int) -> None:
     plan = answered(App(seed=seed), path, json.dumps(body).encode())
     if plan.status == 200:
         check(path, body, plan)
@@ -160,7 +160,7 @@ def test_any_json_is_answered_or_refused_in_shape(path: str, body: Any, seed: in
 
 @settings(max_examples=50)
 @given(path=st.sampled_from(list(WHOLE)), body=st.binary(max_size=20))
-def test_any_bytes_are_refused_in_shape(path: str, body: bytes) -> None:
+def test_any_bytes_are_refused_in_openais_format(path: str, body: bytes) -> None:
     plan = answered(App(), path, body)
     assert plan.status == 400
     validate(json.loads(plan.body), openapi.ERROR)
@@ -176,7 +176,7 @@ STEPS = st.sampled_from(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE"]),
     steps=st.lists(STEPS | st.text(st.characters(codec="ascii"), max_size=3), max_size=6),
 )
-def test_any_url_is_answered_or_refused_in_shape(method: str, steps: list[str]) -> None:
+def test_any_url_is_answered_or_refused_in_openais_format(method: str, steps: list[str]) -> None:
     call = HttpRequest(method, "/" + "/".join(steps))
     plan = respond(App(), call).plan
     if plan.status != 200:

@@ -39,7 +39,7 @@ def test_three():
     run(pytester, code).assert_outcomes(passed=3)
 
 
-def test_a_request_that_no_rule_meets_fails_the_test(pytester: pytest.Pytester) -> None:
+def test_a_request_that_no_rule_matches_fails_the_test(pytester: pytest.Pytester) -> None:
     code = """
 def test_swallows(fakellm):
     fakellm.load({"rules": [{"when": {"model": "gpt-*"}, "reply": {"content": "Hi"}}]})

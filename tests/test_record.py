@@ -300,7 +300,7 @@ def test_an_upstream_that_is_not_there(file: Path, caplog: pytest.LogCaptureFixt
     assert file.read_bytes() == fakellm_jsonl.dumps_header()
 
 
-def test_an_upstream_that_speaks_no_http(file: Path) -> None:
+def test_an_upstream_that_does_not_speak_http(file: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer() -> None:
@@ -618,7 +618,7 @@ def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
     assert all(len(each.response.body) > 3_000_000 for each in kept(file))
 
 
-def test_missing_only_asks_the_upstream_once(file: Path) -> None:
+def test_missing_only_sends_one_request_to_the_upstream(file: Path) -> None:
     with fakellm.serve({"rules": [rule("a"), rule("b"), rule("cut", fault={"kind": "close", "frame": 2})]}) as upstream:
         with recording(upstream.base_url, file, "--missing-only") as (recorder, _):
             bodies = [chat(model=model, stream=True) for model in ("a", "a", "cut")]

@@ -76,7 +76,7 @@ def test_replies_come_in_order(after: str, expected: list[object]) -> None:
     assert [ask(app) for _ in expected] == expected
 
 
-def test_other_requests_and_sessions_have_turns_of_their_own() -> None:
+def test_other_requests_and_sessions_have_their_own_turns() -> None:
     app = app_of(IN_ORDER % "last")
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["One", "One", "One"]
     assert [ask(app), ask(app, temperature=1), ask(app, "/s/x/v1/chat/completions")] == ["Two", "Two", "Two"]
@@ -84,7 +84,7 @@ def test_other_requests_and_sessions_have_turns_of_their_own() -> None:
     assert ask(app) == "One"
 
 
-def test_what_has_run_out_is_told_and_counts_as_unmet() -> None:
+def test_a_script_without_further_replies_is_reported_and_counts_as_unmatched() -> None:
     app = app_of("rules:\n- {name: once, reply: {}, after: fail}\n")
     ask(app)
     answer, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
@@ -141,24 +141,24 @@ def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: i
         ("{{{{{{user}}", "{{Add {{2}} and 3"),
     ],
 )
-def test_gaps(text: str, filled: str) -> None:
+def test_placeholders(text: str, filled: str) -> None:
     assert fill(text, AGENT, 3) == filled
 
 
-def test_a_value_that_is_only_a_gap_keeps_its_type() -> None:
+def test_a_value_that_is_only_a_placeholder_keeps_its_type() -> None:
     value = {"a": "{{arguments.add.a}}", "b": ["{{arguments.add.b}}", "n{{turn}}"], "c": None, "d": "{{result.add}}"}
     assert fill_json(value, AGENT, 1) == {"a": 2, "b": [[3], "n2"], "c": None, "d": '{"sum": 5, "text": "five"}'}
 
 
 @given(st.text(alphabet="{}a u") | st.text())
-def test_any_text_can_be_said(text: str) -> None:
+def test_any_text_can_be_sent(text: str) -> None:
     escaped = text.replace("{{", "{{{{")
     check(escaped)
     assert fill(escaped, AGENT, 1) == text
 
 
 @pytest.mark.parametrize("gap", ["{{result.multiply}}", "{{result.add.product}}", "{{arguments.f}}", "{{body.seed}}"])
-def test_a_gap_that_nothing_fills_is_an_error(gap: str) -> None:
+def test_a_placeholder_that_nothing_fills_is_an_error(gap: str) -> None:
     with pytest.raises(ReplyError, match="this request has no such value"):
         fill(gap, AGENT, 1)
     rule = Rule(reply=Reply(content=gap, template=True), name="echo")
@@ -176,7 +176,7 @@ def test_without_template_a_text_is_itself() -> None:
     assert ask(app_of(Rule(reply=Reply(content="{{user}} {{attempt}}", template=True)))) == "Hello 1"
 
 
-def test_a_reply_that_tells_its_attempt_counts() -> None:
+def test_a_reply_that_contains_its_attempt_counts_attempts() -> None:
     app = app_of(Rule(reply=Reply(choices=(fakellm.ReplyChoice(content="{{attempt}}", template=True),))))
     assert [ask(app) for _ in range(3)] == ["1", "2", "3"]
     assert ask(app, temperature=1) == "1"
@@ -239,7 +239,7 @@ class Unprintable:
         ),
     ],
 )
-def test_a_function_that_fails_is_told(function: Any, told: str) -> None:
+def test_a_function_that_fails_is_reported(function: Any, told: str) -> None:
     rule = Rule(reply=Computed(function=function), name="f")
     answer, entry = handled(app_of(rule), HttpRequest("POST", "/v1/chat/completions", chat()))
     assert (answer.plan.status, entry.matched) == (400, False)
@@ -261,7 +261,7 @@ def test_a_server_survives_whatever_a_function_raises(error: BaseException, wait
         assert [entry.outcome for entry in handle.journal] == ["sent", "sent"]
 
 
-def test_a_fault_that_needs_calls_looks_at_what_a_function_said() -> None:
+def test_a_fault_that_needs_calls_checks_the_reply_of_a_function() -> None:
     app = app_of(Rule(reply=Computed(function=lambda request: "Hi"), fault=faults.BadArguments(times=1)))
     assert [ask(app), ask(app)] == [400, "Hi"]
 
@@ -316,7 +316,7 @@ def test_async_functions_are_awaited_and_blocking_ones_stop_no_other_reply() -> 
         assert [entry.rule for entry in server.journal].count("scenario#2") == 8
 
 
-def test_requests_stand_in_the_journal_in_the_order_of_their_arrival() -> None:
+def test_requests_are_in_the_journal_in_the_order_of_their_arrival() -> None:
     arrived, release = threading.Event(), threading.Event()
 
     def slow(request: Request) -> str:
@@ -353,7 +353,7 @@ def test_a_function_that_never_returns_does_not_keep_the_server_from_ending() ->
             reply.result(timeout=30)
 
 
-def test_a_function_serves_in_this_process_alone() -> None:
+def test_a_function_serves_only_in_this_process() -> None:
     rule = fakellm.on(user="Hello").reply(lambda request: request.user + "!")
     with fakellm.serve(rule) as server:
         for handle in (server, server.session("mine")):

@@ -155,7 +155,7 @@ def understood(body: bytes) -> Request:
     return parse(body)
 
 
-def test_the_turn_is_read_off_the_conversation() -> None:
+def test_the_turn_is_read_from_the_conversation() -> None:
     assert understood(messages(USER)).turn == 1
     assert understood(messages(USER, ASSISTANT, USER, ASSISTANT, {"role": "tool", "tool_call_id": "1"})).turn == 3
 
@@ -177,11 +177,11 @@ def test_tools_and_parts_are_understood() -> None:
     assert request.chat.messages[0].text == "ab"
 
 
-def test_fields_that_openai_does_not_document_are_let_through() -> None:
+def test_fields_that_openai_does_not_document_are_accepted() -> None:
     assert understood(chat(provider={"order": ["x"]}, n=None)).body["provider"] == {"order": ["x"]}
 
 
-def test_the_digest_names_what_was_asked() -> None:
+def test_the_digest_identifies_the_request() -> None:
     body = json.loads(chat(temperature=0))
     streamed = chat(temperature=0, stream=True, stream_options={"include_usage": True})
     spaced = json.dumps(dict(reversed(body.items())), indent=3).encode()

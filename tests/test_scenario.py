@@ -151,7 +151,7 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        [f"a.yaml:1:10: dialect: unknown dialect 'xia'; allowed: {', '.join(DIALECTS)}; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: 'xia' is not one of {', '.join(DIALECTS)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",

@@ -214,5 +214,5 @@ def test_xai_parallel_tools(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("file", sorted(SCENARIOS.glob("*.yaml")), ids=lambda file: file.stem)
-def test_each_opens_with_what_it_is_for(file: Any) -> None:
+def test_each_scenario_opens_with_its_purpose(file: Any) -> None:
     assert re.match(r"# [A-Z]", file.read_text(encoding="utf-8"))

@@ -202,7 +202,7 @@ def test_a_damaged_body_says_which_coding(server: Handle, coding: str) -> None:
     assert reply.json()["error"]["message"].startswith(message)
 
 
-def test_an_unknown_coding_is_told_what_is_known(server: Handle) -> None:
+def test_an_unknown_coding_gets_the_known_ones(server: Handle) -> None:
     reply = post(server.base_url + "/chat/completions", b"x", **{"content-encoding": "snappy"})
     assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_content_encoding")
     assert reply.json()["error"]["message"] == (
@@ -223,7 +223,7 @@ def test_a_coding_without_its_library_says_what_to_install(
     assert f"Content-Encoding is {coding!r}; {remedy}. Accepted are gzip, " in caught.value.message
 
 
-def test_a_small_body_that_stands_for_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_body_that_expands_to_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
     monkeypatch.setattr(request_body, "MOST_BYTES", 1_000)
     for coding in ("gzip", "br", "zstd", "gzip of two members", "zstd of two frames"):
@@ -244,7 +244,7 @@ def test_a_damaged_last_part_of_a_compressed_body_is_refused(coding: str) -> Non
 @pytest.mark.parametrize(
     "data", [b"\x16\x03\x01 TLS\r\n\r\n", b"GET\r\n\r\n", b"POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"]
 )
-def test_what_is_no_http_is_refused_in_json(raw: socket.socket, data: bytes) -> None:
+def test_what_is_not_http_is_refused_in_json(raw: socket.socket, data: bytes) -> None:
     raw.sendall(data)
     status, error = error_of(until_closed(raw))
     assert (status, error["code"], error["type"]) == (400, "invalid_http", "invalid_request_error")
@@ -271,7 +271,7 @@ def test_strict_names_the_nearest_rule_and_what_differed() -> None:
         assert (entry.matched, entry.rule, entry.status, entry.explanation) == (False, None, 404, error["message"])
 
 
-def test_without_strict_the_journal_still_tells(caplog: pytest.LogCaptureFixture) -> None:
+def test_without_strict_the_journal_still_reports(caplog: pytest.LogCaptureFixture) -> None:
     with fakellm.serve({"rules": [{"when": {"turn": 2}, "reply": {}}]}) as server:
         reply = post(server.base_url + "/chat/completions", chat())
         assert reply.headers["x-fakellm-rule"] == "generated"
@@ -309,7 +309,7 @@ def test_a_bad_scenario_leaves_the_one_there(server: Handle) -> None:
     assert session.health()["scenario"] == "good"
 
 
-def test_the_journal_keeps_what_was_asked_and_what_became_of_it(server: Handle) -> None:
+def test_the_journal_keeps_each_request_and_its_outcome(server: Handle) -> None:
     session = server.session("journal")
     post(session.base_url + "/chat/completions", chat(stream=True))
     post(session.base_url + "/chat/completions", b"{")
@@ -338,7 +338,7 @@ def test_many_at_once(server: Handle) -> None:
     assert sorted(entry.number for entry in session.journal) == list(range(1, 101))
 
 
-def test_a_bug_of_ours_is_told_as_a_server_error(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_of_ours_is_reported_as_a_server_error(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 

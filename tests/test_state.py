@@ -35,7 +35,7 @@ def sent(app: App | Replay, path: str = "", body: bytes | None = None) -> Entry:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["open", "load", "forget", "reply"]), NAMES), max_size=40))
-def test_sessions_are_bounded_and_only_idle_ones_without_a_scenario_make_way(steps: list[tuple[str, str]]) -> None:
+def test_sessions_are_bounded_and_only_idle_ones_without_a_scenario_are_dropped(steps: list[tuple[str, str]]) -> None:
     state: MemoryState[str] = MemoryState(Limits(max_sessions=3))
     for step, name in steps:
         before = state.sessions()
@@ -57,7 +57,7 @@ def test_sessions_are_bounded_and_only_idle_ones_without_a_scenario_make_way(ste
         assert len(state.sessions()) <= 3
 
 
-def test_the_session_idle_for_longest_makes_way_with_its_journal() -> None:
+def test_the_session_idle_for_longest_is_dropped_with_its_journal() -> None:
     app = App(limits=Limits(max_sessions=3))
     for name in ("/s/a", "/s/b", "", "/s/a", "/s/c"):
         sent(app, name)
@@ -65,7 +65,7 @@ def test_the_session_idle_for_longest_makes_way_with_its_journal() -> None:
     assert len(app.session("a").journal) == 2
 
 
-def test_one_session_too_many_is_told_what_to_do() -> None:
+def test_one_session_too_many_gets_a_remedy() -> None:
     app = App(limits=Limits(max_sessions=2))
     for name in ("a", "b"):
         app.load(name, load(ONCE), False)
@@ -79,7 +79,7 @@ def test_one_session_too_many_is_told_what_to_do() -> None:
     assert sent(app, "/s/c").status == 200
 
 
-def test_a_count_that_made_way_is_recorded_where_it_could_have_mattered() -> None:
+def test_a_dropped_count_is_recorded_if_it_could_have_mattered() -> None:
     app = App(load(ONCE), limits=Limits(max_attempts=2))
     entries = [sent(app, body=chat(seed=seed)) for seed in (1, 2, 1, 3, 2, 2)]
     assert [(entry.status, entry.attempts_forgotten) for entry in entries] == [
@@ -94,7 +94,7 @@ def test_a_count_that_made_way_is_recorded_where_it_could_have_mattered() -> Non
     assert not sent(app, "/s/other").attempts_forgotten
 
 
-def test_attempts_after_a_forgotten_one_are_marked_until_it_makes_way_again() -> None:
+def test_attempts_after_a_forgotten_one_are_marked_until_it_is_dropped_again() -> None:
     """The second reply after a forgotten count may be the wrong one as well."""
     steps = tuple(Step(reply=Reply(content=text)) for text in "BC")
     app = App(load(Rule(reply=Reply(content="A"), then=steps, after="cycle")), limits=Limits(max_attempts=2))
@@ -102,7 +102,7 @@ def test_attempts_after_a_forgotten_one_are_marked_until_it_makes_way_again() ->
     assert [entry.attempts_forgotten for entry in entries] == [False] * 4 + [True] * 3 + [False]
 
 
-def test_a_session_that_made_way_has_its_counts_forgotten() -> None:
+def test_a_dropped_session_loses_its_counts() -> None:
     app = App(load(ONCE), limits=Limits(max_sessions=2))
     entries = [sent(app, name) for name in ("/s/a", "", "/s/b", "/s/a")]
     assert [(entry.status, entry.attempts_forgotten) for entry in entries] == [
@@ -129,7 +129,7 @@ def test_a_replay_records_what_it_forgot() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 60)), max_size=40))
-def test_what_is_remembered_is_bounded_in_bytes(kept: list[tuple[int, int]]) -> None:
+def test_the_cache_is_bounded_in_bytes(kept: list[tuple[int, int]]) -> None:
     cache = Cache(100)
     for key, size in kept:
         cache.keep(key, size, size)
@@ -139,7 +139,7 @@ def test_what_is_remembered_is_bounded_in_bytes(kept: list[tuple[int, int]]) -> 
     assert cache.find(7) is None
 
 
-def test_a_reply_is_the_same_whether_it_is_remembered_or_not() -> None:
+def test_a_reply_is_the_same_whether_it_is_cached_or_not() -> None:
     bodies = [chat(seed=seed, stream=stream) for seed in range(3) for stream in (False, True)] * 2
     plans = [
         [handled(app, HttpRequest("POST", "/v1/chat/completions", body))[0].plan for body in bodies]
@@ -165,7 +165,7 @@ def test_a_reply_is_rendered_once_for_each_attempt(monkeypatch: pytest.MonkeyPat
     assert rendered == ["status", None]
 
 
-def test_sessions_share_one_ruleset_and_what_is_remembered() -> None:
+def test_sessions_share_one_ruleset_and_the_cache() -> None:
     app = App(load(ONCE))
     one, other = app.session("one").content, app.session("other").content
     assert one is other
@@ -225,7 +225,7 @@ def test_each_bound_is_an_option(start: Any) -> None:
     ],
 )
 @pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
-def test_a_bound_that_keeps_nothing_is_told(start: Any, limits: dict[str, Any]) -> None:
+def test_a_bound_that_keeps_nothing_is_reported(start: Any, limits: dict[str, Any]) -> None:
     ((name, value),) = limits.items()
     with pytest.raises(ValueError, match=f"{name} must be a whole number, [01] or more, got {value}"):
         start(**limits).__enter__()

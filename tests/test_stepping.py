@@ -85,7 +85,7 @@ def ask(server: Handle) -> Iterator[Callable[[], Client]]:
         yield asked
 
 
-def test_a_frame_leaves_when_it_is_let_go_and_no_other_does(server: Handle, ask: Callable[[], Client]) -> None:
+def test_only_a_released_frame_leaves(server: Handle, ask: Callable[[], Client]) -> None:
     client = ask()
     assert client.headers.startswith(b"HTTP/1.1 200 OK\r\n")
     assert client.has_nothing()
@@ -132,7 +132,7 @@ def test_a_step_is_for_the_oldest_request_with_frames_left_unless_it_names_one(
         server.step(request=2, timeout=1)
 
 
-def test_sessions_are_stepped_apart(server: Handle) -> None:
+def test_sessions_are_stepped_separately(server: Handle) -> None:
     one, other = Client(server.session("one")), Client(server.session("other"))
     with one.connection, other.connection:
         assert other.takes(*server.session("other").step(None), last=True)
@@ -142,7 +142,7 @@ def test_sessions_are_stepped_apart(server: Handle) -> None:
 
 
 @pytest.mark.parametrize("renew", [Handle.reset, lambda server: server.load(STEPPED)])
-def test_a_reset_and_a_load_let_go_of_all_that_waits(
+def test_a_reset_and_a_load_release_all_frames(
     server: Handle, ask: Callable[[], Client], renew: Callable[[Handle], None]
 ) -> None:
     before = [ask(), ask()]
@@ -166,7 +166,7 @@ def test_a_reset_and_a_load_let_go_of_all_that_waits(
         ("timeout=0.5", "Invalid value for 'timeout': expected whole seconds from 1 on, got '0.5'."),
     ],
 )
-def test_what_is_no_step_is_refused(server: Handle, query: str, message: str) -> None:
+def test_an_invalid_step_is_refused(server: Handle, query: str, message: str) -> None:
     reply = httpx2.post(f"{server.url}/_fakellm/step?{query}")
     assert (reply.status_code, reply.json()["error"]["message"]) == (400, message)
     assert httpx2.get(f"{server.url}/_fakellm/step").status_code == 405
@@ -191,7 +191,7 @@ def test_the_end_of_a_server_does_not_wait_for_steps() -> None:
     assert perf_counter() - start < 10
 
 
-def test_sigterm_lets_stepped_frames_go() -> None:
+def test_sigterm_releases_stepped_frames() -> None:
     command = [sys.executable, "-m", "fakellm", "serve", "--port", "0", "--ready", "json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
@@ -260,7 +260,7 @@ async def write_one_and_stay(steps: Steps, reply: Stepped) -> None:
     await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
 
 
-def test_each_of_several_steps_is_told_of_its_own_frames() -> None:
+def test_each_of_several_steps_returns_its_own_frames() -> None:
     assert released(write, 1, 2) == [(7, ["a"]), (7, ["b", "c"])]
     assert released(write, 2, None) == [(7, ["a", "b"]), (7, ["c"])]
 
@@ -272,7 +272,7 @@ def test_each_of_several_steps_is_told_of_its_own_frames() -> None:
         (write_one_and_stay, "The client of request 7 did not read on for 0.05 s: 1 of 3 frames were sent."),
     ],
 )
-def test_a_client_that_does_not_take_its_frames_is_told(
+def test_a_client_that_does_not_read_its_frames_is_reported(
     script: Callable[[Steps, Stepped], Awaitable[None]], message: str
 ) -> None:
     (error,) = released(script, 2)

@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 
-from fakellm.apis.chat.meaning import sayable
+from fakellm.apis.chat.meaning import expressible
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
 from fakellm.apis.variation import Variation
@@ -22,9 +22,9 @@ from tests.conftest import chat, respond
 
 
 @given(completions())
-def test_a_stream_folds_to_the_completion_said_aloud(completion: Completion) -> None:
+def test_a_stream_folds_to_the_completion_with_think_tags(completion: Completion) -> None:
     told = folded(divide(completion, Variation(reasoning="think", split=3), Source(0)))
-    assert told == sayable(completion, think=True)
+    assert told == expressible(completion, think=True)
     for choice, said in zip(completion.choices, told.choices, strict=True):
         assert said.reasoning == ""
         thought = f"<think>{choice.reasoning}</think>\n\n" if choice.reasoning else ""
@@ -35,7 +35,7 @@ def test_a_stream_folds_to_the_completion_said_aloud(completion: Completion) -> 
 
 def test_without_reasoning_nothing_is_tagged() -> None:
     said = Completion((chat_choice("Hi", logprobs=(Token("Hi", -1.0),)),))
-    assert sayable(said, think=True) == said
+    assert expressible(said, think=True) == said
 
 
 def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes:
@@ -44,7 +44,7 @@ def sent(dialect: str, stream: bool, block: str = "{reasoning: think}") -> bytes
 
 
 @pytest.mark.parametrize("name", DIALECTS)
-def test_a_stream_and_a_whole_body_say_the_same(name: str) -> None:
+def test_a_stream_and_a_whole_body_mean_the_same(name: str) -> None:
     events = Decoder().feed(sent(name, True))
     streamed = read(DIALECTS[name], [event.data for event in events if event.data != "[DONE]"])
     whole, _ = read_body(DIALECTS[name], sent(name, False))

@@ -78,8 +78,13 @@ def test_the_plain_wire_has_no_steps() -> None:
     assert steps(PLAIN) == steps(Variation()) == []
 
 
+def _without_description(kind: Any) -> Any:
+    return kind.type if isinstance(kind, msgspec.inspect.Metadata) else kind
+
+
 def _literals(kind: Any) -> list[Any]:
     """The named values of a field, however deep in a union or a tuple."""
+    kind = _without_description(kind)
     if isinstance(kind, msgspec.inspect.LiteralType):
         return list(kind.values)
     inner = [*getattr(kind, "types", ()), *([kind.item_type] if hasattr(kind, "item_type") else ())]
@@ -89,7 +94,8 @@ def _literals(kind: Any) -> list[Any]:
 def _named(struct: Any, prefix: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
     found: list[tuple[tuple[str, ...], Any]] = []
     for field in struct.fields:
-        members = getattr(field.type, "types", (field.type,))
+        kind = _without_description(field.type)
+        members = getattr(kind, "types", (kind,))
         blocks = [each for each in members if isinstance(each, msgspec.inspect.StructType)]
         for block in blocks:
             found += _named(block, (*prefix, field.encode_name))

@@ -22,8 +22,15 @@ from fakellm.engine.render import complete, render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
+from fakellm.fuzzing.case_server import CaseServer
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
+from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.fuzzing.report import report
+from fakellm.fuzzing.run import run
+from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, framings, streams
+from fakellm.fuzzing.trial import Trial
 from fakellm.importing.importer import imported
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End
@@ -39,6 +46,7 @@ from fakellm.streaming.observe import observe
 from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
+from tests import toy_clients
 from tests.conftest import handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
@@ -60,7 +68,7 @@ def written(completion: Completion, division: Division, framing: Framing) -> byt
 def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
     completion: Completion, division: Division, framing: Framing, more: bytes
 ) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     data = written(meant, division, framing)
     decoder = Decoder()
     singles = [event for place in range(len(data)) for event in decoder.feed(data[place : place + 1])]
@@ -72,7 +80,7 @@ def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
 def test_a_stream_that_is_cut_has_no_good_end(
     completion: Completion, division: Division, framing: Framing, data: st.DataObject
 ) -> None:
-    whole = written(TOY.sayable(completion, HABITS), division, framing)
+    whole = written(TOY.expressible(completion, HABITS), division, framing)
     events = Decoder().feed(whole)
     cut = data.draw(st.integers(0, len(events) - 1))
     assert fold(TOY.read(events[:cut], HABITS))[1] is None
@@ -80,14 +88,14 @@ def test_a_stream_that_is_cut_has_no_good_end(
 
 @given(COMPLETIONS)
 def test_a_whole_body_means_the_same_as_a_stream(completion: Completion) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     body = TOY.whole(Answer(meant, HABITS, {"id": "toy-1"}, Source(0)))
     assert fold(TOY.read_whole(body, HABITS)) == (meant, End())
 
 
 @given(COMPLETIONS, DIVISIONS)
 def test_a_recorded_stream_plays_again(completion: Completion, division: Division) -> None:
-    meant = TOY.sayable(completion, HABITS)
+    meant = TOY.expressible(completion, HABITS)
     data = written(meant, division, Framing())
     events = Decoder().feed(data)
     habits, drawn = TOY.infer(events)
@@ -269,7 +277,7 @@ def test_it_is_fuzzed(scenario: Scenario) -> None:
     """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
     (rule,) = scenario.rules
     request = TOY.parse(json.dumps({"say": "Hi", "stream": True}).encode(), {})
-    meant = TOY.sayable(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
+    meant = TOY.expressible(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
     plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, TOY)
     if rule.stream.transfer and rule.stream.transfer.gzip:
         return
@@ -279,6 +287,53 @@ def test_it_is_fuzzed(scenario: Scenario) -> None:
         assert expected in [each.completion for each in found if not each.error]
     elif isinstance(rule.fault, (NoFinish, Eof, Close, Reset, Truncated)):
         assert all(each.completion == meant or each.error or not ended(plan) for each in found)
+
+
+def searched(client: ClientFunction, profile: str) -> Outcome:
+    """What the fuzzer finds in a client of this API in 200 cases."""
+    return run(FunctionClient(client), Search(profile=profile, api=TOY))
+
+
+@pytest.mark.usefixtures("toy_route")
+@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+def test_a_correct_client_holds(profile: str) -> None:
+    outcome = searched(toy_clients.Careful(), profile)
+    assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
+    assert outcome.compared == set(FIELDS) - {"choices"}
+
+
+@pytest.mark.usefixtures("toy_route")
+@pytest.mark.parametrize(
+    ("client", "cause", "outcome"),
+    [
+        (toy_clients.DropsTheLastDelta(), "split.content", "differs"),
+        (toy_clients.IgnoresErrors(), "error: data", "silent"),
+        (toy_clients.ReadsPings(), "padding", "differs"),
+    ],
+    ids=lambda value: type(value).__name__ if callable(value) else value,
+)
+def test_a_wrong_client_is_caught_by_one_step(client: ClientFunction, cause: str, outcome: str) -> None:
+    found = searched(client, "all")
+    (failure,) = found.failures
+    assert (failure.cause, failure.case.verdict.outcome) == ((cause,), outcome)
+    assert failure.case.rule.dialect is None
+    assert [step.rows for step in failure.case.steps] == [()]  # the list of client bugs is of chat's clients
+    assert "event: block_start" in report(found, ["repeat"]) or outcome == "silent"
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_a_step_that_the_api_does_not_have_is_not_judged() -> None:
+    """Chat's habits change nothing that this API sends, so a client is not excused by them either."""
+    contested = Rule(
+        reply=load({"rules": [{"reply": {"content": "a", "reasoning": "b"}}]}).rules[0].reply,
+        stream=Variation(reasoning="think", id="changing", split={"content": 1}),
+        dialect="mistral",
+    )
+    with CaseServer(api=TOY) as server:
+        case = Trial(FunctionClient(toy_clients.Careful()), server, TOY).judge(contested)
+    assert case.rule == msgspec.structs.replace(contested, stream=Variation(split={"content": 1}), dialect=None)
+    assert [step.name for step in case.steps] == ["split.content: size"]
+    assert case.verdict.outcome == "held"
 
 
 def ended(plan: Plan) -> bool:

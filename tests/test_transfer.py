@@ -156,7 +156,7 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
         ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),
     ],
 )
-def test_a_transfer_that_cannot_be_is_refused(transfer: str, problem: str) -> None:
+def test_an_impossible_transfer_is_refused(transfer: str, problem: str) -> None:
     with pytest.raises(ScenarioError) as refused:
         load(f"rules:\n- reply: {{}}\n  stream: {{transfer: {transfer}}}\n")
     assert f"rules[0].stream.transfer.{problem}" in str(refused.value)
@@ -240,7 +240,7 @@ def whole(stream: str, timing: str = "{}") -> Plan:
     return respond(App(load(text)), HttpRequest("POST", "/v1/chat/completions", chat())).plan
 
 
-def test_a_whole_body_stands_between_margins() -> None:
+def test_a_whole_body_is_between_margins() -> None:
     plain = whole("{}").body
     assert whole('{margins: ["\\n  \\n", ""]}').body == b"\n  \n" + plain.rstrip()
     assert whole('{margins: ["", ""]}').body == plain.rstrip()

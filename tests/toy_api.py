@@ -51,6 +51,10 @@ class Toy:
     name = "toy"
     paths = ("/toy",)
     operations: Mapping[str, Any] = {}
+    dialects: tuple[str, ...] = ()
+
+    def usual(self, dialect: str | None) -> Variation:
+        return Variation()
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         value = json.loads(body)
@@ -63,9 +67,12 @@ class Toy:
             headers=headers,
         )
 
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        return {"say": "Hello", "stream": True}
+
     def validate(self, request: Request, habits: Habits) -> None: ...
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         return False
 
     def settings(
@@ -100,9 +107,9 @@ class Toy:
     def grammar(self, habits: Habits) -> Grammar:
         return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
 
-    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+    def expressible(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
         usage = completion.usage and replace(completion.usage, own={})
-        return Completion(tuple(map(_sayable_choice, completion.choices[:1])), usage)
+        return Completion(tuple(map(_expressible_choice, completion.choices[:1])), usage)
 
     def answer(
         self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
@@ -193,12 +200,12 @@ def _event(name: str, data: Any) -> Event:
     return Event(json.dumps(data), name)
 
 
-def _sayable_choice(choice: Choice) -> Choice:
-    blocks = tuple(_sayable(block) for block in choice.blocks if not isinstance(block, Opaque))
+def _expressible_choice(choice: Choice) -> Choice:
+    blocks = tuple(_expressible(block) for block in choice.blocks if not isinstance(block, Opaque))
     return Choice(blocks, choice.finish and Stop(choice.finish.reason))
 
 
-def _sayable(block: Block) -> Block:
+def _expressible(block: Block) -> Block:
     match block:
         case Thinking(parts, _, signature, _):
             return Thinking(tuple(filter(None, ["".join(parts)])), (), signature)

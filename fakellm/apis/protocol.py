@@ -1,18 +1,19 @@
-"""What an API is to the rest of the code: one object that implements this protocol. Owns the protocol and its values.
+"""The protocol that every API implements, as one object. Owns the protocol and its values.
 
-The rest of the code depends on nothing else of an API, so that a new one is a new package and a line in a table.
+The rest of the code depends on nothing else of an API, so that a new API is a new package and a line in a table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
@@ -29,12 +30,12 @@ Values = Mapping[str, Any]
 precedence."""
 
 
-class UnsayableError(ValueError):
-    """A completion that an API cannot express, such as arguments that are not a JSON object where it needs one."""
+class InexpressibleError(ValueError):
+    """A completion that an API cannot express, such as arguments that must be a JSON object but are not."""
 
 
 class Failure(Struct, frozen=True):
-    """What an error states; what is not given is as usual for the provider and the status."""
+    """The fields of an error; those that are None are the provider's usual ones for the status."""
 
     status: int
     message: str | None = None
@@ -44,9 +45,9 @@ class Failure(Struct, frozen=True):
 
 
 class Answer(Struct, Generic[Habits], frozen=True):
-    """What is sent: a completion that the API can express, the API's habits, and the values drawn for this answer.
+    """An answer to send: a completion that the API can express, the API's habits, and the values drawn for this answer.
 
-    `source` draws the cuts that are random, and what a writer adds to each event.
+    `source` draws random cuts, and what a writer adds to each event.
     """
 
     completion: Completion
@@ -63,25 +64,25 @@ class Settings(Struct, Generic[Habits], frozen=True):
     framing: Framing
     transfer: Transfer
     score: Score | None = None
-    """What each batch holds, in place of the division."""
+    """What each batch holds; replaces the division."""
 
 
 class Provider(Protocol):
-    """What an API, or a provider of it, usually does where a reply leaves it open."""
+    """What an API, or one of its providers, does where a reply does not set it."""
 
     @property
     def call_id(self) -> Callable[[Source], str]:
-        """The id of a tool call."""
+        """Draws the id of a tool call."""
         ...
 
     @property
     def finishes(self) -> bool:
-        """Whether a reason to finish is sent where the reply sets none."""
+        """Whether a finish reason is sent if the reply does not set one."""
         ...
 
     @property
     def named_call_finish(self) -> str:
-        """The reason to finish after a call that the request named."""
+        """The finish reason after a call that the request named."""
         ...
 
     @property
@@ -90,8 +91,12 @@ class Provider(Protocol):
         ...
 
     @property
-    def reasoning_apart(self) -> bool:
-        """Whether the output tokens leave the reasoning tokens out."""
+    def output_excludes_reasoning(self) -> bool:
+        """Whether the output tokens do not include the reasoning tokens."""
+        ...
+
+    def total(self, usage: Usage) -> int:
+        """The sum of the tokens, as its usage usually states it."""
         ...
 
 
@@ -99,22 +104,33 @@ class Api(Protocol[Habits]):
     """How one API is spelled and read."""
 
     def __hash__(self) -> int:
-        """One object for each API."""
+        """The object's identity: there is one object per API."""
         ...
 
     @property
     def name(self) -> str:
-        """Its name, as `own` of a block has it."""
+        """Its name, which is its key in `own` of a block."""
         ...
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """The paths to which its requests are sent, without the prefixes that any of them may have."""
+        """The paths to which its requests are sent, without the base paths that may precede them."""
         ...
 
     @property
     def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """What is not a reply: retrieve, delete, poll, count, by method and path."""
+        """Operations that return no reply, by method and path: retrieve, delete, poll, count."""
+        ...
+
+    # Dialects
+
+    @property
+    def dialects(self) -> Collection[str]:
+        """The dialects that a rule can name; none if the API has only one spelling."""
+        ...
+
+    def usual(self, dialect: str | None) -> Variation:
+        """The `stream:` block of a dialect's usual wire. A field that it leaves open is as on the plain wire."""
         ...
 
     # Requests
@@ -123,11 +139,16 @@ class Api(Protocol[Habits]):
         """The request. Raises RequestError, naming the parameter, for one that is not valid."""
         ...
 
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        """The body of a request for a stream with usage: with tools of these names, and for as many choices, as far as
+        the API has them."""
+        ...
+
     def validate(self, request: Request, habits: Habits) -> None:
         """Raises RequestError, naming the parameter, for a request that the provider with these habits refuses."""
         ...
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         """Whether the request leaves a generated reply no token."""
         ...
 
@@ -136,35 +157,35 @@ class Api(Protocol[Habits]):
     ) -> Settings[Habits]:
         """How a reply with this `stream:` block is divided, spelled, framed and sent to this request, in a dialect.
 
-        `streamed`: whether it is sent as a stream, so that what the request leaves out of it is left out.
+        `streamed`: whether the reply is sent as a stream; then the request decides what is left out of it.
         """
         ...
 
     def provider(self, habits: Habits) -> Provider:
-        """What is usual where a reply leaves it open."""
+        """What the provider with these habits does where a reply does not set it."""
         ...
 
     # Completions
 
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
-        """The completion as the request has it, such as a choice for each prompt; `counted`: its usage was counted."""
+        """The completion as the request requires it, such as a choice per prompt; `counted`: its usage was counted."""
         ...
 
-    def sayable(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
-        """All that this API can express of a completion; idempotent. `whole`: in a whole body. Raises
-        UnsayableError."""
+    def expressible(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+        """The part of a completion that this API can express; idempotent. `whole`: in a whole body. Raises
+        InexpressibleError."""
         ...
 
     def answer(
         self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
     ) -> Answer[Habits]:
-        """The answer with a sayable completion: absent call ids filled in, all else drawn unless `values` has it."""
+        """The answer for an expressible completion: missing call ids are drawn, and all values that `values` lacks."""
         ...
 
     # Streams and bodies
 
     def grammar(self, habits: Habits) -> Grammar:
-        """What its streams can look like."""
+        """What streams with these habits can look like."""
         ...
 
     def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
@@ -172,8 +193,8 @@ class Api(Protocol[Habits]):
         ...
 
     def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
-        """The batches of these events. If no event ends a stream: an End at its clean end, once all `choices` have
-        finished."""
+        """The batches of these events. If the API has no event that ends a stream: with an End after the last event, if
+        all `choices` have finished."""
         ...
 
     def whole(self, answer: Answer[Habits]) -> bytes:
@@ -181,7 +202,7 @@ class Api(Protocol[Habits]):
         ...
 
     def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
-        """The batches that a whole body amounts to."""
+        """The batches that have the same meaning as a whole body."""
         ...
 
     def content_type(self, habits: Habits, stream: bool) -> str:
@@ -203,7 +224,8 @@ class Api(Protocol[Habits]):
         ...
 
     def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """What the API adds to a response with this status, by the seed and what names the request."""
+        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
+        which identifies the request."""
         ...
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
@@ -213,7 +235,7 @@ class Api(Protocol[Habits]):
     def broken(
         self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
     ) -> tuple[Event | str, bool]:
-        """An error in a stream after these events, as an event or a line, and whether the usual end follows it.
+        """An error after these events of a stream, as an event or a line, and whether the usual end follows it.
 
         `shape`: one of the API's shapes, by name.
         """

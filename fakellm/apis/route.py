@@ -9,7 +9,7 @@ from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.protocol import Api
 
 Route = Api[Any]
-"""An API, whatever its habits."""
+"""Any API, whatever the type of its habits."""
 
 APIS: Mapping[str, Route] = {"chat/completions": CHAT, "chat": CHAT}
-"""The APIs that recordings are imported from, by their path without what stands before it; Writer's is the latter."""
+"""The APIs that recordings are imported from, by path without the base path; the last one is Writer's path for chat."""

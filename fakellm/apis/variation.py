@@ -1,6 +1,7 @@
-"""How a completion is sent, with its meaning kept: the `stream:` block of a rule. Owns the values, not their effect.
+"""Variation: the `stream:` block of a rule, ways of sending a completion that keep its meaning. Owns the values, not
+their effect.
 
-`divide` turns them into chunks. Which variation is usual for a provider is its dialect's to say.
+`divide` turns them into batches. A dialect sets the variation that is usual for its provider.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\
 
 
 class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `stream:` block of a rule. A field that is not set is as the provider usually does it: the plain wire."""
+    """The `stream:` block of a rule. A field that is not set is as the provider usually sends it: the plain wire."""
 
     padding: Annotated[
         Count | Literal["reasoning"] | tuple[Padding, ...] | None,
@@ -186,13 +187,13 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     def over(self, usual: Variation) -> Variation:
         """This variation with what it does not set filled in from `usual`: fields, and the keys of nested blocks."""
-        done = True if self.done is None and self.sse and self.sse.after else self.done  # there is an after
+        done = True if self.done is None and self.sse and self.sse.after else self.done  # `after` follows a [DONE]
         filled: Variation = _over(msgspec.structs.replace(self, done=done), usual)
         return filled
 
 
 def _over(value: Any, usual: Any) -> Any:
-    """`given` where it says something, else `usual`; blocks and mappings are filled in key by key."""
+    """`value` if it is set, else `usual`; blocks and mappings are filled in key by key."""
     if value is None:
         return usual
     if isinstance(value, dict) and isinstance(usual, dict):
@@ -222,7 +223,7 @@ PLAIN = Variation(
     spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
     obfuscation=False,
 )
-"""Every field set: one chunk for each thing there is to send."""
+"""Every field set: one chunk for each delta."""
 
 
 _START: dict[str | None, Literal["alone", "first", "call", "joined"]] = {
@@ -231,11 +232,11 @@ _START: dict[str | None, Literal["alone", "first", "call", "joined"]] = {
     "first": "first",
     "call": "call",
 }
-"""Where a choice starts, by `role`; joined to its first batch by any other."""
+"""Where a choice starts, by `role`; with any other `role`, it is joined to its first batch."""
 
 
 def division_of(full: Variation) -> Division:
-    """The part of a variation, with every field given, that belongs to every API."""
+    """The part of a variation that every API has; every field must be set."""
     calls = full.calls or Calls()
     return Division(
         split=full.split or "whole",
@@ -254,7 +255,7 @@ def division_of(full: Variation) -> Division:
 
 
 def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences, ...]:
-    """The padding of a Variation as silences of a Division."""
+    """The padding of a Variation as the silences of a Division."""
     if padding == "reasoning":
         return (Silences("reasoning"),)
     if isinstance(padding, int):

@@ -13,7 +13,7 @@ Filler = Literal["empty", "null", "text"]
 
 
 class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Chunks without content, as a provider sends to show that it is alive."""
+    """Chunks without content, which a provider sends to show that it is alive."""
 
     count: Positive = 1
     before: Annotated[

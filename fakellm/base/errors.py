@@ -58,7 +58,7 @@ class RequestError(FakellmError):
 
 
 class ReplyError(FakellmError):
-    """A reply that cannot be made for this request: a gap that the request does not fill, a function that fails."""
+    """A reply that cannot be made for a request: the request lacks the value of a placeholder, or a function fails."""
 
 
 class StreamError(FakellmError):

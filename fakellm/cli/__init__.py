@@ -18,7 +18,7 @@ class _Commands(click.Group):
     def main(self, *args: Any, **kwargs: Any) -> Any:
         try:
             import_module("fakellm.base")
-        except ImportError as error:  # the package is damaged; a traceback would hide what it says
+        except ImportError as error:  # the package is damaged; a traceback would hide the message
             sys.exit(f"fakellm: {error}")
         return super().main(*args, **kwargs)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fakellm.base.errors import CassetteError
-from fakellm.cli.serving import fail
+from fakellm.cli.serving import count, fail
 from fakellm.importing.importer import Imported, imported
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump
@@ -42,9 +42,9 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
         fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
     for each in report:
         click.echo(_line(each))
-    counted = Counter(each.outcome for each in report)
-    counts = ", ".join(f"{count} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, count in counted.items())
-    click.echo(f"{output}: {len(scenario.rules)} rules of {len(report)} interactions: {counts}")
+    outcomes = Counter(each.outcome for each in report)
+    counts = ", ".join(f"{times} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, times in outcomes.items())
+    click.echo(f"{output}: {count(len(scenario.rules), 'rule')} of {count(len(report), 'interaction')}: {counts}")
 
 
 def _line(each: Imported) -> str:

@@ -1,4 +1,4 @@
-"""Serving files that are being edited: each save is served, a bad one is logged. Owns when files are looked at."""
+"""Serves files that are being edited: each saved version is served, errors are logged. Owns when files are checked."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from fakellm.cli.serving import count
 from fakellm.scenarios.loader import Reading, read
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 
 POLL = 0.5
-"""Seconds between two looks at the files."""
+"""Seconds between two checks of the files."""
 
 log = logging.getLogger("fakellm")
 
@@ -25,42 +26,43 @@ class Files:
         self._stamps = {file: _stamp(file) for file in reading.files}
 
     def changed(self) -> Reading | None:
-        """Their content now, where any has changed since the last look."""
+        """The current content of the files, if any of them has changed since the last check; else None."""
         now = {file: _stamp(file) for file in self._stamps}
         if now == self._stamps:
             return None
         reading = read(self._paths)
-        # The stamps of known files are from before this reading, so that a change in the meantime is seen.
+        # The stamps of known files are from before this reading, so that a change in the meantime is noticed.
         self._stamps = {file: now[file] if file in now else _stamp(file) for file in reading.files}
         return reading
 
 
 async def follow(server: Server, app: App, files: Files) -> None:
-    """Serves the content of the files whenever they have changed, until it is cancelled. It survives whatever goes
-    wrong in one look: the last good scenario stays, and the next look may succeed."""
+    """Serves the content of the files whenever they have changed, until it is cancelled. It survives any error in a
+    check: the last good scenario stays, and the next check may succeed."""
     while True:
         await asyncio.sleep(POLL)
         try:
             reading = await asyncio.to_thread(files.changed)
             if reading is not None:
-                await take(server, app, reading)
+                await serve_reading(server, app, reading)
         except Exception:
             log.exception("the files cannot be followed; the last good scenario stays, and they are looked at again")
 
 
-async def take(server: Server, app: App, reading: Reading) -> None:
-    """Serves what was read, except in sessions with a scenario of their own; where it has errors, the last good one
-    stays."""
+async def serve_reading(server: Server, app: App, reading: Reading) -> None:
+    """Serves what was read, except in sessions with their own scenario; if it has errors, the last good one stays."""
     if reading.scenario is None:
         log.warning("the scenario has errors now; the last good one stays:\n%s", "\n".join(reading.problems))
     else:
         engine = await asyncio.to_thread(app.compiled, reading.scenario, app.strict)
         server.change(lambda: app.restart(engine))
-        log.warning("the files have changed: serves %d rules of %s", len(reading.scenario.rules), reading.scenario.name)
+        log.warning(
+            "the files have changed: serves %s of %s", count(len(reading.scenario.rules), "rule"), reading.scenario.name
+        )
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:
-    """When it was written and how long it is; None where it does not exist."""
+    """When the file was written and its size; None if it does not exist."""
     try:
         status = file.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""`fakellm replay`: answers with recordings as they are."""
+"""`fakellm replay`: answers with unchanged recordings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from fakellm.base.errors import CassetteError
-from fakellm.cli.serving import fail, run, serving
+from fakellm.cli.serving import count, fail, run, serving
 from fakellm.recordings.formats import read_file
 from fakellm.server.replay_app import Again, Replay
 
@@ -40,4 +40,4 @@ def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timi
         fail(str(error), 2)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="'--ignore'") from None
-    run(app, f"replays {len(app.recordings.all)} recordings of {len(files)} files", **options)
+    run(app, f"replays {count(len(app.recordings.all), 'interaction')} of {count(len(files), 'file')}", **options)

@@ -10,7 +10,7 @@ import click
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.cli.reload import Files, follow
-from fakellm.cli.serving import fail, run, serving
+from fakellm.cli.serving import count, fail, run, serving
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import read
 from fakellm.server.http_server import Server
@@ -83,7 +83,7 @@ def command(
     scenario = reading.scenario if reading else None
     if reading and scenario is None:
         fail("\n".join(reading.problems), 2)
-    what = f"serves {len(scenario.rules)} rules of {scenario.name}" if scenario else "serves generated replies"
+    what = f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}" if scenario else "serves generated replies"
     limits = Limits(
         cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
     )

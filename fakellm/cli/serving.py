@@ -1,6 +1,6 @@
 """What commands that serve share: their options, the loop that runs a server, and how a command ends.
 
-Exit codes: 0 fine, 1 could not serve, 2 wrong usage or a file that cannot be read.
+Exit codes: 0 success, 1 the server failed, 2 wrong usage or a file that cannot be read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fakellm.base.errors import ServerError
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
-"""Seconds that open streams are given to end after SIGTERM or SIGINT."""
+"""Seconds that open streams have to end after SIGTERM or SIGINT."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -56,11 +56,11 @@ def serving(command: Command) -> Command:
 
 
 Beside = Callable[[Any], Coroutine[Any, Any, None]]
-"""What runs beside a server, with that as its argument."""
+"""A task that runs beside a server and gets it as its argument."""
 
 
 async def _nothing(_server: Any) -> None:
-    """Most servers have nothing beside them."""
+    """The task of servers that need none."""
 
 
 def run(
@@ -75,9 +75,9 @@ def run(
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
-    """Serves `app` until a signal ends it, or the end of standard input; the first line it prints says what and where.
+    """Serves `app` until a signal or the end of standard input ends it; the first line of output states what and where.
 
-    `proxy` makes what passes requests on to a server behind this one, once the loop runs.
+    `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     """
     from fakellm.server.http_server import Server, listen
 
@@ -124,16 +124,21 @@ async def _serve(
     task.cancel()
     await server.stop(grace)
     if not running:
-        task.result()  # what went wrong beside the server ended it, so the command fails with that
+        task.result()  # an error in the task ended the server, so the command fails with it
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:
-    """Reads standard input to its end: whoever started the server has then closed it or is gone."""
+    """Reads standard input to its end: the process that started the server has then closed it or is gone."""
     with suppress(OSError):  # standard input was never open
         while os.read(0, 65536):
             pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
+
+
+def count(number: int, noun: str) -> str:
+    """`1 rule`, `2 rules`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -1,4 +1,4 @@
-"""(ruleset, seed), a request and its attempt to a response: a pure function, and what is remembered of it.
+"""The engine: from ruleset, seed, request and attempt to a response, as a pure function with a cache.
 
 Knows no session, no sockets and no clock: the caller counts the attempts.
 """
@@ -30,17 +30,17 @@ FIRST = Attempt()
 
 
 class Match(Struct, frozen=True):
-    """Which rule matches a request (None: no rule), and what its attempts are counted by."""
+    """The rule that matches a request (None: no rule), and the key under which its attempts are counted."""
 
     rule: int | None
     digest: str
     stream: bool
     counts: bool
-    """Whether it matters which attempt this is."""
+    """Whether the number of the attempt matters."""
 
 
 class Matched(Struct, frozen=True):
-    """A request that was understood, with the rule that matches it. `request` is None until it is needed again."""
+    """A valid request, with the rule that matches it. `request` is None until it is needed again."""
 
     match: Match
     body: bytes
@@ -55,18 +55,18 @@ class Matched(Struct, frozen=True):
 
 
 class Engine:
-    """The responses of a ruleset. `strict`: a request that no rule matches is refused, not answered with generated
-    text. `cache`: what may be shared with other engines."""
+    """The responses of a ruleset. `strict`: a request that no rule matches is refused instead of answered with
+    generated text. `cache`: may be shared with other engines."""
 
     def __init__(self, ruleset: Ruleset, seed: int, strict: bool, cache: Cache | None = None) -> None:
         self.ruleset = ruleset
         self.seed = seed
         self.strict = strict
         self._cache = cache or Cache(0)
-        self._token = object()  # stands for this engine in the keys of the cache, and keeps nothing alive
+        self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
 
     def health(self) -> dict[str, Any]:
-        """What it serves: its seed, whether it is strict, its scenario's name."""
+        """The facts for `GET /_fakellm/health`: the seed, whether it is strict, the scenario's name."""
         scenario = self.ruleset.scenario
         return {"seed": self.seed, "strict": self.strict, "scenario": scenario and scenario.name}
 
@@ -91,7 +91,7 @@ class Engine:
         return Match(rule, request.digest, stream, counts)
 
     def respond(self, matched: Matched, number: int = 1) -> Response | Work:
-        """The response to the attempt of this number, from 1: a pure function of ruleset, seed and request. Where the
+        """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
         reply is a function, the work of calling it."""
         rule = matched.match.rule
         script = None if rule is None else self.ruleset.script(rule)
@@ -150,7 +150,7 @@ class Engine:
     def _rendered(self, rule: Rule, request: Request, matched: Matched) -> Response:
         try:
             plan = render(rule, request, self.seed, matched.route)
-        except RequestError as error:  # a generated reply cannot do what the request demands
+        except RequestError as error:  # a generated reply cannot honour the request
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route)
         fault = rule.fault_in(matched.match.stream)
@@ -161,7 +161,7 @@ class Engine:
         return self._refused(RequestError(400, message, "reply_failed"), matched)
 
     def _refused(self, error: RequestError, matched: Matched) -> Response:
-        """The refusal of a request that was understood."""
+        """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
 
 
@@ -173,12 +173,12 @@ def _returned(result: Callable[[], Any]) -> Any:
 
 
 def _size(response: Response) -> int:
-    """Roughly how many bytes a response takes: what is written, and Python's objects around it."""
+    """Roughly how many bytes of memory a response takes: the bytes to write, and Python's objects around them."""
     return 2_000 + sum(len(burst.data) + 150 for burst in response.bursts)
 
 
 def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:
-    """The response that no rule has a part in: `value`; `requested` names the request."""
+    """The response with `value`, which depends on no rule; `requested` identifies the request."""
     plan = Plan(200, (("Content-Type", "application/json"),), (Frame(dumps(value, 2).encode() + b"\n"),))
     return respond(signed(plan, seed, "generated", requested, route), rule="generated")
 
@@ -190,7 +190,7 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CH
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
-    """The plan with headers that say where it came from, and those of the API that it lacks; all values are ASCII."""
+    """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}

@@ -1,4 +1,4 @@
-"""What was requested, what answered and what was sent. Owns the entries and how many are kept; writes no file.
+"""The journal: what was requested, what answered, what was sent. Owns the entries and their number; writes no file.
 
 Request bodies are kept as the JSON text that was sent: parsed, they can take twenty times the memory.
 """
@@ -16,7 +16,7 @@ from msgspec import Struct
 from fakellm.engine.response import Outcome, Response
 
 _ENTRY_BYTES = 1024
-"""What an entry is counted as besides its texts: roughly what Python's objects take."""
+"""Bytes that an entry counts for besides its texts: roughly the size of Python's objects."""
 
 
 class Entry(Struct):
@@ -25,28 +25,28 @@ class Entry(Struct):
     method: str
     path: str
     request: Any = None
-    """The JSON body; its text where it is not valid JSON; null where there is none. Inside the server it is encoded, as
+    """The JSON body; its text if it is not valid JSON; null if there is none. Inside the server, it is encoded as
     `msgspec.Raw`."""
     rule: str | None = None
-    """The rule or the recording that answered, `generated` or `upstream`; null where the request was refused."""
+    """The rule or the recording that answered, `generated` or `upstream`; null if the request was refused."""
     matched: bool = True
-    """False where no rule and no recording of the session matched the request, and where its URL or method is unknown.
+    """False if no rule and no recording of the session matched the request, or if its URL or method is unknown.
     """
     explanation: str | None = None
     """Why a request was refused, or the nearest rule or recording and what differed."""
     status: int | None = None
-    """Null where a fault let no status be sent, and until there is a reply."""
+    """Null until there is a reply, and if a fault prevented the status from being sent."""
     frames: int = 0
     frames_sent: int = 0
     outcome: Literal["sending", "sent", "closed", "reset", "stalled", "client left", "server stopped"] = "sending"
-    """`closed`, `reset`: the connection, by a fault. `stalled`: by a fault, and the client has not left yet."""
+    """`closed`, `reset`: a fault ended the connection. `stalled`: a fault stalls it, and the client is still there."""
     fault: str | None = None
     """The kind of the fault that was injected into this attempt."""
     attempts_forgotten: bool = False
-    """True where this may be a later attempt than was counted: counts of attempts in this session had been dropped, to
-    stay within `--max-attempts` or `--max-sessions`, when the first attempt of this request was counted."""
+    """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
+    been dropped to stay within `--max-attempts` or `--max-sessions`."""
     number: int = 0
-    """Its place in the session's journal, from 1."""
+    """The number of the entry in the session's journal, from 1."""
 
     def fill(self, outcome: Outcome) -> None:
         """Records what answers the request."""
@@ -84,7 +84,7 @@ class Journal:
         """How many entries have been added."""
 
     def add(self, entry: Entry) -> None:
-        """Keeps the entry, and numbers it; the oldest entries make way for it."""
+        """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
         self.count += 1
         entry.number = self.count
         size = _ENTRY_BYTES + len(entry.path) + len(entry.explanation or "")
@@ -94,7 +94,7 @@ class Journal:
         self._shelf.added(self, size)
 
     def close(self) -> None:
-        """Drops all entries; the journal is not used again."""
+        """Drops all entries; the journal must not be used again."""
         while self._entries:
             self.drop()
 
@@ -110,12 +110,12 @@ class Journal:
 
     @property
     def dropped(self) -> int:
-        """How many entries have made way."""
+        """How many entries have been dropped."""
         return self.count - len(self._entries)
 
 
 class Shelf:
-    """All journals of a server: at most so many bytes in all, and so many entries in each; the oldest make way.
+    """All journals of a server, with at most `most_bytes` in total and `most_entries` in each; the oldest are dropped.
 
     The newest entry always stays, however large it is.
     """
@@ -128,7 +128,7 @@ class Shelf:
         """The entries of all journals, the oldest first, by their number."""
 
     def added(self, journal: Journal, size: int) -> None:
-        """Takes note of a new entry, and makes room for it."""
+        """Records a new entry, and makes room for it."""
         self._bytes += size
         self._order[journal, journal.count] = None
         if len(journal) > self._most_entries:
@@ -137,6 +137,6 @@ class Shelf:
             next(iter(self._order))[0].drop()
 
     def dropped(self, journal: Journal, size: int, number: int) -> None:
-        """Takes note that a journal has dropped the entry of this number."""
+        """Records that a journal has dropped the entry with this number."""
         self._bytes -= size
         del self._order[journal, number]

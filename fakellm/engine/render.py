@@ -1,7 +1,7 @@
-"""A rule and a request to the plan of a response: the staircase downwards. A pure function of rule, request and seed.
+"""Renders the plan of a response, as a pure function of rule, request and seed: completion, batches, events, frames.
 
-Everything that a reply leaves open is drawn here or by the API, from the seed and the request's digest and from nothing
-else. Knows no API by name.
+Everything that a reply does not set is drawn here or by the API, only from the seed and the request's digest. Knows no
+API by name.
 """
 
 from __future__ import annotations
@@ -49,7 +49,8 @@ from fakellm.wire.transfer import carry, due
 def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan:
     """The response to `request` by a rule that has a name and a dialect.
 
-    One that is not streamed is due when the last frame of its stream, with usage, would be: the model takes as long.
+    A response that is not streamed is due when the last frame of its stream, usage included, would be: the model
+    takes as long.
     """
     streamed = request.stream
     fault, source = rule.fault_in(streamed), Source(seed, request.digest, "fault")
@@ -64,7 +65,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
     completion = route.restate(completion, request, rule.reply.usage is UNSET)
     if isinstance(fault, CompletionFault):
         completion = fault.apply(completion, source)
-    answer = route.answer(route.sayable(completion, habits, whole), request, habits, seed, values)
+    answer = route.answer(route.expressible(completion, habits, whole), request, habits, seed, values)
     transfer = settings.transfer
     if not whole:
         kind = route.content_type(habits, True) if transfer.content_type is UNSET else transfer.content_type
@@ -85,7 +86,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT) -> Plan
 
 
 def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
-    """The plan with these headers, in place of those with the same name."""
+    """The plan with these headers, which replace those of the same name."""
     ours = {name.lower() for name in headers}
     kept = (header for header in plan.headers if header[0].lower() not in ours)
     return replace(plan, headers=(*kept, *headers.items()))
@@ -118,7 +119,7 @@ def stream(
 
 
 def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
-    """The batches of the answer: as a score has them, else as a division sets."""
+    """The batches of the answer: as the score sets them or, without a score, the division."""
     if settings.score is not None:
         return play(answer.completion, settings.score)
     return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
@@ -156,7 +157,7 @@ def _lines(
 
 
 def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
-    """How many seconds a stream of the answer would take. Nothing is written for it."""
+    """How many seconds a stream of the answer would take, computed without writing it."""
     batches = divided(answer, settings, route)
     ending = tuple(map(Event, settings.framing.after))
     events = [Event("-") for _ in batches]
@@ -169,10 +170,10 @@ def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing:
 def complete(
     reply: Reply, request: Request, seed: int, provider: Provider, usage_sent: bool = True
 ) -> tuple[Completion, dict[str, Any]]:
-    """The completion of `reply` to `request`, and the values that the reply sets around it; ids of calls that it leaves
-    open are for the API to draw. The prompt, which may have a megabyte, is counted only where usage is sent.
+    """The completion of `reply` to `request`, and the values that the reply sets around it; the API draws call ids that
+    it does not set. The prompt, which may have a megabyte, is counted only if usage is sent.
 
-    Raises RequestError where it is generated and the request cannot be honoured.
+    Raises RequestError if the reply is generated and the request cannot be honoured.
     """
     if reply.generate:
         choices = generate.answers(reply.generate, request, seed, provider)
@@ -192,8 +193,8 @@ def complete(
 
 
 def generated(request: Request, route: Route = CHAT) -> Reply:
-    """A reply to a request that no rule answers: the seed and the request decide everything."""
-    if route.wants_nothing(request):
+    """The reply to a request that no rule matches: the seed and the request decide everything."""
+    if route.allows_no_tokens(request):
         return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
     return Reply(generate=Generate())
 
@@ -216,5 +217,5 @@ def _counted(choices: tuple[Choice, ...], prompt: Sequence[str], provider: Provi
     reasoning = sum(tokenizer.count(choice.reasoning) for choice in choices)
     texts = [choice.content + choice.refusal for choice in choices]
     texts += [call.name + call.arguments for choice in choices for call in choice.tool_calls]
-    output = sum(tokenizer.count(text) for text in texts) + (0 if provider.reasoning_apart else reasoning)
+    output = sum(tokenizer.count(text) for text in texts) + (0 if provider.output_excludes_reasoning else reasoning)
     return Usage(sum(3 + tokenizer.count(text) for text in prompt), output, reasoning=reasoning)

@@ -1,5 +1,5 @@
-"""A rule's reply to one request: the result of its function checked, its templates filled. Knows no provider and no
-bytes, and calls no function: that may take long, and is the shell's."""
+"""Resolves a rule's reply to one request: checks the result of its function, fills its templates. Knows no provider and
+no bytes, and calls no function: that may take long, so the server does it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CallLike = TypeVar("CallLike", Call, CallBlock)
 
 
 def computed(result: Any) -> Reply:
-    """What a reply's function returned, as a reply. Raises ReplyError where it is not one."""
+    """The value that a reply's function returned, as a Reply. Raises ReplyError if it is neither a text nor a Reply."""
     if isinstance(result, str):
         return Reply(content=result)
     if not isinstance(result, Reply) or isinstance(result, Computed):
@@ -44,7 +44,7 @@ def shown(value: Any) -> str:
 
 
 def filled(reply: Reply, request: Request, attempt: int) -> Reply:
-    """The reply with the gaps of its templates filled. Raises ReplyError where the request lacks what one names."""
+    """The reply with its placeholders filled. Raises ReplyError if the request lacks the value of one."""
     if reply.choices:
         return replace(reply, choices=tuple(_filled(choice, request, attempt) for choice in reply.choices))
     return _filled(reply, request, attempt)

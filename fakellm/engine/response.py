@@ -1,6 +1,6 @@
-"""What handling a request results in: a response, or what the shell must do before there is one.
+"""The outcomes of handling a request: a response, or what the server must do before there is one.
 
-Values only. The shell in `server` performs them; nothing here knows a socket, a clock or a thread.
+They are only values. `server` performs them; nothing here knows a socket, a clock or a thread.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from fakellm.wire.plan import Plan
 
 
 class Response(Struct, frozen=True):
-    """A response as the bytes to write, with what the journal records about it. `respond` makes one of a plan."""
+    """A response as the bytes to write, with what the journal records about it. `respond` makes it from a plan."""
 
     head: Plan
     """The plan without its frames."""
     bursts: tuple[Burst, ...]
-    """What is written to a connection of HTTP/1.1 that is kept. The frames are kept in no other form: as objects, they
-    can take twice the memory, and they would be encoded again for each request."""
+    """The bytes for a kept HTTP/1.1 connection. The frames are stored in no other form: as objects, they can take twice
+    the memory, and they would be encoded again for each request."""
     frames: int
     """How many frames there are."""
     rule: str | None = None
-    """The rule or recording that answered, `generated` or `upstream`; None where the request was refused."""
+    """The rule or recording that answered, `generated` or `upstream`; None if the request was refused."""
     matched: bool = True
     explanation: str | None = None
     fault: str | None = None
@@ -37,7 +37,7 @@ class Response(Struct, frozen=True):
 
     @property
     def plan(self) -> Plan:
-        """The plan with its frames, read from the bytes each time."""
+        """The plan with its frames, which are read from the bytes each time."""
         return replace(self.head, frames=frames_in(self.head, self.bursts))
 
 
@@ -49,8 +49,8 @@ def respond(plan: Plan, **facts: Any) -> Response:
 class Release(Struct, frozen=True):
     """Frames of a stepped reply in `session` to release: this many, or all that are left (None).
 
-    `request` is its number in the journal; None means the oldest reply with frames left. The shell waits up to
-    `timeout` seconds for such a reply, and answers with the text of the frames that were sent.
+    `request` is the reply's number in the journal; None means the oldest reply with frames left. The server waits up
+    to `timeout` seconds for such a reply, and answers with the text of the frames that were sent.
     """
 
     session: str
@@ -60,13 +60,13 @@ class Release(Struct, frozen=True):
 
 
 class Relay(Struct, frozen=True):
-    """The request goes to the upstream server, and the shell passes on what that answers."""
+    """The server sends the request to the upstream server, and passes its response on."""
 
 
 class Work(Struct, frozen=True):
-    """What may take long or may wait: the shell runs it outside the event loop, then continues with `then`.
+    """Work that may take long or may wait: the server runs it outside the event loop, then continues with `then`.
 
-    run: called in a thread; where it returns an awaitable, the event loop awaits that.
+    run: called in a thread; if it returns an awaitable, the event loop awaits that.
     then: called on the event loop with a function that returns the result, or raises what `run` raised.
     """
 

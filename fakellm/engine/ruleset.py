@@ -1,4 +1,4 @@
-"""A scenario compiled: which rule matches, and which of its replies an attempt gets. Immutable, shared by all sessions.
+"""A compiled scenario: which rule matches, and which of its replies an attempt gets. Immutable, shared by all sessions.
 
 Knows no seed and no bytes.
 """
@@ -20,8 +20,8 @@ from fakellm.scenarios.scenario import Computed, Rule, Scenario
 
 
 class Attempt(Struct, frozen=True):
-    """Which of a rule's replies an attempt gets, and whether its fault may apply. `number` is the attempt's, from 1,
-    where the reply contains it; else 1."""
+    """The reply of a rule that an attempt gets, and whether its fault may apply. `number` is the attempt's, from 1, if
+    the reply contains it; else 1."""
 
     step: int = 0
     faulty: bool = True
@@ -29,27 +29,29 @@ class Attempt(Struct, frozen=True):
 
 
 class Script:
-    """The replies of one rule that has a name and a dialect, ready to be looked up by attempt."""
+    """The replies of one rule that has a name and a dialect, by attempt."""
 
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._steps = rule.steps
-        self._numbered = any(gap[0] == "attempt" for step in self._steps for gap in step.reply.gaps())
+        self._numbered = any(
+            placeholder[0] == "attempt" for step in self._steps for placeholder in step.reply.placeholders()
+        )
         self._ends = {
             stream: tuple(accumulate(step.attempts(stream) for step in self._steps)) for stream in (False, True)
         }
 
     def counts(self, stream: bool) -> bool:
-        """Whether it matters which attempt a request is."""
+        """Whether the number of the attempt matters."""
         rule, fault = self._rule, self._rule.fault_in(stream)
         return bool(rule.then or rule.after == "fail" or (fault and fault.counts)) or self._numbered
 
     def length(self, stream: bool) -> int:
-        """How many attempts its replies are for, the last one's first attempt included."""
+        """How many attempts the replies are for, including the first attempt of the last reply."""
         return self._ends[stream][-1]
 
     def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """What the attempt of this number, from 1, gets; None where there are no more replies."""
+        """The reply for the attempt with this number, from 1; None if there are no more replies."""
         ends, place = self._ends[stream], number - 1
         if self._rule.after == "cycle":
             place %= ends[-1]
@@ -63,14 +65,14 @@ class Script:
         return Attempt(step, faulty, number if self._numbered else 1)
 
     def at(self, attempt: Attempt) -> Rule:
-        """The rule with the reply of this attempt alone."""
+        """The rule with only the reply for this attempt."""
         step = self._steps[attempt.step]
         fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
         return msgspec.structs.replace(self._rule, **fields, then=(), after="last")
 
 
 class Ruleset:
-    """The rules of a scenario, or none where there is no scenario."""
+    """The rules of a scenario; without a scenario, no rules."""
 
     def __init__(self, scenario: Scenario | None) -> None:
         self.scenario = scenario
@@ -92,18 +94,18 @@ class Ruleset:
         return any(rule.when.model is None or fnmatchcase(model, rule.when.model) for rule in self.rules)
 
     def headers(self, headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-        """Those of a request's headers that rules read, with their names in lower case: no reply depends on others."""
+        """The headers of a request that rules read, with their names in lower case: no reply depends on others."""
         if not self._headers and not self._computed:
             return ()
         lower = ((name.lower(), value) for name, value in headers.items())
         return tuple(sorted((name, value) for name, value in lower if self._computed or name in self._headers))
 
     def match(self, request: Request) -> int | None:
-        """The number of the first rule that matches, from 0."""
+        """The number of the first rule that the request matches, from 0."""
         return self._matcher.first(request)
 
     def explain(self, request: Request) -> str:
-        """Why no rule matches a request: the nearest one, and everything that differs."""
+        """Why a request matches no rule: the nearest rule, and every difference."""
         nearest = self._matcher.nearest(request)
         if nearest is None:
             return "The scenario has no rules."
@@ -111,7 +113,7 @@ class Ruleset:
         return f"The nearest is {self.rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
 
     def script(self, number: int) -> Script:
-        """The replies of the rule of this number."""
+        """The replies of the rule with this number."""
         if number not in self._scripts:
             self._scripts[number] = Script(self.rules[number])
         return self._scripts[number]
@@ -119,5 +121,10 @@ class Ruleset:
 
 def _headers_read(rule: Rule) -> frozenset[str]:
     """The headers that a rule reads, in lower case."""
-    gaps = [str(gap[1]) for step in rule.steps for gap in step.reply.gaps() if gap[0] == "headers"]
-    return frozenset(name.lower() for name in (*rule.when.headers, *gaps))
+    placeholders = [
+        str(placeholder[1])
+        for step in rule.steps
+        for placeholder in step.reply.placeholders()
+        if placeholder[0] == "headers"
+    ]
+    return frozenset(name.lower() for name in (*rule.when.headers, *placeholders))

@@ -1,6 +1,6 @@
-"""What changes while a server runs: sessions with their journals and counts of attempts, and what is remembered.
+"""The state of a running server: sessions with their journals and counts of attempts, and the cache.
 
-Owns every bound on memory; the engine above it is pure. `State` is the protocol, `MemoryState` keeps it all in this
+Owns every bound on memory; the engine is pure. `State` is the protocol; `MemoryState` keeps the state in this
 process.
 """
 
@@ -21,12 +21,12 @@ Content = TypeVar("Content")
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How much a server keeps. Raises ValueError where one is too small or not a whole number.
+    """How much a server keeps. Raises ValueError if a limit is too small or not a whole number.
 
-    cache_bytes: rendered replies, for when the same request comes again; the least recently used make way.
-    journal_bytes: the journals of all sessions; the oldest entries make way, and each journal counts them.
-    max_sessions: with the one at the root. A session without a scenario of its own makes way when it is idle.
-    max_attempts: requests whose attempts are counted; the least recently used make way, and the journal records it.
+    cache_bytes: of rendered replies, for when the same request comes again; the least recently used are dropped.
+    journal_bytes: of the journals of all sessions; the oldest entries are dropped, and each journal counts them.
+    max_sessions: including the one at the root. A session without its own scenario is dropped when it is idle.
+    max_attempts: requests whose attempts are counted; the least recently used are dropped, and the journal records it.
     """
 
     cache_bytes: int = 16 * 2**20
@@ -42,7 +42,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class LimitOptions(TypedDict, total=False):
-    """The fields of Limits, as keywords of functions that start a server."""
+    """The fields of Limits, as keywords of the functions that start a server."""
 
     cache_bytes: int
     journal_bytes: int
@@ -51,15 +51,15 @@ class LimitOptions(TypedDict, total=False):
 
 
 class Count(NamedTuple):
-    """Which attempt a request is, from 1. `forgotten`: counts in its session had made way before its first attempt was
-    counted, so that this may be a later one."""
+    """The number of a request's attempt, from 1. `forgotten`: counts of its session had been dropped when the first
+    attempt was counted, so that this may be a later one."""
 
     number: int
     forgotten: bool
 
 
 class Session(Protocol[Content]):
-    """One session: what it serves, and what has happened in it."""
+    """One session: its content, its journal and its counts of attempts."""
 
     content: Content
     journal: Journal
@@ -69,43 +69,43 @@ class Session(Protocol[Content]):
 
     @property
     def own(self) -> bool:
-        """Whether it was loaded with content of its own."""
+        """Whether its own content was loaded into it."""
 
     def reply(self) -> AbstractContextManager[None]:
-        """Within this block a reply is being made or sent: the session is not idle."""
+        """Within this block, a reply is being made or sent, so the session is not idle."""
 
 
 class State(Protocol[Content]):
-    """The sessions of a server, by name; the one at the root has none."""
+    """The sessions of a server, by name; the name of the one at the root is empty."""
 
     def find(self, name: str) -> Session[Content] | None:
-        """The session of this name, if there is one."""
+        """The session with this name, or None."""
 
     def open(self, name: str, content: Content) -> Session[Content]:
-        """The session of this name; where there is none, a new one with this content, which it shares with others.
+        """The session with this name; if there is none, a new one with this content, which it shares with others.
 
-        Raises RequestError, status 503, where there are too many and none can make way.
+        Raises RequestError, status 503, if there are too many and none can be dropped.
         """
 
     def load(self, name: str, content: Content) -> Session[Content]:
-        """A new session with content of its own, in place of the one of this name. Raises RequestError as `open`."""
+        """A new session with its own content; replaces the one with this name. Raises RequestError as `open` does."""
 
     def forget(self, name: str) -> None:
-        """Ends a session: the next request finds it as it was at the start."""
+        """Ends a session: the next request to it starts a new one in the initial state."""
 
     def sessions(self) -> Mapping[str, Session[Content]]:
-        """All sessions there are now, by name."""
+        """All current sessions, by name."""
 
 
 class _Tally:
-    """Stands for a session in the keys of counts: it keeps no journal alive."""
+    """Identifies a session in the keys of counts, without keeping its journal alive."""
 
     def __init__(self, forgotten: bool) -> None:
         self.forgotten = forgotten
 
 
 class _Counts(LRUCache[tuple[_Tally, Hashable], Count]):
-    """Counts of attempts; a session is marked when one of its counts makes way."""
+    """Counts of attempts; a session is marked when one of its counts is dropped."""
 
     def popitem(self) -> tuple[tuple[_Tally, Hashable], Count]:
         key, count = super().popitem()
@@ -174,7 +174,7 @@ class MemoryState(Generic[Content]):
     def _add(self, name: str, content: Content, own: bool) -> MemorySession[Content]:
         if len(self._sessions) >= self._most:
             self._make_room()
-        # A name that made way looks like a new one: whatever was counted under it is gone.
+        # A session that was dropped cannot be distinguished from a new one: its counts are gone.
         session = MemorySession(content, own, self._shelf, self._counts, forgotten=self._evicted and not own)
         self._sessions[name] = session
         return session
@@ -195,17 +195,17 @@ class MemoryState(Generic[Content]):
 
 
 class Cache:
-    """What is remembered of earlier requests, at most so many bytes of it; the least recently used make way."""
+    """Values computed for earlier requests, at most this many bytes; the least recently used are dropped."""
 
     def __init__(self, most_bytes: int) -> None:
         self._kept: LRUCache[Hashable, tuple[Any, int]] = LRUCache(most_bytes, getsizeof=lambda kept: kept[1])
 
     def find(self, key: Hashable) -> Any:
-        """What is remembered under this key, or None."""
+        """The value under this key, or None."""
         kept = self._kept.get(key)
         return kept and kept[0]
 
     def keep(self, key: Hashable, value: Any, size: int) -> None:
-        """Remembers a value of this size, unless it is larger than all that may be remembered."""
+        """Keeps a value of this size, unless it is larger than the whole cache."""
         if size <= self._kept.maxsize:
             self._kept[key] = (value, size)

@@ -1,7 +1,7 @@
-"""How a reply goes wrong: one small value a fault, each acting at exactly one level. Breaks the meaning on purpose.
+"""The faults, which break the meaning of a reply on purpose: one small value each, acting at exactly one level.
 
-What keeps the meaning is a `Variation`, and no value is both: under a variation a client must return the completion,
-under a fault it must raise a clear error, and never pass a truncated answer off as a whole one.
+A `Variation` keeps the meaning, and no value does both: under a variation, a client must return the completion; under a
+fault, it must raise a clear error and never present a truncated answer as a whole one.
 """
 
 from __future__ import annotations
@@ -85,12 +85,16 @@ Fault = (
     | ContentType
     | ContentLength
 )
-"""The `fault:` block of a rule: one of these, told apart by its `kind`."""
+"""The `fault:` block of a rule: one of these; its `kind` says which."""
+
+ChunkFault, WireFault = BatchFault, ConnectionFault
+"""Their earlier names, which tests of other projects import."""
 
 __all__ = [
     "BadArguments",
     "BatchFault",
     "Break",
+    "ChunkFault",
     "Close",
     "CompletionFault",
     "ConnectionFault",
@@ -129,4 +133,5 @@ __all__ = [
     "UnknownTool",
     "Unterminated",
     "Whole",
+    "WireFault",
 ]

@@ -1,4 +1,4 @@
-"""What faults share: which attempts they apply to, where in a reply they act, what a header can hold.
+"""What faults share: which attempts they apply to, where in a reply they act, which headers are valid.
 
 Knows no fault by name.
 """
@@ -15,61 +15,61 @@ from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError, Path
 
 Place = int | None
-"""A count of frames, chunks, characters or bytes; negative from the end, None where the seed draws it."""
+"""A number of frames, chunks, characters or bytes; negative numbers count from the end, None lets the seed draw one."""
 
 
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
     """The keys of every fault.
 
-    Attempts are counted by session, rule and request (`Request.digest`), so that requests at the same time do not
-    take each other's.
+    Attempts are counted by session, rule and request (`Request.digest`), so that different requests at the same time
+    do not use up each other's attempts.
     """
 
     times: Annotated[
         Annotated[int, Meta(ge=1)] | None,
         Meta(
             description=(
-                "How many attempts of the same request it applies to, before the rule's plain reply is sent; all by "
+                "How many attempts of the same request it applies to before the rule's plain reply is sent; all by "
                 "default."
             )
         ),
     ] = None
-    after: Annotated[int, Meta(ge=0, description="How many attempts have the plain reply first.")] = 0
+    after: Annotated[int, Meta(ge=0, description="How many attempts get the plain reply first.")] = 0
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "both"
-    """What it can break: streams, whole bodies, or both."""
+    """What the fault can break: streams, whole bodies, or both."""
     calls: ClassVar[int] = 0
-    """How many tool calls a reply must have for it to apply at all."""
+    """How many tool calls a reply must have for the fault to apply."""
 
     @property
     def kind(self) -> str:
-        """Its name in YAML and in the journal."""
+        """The fault's name in YAML and in the journal."""
         return str(self.__struct_config__.tag)
 
     @property
     def counts(self) -> bool:
-        """Whether it matters which attempt a request is."""
+        """Whether the number of the attempt matters."""
         return self.times is not None or self.after > 0
 
     def applies_to(self, attempt: int) -> bool:
-        """Whether it applies to this attempt, counted from 0."""
+        """Whether the fault applies to this attempt, counted from 0."""
         return self.after <= attempt and (self.times is None or attempt < self.after + self.times)
 
     def applies(self, stream: bool) -> bool:
-        """Whether there is anything to break in a stream, or in a whole body."""
+        """Whether the fault can apply to a stream, or to a whole body."""
         return self.breaks in ("both", "streams" if stream else "bodies")
 
 
 def place(value: Place, most: int, source: Source) -> int:
-    """A place from 0 to `most`: the one given, from the end where negative, or one that the seed draws."""
+    """A place from 0 to `most`: `value`, counted from the end if negative; if None, one that the seed draws."""
     if value is None:
         return source.between(0, most)
     return min(max(value if value >= 0 else most + value, 0), most)
 
 
 def index(value: Place, count: int, source: Source, likely: Sequence[int] = ()) -> int:
-    """One of `count` things by its number from 0: the one given, from the end where negative, or one that the seed
-    draws, of the `likely` ones where there are any. 0 where there is no thing at all."""
+    """The index of one of `count` items: `value`, counted from the end if negative; if None, one that the seed draws,
+    from the `likely` ones if there are any. 0 if `count` is 0."""
     if value is None and likely:
         return source.choice(likely)
     return max(min(place(value, count, source), count - 1), 0)
@@ -79,7 +79,7 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises FieldError, at `headers`, where a name or a value cannot stand in the head of a response."""
+    """Raises FieldError, at `headers`, if a name or a value is not valid in the head of a response."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
             raise FieldError(("headers", name), f"{name!r} is not the name of a header")
@@ -87,6 +87,6 @@ def check_headers(headers: Mapping[str, str]) -> None:
 
 
 def check_header(path: Path, value: object) -> None:
-    """Raises FieldError where a value cannot stand in the head of a response; None stands for none."""
+    """Raises FieldError if a value is not valid in the head of a response; None means that no header is sent."""
     if value is not None and not re.fullmatch(r"[\t\x20-\x7e]*", str(value)):
         raise FieldError(path, f"{value!r} cannot be sent in a header: printable ASCII alone, and no line end")

@@ -1,6 +1,6 @@
-"""Faults between the batches of a stream: one is missing, sent twice, or out of order. None of them breaks a body.
+"""Faults in the batches of a stream: one is missing, sent twice, or out of order. None of them applies to a body.
 
-A batch is what leaves together: one chunk in chat.
+A batch is the deltas that leave together: one chunk in chat.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from fakellm.model.deltas import Batch, Count, Delta, End, Finish, Open, Piece, 
 
 
 class BatchFault(Base, frozen=True):
-    """A fault of this level. It changes the batches, or the order in which they are sent once they are written, so that
-    a batch that is sent twice is the same to the byte."""
+    """A fault at this level. It changes the batches, or the order in which they are sent after they are written, so
+    that a batch that is sent twice has the same bytes."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
@@ -30,7 +30,7 @@ class BatchFault(Base, frozen=True):
 
 
 class NoFinish(BatchFault, frozen=True, tag="no_finish"):
-    """All that there is to send, and then the end: no finish reason, no usage, no `[DONE]` (E1, E3)."""
+    """All content, and then the end of the stream: no finish reason, no usage, no `[DONE]` (E1, E3)."""
 
     def changed(self, batches: tuple[Batch, ...]) -> tuple[Batch, ...]:
         kept = (tuple(delta for delta in batch if not isinstance(delta, (Finish, Count, End))) for batch in batches)
@@ -38,7 +38,7 @@ class NoFinish(BatchFault, frozen=True, tag="no_finish"):
 
 
 class Repeat(BatchFault, frozen=True, tag="repeat"):
-    """A batch sent twice. `chunk`: which, from 0; where not given, one that carries something."""
+    """A batch that is sent twice. `chunk`: which one, from 0; by default one that carries text or a tool call."""
 
     chunk: Place = None
 
@@ -49,8 +49,8 @@ class Repeat(BatchFault, frozen=True, tag="repeat"):
 
 
 class Swap(BatchFault, frozen=True, tag="swap"):
-    """A batch in the place of the next, and that one in its. `chunk`: the first of the two, from 0; where not given,
-    two that both carry something.
+    """Two consecutive batches in the wrong order. `chunk`: the first of them, from 0; by default, both carry text or a
+    tool call.
     """
 
     chunk: Place = None

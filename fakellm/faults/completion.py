@@ -1,5 +1,5 @@
-"""Faults in the completion: the reply arrives in full and is not what the client expects. Each makes a completion of
-another, whatever API sends it."""
+"""Faults in the completion: the reply arrives in full but is not what the client expects. Each turns a completion into
+another, whichever API sends it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fakellm.model.logprobs import kept
 
 
 class CompletionFault(Base, frozen=True):
-    """A fault of this level."""
+    """A fault at this level."""
 
     def apply(self, completion: Completion, source: Source) -> Completion:
         """The completion with the fault in it."""
@@ -24,7 +24,7 @@ class CompletionFault(Base, frozen=True):
 
 
 class ContentFilter(CompletionFault, frozen=True, tag="content_filter"):
-    """The text is cut off and the reason is `content_filter` (E9). `keep`: how many characters are left."""
+    """The text is cut off with the finish reason `content_filter` (E9). `keep`: how many characters are left."""
 
     keep: Place = None
 
@@ -42,9 +42,9 @@ class ContentFilter(CompletionFault, frozen=True, tag="content_filter"):
 
 
 class Length(CompletionFault, frozen=True, tag="length"):
-    """The tokens ran out, in the middle of the last call's arguments where there is one, else of the text (E2).
+    """The tokens ran out in the middle of the last call's arguments or, without a call, of the text (E2).
 
-    `keep`: how many characters are left of what is cut.
+    `keep`: how many characters are left of the arguments or the text.
     """
 
     keep: Place = None
@@ -64,7 +64,7 @@ class Length(CompletionFault, frozen=True, tag="length"):
 
 
 class BadArguments(CompletionFault, frozen=True, tag="bad_arguments"):
-    """Calls whose arguments are not valid JSON, as when tokens run out: these, or their own less the last character."""
+    """Calls whose arguments are not valid JSON, as when tokens run out: `arguments`, or one character short."""
 
     arguments: str | None = None
     calls: ClassVar[int] = 1
@@ -98,7 +98,7 @@ class SameId(CompletionFault, frozen=True, tag="same_id"):
 
 
 class NoCall(CompletionFault, frozen=True, tag="no_call"):
-    """`finish_reason: tool_calls`, and no call (C20)."""
+    """`finish_reason: tool_calls` without a call (C20)."""
 
     def apply(self, completion: Completion, source: Source) -> Completion:
         def without_calls(choice: Choice) -> Choice:
@@ -109,7 +109,7 @@ class NoCall(CompletionFault, frozen=True, tag="no_call"):
 
 
 class Refusal(CompletionFault, frozen=True, tag="refusal"):
-    """A refusal in place of the answer."""
+    """A refusal instead of the answer."""
 
     text: str = "I'm sorry, I can't assist with that."
 
@@ -134,12 +134,12 @@ class NoChoices(CompletionFault, frozen=True, tag="no_choices"):
 
 
 def _start(text: str, keep: Place, source: Source) -> str:
-    """So many characters of the text; where the seed draws how many, never all of them."""
+    """The first `keep` characters of the text; if the seed draws the number, never all of them."""
     return text[: source.below(max(len(text), 1)) if keep is None else place(keep, len(text), source)]
 
 
 def _short(found: tuple[Block, ...], left: int) -> Iterator[Block]:
-    """The blocks with so many characters of their texts, and the log probabilities that the rest still has."""
+    """The blocks with the first `left` characters of their texts, and the log probabilities that belong to these."""
     for block in found:
         if isinstance(block, Text):
             text = block.text[:left]

@@ -1,6 +1,6 @@
-"""Faults on the wire: the right reply, and a connection or a head that fails it. Each makes a plan of another.
+"""Faults on the wire: the right reply with a wrong head or a connection that fails. Each turns a plan into another.
 
-`fakellm.wire.plan` says what the ends of a plan are; the server performs them.
+`fakellm.wire.plan` defines the ends of a plan; the server performs them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COMMENT = b": ping\n\n"
 
 
 class ConnectionFault(Base, frozen=True):
-    """A fault of this level."""
+    """A fault at this level."""
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         """The plan with the fault in it. `comment`: a keep-alive, framed as the stream is."""
@@ -32,16 +32,16 @@ class ConnectionFault(Base, frozen=True):
 
 
 class Break(ConnectionFault, frozen=True):
-    """A reply that breaks off: at most one of these says where, and where none does the seed draws a byte."""
+    """A reply that breaks off. At most one of these keys sets the place; without any, the seed draws a byte."""
 
     at: Annotated[
         Literal["start", "headers"] | None,
-        Meta(description=("`start`, before a byte of the reply is sent, or `headers`, right after them.")),
+        Meta(description=("`start`, before the first byte of the reply, or `headers`, right after the headers.")),
     ] = None
     frame: Annotated[
-        Place, Meta(description=("After so many frames, `[DONE]` among them; this applies to streams alone."))
+        Place, Meta(description=("After this many frames, including `[DONE]`; this applies only to streams."))
     ] = None
-    byte: Annotated[Place, Meta(description="After so many bytes of the body, as a client counts them.")] = None
+    byte: Annotated[Place, Meta(description="After this many bytes of the body, as a client counts them.")] = None
 
     def __post_init__(self) -> None:
         present = [name for name in ("at", "frame", "byte") if getattr(self, name) is not None]
@@ -49,11 +49,11 @@ class Break(ConnectionFault, frozen=True):
             raise FieldError((present[1],), f"{present[1]!r} beside {present[0]!r}: say once where it breaks off")
 
     def applies(self, stream: bool) -> bool:
-        """Whether there is anything to break in a stream, or in a whole body, which has no frames."""
+        """Whether the fault can apply to a stream, or to a whole body, which has no frames."""
         return Base.applies(self, stream) and (stream or self.frame is None)
 
     def cut(self, plan: Plan, source: Source) -> Plan:
-        """The plan up to there. A whole body keeps the Content-Length that it would have had."""
+        """The plan up to the break. A whole body keeps the Content-Length that it would have had."""
         if self.at == "start":
             return replace(plan, status=None, frames=())
         if plan.delimited != "chunked":
@@ -61,7 +61,7 @@ class Break(ConnectionFault, frozen=True):
         return replace(plan, frames=self.frames(plan, source))
 
     def frames(self, plan: Plan, source: Source) -> tuple[Frame, ...]:
-        """The frames up to there; the last may be a piece of one."""
+        """The frames up to the break; the last one may be cut."""
         if self.at:
             return ()
         if self.frame is not None:
@@ -74,7 +74,7 @@ class Break(ConnectionFault, frozen=True):
 
 
 class Close(Break, frozen=True, tag="close"):
-    """The server closes the connection (FIN), without the end that HTTP wants (F1, F2; F10 with `at: start`)."""
+    """The server closes the connection (FIN) without the end that HTTP requires (F1, F2; F10 with `at: start`)."""
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="close")
@@ -83,8 +83,8 @@ class Close(Break, frozen=True, tag="close"):
 class Reset(Break, frozen=True, tag="reset"):
     """The server resets the connection (RST) (F1, F2; F10 with `at: start`).
 
-    What came before has reached the client's machine by then; whether a client that has not read it still can is its
-    system's to say (Linux: yes).
+    By then, everything before the reset has reached the client's machine; whether a client that has not read it yet
+    still can depends on its operating system (Linux: yes).
     """
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
@@ -92,14 +92,14 @@ class Reset(Break, frozen=True, tag="reset"):
 
 
 class Stall(Break, frozen=True, tag="stall"):
-    """Nothing more comes, and the connection stays open until the client leaves or the server stops (F4)."""
+    """Nothing more is sent, and the connection stays open until the client leaves or the server stops (F4)."""
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(self.cut(plan, source), end="stall")
 
 
 class Drip(Break, frozen=True, tag="drip"):
-    """A stream that stalls, with a comment every so many seconds, which does not count as progress (F5)."""
+    """A stream that stalls, with a comment `every` so many seconds, which does not count as progress (F5)."""
 
     every: Annotated[float, Meta(gt=0)] = 0.5
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
@@ -114,7 +114,7 @@ class Drip(Break, frozen=True, tag="drip"):
 
 
 class Eof(Break, frozen=True, tag="eof"):
-    """The body is short, and HTTP says that it is whole: a clean end (E1, E2; F9 for a body)."""
+    """The body is cut short, but ends cleanly in HTTP, as if it were whole (E1, E2; F9 for a body)."""
 
     def __post_init__(self) -> None:
         Break.__post_init__(self)
@@ -126,14 +126,14 @@ class Eof(Break, frozen=True, tag="eof"):
 
 
 class HangUp(ConnectionFault, frozen=True, tag="hang_up"):
-    """The reply is whole, and then the server closes the connection, which it said it would keep (F10)."""
+    """The reply is whole, but then the server closes the connection that it promised to keep (F10)."""
 
     def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
         return replace(plan, end="hang_up")
 
 
 class Slow(ConnectionFault, frozen=True, tag="slow"):
-    """Silence of so many seconds before the first byte, the headers' (F4)."""
+    """A delay of `seconds` before the first byte, that of the headers (F4)."""
 
     seconds: Seconds = 1.0
 
@@ -142,7 +142,7 @@ class Slow(ConnectionFault, frozen=True, tag="slow"):
 
 
 class ContentType(ConnectionFault, frozen=True, tag="content_type"):
-    """The right reply under a wrong Content-Type, or `null` for none at all (F8)."""
+    """The right reply with a wrong Content-Type, or with none if it is `null` (F8)."""
 
     content_type: str | None = "text/plain"
 
@@ -156,7 +156,7 @@ class ContentType(ConnectionFault, frozen=True, tag="content_type"):
 
 
 class ContentLength(ConnectionFault, frozen=True, tag="content_length"):
-    """A Content-Length of so many bytes more than there are, and then the end of the connection (F9)."""
+    """A Content-Length that is `more` bytes larger than the body, and then the end of the connection (F9)."""
 
     more: Annotated[int, Meta(ge=1)] = 1
 

@@ -1,7 +1,7 @@
-"""Faults in the events of a stream: an error among them, one that is damaged, or none of them. They break no body.
+"""Faults in the events of a stream: an error among them, a damaged event, or no events. None of them applies to a body.
 
-They act on the lines of events, and the framing of the stream ends those lines. Events are counted together with the
-comments between them, and without the end of the stream, which in chat is `[DONE]`.
+They act on the lines of events, to which the framing of the stream adds the line ends. Numbers count events and the
+comments between them, but not the end of the stream, which in chat is `[DONE]`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ Blocks = tuple[Block, ...]
 
 
 class Sent(Struct, frozen=True):
-    """A stream as an event fault finds it.
+    """A stream before an event fault is injected.
 
-    blocks: its events and the comments between them; `ending`: the events that end it. events: the events themselves.
-    framing: how the blocks become bytes. broken: the error of a failure after some events, in a shape, as an event or a
-    line, and whether the usual end follows it.
+    blocks: its events and the comments between them. ending: the events that end it. events: the events themselves.
+    framing: how the blocks become bytes. broken: returns the error for a failure after some events, in a shape, as an
+    event or a line, and whether the usual end follows it.
     """
 
     blocks: Blocks
@@ -36,17 +36,17 @@ class Sent(Struct, frozen=True):
     broken: Callable[[Failure, str | None, Sequence[Event]], tuple[Event | str, bool]]
 
     def whole(self, blocks: Sequence[Block]) -> Sent:
-        """The stream with these blocks before its end."""
+        """The stream with these blocks before its ending."""
         return replace(self, blocks=tuple(blocks))
 
 
 class EventFault(Base, frozen=True):
-    """A fault of this level."""
+    """A fault at this level."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
     def apply(self, sent: Sent, source: Source) -> Sent:
-        """The stream that is sent in place of this one."""
+        """The stream that is sent instead of this one."""
         raise NotImplementedError
 
 
@@ -57,7 +57,7 @@ class Error(EventFault, frozen=True, tag="error"):
         Literal["data", "chunk", "event", "message", "text", "line"] | None,
         Meta(
             description=(
-                "Its form, where that is not the provider's. `data`: `data: {\"error\": {…}}` with the provider's error"
+                "Its form, if it is not the provider's. `data`: `data: {\"error\": {…}}` with the provider's error"
                 " body, as OpenAI and most others send it (E4). `chunk`: a chunk with `error` beside its choices and "
                 "`finish_reason: error`, as OpenRouter does (E5). `event`: `event: error` and the error with a "
                 '`status_code`, as Groq does. `message`: `event: error` and `{"message": …}`, without the key `error`'
@@ -87,11 +87,7 @@ class Error(EventFault, frozen=True, tag="error"):
     ] = 500
     done: Annotated[
         bool | None,
-        Meta(
-            description=(
-                "Whether `[DONE]` follows; by default as the provider does it. Of the providers, only Groq sends none."
-            )
-        ),
+        Meta(description=("Whether `[DONE]` follows; by default as the provider does it. Only Groq does not send it.")),
     ] = None
 
     def apply(self, sent: Sent, source: Source) -> Sent:
@@ -105,7 +101,7 @@ class Error(EventFault, frozen=True, tag="error"):
 
 
 class Malformed(EventFault, frozen=True, tag="malformed"):
-    """An event that is not valid JSON: single quotes, as Python prints a dict (E7). `frame`: which, from 0."""
+    """An event that is not valid JSON: single quotes, as Python prints a dict (E7). `frame`: which one, from 0."""
 
     frame: Place = None
 
@@ -143,14 +139,14 @@ class Glued(EventFault, frozen=True, tag="glued"):
 
 
 class Unterminated(EventFault, frozen=True, tag="unterminated"):
-    """The stream ends after the last event's text, without the line end, the blank line and the `[DONE]` (A13)."""
+    """The stream ends after the last event's text, without its line end, its blank line and `[DONE]` (A13)."""
 
     def apply(self, sent: Sent, source: Source) -> Sent:
         return replace(sent, ending=(), framing=replace(sent.framing, ends_with="nothing"))
 
 
 class OnlyComments(EventFault, frozen=True, tag="only_comments"):
-    """Nothing but keep-alive comments, and then the end (E8)."""
+    """Only keep-alive comments, and then the end (E8)."""
 
     text: str = "OPENROUTER PROCESSING"
     count: Annotated[int, Meta(ge=0)] = 3
@@ -160,7 +156,7 @@ class OnlyComments(EventFault, frozen=True, tag="only_comments"):
 
 
 class OnlyDone(EventFault, frozen=True, tag="only_done"):
-    """Nothing but `[DONE]` (E8)."""
+    """Only `[DONE]` (E8)."""
 
     def apply(self, sent: Sent, source: Source) -> Sent:
         return sent.whole(())
@@ -171,6 +167,6 @@ def _text(block: Block) -> str:
 
 
 def _changed(blocks: Blocks, number: int, change: Callable[[str], str]) -> Blocks:
-    """The blocks, with the text of one of them changed; nobody reads an event in it now."""
+    """The blocks, with the text of one of them changed, so that it no longer counts as an event."""
     changed = tuple(Block(tuple(change(_text(block)).split("\n"))) for block in blocks[number : number + 1])
     return (*blocks[:number], *changed, *blocks[number + 1 :])

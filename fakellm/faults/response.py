@@ -1,4 +1,4 @@
-"""Faults of the response as such: another one in its place, or a head that does not fit it."""
+"""Faults of the response as a whole: another response, a body in place of a stream, or a stream in place of a body."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _PAGE = """\
 """
 
 Refuse = Callable[[Failure], tuple[str, bytes]]
-"""The Content-Type and the body of a failure, in the shape of the API."""
+"""Returns the Content-Type and the body of a failure, in the shape of the API."""
 
 
 class ResponseFault(Base, frozen=True):
-    """Another response in place of the reply."""
+    """Another response instead of the reply."""
 
     def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
-        """The response to a request for a stream, or for a whole body, which would have this Content-Type."""
+        """The response to a request for a stream or for a whole body, whose Content-Type would be `content_type`."""
         raise NotImplementedError
 
 
@@ -77,19 +77,19 @@ class Status(ResponseFault, frozen=True, tag="status"):
         ),
     ] = None
     body: Annotated[
-        str | dict[str, Any] | list[Any] | None, Meta(description="Another body, text as it is or data as JSON.")
+        str | dict[str, Any] | list[Any] | None, Meta(description="Another body: text as it is, other data as JSON.")
     ] = None
     content_type: Annotated[
-        str | None, Meta(description=("The provider's where not given, and `text/plain` with a `body` of text."))
+        str | None, Meta(description=("By default the provider's, or `text/plain` with a `body` of text."))
     ] = None
     retry_after: Annotated[
         int | float | str | None,
-        Meta(description=("The Retry-After header as it is to be read: seconds, an HTTP date, or nonsense (F6).")),
+        Meta(description=("The value of the Retry-After header: seconds, an HTTP date, or nonsense (F6).")),
     ] = None
     headers: Annotated[
         dict[str, str],
         Meta(
-            description=("More headers, or others in place of these: `retry-after-ms`, `x-should-retry`, `location`.")
+            description=("Headers beside or instead of the usual ones: `retry-after-ms`, `x-should-retry`, `location`.")
         ),
     ] = msgspec.field(default_factory=dict)
 
@@ -116,7 +116,7 @@ class Html(ResponseFault, frozen=True, tag="html"):
     status: StatusCode = 200
     body: Annotated[
         str | None,
-        Meta(description=("The page; where not given, one that names the status, or 502 where that is 200.")),
+        Meta(description=("The page; by default one that names the status, or 502 if the status is 200.")),
     ] = None
 
     def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
@@ -125,7 +125,7 @@ class Html(ResponseFault, frozen=True, tag="html"):
 
 
 class Empty(ResponseFault, frozen=True, tag="empty"):
-    """The right head, and a body of no bytes (E8, F9)."""
+    """The right head and an empty body (E8, F9)."""
 
     status: StatusCode = 200
 
@@ -135,19 +135,19 @@ class Empty(ResponseFault, frozen=True, tag="empty"):
 
 
 class Whole(Base, frozen=True, tag="whole"):
-    """A whole body where a stream was requested (F8)."""
+    """A whole body although a stream was requested (F8)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "streams"
 
 
 class Stream(Base, frozen=True, tag="stream"):
-    """A stream where a whole body was requested (F9)."""
+    """A stream although a whole body was requested (F9)."""
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "bodies"
 
 
 def _title(status: int) -> str:
-    """A status with its name; some that proxies send have none."""
+    """A status with its name, if it has one: some that proxies send do not."""
     try:
         return f"{status} {HTTPStatus(status).phrase}"
     except ValueError:

@@ -63,7 +63,7 @@ def fuzz(
     The same seed tries the same cases. Raises CannotRunError if the client cannot even read a plain stream, ValueError
     if a setting is invalid or there is no such profile or step, and ScenarioError if a saved file is not valid.
     """
-    __tracebackhide__ = True  # for pytest: the report says it all
+    __tracebackhide__ = True  # for pytest: the report needs no traceback
     _check(profile, examples, max_failures, timeout, seed, exclude)
     exclude = tuple(exclude)
     search = Search(

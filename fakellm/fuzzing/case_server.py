@@ -5,8 +5,7 @@ The server runs in a thread of this process.
 
 from __future__ import annotations
 
-import msgspec
-
+from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import RequestError, ServerError
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Response
@@ -22,8 +21,9 @@ _CHECKS = 8
 class _CaseApp(App):
     """The application, with all the responses that it sent since the rule was last replaced."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, api: Route) -> None:
         super().__init__(seed=seed)
+        self._api = api
         self.plans: list[Plan] = []
         self.requested = False
         self.accepts_gzip = False
@@ -34,11 +34,17 @@ class _CaseApp(App):
         self.requested = True
         self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        body = msgspec.json.decode(entry.request) if entry.request else None
-        self.accepts_choices = isinstance(body, dict) and body.get("n") not in (None, 1)
+        self.accepts_choices = self._choices(entry) > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
+
+    def _choices(self, entry: Entry) -> int:
+        """How many choices the request is for; none if it is not valid."""
+        try:
+            return self._api.parse(bytes(memoryview(entry.request or b"")), {}).choices
+        except RequestError:
+            return 0
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         if error.code == "internal_error":
@@ -51,10 +57,11 @@ class CaseServer:
 
     deadline: seconds from the client's first request after which it has hung. The server then ends its streams, so that
         the client can report that. Time before the request, such as for starting a driver, does not count.
+    api: what the client's requests are for; the server has its path.
     """
 
-    def __init__(self, seed: int = 0, deadline: float = 10.0) -> None:
-        self._app = _CaseApp(seed)
+    def __init__(self, seed: int = 0, deadline: float = 10.0, api: Route = CHAT) -> None:
+        self._app = _CaseApp(seed, api)
         self._hosted = Hosted(self._app)
         self._deadline = deadline
         self._case = 0

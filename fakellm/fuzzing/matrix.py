@@ -65,11 +65,11 @@ def _fill(
 ) -> None:
     count = 0
     for name, client in clients.items():
-        with CaseServer(search.seed, search.deadline) as server:
+        with CaseServer(search.seed, search.deadline, search.api) as server:
             try:
-                trial = Trial(client, server)
+                trial = Trial(client, server, search.api)
                 for rule in alone(search):
-                    row = Row(tuple(steps_of(rule)), rule.dialect or "openai", {})
+                    row = Row(tuple(steps_of(rule, search.api)), rule.dialect or "openai", {})
                     row = rows.setdefault(row.name, row)
                     case = trial.judge(rule)
                     if name not in row.cells or not row.cells[name].verdict.failed:

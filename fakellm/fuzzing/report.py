@@ -5,7 +5,6 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Any
 
-from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.saved_failures import scenario_of
@@ -89,15 +88,15 @@ _OUTCOMES = {
 
 def title(failure: Failure) -> str:
     """The failing steps with their tiers and, if they are known to break clients, the rows of the bug list."""
-    rule = failure.case.rule
-    steps = [f"{step.name} ({step.tier}{': ' + ' '.join(step.rows) if step.rows else ''})" for step in steps_of(rule)]
-    where = "" if rule.dialect in (None, "openai") else f" on the usual wire of {rule.dialect}"
+    case = failure.case
+    steps = [f"{step.name} ({step.tier}{': ' + ' '.join(step.rows) if step.rows else ''})" for step in case.steps]
+    where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
     return (" with ".join(steps) or "the plain wire") + where
 
 
 def rows(failure: Failure) -> list[str]:
     """The rows of the bug list that name the failing steps."""
-    return list(dict.fromkeys(row for step in steps_of(failure.case.rule) for row in step.rows))
+    return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
 
 
 def _links(row: str) -> str:

@@ -34,9 +34,9 @@ def run(
     known = list(saved)
     again = [rule for rule in known if profile.contains(rule)]
     outcome = Outcome(search, skipped=len(known) - len(again))
-    with CaseServer(search.seed, search.deadline) as server:
+    with CaseServer(search.seed, search.deadline, search.api) as server:
         try:
-            failures = FailureSearch(Trial(client, server), outcome, progress)
+            failures = FailureSearch(Trial(client, server, search.api), outcome, progress)
             for rule in chain(again, islice(_cases(search), search.examples)):
                 if not failures.judge(rule):
                     break
@@ -69,9 +69,9 @@ def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Ou
     if not rules:
         raise CannotRunError("there is no rule to replay")
     outcome = Outcome(search)
-    with CaseServer(search.seed, search.deadline) as server:
+    with CaseServer(search.seed, search.deadline, search.api) as server:
         try:
-            trial = Trial(client, server)
+            trial = Trial(client, server, search.api)
             outcome.compared = trial.reported
             for rule in rules:
                 case = trial.judge(rule)

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import msgspec
 
-from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.run import rule_of
 from fakellm.fuzzing.search import Failure
 from fakellm.scenarios.loader import SUFFIXES, dump, load
@@ -23,7 +22,7 @@ FOLDER = Path(".fakellm", "failures")
 def scenario_of(failure: Failure) -> Scenario:
     """The failing rule as a scenario named after its cause. A rule that must be answered first comes before it."""
     verdict = failure.case.verdict
-    cause = (*(step.name for step in steps_of(failure.case.rule)), verdict.outcome, verdict.field)
+    cause = (*(step.name for step in failure.case.steps), verdict.outcome, verdict.field)
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, cause)).lower()).strip("-")
     before = [msgspec.structs.replace(failure.before, when=When(turn=1))] if failure.before else []
     return Scenario(name=name[:100], rules=(*before, failure.case.rule))

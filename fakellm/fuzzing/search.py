@@ -10,7 +10,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.apis.route import CHAT, Route
 from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.fuzzing.tiers import WireStep
@@ -19,7 +19,8 @@ from fakellm.scenarios.scenario import Rule
 
 
 class Search(Struct, frozen=True, kw_only=True):
-    """The settings of a run. deadline: seconds after which a client has hung. max_failures: of different causes."""
+    """The settings of a run. deadline: seconds after which a client has hung. max_failures: of different causes.
+    api: what its requests are for."""
 
     profile: str = "default"
     examples: int = 200
@@ -27,6 +28,7 @@ class Search(Struct, frozen=True, kw_only=True):
     exclude: tuple[str, ...] = ()
     max_failures: int = 1
     deadline: float = 10.0
+    api: Route = CHAT
 
 
 class Failure(Struct):
@@ -45,7 +47,7 @@ class Failure(Struct):
     def cause(self) -> tuple[str, ...]:
         """The steps that it needs, wherever they cut; without any, what the client got wrong."""
         verdict = self.case.verdict
-        return tuple(map(_general, steps_of(self.case.rule))) or (verdict.outcome, verdict.field)
+        return tuple(map(_general, self.case.steps)) or (verdict.outcome, verdict.field)
 
 
 def _general(step: WireStep) -> str:
@@ -114,7 +116,7 @@ class FailureSearch:
 
     def _is_known(self, case: JudgedCase) -> bool:
         """Whether a known cause explains this failure, which is then counted there."""
-        steps = set(map(_general, steps_of(case.rule)))
+        steps = set(map(_general, case.steps))
         wrong = (case.verdict.outcome, case.verdict.field)
         for failure in self._outcome.failures:
             if set(failure.cause) <= steps or (failure.cause == wrong and self._fails_on_the_plain_wire(case)):

@@ -1,17 +1,18 @@
 """Tries rules on a client: serve, ask, judge. Owns that order, and which fields the client reports.
 
-Knows neither where rules come from nor what is done with the verdicts.
+Knows neither where rules come from nor what is done with the verdicts, and of an API only its protocol.
 """
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import msgspec
 from msgspec import UNSET, Struct
 
-from fakellm.apis.chat.habits import split
-from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.route import CHAT
+from fakellm.apis.protocol import Settings
+from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.engine.render import complete
 from fakellm.fuzzing.case_server import CaseServer
@@ -20,11 +21,11 @@ from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
+from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.oracle.what_was_sent import readings
-from fakellm.fuzzing.tiers import contested
-from fakellm.model.request import Request
+from fakellm.fuzzing.tiers import WireStep, contested
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
@@ -36,22 +37,32 @@ class JudgedCase(Struct, frozen=True):
     verdict: Verdict
     returned: Result | NoResult
     plans: tuple[Plan, ...] = ()
+    api: Route = CHAT
+
+    @property
+    def steps(self) -> list[WireStep]:
+        """The rule's steps away from the usual wire."""
+        return steps_of(self.rule, self.api)
 
 
 class Trial:
     """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream."""
 
-    def __init__(self, client: ClientUnderTest, server: CaseServer) -> None:
+    def __init__(self, client: ClientUnderTest, server: CaseServer, api: Route = CHAT) -> None:
         self._client = client
         self._server = server
+        self._api = api
+        self._request = api.parse(json.dumps(api.example()).encode(), {})  # fills what a hand-written reply leaves out
+        self._plain = self._settings(Variation(), None).habits
         self._only_one_call = False
         self._accepts_choices = False
         self.reported = self._reported_fields()
 
     def _reported_fields(self) -> frozenset[str]:
         """The fields that the client reports for plain streams. Others are never compared."""
-        simple = self.ask(Rule(reply=reply_to(bases.SIMPLE)))
-        expected = of_completion(bases.SIMPLE, DIALECTS["openai"])["content"]
+        rule = Rule(reply=reply_to(bases.SIMPLE))
+        simple = self.ask(rule)
+        expected = self.expected(rule)["content"]
         if isinstance(simple, NoResult):
             if simple.how != "raised":
                 raise CannotRunError(f"the client returns no result for a plain stream: {simple.message}")
@@ -77,8 +88,9 @@ class Trial:
     def _reported_fields_of_a_call(self) -> frozenset[str]:
         """As `_reported_fields`, for a client that returns no content: what it reports for one tool call."""
         self._only_one_call = True
-        returned = self.ask(Rule(reply=reply_to(bases.CALL)))
-        expected = of_completion(bases.CALL, DIALECTS["openai"])["tool_calls"]
+        rule = Rule(reply=reply_to(bases.CALL))
+        returned = self.ask(rule)
+        expected = self.expected(rule)["tool_calls"]
         if isinstance(returned, NoResult):
             error = f"{returned.type or returned.how}: {returned.message}"
             raise CannotRunError(f"the client fails on a plain tool call: {error}")
@@ -92,16 +104,31 @@ class Trial:
     def ask(self, rule: Rule) -> Result | NoResult:
         """What the client returns when `rule` answers it."""
         self._server.play(rule)
-        returned = self._client.ask(self._server.base_url, cases.request(rule))
+        returned = self._client.ask(self._server.base_url, cases.request(rule, self._api))
         self._server.finish()
         return NoResult("hung", message="its connections had to be closed") if self._server.late else returned
 
     def judge(self, rule: Rule) -> JudgedCase:
-        """The rule, adapted to the client, with the verdict on what the client returns."""
-        rule = self._acceptable(rule)
+        """The rule, adapted to the API and the client, with the verdict on what the client returns."""
+        rule = self._acceptable(self._sendable(rule))
         returned = self.ask(rule)
         plans = tuple(self._server.plans)
-        return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans)
+        return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans, self._api)
+
+    def _sendable(self, rule: Rule) -> Rule:
+        """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect
+        on what this API sends."""
+        if rule.dialect is None or rule.dialect in self._api.dialects:
+            return rule
+        stream, settings = rule.stream, self._settings(rule.stream, None)
+        for field in stream.__struct_fields__:
+            fewer = msgspec.structs.replace(stream, **{field: None})
+            if self._settings(fewer, None) == settings:
+                stream = fewer
+        return msgspec.structs.replace(rule, stream=stream, dialect=None)
+
+    def _settings(self, stream: Variation, dialect: str | None) -> Settings[Any]:
+        return self._api.settings(stream, dialect, self._request, 0, False)
 
     def _acceptable(self, rule: Rule) -> Rule:
         """The rule without what this client does not request: with one tool call if it reads nothing else, with one
@@ -117,13 +144,13 @@ class Trial:
         return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
     def _verdict(self, rule: Rule, returned: Result | NoResult, plans: tuple[Plan, ...]) -> Verdict:
-        dialect = DIALECTS[rule.dialect or "openai"]
-        steps = _contested(rule)
+        steps = self._contested(rule)
         if rule.fault is not None:
             choices = len(rule.reply.choices or (rule.reply,)) if "choices" in self.reported else 1
-            habits = split(Variation(), dialect).habits
-            found = [reading for plan in plans for reading in readings(plan, CHAT, habits, choices)]
-            contents = [(reading, of_completion(reading.completion, dialect)) for reading in found]
+            habits = self._settings(Variation(), rule.dialect).habits
+            found = [reading for plan in plans for reading in readings(plan, self._api, habits, choices)]
+            provider = self._api.provider(habits)
+            contents = [(reading, of_completion(reading.completion, provider)) for reading in found]
             return under_fault(contents, returned, self.reported - _left_open_by(steps))
         expected = self.expected(rule)
         if not set(steps) <= {"usage: running"}:
@@ -132,12 +159,13 @@ class Trial:
         return verdict if not verdict.failed or not self._rejects(rule, returned) else Verdict("raised")
 
     def expected(self, rule: Rule) -> Normal:
-        """The content of a rule's reply, less what its variation leaves out."""
-        dialect = DIALECTS[rule.dialect or "openai"]
-        completion, _ = complete(rule.reply, _REQUEST, 0, dialect)
-        if rule.stream.over(dialect.usual).usage == "none":
+        """The content of a rule's reply that the API can express, less what its variation leaves out."""
+        settings = self._settings(rule.stream, rule.dialect)
+        provider = self._api.provider(settings.habits)
+        completion, _ = complete(rule.reply, self._request, 0, provider)
+        if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
-        return of_completion(completion, dialect)
+        return of_completion(self._api.expressible(completion, self._plain), provider)
 
     def _rejects(self, rule: Rule, returned: Result | NoResult) -> bool:
         """Whether the client raises an error because of the answer, however it is sent: for a refusal, an answer that
@@ -149,20 +177,15 @@ class Trial:
         plain = self.ask(Rule(reply=rule.reply)) if rule.stream != Variation() else returned
         return isinstance(plain, NoResult) and plain.type == returned.type
 
-
-def _contested(rule: Rule) -> list[str]:
-    """The contested steps of the rule and of its dialect's usual wire, as far as they show: how reasoning is sent does
-    not matter to an answer without reasoning."""
-    reasoning = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
-    steps = contested(rule.stream.over(DIALECTS[rule.dialect or "openai"].usual))
-    return [step.name for step in steps if reasoning or not step.name.startswith("reasoning")]
+    def _contested(self, rule: Rule) -> list[str]:
+        """The contested steps of the rule and of its dialect's usual wire, as far as they show: how reasoning is sent
+        does not matter to an answer without reasoning."""
+        reasoning = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
+        steps = contested(rule.stream.over(self._api.usual(rule.dialect)))
+        return [step.name for step in steps if reasoning or not step.name.startswith("reasoning")]
 
 
 def _left_open_by(steps: list[str]) -> set[str]:
     """The fields whose value contested steps leave open."""
     fields = {"usage"} if "usage: running" in steps else set()
     return fields | ({"content", "reasoning"} if any(step.startswith("reasoning") for step in steps) else set())
-
-
-_REQUEST: Request = parse(b'{"model": "fakellm", "messages": [{"role": "user", "content": "Hello"}], "stream": true}')
-"""Fills what a hand-written reply leaves out."""

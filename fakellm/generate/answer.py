@@ -21,7 +21,7 @@ from fakellm.generate import calls
 from fakellm.generate.json_schema import instance
 from fakellm.generate.prose import text
 from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
-from fakellm.model.logprobs import weighed
+from fakellm.model.logprobs import drawn_tokens
 from fakellm.model.request import JsonOutput, Request
 
 EFFORTS = {"none": 0, "minimal": 1, "low": 2, "medium": 5, "high": 10, "xhigh": 20, "max": 40}
@@ -44,10 +44,10 @@ class Generate(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
 
 
 def answers(generate: Generate, request: Request, seed: int, provider: Provider) -> tuple[Choice, ...]:
-    """As many choices as the request asks for, with all the reasoning that is counted, whether it is sent or not.
+    """As many choices as the request sets, with all the reasoning that is counted, whether or not it is sent.
 
     The same seed and request give the same choices, streamed or not. Raises RequestError, which names the parameter,
-    for what cannot be honoured: a schema that no value satisfies, a tool that is not on offer, a limit below one token.
+    if it cannot be honoured: a schema that no value satisfies, a tool that is not on offer, a limit below one token.
     """
     calls.check(request)
     if request.unusable:
@@ -60,7 +60,7 @@ def answers(generate: Generate, request: Request, seed: int, provider: Provider)
         return choices
     sources = [Source(seed, request.digest, "logprobs", index) for index in range(len(choices))]
     return tuple(
-        _weighted(choice, request.top_logprobs, source) for choice, source in zip(choices, sources, strict=True)
+        _with_logprobs(choice, request.top_logprobs, source) for choice, source in zip(choices, sources, strict=True)
     )
 
 
@@ -80,15 +80,15 @@ def _answer(generate: Generate, request: Request, seed: int, index: int, provide
 
 
 def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: str | None) -> Choice:
-    """The choice with a block for each of these that is not empty."""
+    """The choice with a block for each argument that is not empty."""
     thinking = (Thinking((reasoning,)),) if reasoning else ()
     texts = (Text(content),) if content else ()
     return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))
 
 
-def _weighted(choice: Choice, top: int, source: Source) -> Choice:
+def _with_logprobs(choice: Choice, top: int, source: Source) -> Choice:
     """The choice with log probabilities for the tokens of its text."""
-    tokens = weighed(tokenizer.split(choice.content), top, source)
+    tokens = drawn_tokens(tokenizer.split(choice.content), top, source)
     blocks = (replace(block, logprobs=tokens) if isinstance(block, Text) else block for block in choice.blocks)
     return replace(choice, blocks=tuple(blocks))
 

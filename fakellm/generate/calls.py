@@ -19,10 +19,10 @@ from fakellm.model.request import Message, Request, Tool
 
 
 def generated_calls(request: Request, seed: int, index: int, provider: Provider) -> tuple[ToolCall, ...]:
-    """The calls in the choice at `index`; none where the reply is text.
+    """The calls in the choice at `index`; none if the reply is text.
 
-    Where no call is required, tools are called until there are results to answer, so that an agent's loop ends.
-    Raises RequestError where a call is required that cannot be generated.
+    If no call is required, tools are called until there are results to answer, so that an agent's loop ends.
+    Raises RequestError if a required call cannot be generated.
     """
     allowed = request.allowed_calls
     offered = {tool.name: tool for tool in request.offered if not tool.grammar}
@@ -52,7 +52,7 @@ def check(request: Request) -> None:
 
 
 def _answered(messages: tuple[Message, ...]) -> tuple[str, ...]:
-    """The tools with a result since the user's last message, by name where the conversation has the call."""
+    """The tools with a result since the user's last message, by name if the conversation has the call."""
     recent = [*takewhile(lambda message: message.role != "user", reversed(messages))]
     names = {call.id: call.name for message in recent for call in message.calls if call.id}
     return tuple(
@@ -63,8 +63,8 @@ def _answered(messages: tuple[Message, ...]) -> tuple[str, ...]:
 
 
 def _picked(names: tuple[str, ...], answered: tuple[str, ...], parallel: bool, source: Source) -> list[str]:
-    """One tool or two, in the order of the offer. Tools without a result come first, so that a loop that ends with the
-    call of a certain tool ends."""
+    """One tool or two, in the order of the offer. Tools without a result come first, so that a
+    loop that ends when a certain tool is called does end."""
     candidates = [name for name in names if name not in answered] or list(names)
     count = source.between(1, 2) if parallel and len(candidates) > 1 else 1
     start = source.below(len(candidates))

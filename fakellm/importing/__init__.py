@@ -1,1 +1,1 @@
-"""Recordings to rules: each reply read back into a completion and the way it was streamed."""
+"""Turns recordings into rules: each reply is read back into a completion and the way in which it was streamed."""

@@ -1,6 +1,6 @@
-"""Recorded requests to conditions: a `when` for each rule that meets its own request and no other.
+"""Turns recorded requests into conditions: a `when` for each rule that its own request matches and no other does.
 
-Knows no recordings: requests and the rules that answer them.
+Knows no recordings, only requests and the rules that answer them.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from fakellm.scenarios.matching import Pattern, When
 from fakellm.scenarios.scenario import Rule, Step
 
 Answered = tuple[Request | None, Rule]
-"""A rule, and the request that it answers; None where nobody knows it."""
+"""A rule, and the request that it answers; None if the request was not recorded."""
 
 
 def distinguished(answered: Sequence[Answered]) -> tuple[Rule, ...]:
-    """The rules with their conditions, as few as will do, of the same kind for all. The same request again is answered
-    by the next reply of its rule."""
+    """The rules with as few conditions as needed, of the same kind for all. If the same request comes again, the next
+    reply of its rule answers it."""
     groups: dict[tuple[str, bool], list[Answered]] = {}
     for request, rule in answered:
         key = ("", False) if request is None else (request.digest, request.stream)
@@ -56,7 +56,7 @@ def _exactly(request: Request) -> When:
 
 
 def _value(value: object) -> object:
-    """The value as a condition; a mapping is marked, for it could look like a pattern."""
+    """The value as a condition; a mapping is wrapped in `exact`, because it could look like a pattern."""
     return {"exact": value} if isinstance(value, dict) else value
 
 
@@ -64,7 +64,7 @@ _WAYS: tuple[Callable[[Request], When], ...] = (_model_and_turn, _and_user, _and
 
 
 def _differ(requests: Sequence[Request | None], way: Callable[[Request], When]) -> bool:
-    """Whether the conditions are other ones for each request. One that nobody knows meets everything."""
+    """Whether the conditions differ for each request. A rule without a recorded request matches everything."""
     made = [json.encode(When() if request is None else way(request), order="sorted") for request in requests]
     return len(set(made)) == len(made)
 
@@ -72,7 +72,7 @@ def _differ(requests: Sequence[Request | None], way: Callable[[Request], When]) 
 def _rule(group: Sequence[Answered], conditions: Callable[[Request], When]) -> Rule:
     request, rule = group[0]
     when = When() if request is None else conditions(request)
-    if rule.patch and request is not None:  # its frames are those of a stream, or of a whole body
+    if rule.patch and request is not None:  # its frames belong to a stream or to a whole body
         when = replace(when, stream=request.stream)
     then = tuple(Step(more.reply, more.stream, more.timing, more.fault, more.patch) for _, more in group[1:])
     return replace(rule, when=when, then=then)

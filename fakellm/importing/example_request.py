@@ -1,10 +1,10 @@
-"""A request such as a rule waits for, to show its reply by. Owns what is made up where the rule leaves it open."""
+"""Makes up a request that matches a rule, to show its reply. Owns the values that the rule does not set."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from fakellm.apis.chat.requests.parse import parse
+from fakellm.apis.route import CHAT
 from fakellm.base.json_text import dumps
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern
@@ -12,8 +12,8 @@ from fakellm.scenarios.scenario import Rule
 
 
 def sample(rule: Rule, turn: int | None = None) -> Request:
-    """A request with the model, the texts, the tools, the results and the headers that `rule` asks for, where those are
-    plain: no pattern is solved. It is for a stream, unless the rule wants none.
+    """A request with the model, the texts, the tools, the results and the headers that `rule` requires, if these are
+    plain: no text is made for a pattern. It is for a stream, unless the rule requires a whole body.
     """
     when = rule.when
     model = when.model if when.model and not set("*?[") & set(when.model) else rule.reply.model or "fake"
@@ -28,7 +28,7 @@ def sample(rule: Rule, turn: int | None = None) -> Request:
     if when.tools:
         body["tools"] = [{"type": "function", "function": {"name": name}} for name in when.tools]
     headers = {name.lower(): _plain(text) for name, text in when.headers.items()}
-    return parse(dumps(body).encode(), headers)
+    return CHAT.parse(dumps(body).encode(), headers)
 
 
 def _plain(text: str | Pattern | None) -> str:
@@ -36,7 +36,7 @@ def _plain(text: str | Pattern | None) -> str:
 
 
 def _results(rule: Rule) -> list[dict[str, Any]]:
-    """The calls of the tools that the rule has results of, and those results."""
+    """The calls of the tools whose results the rule requires, and those results."""
     calls, results = [], []
     for number, (name, text) in enumerate(rule.when.result.items()):
         calls.append({"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": "{}"}})

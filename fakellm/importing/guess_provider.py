@@ -1,4 +1,4 @@
-"""Whose stream it is: the dialect that a recording is most like. Owns the hosts by which providers are known."""
+"""Guesses the provider of a recording: the dialect that it is most like. Owns the hosts of the providers."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ _HOSTS = {
     "api.writer.com": "writer",
 }
 _SAMPLE = 40
-"""Chunks that tell whose they are, and as many from the end."""
+"""How many chunks from the start are compared, and as many from the end."""
 
 
 def of_host(url: str) -> str | None:
-    """The dialect of the provider at this address; None where the host is not known."""
+    """The dialect of the provider at this URL; None if its host is unknown."""
     host = urlsplit(url).hostname or ""
     return next((name for known, name in _HOSTS.items() if host == known or host.endswith("." + known)), None)
 
 
 def dialects(url: str, chunks: Sequence[str]) -> Iterator[str]:
-    """The names of dialects in which the stream may be written, the likeliest first: those of the host, then those that
-    it is most like. Few, for each is costly to try."""
+    """The names of the dialects that the stream may be in, the likeliest first: those of the host, then those
+    that it is most like. They are few, because each is costly to try."""
     named = of_host(url)
     family = [name for name in DIALECTS if named and (name == named or name.startswith(named + "-"))]
     sample = [*chunks[:_SAMPLE], *chunks[_SAMPLE:][-_SAMPLE:]]

@@ -1,6 +1,6 @@
-"""Which habits make a stream most like a recorded one: each is tried, and what makes no more chunks equal is not taken.
+"""Searches for the habits that make a stream most like a recorded one: keeps each that makes more chunks equal.
 
-Owns the habits to try and what likeness is. Knows no provider by name.
+Owns the habits to try and the measure of likeness. Knows no provider by name.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fakellm.apis.variation import Variation
 from fakellm.importing.read_spelling import rendered
 from fakellm.model.blocks import Completion
 
-# Habits to try, each as a `stream:` block; what makes no more frames equal is not taken.
+# Habits to try, by field of the `stream:` block; a habit that makes no more frames equal is not kept.
 _HABITS: dict[str, Sequence[Any]] = {
     "calls": tuple(
         {key: value}
@@ -51,16 +51,16 @@ _HABITS: dict[str, Sequence[Any]] = {
 }
 
 
-def fitted(
+def best_habits(
     frames: Sequence[str], completion: Completion, starts: Sequence[Variation], dialect: Dialect, drawn: Values
 ) -> tuple[int, Variation]:
-    """Which of the variations is the best to start from, and the habits that make what it renders more like the
-    frames."""
-    leaves = cache(standard)  # most frames of two candidates are the same
+    """The number of the variation that is best to start from, and the habits that make its rendered frames more like
+    the recorded ones."""
+    leaves = cache(content_leaves)  # two candidates have most frames in common
     recorded = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
-        return alike([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
+        return agreement([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
@@ -77,7 +77,7 @@ def fitted(
 def _climbed(
     score: Callable[[Variation], float], start: Variation, tried: Mapping[str, Sequence[Any]]
 ) -> tuple[float, Variation]:
-    """Every habit is tried, and once more if one was kept: it may have hidden another."""
+    """The best likeness and its habits. If one is kept, all are tried again: it may have hidden another."""
     best, found = score(start), Variation()
     for _ in range(2):
         before = found
@@ -91,12 +91,12 @@ def _climbed(
     return best, found
 
 
-_ALIKE = 2.0  # the likeness of frames that are all the same
+_ALIKE = 2.0  # the likeness of equal streams
 
 
 def abridged(frames: Sequence[str]) -> list[str]:
-    """The frames without the middle of each long run of frames that differ only in what their texts say: what is
-    habit shows at its ends."""
+    """The frames without the middle of each long run of frames that differ only in their texts: habits show at the ends
+    of a run."""
     shapes = [_shape(_content(json.loads(frame))) for frame in frames]
     kept: list[str] = []
     for _, run in groupby(zip(frames, shapes, strict=True), key=lambda pair: pair[1]):
@@ -106,11 +106,11 @@ def abridged(frames: Sequence[str]) -> list[str]:
 
 
 _ENDS = 4
-"""Frames that are kept at either end of a run."""
+"""How many frames are kept at each end of a run."""
 
 
 def _shape(value: Any) -> Any:
-    """Keys in their order, and which values say something."""
+    """The keys in their order, and which values are not empty."""
     if isinstance(value, dict):
         return tuple((key, _shape(item)) for key, item in value.items())
     if isinstance(value, list):
@@ -118,8 +118,9 @@ def _shape(value: Any) -> Any:
     return bool(value), value is None
 
 
-def alike(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
-    """How much of the frames agrees, compared from the start and from the end: a frame too many shifts but one half."""
+def agreement(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
+    """How many of the frames agree, from 0 to 2: compared from the start and from the end, because an additional frame
+    shifts all frames after it."""
     agreed = sum(_agreement(a, b) for a, b in zip(found, recorded, strict=False))
     agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(recorded), strict=False))
     return agreed / max(len(found), len(recorded), 1)
@@ -132,8 +133,8 @@ def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
     return 0.9 * common / max(len(found), len(recorded))
 
 
-def standard(frame: str) -> tuple[str, ...]:
-    """The leaves of a frame that carry content: no habit explains what else a provider adds."""
+def content_leaves(frame: str) -> tuple[str, ...]:
+    """The leaves of a frame that carry content: no habit explains the other keys that a provider adds."""
     chunk = json.loads(frame)
     envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
     return tuple(_leaves(envelope | _content(chunk)))
@@ -150,7 +151,7 @@ def _content(chunk: dict[str, Any]) -> dict[str, Any]:
 
 
 def _leaves(value: Any, path: str = "") -> list[str]:
-    """Every value of a frame with its path, in the order they stand."""
+    """Every value of a frame with its path, in their order."""
     if isinstance(value, dict) and value:
         return [leaf for key, item in value.items() for leaf in _leaves(item, f"{path}.{key}")]
     if isinstance(value, list) and value:

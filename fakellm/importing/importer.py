@@ -1,11 +1,12 @@
-"""Recordings to rules of meaning: each reply read upwards, said again, and patched where that is not what was recorded.
+"""Turns recordings into rules by meaning: reads each reply, renders it again, and patches frames that differ.
 
-Knows no files: cassettes in, a scenario and a report out.
+Knows no files: it takes cassettes, and returns a scenario and a report. Reads every API through its protocol, except
+chat, whose dialects `chat_rule` tries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -13,21 +14,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body
-from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.openai.urls import target, with_model
-from fakellm.apis.protocol import Values
 from fakellm.apis.route import APIS, CHAT, Route
-from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.errors import RequestError, StreamError
+from fakellm.apis.variation import Variation
+from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
+from fakellm.importing.chat_rule import chat_rule
 from fakellm.importing.distinguish_rules import distinguished
-from fakellm.importing.guess_provider import dialects, of_host
-from fakellm.importing.infer import Inferred, infer
-from fakellm.model.blocks import Completion
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -38,14 +32,14 @@ from fakellm.streaming.observe import observe, renumbered
 from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
-from fakellm.wire.unframing import blocks, data_of, framing
+from fakellm.wire.unframing import blocks, framing
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
-"""The request of a recording that does not have one."""
+"""The request for a recording without one."""
 
 
 class Imported(Struct, frozen=True):
-    """One interaction and what became of it. `frames` of them are word for word, of `total`."""
+    """One interaction and how it was imported: `frames` of its `total` frames are literal."""
 
     name: str
     outcome: Literal["meaning", "patch", "literal", "left out"]
@@ -57,9 +51,9 @@ class Imported(Struct, frozen=True):
 def imported(
     cassettes: Sequence[Cassette], name: str = "imported", apis: Mapping[str, Route] = APIS
 ) -> tuple[Scenario, list[Imported]]:
-    """A scenario whose rules answer as the recordings do, without their secrets, and what became of each of them.
+    """A scenario whose rules answer as recorded, without secrets, and how each interaction was imported.
 
-    apis: the APIs to import, by their paths; what was recorded of others is left out.
+    apis: the APIs to import, by their paths; recordings of others are left out.
     """
     rules: list[tuple[Request | None, Rule]] = []
     report: list[Imported] = []
@@ -78,7 +72,7 @@ def imported(
 
 
 def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request | None, Rule | None, Imported]:
-    """The request, and the rule that answers it as recorded."""
+    """The request, the rule that answers it as recorded, and the report on it."""
     known = bool(interaction.request.body)
     try:
         request = _request(interaction.request if known else _UNKNOWN, route)
@@ -98,12 +92,10 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
     request = route.parse(msgspec.json.encode(request.body | {"stream": streamed}), {})
-    if route is not CHAT:
-        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
+    if route is CHAT:
+        rule = chat_rule(interaction.request.url, pieces, request)
     else:
-        found = _stream(interaction, pieces, request) if streamed else _body(interaction, pieces[0], request)
-        plain = next(_accepting(["openai"], request))
-        rule = found or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
+        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
     patch = edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -114,7 +106,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
 
 
 def _literal(plan: Plan, kind: str) -> Rule:
-    """The rule that sends the response as it is, with the headers that tell a client when to come back."""
+    """The rule that sends the response literally, with the headers that state when a client may retry."""
     if plan.status is None:
         return Rule(reply=Reply(), fault=Close(at="start"))
     headers = {name: value for name, value in plan.headers if name.lower() in _KEPT}
@@ -126,13 +118,13 @@ _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
 def _request(recorded: RecordedRequest, route: Route) -> Request:
-    """The request. Azure's clients may name the model in the URL alone."""
+    """The request. Clients of Azure may name the model only in the URL."""
     model = target(urlsplit(recorded.url).path).model if route is CHAT else None
     return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
 
 
 def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
-    """The rule that plays a stream again as it was divided; None where nothing in it can be read."""
+    """The rule that plays a stream as it was divided; None if nothing in it can be read."""
     events = Decoder().feed(b"".join(pieces))
     try:
         habits, drawn = route.infer(events)
@@ -145,91 +137,9 @@ def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
 
 
 def _folded(body: bytes, route: Route) -> Rule | None:
-    """The rule whose reply is a whole body; None where it cannot be read."""
+    """The rule whose reply is a whole body; None if the body cannot be read."""
     try:
         habits, drawn = route.infer_whole(body)
         return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn))
     except (ValueError, KeyError, TypeError):
-        return None
-
-
-def _stream(interaction: Interaction, pieces: Sequence[bytes], request: Request) -> Rule | None:
-    """The rule that says a stream, as nearly as any dialect lets it; None where nothing in it is a chunk."""
-    data = [text for piece in pieces if (text := data_of(piece)) is not None]
-    chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
-    best: tuple[float, Rule] | None = None
-    for name in _accepting(dialects(interaction.request.url, chunks), request):
-        dialect = DIALECTS[name]
-        try:
-            found = infer(chunks, dialect)
-        except StreamError:
-            continue
-        framed = framing(pieces)
-        usual = dialect.usual.over(PLAIN)
-        variation = replace(
-            found.variation,
-            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
-            sse=None if framed == (usual.sse or type(framed)()) else framed,
-        )
-        rule = Rule(
-            reply=_reply(found.completion, found.drawn),
-            stream=_pinned(found, variation, usual, request),
-            name="x",
-            dialect=name,
-        )
-        made = [frame.data for frame in render(rule, request, 0).frames]
-        equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
-        if best is None or equal > best[0]:
-            best = equal, replace(rule, name=None)
-        if equal == 1.0:
-            break
-    return best and best[1]
-
-
-def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
-    """Those of the dialects that accept the request, because a rule is to answer it; where none does, the first that
-    does (Ollama's accepts all)."""
-    found = False
-    for name in names:
-        if refusal(request, DIALECTS[name].accepts) is None:
-            found = True
-            yield name
-    if not found:
-        yield next(name for name in DIALECTS if refusal(request, DIALECTS[name].accepts) is None)
-
-
-def _is_chunk(data: str) -> bool:
-    try:
-        frame = msgspec.json.decode(data)
-    except msgspec.DecodeError:
-        return False
-    return isinstance(frame, dict) and "error" not in frame
-
-
-def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Request) -> Variation:
-    """The variation with usage said where it came unasked, and with what no reply can leave empty."""
-    if found.completion.usage is not None and variation.usage is None and not request.wants_usage:
-        variation = replace(variation, usage=usual.usage)
-    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not found.drawn.get(key)}
-    if empty:
-        spelling = variation.spelling or Spelling()
-        each = {key: value for key, value in (spelling.each or {}).items() if key not in empty}
-        variation = replace(
-            variation, spelling=replace(spelling, extra=empty | (spelling.extra or {}), each=each or None)
-        )
-    return variation
-
-
-def _reply(completion: Completion, drawn: Values) -> Reply:
-    """The reply that is this completion; the values around it are set where they are not empty."""
-    reply = reply_of(completion, drawn)
-    return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
-
-
-def _body(interaction: Interaction, body: bytes, request: Request) -> Rule | None:
-    """The rule that says a whole body, in OpenAI's dialect where nobody knows the provider."""
-    name = next(_accepting([of_host(interaction.request.url) or "openai"], request))
-    try:
-        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
-    except StreamError:
         return None

@@ -1,6 +1,6 @@
-"""The staircase upwards: what a recorded stream says, and how. Owns the guess of a Variation from frames.
+"""Infers from a recorded stream its completion and the Variation with which it was sent: the inverse of rendering.
 
-Cuts, silences and ticks are read off the frames; each other habit is the one that makes the rendered frames most like
+Cuts, padding and ticks are read from the frames; every other habit is the one that makes the rendered frames most like
 the recorded ones. Knows no file format and no provider by name.
 """
 
@@ -22,7 +22,7 @@ from fakellm.apis.chat.reader import read_chunk, read_stream
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
-from fakellm.importing.habit_search import abridged, alike, fitted, standard
+from fakellm.importing.habit_search import abridged, agreement, best_habits, content_leaves
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
@@ -30,7 +30,7 @@ from fakellm.model.blocks import Completion
 
 
 class Inferred(Struct, frozen=True):
-    """What a recorded stream means, how it is divided and spelled, and the values that were drawn for it."""
+    """A recorded stream's completion, how it is divided and spelled, and the values that were drawn for it."""
 
     completion: Completion
     variation: Variation
@@ -38,47 +38,47 @@ class Inferred(Struct, frozen=True):
 
 
 def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
-    """The data of a stream's events (without `[DONE]`), read upwards.
+    """The completion and the variation of a stream, from the data of its events (without `[DONE]`).
 
-    Raises StreamError when an event holds no chunk.
+    Raises StreamError if an event contains no chunk.
     """
     _, completion, starts, drawn = _starts(frames, dialect)
     short, few, candidates, values = _starts(abridged(frames), dialect)
-    number, habits = fitted(short, few, candidates, dialect, values)
+    number, habits = best_habits(short, few, candidates, dialect, values)
     variation = spelled_like(frames, completion, habits.over(starts[number]), dialect, drawn)
     return Inferred(completion, _simplest(completion, variation, dialect, drawn), drawn)
 
 
 def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
-    """The frames, what they mean, and how it shows: without the provider's own padding, with none, or with all; and
-    what was drawn."""
-    completion, variation, silences, drawn = _at_sight(frames, dialect)
-    # The keys too: what stands in no chunk would otherwise weigh in every comparison.
+    """The frames, their completion, three variations to start from (with the padding that the provider does not add by
+    itself, with none, or with all of it), and the drawn values."""
+    completion, variation, silences, drawn = _read(frames, dialect)
+    # The order of keys is set too: otherwise a key that no chunk has would count in every comparison.
     variation = ordered_as(frames, variation)
     return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)], drawn
 
 
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
-    """How much a stream is like what the provider sends, at sight: from 0 to 2. Raises StreamError, as `infer`."""
-    completion, variation, _, drawn = _at_sight(frames, dialect)
+    """How much a stream is like what the provider sends, without a habit search: from 0 to 2. Raises StreamError."""
+    completion, variation, _, drawn = _read(frames, dialect)
     made = rendered(completion, variation, dialect, drawn)
-    return alike([standard(frame) for frame in made], [standard(frame) for frame in frames])
+    return agreement([content_leaves(frame) for frame in made], [content_leaves(frame) for frame in frames])
 
 
-def _at_sight(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
-    """What shows at sight, but for what the provider does anyway: what shows in the same, said plainly. Also all the
-    silences: some may be the provider's own."""
+def _read(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
+    """The completion, the variation that can be read from the frames directly, all padding, and the drawn values.
+    The variation leaves out what can also be read from the plainly rendered completion: the provider does it anyway."""
     completion, drawn = read_stream(dialect, frames)
     completion = _counted(frames, completion, dialect)
-    observations = _sight(frames, completion, dialect)
+    observations = _observations(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
-    # Pieces of arguments that are empty may be the provider's own.
+    # Empty pieces of arguments may be a habit of the provider.
     splits = [split(chunks, completion), split(chunks, completion, empty=True)]
     plains = [rendered(completion, Variation(split=cuts), dialect, drawn) for cuts in splits]
-    recorded = [standard(frame) for frame in frames]
-    plain = max(plains, key=lambda made: alike([standard(frame) for frame in made], recorded))
+    recorded = [content_leaves(frame) for frame in frames]
+    plain = max(plains, key=lambda made: agreement([content_leaves(frame) for frame in made], recorded))
     observations["split"] = splits[plains.index(plain)]
-    usual = _sight(plain, completion, dialect)
+    usual = _observations(plain, completion, dialect)
     different = {name: value for name, value in observations.items() if value != usual.get(name)}
     habits = dialect.usual.over(PLAIN).split
     if isinstance(habits, dict):
@@ -96,7 +96,7 @@ def _at_sight(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Vari
 
 
 def _added(found: tuple[Padding, ...], own: list[Padding]) -> tuple[Padding, ...]:
-    """The padding that is not the provider's own, at the places that it has among the provider's."""
+    """The padding that the provider does not add by itself, at its places among the provider's own."""
     passed = 0
     added: list[Padding] = []
     for each in found:
@@ -108,14 +108,14 @@ def _added(found: tuple[Padding, ...], own: list[Padding]) -> tuple[Padding, ...
 
 
 def _is_own(padding: Padding, own: list[Padding]) -> bool:
-    """Whether a silence is one of the provider's own; each of them accounts for one."""
+    """Whether a padding is one of the provider's own; each of these is used up once."""
     if padding not in own:
         return False
     own.remove(padding)
     return True
 
 
-def _sight(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
+def _observations(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
     chunks = [read_chunk(dialect, frame) for frame in frames]
     ticked = ticks(chunks)
     own = _opening(dialect) if chunks and not chunks[0].choices else 0
@@ -132,7 +132,7 @@ def _sight(frames: Sequence[str], completion: Completion, dialect: Dialect) -> d
 
 
 def _opening(dialect: Dialect) -> int:
-    """How many chunks the provider sends before those of the reply."""
+    """How many chunks the provider sends before the reply's first."""
     return sum(each.count for each in dialect.silences if each.before == "stream" and isinstance(each.count, int))
 
 
@@ -145,7 +145,7 @@ def _moved(found: tuple[Padding, ...], by: int) -> tuple[Padding, ...]:
 
 
 def _written(frames: Sequence[str]) -> Variation:
-    """What shows in the text of the JSON alone."""
+    """What only the text of the JSON shows: escapes, spaces, floats."""
     texts = [json.dumps(json.loads(frame), ensure_ascii=False) for frame in frames]
     spelling = Spelling(
         ascii=(all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in texts)) or None,
@@ -160,7 +160,7 @@ _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
 def _simplest(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> Variation:
-    """The variation without what changes nothing here: fields, and those of its calls and its spelling."""
+    """The variation without fields that have no effect here, including those of its calls and its spelling."""
     made = rendered(completion, variation, dialect, drawn)
     for without in _fewer(variation):
         candidate = without(variation)
@@ -170,7 +170,7 @@ def _simplest(completion: Completion, variation: Variation, dialect: Dialect, dr
 
 
 def _fewer(variation: Variation) -> Iterator[Callable[[Variation], Variation]]:
-    """Ways to leave a field out."""
+    """Functions that each leave out one field."""
     for name in variation.__struct_fields__:
         yield partial(replace, **{name: None})
         block = getattr(variation, name)
@@ -184,7 +184,7 @@ def _without(variation: Variation, name: str, field: str) -> Variation:
 
 
 def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) -> Completion:
-    """The completion with the details of its usage word for word, where the dialect would make others."""
+    """The completion with the literal details of its usage, if the dialect would make others."""
     sent = [usage for frame in frames if (usage := json.loads(frame).get("usage"))]
     if completion.usage is None or not sent:
         return completion

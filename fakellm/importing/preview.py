@@ -1,4 +1,4 @@
-"""What a rule would send to a made-up request, attempt by attempt; for eyes, and to be exported as a recording."""
+"""What a rule would send to a made-up request, attempt by attempt: to be printed, or exported as a recording."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MOST_ATTEMPTS = 100
 
 
 class Preview(Struct, frozen=True):
-    """One attempt: its number, the request, and what is sent, or why nothing can be made of so made-up a request."""
+    """One attempt: its number, the request, and what is sent, or why no reply can be made for the made-up request."""
 
     attempt: int
     request: Request
@@ -30,7 +30,7 @@ class Preview(Struct, frozen=True):
 
 
 def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
-    """What a rule with a name and a dialect sends: of attempts that get the same, the first."""
+    """What a rule with a name and a dialect sends; of several attempts with the same reply, only the first."""
     request = sample(rule, turn)
     script = Script(rule)
     for number, attempt in _attempts(script, request.stream):
@@ -43,7 +43,7 @@ def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview
 
 
 def recording(scenario: Scenario, seed: int) -> Cassette:
-    """A recording of a scenario's rules. Raises ReplyError where a reply needs what no made-up request has."""
+    """A recording of a scenario's rules. Raises ReplyError if a reply needs a value that no made-up request has."""
     found = []
     for rule in scenario.named_rules():
         for preview in previews(rule, seed):
@@ -57,7 +57,7 @@ def recording(scenario: Scenario, seed: int) -> Cassette:
 
 
 def _attempts(script: Script, stream: bool) -> Iterator[tuple[int, Attempt]]:
-    """The attempts that differ, with their numbers."""
+    """The attempts with different replies, each with its number."""
     most = script.length(stream) if script.counts(stream) else 1
     known = set()
     for number in range(1, min(most, _MOST_ATTEMPTS) + 1):

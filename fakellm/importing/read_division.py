@@ -1,4 +1,4 @@
-"""What can be read off the frames of a stream at sight: where its clock ticked, what was silent, how texts were cut.
+"""Reads from a stream's chunks where its clock ticked, which chunks are padding, and how texts were cut.
 
 Knows no dialect.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.variation import Turn
 from fakellm.apis.variation_blocks import Padding
 from fakellm.base import tokenizer
@@ -20,7 +20,7 @@ from fakellm.streaming.splitting import Cut
 
 
 def ticks(chunks: Sequence[Chunk]) -> tuple[int, ...] | None:
-    """Where `created` is a second more, as many times as it is; a clock that jumps by hours did not tick."""
+    """The numbers of the chunks at which `created` advances, once per second; None if it jumps by more than an hour."""
     first = next((chunk.created for chunk in chunks if chunk.created), 0)
     found: list[int] = []
     for number, chunk in list(enumerate(chunks))[1:]:
@@ -36,9 +36,9 @@ _MOST_TICKS = 3_600
 def padding(
     frames: Sequence[str], chunks: Sequence[Chunk], silent: dict[str, Any] | None, habits: dict[str, Any]
 ) -> int | tuple[Padding, ...] | None:
-    """The chunks that say nothing: so many after the first, or each run of them by its place and what it carries.
+    """The chunks without content: their number if all follow the first chunk, else each run with its place and delta.
 
-    A chunk that the role has for its own is none.
+    A chunk that only carries the role is not padding.
     """
     alone = habits.get("role") in ("alone", "call", "repeated")
     counting = habits.get("usage") in ("every", "running")
@@ -62,19 +62,24 @@ def padding(
 
 
 def _silent(chunk: Chunk, counting: bool) -> bool:
-    """Whether a chunk of one choice, or of none, says nothing at all; usage that is `counting` in every chunk is
-    nothing."""
+    """Whether a chunk of one choice, or of none, has no content; with `counting`, usage is in every chunk and does not
+    count as content."""
     if len(chunk.choices) > 1 or (chunk.usage and not counting):
         return False
     if not chunk.choices:
         return not chunk.usage
     delta = chunk.choices[0].delta
-    content = words(delta.content) or words(delta.reasoning) or words(delta.refusal) or delta.tool_calls
+    content = (
+        text_or_empty(delta.content)
+        or text_or_empty(delta.reasoning)
+        or text_or_empty(delta.refusal)
+        or delta.tool_calls
+    )
     return not content and not chunk.choices[0].finish_reason
 
 
 def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
-    """Who spoke when, where it is not one part after the other, nor one choice after the other."""
+    """Which part or choice is sent when; None if they are sent one after the other."""
     who = [part for chunk in chunks for part in chunk.choices]
     indices = sorted({part.index for part in who})
     if len(indices) > 1:
@@ -90,14 +95,14 @@ def _turns(who: list[str]) -> tuple[Turn, ...] | None:
 
 
 def split(chunks: Sequence[Chunk], completion: Completion, empty: bool = False) -> dict[str, Cut]:
-    """How each text was cut, by its address: by a name where one fits, else at these offsets. `empty`: whether pieces
-    of arguments that are empty count."""
+    """How each text was cut, by its address: the name of a cut if one matches, else offsets. `empty`: whether empty
+    pieces of arguments count."""
     found: dict[str, Cut] = {}
     for index, choice in enumerate(completion.choices):
         parts = [part for chunk in chunks for part in chunk.choices if part.index == index]
         place = f"choices[{index}]." if index else ""
         for name in ("content", "reasoning", "refusal"):
-            pieces = [words(getattr(part.delta, name)) for part in parts]
+            pieces = [text_or_empty(getattr(part.delta, name)) for part in parts]
             found |= _named_cut(f"{place}{name}", pieces)
         indices = sorted({call.index for call in _calls(parts) if isinstance(call.index, int)})
         for number in range(len(choice.tool_calls)):
@@ -122,14 +127,14 @@ def _named_cut(address: str, pieces: list[str]) -> dict[str, Cut]:
 
 
 def _call_cut(address: str, pieces: list[Text]) -> dict[str, Cut]:
-    """A call in one piece is whole, unless that piece says nothing of arguments; one that opens without any is cut."""
+    """A call in one piece is whole, unless that piece has no arguments; a call that opens without arguments is cut."""
     if len(pieces) < 2:
         return {address: "tokens" if pieces and pieces[0] is None else "whole"}
-    content = [words(piece) for piece in (pieces if pieces[0] else pieces[1:])]
+    content = [text_or_empty(piece) for piece in (pieces if pieces[0] else pieces[1:])]
     return {address: "tokens" if content == tokenizer.split("".join(content)) else _offsets(content)}
 
 
 def _offsets(pieces: list[str]) -> Cut:
-    """Where the pieces meet. One piece alone is the first of pieces so long: whole is another thing for a call."""
+    """Where the pieces meet. For a single piece, its length: `whole` would mean that the call opens with it."""
     ends = list(accumulate(len(piece) for piece in pieces))
     return tuple(ends[:-1]) or max(ends[0], 1)

@@ -1,4 +1,4 @@
-"""What can be seen of a stream's habits in its chunks: where role, finish and usage stand, and what shares a chunk.
+"""Reads a stream's habits from its chunks: where role, finish and usage are, and what shares a chunk.
 
 Knows no JSON and no dialect.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, text_or_empty
 
 
 def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
-    """The fields of a Variation that show in the chunks, by name."""
+    """The fields of a Variation that can be read from the chunks, by name."""
     parts = [part for chunk in chunks for part in chunk.choices if part.index == 0]
     found: dict[str, Any] = {
         "role": _role(parts),
@@ -26,8 +26,8 @@ def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
 
 
 def kinds_in(delta: Delta) -> int:
-    """How many kinds of things a delta says: reasoning, text, refusal, calls."""
-    texts = (words(delta.reasoning), words(delta.content), words(delta.refusal))
+    """How many kinds of content a delta has: reasoning, text, refusal, calls."""
+    texts = (text_or_empty(delta.reasoning), text_or_empty(delta.content), text_or_empty(delta.refusal))
     return sum(map(bool, texts)) + bool(delta.tool_calls)
 
 
@@ -76,7 +76,7 @@ def _finish(parts: Sequence[ChunkChoice]) -> str | None:
 
 
 def _usage(chunks: Sequence[Chunk]) -> str | None:
-    """Where usage stands; None where there is none."""
+    """Where usage is; None if there is none."""
     with_usage = [chunk for chunk in chunks if chunk.usage]
     if not with_usage:
         return None

@@ -1,6 +1,6 @@
-"""How recorded chunks are spelt: the order of their keys, and the values that no habit accounts for.
+"""Infers the spelling of recorded chunks: the order of their keys, and the values that no habit explains.
 
-Owns what is rendered of a completion to compare with, and the reading of a Spelling. Knows no provider by name.
+Owns the rendering of a completion for comparison, and the inference of a Spelling. Knows no provider by name.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from fakellm.streaming.divide import divide
 
 
 def rendered(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> list[str]:
-    """The data of the events that say this."""
+    """The data of the events for this completion."""
     settings = split(variation, dialect)
-    meant = CHAT.sayable(completion, settings.habits)
+    meant = CHAT.expressible(completion, settings.habits)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
     batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))
@@ -36,7 +36,7 @@ def rendered(completion: Completion, variation: Variation, dialect: Dialect, dra
 
 
 def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
-    """The variation with the keys of the recorded chunks, in their order."""
+    """The variation with the recorded chunks' keys, in their order."""
     recorded = [json.loads(frame) for frame in frames]
     orders: dict[str, Any] = {}
     for place, name in _PLACES.items():
@@ -50,7 +50,7 @@ def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
 def spelled_like(
     frames: Sequence[str], completion: Completion, variation: Variation, dialect: Dialect, drawn: Values
 ) -> Variation:
-    """The variation with the values of the recorded chunks that nothing else accounts for."""
+    """The variation with those values of the recorded chunks that nothing else explains."""
     made = rendered(completion, variation, dialect, drawn)
     if made == list(frames):
         return variation
@@ -72,10 +72,10 @@ _PLACES = {
     "call.": "call_keys",
     "piece.": "piece_keys",
 }
-"""The objects of a chunk, and the fields of a spelling that order their keys."""
+"""The objects in a chunk, and the field of a spelling that orders the keys of each."""
 
 Objects = dict[int, list[dict[str, Any]]]
-"""The objects at one place of each chunk that has any, by the chunk's number."""
+"""The objects at one place in each chunk that has any there, by the number of the chunk."""
 
 
 def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
@@ -100,7 +100,7 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
 
 
 def _own_keys(recorded: Objects, made: Objects) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keys that are not as rendered: those of every object with one value, and others with their value in each."""
+    """The keys that are not as rendered: those with one value in every object, and others with their value in each."""
     extra: dict[str, Any] = {}
     each: dict[str, Any] = {}
     for key in dict.fromkeys(key for items in recorded.values() for item in items for key in item):
@@ -124,14 +124,14 @@ def _own_keys(recorded: Objects, made: Objects) -> tuple[dict[str, Any], dict[st
 
 
 def _is_filler(key: str, value: Any) -> bool:
-    """Whether a value is a filler. Details of reasoning may be there without a text: a signature, or encrypted."""
+    """Whether a value is a filler. `reasoning_details` without a text, such as a signature, count as one too."""
     if key == "reasoning_details" and isinstance(value, list):
         return not any(item.get("text") or item.get("summary") for item in value if isinstance(item, dict))
     return not value
 
 
 def _details(frames: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
-    """What the items of `reasoning_details` carry besides their text, if it is not what they usually do."""
+    """What the items of `reasoning_details` carry besides their text, if that is not the usual."""
     deltas = [delta for items in _objects(frames, "delta.").values() for delta in items]
     items = [
         item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item
@@ -158,7 +158,7 @@ def _ends(frame: dict[str, Any]) -> bool:
 
 
 def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
-    """All keys in one order that each of the frames keeps to; None where there is no such order."""
+    """All keys in one order that is the order in every frame; None if there is no such order."""
     before: dict[str, set[str]] = {}
     for frame in frames:
         keys = list(frame)

@@ -1,7 +1,8 @@
-"""The completion: what a reply means, as ordered blocks. Owns these values.
+"""The completion: the meaning of a reply, as ordered blocks. Owns these values.
 
-They hold no JSON keys, nulls or ids of any one API. What only one API can express stands in `own`, under that API's
-name; the other APIs ignore it. Ids of replies, times and model names are drawn for each answer and are not part of it.
+They contain no JSON keys, nulls or ids of any one API. Values that only one API can express are in `own`, under that
+API's name; the other APIs ignore them. Ids of replies, times and model names are drawn for each answer and are not part
+of the completion.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import Any
 from msgspec import Struct
 
 Own = dict[str, dict[str, Any]]
-"""What only one API can express, by the name of the API."""
+"""Values that only one API can express, by the name of the API."""
 
 
 class Token(Struct, frozen=True, array_like=True):
     """A token with the natural logarithm of its probability; in YAML a list: ``[" is", -0.25, [[" was", -1.5]]]``.
 
-    `top`: the likeliest tokens in its place. `bytes`: its UTF-8 where that differs from the token's text, as for half a
-    character; null where it stands for no text.
+    `top`: the likeliest tokens at its position. `bytes`: its UTF-8 if that differs from the token's text, as for half a
+    character; null if the token has no text.
     """
 
     token: str
@@ -156,7 +157,7 @@ class Completion(Struct, frozen=True, omit_defaults=True):
 
 
 def own_value(own: Mapping[str, Mapping[str, Any]], api: str, key: str, default: Any = None) -> Any:
-    """What `own` holds for an API under this key."""
+    """The value in `own` for an API under this key."""
     return own.get(api, {}).get(key, default)
 
 

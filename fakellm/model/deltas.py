@@ -1,7 +1,7 @@
-"""The deltas that a reply is streamed as, whatever API sends it. Owns these values.
+"""The deltas of a streamed reply, whichever API sends it. Owns these values.
 
-A batch is what leaves together: one chunk in chat, one or more events elsewhere. It is the unit of pacing, padding and
-cutting. `fold` turns batches into a completion.
+A batch is the deltas that leave together: one chunk in chat, one or more events in other APIs. It is the unit of
+pacing, padding and cutting. `fold` turns batches into a completion.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Open(Struct, frozen=True):
 
 
 class Piece(Struct, frozen=True):
-    """More of an open block. `at`: the path of the field; a text is appended, any other value extends a list.
+    """A piece of an open block. `at`: the path of the field; a text is appended, any other value extends a list.
 
     `tokens`: the log probabilities of this piece, if it has any.
     """
@@ -42,7 +42,7 @@ class Piece(Struct, frozen=True):
 
 
 class Note(Struct, frozen=True):
-    """Something that belongs to no block, of a choice or of the whole reply (None). The last value counts."""
+    """A value outside of blocks, of a choice or, if `choice` is None, of the whole reply. The last value counts."""
 
     choice: int | None
     key: str
@@ -50,7 +50,7 @@ class Note(Struct, frozen=True):
 
 
 class Close(Struct, frozen=True):
-    """A block ends. A `value` takes the place of the block: the API repeats it, or no piece carried all of it."""
+    """A block ends. A `value` replaces the block: the API repeats it, or no piece carried all of it."""
 
     choice: int
     block: int
@@ -71,15 +71,15 @@ class Count(Struct, frozen=True):
 
 
 class End(Struct, frozen=True):
-    """The stream ends. `error`: what went wrong; None for a good end."""
+    """The stream ends. `error`: what went wrong; None for a clean end."""
 
     error: Any = None
 
 
 class Silence(Struct, frozen=True):
-    """No meaning: padding, a ping, the progress of a server tool, an unknown event.
+    """Padding, a delta without meaning: an empty chunk, a ping, the progress of a server tool, an unknown event.
 
-    `look`: how this API shows it; None for its usual way.
+    `look`: how the API shows it; None for its usual way.
     """
 
     choice: int | None = None

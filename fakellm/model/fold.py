@@ -1,7 +1,7 @@
-"""Batches of deltas to the completion that they mean: the inverse of every division. Knows no API.
+"""Folds batches of deltas into the completion that they mean: the inverse of every division. Knows no API.
 
 It never raises: a stream that breaks the rules folds to what came before, with the error as its end. The rules are also
-the reference for clients; each of them is one that a client has been observed to get wrong.
+the reference for clients; each of them is one that some client has got wrong.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def joined(pieces: Iterable[str]) -> str:
 
 
 class _Open:
-    """A block as far as it is known. Pieces are kept in lists: 100,000 of them join in linear time."""
+    """A block, as read so far. Pieces are kept in lists: 100,000 of them join in linear time."""
 
     def __init__(self, value: Block) -> None:
         self.block = value
@@ -53,7 +53,7 @@ class _Open:
             present = value_at(self.block, piece.at)
             if not _fits(present, piece.value):
                 return f"a piece does not fit the field {piece.at!r}"
-            try:  # the empty value keeps the place of the field: `parts.1` needs `parts.0`
+            try:  # an empty value marks the place of the field: `parts.1` needs `parts.0`
                 self.block = with_value(self.block, piece.at, type(piece.value)() if present is None else present)
             except ValueError as error:
                 return str(error)
@@ -100,7 +100,7 @@ def _fits(present: Any, piece: Any) -> bool:
 
 
 class _Choice:
-    """A choice as far as it is known."""
+    """A choice, as read so far."""
 
     def __init__(self) -> None:
         self.blocks: dict[int, _Open] = {}
@@ -113,7 +113,7 @@ class _Choice:
 
 
 class _Reply:
-    """The reply as far as it is known."""
+    """The reply, as read so far."""
 
     def __init__(self) -> None:
         self.choices: dict[int, _Choice] = {}
@@ -126,7 +126,7 @@ class _Reply:
         return Completion(choices, self.usage, self.notes)
 
     def add(self, delta: Delta) -> str | None:
-        """Takes a delta in; returns what is wrong with it, if anything."""
+        """Adds a delta; returns what is wrong with it, if anything."""
         if isinstance(delta, Silence):
             return None
         if isinstance(delta, Count):

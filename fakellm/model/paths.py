@@ -1,4 +1,4 @@
-"""Fields of a block by path: `text`, `parts.0`, `own.chat.annotations`. Owns reading, growing and emptying them.
+"""Fields of a block by path: `text`, `parts.0`, `own.chat.annotations`. Owns reading, setting and emptying them.
 
 A path names attributes first, then keys of mappings and indices of lists.
 """
@@ -31,7 +31,7 @@ def _step(value: Any, step: str) -> Any:
 def with_value(block: Block, path: str, value: Any) -> Block:
     """The block with `value` at `path`. None removes a key, or the last item of a list.
 
-    Raises ValueError where the block has no such field.
+    Raises ValueError if the block has no such field.
     """
     name, _, rest = path.partition(".")
     if name not in block.__struct_fields__:
@@ -58,8 +58,8 @@ def _placed(value: Any, steps: list[str], new: Any) -> Any:
 
 
 def without(block: Block, paths: tuple[str, ...]) -> Block:
-    """The block with these fields empty: texts and tuples as their type is when empty, keys and list items removed."""
-    for path in sorted(paths, key=_natural, reverse=True):  # the last item of a list first, so that no place moves
+    """The block with these fields empty: texts and tuples become empty, keys and list items are removed."""
+    for path in sorted(paths, key=_natural, reverse=True):  # the last item of a list first, so that no index shifts
         value = value_at(block, path)
         if value:
             block = with_value(block, path, type(value)() if "." not in path else None)

@@ -44,9 +44,9 @@ class Tool(Struct, frozen=True):
     """A tool on offer.
 
     kind: `function` for one that is called with JSON, `custom` for one that is called with a text.
-    parameters: the JSON Schema of its arguments or of its text, where one was sent.
+    parameters: the JSON Schema of its arguments or of its text, if one was sent.
     param: the path of that schema in the body, as errors name it.
-    grammar: what its text must follow besides, in a notation from which no text can be generated, such as `lark`.
+    grammar: the notation of a grammar that its text must also follow, if texts cannot be generated from it: `lark`.
     """
 
     name: str
@@ -74,7 +74,7 @@ class AllowedCalls(Struct, frozen=True):
 class JsonOutput(Struct, frozen=True):
     """The JSON that a reply's text must be.
 
-    schema: its JSON Schema; None where any object will do.
+    schema: its JSON Schema; None if any object is allowed.
     name: the name of the schema.
     param: the path of the schema in the body, as errors name it.
     """
@@ -85,24 +85,24 @@ class JsonOutput(Struct, frozen=True):
 
 
 class Request(Struct, frozen=True, dict=True, kw_only=True):
-    """A request that was parsed. The function of a computed reply receives one.
+    """A parsed request. The function of a computed reply receives one.
 
     body: the JSON body as it was sent.
-    headers: by name in lower case: those that rules read, or all of them where a reply is computed.
+    headers: by name in lower case; only those that rules read, or all of them if a reply is computed.
     chat: the typed body of a request for a chat completion: `Chat` in `fakellm.apis.chat.requests.chat_body`.
     choices: how many alternative answers are requested.
-    max_tokens: the most tokens that a choice may have, its reasoning included.
+    max_tokens: the most tokens that a choice may have, including its reasoning.
     stop: texts before which a generated text ends.
-    effort: how much the model is to reason, in the API's word.
-    top_logprobs: how many likely tokens are requested at each place; None where no log probabilities are.
+    effort: how much the model is to reason, as the API's word.
+    top_logprobs: how many likely tokens are requested for each position; None if no log probabilities are requested.
     offered: the tools on offer. `tools` has their names.
     tool_choice: `none`, `auto`, `required`, the name of the tool that must be called, or another word that was sent;
-        `auto` where the request sets none and offers tools, else `none`.
+        if the request sets none, `auto` with tools on offer, else `none`.
     allowed_calls: what that means for a generated reply.
-    response_format: the type of the requested format, and the name of its schema where it has one.
-    output: the JSON that is requested; None where any text will do.
-    legacy_functions: whether calls are to be sent as `function_call`, as before there were tools.
-    unusable: why no reply can be generated, where a parameter has a value that a scripted reply does not need.
+    response_format: the type of the requested format, and the name of its schema if it has one.
+    output: the JSON that is requested; None if any text is allowed.
+    legacy_functions: whether calls are sent under the legacy key `function_call`.
+    unusable: why no reply can be generated, if a parameter that scripted replies do not need is not valid.
     """
 
     model: str
@@ -138,7 +138,7 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
 
     @cached_property
     def user(self) -> str:
-        """The text of the user's last message; empty where there is none."""
+        """The text of the user's last message; empty if there is none."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
 
     @cached_property

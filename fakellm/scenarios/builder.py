@@ -43,7 +43,7 @@ class On(Struct, frozen=True):
     ) -> On:
         """Answers with a text, and other fields of `Reply`; with a whole Reply; or with what a function of the request
         returns, async or not. A function needs a server in this process (`serve`, not `spawn`), and is called in a
-        thread of its own for each request, so that one that blocks holds up no other reply."""
+        separate thread for each request, so that a function that blocks delays no other reply."""
         if isinstance(what, str):
             return self._with(reply=Reply(content=what, **fields))
         if fields:

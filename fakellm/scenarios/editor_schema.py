@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.chat.providers import DIALECTS
 from fakellm.scenarios.scenario import ScenarioFile
 
 
@@ -20,9 +19,6 @@ def scenario_schema() -> dict[str, Any]:
             if {"type": "null"} in field.get("anyOf", ()) and "null" in _words(field):
                 field["anyOf"].remove({"type": "null"})  # the word must be in quotes
                 field.pop("default", None)
-        if "dialect" in definition.get("properties", {}):
-            dialect = definition["properties"]["dialect"]
-            dialect["enum"] = [*DIALECTS, *([None] if "anyOf" in dialect else [])]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

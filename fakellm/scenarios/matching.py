@@ -20,11 +20,11 @@ from fakellm.base.validation import FieldError
 from fakellm.model.request import Request
 
 MAX_SHOWN = 120
-"""Characters of a value in a difference: a prompt may have millions."""
+"""The most characters of a value in a difference: a prompt may have millions."""
 
 
 class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How a text is matched, where a substring is not enough: by one of these."""
+    """How a text is matched if a substring is not enough: by one of these."""
 
     regex: Annotated[
         str | None,
@@ -44,7 +44,7 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The `when:` block of a rule; what is not given matches anything. A plain text must be contained in the value."""
+    """The `when:` block of a rule; an unset key matches anything. A plain text must be contained in the value."""
 
     model: Annotated[str | None, Meta(description="The requested model; `*`, `?` and `[…]` as in file names.")] = None
     turn: Annotated[
@@ -161,7 +161,7 @@ def difference(when: When, request: Request) -> tuple[Difference, ...]:
 
 
 class Matcher:
-    """Many `when` blocks in order, compiled. A value that several of them read is read once a request."""
+    """Many `when` blocks in order, compiled. A value that several of them need is read once per request."""
 
     def __init__(self, whens: Sequence[When]) -> None:
         self._checks = [tuple(checks(when)) for when in whens]
@@ -172,7 +172,7 @@ class Matcher:
         self._whens = [tuple((places[check.field], check.matches) for check in each) for each in self._checks]
 
     def first(self, request: Request) -> int | None:
-        """The number of the first that the request matches."""
+        """The number of the first block that the request matches."""
         values = self._values(request)
         for number, conditions in enumerate(self._whens):
             for place, matches in conditions:
@@ -183,7 +183,7 @@ class Matcher:
         return None
 
     def nearest(self, request: Request) -> tuple[int, tuple[Difference, ...]] | None:
-        """The number of the one with the fewest differences, the first of several, and those differences; None where
+        """The number of the block with the fewest differences (of several, the first), and those differences; None if
         there is no `when`."""
         values = self._values(request)
         nearest, fewest = None, len(values) + 1
@@ -201,7 +201,7 @@ class Matcher:
         return None if nearest is None else (nearest, _differences(self._checks[nearest], request))
 
     def _values(self, request: Request) -> list[Any]:
-        """The values that the checks compare, in the order of their places."""
+        """The values that the checks compare, in the order of the compiled reads."""
         return [read(request) for read in self._reads.values()]
 
 
@@ -217,7 +217,7 @@ def _text_check(field: str, expected: str | Pattern, read: Callable[[Request], A
 
 
 def _plain(expected: str | Pattern) -> Any:
-    """The expected text as YAML has it."""
+    """The expected text as the value in YAML."""
     return msgspec.to_builtins(expected)
 
 
@@ -237,7 +237,7 @@ def _value_matcher(expected: Any) -> Callable[[Any], Any]:
         return lambda actual: isinstance(actual, str) and search(actual)
     if isinstance(expected, dict) and set(expected) == {"exact"}:
         expected = expected["exact"]
-    if isinstance(expected, str):  # the usual case, and the one that is quick
+    if isinstance(expected, str):  # the usual case, and the fast one
         return lambda actual: actual == expected
     return lambda actual: _equal(expected, actual)
 

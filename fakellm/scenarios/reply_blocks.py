@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import Path
-from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, ToolCall
+from fakellm.base.validation import FieldError, Path
+from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, ToolCall, own_value
 from fakellm.scenarios import templates
 
 
@@ -27,6 +27,13 @@ class CallBlock(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
 
 ReplyBlock = Text | Refusal | Thinking | CallBlock | Opaque
+
+
+def check_annotations(block: ReplyBlock, path: Path) -> None:
+    """Raises FieldError if the annotations of a text in chat are not an array of objects."""
+    found = own_value(block.own, "chat", "annotations", ()) if isinstance(block, Text) else ()
+    if not isinstance(found, (list, tuple)) or not all(isinstance(each, dict) for each in found):
+        raise FieldError((*path, "own", "chat", "annotations"), f"expected an array of objects, got {found!r}")
 
 
 def core_block(block: ReplyBlock) -> Block:
@@ -45,7 +52,7 @@ def reply_block(block: Block) -> ReplyBlock:
 
 
 def texts_of(block: ReplyBlock, path: Path) -> Iterator[tuple[Path, str]]:
-    """All texts of a block that may have gaps, with their paths."""
+    """All texts of a block that may have placeholders, with their paths."""
     match block:
         case Text(text) | Refusal(text):
             yield (*path, "text"), text

@@ -12,18 +12,18 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.providers import DIALECTS, DialectName
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path, near_miss
 from fakellm.faults import Fault
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
-from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall, own_value
+from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, core_block, reply_block, texts_of
+from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, check_annotations, core_block, reply_block, texts_of
 from fakellm.scenarios.usage import Usage, usage_block
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
@@ -66,7 +66,10 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         Meta(description=("What the content cites, each exactly as on the wire, whatever the dialect.")),
     ] = ()
     template: Annotated[
-        bool, Meta(description=("The texts and the arguments have gaps such as `{{user}}`, which the request fills."))
+        bool,
+        Meta(
+            description=("The texts and the arguments have placeholders such as `{{user}}`, which the request fills.")
+        ),
     ] = False
     blocks: Annotated[
         tuple[ReplyBlock, ...],
@@ -84,11 +87,7 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         if self.blocks and beside:
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
         for number, block in enumerate(self.blocks):
-            cited = own_value(block.own, "chat", "annotations", ()) if isinstance(block, Text) else ()
-            if not isinstance(cited, (list, tuple)) or not all(isinstance(each, dict) for each in cited):
-                raise FieldError(
-                    ("blocks", number, "own", "chat", "annotations"), f"expected an array of objects, got {cited!r}"
-                )
+            check_annotations(block, ("blocks", number))
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
             if getattr(self, name) and not getattr(self, part):
                 raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")
@@ -142,17 +141,22 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
         if self.generate and (names := [*names, *(["choices"] if self.choices else [])]):
             raise FieldError((names[0],), f"{names[0]!r} beside 'generate': leave out one of them")
 
-    def gaps(self) -> Iterator[Path]:
-        """The names in the gaps of its templates."""
+    def placeholders(self) -> Iterator[Path]:
+        """The names in the placeholders of its templates."""
         choices = [choice for choice in self.choices or (self,) if choice.template]
-        return (gap for choice in choices for _, text in choice.texts() for gap in templates.gaps(text))
+        return (
+            placeholder
+            for choice in choices
+            for _, text in choice.texts()
+            for placeholder in templates.placeholders(text)
+        )
 
 
 class Computed(Reply, frozen=True, kw_only=True):
     """A reply that a Python function makes from the request: it returns the whole Reply, or a text.
 
-    It is called once for each request that its rule matches: in a thread of its own, or on the event loop where it is
-    async. No YAML can express it.
+    It is called once for each request that its rule matches: in its own thread or, if it is async, on the event loop.
+    YAML cannot express it.
     """
 
     function: Callable[[Request], Reply | str | Awaitable[Reply | str]]
@@ -199,7 +203,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         tuple[Edit, ...], Meta(description=("Literal frames, for what a recording has and no other key can express."))
     ] = ()
     name: str | None = None
-    dialect: str | None = None
+    dialect: DialectName | None = None
     then: Annotated[
         tuple[Step, ...],
         Meta(
@@ -246,7 +250,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     """Rules in order: the first that matches a request answers it. `dialect` is that of rules that set none."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
-    dialect: str = "openai"
+    dialect: DialectName = "openai"
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
-"""Templates: texts with gaps that a request fills, such as `You said: {{user}}`.
+"""Templates: texts with placeholders that a request fills, such as `You said: {{user}}`.
 
-Owns this syntax, in which no code runs: a gap names a value, and `{{{{` is a plain `{{`. Knows no reply.
+Owns this syntax, in which no code runs: a placeholder names a value, and `{{{{` is a plain `{{`. Knows no reply.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ NAMES = (*_WHOLE, *(f"{name}.…" for name in _PARTS))
 
 
 def check(text: str) -> None:
-    """Raises ValueError for a gap without an end or with an unknown name."""
+    """Raises ValueError for a placeholder without an end or with an unknown name."""
     for _ in _split(text):
         pass
 
 
-def gaps(text: str) -> Iterator[Path]:
-    """The names in the text's gaps, as paths: `("result", "add")`."""
+def placeholders(text: str) -> Iterator[Path]:
+    """The names in the text's placeholders, as paths: `("result", "add")`."""
     return (piece for _, piece in _split(text) if isinstance(piece, tuple))
 
 
@@ -44,20 +44,20 @@ def texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:
 
 
 def fill(text: str, request: Request, attempt: int) -> str:
-    """The text with its gaps filled from the request; a value that is not a text is written as compact JSON.
+    """The text with its placeholders filled from the request; a value that is not a text is written as compact JSON.
 
-    Raises ReplyError for a gap whose value the request lacks.
+    Raises ReplyError for a placeholder whose value the request lacks.
     """
     return "".join(
-        piece if isinstance(piece, str) else _as_text(_value(gap, piece, request, attempt))
-        for gap, piece in _split(text)
+        piece if isinstance(piece, str) else _as_text(_value(placeholder, piece, request, attempt))
+        for placeholder, piece in _split(text)
     )
 
 
 def fill_json(value: Any, request: Request, attempt: int) -> Any:
-    """The JSON value with all its texts filled; a text that is only a gap becomes the value itself: `2`, not `"2"`.
+    """The JSON value with all texts filled; a text that is only a placeholder becomes the value itself: `2`, not `"2"`.
 
-    Raises ReplyError for a gap whose value the request lacks.
+    Raises ReplyError for a placeholder whose value the request lacks.
     """
     if isinstance(value, dict):
         return {key: fill_json(item, request, attempt) for key, item in value.items()}
@@ -72,7 +72,7 @@ def fill_json(value: Any, request: Request, attempt: int) -> Any:
 
 
 def _split(text: str) -> Iterator[tuple[str, str | Path]]:
-    """The pieces in order: plain texts, and the paths of gaps, each beside the text of its gap."""
+    """The pieces in order: plain texts, and the paths of placeholders, each beside the placeholder's text."""
     start = 0
     for found in _GAP.finditer(text):
         if found.start() > start:
@@ -83,25 +83,25 @@ def _split(text: str) -> Iterator[tuple[str, str | Path]]:
         elif found[1] is None:
             raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a literal '{{{{' is '{{{{{{{{'")
         else:
-            yield found[0], _gap(found[0], found[1])
+            yield found[0], _placeholder(found[0], found[1])
     if start < len(text):
         yield "", text[start:]
 
 
-def _gap(gap: str, name: str) -> Path:
+def _placeholder(placeholder: str, name: str) -> Path:
     head = re.split(r"[.\[]", name)[0]
     if head not in (*_WHOLE, *_PARTS):
         known = ", ".join(NAMES)
-        raise ValueError(f"unknown gap {gap}; allowed: {known}{near_miss(head, [*_WHOLE, *_PARTS])}")
+        raise ValueError(f"unknown placeholder {placeholder}; allowed: {known}{near_miss(head, [*_WHOLE, *_PARTS])}")
     path = path_of(name)
     if head in _WHOLE and len(path) > 1:
-        raise ValueError(f"{gap}: {head!r} has no parts")
+        raise ValueError(f"{placeholder}: {head!r} has no parts")
     if head in _PARTS and len(path) == 1:
-        raise ValueError(f"{gap}: name {_PARTS[head]} after {head!r}: {{{{{head}.name}}}}")
+        raise ValueError(f"{placeholder}: name {_PARTS[head]} after {head!r}: {{{{{head}.name}}}}")
     return path
 
 
-def _value(gap: str, path: Path, request: Request, attempt: int) -> Any:
+def _value(placeholder: str, path: Path, request: Request, attempt: int) -> Any:
     head, *rest = path
     if head in _WHOLE:
         return {"attempt": attempt, "model": request.model}.get(str(head)) or getattr(request, str(head))
@@ -114,7 +114,7 @@ def _value(gap: str, path: Path, request: Request, attempt: int) -> Any:
         if found is not None and rest[1:]:
             found = value_at(_json(found), tuple(rest[1:]))
     if found is None:
-        raise ReplyError(f"its reply contains {gap}, and this request has no such value")
+        raise ReplyError(f"its reply contains {placeholder}, and this request has no such value")
     return found
 
 

@@ -1,6 +1,6 @@
-"""What all HTTP applications share: requests, how one is dispatched, and the control routes under `/_fakellm`.
+"""What all HTTP applications share: requests, dispatching them, and the control routes under `/_fakellm`.
 
-Owns what an application is to the server. Knows no rules and no recordings, no sockets and no clock.
+Owns the protocol of applications. Knows no rules, recordings, sockets or clock.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.wire.plan import Frame, Plan
 
 _AT_ONCE = 200
-"""Entries of the journal that are encoded before others get their turn: well under a millisecond."""
+"""How many entries of the journal are encoded before other work gets its turn: this takes well under a millisecond."""
 
 
 class HttpRequest(Struct, frozen=True, dict=True):
-    """One HTTP request as it arrived; `path` may carry a query."""
+    """One HTTP request as it arrived; `path` may include a query."""
 
     method: str
     path: str
     body: bytes = b""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
-    """By name, in any case."""
+    """Values by name; the case of names does not matter."""
 
     @cached_property
     def target(self) -> RequestTarget:
-        """Where it goes."""
+        """Its request target."""
         return request_target(self.path)
 
 
@@ -51,33 +51,33 @@ class Application(Protocol):
         """What answers a request, and its entry in the journal; control routes leave none there."""
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
-        """The response to a request that could not be handled, and its entry: the one given, or a new one."""
+        """The response to a request that could not be handled, and its entry: `entry`, or a new one."""
 
     def session(self, name: str) -> Session[Any]:
-        """The session of this name, which comes to be when it is first needed. Raises RequestError, status 503, where
-        there are too many."""
+        """The session of this name, which is created when it is first needed. Raises RequestError, status 503, if there
+        are too many."""
 
     def find(self, name: str) -> Session[Any] | None:
-        """The session of this name, if there is one."""
+        """The session of this name, or None."""
 
     def sessions(self) -> Mapping[str, Session[Any]]:
-        """All sessions there are now, by name."""
+        """All current sessions, by name."""
 
     def forget(self, name: str) -> None:
-        """Ends a session: the next request finds it as it was at the start."""
+        """Ends a session: the next request to it starts a new one in the initial state."""
 
     def health(self, name: str) -> dict[str, Any]:
-        """What a session serves, for `GET /_fakellm/health`."""
+        """The facts about a session for `GET /_fakellm/health`."""
 
 
 A = TypeVar("A", bound=Application)
 Handler = Callable[[A, HttpRequest], Outcome]
 Routes = Mapping[str, Mapping[str, Handler[A]]]
-"""By operation and by method."""
+"""Handlers, by operation and by method."""
 
 
 class UnknownRouteError(RequestError):
-    """An unknown URL, or a method that its route does not have: nothing that a session serves was requested."""
+    """An unknown URL, or a method that its route does not have: the request is for nothing that a session serves."""
 
 
 def dispatch(
@@ -85,7 +85,7 @@ def dispatch(
 ) -> Outcome:
     """Calls the handler of a request.
 
-    Raises UnknownRouteError where there is none, with the remedy for its path, or else with what there is.
+    Raises UnknownRouteError if there is none, with the remedy for its path or, without one, the known routes.
     """
     methods = routes.get(request.target.operation)
     if methods is None:
@@ -107,8 +107,8 @@ def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
 
 
 def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: Entry | None = None) -> Entry:
-    """The entry of a request, which is now in its session's journal if that could be opened; where it already has one,
-    that one."""
+    """The entry of a request, added to its session's journal if the session could be opened; if the request already has
+    an entry, that one."""
     if entry is not None:
         entry.fill(outcome)
         return entry
@@ -118,7 +118,7 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     if request.target.control:
         return entry
     entry.request = kept_body(request.body, valid)
-    with suppress(RequestError):  # the refusal of one session too many has no session to be recorded in
+    with suppress(RequestError):  # if it was refused because there are too many sessions, it has none to be recorded in
         app.session(request.target.session).journal.add(entry)
     return entry
 
@@ -130,13 +130,13 @@ def json_response(value: Any) -> Response:
 
 
 def _health(app: Application, request: HttpRequest) -> Response:
-    from importlib.metadata import version  # costs a start more than it is worth to those who never ask
+    from importlib.metadata import version  # slow to import, and few need it
 
     return json_response({"status": "ok", "version": version("fakellm-server"), **app.health(request.target.session)})
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
-    """The journal as JSON, an entry a line; encoded little by little, so that replies under way do not wait for it."""
+    """The journal as JSON, one entry per line; encoded in small parts, so that replies under way do not wait for it."""
     journal = app.session(request.target.session).journal
     entries, dropped = list(journal), journal.dropped
 

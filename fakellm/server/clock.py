@@ -1,4 +1,4 @@
-"""The one clock of a running server. Owns sleeping: many waits share one timer of the event loop."""
+"""The clock of a running server. Owns sleeping: many waits share one timer of the event loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Clock:
         return self._loop.time()
 
     async def until(self, due: float) -> None:
-        """Returns at `due`, at once if that has passed."""
+        """Returns at `due`, or at once if `due` has passed."""
         woken: asyncio.Future[None] = self._loop.create_future()
         self._count += 1
         heappush(self._waiting, (due, self._count, woken))

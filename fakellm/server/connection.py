@@ -1,6 +1,6 @@
 """The connection to a client: writing to it no faster than it reads, and resetting it on purpose.
 
-Owns the calls to aiohttp and the operating system that this takes. Knows nothing of what is sent.
+Owns the calls to aiohttp and the operating system that this needs. Knows nothing about what is sent.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from aiohttp import web
 from fakellm.server.clock import Clock
 
 RESET_PATIENCE = 5.0
-"""Seconds that a client is given to receive what was written before a reset."""
+"""Seconds that a client has to receive what was written before a reset."""
 
 
 class ClientConnection:
-    """The connection that a request came over: which HTTP it speaks, and whether it is still there."""
+    """The connection of a request: its HTTP version, and whether it is still open."""
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._request = request
@@ -32,7 +32,7 @@ class ClientConnection:
         return self._request.transport
 
     def write(self, data: bytes) -> None:
-        """Raises ConnectionResetError where the client has left."""
+        """Writes to the client. Raises ConnectionResetError if the client has left."""
         transport = self.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
@@ -44,8 +44,8 @@ class ClientConnection:
 
 
 async def reset(transport: asyncio.Transport, clock: Clock) -> None:
-    """Ends the connection with an RST, once the client's machine has all that was written: a reset drops the rest. It
-    does not wait longer than RESET_PATIENCE for a client that does not read."""
+    """Ends the connection with an RST once the client's machine has all that was written, because a reset drops the
+    rest. Waits at most RESET_PATIENCE for a client that does not read."""
     end, wait = clock.now() + RESET_PATIENCE, 0.001
     while _unsent(transport) and clock.now() < end:
         await clock.until(clock.now() + wait)
@@ -56,7 +56,7 @@ async def reset(transport: asyncio.Transport, clock: Clock) -> None:
 
 
 def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes that wait here, and on Linux, which counts them, those that the client's machine has not acknowledged."""
+    """Bytes not sent yet and, on Linux, which counts them, those that the client's machine has not acknowledged."""
     queued = transport.get_write_buffer_size()
     if queued or sys.platform != "linux":
         return queued

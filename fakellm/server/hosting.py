@@ -1,4 +1,4 @@
-"""An application served in a thread of this process."""
+"""Serves an application in a thread of this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 class Hosted:
-    """An application that is served in a thread of this process while this is entered. Raises ServerError on entering
-    when it cannot listen on the port."""
+    """A context manager in which an application is served in a thread of this process. Entering it raises ServerError
+    if the server cannot listen on the port."""
 
     def __init__(
         self, app: Application, port: int = 0, speed: float = 1.0, proxy: Callable[[], Proxy] | None = None
@@ -45,7 +45,7 @@ class Hosted:
         return self
 
     def change(self, what: Callable[[], None]) -> None:
-        """Does in the server's thread what may replace sessions."""
+        """Calls `what`, which may replace sessions, in the server's thread."""
 
         async def changed() -> None:
             self.server.change(what)

@@ -1,6 +1,6 @@
-"""The aiohttp shell: sockets in, plans out. Owns listening, performing what a request results in, and stopping.
+"""The aiohttp server: takes requests from sockets and performs plans. Owns listening, performing and stopping.
 
-Decides nothing about what is sent; the application does. The only module that waits.
+The application decides what is sent. This is the only module that waits.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ log = logging.getLogger("fakellm")
 
 
 class Proxy(Protocol):
-    """The way to a server behind this one."""
+    """Passes requests on to a server behind this one."""
 
     async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
-        """Passes the request on and writes what that server answers; returns it, for its end to be performed here."""
+        """Passes the request on and writes the response; returns it, so that the caller performs its end."""
 
     async def close(self) -> None:
-        """Must be called once no more requests come."""
+        """Must be called after the last request."""
 
 
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
-    `speed` divides every delay, 0 means no delay at all; anything else raises ValueError. `proxy` answers the requests
-    that the application relays.
+    `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
+    requests that the application relays.
     """
 
     def __init__(self, app: Application, speed: float = 1.0, proxy: Proxy | None = None) -> None:
@@ -60,15 +60,15 @@ class Server:
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
-        """Accepts connections from now on, and returns the URL."""
+        """Starts to accept connections, and returns the URL."""
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
         host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
-        """Takes no more connections, gives open replies `grace` seconds to end, and then ends them; those that stall it
-        ends at once."""
+        """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
+        stall are ended at once."""
         self._stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
@@ -82,10 +82,10 @@ class Server:
             await self._proxy.close()
 
     def cut_off(self) -> None:
-        """Ends every reply that is under way, and its connection; continues to accept others."""
+        """Ends every reply under way and its connection; other connections are still accepted."""
         for task in list(self._handling):
             task.cancel()
-        for connection in self._listener.connections:  # some wait for the close of one that is kept
+        for connection in self._listener.connections:  # some clients wait until a kept connection is closed
             connection.force_close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -119,18 +119,20 @@ class Server:
             message = f"fakellm itself failed: {error!r}. Please report this."
             outcome, entry = self._app.refuse(request, RequestError(500, message, "internal_error"), entry)
         if isinstance(outcome, Response) and outcome.explanation:
-            log.warning("%s %s: %s %s", request.method, request.path, outcome.head.status, outcome.explanation)
+            generated = " with generated text" if outcome.rule == "generated" else ""
+            status = f"{outcome.head.status}{generated}"
+            log.warning("%s %s: answered %s. %s", request.method, request.path, status, outcome.explanation)
         return request, outcome, entry
 
     async def _settled(self, outcome: Outcome, request: HttpRequest, entry: Entry) -> Response | Relay:
-        """What is sent in the end: after the work is done, or the steps are released."""
+        """The response to send, or the relay, after the work is done or the steps are released."""
         if isinstance(outcome, Work):
             task = asyncio.ensure_future(offload(outcome.run))
             try:
                 with self._busy(request):
                     await asyncio.wait([task])
             finally:
-                task.cancel()  # where the client has left
+                task.cancel()  # if the client has left
             with self._replaced(request.target.session):
                 outcome = outcome.then(task.result())
             entry.fill(outcome)
@@ -143,7 +145,7 @@ class Server:
         return outcome
 
     def change(self, what: Callable[[], None]) -> None:
-        """Does what may replace sessions, and releases the frames that wait for a step in those that it replaces."""
+        """Calls `what`, which may replace sessions, and releases the frames in these that wait for a step."""
         before = self._app.sessions()
         what()
         for name, session in before.items():
@@ -152,8 +154,8 @@ class Server:
 
     @contextmanager
     def _replaced(self, name: str) -> Iterator[None]:
-        """Where this block replaces the session of this name, frames in it that wait for a step are released: its test
-        is over, or starts anew."""
+        """If this block replaces the session of this name, the frames in it that wait for a step are released: its test
+        is over or starts again."""
         before = self._app.find(name)
         try:
             yield
@@ -162,7 +164,7 @@ class Server:
                 self._steps.free(name)
 
     def _busy(self, request: HttpRequest) -> AbstractContextManager[None]:
-        """Within this block the session of a request is not idle."""
+        """Within this block, the session of a request is not idle."""
         session = self._app.find(request.target.session)
         return session.reply() if session else nullcontext()
 
@@ -184,7 +186,7 @@ class Server:
     async def _sent(
         self, client: ClientConnection, request: HttpRequest, outcome: Response | Relay, entry: Entry
     ) -> Plan:
-        """Sends all frames; returns the plan that says what follows the last of them."""
+        """Sends all frames; returns the plan, whose end remains to be performed."""
         if isinstance(outcome, Relay):
             assert self._proxy is not None  # else `_settled` has refused the request
             return await self._proxy(request, entry, client)
@@ -205,7 +207,7 @@ class Server:
     async def _perform(
         self, client: ClientConnection, ready: tuple[Burst, ...], entry: Entry, steps: Stepped | None = None
     ) -> None:
-        """Writes each burst when it is due, counted from now, and no faster than the client reads."""
+        """Writes each burst when it is due, starting now, and no faster than the client reads."""
         due = self._clock.now()
         for burst in ready:
             if burst.delay and self._speed:
@@ -220,7 +222,7 @@ class Server:
             await client.drain()
 
     async def _end(self, client: ClientConnection, plan: Plan, dripped: Burst | None, entry: Entry) -> None:
-        """What follows the last frame; aiohttp itself closes the connections that are not kept."""
+        """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
         if plan.end == "reset":
             entry.outcome = "reset"
             if client.transport is not None:
@@ -228,7 +230,7 @@ class Server:
         elif plan.end == "stall":
             entry.outcome = "stalled"
             while dripped and not self._stopping.is_set():
-                # Whatever the speed: a drip without waits would never let anything else run.
+                # At any speed: a drip without waits would never let anything else run.
                 await self._clock.until(self._clock.now() + dripped.delay)
                 await self._perform(client, (Burst(dripped.data, 0.0, 0),), entry)
             await self._stopping.wait()  # cancelled when the client leaves
@@ -238,14 +240,14 @@ class Server:
 
 
 def _cut(client: ClientConnection) -> Literal["client left", "server stopped"]:
-    """Why a request is no longer answered."""
+    """Why the reply to a request was ended early."""
     return "client left" if client.transport is None else "server stopped"
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens, on a free port where `port` is 0.
+    """A listening socket, on a free port if `port` is 0.
 
-    Raises ServerError when it cannot: the port is in use, the host is not this machine's.
+    Raises ServerError if that fails: the port is in use, or the host is not this machine's.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -256,7 +258,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Sent(web.StreamResponse):
-    """What aiohttp is given for a response whose every byte has been written already."""
+    """The response object for aiohttp if every byte has already been written."""
 
     def __init__(self, keep_alive: bool) -> None:
         super().__init__()
@@ -267,10 +269,10 @@ class _Sent(web.StreamResponse):
         return self._kept_alive
 
     async def prepare(self, request: web.BaseRequest) -> None:
-        """Nothing to send."""
+        """Sends nothing."""
 
     async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing to end."""
+        """Ends nothing."""
 
 
 class _Listener(web.Server):
@@ -289,7 +291,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """The response to bytes that are not an HTTP request: aiohttp's own is plain text."""
+        """The response to bytes that are not an HTTP request, since aiohttp's own is plain text."""
         reason = str(message or exc).rstrip(".")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
         log.warning("%s", error.message)

@@ -1,4 +1,4 @@
-"""Work that may block, away from the event loop. Owns the threads that it runs in; knows nothing of what it does."""
+"""Runs work that may block away from the event loop. Owns the threads; knows nothing about the work."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The recording proxy: passes on what the upstream answers as it comes, and records it.
+"""The recording proxy: passes the upstream's responses on as they arrive, and records them.
 
-Owns what is written to the client and when an interaction is kept. `upstream` sends the request, `recordings.capture`
-decides what is kept of a response, `recordings.redaction` takes the secrets out, `recordings.recording_file` writes;
-the server performs the end of what is passed on.
+Owns what is written to the client and when an interaction is recorded. `upstream` sends the request,
+`recordings.capture` decides what is recorded of a response, `recordings.redaction` removes secrets,
+`recordings.recording_file` writes the file; the server performs the end of the response.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ log = logging.getLogger("fakellm")
 class Recorder:
     """Passes requests on to the API at `upstream` and records them in `file`. `learn` is called with each recording.
 
-    Make, use and close it in one event loop.
+    Create, use and close it in one event loop.
     """
 
     def __init__(self, upstream: str, file: RecordingFile, learn: Callable[[Recording], None] | None = None) -> None:
@@ -47,7 +47,7 @@ class Recorder:
             log.warning("the last line of %s was cut off; it is in %s now", file.path, file.broken)
 
     async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
-        """Answers the client with what the upstream answers, and returns that as far as it came."""
+        """Answers the client with the upstream's response, and returns the part of it that arrived."""
         number, passed, captured = self._file.number(), passed_on(request, self._upstream.url), Capture(self._clock.now)
         try:
             await self._pass_on(passed, captured, entry, client)
@@ -57,11 +57,11 @@ class Recorder:
             entry.status, entry.explanation = error.status, error.message
             return _refuse(request, error, client)
         except asyncio.CancelledError:
-            # To the client, a stop of this server is a close.
+            # When this server stops, the client sees a close.
             captured.end = "stall" if client.transport is None else "close"
             self._keep(number, passed, captured)
             raise
-        except ConnectionError:  # the client's: the upstream's are ends of its response
+        except ConnectionError:  # from the client: those from the upstream are ends of its response
             captured.end = "stall"
             self._keep(number, passed, captured)
             raise
@@ -69,7 +69,7 @@ class Recorder:
         return captured.plan
 
     async def close(self) -> None:
-        """Must be called once no more requests come."""
+        """Must be called after the last request."""
         await self._upstream.close()
         self._file.close()
 
@@ -96,7 +96,7 @@ class Recorder:
         interaction = redacted(Interaction(request, readable(captured.plan)))
         try:
             self._file.add(number, interaction)
-        except OSError as error:  # the client has its response, and a full disk is not its concern
+        except OSError as error:  # the client has its response; a full disk must not affect it
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
             self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))

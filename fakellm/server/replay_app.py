@@ -1,7 +1,7 @@
-"""The application that answers with recordings, as they are. Owns which recording answers, and how often.
+"""The application that answers with recordings unchanged. Owns which recording answers, and how often.
 
-What is sent is in `recordings.playback`, which requests are the same in `recordings.request_identity`. Knows no rules,
-no sockets and no files.
+`recordings.playback` makes what is sent; `recordings.request_identity` decides which requests are the same. Knows no
+rules, sockets or files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Again = Literal["repeat", "fail"]
 
 
 class Recordings:
-    """All interactions to answer with, by their request; `whole`: except those that broke off."""
+    """All interactions to answer with, by request; `whole`: without those that broke off."""
 
     def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
@@ -47,7 +47,7 @@ class Recordings:
         self._by_key[request_identity.key(recording.interaction.request, self._ignored)].append(recording)
 
     def find(self, requested: RecordedRequest) -> tuple[Key, list[Recording]]:
-        """The recordings of a request, in order, and the key they share. One without a body answers any body."""
+        """The recordings of a request, in order, and the key they share. One without a body matches any body."""
         key = request_identity.key(requested, self._ignored)
         found = self._by_key.get(key)
         if not found:
@@ -68,15 +68,15 @@ class Recordings:
 
 
 class Replay:
-    """The application. Each session is served every recording anew.
+    """The application. Every session starts with all recordings.
 
-    ignore: places in JSON bodies that do not matter, as ``metadata.run_id``.
-    again: what a request gets once each of its recordings has been served: the last one again, or a refusal.
-    timing: whether frames wait as long as was recorded.
+    ignore: places in JSON bodies to ignore, such as ``metadata.run_id``.
+    again: the answer to a request after all its recordings have been served: the last one again, or a refusal.
+    timing: whether frames wait as long as recorded.
     relay: whether a request that no recording answers goes to the upstream server instead of being refused. Then only
         complete recordings answer.
 
-    Raises ValueError where `ignore` cannot be read.
+    Raises ValueError if `ignore` is not valid.
     """
 
     def __init__(
@@ -147,5 +147,5 @@ def _unmatched(request: HttpRequest, error: RequestError) -> Response:
 
 
 def _distance(differences: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    """How far a recording is from a request: another method or path counts more than any body."""
+    """How much a recording differs from a request: another method or path counts more than any body."""
     return sum(place in ("method", "path") for place, _ in differences), len(differences)

@@ -1,4 +1,4 @@
-"""The body of a request: read up to a limit, and its content codings undone. Knows nothing of what it contains."""
+"""Reads the body of a request, up to a limit, and undoes its content codings. Knows nothing about its content."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INLINE = 64 * 1024
 
 
 async def read_body(request: web.BaseRequest) -> bytes:
-    """The body, decompressed. Raises RequestError when it is too large or damaged, or in a coding that is not known."""
+    """The body, decompressed. Raises RequestError if it is too large or damaged, or if its coding is unknown."""
     if (request.content_length or 0) > MOST_BYTES:
         raise _too_large()
     if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
@@ -41,10 +41,10 @@ async def read_body(request: web.BaseRequest) -> bytes:
 
 
 def decoded(body: bytes, header: str) -> bytes:
-    """The body without the content codings that a `Content-Encoding` header names, the last one applied first undone.
+    """The body without the content codings in a `Content-Encoding` header; the last one applied is undone first.
 
-    Raises RequestError: 415 where a coding is unknown or its library is not installed, 400 where the bytes are damaged,
-    413 where more than MOST_BYTES come out.
+    Raises RequestError: 415 if a coding is unknown or its library is not installed, 400 if the bytes are damaged, 413
+    if they decompress to more than MOST_BYTES.
     """
     for coding in reversed(header.split(",")):
         body = _decoded(body, coding.strip().lower(), header)
@@ -60,7 +60,7 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
     except ImportError as error:
         reason = f"{coding!r} needs the package {error.name}: pip install 'fakellm-server[codings]'"
         raise _unsupported(header, reason) from None
-    except Exception as error:  # each library has its own
+    except Exception as error:  # each library raises its own
         message = f"The body of your request is damaged: Content-Encoding is {header!r}, and it is not valid {coding}"
         raise RequestError(400, f"{message}: {error}.", "invalid_body") from None
     if len(body) > MOST_BYTES:

@@ -1,6 +1,6 @@
-"""The request target of a request line (RFC 9112, 3.2), read once: session, path, query, operation, model, API.
+"""Parses the request target of a request line (RFC 9112, 3.2): session, path, query, operation, model, API.
 
-Knows which API a path belongs to, and no handler.
+Knows which API a path belongs to; knows no handler.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ APIS: dict[str, Route] = {"/v1/chat/completions": CHAT, "/v1/completions": LEGAC
 
 
 class RequestTarget(Struct, frozen=True):
-    """Where a request goes.
+    """The parsed target of a request.
 
-    session: its name; the one at the root has none.
+    session: its name; the name of the session at the root is empty.
     path: without the session's prefix and the query.
-    operation: the path of the route as route tables name it, under `/v1`; the path itself where it is not a route.
+    operation: the path of the route in route tables, under `/v1`; the path itself if it is not a route.
     model: the model or deployment in the URL.
-    api: how the API of the route parses and refuses requests; OpenAI's where the URL is unknown.
+    api: the API that parses and refuses requests to the route; OpenAI's if the URL is unknown.
     """
 
     session: str
@@ -36,12 +36,12 @@ class RequestTarget(Struct, frozen=True):
 
     @property
     def control(self) -> bool:
-        """Whether the route is one of fakellm's own, which no provider has."""
+        """Whether the route is a control route of fakellm, which no provider has."""
         return self.path.startswith("/_fakellm/")
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The query's parameters; of several with one name the first."""
+        """The query's parameters; of several with the same name, the first."""
         return {name: values[0] for name, values in parse_qs(self.query).items()}
 
 
@@ -54,7 +54,7 @@ def session_and_path(path: str) -> tuple[str, str]:
 
 
 def request_target(text: str) -> RequestTarget:
-    """The request target in a request line: a path, and perhaps a query."""
+    """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
     target = urls.target(path)

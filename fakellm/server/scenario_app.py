@@ -1,7 +1,7 @@
-"""The HTTP application without HTTP: what a session answers to a request, as a value.
+"""The application that answers with rules: what a session answers to a request, as a value.
 
-Owns the routes that rules answer, and which ruleset a session has; control routes that every application has are in
-`application`. Knows no sockets and no clock.
+Owns the routes that rules answer, and which ruleset a session has; `application` has the control routes of every
+application. Knows no sockets and no clock.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from fakellm.model.request import digest
 from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
-from fakellm.server.application import HttpRequest as HttpRequest  # whoever calls an App needs it
+from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.request_target import APIS
 
 
 class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
-    A session comes to be when it is first needed, with the server's scenario; what is loaded into it or requested in
-    it affects no other session.
+    A session is created when it is first needed, with the server's scenario; loading a scenario into it or sending
+    requests to it affects no other session.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class App:
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
-        """A request needs one of them; where there are none, it needs none. Control routes need none."""
+        """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
         self._state: MemoryState[Engine] = MemoryState(limits)
         self._engine = self.compiled(scenario, strict)
@@ -90,26 +90,26 @@ class App:
         return self.session(name).content.health()
 
     def load(self, name: str, scenario: Scenario, strict: bool) -> None:
-        """Puts a scenario into a session, in place of the one there and its journal."""
+        """Loads a scenario into a session; it replaces the current one and empties the journal."""
         self.put(name, self.compiled(scenario, strict))
 
     def put(self, name: str, engine: Engine) -> None:
-        """Puts a compiled scenario into a session, in place of the one there and its journal."""
+        """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
         self._state.load(name, engine)
 
     def restart(self, engine: Engine) -> None:
-        """Serves another compiled scenario: in every session that has not loaded one of its own, as at the start."""
+        """Serves another compiled scenario in every session that has not loaded its own; these start again."""
         self._engine = engine
         for name in [name for name, session in self._state.sessions().items() if not session.own]:
             self.forget(name)
 
     def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
-        """A scenario ready to be served; that of thousands of rules takes so long that it is a thread's work."""
+        """A scenario ready to be served. With thousands of rules this takes so long that a thread should do it."""
         return Engine(Ruleset(scenario), self.seed, strict, self._cache)
 
 
 def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
-    """The response to a browser that asks whether it may send a request: no request itself, so not in the journal."""
+    """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
     response = respond(preflight(request.headers))
     entry = Entry(request.method, request.path)
     entry.fill(response)
@@ -117,7 +117,7 @@ def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
 
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
-    """What a model answers: a rule, or generated text."""
+    """The outcome of a request for a model: a rule's reply, or generated text."""
     session = app.session(request.target.session)
     matched = session.content.match(request.body, request.target.api, request.headers)
     if not matched.match.counts:
@@ -128,14 +128,14 @@ def model_reply(app: App, request: HttpRequest) -> Outcome:
 
 
 def _forgotten(outcome: Response | Work) -> Outcome:
-    """The outcome, which records that this may not be the first attempt."""
+    """The outcome, with the mark that this may not be the first attempt."""
     if isinstance(outcome, Response):
         return replace(outcome, attempts_forgotten=True)
     return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
-    """The handler of a route whose replies are made from the body and the seed alone."""
+    """The handler of a route whose replies depend only on the body and the seed."""
 
     def made(app: App, request: HttpRequest) -> Response:
         value, body = read(request.body, app.seed)
@@ -157,7 +157,7 @@ def _model(app: App, request: HttpRequest) -> Response:
 
 
 def _scenario(app: App, request: HttpRequest) -> Work:
-    """Loads a scenario, which is parsed and compiled in a thread: thousands of rules take seconds."""
+    """Loads a scenario; a thread parses and compiles it, because thousands of rules take seconds."""
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
 
     def run() -> tuple[Scenario, Engine]:

@@ -1,6 +1,6 @@
-"""The replies whose frames wait for the test. Owns which of them wait, whose turn it is and how long a step waits.
+"""Stepped replies, whose frames wait for the test. Owns which replies wait, whose turn it is and how long a step waits.
 
-Knows no sockets and no HTTP; besides `clock`, the only place where a frame waits.
+Knows no sockets and no HTTP; only here and in `clock` does a frame wait.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fakellm.wire.plan import Plan
 
 
 class Stepped:
-    """A stepped reply under way: how many of its frames may be sent, and how many have been."""
+    """A stepped reply under way: how many of its frames may be sent, and how many have been sent."""
 
     def __init__(self, session: str | None, number: int, plan: Plan, changed: Callable[[], None]) -> None:
         self.session = session
@@ -27,7 +27,7 @@ class Stepped:
         self._on_change = changed
 
     def wrote(self) -> None:
-        """Must be called when a frame has been written to the socket."""
+        """Must be called after a frame has been written to the socket."""
         self.sent += 1
         self._on_change()
 
@@ -41,7 +41,7 @@ class Steps:
 
     @contextmanager
     def reply(self, session: str, number: int, plan: Plan) -> Iterator[Stepped]:
-        """A reply that can be stepped within this block."""
+        """Within this block, the reply can be stepped."""
         reply = Stepped(session, number, plan, self._notify)
         self._replies.append(reply)
         self._notify()
@@ -59,9 +59,9 @@ class Steps:
     async def release(self, release: Release) -> tuple[int, list[str]]:
         """Releases frames of one reply, and returns its number and their texts once they have been written.
 
-        That is the reply to the request named, else to the oldest with frames left; where it has fewer frames, fewer
-        are released. Raises RequestError when no such reply comes within the timeout, or its client leaves or does not
-        read.
+        It is the reply to the request named or, if none is, the oldest with frames left; if it has fewer frames, fewer
+        are released. Raises RequestError if there is no such reply within the timeout, or its client leaves or does
+        not read.
         """
         reply: Stepped | None = None
         start = end = 0
@@ -69,7 +69,7 @@ class Steps:
             async with asyncio.timeout(release.timeout):
                 await self._until(lambda: self._find(release) is not None)
                 reply = self._find(release)
-                assert reply is not None  # nothing has run in between
+                assert reply is not None  # nothing else has run in between
                 start, left = reply.released, len(reply.texts) - reply.released
                 reply.released = end = start + (left if release.frames is None else min(release.frames, left))
                 self._notify()
@@ -86,10 +86,10 @@ class Steps:
         return reply.number, reply.texts[start:end]
 
     def free(self, session: str | None = None) -> None:
-        """Releases all frames that wait in a session, or in any, at once: no step will come for them any more."""
+        """Releases at once all frames that wait in a session, or in all: no step will come for them."""
         for reply in self._replies:
             if session in (None, reply.session):
-                reply.session = None  # no step finds it again
+                reply.session = None  # no later step finds it
                 reply.released = len(reply.texts)
         self._notify()
 
@@ -105,7 +105,7 @@ class Steps:
             await self._changed.wait()
 
     def _notify(self) -> None:
-        """Lets everything that waits check again."""
+        """Wakes everything that waits, to check again."""
         self._changed.set()
         self._changed = asyncio.Event()
 

@@ -1,6 +1,6 @@
-"""The server behind this one: how a request is passed on to it, and how its response is read, piece by piece.
+"""Passes a request on to the server behind this one, and reads its response piece by piece.
 
-Owns the client side of the proxy: where a request goes, which headers go with it, which HTTP/1.1 chunks came, and how a
+Owns the client side of the proxy: where a request goes, with which headers, which HTTP/1.1 chunks arrived, and how a
 response broke off. Records nothing and writes to no client.
 """
 
@@ -22,9 +22,9 @@ from fakellm.recordings.cassette import Headers, RecordedRequest
 from fakellm.server.application import HttpRequest
 
 CONNECT = 30.0
-"""Seconds that the upstream has to accept a connection. To answer it has as long as the client waits."""
+"""Seconds that the upstream has to accept a connection. It may answer for as long as the client waits."""
 
-# Headers of one connection (RFC 9110, section 7.6.1), and those that are made anew for the next.
+# Headers of one connection (RFC 9110, section 7.6.1), and those that each connection sets again.
 _NOT_PASSED_ON = re.compile(
     "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-length|content-encoding",
     re.IGNORECASE,
@@ -32,11 +32,11 @@ _NOT_PASSED_ON = re.compile(
 
 
 class Upstream:
-    """The client of the API at this base URL. Make, use and close it in one event loop."""
+    """The client of the API at this base URL. Create, use and close it in one event loop."""
 
     def __init__(self, url: str) -> None:
         self.url = checked_upstream(url)
-        # A connection for each request: on a kept connection, an upstream that has just closed it looks like a fault.
+        # A new connection per request: if the upstream has just closed a kept one, that would look like a fault.
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(force_close=True, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
@@ -46,9 +46,9 @@ class Upstream:
         )
 
     async def ask(self, request: RecordedRequest, captured: Capture) -> aiohttp.ClientResponse | None:
-        """The response, once its head has come and is captured; None where the connection ended before one came.
+        """The response, after its head has arrived and been captured; None if the connection ended before.
 
-        Raises RequestError where the upstream cannot be reached: 502, or 504 where it did not accept in time.
+        Raises RequestError if the upstream cannot be reached: 502, or 504 if it did not accept in time.
         """
         try:
             response = await self._session.request(
@@ -74,12 +74,12 @@ class Upstream:
         return response
 
     async def close(self) -> None:
-        """Must be called once no more requests are sent."""
+        """Must be called after the last request."""
         await self._session.close()
 
 
 def checked_upstream(url: str) -> str:
-    """The base URL of an API, without a slash at its end. Raises ValueError for anything else."""
+    """The base URL of an API, without a slash at its end. Raises ValueError if it is not one."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
         raise ValueError(f"{url!r} is not the base URL of an API: write it as https://api.example.com/v1")
@@ -94,7 +94,7 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
     """The request to the upstream.
 
     Its base URL replaces this server's: `/v1/models` is passed on to `https://host/api/v1` as /api/v1/models. A base
-    URL without a path is a host alone, which gets every path as it is.
+    URL without a path is only a host, which gets every path unchanged.
     """
     path = request.target.path
     if urlsplit(upstream).path and re.match("/v1(/|$)", path):
@@ -106,9 +106,9 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
 
 
 async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:
-    """The body's HTTP/1.1 chunks, or what the network gave; then `captured.end` is set."""
+    """The body's HTTP/1.1 chunks, or the pieces as read from the network; then `captured.end` is set."""
     content, connection, pending = response.content, response.connection, b""
-    protocol = connection and connection.protocol  # only the protocol keeps the error of a reset
+    protocol = connection and connection.protocol  # only the protocol has the error of a reset
 
     def lost() -> Literal["close", "reset"]:
         return _end(None if protocol is None else protocol.exception())
@@ -127,7 +127,7 @@ async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGe
             pending = b""
         if not data and not chunk_ends:
             break
-    if captured.delimited == "close" and lost() == "reset":  # the body has no end but the connection's
+    if captured.delimited == "close" and lost() == "reset":  # only the end of the connection ends the body
         end = "reset"
     captured.end = end
     if pending:  # part of a chunk that broke off
@@ -135,11 +135,11 @@ async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGe
 
 
 def _end_cleanly(content: aiohttp.StreamReader) -> None:
-    """Lets a body that broke off be read to where it did.
+    """Makes a body that broke off readable up to that point.
 
-    aiohttp raises the error of a connection before it gives what had arrived ahead of that error, and has no public way
-    to read both in their order: `set_exception` takes an exception only. So the error is taken out of the reader here,
-    and nowhere else.
+    aiohttp raises a connection's error before it returns the bytes that arrived before the error, and has no public way
+    to read both in order: `set_exception` accepts only an exception. So the error is removed from the reader here, and
+    nowhere else.
     """
     content._exception = None
     content.feed_eof()
@@ -157,7 +157,7 @@ def _passed_headers(headers: Headers) -> list[tuple[str, str]]:
 
 
 def _bytewise(value: str) -> str:
-    """A header as a recording has it, in the characters of Latin-1; aiohttp reads and writes UTF-8."""
+    """A header in the form of recordings, as Latin-1 characters; aiohttp reads and writes UTF-8."""
     return value.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

@@ -1,6 +1,6 @@
-"""The blocks of a choice in the order in which they are sent: one after the other, in turns, or sharing batches.
+"""Arranges the blocks of a choice in the order in which they are sent: consecutively, in turns, or sharing batches.
 
-Where the grammar forbids that order, they stay one after the other. Knows no API by name.
+If the grammar forbids an order, they stay consecutive. Knows no API by name.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def arranged(index: int, choice: Choice, division: Division, grammar: Grammar, s
 
 
 def _reordered(division: Division, shared: bool) -> bool:
-    """Whether the parts of an answer leave their order."""
+    """Whether the parts of an answer are sent in another order than one after the other."""
     return bool(division.turns) or division.before is not None or (shared and "parts" in division.together)
 
 
@@ -64,7 +64,7 @@ def _in_parts(streams: list[list[Row]], parts: list[str], division: Division, sh
 
 
 def _turns(rows: Mapping[str, Sequence[Row]], division: Division) -> Sequence[tuple[str, int]]:
-    """Which part sends when. Where the parts have no turns, calls `before` a piece of the text are turns too."""
+    """Which part sends when. If the parts have no turns, calls `before` a piece of the text become turns."""
     turns, before = division.turns, division.before
     if before is None or any(name in PARTS for name, _ in turns):
         return turns
@@ -78,7 +78,7 @@ def _turns(rows: Mapping[str, Sequence[Row]], division: Division) -> Sequence[tu
 
 
 def in_turns(streams: Mapping[str, Iterable[Item]], turns: Iterable[tuple[str, int]]) -> Iterator[Item]:
-    """What each named stream has, as often as its turns set; then what is left of each, in their order."""
+    """The items of the named streams, as many per turn as it sets; then what is left of each stream, in their order."""
     left = {name: iter(stream) for name, stream in streams.items()}
     for name, count in turns:
         yield from islice(left.get(name, iter(())), count)

@@ -1,4 +1,4 @@
-"""Which keys of a Division have no effect under a Grammar. Owns the explanations; knows no API by name."""
+"""Finds the keys of a Division that have no effect under a Grammar. Owns the explanations; knows no API by name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def check(division: Division, grammar: Grammar) -> dict[str, str]:
 
 
 def _forbidden(grammar: Grammar, division: Division) -> dict[str, str]:
-    """Why the key could have no effect; empty where it has one."""
+    """For each key, why it has no effect; an empty text if it has one."""
     one_by_one = "blocks are sent one after the other" if grammar.overlap == "no" else ""
     opening = grammar.opening(_CALL)
     joins = grammar.joins

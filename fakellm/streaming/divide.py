@@ -1,4 +1,4 @@
-"""A completion to the batches that carry it, as a Division sets and a Grammar allows. Owns the order of things.
+"""Divides a completion into batches, as a Division sets and a Grammar allows. Owns the order of batches.
 
 `fold` undoes it. Knows no API by name and no JSON.
 """
@@ -31,7 +31,7 @@ def divide(completion: Completion, division: Division, grammar: Grammar, source:
 
 
 def compose(completion: Completion, division: Division, grammar: Grammar, source: Source) -> Score:
-    """What each batch holds. `play` makes the batches of it."""
+    """The Score: what each batch holds. `play` turns it into batches."""
     return scored(rows(completion, division, grammar, source))
 
 
@@ -51,7 +51,7 @@ def rows(completion: Completion, division: Division, grammar: Grammar, source: S
 
 
 def _counted(division: Division, completion: Completion) -> Division:
-    """The division with the number of all its silences."""
+    """The division with the number of each of its silences computed."""
     if all(isinstance(each.count, int) for each in division.silences):
         return division
     reasoning = max(completion.usage.reasoning - 1, 0) if completion.usage else 0
@@ -60,8 +60,8 @@ def _counted(division: Division, completion: Completion) -> Division:
 
 
 def _numbered(silences: Iterable[Silences]) -> list[tuple[Silences, int]]:
-    """The silences at numbered places, from the last place, so that none moves; those at the same place keep their
-    order."""
+    """The silences at numbered places, the last place first, so that no place shifts; those at the same place keep
+    their order."""
     places = [(each, place) for each in silences if isinstance(each.before, tuple) for place in each.before]
     return sorted(places, key=lambda pair: pair[1])[::-1]
 
@@ -98,7 +98,7 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
             place = len(found) - (free and division.finish == "early" and len(content) > 1)
             found[place:place] = [end] * (2 if free and division.finish == "twice" else 1)
     if not content and choice.finish is None and start == "joined":
-        found.insert(0, ())  # there must be a batch that shows the choice
+        found.insert(0, ())  # a batch must show that the choice exists
     if not found or not any(isinstance(part, Starts) for part in found[0]):
         found[:1] = [(Starts(index), *(found[0] if found else ()))]
     return found

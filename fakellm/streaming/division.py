@@ -1,6 +1,6 @@
-"""Where a completion is cut and in what order its pieces are sent: the same choices for every API. Owns Division.
+"""Division: where a completion is cut and in what order its pieces are sent, in the same terms for every API.
 
-Knows no API; each API's own spelling stands beside it, in the API's habits.
+Knows no API; each API's spelling is separate, in the API's habits.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _PARTS: dict[type, str] = {Thinking: "reasoning", Text: "content", Refusal: "ref
 
 
 class Silences(Struct, frozen=True, omit_defaults=True):
-    """Batches without meaning.
+    """Padding: batches without meaning.
 
-    count: how many; `reasoning` for one fewer than there are reasoning tokens.
-    before: before what: the first block of each choice (`content`), each further batch of its blocks (`delta`), its
+    count: how many; `reasoning` means one fewer than there are reasoning tokens.
+    before: where: before the first block of each choice (`content`), each further batch of its blocks (`delta`), its
         `finish`, or the batches with these numbers, counted from 0 without these silences. Only dialects use the rest:
         before the whole `stream`, before the first reasoning of a choice (`reasoning`), after its last (`answer`),
         before the finish that follows calls whose arguments were cut (`calls_end`), and after the last choice of a
@@ -40,7 +40,7 @@ class Silences(Struct, frozen=True, omit_defaults=True):
 
 
 class Division(Struct, frozen=True, omit_defaults=True):
-    """How a completion is divided. The defaults give one batch for each thing there is to send.
+    """How a completion is divided. The defaults give one batch for each delta.
 
     split: how texts are cut; one way for all, or by part: `content`, `reasoning`, `refusal`, `arguments`, or one text
         by its address, such as `choices[1].content` or `tool_calls[0].arguments`.

@@ -1,6 +1,6 @@
-"""What the streams of an API can look like, as data. Owns Grammar; knows no API by name.
+"""Grammar: what the streams of an API can look like, as data. Knows no API by name.
 
-`divide` keeps to it: where a Division asks for what the grammar forbids, the grammar wins.
+`divide` obeys it: if a Division requires what the grammar forbids, the grammar wins.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from msgspec import Struct
 from fakellm.model.blocks import Block
 
 Join = Literal["never", "may", "must"]
-"""Whether something shares the batch of its neighbour."""
+"""Whether a part shares the batch of its neighbour."""
 
 
 class Field(Struct, frozen=True):
@@ -22,8 +22,8 @@ class Field(Struct, frozen=True):
     at: its path in the block.
     cut: in any pieces, as one `whole` piece, or in none: then only the closing of the block carries it.
     empty: an empty piece comes first.
-    ride: it always stands in the batch of what precedes it.
-    look: there is no field: what a Silence in its place looks like, such as the progress of a server tool.
+    ride: it is always in the batch of the part that precedes it.
+    look: there is no field, only a Silence with this look, such as the progress of a server tool.
     """
 
     at: str = ""
@@ -34,7 +34,7 @@ class Field(Struct, frozen=True):
 
 
 class Joins(Struct, frozen=True):
-    """What shares a batch with its neighbour: the start of a choice, its finish, the token counts, the end."""
+    """Which parts share a batch with their neighbour: the start of a choice, its finish, the token counts, the end."""
 
     start: Join = "never"
     finish: Join = "never"

@@ -1,6 +1,6 @@
-"""Silences at marked places of a stream: its start, the reasoning of a choice, its calls, an end that never came.
+"""Inserts silences at marked places of a stream: its start, the reasoning of a choice, its calls, a missing finish.
 
-Dialects alone send these; see `Silences` for the places. Knows no API by name.
+Only dialects use these; see `Silences` for the places. Knows no API by name.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from fakellm.streaming.score import Finishes, Holds, Opens, Row, Silent, Starts
 
 
 def count_of(silences: Silences) -> int:
-    """How many silences there are, once those by the reasoning tokens are counted."""
+    """How many silences there are; a count of `reasoning` must be resolved."""
     return silences.count if isinstance(silences.count, int) else 0
 
 
 def with_marks(rows: list[Row], completion: Completion, division: Division) -> list[Row]:
-    """The rows with the silences that mark a place in the answer: see Silences."""
+    """The rows with the silences at marked places: see Silences."""
     for silences in division.silences:
         silent: Row = (Silent(None, None, silences.look),)
         if silences.before == "stream":
@@ -30,7 +30,7 @@ def with_marks(rows: list[Row], completion: Completion, division: Division) -> l
 
 
 def _mark(before: object, rows: list[Row], index: int, completion: Completion, division: Division) -> int | None:
-    """The number of the batch before which such silences stand, for a choice; None where they have no place."""
+    """The number of the batch before which such silences are sent, for a choice; None if it has no such place."""
     match before:
         case "reasoning":  # unless that opens the stream
             return next(iter(_thoughts(rows, index, completion)), 0) or None
@@ -65,7 +65,7 @@ def _thoughts(rows: list[Row], index: int, completion: Completion) -> list[int]:
 
 
 def _after_calls(rows: list[Row], index: int, completion: Completion, pair: bool) -> int | None:
-    """Before the finish that follows calls whose arguments were cut."""
+    """The number of the finish that follows calls whose arguments were cut."""
     blocks = completion.choices[index].blocks
     cut = False
     for number, row in enumerate(rows):

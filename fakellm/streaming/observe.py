@@ -1,4 +1,4 @@
-"""Batches to the Score that plays them again: the inverse of `play`. What cannot be derived is stored unchanged."""
+"""Infers from batches the Score that plays them again: the inverse of `play`. Stores what cannot be derived."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def observe(batches: Iterable[Batch]) -> Score:
     """
     batches = tuple(batches)
     completion, _ = fold(batches)
-    sight = _Sight(completion, batches)
-    return scored(tuple(sight.part(delta) for delta in batch) for batch in batches)
+    context = _Context(completion, batches)
+    return scored(tuple(context.part(delta) for delta in batch) for batch in batches)
 
 
-class _Sight:
-    """What is known of a stream as a whole when its deltas are looked at one by one."""
+class _Context:
+    """What is known about the whole stream while its deltas are read one by one."""
 
     def __init__(self, completion: Completion, batches: Sequence[Batch]) -> None:
         self.completion = completion

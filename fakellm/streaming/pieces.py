@@ -1,4 +1,4 @@
-"""The blocks of a choice to the batches that each of them is sent in. Owns the cuts; knows no order between blocks."""
+"""Cuts each block of a choice into the batches in which it is sent. Knows no order between blocks."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class _Block:
         return self.division.opening == "pair" or (self.division.opening == "piece" and not self.division.late)
 
     def _in_one_piece(self, opens: Opens, fields: tuple[Field, ...]) -> Row:
-        """The opening with everything; an empty piece states that there is nothing to come."""
+        """The opening with all content; an empty piece shows that none follows."""
         if self.division.opening == "pair":  # an empty piece would be shown as the second of the pair
             return (opens,)
         empty = [self._holds(field, 0) for field in fields if value_at(self.block, field.at) == ""]

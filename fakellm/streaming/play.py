@@ -1,4 +1,4 @@
-"""A Score and a completion to the batches of the stream. Never raises: what the completion lacks is left out.
+"""Plays a Score: turns a completion into the batches that it describes. Never raises: what is missing is left out.
 
 The completion may differ from the one that was recorded, as long as it has the same blocks: the last non-empty piece of
 each field takes what is left.
@@ -54,7 +54,7 @@ def block_at(completion: Completion, choice: int, block: int) -> Block | None:
 
 
 def opening(block: Block, streamed: Iterable[str]) -> Block:
-    """What a block opens with, if these of its fields are streamed."""
+    """The block as it opens if these of its fields are streamed."""
     fields = tuple(streamed)
     if "text" in fields and isinstance(block, (Text, Refusal)) and block.logprobs:
         block = replace(block, logprobs=())
@@ -87,7 +87,7 @@ class _Pieces:
         return zip(pieces, tokens, strict=True)
 
     def delta(self, part: Part) -> Delta | None:
-        """The delta of a part; None where the completion has nothing there."""
+        """The delta of a part; None if the completion has nothing there."""
         match part:
             case Starts():
                 return Start(part.choice)

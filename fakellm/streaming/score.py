@@ -1,6 +1,6 @@
 """What each batch of a stream holds, by block, field and length, without the texts themselves. Owns Score.
 
-A Score is recorded where a Division is chosen. It is plain data that goes to YAML and back.
+A Division is chosen, a Score is read from a recording. It is plain data that goes to YAML and back.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Starts(_Part, frozen=True, tag="start"):
 class Opens(_Part, frozen=True, tag="open"):
     """The opening of a block: it holds the fields that no piece carries, except those that it is `less`.
 
-    `value`: what it opens with, where that cannot be derived.
+    `value`: what it opens with, if that cannot be derived.
     """
 
     choice: Number = 0
@@ -46,7 +46,7 @@ class Opens(_Part, frozen=True, tag="open"):
 class Holds(_Part, frozen=True, tag="piece"):
     """A piece of a field, `length` UTF-16 units or list items long; in a run, one length for each batch.
 
-    `tokens`: how many log probabilities it has, where that cannot be derived.
+    `tokens`: how many log probabilities it has, if that cannot be derived.
     """
 
     choice: Number = 0
@@ -93,7 +93,7 @@ class Ends(_Part, frozen=True, tag="end"):
 
 
 class Silent(_Part, frozen=True, tag="silence"):
-    """A silence."""
+    """A silence: padding."""
 
     choice: Number | None = None
     block: Number | None = None
@@ -106,7 +106,7 @@ Row = tuple[Part, ...]
 
 
 class Run(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """So many batches that hold the same parts, except for the lengths of the pieces."""
+    """Consecutive batches that hold the same parts, except for the lengths of the pieces."""
 
     parts: Row
     times: Number = 1

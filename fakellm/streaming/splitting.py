@@ -1,4 +1,4 @@
-"""Where a text is cut. Owns the ways to cut one text into pieces; knows nothing of what the text is part of."""
+"""Cuts a text into pieces. Owns the ways to cut; knows nothing about what the text is part of."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ _WORD = re.compile(r"\s*\S+|\s+")
 def cut(text: str, how: Cut, source: Source) -> list[str]:
     """The pieces of `text`; joined, they are the text. An empty text has no pieces.
 
-    Offsets count code points, so no surrogate pair is cut but by `surrogates`; those past the end cut nothing. Only
-    offsets leave empty pieces: at either end of the text, and where one is given twice.
+    Offsets count code points, so only `surrogates` cuts a surrogate pair; those past the end cut nothing. Only offsets
+    give empty pieces: at either end of the text, and where an offset appears twice.
     """
     if not text:
         return []

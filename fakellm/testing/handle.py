@@ -17,13 +17,13 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 
 Put = Callable[[str, Scenario, bool], None]
-"""Puts a scenario into a session of a server in this process, strict or not."""
+"""Loads a scenario into a session of a server in this process, strict or not."""
 
 
 class Handle:
     """A running server, or one session of it.
 
-    `url` is its root, `base_url` the one to configure an SDK with (``…/v1``).
+    `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``).
     """
 
     def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
@@ -35,14 +35,14 @@ class Handle:
         self._put = put
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
-        """A session on the same server, whose scenario and journal it shares with no other."""
+        """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
         return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
 
     def load(self, source: ScenarioSource) -> None:
         """Replaces the scenario, and empties the journal.
 
-        Raises ScenarioError for an invalid scenario, and for a reply that is a function where the server is not in this
+        Raises ScenarioError if the scenario is not valid, and if a reply is a function and the server is not in this
         process.
         """
         scenario = load(source)
@@ -59,9 +59,9 @@ class Handle:
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
         """Sends this many frames of a stepped reply (`timing: {step: true}`), or all that are left (None).
 
-        Returns their texts once they have been written to the socket. They are frames of one reply: to the request with
-        this number in the journal, else to the oldest one with frames left; where it has fewer, fewer are sent. Raises
-        ServerError when no such reply waits within `timeout` seconds, or its client has left or does not read.
+        Returns their texts after they have been written to the socket. All belong to one reply: that to the request
+        with this number in the journal or, by default, the oldest with frames left; if it has fewer, fewer are sent.
+        Raises ServerError if no such reply waits within `timeout` seconds, or its client has left or does not read.
         """
         query = f"frames={'all' if frames is None else frames}&timeout={timeout}"
         query += "" if request is None else f"&request={request}"

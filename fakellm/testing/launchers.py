@@ -1,4 +1,4 @@
-"""Starting a fake server: in a thread of this process, or in a process of its own. Either gives the same handle."""
+"""Starts a fake server in a thread of this process or in its own process. Both give the same handle."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 START_PATIENCE = 60.0
-"""Seconds that a server in a process of its own has to start."""
+"""Seconds that a server in its own process has to start."""
 
 
 @contextmanager
@@ -44,10 +44,10 @@ def serve(
     api_key: str | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
-    """A server in a thread of this process, on a free port of 127.0.0.1 unless one is given.
+    """A server in a thread of this process, on 127.0.0.1 and `port`, by default a free one.
 
-    With no scenario it answers with generated text. `strict`: a request that no rule matches gets a 404 which says why,
-    and no generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay at all. `api_key`:
+    Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
+    reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
     `max_attempts` (see docs/server.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
     for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, or a header
@@ -76,9 +76,9 @@ def replay(
 ) -> Iterator[Handle]:
     """A server in a thread of this process that answers with recordings, as `fakellm replay` does.
 
-    ignore: places in JSON bodies that do not matter, as ``metadata.run_id``. again: once each recording of a request
-    has been served, `repeat` the last, or `fail` with a 404. timing: wait as long as was recorded, divided by `speed`.
-    Raises CassetteError, ServerError when it cannot listen on the port, and ValueError for a wrong `ignore` or `speed`.
+    ignore: places in JSON bodies to ignore, such as ``metadata.run_id``. again: after all recordings of a request have
+    been served, `repeat` the last, or `fail` with a 404. timing: wait as long as recorded, divided by `speed`. Raises
+    CassetteError, ServerError if it cannot listen on the port, and ValueError if `ignore` or `speed` is not valid.
     """
     from fakellm.recordings.formats import read_file
     from fakellm.server.replay_app import Replay
@@ -93,10 +93,10 @@ def replay(
 def record(upstream: str, file: str | Path, *, missing_only: bool = False, port: int = 0) -> Iterator[Handle]:
     """A server in a thread of this process that passes requests on to `upstream` and records them in `file`.
 
-    It does what `fakellm record` does: `upstream` is the base URL of an API, as ``https://api.openai.com/v1``; with
-    `missing_only` the file answers what it can. Raises CassetteError where the file is not a recording of
-    fakellm's or cannot be written, ServerError when it cannot listen on the port, and ValueError where `upstream` is
-    not such a URL.
+    It does what `fakellm record` does: `upstream` is the base URL of an API, such as ``https://api.openai.com/v1``;
+    with `missing_only`, requests that the file has are answered from it. Raises CassetteError if the file is not a
+    recording in fakellm's format or cannot be written, ServerError if it cannot listen on the port, and ValueError if
+    `upstream` is not such a URL.
     """
     from fakellm.recordings.recording_file import RecordingFile
     from fakellm.server.recording_proxy import Recorder
@@ -115,7 +115,7 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
 def _served(
     app: Application, port: int, speed: float, proxy: Callable[[], Proxy] | None = None
 ) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
-    """The URL of a server in a thread, and a function that does there what may replace sessions."""
+    """The URL of a server in a thread, and a function that calls there what may replace sessions."""
     with Hosted(app, port, speed, proxy) as hosted:
         yield hosted.url, hosted.change
 
@@ -131,9 +131,9 @@ def spawn(
     api_key: str | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
-    """The same server in a process of its own, which ends with this block, and with this process however that ends.
+    """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
 
-    Raises what `serve` raises, and ServerError where the process has not started to serve within START_PATIENCE.
+    Raises what `serve` raises, and ServerError if the process does not serve within START_PATIENCE.
     """
     from fakellm.engine.state import Limits
 
@@ -156,7 +156,7 @@ def spawn(
 
 
 def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
-    """The handle, once the process has printed that it serves. Its standard error is this process's."""
+    """The handle, after the process has printed that it serves. Its standard error is this process's."""
     assert process.stdout
     printed, line = bytearray(), Event()
     reader = Thread(target=_read_line, args=(process.stdout, printed, line), daemon=True)
@@ -177,7 +177,7 @@ def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
 
 
 def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:
-    """Reads the first line that a process prints, or all of it where it ends without one; then sets `line`."""
+    """Reads the first line that a process prints, or all output if it ends without a line; then sets `line`."""
     while b"\n" not in printed:
         piece = os.read(output.fileno(), 4096)
         printed += piece

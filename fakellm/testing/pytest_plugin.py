@@ -1,7 +1,7 @@
-"""The pytest plugin: one server for a test process, a fresh session for each test.
+"""The pytest plugin: one server per test process, a new session for each test.
 
-Owns the two fixtures and what fails a test at its end. Every pytest run in an environment with this package imports
-this file, so it imports nothing heavy until a fixture is used.
+Owns the two fixtures and the failures at the end of a test. Every pytest run in an environment with this package
+imports this file, so it imports nothing slow until a fixture is used.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
 with suppress(ImportError):  # a run without these fixtures does not need the server
-    import_module("fakellm.base")  # from here on, a missing name of a damaged package is explained
+    import_module("fakellm.base")  # from here on, missing names are explained if the package is damaged
 
 _API_KEYS = ("OPENAI_API_KEY",)
 _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on top of it; LangChain, LiteLLM
@@ -27,9 +27,9 @@ _BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on to
 
 @pytest.fixture(scope="session")
 def fakellm_server() -> Iterator[Handle]:
-    """A fake LLM server for the whole run of tests, in a thread; one for each xdist worker."""
+    """A fake LLM server for the whole test run, in a thread; one per xdist worker."""
     import fakellm
-    import fakellm.base  # fails with the reason where another distribution has taken this package's place
+    import fakellm.base  # explains the error if another distribution has overwritten this package
 
     with fakellm.serve() as server:
         yield server
@@ -39,10 +39,10 @@ def fakellm_server() -> Iterator[Handle]:
 def fakellm(
     fakellm_server: Handle, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Handle]:
-    """A session of this test's own, with the environment variables of the usual SDKs pointing to it.
+    """A session for this test, to which the environment variables of the usual SDKs point.
 
-    It answers with generated text until a scenario is loaded, and from then on with that scenario alone: a request that
-    no rule matches is refused, and fails the test at its end. So does a request to an unknown URL.
+    It answers with generated text until a scenario is loaded, and from then on only with that scenario: a request that
+    no rule matches is refused and fails the test at its end. So does a request to an unknown URL.
     """
     session = fakellm_server.session(re.sub(r"[^\w.-]+", "-", request.node.nodeid), strict=True)
     for name in _API_KEYS:

@@ -106,7 +106,7 @@ def found_in(verdict: Verdict) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_file_says_what_it_shows(file: Path) -> None:
+def test_a_file_states_what_it_shows(file: Path) -> None:
     assert f" {pinned(driver_of(file))}" in comment_of(file)
     assert all(described(file))
     scenario = load(file)

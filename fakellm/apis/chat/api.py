@@ -1,4 +1,4 @@
-"""Chat completions as an API: what the rest of the code asks of it. Owns the order of the steps, not their work.
+"""Chat completions as an API: implements `fakellm.apis.protocol`. Owns the order of the steps, not their work.
 
 https://platform.openai.com/docs/api-reference/chat
 """
@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,8 +22,9 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.requests.accepts import refusal
+from fakellm.apis.chat.requests.example import example
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.chat.writer import obscured, write_body, write_chunk
+from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
@@ -48,15 +49,22 @@ class ChatApi:
     name = meaning.NAME
     paths: tuple[str, ...] = ("/chat/completions",)
     operations: Mapping[str, Callable[..., Any]] = {}
+    dialects: Collection[str] = tuple(DIALECTS)
+
+    def usual(self, dialect: str | None) -> Variation:
+        return DIALECTS[dialect or "openai"].usual
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return parse(body, headers)
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        return example(tools, choices)
 
     def validate(self, request: Request, habits: ChatHabits) -> None:
         if refused := refusal(request, habits.dialect.accepts):
             raise refused
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         return False
 
     def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
@@ -80,8 +88,8 @@ class ChatApi:
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return completion
 
-    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
-        return meaning.sayable(completion, habits.reasoning == "think", habits.one_call)
+    def expressible(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+        return meaning.expressible(completion, habits.reasoning == "think", habits.one_call)
 
     def answer(
         self, completion: Completion, request: Request, habits: ChatHabits, seed: int, values: Values
@@ -128,7 +136,7 @@ class ChatApi:
         habits, source = answer.habits, answer.source
         chunks = _decorated(assemble(batches, habits, answer.drawn), habits.dialect, source)
         if habits.obfuscation:
-            chunks = [obscured(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
+            chunks = [with_obfuscation(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
         return [Event(write_chunk(chunk, habits, number)) for number, chunk in enumerate(chunks)]
 
     def _error(self, error: Any, habits: ChatHabits) -> Iterator[Event]:
@@ -161,7 +169,7 @@ class ChatApi:
         return habits.dialect.stream_type if stream else habits.dialect.body_type
 
     def infer(self, events: Sequence[Event]) -> tuple[ChatHabits, Values]:
-        """The habits of OpenAI: which provider sent a stream, only its URL and a search of habits can tell."""
+        """The habits of OpenAI: only its URL or a habit search shows which provider sent a stream."""
         dialect = DIALECTS["openai"]
         chunks = [read_chunk(dialect, event.data) for event in events if event.data != DONE]
         return split(Variation(), dialect).habits, envelope(chunks)
@@ -189,21 +197,21 @@ CHAT = ChatApi()
 
 
 def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Variation:
-    """The variation with obfuscation and usage as the request has them, where it leaves them open.
+    """The variation; obfuscation and usage that it does not set are as the request sets them.
 
-    Usage that comes unrequested with the finish has no chunk of its own, and no other chunk mentions it.
+    Usage that is sent with the finish without a request has no chunk of its own, and no other chunk has the key.
     """
     if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
         variation = replace(variation, obfuscation=True)
-    if variation.usage is not None or request.wants_usage or dialect.usage_unasked == "usual":
+    if variation.usage is not None or request.wants_usage or dialect.usage_unrequested == "usual":
         return variation
-    if dialect.usage_unasked == "finish":
+    if dialect.usage_unrequested == "finish":
         return replace(variation, usage="finish", usage_before=variation.usage_before or "absent")
     return replace(variation, usage="none")
 
 
 def _with_ids(completion: Completion, dialect: Dialect, seed: int, digest: str) -> Completion:
-    """The completion whose calls all have an id: it is drawn by the number of the call, whatever else there is."""
+    """The completion with an id for every call. A drawn id depends only on the number of the call."""
     choices = []
     for index, choice in enumerate(completion.choices):
         number, blocks = 0, []
@@ -225,7 +233,7 @@ def _decorated(chunks: list[Chunk], dialect: Dialect, source: Source) -> list[Ch
 
 
 def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
-    """The batches of the events; the chunks are read together, since a piece depends on those before it."""
+    """The batches of the events. The chunks are read together, since a piece depends on those before it."""
     ends: list[Any] = []
 
     def chunks() -> Iterator[Chunk]:
@@ -236,7 +244,7 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
             error = _error_in(event)
             if error is not None:
                 ends.append(End(error))
-                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's is a chunk as well
+                if event.event == "message" and '"choices"' in event.data:  # OpenRouter's error is also a chunk
                     yield from _readable(event.data, dialect)
                 return
             if event.event == "message" and event.data:
@@ -263,8 +271,8 @@ def _readable(data: str, dialect: Dialect) -> Iterator[Chunk]:
 
 
 def _error_in(event: Event) -> Any:
-    """The error that an event carries, if any: in an event of that type, under the key `error`, or, as vLLM (2024) and
-    Mistral send it, as an object that has no choices and states a problem."""
+    """The error that an event carries, if any: in an event of the type `error`, under the key `error`, or, from vLLM
+    (2024) and Mistral, in an object that has no choices and states a problem."""
     if event.event not in ("message", "error"):
         return None
     try:

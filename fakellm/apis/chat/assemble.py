@@ -25,7 +25,7 @@ _WORDS: dict[str, Text] = {"once": None, "late": None, "empty": "", "null": NULL
 
 
 def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> list[Chunk]:
-    """The chunks of these batches, which hold no End."""
+    """The chunks of these batches, which must not contain an End."""
     stream = _Stream(batches, habits, drawn.get("model", ""))
     chunks = [stream.chunk(batch) for batch in batches]
     names = iter(_names(drawn.get("id", ""), sum(not chunk.bare for chunk in chunks), habits))
@@ -47,7 +47,7 @@ def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> lis
 
 
 def _names(name: str, count: int, habits: ChatHabits) -> list[str]:
-    """The ids of the chunks. A stream of one chunk has no first that differs from the rest."""
+    """The ids of the chunks. `first_empty` has no effect on a stream of one chunk."""
     if habits.id == "first_empty" and count > 1:
         return ["", *[name] * (count - 1)]
     if habits.id == "changing":
@@ -56,7 +56,7 @@ def _names(name: str, count: int, habits: ChatHabits) -> list[str]:
 
 
 class _Part:
-    """What one batch holds of one choice."""
+    """The deltas that one batch has for one choice."""
 
     def __init__(self) -> None:
         self.started = False
@@ -65,23 +65,23 @@ class _Part:
         self.texts: dict[str, str] = {}
         self.calls: list[ToolCallDelta] = []
         self.open_entry: tuple[int, str] | None = None
-        """The block whose entry the next piece may join, and whether that is its opening or its name."""
+        """The block of the entry that the next piece may join, and whether the entry has its opening or its name."""
         self.annotations: list[dict[str, Any]] = []
         self.tokens: dict[str, tuple[Token, ...]] = {}
 
 
 class _Stream:
-    """What is known of a stream as a whole when its batches become chunks one by one."""
+    """What is known about the whole stream while its batches become chunks one by one."""
 
     def __init__(self, batches: Sequence[Batch], habits: ChatHabits, name: str) -> None:
         self.habits = habits
         self.model = name
         self.blocks: dict[tuple[int, int], Block] = {}
-        self.weighed: set[tuple[int, int]] = set()
+        self.blocks_with_logprobs: set[tuple[int, int]] = set()
         self.with_logprobs: set[int] = set()
         self.patterns: dict[tuple[int, int], ChunkChoice] = {}
         self.latest: dict[int, int] = {}
-        """The call of each choice that had the last piece so far."""
+        """For each choice, the call that had the most recent piece."""
         self.opens_with_calls: dict[int, bool] = {}
         for batch in batches:
             first: dict[int, bool] = {}
@@ -91,9 +91,9 @@ class _Stream:
                     called = isinstance(delta.value, ToolCall)
                     first[delta.choice] = first.get(delta.choice, False) or called
                 if isinstance(delta, Piece) and delta.tokens:
-                    self.weighed.add((delta.choice, delta.block))
+                    self.blocks_with_logprobs.add((delta.choice, delta.block))
             self.opens_with_calls = first | self.opens_with_calls
-        for choice, block in self.weighed:
+        for choice, block in self.blocks_with_logprobs:
             if isinstance(self.blocks.get((choice, block)), model.Text):
                 self.with_logprobs.add(choice)
         calls: dict[int, list[int]] = {}
@@ -126,9 +126,9 @@ class _Stream:
         return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
 
     def _continued(self, piece: Piece) -> Chunk | None:
-        """The chunk of one more piece of a text, as most are: like the one before it, but for the text."""
+        """The chunk of a further piece of a text, the usual case: the previous chunk with another text."""
         address = (piece.choice, piece.block)
-        if address in self.weighed or not piece.value or not isinstance(piece.value, str):
+        if address in self.blocks_with_logprobs or not piece.value or not isinstance(piece.value, str):
             return None
         block = self.blocks.get(address)
         if not isinstance(block, (model.Text, Thinking, Refusal)):
@@ -176,17 +176,17 @@ class _Stream:
         block = self.blocks.get(address)
         field = _field(block)
         part.texts[field] = part.texts.get(field, "") + text
-        if (address in self.weighed and text) or tokens:
+        if (address in self.blocks_with_logprobs and text) or tokens:
             part.tokens[field] = (*part.tokens.get(field, ()), *tokens)
 
     def _opening(self, choice: int, block: int, call: ToolCall) -> ToolCallDelta:
-        """The entry that a call opens with; a call in one piece has its name whatever the habit."""
+        """The entry that a call opens with; if the call is in one piece, the entry has the name, whatever the habit."""
         name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
         arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
         return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind)
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
-        """A piece of a call: part of the entry before it if that opens the call or has its late name, else its own."""
+        """A piece of a call joins the previous entry if that opens the call or has its late name, else gets its own."""
         index, value = self._index(piece.choice, piece.block), str(piece.value)
         joins = part.open_entry == (piece.block, "name") or (
             part.open_entry == (piece.block, "opening") and self.habits.calls.opening != "pair"
@@ -234,7 +234,7 @@ class _Stream:
     def _choice(self, index: int, part: _Part) -> ChunkChoice:
         habits = self.habits
         look = part.silence.look if part.silence else None
-        if isinstance(look, dict) and "call" in look:  # a piece of nothing, of the call that came last
+        if isinstance(look, dict) and "call" in look:  # an empty piece of the latest call
             return ChunkChoice(index, Delta(tool_calls=self._nothing(index)))
         if isinstance(look, dict) and isinstance(look.get("delta"), dict):
             return ChunkChoice(index, Delta(extra=look["delta"]), _UNFINISHED.get(habits.unfinished))
@@ -247,11 +247,13 @@ class _Stream:
             annotations=tuple(part.annotations),
         )
         first = part.started and part.silence is None
-        dressed = self._dressed(ChunkChoice(index, delta, part.finish), first, self.opens_with_calls.get(index, False))
+        complete = self._with_role_and_fillers(
+            ChunkChoice(index, delta, part.finish), first, self.opens_with_calls.get(index, False)
+        )
         content, refusal = part.tokens.get("content"), part.tokens.get("refusal")
-        if content is None and part.started and dressed.delta.role and index in self.with_logprobs:
-            content = ()  # as OpenAI opens
-        return replace(dressed, logprobs=content, refusal_logprobs=refusal)
+        if content is None and part.started and complete.delta.role and index in self.with_logprobs:
+            content = ()  # OpenAI opens so
+        return replace(complete, logprobs=content, refusal_logprobs=refusal)
 
     def _nothing(self, index: int) -> tuple[ToolCallDelta, ...] | None:
         if index not in self.latest:
@@ -259,10 +261,10 @@ class _Stream:
         piece = Piece(index, self.latest[index], "arguments", "")
         return (replace(self._continuation(piece, self._index(index, piece.block), ""), name=None),)
 
-    def _dressed(self, part: ChunkChoice, first: bool, calls: bool) -> ChunkChoice:
-        """The part with the role, and with fillers for the fields that have nothing to send.
+    def _with_role_and_fillers(self, part: ChunkChoice, first: bool, calls: bool) -> ChunkChoice:
+        """The part with the role, and with fillers for the fields that have no content.
 
-        `first`: of its choice; `calls`: which starts with tool calls.
+        `first`: whether it is the first of its choice; `calls`: whether the choice starts with tool calls.
         """
         fill, role = self.habits.fill, self.habits.role
         everywhere = role == "every" or (role == "texts" and not part.delta.tool_calls)
@@ -286,7 +288,7 @@ def _field(block: Block | None) -> str:
 
 
 def _holds(delta: Delta) -> bool:
-    """Whether a delta has anything in it."""
+    """Whether a delta has any field."""
     return delta != Delta()
 
 
@@ -304,7 +306,7 @@ def _look(silence: Silence, key: str) -> dict[str, Any] | None:
 
 
 def _bare(look: dict[str, Any], usage: model.Usage | Null | None, name: str) -> Chunk:
-    """A chunk without choices; one that brings its own id is sent as it is."""
+    """A chunk without choices; if it has its own id, it is sent unchanged."""
     if "id" not in look:
         return Chunk("", 0, "", (), usage, extra=look)
     own = ("id", "created", "model", "system_fingerprint")

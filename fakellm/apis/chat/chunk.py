@@ -12,7 +12,7 @@ from fakellm.model.blocks import Token, Usage
 
 
 class Null(Enum):
-    """A field that is sent as null; None is one that is not sent. Both are false, and say nothing."""
+    """The value of a field that is sent as null; None means that it is not sent. Neither is content: both are false."""
 
     NULL = "null"
 
@@ -24,13 +24,13 @@ NULL = Null.NULL
 Text = str | Null | None
 
 
-def words(text: Text) -> str:
-    """What a text says: nothing where it is null or not sent."""
+def text_or_empty(text: Text) -> str:
+    """The text, or the empty text if it is null or not sent."""
     return text if isinstance(text, str) else ""
 
 
 class ToolCallDelta(Struct, frozen=True):
-    """A piece of the tool call at `index`; with no index given, of the one at its place in the delta.
+    """A piece of the tool call at `index`; without an index, of the call at the same position in the delta.
 
     kind: `function`, or `custom` for a call whose `arguments` are the input of a custom tool.
     """
@@ -44,7 +44,7 @@ class ToolCallDelta(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True):
-    """What one chunk adds to one choice. `extra`: keys that say nothing here, as they stand on the wire."""
+    """What one chunk adds to one choice. `extra`: keys without meaning, as they are sent."""
 
     role: Text = None
     content: Text = None
@@ -56,7 +56,7 @@ class Delta(Struct, frozen=True):
 
 
 class ChunkChoice(Struct, frozen=True):
-    """One choice's part of a chunk; `delta` and `extra` as there. Tokens that are not sent are None, not empty."""
+    """One choice's part of a chunk; `extra` as in Delta. Tokens that are not sent are None, not empty."""
 
     index: int
     delta: Delta = Delta()
@@ -67,7 +67,7 @@ class ChunkChoice(Struct, frozen=True):
 
 
 class Chunk(Struct, frozen=True):
-    """One `chat.completion.chunk`; `extra` as in Delta, and keys in it stand in place of the chunk's own."""
+    """One `chat.completion.chunk`; `extra` as in Delta, but its keys replace those of the chunk."""
 
     id: str
     created: int
@@ -77,20 +77,20 @@ class Chunk(Struct, frozen=True):
     system_fingerprint: str | None = None
     extra: dict[str, Any] = {}
     bare: bool = False
-    """Whether it is sent as it is, without what the provider adds to every chunk."""
+    """Whether it is sent unchanged, without what the provider adds to every chunk."""
 
 
 ENVELOPE: Mapping[str, Any] = {"id": "", "created": 0, "model": "", "system_fingerprint": None}
-"""What is drawn for each reply, and what it is where nothing is."""
+"""The values that are drawn for each reply, and what each is if it is not drawn."""
 
 
 def envelope_of(drawn: Mapping[str, Any]) -> dict[str, Any]:
-    """The values around a reply, by the names that chunks and bodies have for them."""
+    """The drawn values by the names of their keys in chunks and bodies."""
     return {key: drawn.get(key, usual) for key, usual in ENVELOPE.items()}
 
 
 def envelope(chunks: Iterable[Chunk]) -> dict[str, Any]:
-    """What was drawn for a reply that was sent as these chunks: of each value the first that is not empty."""
+    """The values that were drawn for a reply, read from its chunks: for each name the first value that is not empty."""
     chunks = list(chunks)
     return {
         key: next((value for chunk in chunks if (value := getattr(chunk, key))), usual)

@@ -1,6 +1,6 @@
-"""What a dialect is: how one provider spells what a model says, as data. Knows no provider by name.
+"""Dialect: how one provider spells a completion, as data. Knows no provider by name.
 
-`write` and `read` beside this file do the spelling, for all dialects alike.
+`writer` and `reader` beside this file write and read every dialect.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ CREATED = (1_700_000_000, 1_798_675_200)
 class Dialect(Struct, frozen=True):
     """A provider's habits.
 
-    Objects are built with every key there is and then brought into the order given here: a key that stands in no order
-    is not sent, and one with nothing to say is sent as null if it is among `nulls`, else left out.
+    Objects are built with every known key and then brought into the order of the `…_keys` field: a key that it does not
+    list is not sent, and a key without a value is sent as null if it is among `nulls`, else left out.
     """
 
     name: str
@@ -41,56 +41,56 @@ class Dialect(Struct, frozen=True):
     delta_keys: tuple[str, ...]
     message_keys: tuple[str, ...]
     call_keys: tuple[str, ...]
-    """Of a tool call, whole or a piece."""
+    """The keys of a tool call, whole or a piece."""
     nulls: frozenset[str]
     constants: Mapping[str, Any]
     """Keys that every chunk and body carries."""
     empty_content: Callable[[Choice], str | None]
     """The `content` of a whole message without text."""
     usage_details: Callable[[Usage], JSON]
-    """What a usage object says besides its three sums."""
-    reasoning_apart: bool
-    """Whether `completion_tokens` leaves the reasoning tokens out, so that `total_tokens` adds them."""
+    """What a usage object contains besides its three sums."""
+    output_excludes_reasoning: bool
+    """Whether `completion_tokens` does not include the reasoning tokens, so that `total_tokens` adds them."""
     completion_id: Callable[[Source], str]
     call_id: Callable[[Source], str]
     fingerprint: Callable[[Source], str | None] = lambda source: "fp_" + source.text(HEX, 10)
     """The `system_fingerprint` of a model; None where the provider sends none."""
     created: Callable[[Source], int] = lambda source: source.between(*CREATED)
     finishes: bool = True
-    """Whether a `finish_reason` is sent where the reply says nothing of it."""
+    """Whether a `finish_reason` is sent if the reply does not set one."""
     named_call_finish: str = "tool_calls"
     """The `finish_reason` of a call that `tool_choice` named."""
     hides_reasoning: bool = False
-    """Whether what the model thought before it answered is counted, but not sent."""
+    """Whether the model's reasoning is counted but not sent."""
     echoes: bool = False
-    """Whether a choice of a chunk says its delta once more, as `message`."""
+    """Whether a choice of a chunk repeats its delta as `message`."""
     legacy: bool = False
-    """Whether it says `text_completion` objects, whose choices have a text and neither message nor delta."""
+    """Whether it sends `text_completion` objects, whose choices have a text and neither message nor delta."""
     obfuscates: bool = False
-    """Whether it heeds `stream_options.include_obfuscation`."""
+    """Whether it obeys `stream_options.include_obfuscation`."""
     usage_keys: tuple[str, ...] = ("prompt_tokens", "completion_tokens", "total_tokens")
-    """The keys that open a usage object."""
+    """The first keys of a usage object."""
     calls_indexed: bool = False
     """Whether the tool calls of a whole body have an index, as those of a stream do."""
     indent: int | None = None
-    """Of a whole body; None for a compact one."""
+    """The indentation of a whole body; None for a compact one."""
     margins: tuple[str, str] = ("", "")
-    """What stands before and after the JSON of a whole body."""
+    """The text before and after the JSON of a whole body."""
     body_type: str = "application/json"
     """The Content-Type of a whole body."""
-    usage_unasked: Literal["never", "finish", "usual"] = "never"
+    usage_unrequested: Literal["never", "finish", "usual"] = "never"
     """Whether a stream has usage that was not requested: with the finish alone, or as if it had been requested."""
     decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
     """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning."""
     silences: tuple[Silences, ...] = ()
-    """The chunks without meaning that the provider sends whatever the reply is."""
+    """The padding that the provider sends with every reply."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body
     """What it adds to a whole body."""
     errors: Errors = Errors()
-    """How it says that it failed."""
+    """How it reports errors."""
     accepts: Accepts = Accepts()
     """Which requests it refuses."""
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""
-        return usage.input + usage.output + (usage.reasoning if self.reasoning_apart else 0)
+        return usage.input + usage.output + (usage.reasoning if self.output_excludes_reasoning else 0)

@@ -18,7 +18,7 @@ def error_json(dialect: Dialect, failure: Failure) -> JSON:
 
 
 def error_body(dialect: Dialect, failure: Failure) -> bytes:
-    """The body of a response that failed, in the provider's shape, indented and ended as the provider does."""
+    """The body of a response that failed, in the provider's shape, with its indentation and its end."""
     indent = dialect.errors.indents.get(failure.status, dialect.indent)
     return (dumps(error_json(dialect, failure), indent) + dialect.errors.ending).encode()
 
@@ -30,7 +30,7 @@ def error_type(dialect: Dialect, status: int) -> str:
 
 def error_in_stream(dialect: Dialect, failure: Failure, shape: str | None, before: Sequence[Event]) -> Event | str:
     """The error after these events of a stream, in the shape that `fakellm.faults.Error` describes, or the provider's:
-    an event, or a line that no reader takes for data."""
+    an event, or a line that readers do not take for data."""
     error = dialect.errors.fields(failure)
     body = error_json(dialect, failure)
     match shape or dialect.errors.frame:

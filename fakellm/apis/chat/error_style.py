@@ -1,9 +1,9 @@
-"""How a provider says that it failed, as data. Owns OpenAI's words for each status, and the value that says otherwise.
+"""How a provider reports errors, as data. Owns OpenAI's texts for each status, and the type for what differs.
 
-`failure` beside this file writes the bodies; each dialect says where it differs. Of a provider some statuses were
-recorded or reported; the shape of the others is taken from those, and their words are likely ones, not seen.
+`error_body` beside this file writes the bodies; each dialect sets where it differs. For each provider, some statuses
+were recorded or reported; the others have the same shape, and their texts are plausible, not recorded.
 https://platform.openai.com/docs/guides/error-codes. For a status that OpenAI documents without a body (408, 409, 413,
-422, 502, 504) type and message are of its kind; 529 is Anthropic's and its gateways'.
+422, 502, 504) type and message are in OpenAI's style; 529 is sent by Anthropic and its gateways.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fakellm.apis.protocol import Failure as Failure
 
 JSON = dict[str, Any]
 Body = Callable[[JSON, int], JSON]
-"""The four fields of an error (message, type, param, code) and its status, to the JSON that is sent."""
+"""A function from the four fields of an error (message, type, param, code) and its status to the JSON that is sent."""
 
 
 _OURS, _THEIRS = "invalid_request_error", "server_error"
@@ -41,31 +41,31 @@ _OPENAI: dict[int, tuple[str, str | None, str]] = {
 
 
 def fields_of(*keys: str) -> Body:
-    """The error under the key `error`, with these of its fields, in this order."""
+    """A Body with these fields of the error under the key `error`, in this order."""
     return lambda error, status: {"error": {key: error[key] for key in keys}}
 
 
 class Errors(Struct, frozen=True):
-    """A provider's habits in errors. Without any they are OpenAI's."""
+    """A provider's habits in errors. The defaults are OpenAI's."""
 
     usual: tuple[Failure, ...] = ()
-    """What it says at some statuses, where that is not what OpenAI says; fields that are not given are OpenAI's."""
+    """The texts of some statuses, if they are not OpenAI's; fields that are not set are OpenAI's."""
     code: Literal["word", "status", "digits"] = "word"
-    """What stands in `code`: a word, or where no other is usual the status, as a number or as text."""
+    """The value of `code`: a word, or, for a status without a usual word, the status as a number or as text."""
     body: Body = fields_of("message", "type", "param", "code")
     indents: Mapping[int, int] = {}
-    """Of the bodies of some statuses, where it is not that of a whole body."""
+    """The indentation of the bodies of some statuses, if it is not that of a whole body."""
     ending: str = ""
-    """What stands after the JSON of a body."""
+    """The text after the JSON of a body."""
     types: Mapping[int, str] = {}
-    """The Content-Type of some statuses, where it is not `application/json`."""
+    """The Content-Type of some statuses, if it is not `application/json`."""
     frame: Literal["data", "chunk", "event"] = "data"
     """The shape of an error in a stream, as ``fakellm.faults.Error`` names them."""
     done: bool = True
     """Whether `[DONE]` follows an error in a stream."""
 
     def fields(self, failure: Failure) -> JSON:
-        """The four fields of an error, what the failure leaves open filled in."""
+        """The four fields of an error; those that the failure does not set are the usual ones of the status."""
         status = failure.status
         usual = next((each for each in self.usual if each.status == status), Failure(status))
         type_, code, message = _OPENAI.get(

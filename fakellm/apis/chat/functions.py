@@ -1,4 +1,4 @@
-"""A dialect for those who ask with `functions`, as before there were `tools`: the call has no id, and is alone.
+"""The dialect for requests with `functions`, which preceded `tools`: a reply has one call, without an id.
 
 https://platform.openai.com/docs/api-reference/chat/create#chat_create-functions
 """
@@ -9,14 +9,14 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
 
 
 def with_functions(dialect: Dialect) -> Dialect:
-    """The dialect, with the first tool call of each choice in its old spelling."""
+    """The dialect, with the first tool call of each choice as `function_call`."""
 
     def decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         return tuple(
@@ -34,7 +34,7 @@ def _part(part: ChunkChoice) -> ChunkChoice:
     delta = part.delta
     if isinstance(delta.tool_calls, tuple):
         first = delta.tool_calls[0]
-        fields = {"name": words(first.name), "arguments": words(first.arguments)}
+        fields = {"name": text_or_empty(first.name), "arguments": text_or_empty(first.arguments)}
         called = {key: text for key, text in fields.items() if text or key == "arguments"}
         delta = replace(delta, tool_calls=None, extra=delta.extra | {"function_call": called})
     elif delta.tool_calls is NULL:

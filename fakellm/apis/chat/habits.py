@@ -1,4 +1,4 @@
-"""How chat completions spell a divided completion, and the split of the flat `stream:` block into its four owners.
+"""How chat completions spell a divided completion, and how the flat `stream:` block is split among its four owners.
 
 A Variation is what a test author writes. Its Division belongs to every API, its Framing and Transfer to the wire; the
 rest are the habits of chat.
@@ -20,11 +20,11 @@ from fakellm.wire.transfer import Transfer
 
 
 class ChatHabits(Struct, frozen=True):
-    """What `Variation` describes under the same names, with a value for each.
+    """The habits that `Variation` describes under the same names, with a value for each.
 
     role: whether the role is sent `once`, with the start of a choice, in `every` delta, in all but those of tool calls
         (`texts`), or `never`.
-    one_call: whether the reply has at most one call per choice, spelled as the `function_call` of old.
+    one_call: whether the reply has at most one call per choice, sent under the legacy key `function_call`.
     """
 
     dialect: Dialect
@@ -41,7 +41,7 @@ class ChatHabits(Struct, frozen=True):
     obfuscation: bool = False
     one_call: bool = False
     margins: tuple[str, str] | None = None
-    """The white space around a whole body, where it is not the provider's."""
+    """The white space around a whole body, if it is not the provider's."""
 
 
 _ROLE: dict[str | None, Literal["once", "every", "texts", "never"]] = {
@@ -53,7 +53,7 @@ _ROLE: dict[str | None, Literal["once", "every", "texts", "never"]] = {
 
 
 def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Settings[ChatHabits]:
-    """The variation in its parts; what it leaves open is as the dialect usually does it, else as in PLAIN."""
+    """The variation in its parts. What it does not set is as the dialect usually does it, else as in PLAIN."""
     full = variation.over(dialect.usual).over(PLAIN)
     transfer = full.transfer or Transfer()
     division = division_of(full)

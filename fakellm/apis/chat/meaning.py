@@ -1,6 +1,6 @@
 """What chat completions can express: its grammar, and the part of any completion that it can send.
 
-A choice has at most one reasoning, one text and one refusal, and then its tool calls, whatever order they arrive in.
+A choice has at most one reasoning, one text and one refusal, followed by its tool calls, in whatever order they arrive.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _opening(block: Block) -> Join:
 
 GRAMMAR = Grammar(
     fields=lambda block: _FIELDS.get(type(block), ()),
-    overlap="any",  # the calls of a choice may come the last first: their index orders them
+    overlap="any",  # the calls of a choice may arrive last first: their index orders them
     share="any",
     opening=_opening,
     joins=Joins(start="may", finish="may", usage="may"),
@@ -59,7 +59,7 @@ def chat_choice(
     refusal_logprobs: tuple[Token, ...] = (),
     annotations: Iterable[dict[str, Any]] = (),
 ) -> Choice:
-    """A choice as a message of chat has it: blocks for what is not empty, in chat's order."""
+    """The choice of a chat message: a block for each field that is not empty, in chat's order."""
     cited = list(annotations)
     blocks: list[Block] = []
     if reasoning:
@@ -77,12 +77,12 @@ def logprobs_of(choice: Choice, kind: type[Text | Refusal]) -> tuple[Token, ...]
 
 
 def annotations_of(choice: Choice) -> list[dict[str, Any]]:
-    """What the texts of a choice cite."""
+    """The annotations of a choice's texts."""
     return [each for block in choice.blocks if isinstance(block, Text) for each in annotations_in(block)]
 
 
 def annotations_in(block: Text | Refusal) -> Sequence[dict[str, Any]]:
-    """What a text cites; nothing where a scenario has another value than a list there."""
+    """The annotations of a text; none if the value there is not a list."""
     found = own_value(block.own, NAME, "annotations")
     return found if isinstance(found, (list, tuple)) else ()
 
@@ -92,21 +92,21 @@ def finish_word(stop: Stop | None) -> str | None:
     return (stop and (own_value(stop.own, NAME, "finish_reason") or stop.reason)) or None
 
 
-def sayable(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
-    """All of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
+def expressible(completion: Completion, think: bool = False, one_call: bool = False) -> Completion:
+    """The part of a completion that chat can send; idempotent. `think`: reasoning is part of the content, between tags.
 
-    `one_call`: a choice has one call at most, which has no id.
+    `one_call`: a choice has at most one call, without an id.
     """
     usage = completion.usage
     if usage is not None:
         usage = replace(usage, own=with_own({}, NAME, usage.own.get(NAME, {})))
-    choices = tuple(_sayable(choice, one_call) for choice in completion.choices)
+    choices = tuple(_expressible(choice, one_call) for choice in completion.choices)
     if think:
-        choices = tuple(map(_aloud, choices))
+        choices = tuple(map(_with_think_tags, choices))
     return Completion(choices, usage)
 
 
-def _sayable(choice: Choice, one_call: bool) -> Choice:
+def _expressible(choice: Choice, one_call: bool) -> Choice:
     kinds = ("function",) if one_call else ("function", "custom")
     calls = [
         ToolCall(call.id, call.name, call.arguments, call.kind) for call in choice.tool_calls if call.kind in kinds
@@ -126,11 +126,11 @@ def _sayable(choice: Choice, one_call: bool) -> Choice:
     )
 
 
-def _aloud(choice: Choice) -> Choice:
+def _with_think_tags(choice: Choice) -> Choice:
     """The choice with its reasoning in the content: ``<think>…</think>``, a blank line, and the content itself.
 
-    Open models are trained to send it so, and servers that do not look for it pass it on. Nothing undoes this: a text
-    may start with the tag and mean it. Where the content has log probabilities, the thought is one certain token.
+    Open models are trained to do this, and servers that do not parse the tags pass them on. Nothing undoes this: a text
+    may start with a literal tag. If the content has log probabilities, the reasoning is one token of probability 1.
     """
     if not choice.reasoning:
         return choice

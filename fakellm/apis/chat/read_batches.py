@@ -1,22 +1,22 @@
 """Chunks to batches: the inverse of `assemble`. Owns which tool call a piece belongs to.
 
-It is forgiving, as clients have to be: each rule here is one that a client has been observed to get wrong.
+It is lenient, as clients have to be: each rule here is one that some client has got wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.meaning import ANNOTATIONS
 from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
 
 _THINKING, _TEXT, _REFUSAL = -3, -2, -1
-"""The numbers of a choice's first blocks; those of its calls grow with their index."""
+"""The numbers of a choice's first blocks; the number of a call grows with its index."""
 _CALLS = 2**81
 _INDICES = 2**40
-"""How many places there are between the calls of two indices, for calls that share one, and how large an index is."""
+"""How many block numbers each index has, for calls that share an index, and the largest index."""
 
 
 def read_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
@@ -32,17 +32,17 @@ def read_batches(chunks: Iterable[Chunk]) -> Iterator[Batch]:
 
 
 class _Call:
-    """A tool call as far as it is known."""
+    """A tool call, as read so far."""
 
     def __init__(self, index: int | None, block: int, piece: ToolCallDelta) -> None:
         self.index = index
         self.block = block
-        self.id = words(piece.id)
-        self.name = words(piece.name)
+        self.id = text_or_empty(piece.id)
+        self.name = text_or_empty(piece.name)
 
 
 class _Choice:
-    """A choice as far as it has been read."""
+    """A choice, as read so far."""
 
     def __init__(self, index: int) -> None:
         self.index = index
@@ -55,8 +55,8 @@ class _Choice:
         found = list(self._texts(part))
         for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
             found += self._call(piece)
-        if words(part.finish_reason):
-            found.append(Finish(self.index, Stop(words(part.finish_reason))))
+        if text_or_empty(part.finish_reason):
+            found.append(Finish(self.index, Stop(text_or_empty(part.finish_reason))))
         if not self.started:
             self.started = True
             yield Start(self.index)
@@ -66,12 +66,12 @@ class _Choice:
 
     def _texts(self, part: ChunkChoice) -> Iterator[Delta]:
         delta = part.delta
-        yield from self._text(_THINKING, Thinking(), "parts.0", words(delta.reasoning), ())
-        yield from self._text(_TEXT, Text(), "text", words(delta.content), part.logprobs or ())
+        yield from self._text(_THINKING, Thinking(), "parts.0", text_or_empty(delta.reasoning), ())
+        yield from self._text(_TEXT, Text(), "text", text_or_empty(delta.content), part.logprobs or ())
         if delta.annotations:
             yield from self._opened(_TEXT, Text())
             yield Piece(self.index, _TEXT, ANNOTATIONS, list(delta.annotations))
-        yield from self._text(_REFUSAL, Refusal(), "text", words(delta.refusal), part.refusal_logprobs or ())
+        yield from self._text(_REFUSAL, Refusal(), "text", text_or_empty(delta.refusal), part.refusal_logprobs or ())
 
     def _text(self, block: int, value: Block, at: str, text: str, tokens: tuple[Token, ...]) -> Iterator[Delta]:
         if text or tokens:
@@ -85,30 +85,30 @@ class _Choice:
 
     def _call(self, piece: ToolCallDelta) -> Iterator[Delta]:
         call = self._known(piece)
-        arguments = words(piece.arguments)
+        arguments = text_or_empty(piece.arguments)
         if call is None:
             index = piece.index if isinstance(piece.index, int) else None
             place = max(-_INDICES, min(index or 0, _INDICES)) * _INDICES + len(self.calls)
             call = _Call(index, _CALLS + place, piece)
             self.calls.append(call)
             yield Open(self.index, call.block, ToolCall(call.id, call.name, "", piece.kind))
-        # Repeated on each piece by some providers and changed by others: the first that is not empty counts.
-        if not call.id and words(piece.id):
-            call.id = words(piece.id)
+        # Some providers repeat it on each piece and others change it: the first that is not empty counts.
+        if not call.id and text_or_empty(piece.id):
+            call.id = text_or_empty(piece.id)
             yield Piece(self.index, call.block, "id", call.id)
-        if not call.name and words(piece.name):
-            call.name = words(piece.name)
+        if not call.name and text_or_empty(piece.name):
+            call.name = text_or_empty(piece.name)
             yield Piece(self.index, call.block, "name", call.name)
         if arguments:
             yield Piece(self.index, call.block, "arguments", arguments)
 
     def _known(self, piece: ToolCallDelta) -> _Call | None:
-        """The call that a piece belongs to: the one at its index, or where there is none the one with its id."""
+        """The call that a piece belongs to: the one at its index, or, if it has no index, the one with its id."""
         index = piece.index if isinstance(piece.index, int) else None
         if index is not None:
             same = [call for call in self.calls if call.index == index]
         else:
             same = [call for call in self.calls if not piece.id or call.id == piece.id]
-        # Another id and a name at an index that is taken open another call (Ollama numbers every call 0).
+        # Another id and a name at an index in use open another call (Ollama numbers every call 0).
         occupied = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
         return None if not same or occupied else same[-1]

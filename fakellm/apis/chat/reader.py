@@ -1,6 +1,6 @@
-"""JSON to chunks and completions: the inverse of `write`. Owns what is read off the wire, and how forgivingly.
+"""JSON to chunks and completions: the inverse of `writer`. Owns what is read from the wire, and how leniently.
 
-Keys may be missing, null or unknown; a wrong type is refused with its place.
+Keys may be missing, null or unknown; a value of the wrong type is refused, with its place.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class _Frame(Struct):
 
 
 def read_chunk(dialect: Dialect, data: str) -> Chunk:
-    """The chunk in the data of an event. Raises StreamError when there is none in it."""
+    """The chunk in the data of an event. Raises StreamError if there is none."""
     frame = _parse(data)
     return Chunk(
         id=frame.id or "",
@@ -124,8 +124,8 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
 
 
 def read_body(dialect: Dialect, data: bytes) -> tuple[Completion, dict[str, Any]]:
-    """The completion in the body of a reply that was not streamed, and the envelope around it. Raises StreamError when
-    there is none in it."""
+    """The completion in the body of a reply that was not streamed, and the envelope around it. Raises StreamError if
+    there is none."""
     frame = _parse(data.decode("utf-8", "replace"))
     completion = Completion(
         choices=tuple(_choice(choice) for choice in frame.choices or ()),
@@ -142,7 +142,7 @@ def read_body(dialect: Dialect, data: bytes) -> tuple[Completion, dict[str, Any]
 
 def read_stream(dialect: Dialect, frames: Iterable[str]) -> tuple[Completion, dict[str, Any]]:
     """The completion in the data of a stream's events, and the envelope around it: the first values that are not
-    empty. Raises StreamError when there is no chunk, or something else."""
+    empty. Raises StreamError if there is no chunk, or something that is not a chunk."""
     chunks = [read_chunk(dialect, frame) for frame in frames]
     if not chunks:
         raise StreamError("the stream has no chunk")
@@ -154,7 +154,7 @@ def _parse(text: str) -> _Frame:
         return msgspec.convert(json.loads(text), _Frame)
     except RecursionError:
         raise StreamError(f"nested too deeply: {text[:80]!r}") from None
-    except ValueError as error:  # no JSON, or JSON of another shape
+    except ValueError as error:  # not valid JSON, or JSON of another shape
         raise StreamError(f"{error}: {text[:80]!r}") from None
 
 
@@ -183,7 +183,7 @@ def _chunk_choice(choice: _Choice) -> ChunkChoice:
 
 
 def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
-    """The tokens, their bytes left out where they are those of the token's text."""
+    """The tokens; their bytes are left out if they are those of the token's text."""
     return tuple(
         Token(
             each.token,
@@ -201,7 +201,7 @@ def _call_piece(call: _Call) -> ToolCallDelta:
 
 
 def _particulars(call: _Call) -> tuple[str, str | None, str | None]:
-    """The kind of a call, its name and its text. Snowflake sends an empty `custom` beside each function."""
+    """A call's kind, name, and arguments or input. Snowflake sends an empty `custom` beside each function."""
     if call.type == "custom" or (call.custom and not call.function):
         custom = call.custom or _Custom()
         return "custom", custom.name, custom.input
@@ -210,14 +210,14 @@ def _particulars(call: _Call) -> tuple[str, str | None, str | None]:
 
 
 def _content(message: _Message) -> str | None:
-    """The content; of a list of parts, the texts."""
+    """The content; of a list of parts, their texts."""
     if not isinstance(message.content, list):
         return message.content
     return "".join(part.text or "" for part in message.content)
 
 
 def _reasoning(message: _Message) -> str | None:
-    """The reasoning, under whichever of its keys; some providers say it under two, Mistral within the content."""
+    """The reasoning, under any of its keys; some providers send it under two, Mistral sends it within the content."""
     if message.reasoning_content or message.reasoning:
         return message.reasoning_content or message.reasoning
     parts = message.content if isinstance(message.content, list) else ()

@@ -1,10 +1,10 @@
-"""Chunks, completions and errors to JSON, in the order and with the habits of a dialect. The inverse of `read`."""
+"""Chunks, completions and errors to JSON, in the order and with the habits of a dialect. The inverse of `reader`."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, words
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
@@ -31,10 +31,10 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
     return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
 
 
-def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
+def with_obfuscation(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
     """The chunk of this number with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
 
-    So long was every such frame that was recorded from OpenAI, and the text is empty where nothing is missing.
+    Every such frame recorded from OpenAI has this length; if nothing is missing, the text is empty.
     https://platform.openai.com/docs/api-reference/chat/create (`include_obfuscation`)
     """
     bare = replace(chunk, extra=chunk.extra | {"obfuscation": ""})
@@ -45,9 +45,9 @@ def obscured(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> C
 def write_body(
     dialect: Dialect, completion: Completion, drawn: Values, source: Source, margins: tuple[str, str] | None = None
 ) -> bytes:
-    """The body of a reply that is not streamed, between the provider's `margins` or those given.
+    """The body of a reply that is not streamed, between these `margins` or the provider's.
 
-    `drawn` has the envelope; `source` draws what else the provider adds.
+    `drawn` has the envelope; `source` draws everything else that the provider adds.
     """
     choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
     body = _envelope(dialect, "chat.completion", Chunk(**envelope_of(drawn)), choices)
@@ -59,7 +59,7 @@ def write_body(
 
 
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
-    """The values in the order of `keys`, where `extra` keys have their places too; those that have none come last."""
+    """The values in the order of `keys`, which may list `extra` keys too; keys that it does not list come last."""
     if not extra:
         return {key: values[key] for key in keys if key in values}
     values = {key: values[key] for key in keys if key in values} | extra
@@ -72,12 +72,12 @@ CONTENT_KEYS = frozenset(
         *("reasoning", "reasoning_content", "reasoning_details"),
     }
 )
-"""Keys that carry content: where a spelling sets them for some chunks, the others keep theirs."""
+"""Keys that carry content: if a spelling sets them for some chunks, the other chunks keep theirs."""
 
 
 def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int) -> tuple[JSON, JSON]:
-    """The keys of an object at this place of the chunk of this number, and its extra ones: the provider's, and over
-    them those that the spelling gives to every chunk, or to this one."""
+    """The keys of the object at this place in the chunk of this number, and its extra ones: the provider's, overridden
+    by those that the spelling sets for every chunk or for this one."""
     if not spelling.extra and not spelling.each:
         return values, extra
     each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := _name(place, key))}
@@ -93,18 +93,18 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
 
 
 def _name(place: str, key: str) -> str | None:
-    """The name of a key at this place; None for one of another place."""
+    """The name of a key at this place; None if the key belongs to another place."""
     at = next((prefix for prefix in ("choice.", "delta.") if key.startswith(prefix)), "")
     return key.removeprefix(at) if at == place else None
 
 
 def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:
-    """The values of these keys, in their order; all as they stand where none are named."""
+    """The values of these keys, in their order; all unchanged if `keys` is None."""
     return values if keys is None else {key: values[key] for key in keys if key in values}
 
 
 def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
-    """The values in the order of `keys`; None as null where the dialect says so, else left out."""
+    """The values in the order of `keys`; None is sent as null if the dialect has the key in `nulls`, else left out."""
     return {key: values[key] for key in keys if key in values and (values[key] is not None or key in dialect.nulls)}
 
 
@@ -148,7 +148,7 @@ def _with_cache_writes(details: JSON, usage: Usage) -> JSON:
 
 def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
-    content: JSON = {"text": words(choice.delta.content)}
+    content: JSON = {"text": text_or_empty(choice.delta.content)}
     if not dialect.legacy:
         content = {"delta": _delta(choice.delta, habits, number)}
     values: JSON = {
@@ -167,7 +167,7 @@ def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
 
 
 def _logprobs(content: tuple[Token, ...] | None, refusal: tuple[Token, ...] | None) -> JSON:
-    """Both lists of tokens, where there is one: https://platform.openai.com/docs/api-reference/chat/create"""
+    """Both lists of tokens, if there is either: https://platform.openai.com/docs/api-reference/chat/create"""
     if content is None and refusal is None:
         return {}
     lists = {"content": content, "refusal": refusal}
@@ -190,7 +190,7 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
     values = _sent_fields({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(habits.reasoning, delta.reasoning, words(delta.content), spelling.details)
+        values |= _reasoning(habits.reasoning, delta.reasoning, text_or_empty(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
@@ -198,27 +198,27 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     if delta.annotations:
         values["annotations"] = list(delta.annotations)
     extra = delta.extra
-    if isinstance(values.get("content"), list):  # it is there, whatever the provider sends as an empty content
+    if isinstance(values.get("content"), list):  # the list stays, whatever the provider sends as an empty content
         extra = {key: value for key, value in extra.items() if key != "content"}
     values, extra = _own("delta.", spelling, values, extra, number)
     return _only(spelling.delta_keys, _placed(dialect.delta_keys, {}, values | extra))
 
 
 def _sent_fields(values: dict[str, Text]) -> JSON:
-    """The fields that are spoken of; NULL as null."""
+    """The fields that are sent; NULL as null."""
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
 def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) -> JSON:
-    """OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at index 0, unless a
-    spelling sets others.
+    """The reasoning under its key. OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at
+    index 0, unless a spelling sets others.
 
     Mistral's thinking is a part of the content, beside the part that is `content`.
     """
     value = None if text is NULL else text
     if key in ("reasoning_content", "reasoning"):
         return {key: value}
-    if key == "think":  # it is content by now
+    if key == "think":  # it is already in the content
         return {}
     if key == "thinking":
         thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
@@ -249,11 +249,11 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
 
 
 _TEXT_KEYS = {"function": "arguments", "custom": "input"}
-"""The key of a call's text, by the kind of the call."""
+"""The key of a call's arguments or input, by the kind of the call."""
 
 
 def _call_keys(keys: tuple[str, ...], kind: str) -> tuple[str, ...]:
-    """The order of a call's keys, with the name of its kind in the place of `function`."""
+    """The order of a call's keys, with its kind in place of `function`."""
     return tuple(kind if key == "function" else key for key in keys)
 
 

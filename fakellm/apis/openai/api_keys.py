@@ -33,7 +33,7 @@ def check(headers: Mapping[str, str], keys: Collection[str]) -> None:
 
 
 def shortened(key: str) -> str:
-    """The key as OpenAI's message has it: stars between its first eight characters and its last four."""
+    """The key as in OpenAI's message: stars between its first eight characters and its last four."""
     return key if len(key) <= 12 else key[:8] + "*" * (len(key) - 12) + key[-4:]
 
 

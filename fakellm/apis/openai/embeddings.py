@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`: unit vectors from the seed. Knows no rules: a vector depends on its input and the model alone.
+"""`POST /v1/embeddings`: unit vectors from the seed. Knows no rules: a vector depends only on its input and the model.
 
 https://platform.openai.com/docs/api-reference/embeddings/create
 """
@@ -19,7 +19,7 @@ from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
 
 _USUAL, _LARGE = 1536, 3072
-"""Numbers in a vector: of any model, and of text-embedding-3-large."""
+"""Numbers in a vector: for most models, and for text-embedding-3-large."""
 
 
 class Embeddings(Struct, frozen=True):
@@ -57,7 +57,7 @@ def vector(one: str | tuple[int, ...], model: str, dimensions: int, seed: int) -
     https://platform.openai.com/docs/guides/embeddings
     """
     numbers = Source(seed, "embedding", model, repr(one)).numbers(dimensions)
-    length = math.sqrt(sum([number * number for number in numbers])) or 1.0  # of whole numbers: exact on every machine
+    length = math.sqrt(sum([number * number for number in numbers])) or 1.0  # integers: exact on every machine
     return struct.pack(f"<{dimensions}f", *[number / length for number in numbers])
 
 

@@ -1,4 +1,4 @@
-"""OpenAI's spelling of a refusal. Knows no route: all of them refuse in the same shape.
+"""How OpenAI spells a refused request. Knows no route: all of them refuse in the same shape.
 
 https://platform.openai.com/docs/guides/error-codes
 """
@@ -11,12 +11,12 @@ from fakellm.wire.plan import Frame, Plan
 
 
 def error_type(status: int) -> str:
-    """OpenAI's `error.type` for an HTTP status; SDKs and gateways map it to their own errors."""
+    """OpenAI's `error.type` for an HTTP status, which SDKs and gateways map to their own errors."""
     return "invalid_request_error" if status < 500 else "server_error"
 
 
 def refuse(error: RequestError) -> Plan:
-    """The response to a request that is refused, as an error body with all four fields.
+    """The response to a refused request: an error body with all four fields.
 
     `x-should-retry: false` keeps SDKs from sending the request again: it would be refused again.
     """

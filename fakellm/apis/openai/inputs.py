@@ -12,11 +12,11 @@ Input = str | tuple[str | int | tuple[int, ...], ...]
 """A text, an array of texts, an array of token ids, or an array of arrays of token ids."""
 
 MAX_INPUTS = 2048
-"""Inputs of one request: https://platform.openai.com/docs/api-reference/embeddings/create"""
+"""The most inputs in one request: https://platform.openai.com/docs/api-reference/embeddings/create"""
 
 
 def inputs(value: Input, param: str) -> list[str | tuple[int, ...]]:
-    """Each input: a text or its token ids. Raises RequestError for none, for too many and for several kinds of them."""
+    """Each input: a text or its token ids. Raises RequestError for no inputs, too many, or mixed kinds."""
     if isinstance(value, str):
         return [value]
     if not value or () in value:
@@ -32,17 +32,17 @@ def inputs(value: Input, param: str) -> list[str | tuple[int, ...]]:
 
 
 def text_of(one: str | tuple[int, ...]) -> str:
-    """An input as text. Token ids become numbers in a row, because no vocabulary is known."""
+    """An input as text. Token ids become numbers separated by spaces, because no vocabulary is known."""
     return one if isinstance(one, str) else " ".join(map(str, one))
 
 
 def tokens_of(one: tuple[int, ...]) -> list[str]:
-    """Token ids as tokens, which make the text of `text_of`: each but the first with the space before it."""
+    """Token ids as tokens, which join to the text of `text_of`: each but the first includes the space before it."""
     return [str(token_id) if number == 0 else f" {token_id}" for number, token_id in enumerate(one)]
 
 
 def count(one: str | tuple[int, ...]) -> int:
-    """The tokens of an input."""
+    """The number of tokens of an input."""
     return tokenizer.count(one) if isinstance(one, str) else len(one)
 
 

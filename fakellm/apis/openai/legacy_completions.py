@@ -1,12 +1,13 @@
 """`POST /v1/completions`, the legacy route: a prompt is a user's message, and the reply's content is the text.
 
-Rules answer it as they answer a chat, with the same stream, timing and fault blocks. OpenAI's spelling is the only one.
+Rules answer it as they answer a chat, with the same stream, timing and fault blocks. The only spelling is OpenAI's.
 https://platform.openai.com/docs/api-reference/completions
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -40,17 +41,26 @@ LEGACY = replace(
 
 
 class LegacyCompletions(ChatApi):
-    """`POST /v1/completions`: the same dialect whatever the rule's is, with the log probabilities of this route."""
+    """`POST /v1/completions`: always in one dialect, whatever the rule's, with the log probabilities of this route."""
 
     paths = ("/completions",)
+    dialects: Collection[str] = ()
+
+    def usual(self, dialect: str | None) -> Variation:
+        return LEGACY.usual
+
+    def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
+        body = super().example((), choices)
+        del body["messages"]
+        return body | {"prompt": "Hello"}
 
     def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
         return legacy_request.parse(body, headers)
 
     def validate(self, request: Request, habits: ChatHabits) -> None:
-        """All that OpenAI refuses is refused when the request is parsed."""
+        """Everything that OpenAI refuses is refused when the request is parsed."""
 
-    def wants_nothing(self, request: Request) -> bool:
+    def allows_no_tokens(self, request: Request) -> bool:
         return legacy_body(request).max_tokens == 0
 
     def dialect(self, name: str | None, request: Request, seed: int) -> Dialect:
@@ -62,23 +72,24 @@ class LegacyCompletions(ChatApi):
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return _restated(completion, legacy_body(request), counted)
 
-    def sayable(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
+    def expressible(self, completion: Completion, habits: ChatHabits, whole: bool = False) -> Completion:
         choices = (
             chat_choice(choice.content, finish_reason=finish_word(choice.finish)) for choice in completion.choices
         )
-        return super().sayable(replace(completion, choices=tuple(choices)), habits, whole)
+        return super().expressible(replace(completion, choices=tuple(choices)), habits, whole)
 
 
 LEGACY_COMPLETIONS = LegacyCompletions()
 
 
 def _restated(completion: Completion, body: LegacyBody, counted: bool) -> Completion:
-    """The completion with one text a choice. A number other than the requested one is that of each prompt."""
+    """The completion with one text per choice. If its number of choices is not the requested one, each prompt gets all
+    of them."""
     prompts, choices = body.prompts, completion.choices
     repeated = choices if len(choices) == body.choices else choices * len(prompts)
     usage = completion.usage
     if counted and usage:
-        tokens = sum(map(count, prompts)) if usage.input else 0  # without input usage is not sent: see `complete`
+        tokens = sum(map(count, prompts)) if usage.input else 0  # usage without input is not sent: see `complete`
         usage = Usage(tokens, sum(tokenizer.count(_text(choice)) for choice in repeated))
     each = len(repeated) // len(prompts)
     echoed = [text_of(prompt) if body.echo else "" for prompt in prompts for _ in range(each)]
@@ -91,6 +102,6 @@ def _text(choice: Choice) -> str:
 
 
 def _plain(choice: Choice, before: str) -> Choice:
-    """The choice as text alone: this route has no place for reasoning and tool calls."""
+    """The choice as text only: this route cannot express reasoning and tool calls."""
     finish = finish_word(choice.finish)
     return chat_choice(before + _text(choice), finish_reason=_FINISHES.get(finish or "", finish))

@@ -1,4 +1,4 @@
-"""The `logprobs` of the legacy completions: numbers for each token, from the seed, the same whole and streamed.
+"""The `logprobs` of the legacy completions: numbers for each token, from the seed, the same in a body and in a stream.
 
 https://platform.openai.com/docs/api-reference/completions/object
 """
@@ -12,7 +12,7 @@ from itertools import accumulate
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.openai.inputs import tokens_of
 from fakellm.base import tokenizer
@@ -22,15 +22,15 @@ from fakellm.base.seed import Source
 _OTHERS = (" the", " a", " is", " to", " and", " of")
 
 _Token = tuple[int, str]
-"""Where a token starts, in characters of its choice's text, and the token."""
+"""Where a token starts, in characters from the start of its choice's text, and the token."""
 
 
 class TokenProbs(Struct, frozen=True):
-    """The log probabilities that a request wants.
+    """The log probabilities that a request sets.
 
-    top: how many likely tokens at each place.
-    echoed: the prompts that the texts start with, where they do; each prompt has as many choices as the others.
-    seed, digest: of the reply and of its request; all numbers are drawn from them.
+    top: how many likely tokens for each position.
+    echoed: the prompts that the texts start with, if they do; each prompt has the same number of choices.
+    seed, digest: the reply's seed and its request's digest; all numbers are drawn from them.
     """
 
     top: int
@@ -48,7 +48,7 @@ class TokenProbs(Struct, frozen=True):
         prompts = [self._prompt(index, choices) for index in range(choices)]
 
         def with_logprobs(part: ChunkChoice) -> ChunkChoice:
-            text, offset = words(part.delta.content), offsets[part.index]
+            text, offset = text_or_empty(part.delta.content), offsets[part.index]
             offsets[part.index] += len(text)
             tokens = _tokens(prompts[part.index], text, offset)
             if not tokens:
@@ -64,7 +64,7 @@ class TokenProbs(Struct, frozen=True):
         return body
 
     def _prompt(self, index: int, choices: int) -> list[_Token]:
-        """The tokens of the prompt that this choice's text starts with, where it was sent as token ids.
+        """The tokens of the prompt that this choice's text starts with, if it was sent as token ids.
 
         A prompt that was sent as text is split together with what follows it.
         """
@@ -92,7 +92,7 @@ class TokenProbs(Struct, frozen=True):
         }
 
     def _likely(self, index: int, token: str, offset: int) -> dict[str, float]:
-        """The token, and others that might stand in its place, each less likely than the one before."""
+        """The token, and alternatives to it, each less likely than the one before."""
         source = Source(self.seed, self.digest, "logprobs", index, offset)
         names = dict.fromkeys((token, *_OTHERS))
         sums = accumulate(source.between(1, 2000) for _ in names)
@@ -109,5 +109,5 @@ def _tokens(prompt: list[_Token], text: str, offset: int) -> list[_Token]:
 
 
 def _placed(tokens: list[str], offset: int) -> list[_Token]:
-    """The tokens with their places, the first at `offset`."""
+    """The tokens with their offsets, the first at `offset`."""
     return list(zip(accumulate(map(len, tokens), initial=offset), tokens, strict=False))

@@ -19,11 +19,11 @@ from fakellm.base.errors import RequestError
 from fakellm.model.request import Request
 
 DEFAULT_MAX_TOKENS = 16
-"""The most tokens of a generated text, where the request sets no `max_tokens`."""
+"""The most tokens of a generated text if the request does not set `max_tokens`."""
 
 
 class LegacyBody(Struct, frozen=True):
-    """The body of `POST /v1/completions`, typed. `suffix` is let through: no text is made to fit it."""
+    """The body of `POST /v1/completions`, typed. `suffix` is accepted and has no effect."""
 
     model: str
     prompt: Input | None
@@ -46,17 +46,17 @@ class LegacyBody(Struct, frozen=True):
 
     @property
     def prompts(self) -> list[str | tuple[int, ...]]:
-        """Each a text or its token ids; one empty text where there is no prompt."""
+        """Each prompt as a text or as token ids; one empty text if there is no prompt."""
         return [""] if self.prompt is None else inputs(self.prompt, "prompt")
 
     @property
     def choices(self) -> int:
-        """How many are requested: `n` for each prompt."""
+        """How many choices are requested: `n` for each prompt."""
         return (self.n or 1) * len(self.prompts)
 
 
 def parse(data: bytes, headers: Mapping[str, str]) -> Request:
-    """The request that a body makes. Raises RequestError, which names the parameter."""
+    """The request in a body. Raises RequestError, which names the parameter."""
     legacy, body = typed(data, LegacyBody)
     if legacy.choices > MAX_INPUTS:
         raise RequestError(400, f"Invalid 'n': more than {MAX_INPUTS} choices for all prompts.", "invalid_value", "n")

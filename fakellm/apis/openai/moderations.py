@@ -58,7 +58,7 @@ def moderations(data: bytes, seed: int) -> tuple[JSON, JSON]:
 
 
 def _result(kinds: tuple[str, ...], source: Source) -> JSON:
-    """The scores are below a thousandth, with twelve digits."""
+    """One result; its scores are below a thousandth, with twelve digits."""
     return {
         "flagged": False,
         "categories": dict.fromkeys(CATEGORIES, False),

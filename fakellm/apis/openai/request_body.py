@@ -1,4 +1,4 @@
-"""Reads the JSON body of a request to one of OpenAI's routes, and words the refusal of an invalid one.
+"""Reads the JSON body of a request to one of OpenAI's routes, and writes the error for an invalid one.
 
 Owns the JSON rules and OpenAI's error texts for parameters. Knows no route's parameters.
 https://platform.openai.com/docs/guides/error-codes
@@ -18,11 +18,11 @@ from fakellm.base.validation import Problem, dotted, near_miss, problems
 T = TypeVar("T")
 
 _MAX_SHOWN = 120
-"""Characters of a value in an error message: a body may hold millions."""
+"""The most characters of a value in an error message: a body may contain millions."""
 
 
 def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
-    """The body as a value of `kind`, and as it was sent.
+    """The body as a value of `kind`, and as the JSON object that was sent.
 
     Raises RequestError, which names the parameter, for a body that is not valid, or whose `model` is empty.
     """
@@ -38,7 +38,7 @@ def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
 
 
 def nested_too_deeply() -> RequestError:
-    """The refusal of a body with more levels than Python's JSON module goes down."""
+    """The refusal of a body with more levels than Python's JSON module can read."""
     return RequestError(400, "The JSON body of your request is nested too deeply.", "invalid_json")
 
 
@@ -64,7 +64,7 @@ def invalid_value(param: str, problem: str) -> RequestError:
 
 
 def unsupported_value(param: str, value: object, allowed: Sequence[str]) -> RequestError:
-    """The refusal of a value that is not one of a few, which the message lists."""
+    """The refusal of a value that is not one of the allowed ones, which the message lists."""
     hint = near_miss(value, allowed) if isinstance(value, str) else ""
     message = f"Invalid value: {_shown(value)}. Supported values are: {_listed(allowed)}{hint or '.'}"
     return RequestError(400, message, "invalid_value", param)

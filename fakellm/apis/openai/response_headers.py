@@ -12,16 +12,16 @@ from fakellm.base.seed import HEX, Source
 from fakellm.wire.plan import Plan
 
 _REQUESTS, _TOKENS = 10_000, 2_000_000
-"""Per minute. The limits are never enforced."""
+"""The limits per minute. They are never enforced."""
 
 Headers = tuple[tuple[str, str], ...]
 
-# Any page may read a reply. Control routes lack this header: no page may read what a test sent, or load a scenario.
+# Any page may read a reply. Control routes lack this header, so no page can read what a test sent or load a scenario.
 _ORIGIN = ("access-control-allow-origin", "*")
 
 
 def usual(seed: int, name: str, status: int | None) -> Headers:
-    """OpenAI's headers of a reply with this status; `name` identifies the request. A 429 leaves no requests."""
+    """OpenAI's headers of a reply with this status; `name` identifies the request. After a 429, no requests remain."""
     source = Source(seed, "headers", name, status or 0)
     used = source.between(20, 2000)
     return (

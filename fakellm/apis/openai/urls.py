@@ -1,8 +1,8 @@
-"""Where a route may stand in the URL, and the remedy for a URL that is not a route. Knows no handler.
+"""Which URLs lead to a route, and the remedy for a URL that is not a route. Knows no handler.
 
-Clients append the same few routes to the base URL that they are configured with. So each is served under the usual
-ones: `/v1`; none, as DeepSeek and Perplexity have it; `/api/v1`, OpenRouter's; `/openai/v1`, Azure's and Groq's;
-`/openai`, Azure's of old, whose other URLs name a deployment. https://learn.microsoft.com/azure/ai-foundry/openai/reference
+Clients append the same few routes to their base URL. So each route is served under the usual base paths: `/v1`; none,
+like DeepSeek and Perplexity; `/api/v1`, OpenRouter's; `/openai/v1`, Azure's and Groq's; `/openai`, Azure's older one,
+whose other URLs name a deployment. https://learn.microsoft.com/azure/ai-foundry/openai/reference
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/models")
-"""What follows the base URL."""
+"""The paths that follow the base URL."""
 
 MODEL = "/v1/models/{model}"
 
@@ -38,18 +38,18 @@ _ELSEWHERE = {
     "realtime": "the Realtime API",
     "chat/completions": "stored chat completions",
 }
-"""What others serve and fakellm does not, by the path after the base URL."""
+"""What other servers have and fakellm does not, by the path after the base URL."""
 
 
 class Target(Struct, frozen=True):
-    """The route that a URL means, under `/v1`, and the model in the URL: a deployment's name, or that to describe."""
+    """The route of a URL, under `/v1`, and the model in the URL: a deployment's name, or the model to describe."""
 
     route: str
     model: str | None = None
 
 
 def target(path: str) -> Target:
-    """What a path means; itself where it is not one of the API's."""
+    """The target of a path; the path itself if it is not one of the API's."""
     if found := _DEPLOYMENT.fullmatch(path):
         return Target("/v1" + found[2], unquote(found[1]))
     for route in ROUTES:
@@ -62,7 +62,7 @@ def target(path: str) -> Target:
 
 
 def with_model(body: bytes, model: str) -> bytes:
-    """The body of a request to a deployment: where it names no model, with the deployment's name as its model."""
+    """The body of a request to a deployment; if it names no model, with the deployment's name as its model."""
     with suppress(ValueError, RecursionError):  # an invalid body is refused when it is parsed
         value = json.loads(body)
         if isinstance(value, dict) and value.get("model") is None:
@@ -71,7 +71,7 @@ def with_model(body: bytes, model: str) -> bytes:
 
 
 def remedy(path: str) -> str | None:
-    """What is wrong with a URL that is not a route, and what to do, as a sentence; None where that is not known."""
+    """What is wrong with a URL that is not a route, and what to do, as a sentence; None if that is not known."""
     if (tidy := re.sub("/{2,}", "/", path).rstrip("/")) != path and _served(tidy):
         return f"There is a slash too many: the route is {tidy}."
     if "/v1/v1/" in path and _known(path.replace("/v1/v1/", "/v1/", 1)):
@@ -92,12 +92,12 @@ def _served(path: str) -> bool:
 
 
 def _known(path: str) -> bool:
-    """Whether a path is a route of a provider, served here or not."""
+    """Whether a path is a provider's route, whether or not fakellm serves it."""
     return _served(path) or _elsewhere(path) is not None
 
 
 def _elsewhere(path: str) -> str | None:
-    """What others serve under a path, and fakellm does not."""
+    """What other servers have under a path that fakellm does not serve."""
     tail = re.sub(r"^(/api|/openai)?(/v1)?/", "", path, count=1)
     for known, what in _ELSEWHERE.items():
         if f"{tail}/".startswith(f"{known}/") or f"{path[1:]}/".startswith(f"{known}/"):

@@ -27,7 +27,7 @@ the first one did."""
 
 
 class Driver:
-    """A client in a process of its own. One that dies, prints an invalid line or hangs is restarted for the next case.
+    """A client in its own process. If it dies, prints an invalid line or hangs, it is restarted for the next case.
 
     timeout: seconds that the driver is to give its client. patience: seconds without an answer after which the driver
     has hung. Raises CannotRunError if the command cannot be started.

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.answers import reply as reply_to
@@ -101,7 +101,7 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
     Content and the spelling of JSON mean the same in every dialect, so trying the dialects costs no extra cases. Only
     dialects whose usual wire is contested get cases of their own, since the verdicts there are more lenient.
     """
-    waiting = [name for name in profile.dialects if not contested(DIALECTS[name].usual)] or list(profile.dialects)
+    waiting = [name for name in profile.dialects if not contested(CHAT.usual(name))] or list(profile.dialects)
     waiting.append(waiting.pop(0))  # the first one has been tried
     left = dict.fromkeys(profile.dialects[1:])
     for rule in rules:
@@ -147,16 +147,8 @@ def _with_faults(faults: Iterable[tuple[Completion, Fault]], profile: Profile) -
     return (Rule(reply=reply_to(base), fault=fault) for base, fault in faults if profile.allows_fault(fault))
 
 
-def request(rule: Rule) -> dict[str, Any]:
-    """The request that fits the reply of `rule`: with the tools that it calls, and for as many choices."""
+def request(rule: Rule, api: Route = CHAT) -> dict[str, Any]:
+    """The body of a request that fits the reply of `rule`: with the tools that it calls, and for as many choices."""
     choices = rule.reply.choices or (rule.reply,)
     names = dict.fromkeys(call.name for choice in choices for call in choice.tool_calls)
-    tools = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in names]
-    return {
-        "model": "fakellm",
-        "messages": [{"role": "user", "content": "Hello"}],
-        "stream": True,
-        "stream_options": {"include_usage": True},
-        **({"tools": tools} if tools else {}),
-        **({"n": len(choices)} if len(choices) > 1 else {}),
-    }
+    return api.example(tuple(names), len(choices))

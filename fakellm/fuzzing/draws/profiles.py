@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import CHAT
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
@@ -69,7 +69,7 @@ class Profile(Struct, frozen=True):
     @property
     def _habits(self) -> set[str]:
         """The habits of its dialects as steps on OpenAI's wire, which is how a shrunk failure may name them."""
-        habits = (tiers.steps(DIALECTS[name].usual, usual("openai")) for name in self.dialects)
+        habits = (tiers.steps(CHAT.usual(name), usual("openai")) for name in self.dialects)
         return {step.name for found in habits for step in found}
 
 
@@ -84,10 +84,10 @@ _PROFILES = {
     "strict-sse": lambda: Profile("strict-sse", _of("T0", "T1", "T2", "T3")),
     "contested": lambda: Profile("contested", _of("T5")),
     "faults": lambda: Profile("faults", (), faults=True),
-    "all": lambda: Profile("all", FAMILIES, ("openai", *(name for name in DIALECTS if name != "openai")), faults=True),
+    "all": lambda: Profile("all", FAMILIES, tuple(dict.fromkeys(("openai", *CHAT.dialects))), faults=True),
 }
 
-PROFILES = (*_PROFILES, *DIALECTS)
+PROFILES = (*_PROFILES, *CHAT.dialects)
 """`default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3. `contested`: T5 alone. `faults`: one fault each, nothing
 else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire."""
 

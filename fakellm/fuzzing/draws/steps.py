@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from fakellm.apis.chat.meaning import chat_choice
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
@@ -22,20 +24,22 @@ PAUSES = WireStep("timing", "T0")
 """Pauses between frames."""
 
 
-def steps_of(rule: Rule) -> list[WireStep]:
+def steps_of(rule: Rule, api: Route = CHAT) -> list[WireStep]:
     """The rule's steps away from the usual wire of its dialect, including pauses and its fault."""
     pauses = [PAUSES] if rule.timing != Timing() else []
-    return [
-        *tiers.steps(rule.stream, usual(rule.dialect or "openai")),
+    found = [
+        *tiers.steps(rule.stream, usual(rule.dialect, api)),
         *pauses,
         *([tiers.step_of(rule.fault)] if rule.fault else []),
     ]
+    # the list of client bugs is of clients of chat
+    return found if api is CHAT else [replace(step, rows=()) for step in found]
 
 
 @lru_cache(maxsize=64)
-def usual(dialect: str) -> Variation:
+def usual(dialect: str | None, api: Route = CHAT) -> Variation:
     """The usual wire of a dialect, with every field set."""
-    return DIALECTS[dialect].usual.over(PLAIN)
+    return api.usual(dialect).over(PLAIN)
 
 
 def excludes(exclude: tuple[str, ...], step: str) -> bool:
@@ -53,7 +57,7 @@ def names() -> tuple[str, ...]:
 def names_elsewhere() -> tuple[str, ...]:
     """The names of steps away from the usual wire of any dialect, such as `split.content: whole` if it usually cuts
     texts."""
-    return tuple(dict.fromkeys(name for dialect in DIALECTS for name in _step_names(usual(dialect))))
+    return tuple(dict.fromkeys(name for dialect in CHAT.dialects for name in _step_names(usual(dialect))))
 
 
 def _step_names(plain: Variation) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.protocol import Provider
 from fakellm.fuzzing.clients.result import Result, ReturnedChoice
 from fakellm.model.blocks import Choice, Completion, Usage, own_value
 
@@ -18,18 +18,18 @@ Normal = dict[str, Any]
 """A value for each of FIELDS; in `choices`, the normal form of each choice, without `usage` and `choices`."""
 
 
-def of_completion(completion: Completion, dialect: Dialect) -> Normal:
-    """The normal form of a completion that was sent in this dialect."""
+def of_completion(completion: Completion, provider: Provider) -> Normal:
+    """The normal form of a completion that was sent as this provider sends it."""
     choices = [_of_choice(choice) for choice in completion.choices] or [_of_choice(Choice())]
     usage = completion.usage
-    tokens = usage and (usage.input, usage.output, total_of(usage, dialect))
+    tokens = usage and (usage.input, usage.output, total_of(usage, provider))
     return {**choices[0], "usage": tokens or None, "choices": choices}
 
 
-def total_of(usage: Usage, dialect: Dialect) -> int:
-    """The `total_tokens` of a usage: its own, or the provider's usual sum."""
+def total_of(usage: Usage, provider: Provider) -> int:
+    """All the tokens of a usage: the total that chat has of its own, or the provider's usual sum."""
     total: int | None = own_value(usage.own, "chat", "total")
-    return dialect.total(usage) if total is None else total
+    return provider.total(usage) if total is None else total
 
 
 def of_result(result: Result) -> Normal:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import CHAT
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Fault
@@ -52,7 +52,7 @@ def _smaller(rule: Rule) -> Iterator[Rule]:
     if rule.dialect not in (None, "openai"):
         yield replace(rule, dialect="openai")
         # its habits as steps on the plain wire, from which the irrelevant ones are then dropped one by one
-        yield replace(rule, dialect="openai", stream=rule.stream.over(DIALECTS[rule.dialect].usual))
+        yield replace(rule, dialect="openai", stream=rule.stream.over(CHAT.usual(rule.dialect)))
     if rule.timing != Timing():
         yield replace(rule, timing=Timing())
     if rule.stream != Variation():

@@ -17,6 +17,8 @@ replace = msgspec.structs.replace
 def replies(reply: Reply) -> Iterator[Reply]:
     """Replies with a little less content."""
     choices = reply.choices or (reply,)
+    if reply.usage is not UNSET:
+        yield replace(reply, usage=UNSET)
     if len(choices) > 1:
         yield from (_reply(reply, (each,)) for each in choices)
     for number, choice in enumerate(choices):
@@ -61,6 +63,8 @@ def _calls(call: Call) -> Iterator[Call]:
     yield from (replace(call, arguments=arguments) for arguments in plain[:known])
     if known == len(plain) and isinstance(call.arguments, str):
         yield from (replace(call, arguments=arguments) for arguments in _arguments(call.arguments))
+    if call.id is not None:
+        yield replace(call, id=None)
     if call.name != "f":
         yield replace(call, name="f")
 

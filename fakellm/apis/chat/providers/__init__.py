@@ -1,12 +1,13 @@
-"""The providers whose spelling is known. A new one is a file beside this one and a line here.
+"""The dialects by name. A new provider needs a file beside this one and a line here.
 
-A provider's file is imported when its dialect is first asked for: a server that starts needs one of them, not all.
+A provider's file is imported when its dialect is first needed: a server that starts needs one of them, not all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from typing import TYPE_CHECKING, Literal
 
 from fakellm.apis.chat.dialect import Dialect
 
@@ -70,9 +71,15 @@ _FILES: dict[str, tuple[str, ...]] = {
 
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
 
+if TYPE_CHECKING:
+    DialectName = str
+else:
+    DialectName = Literal[tuple(sorted(_HOMES))]
+    """The name of a dialect, as a type: a file with an unknown one is refused beside all its other problems."""
+
 
 class _Dialects(Mapping[str, Dialect]):
-    """The dialects by their names, in the order of the alphabet."""
+    """The dialects by name, in alphabetical order."""
 
     def __init__(self) -> None:
         self._known: dict[str, Dialect] = {}

@@ -1,6 +1,6 @@
 """Alibaba Cloud's spelling (Model Studio), as recorded from qwen3-max in 2026.
 
-`choices` first and `id` last; the pieces of a call carry an empty id, and a piece of nothing closes the calls.
+`choices` first and `id` last; the pieces of a call carry an empty id, and an empty piece follows the calls.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.chat.providers.common import in_parts, saying
+from fakellm.apis.chat.providers.common import in_parts, with_content
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls
@@ -26,8 +26,8 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """The finish of a text has an empty one."""
-    called = saying(chunks, "tool_calls")
+    """The finish of a choice with text has an empty content."""
+    called = with_content(chunks, "tool_calls")
 
     def emptied(part: ChunkChoice) -> ChunkChoice:
         ends = part.finish_reason and part.index not in called and part.delta == Delta()
@@ -37,7 +37,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
-    """The calls of a whole body have their keys in alphabetical order, those of a stream have not."""
+    """The calls of a whole body have their keys in alphabetical order; those of a stream do not."""
     for choice in body["choices"]:
         message = choice["message"]
         if "tool_calls" in message:
@@ -76,7 +76,7 @@ ALIBABA = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

@@ -1,13 +1,13 @@
-"""Avian's spelling, as recorded from kimi-k2.5 in 2026: a chunk of the gateway's own, then OpenRouter's kind of stream.
+"""Avian's spelling, as recorded from kimi-k2.5 in 2026: a chunk from the gateway, then a stream like OpenRouter's.
 
-The first chunk has an id of its own, which the others leave for another; the JSON has spaces.
+The first chunk has a different id from the others; the JSON has spaces.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
 from fakellm.apis.variation import Variation
@@ -18,7 +18,7 @@ from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
-    """With the cost in dollars: at 0.45, 0.225 (cached) and 2.20 dollars a million, as kimi-k2.5."""
+    """With the cost in dollars: 0.45, 0.225 (cached) and 2.20 dollars per million tokens, as for kimi-k2.5."""
     nanodollars = 450 * (usage.input - usage.cached) + 225 * usage.cached + 2200 * usage.output
     return {
         "cost": nanodollars / 1_000_000_000,
@@ -37,7 +37,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """The gateway's chunk keeps the id of the reply; the others that had it have the model's."""
+    """The gateway's chunk keeps the reply's id; in the other chunks, the model's id replaces it."""
     first = chunks[0]
     upstream = f"gen-{first.created}-{source.text(ALNUM, 20)}"
     rest = []
@@ -51,16 +51,16 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 
 
 def _routed(choice: ChunkChoice, open_: bool) -> ChunkChoice:
-    """The choice as the gateway passes it on: reasoning in detail besides, and the model's own word for the finish."""
+    """The choice as the gateway passes it on: with `reasoning_details` too, and the model's own finish reason."""
     extra: JSON = {}
-    if words(choice.delta.reasoning):
-        text = words(choice.delta.reasoning)
+    if text_or_empty(choice.delta.reasoning):
+        text = text_or_empty(choice.delta.reasoning)
         extra = {"reasoning_details": [{"type": "reasoning.text", "text": text, "format": "unknown", "index": 0}]}
     elif choice.finish_reason and open_:
         extra = {"reasoning_content": None}
     delta = replace(choice.delta, extra=extra | choice.delta.extra)
     return replace(
-        choice, delta=delta, extra=choice.extra | {"native_finish_reason": words(choice.finish_reason) or None}
+        choice, delta=delta, extra=choice.extra | {"native_finish_reason": text_or_empty(choice.finish_reason) or None}
     )
 
 
@@ -87,7 +87,7 @@ AVIAN = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

@@ -48,7 +48,7 @@ def _filtered(part: ChunkChoice) -> ChunkChoice:
 
 
 def _latencies(source: Source) -> JSON:
-    """Milliseconds: between tokens, to the first and to the last of them, in the engine and in all."""
+    """Milliseconds: between tokens, to the first and to the last token, in the engine and in total."""
     token, first, last, before = source.between(5, 20), source.between(30, 90), source.between(300, 2000), 200
     return {
         "engine_tbt_ms": token,
@@ -73,7 +73,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 
 
 def _gateway_or_model(error: JSON, status: int) -> JSON:
-    """The gateway says a code and a message; errors of the model are OpenAI's."""
+    """The gateway sends a code and a message; errors of the model are like OpenAI's."""
     if status not in (401, 403, 404, 429):
         return fields_of("message", "type", "param", "code")(error, status)
     details = {"details": error["message"]} if status == 429 else {}

@@ -1,6 +1,6 @@
 """Cerebras' spelling, as recorded from zai-glm-4.7 and gpt-oss-120b in 2026, bodies since 2025.
 
-A role, whole calls all in one delta, and a finish that carries usage and times; no `finish_reason` before it, and no
+A role, all calls whole in one delta, and a finish that carries usage and times; no `finish_reason` before it, and no
 `[DONE]` at the end. https://inference-docs.cerebras.ai/api-reference/chat-completions
 """
 
@@ -28,7 +28,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def time_info(created: int, source: Source) -> JSON:
-    """How long the request waited, was read and was answered, in seconds; `created` is the time to the microsecond."""
+    """Seconds that the request queued, was read and was answered; `created` is the time to the microsecond."""
     spent = {
         "queue_time": seconds(source, 1e-4, 0.01),
         "prompt_time": seconds(source, 0.002, 0.02),
@@ -85,11 +85,11 @@ CEREBRAS = Dialect(
         "prompt_tokens",
         "prompt_tokens_details",
     ),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: source.text(HEX, 9),
     fingerprint=lambda source: "fp_" + source.text(HEX, 20),
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

@@ -1,6 +1,6 @@
 """Charm Hyper's spelling, as recorded from deepseek-v4 and glm-5.1 in 2026: a gateway that adds the price.
 
-Where a model counts cached tokens apart from the prompt, the total has them too; say such a `total` in the usage.
+Some models do not count cached tokens in the prompt, but in the total; for them, set `total` in the usage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from fakellm.model.blocks import Usage
 
 
 def _usage_details(usage: Usage) -> JSON:
-    """Details where there is something to say, and the price: at 1.44 and 4.32 dollars a million, 20 credits each."""
+    """Details that are not zero, and the price: 1.44 and 4.32 dollars per million tokens, at 20 credits per dollar."""
     details: JSON = {}
     if usage.cached:
         details["prompt_tokens_details"] = {"cached_tokens": usage.cached}
@@ -39,7 +39,7 @@ CHARM_HYPER = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
     call_id=lambda source: "call_" + source.text(HEX, 16),
     fingerprint=lambda source: None,

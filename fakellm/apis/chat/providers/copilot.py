@@ -1,7 +1,7 @@
-"""GitHub Copilot's spelling, as recorded from gpt-4o and gpt-4o-mini in 2026: Azure's, and its own bill.
+"""GitHub Copilot's spelling, as recorded from gpt-4o and gpt-4o-mini in 2026: Azure's, with its own billing.
 
 No `object`, no `finish_reason` before the end, and usage with the finish. The recordings have sorted keys, as Azure's
-are; what they do not show is `created`.
+do; they do not show `created`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ def _bill(prompt: int, cached: int, completion: int) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """The verdict on the prompt comes first, in a chunk of its own; each text has one too; the bill is with the usage.
+    """The verdict on the prompt comes first, in its own chunk; each text has a verdict too; the bill is with the usage.
 
-    The filter lags behind: mostly, it has no results yet at the first text of a choice.
+    The filter lags: it usually has no results yet at the first text of a choice.
     """
     begun: set[int] = set()
 
@@ -101,7 +101,7 @@ COPILOT = Dialect(
     constants={},
     empty_content=lambda choice: None,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     silences=(Silences(1, "stream", {"chunk": {"id": "", "created": 0, **_PROMPT_VERDICT}}),),

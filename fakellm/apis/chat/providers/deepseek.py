@@ -1,6 +1,6 @@
 """DeepSeek's spelling, as recorded from deepseek-chat, deepseek-reasoner and deepseek-v4-flash in 2025 and 2026.
 
-Usage with the finish, and each half of the reasoner's answer null beside the other.
+Usage with the finish; in the reasoner's deltas, either `content` or `reasoning_content` is null.
 
 https://api-docs.deepseek.com/api/create-chat-completion
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
-from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, saying
+from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, with_content
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
@@ -29,7 +29,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    reasoners = saying(chunks, "reasoning")
+    reasoners = with_content(chunks, "reasoning")
 
     def halved(part: ChunkChoice) -> ChunkChoice:
         delta, reasons = part.delta, part.index in reasoners
@@ -82,12 +82,12 @@ DEEPSEEK = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_00_" + source.text(ALNUM, 24),
     fingerprint=lambda source: f"fp_{source.text(HEX, 10)}_prod0820_fp8_kvcache_20260402",
     calls_indexed=True,
-    usage_unasked="finish",
+    usage_unrequested="finish",
     decorate=_decorate,
     errors=_ERRORS,
     accepts=_ACCEPTS,

@@ -1,6 +1,6 @@
 """Groq's spelling, as recorded from kimi-k2, llama-3.3 and gpt-oss in 2025 and 2026.
 
-Calls whole, its own key with the id of the request, and the usage, with times in seconds, said three times.
+Calls whole, its own key with the id of the request, and the usage, with times in seconds, sent three times.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fakellm.apis.chat.providers.common import (
     finishes,
     in_parts,
     no_content_beside_calls,
-    saying,
+    with_content,
 )
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.chat.writer import write_usage
@@ -55,7 +55,7 @@ def _request(source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     request = _request(source)
-    silent = saying(chunks, "tool_calls") - saying(chunks, "content") - saying(chunks, "reasoning")
+    silent = with_content(chunks, "tool_calls") - with_content(chunks, "content") - with_content(chunks, "reasoning")
 
     def opened(part: ChunkChoice) -> ChunkChoice:
         if part.delta.reasoning:
@@ -78,7 +78,7 @@ def _counted(chunk: Chunk, request: Any) -> Chunk:
 
 
 def _error(error: JSON, _: int) -> JSON:
-    """No `param`, and a `code` only where there is one."""
+    """No `param`, and `code` only if there is one."""
     return {"error": {key: error[key] for key in ("message", "type", "code") if key != "code" or error[key]}}
 
 
@@ -117,11 +117,11 @@ GROQ = Dialect(
         *("queue_time", "prompt_tokens", "prompt_time", "completion_tokens", "completion_time"),
         *("total_tokens", "total_time"),
     ),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.uuid(),
     call_id=lambda source: "fc_" + source.uuid(),
     margins=("", "\n"),
-    usage_unasked="finish",
+    usage_unrequested="finish",
     decorate=_decorate,
     decorate_body=lambda body, source: body | {"x_groq": _request(source), "service_tier": "on_demand"},
     errors=_ERRORS,

@@ -1,7 +1,7 @@
-"""Hugging Face's router, as recorded with three of its upstreams; a stream speaks the upstream's dialect.
+"""Hugging Face's router, as recorded with three of its upstreams; a stream is in the upstream's dialect.
 
-`huggingface` is the router with Cerebras behind it, the most recorded, as of qwen-3-coder in October 2025: before
-Cerebras told of reasoning tokens. `huggingface-groq` is kimi-k2 by Groq in March 2026, whose streams are Groq's in all;
+`huggingface` is the router with Cerebras behind it, the most recorded: qwen-3-coder in October 2025, before Cerebras
+reported reasoning tokens. `huggingface-groq` is kimi-k2 by Groq in March 2026, with streams identical to Groq's;
 `huggingface-novita` is llama-3.1-8b-instruct by Novita in August 2026.
 https://huggingface.co/docs/inference-providers
 """
@@ -28,7 +28,7 @@ def _time_info(created: int, source: Source) -> JSON:
 
 
 def _error(error: JSON, status: int) -> JSON:
-    """The hub knows the user and says a text; the router knows the models and speaks as OpenAI does."""
+    """The hub checks the user and sends a plain text; the router checks the model and sends errors like OpenAI's."""
     if status in (401, 403, 429):
         return {"error": error["message"]}
     return fields_of("message", "type", "param", "code")(error, status)
@@ -59,7 +59,7 @@ HUGGINGFACE_GROQ = replace(
 
 
 def _with_metrics(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """Novita's: the milliseconds to the first token, and the microsecond in which each chunk was written."""
+    """Novita's metrics: the milliseconds to the first token, and the microsecond in which each chunk was written."""
     first = source.between(80, 900)
     now = chunks[0].created * 10**6 + first * 1000
     decorated = []
@@ -100,11 +100,11 @@ HUGGINGFACE_NOVITA = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_novita_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.text(HEX, 32),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_with_metrics,
     errors=_ERRORS,
 )

@@ -1,7 +1,7 @@
 """The spelling of llama.cpp's server, as recorded from build 10499 in 2026, and from gpt-oss-20b on older builds.
 
-The keys of a chunk stand almost in the order of the alphabet; a call opens with the first piece of its arguments; the
-last chunk and a whole body tell how fast the machine is. `llamacpp-2025` (builds 6865 and 7010) told of no cached
+The keys of a chunk are almost in alphabetical order; a call opens with the first piece of its arguments; the last
+chunk and a whole body report the speed of the machine. `llamacpp-2025` (builds 6865 and 7010) does not report cached
 tokens. https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
 """
 
@@ -24,7 +24,7 @@ from fakellm.model.blocks import Usage
 
 
 def _timings(prompt: int, cached: int, predicted: int, source: Source) -> JSON:
-    """Tokens that were read and written, and the milliseconds it took."""
+    """The tokens that were read and written, and the milliseconds that this took."""
     return {
         "cache_n": cached,
         **_pace("prompt", max(prompt - cached, 1), source.between(300, 9000), source),
@@ -33,7 +33,7 @@ def _timings(prompt: int, cached: int, predicted: int, source: Source) -> JSON:
 
 
 def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
-    """`count` tokens of so many microseconds each, more or less."""
+    """The timing of `count` tokens that take about this many microseconds each."""
     spent = (count * microseconds + source.below(1000)) / 1000
     return {
         f"{what}_n": count,
@@ -45,7 +45,7 @@ def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
     usage = chunks[-1].usage
-    counted = usage if isinstance(usage, Usage) else Usage(output=len(chunks) - 2)  # about a token a chunk
+    counted = usage if isinstance(usage, Usage) else Usage(output=len(chunks) - 2)  # about one token per chunk
     return with_last(chunks, {"timings": _timings(counted.input, counted.cached, counted.output, source)})
 
 
@@ -90,7 +90,7 @@ LLAMACPP = Dialect(
     empty_content=lambda choice: "",
     usage_details=cached_details,
     usage_keys=("completion_tokens", "prompt_tokens", "total_tokens"),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 32),
     call_id=lambda source: source.text(ALNUM, 32),
     body_type="application/json; charset=utf-8",

@@ -1,7 +1,7 @@
 """Mistral's spelling, as recorded from mistral-small, mistral-large and magistral in 2025 and 2026.
 
 Calls whole, all in one chunk, with the finish and the usage; reasoning as parts of a content that is a list; `p`, a
-padding of random length, on all chunks but the first.
+text of random length, on all chunks but the first.
 
 https://docs.mistral.ai/capabilities/reasoning
 """
@@ -41,11 +41,11 @@ _SILENCES = (
     Silences(1, "reasoning", {"delta": {"content": ""}}),
     Silences(1, "answer", {"delta": {"content": [{"type": "thinking", "thinking": []}]}}),
 )
-"""An empty text before the thinking of a choice, and an empty thought after it."""
+"""An empty text before the reasoning of a choice, and an empty reasoning after it."""
 
 
 def _error(error: JSON, status: int) -> JSON:
-    """The gateway knows the key, the model all else."""
+    """The gateway reports a wrong key, the model everything else."""
     if status == 401:
         return {"detail": error["message"]}
     named = {key: error[key] for key in ("message", "type", "param", "code")}
@@ -103,12 +103,12 @@ MISTRAL = Dialect(
     empty_content=lambda choice: "",
     usage_details=_usage_details,
     usage_keys=("prompt_tokens", "total_tokens", "completion_tokens"),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.text(HEX, 32),
     call_id=lambda source: source.text(ALNUM, 9),
     fingerprint=lambda source: None,
     calls_indexed=True,
-    usage_unasked="finish",
+    usage_unrequested="finish",
     silences=_SILENCES,
     decorate=_decorate,
     errors=_ERRORS,

@@ -1,6 +1,6 @@
 """Moonshot's spelling, as recorded from kimi-k2.6 and kimi-k3 in 2026.
 
-No `object` in a chunk, the finish with the last word, and usage with the finish.
+No `object` in a chunk, the finish with the last text, and usage with the finish.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ MOONSHOT = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 24),
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

@@ -1,6 +1,6 @@
 """Ollama's OpenAI-compatible spelling, as recorded from gpt-oss:120b on its cloud in August 2026.
 
-`ollama-2025` is what it was until June 2026, on one's own machine and elsewhere: a role in every delta, and a finish
+`ollama-2025` is the spelling until June 2026, on local machines and elsewhere: a role in every delta, and a finish
 with empty content. Calls are sent whole. https://docs.ollama.com/api/openai-compatibility
 """
 
@@ -53,7 +53,7 @@ OLLAMA = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=counted_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: f"chatcmpl-{source.below(1000)}",
     call_id=lambda source: "call_" + source.text(LOWER_ALNUM, 8),
     margins=("", "\n"),

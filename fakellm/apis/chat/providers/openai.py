@@ -1,6 +1,6 @@
 """OpenAI's own spelling, as recorded from gpt-4o-mini and gpt-5 in 2025 and 2026.
 
-Of parallel tool calls the role comes first and alone; a single call opens with it.
+With parallel tool calls, the role comes first, in its own delta; a single call opens with the role.
 
 https://platform.openai.com/docs/api-reference/chat-streaming
 """
@@ -70,7 +70,7 @@ OPENAI = Dialect(
     constants={"service_tier": "default"},
     empty_content=_empty_content,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(ALNUM, 29),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     indent=2,
@@ -83,4 +83,4 @@ OPENAI = Dialect(
 )
 
 REASONING = replace(OPENAI, name="openai-reasoning", nulls=OPENAI.nulls - {"logprobs"}, fingerprint=lambda source: None)
-"""What o4-mini and gpt-5 send: no `logprobs`, and no fingerprint but null."""
+"""What o4-mini and gpt-5 send: no `logprobs`, and the fingerprint null."""

@@ -1,7 +1,7 @@
-"""OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the one before, with the usage after the finish.
+"""OpenRouter's spelling, as recorded in 2026; ``openrouter-2025`` is the previous one, with the usage after the finish.
 
-A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own reason to finish, and
-the finish said again with the usage. A quick upstream needs no comment: `sse: {}` leaves it out.
+A comment while the upstream gets ready, the role on every chunk, the upstream's name and its own finish reason, and
+the finish repeated with the usage. With a fast upstream there is no comment: `sse: {}` leaves it out.
 
 https://openrouter.ai/docs/api/reference/streaming
 """
@@ -15,7 +15,14 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
-from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, no_content_beside_calls, price, saying
+from fakellm.apis.chat.providers.common import (
+    ALL_IN_TOKENS,
+    adding,
+    in_parts,
+    no_content_beside_calls,
+    price,
+    with_content,
+)
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
@@ -52,7 +59,7 @@ def _usage_details_2025(usage: Usage) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    reasoners = saying(chunks, "reasoning")
+    reasoners = with_content(chunks, "reasoning")
     ended: set[int] = set()
 
     def closed(part: ChunkChoice) -> ChunkChoice:
@@ -67,7 +74,7 @@ def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
 
 
 def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    reasoners = saying(chunks, "reasoning")
+    reasoners = with_content(chunks, "reasoning")
 
     def silent(part: ChunkChoice) -> ChunkChoice:
         delta = part.delta
@@ -80,7 +87,7 @@ def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
 
 
 def _upstream(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
-    """The chunks with the name of the provider behind, and with its reason to finish."""
+    """The chunks with the name of the upstream provider and its finish reason."""
     named = tuple(replace(chunk, extra={"provider": "OpenAI"} | chunk.extra) for chunk in chunks)
     return in_parts(named, lambda part: replace(part, extra=part.extra | _native(part.finish_reason)))
 
@@ -106,7 +113,7 @@ _USER = "user_2fakellm4tests0of0clients0"
 
 
 def _error(error: JSON, status: int) -> JSON:
-    """A code that is a number, and what the upstream said; a request without a key has no user."""
+    """A code that is a number, and the upstream's error; without an API key there is no user id."""
     fields = {"message": error["message"], "code": error["code"]}
     if status == 401:
         return {"error": fields}
@@ -155,12 +162,12 @@ OPENROUTER = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: f"gen-{source.between(1_770_000_000, 1_790_000_000)}-{source.text(ALNUM, 20)}",
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
     calls_indexed=True,
-    usage_unasked="finish",
+    usage_unrequested="finish",
     margins=("\n         \n", ""),
     decorate=_decorate,
     decorate_body=_decorate_body,

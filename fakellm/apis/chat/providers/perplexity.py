@@ -1,7 +1,7 @@
 """Perplexity's spelling, as recorded from sonar in August 2026, and from llama-3.1-sonar-small in June 2025.
 
-Each chunk repeats what was found on the web, the whole text so far and the count of tokens; the last is called
-`chat.completion.done` and has another id, and nothing says `[DONE]`. No calls of tools were recorded.
+Each chunk repeats the search results, the whole text so far and the token counts; the last is a
+`chat.completion.done` with another id, and no `[DONE]` follows. No tool calls were recorded.
 https://docs.perplexity.ai/api-reference/chat-completions-post
 """
 
@@ -11,7 +11,7 @@ from collections import defaultdict
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
@@ -39,7 +39,7 @@ _SEARCH = 5000  # millionths of a dollar
 
 
 def _usage_details(usage: Usage) -> JSON:
-    """In dollars: one for a million tokens, and half a cent for the search."""
+    """The cost in dollars: one per million tokens, and half a cent for the search."""
     cost = {
         "input_tokens_cost": _dollars(usage.input),
         "output_tokens_cost": _dollars(usage.output),
@@ -50,12 +50,12 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _dollars(millionths: int) -> float:
-    """Rounded to five places, a half upwards."""
+    """Rounded to five decimal places, half up."""
     return (millionths + 5) // 10 / 100_000
 
 
 def _so_far(usage: Usage) -> JSON:
-    """A running count, which costs nothing yet."""
+    """Running counts, without a cost."""
     sums = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
     cost = {"input_tokens_cost": 0, "output_tokens_cost": 0, "total_cost": 0}
     total = usage.input + usage.output
@@ -63,7 +63,7 @@ def _so_far(usage: Usage) -> JSON:
 
 
 def _found(source: Source) -> JSON:
-    """Search results, and their addresses as citations."""
+    """Search results, and their URLs as citations."""
     results = [
         {
             "title": f"Result {number}",
@@ -79,11 +79,11 @@ def _found(source: Source) -> JSON:
 
 
 def _searched(chunks: tuple[Chunk, ...], found: JSON) -> tuple[Chunk, ...]:
-    """The chunks with what was found, and with the message so far in each choice."""
+    """The chunks with the search results, and with the message so far in each choice."""
     texts: defaultdict[int, str] = defaultdict(str)
 
     def with_results(choice: ChunkChoice) -> ChunkChoice:
-        texts[choice.index] += words(choice.delta.content)
+        texts[choice.index] += text_or_empty(choice.delta.content)
         return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
 
     return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, with_results))
@@ -96,7 +96,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         for chunk in chunks[:-1]
     )
     done = {"object": "chat.completion.done"}
-    if any(chunk.id for chunk in before):  # else this one has to tell the id
+    if any(chunk.id for chunk in before):  # else this one has to carry the id
         done["id"] = source.uuid()
     return with_last((*before, chunks[-1]), done)
 
@@ -152,11 +152,11 @@ PERPLEXITY = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=_ERRORS,

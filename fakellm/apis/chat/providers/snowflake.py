@@ -1,6 +1,6 @@
 """Snowflake Cortex's spelling, as recorded from claude-sonnet-4-6 and llama3.1-8b in 2026.
 
-Every key is there, empty: no id, no time, no fingerprint, and a stream never says why it ends.
+Every key is sent, but id, time and fingerprint are empty, and a stream never has a finish reason.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def _detail(text: str) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """Claude's details of reasoning, and an empty fingerprint."""
+    """Claude's `reasoning_details`, and an empty fingerprint."""
     return tuple(
         replace(chunk, extra=chunk.extra | ({} if chunk.system_fingerprint else {"system_fingerprint": ""}))
         for chunk in in_parts(chunks, _detailed)
@@ -108,7 +108,7 @@ SNOWFLAKE = Dialect(
     constants={"service_tier": ""},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "",
     call_id=lambda source: "toolu_bdrk_01" + source.text(ALNUM, 22),
     fingerprint=lambda source: None,

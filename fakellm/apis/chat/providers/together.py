@@ -1,14 +1,14 @@
 """Together's spelling, as recorded from Llama-3.3-70B-Instruct-Turbo in 2026, and from Qwen2.5-72B in February 2025.
 
-Every chunk says its text twice, in the delta and beside it as `text`, with the number of the token; usage comes unasked
-with the finish. https://docs.together.ai/reference/chat-completions-1
+Every chunk has its text twice, in the delta and beside it as `text`, with the number of the token; usage is sent with
+the finish without a request. https://docs.together.ai/reference/chat-completions-1
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
@@ -23,7 +23,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _seed(source: Source) -> int:
-    """Of 64 bits, rounded to a double on its way, so that it ends in zeros."""
+    """A seed of 64 bits, rounded to a double somewhere on its way, so that it ends in zeros."""
     return source.below(2**64 // 1000) * 1000
 
 
@@ -34,7 +34,9 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 def _decorated(choice: ChunkChoice, source: Source) -> ChunkChoice:
     seed = _seed(source) if choice.finish_reason else None
     delta = replace(choice.delta, extra={"token_id": source.below(128_256)} | choice.delta.extra)
-    return replace(choice, delta=delta, extra={"text": words(choice.delta.content), "seed": seed} | choice.extra)
+    return replace(
+        choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra
+    )
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:
@@ -42,7 +44,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 
 
 def _body_choice(choice: JSON, source: Source) -> JSON:
-    """A seed after the reason, calls if only none, and a call's arguments before its name."""
+    """The seed after the finish reason, `tool_calls` even if empty, and a call's arguments before its name."""
     calls = choice["message"].get("tool_calls") or []
     turned = [call | {"function": dict(reversed(call["function"].items()))} for call in calls]
     seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(source)}
@@ -80,14 +82,14 @@ TOGETHER = Dialect(
     constants={"prompt": []},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=_completion_id,
     call_id=lambda source: "call_" + source.text(LOWER_ALNUM, 24),
     indent=2,
     body_type="application/json; charset=utf-8",
     calls_indexed=True,
     fingerprint=lambda source: None,
-    usage_unasked="usual",
+    usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
     errors=Errors(body=_error),

@@ -1,6 +1,6 @@
 """The spelling of Vercel's AI gateway, as recorded before gpt-5, claude-sonnet-4 and gemini in 2026.
 
-The finish carries what the gateway and the provider behind it have to say of the request, and the usage with its cost.
+The finish carries the metadata of the gateway and of the provider behind it, and the usage with its cost.
 
 https://vercel.com/docs/ai-gateway
 """
@@ -131,7 +131,7 @@ VERCEL = Dialect(
     constants={},
     empty_content=no_content_beside_calls,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "gen_01" + base32(source, 24),
     call_id=lambda source: "call_" + source.text(ALNUM, 24),
     fingerprint=lambda source: "fp_" + source.text(string.ascii_lowercase + string.digits, 10),

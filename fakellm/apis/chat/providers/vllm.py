@@ -1,7 +1,7 @@
 """vLLM's spelling, as recorded from a Llama-3.3-70B on version 0.24 in August 2026, and from 0.6 at the end of 2024.
 
-Many keys are null: token numbers, which a client may ask for, and what made the model stop. Tool calls were not
-recorded in a stream; users report an opening without arguments: https://github.com/vllm-project/vllm/issues/9693
+Many keys are null: token ids, which a client may request, and what made the model stop. No streamed tool calls were
+recorded; users report an opening without arguments: https://github.com/vllm-project/vllm/issues/9693
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MESSAGE = ("role", "content", "refusal", "annotations", "audio", "function_call
 
 
 def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """The prompt's tokens first, a choice's tokens after that; the last chunk alone tells the version."""
+    """The prompt's tokens first, then a choice's tokens; only the last chunk has the version."""
     first = replace(chunks[0], extra=chunks[0].extra | {"prompt_token_ids": None, "prompt_text": None})
     *before, last = first, *in_parts(chunks[1:], lambda choice: _with_stop(choice, {"token_ids": None}))
     return (*(replace(chunk, system_fingerprint=None) for chunk in before), last)
@@ -44,12 +44,12 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 
 
 def _error(error: JSON, status: int) -> JSON:
-    """The check of the key stands before the API and says one word."""
+    """The check of the API key is in front of the API and sends one word."""
     return {"error": error["message"]} if status == 401 else fields_of(*_ERROR_KEYS)(error, status)
 
 
 def _flat_error(error: JSON, status: int) -> JSON:
-    """As the versions of 2024 said it."""
+    """The shape of the versions of 2024."""
     return _error(error, status) if status == 401 else {"object": "error", **{key: error[key] for key in _ERROR_KEYS}}
 
 
@@ -94,7 +94,7 @@ VLLM = Dialect(
     named_call_finish="stop",
     usage_details=cached_details,
     usage_keys=("prompt_tokens", "total_tokens", "completion_tokens"),
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: "chatcmpl-" + source.text(HEX, 16),
     call_id=lambda source: "chatcmpl-tool-" + source.text(HEX, 16),
     fingerprint=lambda source: "vllm-0.24.0-tp4-" + source.text(HEX, 8),

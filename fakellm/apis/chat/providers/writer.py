@@ -1,6 +1,6 @@
 """Writer's spelling, as recorded from palmyra-x4 in 2025.
 
-Every delta has every key, null where it says nothing, and stands in its choice twice; no `[DONE]` ends the stream.
+Every delta has every key, null if it has no value, and is in its choice twice; no `[DONE]` ends the stream.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _KEYS = ("content", "role", "reasoning_content", "tool_calls", *_DATA, "refusal"
 
 
 def _usage_details(usage: Usage) -> JSON:
-    """`prompt_token_details` is how Writer spells it."""
+    """Writer spells the key `prompt_token_details`."""
     return {
         "prompt_token_details": {"cached_tokens": usage.cached} if usage.cached else None,
         "completion_tokens_details": {"reasoning_tokens": usage.reasoning} if usage.reasoning else None,
@@ -76,7 +76,7 @@ WRITER = Dialect(
     constants={"service_tier": None},
     empty_content=lambda choice: None,
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "chatcmpl-tool-" + source.text(HEX, 32),
     fingerprint=lambda source: "v1",

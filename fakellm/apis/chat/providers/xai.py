@@ -1,8 +1,8 @@
 """xAI's spelling, as recorded from grok-4-fast, grok-code-fast-1 and grok-3-mini in 2026, and in 2025.
 
-No `finish_reason` before the last delta, `created` read anew for each chunk, and a total that counts the reasoning
-tokens a second time: 394 + 68 + 134 = 596. The role comes with the first word; in 2025, where a model reasoned
-silently, it came first, and then an empty delta for each token of reasoning but one (`padding: reasoning`).
+No `finish_reason` before the last delta, `created` updated for each chunk, and a total that counts the reasoning tokens
+in addition: 394 + 68 + 134 = 596. The role comes with the first text; in 2025, if a model reasoned silently, the role
+came first, followed by an empty delta for each reasoning token but one (`padding: reasoning`).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _usage_of_2025(usage: Usage) -> JSON:
 
 
 def _usage_details(usage: Usage) -> JSON:
-    """With the cost in ticks of 10⁻¹⁰ dollars: at 0.20, 0.05 (cached) and 0.50 dollars a million, as grok-4-fast."""
+    """The cost in ticks of 10⁻¹⁰ dollars: 0.20, 0.05 (cached) and 0.50 dollars per million tokens (grok-4-fast)."""
     fresh, output = usage.input - usage.cached, usage.output + usage.reasoning
     return _usage_of_2025(usage) | {"cost_in_usd_ticks": 2000 * fresh + 500 * usage.cached + 5000 * output}
 
@@ -74,7 +74,7 @@ XAI = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=True,
+    output_excludes_reasoning=True,
     completion_id=lambda source: source.uuid(),
     call_id=lambda source: "call_" + source.text(DIGITS, 8),
     errors=_ERRORS,

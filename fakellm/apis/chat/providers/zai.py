@@ -1,14 +1,14 @@
-"""Z.ai's spelling, as recorded from glm-4.7 in 2026; ``zai-2025`` is that of glm-4.5, which does not say `object`.
+"""Z.ai's spelling, as recorded from glm-4.7 in 2026; ``zai-2025`` is that of glm-4.5, which does not send `object`.
 
-The role beside every text, calls whole, usage with the finish, and no `finish_reason` before it. Whole bodies have
-their keys in alphabetical order.
+The role beside every text, calls whole, usage with the finish, and no `finish_reason` before it. The keys of whole
+bodies are in alphabetical order.
 """
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, words
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS, adding, in_parts
@@ -31,17 +31,17 @@ def _usage_details_2025(usage: Usage) -> JSON:
 
 
 def _completion_id(source: Source) -> str:
-    """The time of the request, to the second, and 16 hex digits."""
+    """An id: the time of the request, to the second, and 16 hex digits."""
     month, day, hour = source.between(1, 12), source.between(1, 28), source.between(0, 23)
     minute, second = source.between(0, 59), source.between(0, 59)
     return f"2026{month:02}{day:02}{hour:02}{minute:02}{second:02}{source.text(HEX, 16)}"
 
 
 def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
-    """An empty content stands beside reasoning that is white space alone."""
+    """An empty content is sent beside reasoning that is only white space."""
 
     def blank(part: ChunkChoice) -> ChunkChoice:
-        silent = part.delta.content is None and words(part.delta.reasoning).isspace()
+        silent = part.delta.content is None and text_or_empty(part.delta.reasoning).isspace()
         return adding(part, {"content": ""}) if silent else part
 
     return in_parts(chunks, blank)
@@ -83,7 +83,7 @@ ZAI = Dialect(
     constants={},
     empty_content=lambda choice: "",
     usage_details=_usage_details,
-    reasoning_apart=False,
+    output_excludes_reasoning=False,
     completion_id=_completion_id,
     call_id=lambda source: "call_" + source.text(HEX, 24),
     fingerprint=lambda source: None,

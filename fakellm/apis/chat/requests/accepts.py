@@ -1,4 +1,4 @@
-"""What a provider requires of a chat besides what every provider does, as data, and the check of a request against it.
+"""What a provider requires of a chat beyond what all providers require, as data, and the check of a request against it.
 
 Knows no provider by name: each dialect has its own `Accepts`, with the source of what it refuses.
 """
@@ -16,7 +16,7 @@ from fakellm.model.request import Request
 
 
 class Accepts(Struct, frozen=True):
-    """What a provider accepts. The defaults are those of a provider of which no more is known.
+    """What a provider accepts. The defaults are for a provider about which nothing is known.
 
     roles: of messages; None for any.
     parts: the types of a content's parts, each with the key that must stand beside `type` ("" for none); None for any.
@@ -72,7 +72,7 @@ def _of_part(part: dict[str, Any], place: str, parts: Mapping[str, str]) -> Iter
 
 
 def _of_tool(tool: dict[str, Any], place: str, accepts: Accepts) -> Iterator[RequestError]:
-    """Of a tool on offer, or of a call: both have a `type`, and their particulars under the key of that name."""
+    """The errors in a tool on offer or in a call: both have a `type`, and their details under the key of that name."""
     kind = tool.get("type")
     if kind is None and accepts.requires_types:
         yield missing(f"{place}.type")

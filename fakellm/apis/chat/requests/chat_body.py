@@ -1,7 +1,7 @@
 """The types of a chat completion's request body.
 
-Parameters that OpenAI documents have types, so that a wrong type is refused as OpenAI refuses it; all others are let
-through, because gateways and local servers add their own. What only some providers refuse is left to `accepts`.
+Parameters that OpenAI documents have types, so that a wrong type is refused as OpenAI refuses it; all others are
+accepted, because gateways and local servers add their own. `accepts` handles what only some providers refuse.
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -70,7 +70,7 @@ class Function(Struct, frozen=True):
 
 
 class Custom(Struct, frozen=True):
-    """A custom tool that the model may call: it takes any text, or text of a `format`."""
+    """A custom tool that the model may call: its input is any text, or text of a `format`."""
 
     name: str
     description: str | None = None

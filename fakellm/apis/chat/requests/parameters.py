@@ -51,7 +51,7 @@ def json_output(chat: Chat) -> JsonOutput | None:
 
 
 def max_tokens(chat: Chat) -> int | None:
-    """The most tokens that a choice may have, its reasoning included."""
+    """The most tokens that a choice may have, including its reasoning."""
     for name in ("max_completion_tokens", "max_tokens"):
         limit: int | None = getattr(chat, name)
         if limit is not None and limit < 1:
@@ -63,7 +63,7 @@ def max_tokens(chat: Chat) -> int | None:
 
 
 def top_logprobs(chat: Chat) -> int | None:
-    """How many likely tokens are requested at each place; None where no log probabilities are."""
+    """How many likely tokens are requested for each position; None if no log probabilities are requested."""
     top = chat.top_logprobs
     if top is not None and not chat.logprobs:
         raise invalid_value("top_logprobs", "it is only allowed when 'logprobs' is true")
@@ -84,7 +84,7 @@ def tool_choice(chat: Chat) -> str:
 
 
 def allowed_calls(chat: Chat, offered: Sequence[Tool]) -> AllowedCalls:
-    """The tools that a reply may call, as `tool_choice` and `parallel_tool_calls` set it."""
+    """The tools that a reply may call, according to `tool_choice` and `parallel_tool_calls`."""
     names = tuple(dict.fromkeys(tool.name for tool in offered))
     if chat.functions and not chat.tools:
         choice: Any = chat.function_call
@@ -113,7 +113,7 @@ def _mode(mode: str | None, names: tuple[str, ...], param: str, parallel: bool) 
 
 
 def _allowed_tools(choice: dict[str, Any], offered: Sequence[Tool], parallel: bool) -> AllowedCalls:
-    """Those of the offered tools that the choice lists. The Responses API has the list without a level between."""
+    """The offered tools that the choice lists. In the Responses API, the list is one level higher."""
     place, inner = "tool_choice.allowed_tools", choice.get("allowed_tools")
     if not isinstance(inner, dict):
         place, inner = "tool_choice", choice
@@ -128,7 +128,7 @@ def _allowed_tools(choice: dict[str, Any], offered: Sequence[Tool], parallel: bo
 
 
 def _named(tool: Any, offered: Sequence[Tool], place: str) -> str:
-    """The name in ``{"type": "function", "function": {"name": …}}``, or in that of a custom tool."""
+    """The name in ``{"type": "function", "function": {"name": …}}``, or in the same for a custom tool."""
     if not isinstance(tool, dict):
         raise invalid_type(place, "expected an object")
     kind = "custom" if tool.get("type") == "custom" else "function"

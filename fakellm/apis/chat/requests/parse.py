@@ -1,6 +1,6 @@
 """Parses the body of `POST /v1/chat/completions` and makes the neutral request of it.
 
-Knows no rules and no provider: what only some providers refuse is left to `accepts`.
+Knows no rules and no provider: `accepts` handles what only some providers refuse.
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
@@ -19,9 +19,9 @@ T = TypeVar("T")
 
 
 def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
-    """The request in an HTTP body. `headers` become the request's own.
+    """The request in an HTTP body, with these `headers`.
 
-    Raises RequestError, which names the parameter, for a body that no provider of chat completions understands.
+    Raises RequestError, which names the parameter, for a body that no provider of chat completions accepts.
     """
     chat, body = typed(data, Chat)
     if not chat.messages:
@@ -30,7 +30,7 @@ def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
 
 
 def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str]) -> Request:
-    """The request that a typed body makes. `body` is the one that was sent, to this route or to another."""
+    """The request of a typed body. `body` is the JSON that was sent, to this route or to another."""
     options = chat.stream_options or StreamOptions()
     offered = tuple(_offered(chat))
     refusals: list[RequestError] = []
@@ -85,7 +85,7 @@ def _past_call(call: MessageToolCall) -> PastCall | None:
 
 
 def _offered(chat: Chat) -> Iterator[Tool]:
-    """The tools that have names: a provider's own, such as a web search, have none. `functions` preceded `tools`."""
+    """The tools that have names: a provider's tools, such as a web search, have none. `functions` preceded `tools`."""
     for number, tool in enumerate(chat.tools or ()):
         if tool.function:
             place = f"tools[{number}].function.parameters"
@@ -97,7 +97,7 @@ def _offered(chat: Chat) -> Iterator[Tool]:
 
 
 def _custom(tool: Custom, place: str) -> Tool:
-    """A custom tool: any text will do, or one that a regular expression matches, or one of a Lark grammar.
+    """A custom tool: its input is any text, or text that a regular expression matches, or text of a Lark grammar.
 
     https://platform.openai.com/docs/guides/function-calling#custom-tools
     """

@@ -1,0 +1,119 @@
+"""Turns a recorded chat completion into a rule, in the dialect that comes nearest to it. Owns the choice of dialect.
+
+`infer` reads a stream in one dialect; `guess_provider` orders the dialects by likelihood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.reader import read_body
+from fakellm.apis.chat.requests.accepts import refusal
+from fakellm.apis.protocol import Values
+from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Spelling
+from fakellm.base.errors import StreamError
+from fakellm.engine.render import render
+from fakellm.importing.guess_provider import dialects, of_host
+from fakellm.importing.infer import Inferred, infer
+from fakellm.model.blocks import Completion
+from fakellm.model.request import Request
+from fakellm.scenarios.scenario import Reply, Rule, reply_of
+from fakellm.wire.unframing import data_of, framing
+
+
+def chat_rule(url: str, pieces: Sequence[bytes], request: Request) -> Rule:
+    """The rule that sends a recorded stream, of these pieces, or the one piece of a whole body, whichever `request` is
+    for. Its reply is empty if the recording cannot be read.
+
+    url: of the recorded request; its host names the provider.
+    """
+    found = _stream(url, pieces, request) if request.stream else _body(url, pieces[0], request)
+    plain = next(_accepting(["openai"], request))
+    return found or Rule(reply=Reply(content=""), dialect=None if plain == "openai" else plain)
+
+
+def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
+    """The rule that sends the stream, in the dialect that comes nearest to it; None if it contains no chunk."""
+    data = [text for piece in pieces if (text := data_of(piece)) is not None]
+    chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
+    best: tuple[float, Rule] | None = None
+    for name in _accepting(dialects(url, chunks), request):
+        dialect = DIALECTS[name]
+        try:
+            found = infer(chunks, dialect)
+        except StreamError:
+            continue
+        framed = framing(pieces)
+        usual = dialect.usual.over(PLAIN)
+        variation = replace(
+            found.variation,
+            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
+            sse=None if framed == (usual.sse or type(framed)()) else framed,
+        )
+        rule = Rule(
+            reply=_reply(found.completion, found.drawn),
+            stream=_pinned(found, variation, usual, request),
+            name="x",
+            dialect=name,
+        )
+        made = [frame.data for frame in render(rule, request, 0).frames]
+        equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
+        if best is None or equal > best[0]:
+            best = equal, replace(rule, name=None)
+        if equal == 1.0:
+            break
+    return best and best[1]
+
+
+def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
+    """The dialects among `names` that accept the request, since a rule must answer it; if none does, the first of all
+    dialects that does (Ollama's accepts every request)."""
+    found = False
+    for name in names:
+        if refusal(request, DIALECTS[name].accepts) is None:
+            found = True
+            yield name
+    if not found:
+        yield next(name for name in DIALECTS if refusal(request, DIALECTS[name].accepts) is None)
+
+
+def _is_chunk(data: str) -> bool:
+    try:
+        frame = msgspec.json.decode(data)
+    except msgspec.DecodeError:
+        return False
+    return isinstance(frame, dict) and "error" not in frame
+
+
+def _pinned(found: Inferred, variation: Variation, usual: Variation, request: Request) -> Variation:
+    """The variation with `usage` set if it was sent unrequested, and with the empty values that no reply can set."""
+    if found.completion.usage is not None and variation.usage is None and not request.wants_usage:
+        variation = replace(variation, usage=usual.usage)
+    empty = {key: value for key, value in (("id", ""), ("created", 0), ("model", "")) if not found.drawn.get(key)}
+    if empty:
+        spelling = variation.spelling or Spelling()
+        each = {key: value for key, value in (spelling.each or {}).items() if key not in empty}
+        variation = replace(
+            variation, spelling=replace(spelling, extra=empty | (spelling.extra or {}), each=each or None)
+        )
+    return variation
+
+
+def _reply(completion: Completion, drawn: Values) -> Reply:
+    """The reply with this completion; drawn values are set if they are not empty."""
+    reply = reply_of(completion, drawn)
+    return replace(reply, id=reply.id or None, created=reply.created or None, model=reply.model or None)
+
+
+def _body(url: str, body: bytes, request: Request) -> Rule | None:
+    """The rule that sends a whole body, in OpenAI's dialect if the provider is unknown."""
+    name = next(_accepting([of_host(url) or "openai"], request))
+    try:
+        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
+    except StreamError:
+        return None
