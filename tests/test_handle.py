@@ -134,6 +134,15 @@ def test_a_port_in_use_is_reported() -> None:
         )
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_port_that_does_not_exist_is_an_error(port: int) -> None:
+    with (
+        pytest.raises(fakellm.ServerError, match=f"127.0.0.1:{port}: a port is a number from 0 to 65535"),
+        fakellm.serve(port=port),
+    ):
+        pass
+
+
 def test_a_bad_scenario_ends_the_command(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
     file.write_text("rules:\n- reply: {contnt: Hi}\n- {}\n")

@@ -81,6 +81,29 @@ def test_swallows(fakellm):
     result.stdout.fnmatch_lines(["fakellm: no rule matched", f"request 1, *: {told}"])
 
 
+def test_an_unmatched_request_that_the_journal_dropped_fails_the_test(pytester: pytest.Pytester) -> None:
+    code = """
+import pytest
+from fakellm import serve
+
+@pytest.fixture(scope="session")
+def fakellm_server():
+    with serve(journal_bytes=0) as server:
+        yield server
+
+def test_swallows(fakellm):
+    try:
+        ask(os.environ["OPENAI_BASE_URL"] + "/nowhere")
+    except urllib.error.HTTPError:
+        pass
+    ask()
+    assert len(fakellm.journal) == 1
+"""
+    result = run(pytester, code)
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["fakellm: no rule matched", "earlier requests, which the journal no longer has: 1"])
+
+
 def test_it_is_safe_under_xdist(pytester: pytest.Pytester) -> None:
     code = """
 import pytest

@@ -82,6 +82,8 @@ class Journal:
         self._entries: deque[tuple[Entry, int]] = deque()
         self.count = 0
         """How many entries have been added."""
+        self.dropped_unmatched = 0
+        """How many entries without a match have been dropped."""
 
     def add(self, entry: Entry) -> None:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
@@ -100,7 +102,9 @@ class Journal:
 
     def drop(self) -> None:
         """Drops the oldest entry."""
-        self._shelf.dropped(self, self._entries.popleft()[1], self.dropped)
+        entry, size = self._entries.popleft()
+        self.dropped_unmatched += not entry.matched
+        self._shelf.dropped(self, size, self.dropped)
 
     def __iter__(self) -> Iterator[Entry]:
         return (entry for entry, _ in self._entries)

@@ -138,7 +138,7 @@ def _health(app: Application, request: HttpRequest) -> Response:
 def _journal(app: Application, request: HttpRequest) -> Work:
     """The journal as JSON, one entry per line; encoded in small parts, so that replies under way do not wait for it."""
     journal = app.session(request.target.session).journal
-    entries, dropped = list(journal), journal.dropped
+    entries, dropped = list(journal), (journal.dropped, journal.dropped_unmatched)
 
     async def encoded() -> list[bytes]:
         pieces = [b'{"entries": [']
@@ -146,7 +146,7 @@ def _journal(app: Application, request: HttpRequest) -> Work:
             lines = map(msgspec.json.encode, entries[start : start + _AT_ONCE])
             pieces.append((b"\n" if start == 0 else b",\n") + b",\n".join(lines))
             await asyncio.sleep(0)
-        return [*pieces, b'], "dropped": %d}\n' % dropped]
+        return [*pieces, b'], "dropped": %d, "dropped_unmatched": %d}\n' % dropped]
 
     def then(result: Callable[[], Any]) -> Response:
         frames = tuple(map(Frame, result()))

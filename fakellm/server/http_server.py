@@ -249,6 +249,8 @@ def listen(host: str, port: int) -> socket.socket:
 
     Raises ServerError if that fails: the port is in use, or the host is not this machine's.
     """
+    if not 0 <= port <= 65535:  # only its last 16 bits would be used
+        raise ServerError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; 0 takes a free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         return socket.create_server(address, family=family, backlog=1024)

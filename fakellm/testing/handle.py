@@ -73,6 +73,12 @@ class Handle:
         """Every request since the start, the last load or reset, oldest first, with its outcome."""
         return msgspec.convert(self._call("GET", "/_fakellm/journal", "entries")["entries"], list[Entry])
 
+    def unmatched(self) -> tuple[list[Entry], int]:
+        """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
+        reply = self._call("GET", "/_fakellm/journal", "dropped_unmatched")
+        entries = msgspec.convert(reply["entries"], list[Entry])
+        return [entry for entry in entries if not entry.matched], int(reply["dropped_unmatched"])
+
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""
         return self._call("GET", "/_fakellm/health", "status")

@@ -51,8 +51,9 @@ def fakellm(
         monkeypatch.setenv(name, session.base_url)
     monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
     yield session
-    unmatched = [entry for entry in session.journal if not entry.matched]
+    unmatched, dropped = session.unmatched()
     session.reset()
-    if unmatched:
-        lines = [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]
+    if unmatched or dropped:
+        lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
+        lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]
         pytest.fail("fakellm: no rule matched\n" + "\n".join(lines), pytrace=False)
