@@ -39,7 +39,7 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How tool calls are spelled, where that differs from the provider's habit."""
+    """How tool calls are spelled, if it differs from the provider's habit."""
 
     opening: Annotated[
         Literal["alone", "piece", "pair"] | None,
@@ -91,7 +91,7 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
 
 
 class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How the JSON of a chunk is written, where that differs from the provider's habit."""
+    """How the JSON of a chunk is written, if it differs from the provider's habit."""
 
     ascii: Annotated[
         bool | None, Meta(description="Whether all characters outside ASCII are written as `\\uXXXX`.")

@@ -1,7 +1,7 @@
 """A correct client in a page or two: every rule of `fakellm.fuzzing.oracle.verdicts` can be kept.
 
 h11 reads HTTP/1.1; the package's own event decoder and `fold` read the stream. This module owns the connection and what
-counts as a whole answer, and knows nothing of faults and variations.
+counts as a whole answer, and knows nothing about faults and variations.
 """
 
 from __future__ import annotations

@@ -107,5 +107,5 @@ CODINGS: dict[str, Callable[[bytes], bytes]] = {
     "zstd": _zstd,
     "identity": bytes,
 }
-"""What undoes each coding. It raises ImportError where its library is not installed, what the library raises where the
-bytes are damaged, and returns no more than about MOST_BYTES."""
+"""The function that undoes each coding. It raises ImportError if its library is not installed, and the library's own
+error if the bytes are damaged; it returns no more than about MOST_BYTES."""

@@ -325,7 +325,7 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
 
 
 def _reply_choice(choice: Choice) -> ReplyChoice:
-    """The answer in the short form, or as blocks where that loses something."""
+    """The answer in the short form, or as blocks if the short form would lose something."""
     short = ReplyChoice(
         choice.content,
         choice.reasoning,

@@ -16,7 +16,7 @@ Result = Callable[[], Any]
 
 
 async def offload(run: Callable[[], Any]) -> Result:
-    """The result of `run`: awaited here where it is async, else called in a thread of its own.
+    """The result of `run`: awaited here if it is async, else called in its own thread.
 
     A daemon thread, not one of a pool: work that never ends keeps neither other work waiting nor the process alive.
     Whatever the work raises is in the result, and only the caller's cancellation is raised here: a SystemExit or

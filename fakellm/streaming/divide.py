@@ -105,7 +105,7 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
 
 
 def _starts_alone(start: str, choice: Choice, content: Sequence[Row], silent: bool) -> bool:
-    """Whether the choice starts in a batch of its own."""
+    """Whether the choice starts in a separate batch."""
     if start == "joined":
         return False
     if silent or not content or start == "alone":

@@ -47,7 +47,7 @@ class Division(Struct, frozen=True, omit_defaults=True):
     start: where a choice starts: in a batch `alone`, with its `first` batch unless silences come first, so only if that
         is its one `call`, or `joined` to its first batch, whatever that is.
     opening: where a block opens whose opening may join its first piece: `alone`, or with the first `piece`; `pair` is
-        the latter, shown as two entries where the API has them. A call in one piece opens with it.
+        the latter, shown as two entries if the API has them. A call in one piece opens with it.
     late: whether the name of a tool call follows its opening.
     together: what shares batches, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
     turns: which part or which choice sends next, and how many batches.

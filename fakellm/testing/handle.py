@@ -84,8 +84,8 @@ class Handle:
         return self._call("GET", "/_fakellm/health", "status")
 
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
-        """The response of a control route, which has this key. Raises ScenarioError where it refuses a scenario, else
-        ServerError where there is no such response."""
+        """The response of a control route, which has this key. Raises ScenarioError if it refuses a scenario, else
+        ServerError if there is no such response."""
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
         try:

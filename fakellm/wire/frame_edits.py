@@ -1,4 +1,4 @@
-"""Edits of a plan's frames: literal frames where no rule produces the recorded bytes.
+"""Edits of a plan's frames: literal frames for recorded bytes that no rule produces.
 
 It applies edits, and finds those between two lists of frames. It knows no events: a frame is what leaves together.
 """

@@ -1,6 +1,6 @@
 """Frames events as server-sent events, in any way that keeps their meaning. It owns Framing, Insert and `frame`.
 
-No framing may change what a reader gets: `fakellm.wire.sse.Decoder` yields the same events and, besides, only those
+No framing may change what a reader gets: `fakellm.wire.sse.Decoder` yields the same events and, in addition, only those
 that the framing inserts. It knows no provider, and of JSON only where a line may be broken.
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
 """

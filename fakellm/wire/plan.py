@@ -22,7 +22,7 @@ class Frame(Struct, frozen=True):
 
 
 class Plan(Struct, frozen=True):
-    """One complete HTTP response, which the server performs as it is.
+    """One complete HTTP response, which the server performs unchanged.
 
     delimited: how a reader finds the end of the body (RFC 9112, section 6.3): HTTP/1.1 chunks, one for each frame; a
         Content-Length; or the close of the connection.

@@ -199,7 +199,7 @@ CHAT = ChatApi()
 def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Variation:
     """The variation; obfuscation and usage that it does not set are as the request sets them.
 
-    Usage that is sent with the finish without a request has no chunk of its own, and no other chunk has the key.
+    Unrequested usage with the finish has no separate chunk, and no other chunk has the key.
     """
     if variation.obfuscation is None and request.wants_obfuscation and dialect.obfuscates:
         variation = replace(variation, obfuscation=True)

@@ -54,7 +54,7 @@ class Dialect(Struct, frozen=True):
     completion_id: Callable[[Source], str]
     call_id: Callable[[Source], str]
     fingerprint: Callable[[Source], str | None] = lambda source: "fp_" + source.text(HEX, 10)
-    """The `system_fingerprint` of a model; None where the provider sends none."""
+    """The `system_fingerprint` of a model; None if the provider sends none."""
     created: Callable[[Source], int] = lambda source: source.between(*CREATED)
     finishes: bool = True
     """Whether a `finish_reason` is sent if the reply does not set one."""

@@ -1,6 +1,6 @@
 """The cases that every run begins with: difficult content, each step alone, each fault once. Owns their order.
 
-There are few enough single steps to try them all; what is drawn afterwards are other texts, places and combinations.
+There are few enough single steps to try them all; the draws that follow add other texts, places and combinations.
 `base_answers`, `payloads` and `fault_cases` hold the content.
 """
 

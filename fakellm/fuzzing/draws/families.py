@@ -1,7 +1,7 @@
 """The families of steps that apply to a completion. Owns their order and the cuts of texts.
 
 The options of a family are variations that take just this step, the plainest or most revealing first, so that whoever
-chooses among them shrinks by choosing an earlier one. Knows nothing of hypothesis.
+chooses among them shrinks by choosing an earlier one. Knows nothing about hypothesis.
 """
 
 from __future__ import annotations

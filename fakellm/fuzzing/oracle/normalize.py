@@ -66,7 +66,7 @@ def _of_returned(choice: ReturnedChoice) -> Normal:
 
 
 def arguments(value: str | dict[str, Any] | None) -> str:
-    """Arguments as JSON in one spelling, missing ones as ``{}``; text that is not valid JSON stays as it is."""
+    """Arguments as JSON in one spelling, missing ones as ``{}``; text that is not valid JSON stays unchanged."""
     if value is None or (isinstance(value, str) and not value.strip()):
         value = {}
     elif isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Shortens answers, down to the text "a". Owns the ways to shorten an answer; knows nothing of the wire."""
+"""Shortens answers, down to the text "a". Owns the ways to shorten an answer; knows nothing about the wire."""
 
 from __future__ import annotations
 

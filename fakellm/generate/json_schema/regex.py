@@ -27,7 +27,7 @@ _CATEGORIES: Mapping[str, Callable[[str], bool]] = {
 
 
 def text_for(pattern: str, source: Source, more: int) -> str:
-    """A text drawn from the pattern; where the number of repeats is open, up to `more` repeats above the minimum.
+    """A text drawn from the pattern; where the number of repeats may vary, at most `more` above the minimum.
 
     Lookaheads and lookbehinds are ignored, so the pattern may not match the text: the caller checks. Raises re.error if
     Python cannot compile the pattern.

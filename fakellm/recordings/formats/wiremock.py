@@ -56,7 +56,7 @@ class _File(Struct):
 def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
     """The recording in the documents of a file. Raises CassetteError.
 
-    A body may be in a file of its own, which `read_file` reads.
+    A body may be in a separate file, which `read_file` reads.
     """
     found = [each for number, document in enumerate(documents) for each in _document(document, f"{name}: [{number}]")]
     return Cassette(name, tuple(_interaction(mapping, place, read_file) for mapping, place in found))

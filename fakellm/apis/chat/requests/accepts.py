@@ -21,7 +21,7 @@ class Accepts(Struct, frozen=True):
     roles: of messages; None for any.
     parts: the types of a content's parts, each with the key that must stand beside `type` ("" for none); None for any.
     tool_types: of the tools on offer and of the calls in the conversation; None for any.
-    requires_types: whether each of them must have its `type`; else it is `function` where none is sent.
+    requires_types: whether each of them must have its `type`; if not, a missing `type` means `function`.
     requires_definitions: whether a function and a custom tool must have an object beside `type` with its name.
     links_results: whether a call must have its `id`, a tool's result the `tool_call_id`, a function's the `name`.
     """
@@ -35,7 +35,7 @@ class Accepts(Struct, frozen=True):
 
 
 def refusal(request: Request, accepts: Accepts) -> RequestError | None:
-    """The first thing in a chat that the provider refuses, with its parameter; None where it accepts the request."""
+    """The first thing in a chat that the provider refuses, with its parameter; None if it accepts the request."""
     return next(_refusals(request.body, accepts), None)
 
 

@@ -22,7 +22,7 @@ _CHOICES = ("function", "allowed_tools", "custom")
 
 
 def response_format(chat: Chat) -> tuple[str, ...]:
-    """The type of the requested format, `text` where none is set, and the name of its schema where it has one."""
+    """The type of the requested format, by default `text`, and the name of its schema if it has one."""
     requested = chat.response_format or {"type": "text"}
     outer = requested.get("json_schema")
     names = (requested.get("type"), isinstance(outer, dict) and outer.get("name"))
