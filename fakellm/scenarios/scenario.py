@@ -43,10 +43,7 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One choice. The default `finish_reason` is `tool_calls` if there are calls, otherwise `stop`;
-    `finish_reason: null` sends none.
-
-    its probability and, optionally, the alternatives: ``[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]``.
-    """
+    `finish_reason: null` sends none."""
 
     content: str = ""
     reasoning: str = ""
@@ -55,11 +52,21 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
     finish_reason: str | UnsetType | None = UNSET
     logprobs: Annotated[
         tuple[Token, ...],
-        Meta(description=("The tokens of the content and of the refusal, each as a list: its text, the logarithm of")),
+        Meta(
+            description=(
+                "The tokens of the content, each as a list of its text, the logarithm of its probability and, "
+                'optionally, the alternatives: `[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]`.'
+            )
+        ),
     ] = ()
     refusal_logprobs: Annotated[
         tuple[Token, ...],
-        Meta(description=("The tokens of the content and of the refusal, each as a list: its text, the logarithm of")),
+        Meta(
+            description=(
+                "The tokens of the refusal, each as a list of its text, the logarithm of its probability and, "
+                'optionally, the alternatives: `[[It, -0.1], [" is", -0.2, [[" was", -1.9]]]]`.'
+            )
+        ),
     ] = ()
     annotations: Annotated[
         tuple[dict[str, Any], ...],
