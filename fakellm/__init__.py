@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from fakellm.scenarios.loader import load as load
     from fakellm.scenarios.matching import Pattern as Pattern
     from fakellm.scenarios.matching import When as When
-    from fakellm.scenarios.scenario import Call as Call
-    from fakellm.scenarios.scenario import Computed as Computed
-    from fakellm.scenarios.scenario import Reply as Reply
-    from fakellm.scenarios.scenario import ReplyChoice as ReplyChoice
+    from fakellm.scenarios.reply import Call as Call
+    from fakellm.scenarios.reply import Computed as Computed
+    from fakellm.scenarios.reply import Reply as Reply
+    from fakellm.scenarios.reply import ReplyChoice as ReplyChoice
     from fakellm.scenarios.scenario import Rule as Rule
     from fakellm.scenarios.scenario import Scenario as Scenario
     from fakellm.scenarios.scenario import Step as Step
@@ -60,7 +60,8 @@ _MODULES = {
     "scenarios.builder": ("on",),
     "scenarios.loader": ("dump", "load"),
     "scenarios.matching": ("Pattern", "When"),
-    "scenarios.scenario": ("Call", "Computed", "Reply", "ReplyChoice", "Rule", "Scenario", "Step"),
+    "scenarios.reply": ("Call", "Computed", "Reply", "ReplyChoice"),
+    "scenarios.scenario": ("Rule", "Scenario", "Step"),
     "scenarios.usage": ("Usage",),
     "testing.handle": ("Handle",),
     "testing.launchers": ("record", "replay", "serve", "spawn"),

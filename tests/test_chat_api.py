@@ -20,7 +20,8 @@ from fakellm.model.deltas import End
 from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
-from fakellm.scenarios.scenario import Rule, Scenario, reply_of
+from fakellm.scenarios.reply import reply_of
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division

@@ -15,7 +15,8 @@ import pytest
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.scenarios.loader import load
-from fakellm.scenarios.scenario import Reply, Rule, Scenario
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder

@@ -15,7 +15,8 @@ from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.clients.result import Result
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.matrix_formats import as_markdown
-from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
 from tests.clients.driving import NAMES, PYTHON, installed, need, pinned
 from tests.clients.test_client_bugs import CLIENTS, FILES
 from tests.conftest import ROOT

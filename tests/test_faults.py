@@ -17,7 +17,8 @@ from fakellm.faults import Fault
 from fakellm.fuzzing.strategies import completions
 from fakellm.fuzzing.strategies import faults as drawn
 from fakellm.scenarios.loader import dump, load
-from fakellm.scenarios.scenario import Rule, Scenario, reply_of
+from fakellm.scenarios.reply import reply_of
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Plan

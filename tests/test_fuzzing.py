@@ -39,7 +39,8 @@ from fakellm.fuzzing.search import Failure, Search
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.generate import Generate
 from fakellm.scenarios.loader import load
-from fakellm.scenarios.scenario import Call, Reply, ReplyChoice, Rule, Step, reply_of
+from fakellm.scenarios.reply import Call, Reply, ReplyChoice, reply_of
+from fakellm.scenarios.scenario import Rule, Step
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 

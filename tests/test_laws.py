@@ -27,7 +27,8 @@ from fakellm.model.blocks import Completion, Token, ToolCall, Usage
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
 from fakellm.scenarios.loader import dump, load
-from fakellm.scenarios.scenario import Scenario, reply_of
+from fakellm.scenarios.reply import reply_of
+from fakellm.scenarios.scenario import Scenario
 from fakellm.streaming.splitting import cut
 from fakellm.wire.framing import Framing
 from fakellm.wire.plan import Plan

@@ -53,7 +53,8 @@ _REPLY = "the keys of `reply:` are those of a message of chat"
 _READ = "reads how chat's chunks are spelled and divided, dialect by dialect"
 _DRAWN = "draws answers as chat has them: a reasoning, a text and a refusal, then the tool calls"
 OF_CHAT = {
-    "scenarios/scenario.py": f"{_REPLY}, and `dialect:` names one of its dialects",
+    "scenarios/reply.py": _REPLY,
+    "scenarios/scenario.py": "`dialect:` names one of its dialects",
     "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
     "importing/guess_provider.py": "knows which dialects a recorded host may send",
     "importing/chat_rule.py": "tries the dialects on each recording of chat",

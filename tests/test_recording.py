@@ -8,7 +8,8 @@ import pytest
 
 import fakellm
 from fakellm.scenarios.loader import load
-from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, post, respond
 

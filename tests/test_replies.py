@@ -21,7 +21,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.base.errors import ReplyError
 from fakellm.engine.ruleset import Script
 from fakellm.scenarios.loader import ScenarioSource, dump, load
-from fakellm.scenarios.scenario import Call
+from fakellm.scenarios.reply import Call
 from fakellm.scenarios.templates import check, fill, fill_json
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, post, respond

@@ -13,7 +13,8 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.openai.error_body import error_type
 from fakellm.engine.render import render
 from fakellm.model.request import Request
-from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, handled, respond
 

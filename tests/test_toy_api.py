@@ -37,7 +37,7 @@ from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
-from fakellm.scenarios.scenario import reply_of
+from fakellm.scenarios.reply import reply_of
 from fakellm.server import request_target, scenario_app
 from fakellm.server.application import HttpRequest
 from fakellm.streaming.divide import divide

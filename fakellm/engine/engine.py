@@ -23,7 +23,8 @@ from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.model.request import Request
-from fakellm.scenarios.scenario import Computed, Reply, Rule
+from fakellm.scenarios.reply import Computed, Reply
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()

@@ -34,7 +34,8 @@ from fakellm.model.blocks import Choice, Completion, Stop, Thinking, ToolCall, U
 from fakellm.model.deltas import Batch, End
 from fakellm.model.request import Request
 from fakellm.model.tokens import tokens_in
-from fakellm.scenarios.scenario import Reply, ReplyChoice, Rule, choice_blocks
+from fakellm.scenarios.reply import Reply, ReplyChoice, choice_blocks
+from fakellm.scenarios.scenario import Rule
 from fakellm.scenarios.usage import core_usage
 from fakellm.streaming.divide import divide
 from fakellm.streaming.play import play

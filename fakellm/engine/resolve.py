@@ -12,8 +12,8 @@ from fakellm.base.errors import ReplyError
 from fakellm.base.validation import dotted, problems
 from fakellm.model.blocks import Refusal, Text, Thinking
 from fakellm.model.request import Request
+from fakellm.scenarios.reply import Call, Computed, Reply, ReplyChoice
 from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock
-from fakellm.scenarios.scenario import Call, Computed, Reply, ReplyChoice
 from fakellm.scenarios.templates import fill, fill_json
 
 Choice = TypeVar("Choice", bound=ReplyChoice)

@@ -16,7 +16,8 @@ from msgspec import Struct
 
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Matcher
-from fakellm.scenarios.scenario import Computed, Rule, Scenario
+from fakellm.scenarios.reply import Computed
+from fakellm.scenarios.scenario import Rule, Scenario
 
 
 class Attempt(Struct, frozen=True):

@@ -22,7 +22,8 @@ from fakellm.importing.guess_provider import dialects, of_host
 from fakellm.importing.infer import Inferred, infer
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
-from fakellm.scenarios.scenario import Reply, Rule, reply_of
+from fakellm.scenarios.reply import Reply, reply_of
+from fakellm.scenarios.scenario import Rule
 from fakellm.wire.unframing import data_of, framing
 
 

@@ -27,7 +27,8 @@ from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import redacted
 from fakellm.recordings.request_identity import api
-from fakellm.scenarios.scenario import Reply, Rule, Scenario, reply_of
+from fakellm.scenarios.reply import Reply, reply_of
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan

@@ -16,7 +16,8 @@ from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.scenario import Call, Computed, Reply, Rule, Step
+from fakellm.scenarios.reply import Call, Computed, Reply
+from fakellm.scenarios.scenario import Rule, Step
 from fakellm.wire.timing import Timing
 
 

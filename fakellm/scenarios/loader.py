@@ -18,7 +18,8 @@ from msgspec import Struct
 from fakellm.base.errors import ScenarioError
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.reachability import unreachable
-from fakellm.scenarios.scenario import Computed, Rule, Scenario, ScenarioFile, combine
+from fakellm.scenarios.reply import Computed
+from fakellm.scenarios.scenario import Rule, Scenario, ScenarioFile, combine
 from fakellm.scenarios.yaml_document import Document, read_document, read_mapping
 
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -16,7 +16,8 @@ from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.oracle.verdicts import Verdict, under_variation
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
-from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
 from tests.conftest import ROOT
 
 DRIVERS = ROOT / "fakellm" / "drivers"

@@ -16,7 +16,8 @@ import pytest
 from pydantic import BaseModel
 
 import fakellm
-from fakellm.scenarios.scenario import Call, Reply, Rule, Scenario
+from fakellm.scenarios.reply import Call, Reply
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.testing.handle import Handle
 from tests.clients.driving import need
 

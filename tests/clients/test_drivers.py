@@ -13,7 +13,8 @@ from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.clients.result import NoResult, Result, ReturnedUsage
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.oracle.normalize import arguments
-from fakellm.scenarios.scenario import Call, Reply, Rule
+from fakellm.scenarios.reply import Call, Reply
+from fakellm.scenarios.scenario import Rule
 from fakellm.testing.handle import Handle
 from tests.clients.driving import NAMES, start
 

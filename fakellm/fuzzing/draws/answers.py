@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.meaning import chat_choice
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.model.blocks import Choice, Completion, Text, ToolCall, Usage
-from fakellm.scenarios.scenario import Reply, reply_of
+from fakellm.scenarios.reply import Reply, reply_of
 
 TEXTS = (
     "a",

@@ -15,7 +15,8 @@ from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Fault
 from fakellm.fuzzing.shrinking.shrink_answer import bare, replies
-from fakellm.scenarios.scenario import Reply, Rule
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Insert
 from fakellm.wire.timing import Timing

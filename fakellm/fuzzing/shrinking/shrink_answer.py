@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
-from fakellm.scenarios.scenario import Call, Reply, ReplyChoice
+from fakellm.scenarios.reply import Call, Reply, ReplyChoice
 
 replace = msgspec.structs.replace
 
