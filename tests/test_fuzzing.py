@@ -35,7 +35,7 @@ from fakellm.fuzzing.oracle.verdicts import if_contested
 from fakellm.fuzzing.reference_client import ReferenceClient
 from fakellm.fuzzing.run import _cases, replay, run
 from fakellm.fuzzing.saved_failures import rules_of, save, saved
-from fakellm.fuzzing.search import Failure, Search
+from fakellm.fuzzing.search import ClientFailure, Search
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.generate import Generate
 from fakellm.scenarios.loader import load
@@ -51,7 +51,7 @@ def found(client: ClientFunction, profile: str = "all", **search: Any) -> Outcom
     return run(FunctionClient(client), Search(profile=profile, **search))
 
 
-def names(failure: Failure) -> list[str]:
+def names(failure: ClientFailure) -> list[str]:
     return names_of(failure.case.rule)
 
 

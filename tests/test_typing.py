@@ -116,7 +116,7 @@ PROGRAMS = {
 
         try:
             outcome = fakellm.fuzz(client, profile="all", examples=10, seed=1, failures=None)
-            reveal_type(outcome.failures)  # R: list[Failure]
+            reveal_type(outcome.failures)  # R: list[ClientFailure]
         except FuzzError as error:
             reveal_type(error.outcome)  # R: Outcome
         fakellm.fuzz(mapping)

@@ -150,3 +150,22 @@ def test_what_is_retired_is_found(source: str) -> None:
 )
 def test_what_is_allowed_is_not_found(source: str) -> None:
     assert violations(source) == []
+
+
+TWICE = {
+    "Close": "the end of a block, and the fault that closes a connection",
+    "Refusal": "the block, and the fault that puts one in place of a reply",
+    "Stall": "a pause of `timing:`, and the fault that never ends; both are public",
+    "Usage": "the core's counts, and the `usage:` block of a reply",
+}
+"""Names of two classes, and why: each is the field's word, and public or in YAML."""
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    names = [
+        node.name
+        for file in FILES.values()
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+    ]
+    assert {name for name in names if names.count(name) > 1} == set(TWICE)

@@ -24,7 +24,7 @@ _TURN = r"^(content|reasoning|refusal|tool_calls|choices\[\d+\])$"
 
 Turn = tuple[Annotated[str, Meta(pattern=_TURN)], Positive]
 
-PARTS = ("content", "reasoning", "refusal", "arguments", "tool_calls[0].arguments", "choices[1].content")
+SPLIT_ADDRESSES = ("content", "reasoning", "refusal", "arguments", "tool_calls[0].arguments", "choices[1].content")
 _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\d+\]\.arguments)|arguments")
 
 
@@ -180,7 +180,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):
-                message = f"{part!r} is not a part of a reply; parts are {', '.join(PARTS)}{near_miss(part, PARTS)}"
+                known = ", ".join(SPLIT_ADDRESSES)
+                message = f"{part!r} is not a part of a reply; parts are {known}{near_miss(part, SPLIT_ADDRESSES)}"
                 raise FieldError(("split", part), message)
         if self.sse and self.sse.after and self.done is False:
             raise FieldError(("sse", "after"), "events after a '[DONE]' that is not sent would be part of the reply")

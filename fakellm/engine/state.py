@@ -50,7 +50,7 @@ class LimitOptions(TypedDict, total=False):
     max_attempts: int
 
 
-class Count(NamedTuple):
+class AttemptCount(NamedTuple):
     """The number of a request's attempt, from 1. `forgotten`: counts of its session had been dropped when the first
     attempt was counted, so that this may be a later one."""
 
@@ -64,7 +64,7 @@ class Session(Protocol[Content]):
     content: Content
     journal: Journal
 
-    def count(self, key: Hashable) -> Count:
+    def count(self, key: Hashable) -> AttemptCount:
         """Counts one more attempt under this key."""
 
     @property
@@ -104,10 +104,10 @@ class _Tally:
         self.forgotten = forgotten
 
 
-class _Counts(LRUCache[tuple[_Tally, Hashable], Count]):
+class _Counts(LRUCache[tuple[_Tally, Hashable], AttemptCount]):
     """Counts of attempts; a session is marked when one of its counts is dropped."""
 
-    def popitem(self) -> tuple[tuple[_Tally, Hashable], Count]:
+    def popitem(self) -> tuple[tuple[_Tally, Hashable], AttemptCount]:
         key, count = super().popitem()
         key[0].forgotten = True
         return key, count
@@ -124,9 +124,9 @@ class MemorySession(Generic[Content]):
         self._counts = counts
         self._tally = _Tally(forgotten)
 
-    def count(self, key: Hashable) -> Count:
-        last = self._counts.get((self._tally, key), Count(0, self._tally.forgotten))
-        counted = Count(last.number + 1, last.forgotten)
+    def count(self, key: Hashable) -> AttemptCount:
+        last = self._counts.get((self._tally, key), AttemptCount(0, self._tally.forgotten))
+        counted = AttemptCount(last.number + 1, last.forgotten)
         self._counts[self._tally, key] = counted
         return counted
 

@@ -15,7 +15,7 @@ from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice,
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.saved_failures import FOLDER, save, saved
-from fakellm.fuzzing.search import Failure, Outcome, Search
+from fakellm.fuzzing.search import ClientFailure, Outcome, Search
 
 __all__ = [
     "CannotRunError",
@@ -95,7 +95,7 @@ def _check(profile: str, examples: int, max_failures: int, timeout: float, seed:
         raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}")
 
 
-def _replay(failure: Failure, folder: Path | None, seed: int) -> str:
+def _replay(failure: ClientFailure, folder: Path | None, seed: int) -> str:
     """How to reproduce a failure."""
     repeat = f"repeat the call with seed={seed}"
     if folder is None:

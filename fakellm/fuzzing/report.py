@@ -8,7 +8,7 @@ from typing import Any
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.saved_failures import scenario_of
-from fakellm.fuzzing.search import Failure, Outcome
+from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.scenarios.loader import dump
 from fakellm.wire.plan import Plan
 
@@ -51,7 +51,7 @@ def compared(fields: frozenset[str]) -> str:
     return f"Compared: {', '.join(known)}" + (f"; not reported by the client: {', '.join(others)}" if others else "")
 
 
-def described(failure: Failure, replay: str) -> str:
+def described(failure: ClientFailure, replay: str) -> str:
     """The part of the report about one failure."""
     verdict = failure.case.verdict
     times = f", in {failure.count} cases" if failure.count > 1 else ""
@@ -86,7 +86,7 @@ _OUTCOMES = {
 }
 
 
-def title(failure: Failure) -> str:
+def title(failure: ClientFailure) -> str:
     """The failing steps with their tiers and, if they are known to break clients, the rows of the bug list."""
     case = failure.case
     steps = [f"{step.name} ({step.tier}{': ' + ' '.join(step.rows) if step.rows else ''})" for step in case.steps]
@@ -94,7 +94,7 @@ def title(failure: Failure) -> str:
     return (" with ".join(steps) or "the plain wire") + where
 
 
-def rows(failure: Failure) -> list[str]:
+def rows(failure: ClientFailure) -> list[str]:
     """The rows of the bug list that name the failing steps."""
     return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
 

@@ -13,7 +13,7 @@ from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.profiles import profile as profile_of
-from fakellm.fuzzing.search import Failure, FailureSearch, Outcome, Search
+from fakellm.fuzzing.search import ClientFailure, FailureSearch, Outcome, Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -76,7 +76,7 @@ def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Ou
             for rule in rules:
                 case = trial.judge(rule)
                 outcome.cases += 1
-                outcome.failures += [Failure(case)] if case.verdict.failed else []
+                outcome.failures += [ClientFailure(case)] if case.verdict.failed else []
         except KeyboardInterrupt:
             outcome.interrupted = True
         finally:

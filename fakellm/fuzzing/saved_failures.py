@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fakellm.fuzzing.run import rule_of
-from fakellm.fuzzing.search import Failure
+from fakellm.fuzzing.search import ClientFailure
 from fakellm.scenarios.loader import SUFFIXES, dump, load
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -19,7 +19,7 @@ FOLDER = Path(".fakellm", "failures")
 """Where failures are saved, relative to the working directory."""
 
 
-def scenario_of(failure: Failure) -> Scenario:
+def scenario_of(failure: ClientFailure) -> Scenario:
     """The failing rule as a scenario named after its cause. A rule that must be answered first comes before it."""
     verdict = failure.case.verdict
     cause = (*(step.name for step in failure.case.steps), verdict.outcome, verdict.field)
@@ -28,7 +28,7 @@ def scenario_of(failure: Failure) -> Scenario:
     return Scenario(name=name[:100], rules=(*before, failure.case.rule))
 
 
-def save(folder: Path, failure: Failure, comment: str) -> Path:
+def save(folder: Path, failure: ClientFailure, comment: str) -> Path:
     """Writes the failure to a file in the folder, named after its cause and a digest of the scenario. Raises OSError if
     it cannot be written."""
     scenario = scenario_of(failure)

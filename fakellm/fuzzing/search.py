@@ -31,7 +31,7 @@ class Search(Struct, frozen=True, kw_only=True):
     api: Route = CHAT
 
 
-class Failure(Struct):
+class ClientFailure(Struct):
     """A failing case, shrunk, and how many cases failed for the same cause.
 
     before: the rule that must be answered first for this one to fail, since the client carries something over.
@@ -67,7 +67,7 @@ class Outcome(Struct):
     search: Search
     compared: frozenset[str] = frozenset()
     cases: int = 0
-    failures: list[Failure] = []
+    failures: list[ClientFailure] = []
     internal: dict[str, int] = {}
     unsteady: int = 0
     skipped: int = 0
@@ -109,7 +109,7 @@ class FailureSearch:
         """To be called after the last case: reports an intermittent failure if there were enough of them."""
         count = self._outcome.unsteady
         if self._unsteady and count >= max(_INTERMITTENT, self._outcome.cases / 100) and not self._has_enough():
-            self._outcome.failures.append(Failure(self._unsteady, count, intermittent=True))
+            self._outcome.failures.append(ClientFailure(self._unsteady, count, intermittent=True))
 
     def _has_enough(self) -> bool:
         return len(self._outcome.failures) >= self._outcome.search.max_failures
@@ -141,18 +141,18 @@ class FailureSearch:
             self._outcome.failures.pop()
             same.count += 1
 
-    def _repeated(self, case: JudgedCase) -> Failure | None:
+    def _repeated(self, case: JudgedCase) -> ClientFailure | None:
         """The failure when the case is repeated: alone, without its fault, or right after the case before it."""
         again = self._trial.judge(case.rule)
         if again.verdict.failed:
             sound = case.rule.fault and self._trial.judge(msgspec.structs.replace(case.rule, fault=None))
-            return Failure(sound if sound and sound.verdict.failed else case)
+            return ClientFailure(sound if sound and sound.verdict.failed else case)
         if self._before is not None:
             self._trial.judge(self._before)
             again = self._trial.judge(case.rule)
-        return Failure(again, before=self._before) if again.verdict.failed else None
+        return ClientFailure(again, before=self._before) if again.verdict.failed else None
 
-    def _shrink(self, failure: Failure) -> None:
+    def _shrink(self, failure: ClientFailure) -> None:
         first = failure.case.verdict
 
         def fails(rule: Rule) -> bool:

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.chat.requests.chat_body import Chat, Message, StreamOptions
+from fakellm.apis.chat.requests.chat_body import Chat, ChatMessage, StreamOptions
 from fakellm.apis.chat.requests.parse import neutral
 from fakellm.apis.openai.inputs import MAX_INPUTS, Input, inputs, text_of
 from fakellm.apis.openai.request_body import typed
@@ -62,7 +62,7 @@ def parse(data: bytes, headers: Mapping[str, str]) -> Request:
         raise RequestError(400, f"Invalid 'n': more than {MAX_INPUTS} choices for all prompts.", "invalid_value", "n")
     chat = Chat(
         model=legacy.model,
-        messages=tuple(Message("user", text_of(prompt)) for prompt in legacy.prompts),
+        messages=tuple(ChatMessage("user", text_of(prompt)) for prompt in legacy.prompts),
         stream=legacy.stream,
         stream_options=legacy.stream_options,
         n=legacy.choices,

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.oracle.normalize import FIELDS, Normal, difference, of_result, repaired, same_finish
-from fakellm.fuzzing.oracle.what_was_sent import Reading
+from fakellm.fuzzing.oracle.what_was_sent import WireReading
 
 FAILURES = frozenset({"differs", "error", "silent", "hung", "driver"})
 
@@ -65,9 +65,9 @@ def without_error(failed: NoResult) -> Verdict | None:
 
 
 def under_fault(
-    readings: Sequence[tuple[Reading, Normal]], returned: Result | NoResult, reported: frozenset[str]
+    readings: Sequence[tuple[WireReading, Normal]], returned: Result | NoResult, reported: frozenset[str]
 ) -> Verdict:
-    """The verdict on a reply with a fault. `readings`: (Reading, Normal) for each way to read each response sent."""
+    """The verdict on a reply with a fault. `readings`: one for each way to read each response sent."""
     if isinstance(returned, NoResult):
         return without_error(returned) or _raised(returned)
     result = of_result(returned)
@@ -88,7 +88,7 @@ def under_fault(
     return Verdict("silent", "", "an error", shown, note=error or f"the response contained {missing}")
 
 
-def _may_be_returned(reading: Reading) -> bool:
+def _may_be_returned(reading: WireReading) -> bool:
     """Whether a client may return what was sent, as long as its result shows that it is incomplete, rather than raise
     an error."""
     return reading.complete or not (reading.empty or reading.error or reading.cut_between_choices)

@@ -1,4 +1,4 @@
-"""Reads a response as a correct client would: the inverse of a plan. Owns Reading; knows no client and no API.
+"""Reads a response as a correct client would: the inverse of a plan. Owns WireReading; knows no client and no API.
 
 A plan with a fault may contain less than was meant, or nothing. What it does contain is the most that a client may
 claim.
@@ -23,7 +23,7 @@ from fakellm.wire.sse import Decoder
 _NOTHING = Completion()
 
 
-class Reading(Struct, frozen=True):
+class WireReading(Struct, frozen=True):
     """What a response contains up to the first event that cannot be read.
 
     complete: whether every requested choice finished. error: what came instead of the rest, or after it.
@@ -38,13 +38,13 @@ class Reading(Struct, frozen=True):
     cut_between_choices: bool = False
 
 
-def readings(plan: Plan, route: Route, habits: Any, choices: int = 1) -> tuple[Reading, ...]:
+def readings(plan: Plan, route: Route, habits: Any, choices: int = 1) -> tuple[WireReading, ...]:
     """The correct ways to read a response: a last event without its blank line may be dropped or accepted.
 
     choices: how many the request was for.
     """
     if plan.status != 200:
-        return (Reading(error=f"HTTP status {plan.status}" if plan.status else None, empty=True),)
+        return (WireReading(error=f"HTTP status {plan.status}" if plan.status else None, empty=True),)
     body = plan.body
     found = [_of_stream(body, route, habits, choices)]
     if not body.endswith((b"\n", b"\r")):
@@ -54,7 +54,7 @@ def readings(plan: Plan, route: Route, habits: Any, choices: int = 1) -> tuple[R
     return tuple(found) if streamed else (*found, *_of_whole_body(body, route, habits, choices))
 
 
-def _of_whole_body(body: bytes, route: Route, habits: Any, choices: int) -> Iterator[Reading]:
+def _of_whole_body(body: bytes, route: Route, habits: Any, choices: int) -> Iterator[WireReading]:
     """The reading of clients that accept a whole body although they requested a stream."""
     try:
         completion, _ = fold(route.read_whole(body, habits))
@@ -64,18 +64,20 @@ def _of_whole_body(body: bytes, route: Route, habits: Any, choices: int) -> Iter
         yield _reading(completion, choices)
 
 
-def _of_stream(body: bytes, route: Route, habits: Any, choices: int) -> Reading:
+def _of_stream(body: bytes, route: Route, habits: Any, choices: int) -> WireReading:
     batches = list(route.read(Decoder().feed(body), habits, choices))
     completion, end = fold(batches)
     error = None
     if end is not None and end.error is not None:
         error = f"an error: {end.error if isinstance(end.error, str) else json.dumps(end.error, ensure_ascii=False)}"
     if all(batch and isinstance(batch[0], End) for batch in batches):
-        return Reading(error=error, empty=True)
+        return WireReading(error=error, empty=True)
     return _reading(completion, choices, error)
 
 
-def _reading(completion: Completion, choices: int, error: str | None = None) -> Reading:
+def _reading(completion: Completion, choices: int, error: str | None = None) -> WireReading:
     began = len(completion.choices)
     finished = began > 0 and all(choice.finish_reason for choice in completion.choices)
-    return Reading(completion, finished and began >= choices, error, cut_between_choices=finished and began < choices)
+    return WireReading(
+        completion, finished and began >= choices, error, cut_between_choices=finished and began < choices
+    )

@@ -57,7 +57,7 @@ class _Writer:
             case tree.Group(number, parts):
                 self.groups[number] = self.sequence(parts)
                 return self.groups[number]
-            case tree.Repeat(least, most, parts):
+            case tree.Repetition(least, most, parts):
                 limit = least + self.more if most is None else min(most, least + self.more)
                 times = min(self.source.between(least, limit), LONGEST)
                 return "".join(self.sequence(parts) for _ in range(times) if self.left > 0)

@@ -58,7 +58,7 @@ class Group(Struct, frozen=True):
     parts: tuple[Node, ...]
 
 
-class Repeat(Struct, frozen=True):
+class Repetition(Struct, frozen=True):
     """A sequence repeated from `least` to `most` times; `most` is None if there is no limit."""
 
     least: int
@@ -76,7 +76,7 @@ class Condition(Struct, frozen=True):
     """A part that contributes no characters: an anchor, a lookahead or lookbehind, a condition on a group."""
 
 
-Node = Character | OneOf | Alternatives | Group | Repeat | Reference | Condition
+Node = Character | OneOf | Alternatives | Group | Repetition | Reference | Condition
 
 _CATEGORIES: dict[Any, Category] = {
     op.CATEGORY_DIGIT: Category("digit"),
@@ -131,7 +131,7 @@ def _node(opcode: Any, value: Any) -> Node:
         return Group(None, _nodes(value))
     if opcode in _REPEATS:
         least, most, parts = value
-        return Repeat(least, None if most == op.MAXREPEAT else most, _nodes(parts))
+        return Repetition(least, None if most == op.MAXREPEAT else most, _nodes(parts))
     if opcode is op.GROUPREF:
         return Reference(value)
     if opcode in _CONDITIONS:

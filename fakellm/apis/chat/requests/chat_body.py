@@ -42,7 +42,7 @@ class MessageToolCall(Struct, frozen=True):
     custom: CustomCall | None = None
 
 
-class Message(Struct, frozen=True):
+class ChatMessage(Struct, frozen=True):
     """One message of the conversation, whatever its role."""
 
     role: str
@@ -77,7 +77,7 @@ class Custom(Struct, frozen=True):
     format: dict[str, Any] | None = None
 
 
-class Tool(Struct, frozen=True):
+class ChatTool(Struct, frozen=True):
     """A tool on offer."""
 
     type: str = "function"
@@ -96,8 +96,8 @@ class Chat(Struct, frozen=True):
     """The body of `POST /v1/chat/completions`, typed."""
 
     model: str
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...] | None = None
+    messages: tuple[ChatMessage, ...]
+    tools: tuple[ChatTool, ...] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None

@@ -71,7 +71,7 @@ def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str]) -> Req
     return request
 
 
-def _message(message: chat_body.Message) -> Message:
+def _message(message: chat_body.ChatMessage) -> Message:
     calls = [call for call in map(_past_call, message.tool_calls or ()) if call]
     if message.function_call:
         calls.append(PastCall("", message.function_call.name, message.function_call.arguments))
