@@ -207,7 +207,8 @@ def test_an_unknown_coding_gets_the_known_ones(server: Handle) -> None:
     assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_content_encoding")
     assert reply.json()["error"]["message"] == (
         "Cannot read the body of your request: Content-Encoding is 'snappy'; 'snappy' is not a content coding known "
-        "here. Accepted are gzip, x-gzip, deflate, br, zstd, identity."
+        "here. Supported are gzip, x-gzip, deflate, br, zstd, identity; br and zstd need the extra: pip install "
+        "'fakellm-server[codings]'."
     )
 
 
@@ -219,8 +220,9 @@ def test_a_coding_without_its_library_says_what_to_install(
     with pytest.raises(RequestError) as caught:
         request_body.decoded(b"x", coding)
     assert caught.value.status == 415
-    remedy = f"{coding!r} needs the package {package}: pip install 'fakellm-server[codings]'"
-    assert f"Content-Encoding is {coding!r}; {remedy}. Accepted are gzip, " in caught.value.message
+    remedy = f"{coding!r} needs the package {package}, which is not installed"
+    assert f"Content-Encoding is {coding!r}; {remedy}. Supported are gzip, " in caught.value.message
+    assert caught.value.message.endswith("br and zstd need the extra: pip install 'fakellm-server[codings]'.")
 
 
 def test_a_small_body_that_expands_to_a_huge_one_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

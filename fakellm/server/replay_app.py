@@ -16,7 +16,7 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Relay, Response, respond
-from fakellm.engine.state import Limits, MemoryState, Session
+from fakellm.engine.state import Limits, MemoryState, Session, State
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, RecordedRequest
 from fakellm.recordings.playback import Recording, playback
@@ -90,7 +90,7 @@ class Replay:
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
-        self._state: MemoryState[Recordings] = MemoryState(limits)
+        self._state: State[Recordings] = MemoryState(limits)
         self._again = again
         self._timing = timing
         self._relay = relay

@@ -58,7 +58,7 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
     try:
         body = decoder(body)
     except ImportError as error:
-        reason = f"{coding!r} needs the package {error.name}: pip install 'fakellm-server[codings]'"
+        reason = f"{coding!r} needs the package {error.name}, which is not installed"
         raise _unsupported(header, reason) from None
     except Exception as error:  # each library raises its own
         message = f"The body of your request is damaged: Content-Encoding is {header!r}, and it is not valid {coding}"
@@ -70,7 +70,8 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
 
 def _unsupported(header: str, reason: str) -> RequestError:
     known = ", ".join(content_codings.CODINGS)
-    message = f"Cannot read the body of your request: Content-Encoding is {header!r}; {reason}. Accepted are {known}."
+    message = f"Cannot read the body of your request: Content-Encoding is {header!r}; {reason}. Supported are {known}; "
+    message += "br and zstd need the extra: pip install 'fakellm-server[codings]'."
     return RequestError(415, message, "unsupported_content_encoding")
 
 

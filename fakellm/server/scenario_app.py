@@ -23,7 +23,7 @@ from fakellm.engine.engine import Engine, generated_response
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache, Limits, MemoryState, Session
+from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
 from fakellm.model.request import digest
 from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
@@ -53,7 +53,7 @@ class App:
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
-        self._state: MemoryState[Engine] = MemoryState(limits)
+        self._state: State[Engine] = MemoryState(limits)
         self._engine = self.compiled(scenario, strict)
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
