@@ -31,4 +31,5 @@ def allow_sockets(count: int) -> None:
     """Lets this process, and those that it starts, open so many sockets. Raises ValueError if the system forbids it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < count:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, max(hard, count)))
+        hard = hard if hard == resource.RLIM_INFINITY else max(hard, count)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
