@@ -10,47 +10,57 @@ from benchmarks import servers
 from benchmarks.client import drive
 from benchmarks.processes import peak, resident
 from benchmarks.table import Line
-from benchmarks.workloads import Template, template, text
+from benchmarks.workloads import template
 
 FIRST = 10_000
 LIMIT = 1.10
-SESSIONS = 500
 _RULES: list[dict[str, Any]] = [
-    {"when": {"model": "retried"}, "fault": {"kind": "status", "status": 500, "times": 1}},
-    {"when": {"model": "cut"}, "fault": {"kind": "truncated"}},
-    {"when": {"model": "closed"}, "fault": {"kind": "close", "frame": 3}},
-    {},
+    {
+        "when": {"user": "retry"},
+        "reply": {"content": "It worked in the end."},
+        "fault": {"kind": "status", "status": 500, "times": 1},
+    },
+    {"when": {"user": "cut"}, "reply": {"content": "One two three"}, "fault": {"kind": "truncated", "frame": 2}},
+    {"when": {"user": "closed"}, "reply": {"content": "One two three"}, "fault": {"kind": "close", "frame": 2}},
+    {"when": {"user": "turns"}, "reply": {"content": "First"}, "then": [{"reply": {"content": "Second"}}]},
+    {"when": {"user": "call"}, "reply": {"tool_calls": [{"name": "add", "arguments": {"a": 1}}]}},
+    {"when": {"user": "say"}, "reply": {"content": "You said {{user}}", "template": True}},
 ]
-SCENARIO = {"rules": [{**rule, "reply": {"content": text(20)}} for rule in _RULES]}
+SCENARIO = {"rules": _RULES}
+KINDS = ("retry", "retry", "cut", "closed", "turns", "call", "say", "say", "unscripted", "unscripted")
+"""The words in the prompts, in turn. No rule has the last one, so these replies are generated."""
 
 
 def soak(streams: int) -> Iterator[Line]:
     """The resident memory at the end, against that after the first 10,000 streams."""
-    with servers.ours(SCENARIO, strict=True) as server:
+    first = min(FIRST, streams)
+    with servers.ours(SCENARIO) as server:
         readings = []
-        for numbers in (range(min(FIRST, streams)), range(min(FIRST, streams), streams)):
+        for numbers in (range(first), range(first, streams)):
             asyncio.run(drive(server.port, requests(numbers).__next__))
             readings.append(resident(server.pid))
         most = peak(server.pid)
-    first, last = readings
-    result = f"{first / 2**20:.1f} MB after {min(FIRST, streams):,} streams, {last / 2**20:.1f} MB after {streams:,}"
-    yield Line("soak", "fakellm", result, ratio=last / first, target=("<=", LIMIT), peak=most)
+    before, after = readings
+    result = f"{before / 2**20:.1f} MB after {first:,} streams, {after / 2**20:.1f} MB after {streams:,}"
+    yield Line("soak", "fakellm", result, ratio=after / before, target=("<=", LIMIT), peak=most)
 
 
 def requests(numbers: range) -> Iterator[bytes | None]:
-    """A request that is retried, one whose stream breaks off, one that is plain and one in another session, in turn."""
-    kinds = [_template(model) for model in ("retried", "cut", "closed", "plain")]
-    sessions = [_template("plain", f"/s/session-{number}/v1/chat/completions") for number in range(SESSIONS)]
+    """Streams that no other number has, every tenth in a session of its own; then None. Where a second attempt differs
+    from the first, both are sent."""
     for number in numbers:
-        turn, place = number % 5, number // 5
-        kind = kinds[turn] if turn < 4 else sessions[place % SESSIONS]
-        yield kind.request(number)
-        if turn == 0:
-            yield kind.request(number)  # the retry
+        kind = KINDS[number % 10]
+        message = _request(kind, number)
+        yield message
+        if kind in ("retry", "turns"):
+            yield message
     while True:
         yield None
 
 
-def _template(model: str, path: str = "/v1/chat/completions") -> Template:
-    messages = [{"role": "user", "content": "Question #########"}]
-    return template({"model": model, "stream": True, "messages": messages}, path)
+def _request(kind: str, number: int) -> bytes:
+    path = f"/s/test-{number}/v1/chat/completions" if number % 10 == 0 else "/v1/chat/completions"
+    prompt = f"{kind} {number} {'please ' * (number % 50)}"
+    messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt}]
+    body = {"model": "gpt-5-mini", "stream": True, "max_tokens": 40, "messages": messages}
+    return template(body, path).request(number)

@@ -10,6 +10,7 @@ import pytest
 import fakellm
 from benchmarks.client import drive
 from benchmarks.paced_client import Reader
+from benchmarks.soak import SCENARIO, requests
 from benchmarks.table import Line
 from benchmarks.workloads import DIGITS, question, same_question, scripted
 from fakellm.testing.handle import Handle
@@ -66,3 +67,14 @@ def test_the_paced_client_counts_every_frame_and_starts_the_next_stream() -> Non
 def test_a_line_states_whether_its_target_is_reached(target: tuple[str, float], ratio: float, verdict: str) -> None:
     assert Line("b", "s", "r", ratio=ratio, target=target).cells()[6] == verdict
     assert Line("b", "s", "r", ratio=0.0, target=target, checked=ratio).cells()[6] == verdict
+
+
+def test_the_soak_has_attempts_sessions_faults_and_generated_streams() -> None:
+    with fakellm.serve(SCENARIO) as server:
+        sent = requests(range(20))
+        assert len(asyncio.run(drive(port(server), sent.__next__, connections=1))) == 26
+        root = [(entry.rule, entry.status, entry.fault) for entry in server.journal]
+        assert len(root) == 22
+        assert [status for rule, status, _ in root if rule and rule.endswith("#1")] == [500, 200] * 2
+        assert {fault for _, _, fault in root} >= {"status", "truncated", "close", None}
+        assert [entry.status for entry in server.session("test-10").journal] == [500, 200]
