@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
-from contextlib import ExitStack
+from itertools import count, islice
+from statistics import median
 
 from benchmarks import servers
+from benchmarks.client import CONNECTIONS, drive
+from benchmarks.processes import cpu_seconds
+from benchmarks.servers import Server
 from benchmarks.table import Line
-from benchmarks.throughput import WORDS, Measured
+from benchmarks.throughput import WORDS
 from benchmarks.workloads import question, scripted, text
 from fakellm.apis.chat.providers import DIALECTS
 
+REQUESTS = 100
+"""In each round."""
+
+_NUMBERS = count(1_000)
+
 
 def dialects(seconds: float, rounds: int) -> Iterator[Line]:
-    """One server at a time, beside one with the `openai` dialect: one second a round, in at most three rounds.
+    """One server at a time, beside one with the `openai` dialect.
 
-    They are compared by the CPU time of a stream: with so many short rounds, streams per second differ more by what
-    else the machine does.
+    They are compared by the CPU time of a fixed number of streams: with so many short rounds, streams per second differ
+    more by what else the machine does.
     """
-    template, content = question(stream=True), text(WORDS)
-    slower: dict[str, float] = {}
-    lines: dict[str, Line] = {}
-    with ExitStack() as outer:
-        usual = outer.enter_context(servers.ours(scripted(content)))
+    content = text(WORDS)
+    measured: dict[str, tuple[float, float, int]] = {}
+    with servers.ours(scripted(content), strict=True) as usual:
         for name in DIALECTS:
-            with servers.ours(scripted(content, name), name) as server:
-                frames = len(servers.reply(server, template))
-                other, plain = Measured(server, frames), Measured(usual, frames)
-                first = 1_000
-                for _ in range(min(rounds, 3)):
-                    first = max(plain.run(template, 1.0, first), other.run(template, 1.0, first))
-                slower[name] = _each(other) / _each(plain)
-                lines[name] = other.line("dialects", slower[name], None)
-    order = sorted(slower, key=slower.__getitem__)
-    chosen = {order[0]: "fastest", order[len(order) // 2]: "median", order[-1]: "slowest"}
-    for name, place in chosen.items():
-        line = lines[name]
+            with servers.ours(scripted(content, name), strict=True) as server:
+                frames = len(servers.reply(server, question(stream=True)))
+                pairs = [(_cpu(usual), _cpu(server)) for _ in range(min(rounds, 3) + 1)][
+                    1:
+                ]  # the first one loads and compiles
+                ratio = median(theirs / plain for plain, theirs in pairs)
+                measured[name] = (ratio, median(theirs for _, theirs in pairs), frames)
+    order = sorted(measured, key=measured.__getitem__)
+    for name, place in ((order[0], "fastest"), (order[len(order) // 2], "median"), (order[-1], "slowest")):
+        ratio, cpu, frames = measured[name]
         target = ("<=", 3.0) if place == "slowest" else None
-        subject = f"{name} ({place} of {len(order)})"
-        yield Line("dialects", subject, line.result, line.p50, line.p99, slower[name], target, cpu=line.cpu)
+        subject, result = f"{name} ({place} of {len(order)})", f"{cpu * 1000:.2f} ms of CPU for {frames} frames"
+        yield Line("dialects", subject, result, ratio=ratio, target=target, cpu=cpu / frames * 1e6)
 
 
-def _each(measured: Measured) -> float:
-    return measured.cpu / sum(rate.requests for rate in measured.rates)
+def _cpu(server: Server) -> float:
+    """CPU seconds of the server for one of many streams, none of which came before."""
+    template, before = question(stream=True), cpu_seconds(server.pid)
+    requests = iter([*map(template.request, islice(_NUMBERS, REQUESTS)), *[None] * CONNECTIONS])
+    assert len(asyncio.run(drive(server.port, requests.__next__))) == REQUESTS
+    return (cpu_seconds(server.pid) - before) / REQUESTS

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 from pathlib import Path
+from time import sleep
 
 _TICK = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -14,6 +15,14 @@ def cpu_seconds(pid: int) -> float:
     """CPU time since its start, in user mode and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def settle(pid: int) -> None:
+    """Waits until a process is idle, so that what it still does for clients that left disturbs no other one."""
+    before = -1.0
+    while (now := cpu_seconds(pid)) != before:
+        before = now
+        sleep(0.1)
 
 
 def resident(pid: int) -> int:

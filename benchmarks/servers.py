@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -22,6 +23,8 @@ from typing import Any
 import fakellm
 from benchmarks.workloads import EVEN, ROOT, Template
 from fakellm.scenarios.loader import ScenarioSource
+
+_EVENT_END = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 
 PATIENCE = 30.0
 """Seconds that a server has to start."""
@@ -99,8 +102,8 @@ def reply(server: Server, template: Template, number: int = 0) -> list[bytes]:
     path = template.head.split()[1].decode()
     body = template.request(number).partition(b"\r\n\r\n")[2]
     with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", body, head)) as answer:
-        content = answer.read()
-    return [event + b"\n\n" for event in content.split(b"\n\n") if event] if b"data: [DONE]" in content else [content]
+        content, kind = answer.read(), answer.headers.get_content_type()
+    return [event for event in _EVENT_END.split(content) if event] if kind == "text/event-stream" else [content]
 
 
 def versions() -> dict[str, str]:

@@ -9,7 +9,7 @@ from statistics import median
 
 from benchmarks import servers
 from benchmarks.load import Rate, load
-from benchmarks.processes import cpu_seconds, peak
+from benchmarks.processes import cpu_seconds, peak, settle
 from benchmarks.servers import Server
 from benchmarks.table import Line, missing
 from benchmarks.workloads import XAI, Template, even_text, question, same_question, scripted, text
@@ -37,6 +37,7 @@ class Measured:
         before = cpu_seconds(self.server.pid)
         rate = load(self.server.port, template, seconds, first)
         self.cpu += cpu_seconds(self.server.pid) - before
+        settle(self.server.pid)
         self.rates.append(rate)
         return first + rate.requests + 100
 
