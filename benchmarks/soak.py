@@ -25,16 +25,17 @@ _RULES: list[dict[str, Any]] = [
     {"when": {"user": "turns"}, "reply": {"content": "First"}, "then": [{"reply": {"content": "Second"}}]},
     {"when": {"user": "call"}, "reply": {"tool_calls": [{"name": "add", "arguments": {"a": 1}}]}},
     {"when": {"user": "say"}, "reply": {"content": "You said {{user}}", "template": True}},
+    {"when": {"user": "generate"}, "reply": {"generate": {}}},
 ]
 SCENARIO = {"rules": _RULES}
-KINDS = ("retry", "retry", "cut", "closed", "turns", "call", "say", "say", "unscripted", "unscripted")
-"""The words in the prompts, in turn. No rule has the last one, so these replies are generated."""
+KINDS = ("retry", "retry", "cut", "closed", "turns", "call", "say", "say", "generate", "generate")
+"""The words in the prompts, in turn."""
 
 
 def soak(streams: int) -> Iterator[Line]:
     """The resident memory at the end, against that after the first 10,000 streams."""
     first = min(FIRST, streams)
-    with servers.ours(SCENARIO) as server:
+    with servers.ours(SCENARIO, strict=True) as server:
         readings = []
         for numbers in (range(first), range(first, streams)):
             asyncio.run(drive(server.port, requests(numbers).__next__))
