@@ -62,11 +62,13 @@ def machine() -> str:
 def main() -> None:
     names = [*BENCHMARKS, "soak"]
     parser = argparse.ArgumentParser(description="Prints one table of how fast fakellm is, beside other servers.")
-    parser.add_argument("names", nargs="*", choices=[*names, []], metavar="names", help=f"by default all: {names}")
+    parser.add_argument("names", nargs="*", metavar="names", help=f"by default all: {names}")
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a server is loaded in a round")
     parser.add_argument("--rounds", type=int, default=5, help="how often all servers are measured in turn")
     parser.add_argument("--soak", type=int, default=100_000, help="the streams of the soak")
     options = parser.parse_args()
+    if unknown := set(options.names) - set(names):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     benchmarks: dict[str, Benchmark] = {**BENCHMARKS, "soak": lambda seconds, rounds: soak(options.soak)}
     print(machine(), end="\n\n")
     print(head(), flush=True)
