@@ -6,6 +6,7 @@ skeleton gives the same events as writing the reply itself; tests/test_skeleton.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, spelled_texts
 from fakellm.base.seed import Source
-from fakellm.base.template import Hole, HoleNumber, HoleText, Template, template
+from fakellm.base.template import Hole, HoleNumber, HoleText, Template, resolved, template
 from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import PIECE, Address, Turn
 from fakellm.wire.framing import Framing, alone
@@ -46,7 +47,7 @@ class Fill:
 
     drawn: the values that are drawn for the reply. source: draws everything else. call_ids: by choice and block.
     usage: the first token counts of the stream; `counts`: those of the event's batch.
-    number: the event's, from 0. length: see Hole.
+    number: the event's, from 0. encoded: the piece of text in its batch, as JSON. length: see Hole.
     """
 
     def __init__(
@@ -56,7 +57,19 @@ class Fill:
         self.counts: Usage | None = None
         self.number = 0
         self.length = 0
+        self.encoded = '""'
         self._drawn: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+
+    @property
+    def piece(self) -> str:
+        """The piece of text in the event's batch."""
+        return str(json.loads(self.encoded))
+
+    def so_far(self, name: str, text: str) -> str:
+        """The texts with this name up to this event, which adds `text`; it may be a hole."""
+        self._texts[name] = self._texts.get(name, "") + resolved(text, self)
+        return self._texts[name]
 
     @property
     def counted(self) -> Usage:
@@ -173,7 +186,7 @@ def _text(data: Template, piece: str, values: Fill) -> str:
     if not data.holes:
         values.number += 1
         return data.texts[0]
-    texts, late = [data.texts[0]], None
+    texts, late, values.encoded = [data.texts[0]], None, piece
     for hole, text in zip(data.holes, data.texts[1:], strict=True):
         if hole.scope == "length":
             late = (hole, len(texts))
