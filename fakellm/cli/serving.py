@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
+from fakellm.cli import uncollected
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -79,7 +80,8 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     """
-    from fakellm.server.http_server import Server, listen
+    with uncollected():
+        from fakellm.server.http_server import Server, listen
 
     try:
         listener = listen(host, port)

@@ -25,7 +25,6 @@ from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
 from fakellm.model.request import digest
-from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
@@ -161,6 +160,8 @@ def _scenario(app: App, request: HttpRequest) -> Work:
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
 
     def run() -> tuple[Scenario, Engine]:
+        from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
+
         scenario = parse(request.body.decode("utf-8", "surrogateescape"), "scenario")
         return scenario, app.compiled(scenario, strict)
 
