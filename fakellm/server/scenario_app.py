@@ -121,7 +121,7 @@ def model_reply(app: App, request: HttpRequest) -> Outcome:
     matched = session.content.match(request.body, request.target.api, request.headers)
     if not matched.match.counts:
         return session.content.respond(matched)
-    count = session.count((matched.match.rule, matched.match.digest))
+    count = session.count(matched.match.rule, matched.match.digest)
     outcome = session.content.respond(matched, count.number)
     return _forgotten(outcome) if count.forgotten else outcome
 
