@@ -47,15 +47,17 @@ def _latin(error: UnicodeError) -> tuple[str, int]:
     """Replaces characters outside Latin-1 by others of their class. The long s is another case of `s` for
     contractions."""
     assert isinstance(error, UnicodeEncodeError)
-    return "".join(map(_like, error.object[error.start : error.end])), error.end
+    found = error.object[error.start : error.end]
+    return (_short_like if len(found) < 10 else _like)(found), error.end
 
 
-@lru_cache(maxsize=4096)
-def _like(character: str) -> str:
-    return "s" if character == "\u017f" else _LIKE[_class(character)]
+def _like(characters: str) -> str:
+    return "".join("s" if each == "\u017f" else _LIKE[_class(each)] for each in characters)
 
 
+_short_like = lru_cache(maxsize=1024)(_like)
 codecs.register_error("fakellm.latin", _latin)
+
 
 _LETTERS = re.escape(bytes(byte for byte in range(256) if _CLASSES[byte] == 1 << _LETTER))
 _ENDING = rb"(?i:[sdmt]|ll|ve|re)(?![%b])" % _LETTERS

@@ -19,6 +19,7 @@ import click
 
 from fakellm.base.errors import ServerError
 from fakellm.cli import uncollected
+from fakellm.cli.memory import keep_small
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -112,6 +113,7 @@ async def _serve(
             loop.add_signal_handler(number, stop, GRACE)
     server = make()
     announce(await server.start(listener))
+    tidying = loop.create_task(keep_small())
     task = loop.create_task(beside(server))
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -124,6 +126,7 @@ async def _serve(
     grace = await stopped
     running = not task.done()
     task.cancel()
+    tidying.cancel()
     await server.stop(grace)
     if not running:
         task.result()  # an error in the task ended the server, so the command fails with it
