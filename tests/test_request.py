@@ -218,3 +218,19 @@ def test_the_digest_of_long_texts_is_that_of_their_json(messages: list[Any], use
     body = {"messages": messages, "user": user, "temperature": 1e16, "stream": True}
     text = json.dumps({key: value for key, value in body.items() if key != "stream"}, sort_keys=True)
     assert digest(body) == blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+NUMBERS = ["-0", "-0.0", "1E5", "1e400", "18446744073709551616", "-9223372036854775809", "0.1e-5", "5e-324", "9" * 400]
+STRINGS = [r'"\ud800"', r'"\ud83d\ude00"', r'"\u007f\/\b"', '"\x7f\u2028"']
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+)
+
+
+@given(st.sampled_from(NUMBERS + STRINGS) | st.builds(json.dumps, TREES), st.sampled_from([None, 1]))
+def test_a_body_is_read_as_python_reads_json(value: str, indent: int | None) -> None:
+    sent = {"model": "m", "messages": [{"role": "user"}]}
+    text = json.dumps(sent, indent=indent)[:-1] + f', "extra": {value}, "model": "n"}}'
+    body = understood(text.encode()).body
+    assert repr(body) == repr(json.loads(text))
