@@ -52,8 +52,7 @@ PARTS = (
 def test_tokens_are_counted_as_they_are_cut(text: str, piece: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(token_count, "_PIECE", piece)
-        patch.setattr(token_count, "_LANES", int.from_bytes(b"\1" * piece, "little"))
-        patch.setattr(token_count, "_RUNS", int.from_bytes(b"\7" * piece, "little"))
+        patch.setattr(token_count, "_masks", token_count._Masks.of(piece))
         assert token_count.count(text, tokenizer.split) == len(tokenizer.split(text))
 
 

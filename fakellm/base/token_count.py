@@ -11,9 +11,10 @@ import codecs
 import re
 from collections.abc import Callable
 from functools import lru_cache
+from typing import NamedTuple
 
-_LETTER, _DIGIT, _MARK, _SPACE, _BLANK, _LINE_END, _UNDERSCORE = range(7)
-"""The number of the bit of each class. A space is also a blank, and an underscore is also a mark."""
+_LETTER, _DIGIT, _MARK, _SPACE, _BLANK, _LINE_END, _UNDERSCORE, _WHITE = range(8)
+"""The number of the bit of each class. A space is also a blank, an underscore a mark; all white space has the last."""
 
 _MOST_DIGITS = 100
 """A piece with more digits in a row is cut after all."""
@@ -21,16 +22,12 @@ _MOST_DIGITS = 100
 _PIECE = 1 << 15
 """Characters that are counted at a time, so that their integers stay in the cache of the processor."""
 
-_LANES = int.from_bytes(b"\1" * _PIECE, "little")
-"""The lowest bit of each byte."""
-_RUNS = _LANES * (1 << _LETTER | 1 << _DIGIT | 1 << _MARK)
-
 
 def _class(character: str) -> int:
     if character in "\r\n":
-        return 1 << _LINE_END
+        return 1 << _LINE_END | 1 << _WHITE
     if character.isspace():
-        return 1 << _BLANK | (character == " ") << _SPACE
+        return 1 << _BLANK | 1 << _WHITE | (character == " ") << _SPACE
     if character.isdecimal():
         return 1 << _DIGIT
     return 1 << _LETTER if character.isalnum() else 1 << _MARK | (character == "_") << _UNDERSCORE
@@ -39,7 +36,7 @@ def _class(character: str) -> int:
 _CLASSES = bytes(_class(chr(byte)) for byte in range(256))
 """The classes of the characters of Latin-1."""
 
-_LIKE = {1 << _LETTER: "é", 1 << _DIGIT: "0", 1 << _BLANK: "\t", 1 << _MARK: "!"}
+_LIKE = {1 << _LETTER: "é", 1 << _DIGIT: "0", 1 << _BLANK | 1 << _WHITE: "\t", 1 << _MARK: "!"}
 """A character of Latin-1 for each class; the letter is in no contraction."""
 
 
@@ -100,38 +97,61 @@ def _without_slashes(found: re.Match[bytes]) -> bytes:
     return b"\n%b%b" % (found[1], b"\n" if found[2] else b"")
 
 
+class _Masks(NamedTuple):
+    """For so many characters, the bit of one class in each byte; `runs`: of letters, digits and marks."""
+
+    runs: int
+    digit: int
+    mark: int
+    blank: int
+    line_end: int
+
+    @classmethod
+    def of(cls, size: int) -> _Masks:
+        lowest = int.from_bytes(b"\1" * size, "little")
+        letter, digit, mark = (lowest << each for each in (_LETTER, _DIGIT, _MARK))
+        return cls(letter | digit | mark, digit, mark, lowest << _BLANK, lowest << _LINE_END)
+
+
+_masks = _Masks.of(_PIECE)
+
+
 def _counted(piece: bytes) -> int | None:
     """The number of tokens in Latin-1; None if it has to be cut to count them.
 
-    `x ^ x & y` is `x & ~y`, without a negative number, which would take longer.
+    `x >> 8` holds the characters after each, `x << 8` those before; a shift by less or more than 8 also moves the bit
+    of one class to that of another. `x ^ x & y` is `x & ~y`, without a negative number, which would take longer.
     """
     if b"\r" in piece and b"\r/" in piece:
         return None
-    lanes, runs = _LANES, _RUNS
-    if len(piece) > _PIECE:  # without any place to cut it
-        lanes = int.from_bytes(b"\1" * len(piece), "little")
-        runs = lanes * (1 << _LETTER | 1 << _DIGIT | 1 << _MARK)
+    masks = _masks if len(piece) <= _PIECE else _Masks.of(len(piece))
     here = int.from_bytes(piece.translate(_CLASSES), "little")
-    after = here >> 8
-    starts = here & runs
-    starts ^= starts & here << 8
-    mark, blank, line_end = here >> _MARK & lanes, here >> _BLANK & lanes, here >> _LINE_END & lanes
-    white = blank | line_end
+    before = here << 8
+    starts = here & masks.runs
+    starts ^= starts & before
     # A word includes one mark before it, unless a space is before that: the space and the mark are then a token.
-    included = starts >> _MARK & after >> _LETTER & lanes
-    included ^= included & (here >> _UNDERSCORE | here << 8 - _SPACE)
+    follower = here >> 8 - _MARK + _LETTER  # a letter, in place of a mark; also a mark, in place of a blank
+    included = starts & masks.mark & follower
+    starts ^= included ^ included & (here >> _UNDERSCORE - _MARK | here << 8 + _MARK - _SPACE)
     # The last blank of a run is part of a word after it and, if it is a space, of marks after it. The others are one
     # token.
-    last = blank ^ blank & white >> 8
+    blank = here & masks.blank
+    last = blank ^ blank & here >> 8 + _WHITE - _BLANK
     others = last >> 8 & blank
-    marked = last & mark >> 8
-    alone = last & after >> _DIGIT | marked ^ marked & here >> _SPACE
-    total = (starts | others | alone).bit_count() - included.bit_count() + _ends_in_blank(piece)
-    if line_end:
-        total += _lines(line_end, mark, white)
+    marked = last & follower
+    alone = last & here >> 8 + _DIGIT - _BLANK | marked ^ marked & here << _BLANK - _SPACE
+    # White space up to its last line end is a token, but marks include the line ends that follow them.
+    line_end = here & masks.line_end
+    line_end ^= line_end & before
+    total = int(_ends_in_blank(piece))
+    if line_end & here << 8 + _LINE_END - _BLANK:
+        total, line_end = total + _lines(here, masks), 0
+    else:
+        line_end ^= line_end & here << 8 + _LINE_END - _MARK
+    total += (starts | others | alone | line_end).bit_count()
     if b"'" in piece:
         total -= len(_SHORTENED.findall(piece))
-    further = _further_digits(here >> _DIGIT & lanes)
+    further = _further_digits(here & masks.digit)
     return None if further is None else total + further
 
 
@@ -141,14 +161,16 @@ def _ends_in_blank(piece: bytes) -> bool:
     return blanks[-1:] == [1] and blanks[:-1] != [1]
 
 
-def _lines(line_end: int, mark: int, white: int) -> int:
-    """The runs of white space with a line end that no marks include: up to its last one, each is a token.
+def _lines(here: int, masks: _Masks) -> int:
+    """The runs of white space with a line end that no marks include, where blanks are before line ends.
 
     A one that is added to the first of a row of full bytes turns them into zeros, and appears after the last of them.
     """
-    full = (line_end << 8) - line_end
-    kept = full + (line_end & mark << 8) & line_end
-    full = (white << 8) - white
+    line_end = (here & masks.line_end) >> _LINE_END
+    white = line_end | (here & masks.blank) >> _BLANK
+    full = line_end * 255
+    kept = full + (line_end & (here & masks.mark) << 8 >> _MARK) & line_end
+    full = white * 255
     ends = full + kept
     return (ends ^ ends & full).bit_count()
 
