@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.openai.error_body import error_type
 from fakellm.engine.render import render
-from fakellm.model.request import Request
+from fakellm.model.request import Request, digest
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
 from fakellm.server.scenario_app import App, HttpRequest
@@ -202,3 +203,34 @@ def test_a_prompt_is_read_only_where_its_usage_is_sent() -> None:
 
 def test_an_error_of_the_server_is_a_server_error() -> None:
     assert error_type(500) == "server_error"
+
+
+TEXTS = st.sampled_from(
+    ["", "short", "x" * 500, "\0long\0", 'a\nb"c\\d\x7f' * 90, "\t\r\x01\x1f/" * 120, "naïve" * 200, "\ud800" * 600]
+)
+CONTENTS = TEXTS | st.lists(
+    st.fixed_dictionaries({"type": st.just("text"), "text": TEXTS, "more": st.dictionaries(TEXTS, TEXTS)})
+)
+
+
+@given(st.lists(st.fixed_dictionaries({"role": TEXTS, "content": CONTENTS | st.none() | st.integers()}) | TEXTS), TEXTS)
+def test_the_digest_of_long_texts_is_that_of_their_json(messages: list[Any], user: str) -> None:
+    body = {"messages": messages, "user": user, "temperature": 1e16, "stream": True}
+    text = json.dumps({key: value for key, value in body.items() if key != "stream"}, sort_keys=True)
+    assert digest(body) == blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+NUMBERS = ["-0", "-0.0", "1E5", "1e400", "18446744073709551616", "-9223372036854775809", "0.1e-5", "5e-324", "9" * 400]
+STRINGS = [r'"\ud800"', r'"\ud83d\ude00"', r'"\u007f\/\b"', '"\x7f\u2028"']
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+)
+
+
+@given(st.sampled_from(NUMBERS + STRINGS) | st.builds(json.dumps, TREES), st.sampled_from([None, 1]))
+def test_a_body_is_read_as_python_reads_json(value: str, indent: int | None) -> None:
+    sent = {"model": "m", "messages": [{"role": "user"}]}
+    text = json.dumps(sent, indent=indent)[:-1] + f', "extra": {value}, "model": "n"}}'
+    body = understood(text.encode()).body
+    assert repr(body) == repr(json.loads(text))
