@@ -45,6 +45,9 @@ class Entry(Struct):
     attempts_forgotten: bool = False
     """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
     been dropped to stay within `--max-attempts` or `--max-sessions`."""
+    late_ms: float = 0.0
+    """How many milliseconds after its due time the latest frame left because the server was too busy, if that was more
+    than 50; else 0."""
     number: int = 0
     """The number of the entry in the session's journal, from 1."""
 
