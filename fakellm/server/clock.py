@@ -17,8 +17,9 @@ class Waiting(Protocol):
     def over(self) -> bool:
         """Whether it has been cancelled; it stays so."""
 
-    def due(self, due: float) -> None:
-        """Called by the clock at this time or, if the loop was busy, later. Must not raise."""
+    def due(self, now: float) -> float | None:
+        """Called at the due time or, if the loop was busy, later; `now` is the time. Returns the next due time, or
+        None. Must not raise."""
 
 
 class Clock:
@@ -30,7 +31,6 @@ class Clock:
         self._count = 0  # orders waits with equal due times: first come, first served
         self._cancelled = 0  # how many of those in the heap have been cancelled
         self._timer: asyncio.TimerHandle | None = None
-        self._ringing = False
         self.now = self._loop.time
         """Seconds on the loop's monotonic clock."""
 
@@ -38,7 +38,7 @@ class Clock:
         """Calls `waiting.due` at this time, or in the next turn of the loop if it has passed."""
         self._count += 1
         heappush(self._waiting, (due, self._count, waiting))
-        if not self._ringing and self._waiting[0][0] == due:
+        if self._waiting[0][0] == due:
             self._set()
 
     async def until(self, due: float) -> None:
@@ -61,8 +61,7 @@ class Clock:
             self._waiting[:] = [wait for wait in self._waiting if not wait[2].over]
             heapify(self._waiting)
             self._cancelled = 0
-            if not self._ringing:
-                self._set()
+            self._set()
 
     def _set(self) -> None:
         """Sets the timer to the earliest wait, or to none."""
@@ -75,19 +74,19 @@ class Clock:
 
     def _ring(self) -> None:
         """Ends the waits that are due; those beyond one turn follow in the next, because their time has passed."""
-        self._timer, self._ringing = None, True
+        self._timer = None
         waiting, now, left = self._waiting, self.now(), _TURN
-        try:
-            while waiting and left and waiting[0][0] <= now:
-                due, _, first = heappop(waiting)
-                if first.over:
-                    self._cancelled -= 1
-                else:
-                    first.due(due)
-                    left -= 1
-        finally:
-            self._ringing = False
-            self._set()
+        while left and waiting and waiting[0][0] <= now:
+            first = heappop(waiting)[2]
+            if first.over:
+                self._cancelled -= 1
+                continue
+            left -= 1
+            following = first.due(now)
+            if following is not None:
+                self._count += 1
+                heappush(waiting, (following, self._count, first))
+        self._set()
 
 
 class _Wait:
@@ -100,5 +99,5 @@ class _Wait:
     def over(self) -> bool:
         return self.woken.done()
 
-    def due(self, due: float) -> None:
+    def due(self, now: float) -> None:
         self.woken.set_result(None)

@@ -64,21 +64,20 @@ class _Paced:
 
     async def send(self) -> None:
         """Returns when everything has been written."""
-        pacer, clock = self._pacer, self._pacer.clock
-        while True:
-            self._write()
-            if self._client.full:
-                await self._client.drain()
-                self._excused = clock.now()
-            elif self._place == len(self._bursts):
-                return
-            elif self._due > clock.now():
+        clock, client = self._pacer.clock, self._client
+        while self._place < len(self._bursts):
+            if self._write(clock.now()):
                 await self._until_due()
+            elif client.full:
+                await client.drain()
+                self._excused = clock.now()
             elif self._stepped and not self._stepped.ready:
-                await pacer.steps.turn(self._stepped)
+                await self._pacer.steps.turn(self._stepped)
                 self._excused = clock.now()
             else:
                 await asyncio.sleep(0)
+        if client.full:
+            await client.drain()
 
     async def _until_due(self) -> None:
         """Leaves the reply to the clock, until it has to wait for something else."""
@@ -94,27 +93,28 @@ class _Paced:
     def over(self) -> bool:
         return self._woken is None or self._woken.cancelled()
 
-    def due(self, due: float) -> None:
+    def due(self, now: float) -> float | None:
         assert self._woken is not None
         try:
-            self._write()
+            if self._write(now):
+                return self._due
         except Exception as error:
             self._woken.set_exception(error)
-            return
-        if self._due > due and self._place < len(self._bursts) and not self._client.full:
-            self._pacer.clock.at(self._due, self)
         else:
             self._woken.set_result(None)
+        return None
 
-    def _write(self) -> None:
-        """Writes what is due, as long as there is room."""
+    def _write(self, now: float) -> bool:
+        """Writes what is due, as long as there is room. Whether the next burst has only to wait for its time."""
         pacer, client, bursts, entry = self._pacer, self._client, self._bursts, self._entry
-        now, last = pacer.clock.now(), min(self._place + _TURN, len(bursts))
-        while self._place < last and self._due <= now and not client.full:
+        speed, last = pacer.speed, min(self._place + _TURN, len(bursts))
+        while self._due <= now:
+            if self._place == last or client.full:
+                return False
             burst = bursts[self._place]
             stepped = self._stepped if burst.step else None
             if stepped and not stepped.ready:
-                return
+                return False
             client.write(burst.data)
             entry.frames_sent += burst.frames
             if stepped:
@@ -122,8 +122,9 @@ class _Paced:
             if now - self._due > TOLERANCE and self._due > self._excused:
                 self._late(now - self._due)
             self._place += 1
-            if pacer.speed and self._place < len(bursts):
-                self._due += bursts[self._place].delay / pacer.speed
+            if speed and self._place < len(bursts):
+                self._due += bursts[self._place].delay / speed
+        return True
 
     def _late(self, late: float) -> None:
         self._entry.late_ms = max(self._entry.late_ms, milliseconds(late))
