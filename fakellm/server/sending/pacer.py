@@ -65,19 +65,19 @@ class _Paced:
     async def send(self) -> None:
         """Returns when everything has been written."""
         clock, client = self._pacer.clock, self._client
-        while self._place < len(self._bursts):
+        while True:
             if self._write(clock.now()):
                 await self._until_due()
             elif client.full:
                 await client.drain()
                 self._excused = clock.now()
+            elif self._place == len(self._bursts):
+                return
             elif self._stepped and not self._stepped.ready:
                 await self._pacer.steps.turn(self._stepped)
                 self._excused = clock.now()
             else:
                 await asyncio.sleep(0)
-        if client.full:
-            await client.drain()
 
     async def _until_due(self) -> None:
         """Leaves the reply to the clock, until it has to wait for something else."""
