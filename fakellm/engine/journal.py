@@ -51,6 +51,11 @@ class Entry(Struct):
     number: int = 0
     """The number of the entry in the session's journal, from 1."""
 
+    @property
+    def under_way(self) -> bool:
+        """Whether the entry may still change."""
+        return self.outcome in ("sending", "stalled")
+
     def fill(self, outcome: Outcome) -> None:
         """Records what answers the request."""
         if isinstance(outcome, Response):
@@ -104,8 +109,10 @@ class Journal:
             self.drop()
 
     def drop(self) -> None:
-        """Drops the oldest entry."""
+        """Drops the oldest entry. If its reply is under way, the server still has the entry, but not the request."""
         entry, size = self._entries.popleft()
+        if entry.under_way:
+            entry.request = None
         self.dropped_unmatched += not entry.matched
         self._shelf.dropped(self, size, self.dropped)
 

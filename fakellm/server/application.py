@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from copy import copy
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -148,7 +149,8 @@ def _health(app: Application, request: HttpRequest) -> Response:
 def _journal(app: Application, request: HttpRequest) -> Work:
     """The journal as JSON, one entry per line; encoded in small parts, so that replies under way do not wait for it."""
     journal = app.session(request.target.session).journal
-    entries, dropped = list(journal), (journal.dropped, journal.dropped_unmatched)
+    entries = [copy(entry) if entry.under_way else entry for entry in journal]
+    dropped = (journal.dropped, journal.dropped_unmatched)
 
     async def encoded() -> list[bytes]:
         pieces = [b'{"entries": [']
