@@ -43,8 +43,10 @@ def serve(rule: dict[str, Any]) -> None:
     due = pacer._Paced.due
 
     def measured(self: Any, now: float) -> float | None:
-        late.append(self._pacer.clock.now() - self._due)
-        return due(self, now)
+        place, lateness = self._place, self._pacer.clock.now() - self._due
+        following = due(self, now)
+        late.extend([lateness] * (self._place - place))  # several frames, if they are due by now
+        return following
 
     pacer._Paced.due = measured  # type: ignore[method-assign]
 

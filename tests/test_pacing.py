@@ -6,16 +6,18 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakellm.engine.journal import Entry
 from fakellm.scenarios.loader import load
-from fakellm.server.http_server import Server, listen
+from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 from tests.conftest import chat
-from tests.virtual_time import VirtualLoop, run
+from tests.loop_turns import loop_turns
+from tests.virtual_time import Listening, VirtualLoop, run
 
 BODY = chat(stream=True)
 REQUEST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(BODY), BODY)
@@ -27,24 +29,30 @@ def loop() -> VirtualLoop:
     return running
 
 
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers listen in a folder of their own. The path of a socket has at most some hundred characters."""
+    monkeypatch.chdir(tmp_path)
+
+
 @asynccontextmanager
-async def serving(rule: dict[str, Any], speed: float = 1.0) -> AsyncIterator[tuple[App, int]]:
-    """An application with this rule, and the port on which it is served."""
+async def serving(rule: dict[str, Any], speed: float = 1.0) -> AsyncIterator[tuple[App, Server]]:
+    """An application with this rule, and its server."""
     app = App(load({"rules": [rule]}))
     server = Server(app, speed)
-    url = await server.start(listen("127.0.0.1", 0))
+    await server.start(Listening("socket"))
     try:
-        yield app, int(url.rpartition(":")[2])
+        yield app, server
     finally:
         await server.stop(grace=0)
 
 
-async def arrivals(port: int, pause: float = 0.0) -> list[float]:
+async def arrivals(pause: float = 0.0) -> list[float]:
     """When each chunk of a stream arrives, the empty one at its end left out, in seconds after its headers.
 
     Once it has the headers, the client does not read for the seconds of `pause`.
     """
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**17)
+    reader, writer = await asyncio.open_unix_connection("socket", limit=2**17)
     try:
         writer.write(REQUEST)
         await reader.readuntil(b"\r\n\r\n")
@@ -76,9 +84,9 @@ SIX = {"reply": {"content": "One two three"}}
 @pytest.mark.parametrize("speed", [1, 4])
 def test_each_frame_leaves_exactly_when_it_is_due(speed: int) -> None:
     async def everything() -> None:
-        async with serving(SIX | {"timing": {"first": 2, "gap": 0.04, "burst": 2}}, speed) as (app, port):
+        async with serving(SIX | {"timing": {"first": 2, "gap": 0.04, "burst": 2}}, speed) as (app, _):
             expected = [round(each / speed, 6) for each in (2, 2, 2.04, 2.04, 2.08, 2.08)]
-            assert await asyncio.gather(*(arrivals(port) for _ in range(30))) == [expected] * 30
+            assert await asyncio.gather(*(arrivals() for _ in range(30))) == [expected] * 30
             assert {(each.outcome, each.frames_sent, each.late_ms) for each in entries(app)} == {("sent", 6, 0)}
             assert app.lateness.facts() == {"late_frames": 0, "worst_ms": 0}
 
@@ -87,9 +95,9 @@ def test_each_frame_leaves_exactly_when_it_is_due(speed: int) -> None:
 
 def test_a_frame_that_is_late_delays_no_other_and_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     async def everything() -> None:
-        async with serving(SIX | {"timing": {"gap": 0.1}}) as (app, port):
+        async with serving(SIX | {"timing": {"gap": 0.1}}) as (app, _):
             # The frames after the first are due at 0.1, 0.2 and so on.
-            times, _ = await asyncio.gather(arrivals(port), busy(0.15, 0.22))
+            times, _ = await asyncio.gather(arrivals(), busy(0.15, 0.22))
             assert times[:2] == [0, 0.1]
             assert times[2] == times[3] == pytest.approx(0.37, abs=0.001)
             assert times[4:] == [0.4, 0.5]
@@ -107,8 +115,8 @@ def test_a_frame_that_is_late_delays_no_other_and_is_reported(caplog: pytest.Log
 
 def test_lateness_within_the_tolerance_is_not_reported(caplog: pytest.LogCaptureFixture) -> None:
     async def everything() -> None:
-        async with serving(SIX | {"timing": {"gap": 0.1}}) as (app, port):
-            await asyncio.gather(arrivals(port), busy(0.18, 0.06))
+        async with serving(SIX | {"timing": {"gap": 0.1}}) as (app, _):
+            await asyncio.gather(arrivals(), busy(0.18, 0.06))
             assert (entries(app)[0].late_ms, app.lateness.facts()["late_frames"]) == (0, 0)
 
     run(everything())
@@ -117,9 +125,9 @@ def test_lateness_within_the_tolerance_is_not_reported(caplog: pytest.LogCapture
 
 def test_the_log_has_one_line_a_second_with_all_late_frames(caplog: pytest.LogCaptureFixture) -> None:
     async def everything() -> None:
-        async with serving({"reply": {"content": "word " * 40}, "timing": {"gap": 0.1}}) as (app, port):
+        async with serving({"reply": {"content": "word " * 40}, "timing": {"gap": 0.1}}) as (app, _):
             blocks = [busy(at / 10 + 0.05, 0.11) for at in (3, 6, 9, 12, 25)]
-            await asyncio.gather(arrivals(port), *blocks)
+            await asyncio.gather(arrivals(), *blocks)
             assert app.lateness.facts()["late_frames"] == 5
 
     with caplog.at_level(logging.WARNING, "fakellm"):
@@ -132,10 +140,10 @@ def test_a_client_that_does_not_read_delays_only_its_own_stream_and_makes_no_fra
     rule = {"reply": many, "stream": {"split": "whole"}, "timing": {"gap": 0.01}}
 
     async def everything() -> None:
-        async with serving(rule) as (app, port):
-            slow = asyncio.ensure_future(arrivals(port, pause=60))
+        async with serving(rule) as (app, _):
+            slow = asyncio.ensure_future(arrivals(pause=60))
             await asyncio.sleep(0.005)
-            times = await arrivals(port)
+            times = await arrivals()
             due = [round(number / 100, 6) for number in range(len(times))]
             assert times == due
             first, second = entries(app)
@@ -153,8 +161,8 @@ def test_a_client_that_reads_again_in_time_gets_the_rest_on_schedule() -> None:
     rule = {"reply": many, "stream": {"split": "whole"}, "timing": {"gap": 0.01}}
 
     async def everything() -> None:
-        async with serving(rule) as (app, port):
-            times = await arrivals(port, pause=4)
+        async with serving(rule) as (app, _):
+            times = await arrivals(pause=4)
             due = [round(number / 100, 6) for number in range(len(times))]
             assert times == [max(each, 4) for each in due]
             assert entries(app)[0].late_ms == 0
@@ -164,9 +172,9 @@ def test_a_client_that_reads_again_in_time_gets_the_rest_on_schedule() -> None:
 
 def test_a_client_that_leaves_between_two_frames_ends_its_stream() -> None:
     async def everything() -> None:
-        async with serving(SIX | {"timing": {"first": 5, "gap": 5}}) as (app, port):
+        async with serving(SIX | {"timing": {"first": 5, "gap": 5}}) as (app, _):
             before = asyncio.all_tasks()
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            _, writer = await asyncio.open_unix_connection("socket")
             writer.write(REQUEST)
             await asyncio.sleep(12)
             writer.close()
@@ -180,20 +188,34 @@ def test_a_client_that_leaves_between_two_frames_ends_its_stream() -> None:
 
 def test_a_server_that_stops_lets_open_streams_finish_for_as_long_as_its_grace() -> None:
     async def everything() -> None:
-        app = App(load({"rules": [SIX | {"timing": {"gap": 1}}]}))
-        server = Server(app)
-        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
-        streams = [asyncio.ensure_future(arrivals(port)) for _ in range(3)]
-        await asyncio.sleep(0.5)
-        streams += [asyncio.ensure_future(arrivals(port))]
-        await asyncio.sleep(1)
-        start = loop().time()
-        await server.stop(grace=3.75)
-        assert loop().time() - start == pytest.approx(3.75, abs=0.01)
-        assert await asyncio.gather(*streams[:3]) == [[0, 1, 2, 3, 4, 5]] * 3
-        with pytest.raises(asyncio.IncompleteReadError):
-            await streams[3]
-        ends = [(entry.outcome, entry.frames_sent) for entry in entries(app)]
-        assert ends == [("sent", 6)] * 3 + [("server stopped", 5)]
+        async with serving(SIX | {"timing": {"gap": 1}}) as (app, server):
+            streams = [asyncio.ensure_future(arrivals()) for _ in range(3)]
+            await asyncio.sleep(0.5)
+            streams += [asyncio.ensure_future(arrivals())]
+            await asyncio.sleep(1)
+            start = loop().time()
+            await server.stop(grace=3.75)
+            assert loop().time() - start == pytest.approx(3.75, abs=0.01)
+            assert await asyncio.gather(*streams[:3]) == [[0, 1, 2, 3, 4, 5]] * 3
+            with pytest.raises(asyncio.IncompleteReadError):
+                await streams[3]
+            ends = [(entry.outcome, entry.frames_sent) for entry in entries(app)]
+            assert ends == [("sent", 6)] * 3 + [("server stopped", 5)]
+
+    run(everything())
+
+
+def test_many_late_frames_are_written_without_holding_up_anything_else() -> None:
+    async def everything() -> None:
+        rule = {"reply": {"content": "word " * 60}, "timing": {"gap": 0.1}}
+        async with serving(rule) as (app, _):
+            streams = [asyncio.ensure_future(arrivals()) for _ in range(150)]
+            await asyncio.sleep(0.05)
+            with loop_turns(loop()) as turns:
+                loop().now += 60  # by now, 9,000 frames are due
+                await asyncio.gather(*streams)
+            assert app.lateness.facts()["late_frames"] == 150 * 63
+            assert {entry.frames_sent for entry in entries(app)} == {64}
+        assert turns.longest < 0.02, turns.slowest
 
     run(everything())

@@ -1,6 +1,7 @@
 """An event loop whose time is virtual: it jumps to the next timer as soon as nothing else is to be done.
 
 A server and its clients in one such loop speak over real sockets, and every frame arrives at an exact time, in no time.
+These are Unix sockets: what is sent has arrived when `send` returns, which TCP promises not even over the loopback.
 `loop.now += 0.2` in a callback is what 200 ms of work are otherwise: time passes, and nothing else runs.
 """
 
@@ -8,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import socket
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -26,7 +28,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class _Selector(selectors.DefaultSelector):
-    """Never waits for a timer. What one socket sends over the loopback has arrived at the other when `send` returns."""
+    """Never waits for a timer."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
@@ -38,6 +40,18 @@ class _Selector(selectors.DefaultSelector):
             return ready or super().select(None)
         self._virtual.now += max(timeout, 0)
         return ready
+
+
+class Listening(socket.socket):
+    """Listens at a path instead of a port."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(socket.AF_UNIX)
+        self.bind(path)
+
+    def getsockname(self) -> tuple[str, int]:
+        """What a server makes a URL of."""
+        return "unix", 0
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:

@@ -6,8 +6,8 @@ import asyncio
 from heapq import heapify, heappop, heappush
 from typing import Protocol
 
-_TURN = 200
-"""How many waits end before other work gets its turn: writing a frame for each takes a few milliseconds."""
+_TURN = 64
+"""How many waits end before other work gets its turn: writing a frame for each takes less than a millisecond."""
 
 
 class Waiting(Protocol):

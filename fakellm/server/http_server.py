@@ -20,7 +20,7 @@ from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response
 from fakellm.server.connection import ClientConnection
-from fakellm.server.listener import Listener
+from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
 from fakellm.server.request_body import read_body, received_body
@@ -51,7 +51,7 @@ class Server:
     async def start(self, listener: socket.socket) -> str:
         """Starts to accept connections, and returns the URL."""
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
         host, port = listener.getsockname()[:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

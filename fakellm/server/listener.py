@@ -17,6 +17,10 @@ from fakellm.base.errors import RequestError, ServerError
 log = logging.getLogger("fakellm")
 
 
+BACKLOG = 1024
+"""How many connections may wait to be accepted; those of more clients at once would be delayed by a second."""
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket, on a free port if `port` is 0.
 
@@ -26,7 +30,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: a port is a number from 0 to 65535; 0 takes a free one")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        return socket.create_server(address, family=family, backlog=1024)
+        return socket.create_server(address, family=family, backlog=BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None

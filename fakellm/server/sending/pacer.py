@@ -16,8 +16,8 @@ from fakellm.server.sending.lateness import TOLERANCE, Lateness, milliseconds
 from fakellm.server.stepping import Stepped, Steps
 from fakellm.wire.http1 import Burst
 
-_TURN = 64
-"""How many bursts of a reply are written before other work gets its turn: this takes about a millisecond."""
+_TURN = 8
+"""How many bursts of a reply that are due are written before other work gets its turn."""
 
 
 class Pacer:
