@@ -78,7 +78,7 @@ class _Block:
             value = value_at(self.block, field.at)
             cuttable = field.cut == "any" and isinstance(value, str)
             pieces = cut(value, self.cut, source) if cuttable else [value] if value else []
-            found: list[Row] = [(self._holds(field, length_of(piece)),) for piece in pieces]
+            found: list[Row] = [(Holds(self.index, self.number, field.at, length_of(piece)),) for piece in pieces]
             if field.empty:
                 found.insert(0, (self._holds(field, 0),))
             if field.ride and rows and found:

@@ -142,6 +142,9 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
                 raise FieldError(("fields", name), f"a line end inside {name!r}: it must be one line of the stream")
 
 
+_USUAL = Framing()
+
+
 class Block(Struct, frozen=True):
     """The lines of an event, or of an insert between events, without the blank line that ends them.
 
@@ -169,7 +172,25 @@ def event_block(event: Event, number: int, framing: Framing) -> Block:
 
 def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
     """The bytes of the events, one piece for each event and one for each insert."""
-    return [piece for piece in encode(blocks(events, framing), framing) if piece]
+    if not is_uniform(framing):
+        return [piece for piece in encode(blocks(events, framing), framing) if piece]
+    end = _LINE_ENDS[framing.line_end][0]
+    head, tail, pieces = "data: ", end + end, []
+    for event in events:
+        data = event.data
+        if event.event == "message" and not event.id and "\n" not in data and "\r" not in data:
+            pieces.append(f"{head}{data}{tail}".encode("utf-8", "surrogatepass"))
+        else:
+            pieces += encode([event_block(event, 0, framing)], framing)
+    return pieces
+
+
+_UNIFORM = ("space", "bom", "ids", "event", "fields", "multiline", "insert", "ends_with")
+
+
+def is_uniform(framing: Framing) -> bool:
+    """Whether each event is framed by itself, its data alone in `data:` lines."""
+    return framing.line_end != "mixed" and all(getattr(framing, key) == getattr(_USUAL, key) for key in _UNIFORM)
 
 
 def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
