@@ -360,7 +360,7 @@ def test_a_bug_of_ours_is_reported_as_a_server_error(server: Handle, monkeypatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError("by nothing")
 
-    monkeypatch.setattr("fakellm.engine.render.complete", broken)
+    monkeypatch.setattr("fakellm.engine.engine.render", broken)
     reply = post(server.session("broken").base_url + "/chat/completions", chat(seed=1))
     assert reply.status_code == 500
     assert reply.json()["error"]["type"] == "server_error"

@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
-class Written(web.StreamResponse):
+class EndedResponse(web.StreamResponse):
     """The response object for aiohttp if every byte has already been written; it belongs to no single request."""
 
     def __init__(self, keep_alive: bool) -> None:

@@ -13,7 +13,7 @@ from fakellm.engine.response import Response
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
-from fakellm.server.listener import Written
+from fakellm.server.listener import EndedResponse
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
 from fakellm.server.stepping import Steps
@@ -41,9 +41,9 @@ class Performer:
         """Set when the server stops: then replies that stall end."""
         self._speed = speed
         self._pacer = Pacer(self.clock, speed, self.steps, lateness)
-        self._kept, self._closed = Written(keep_alive=True), Written(keep_alive=False)
+        self._kept, self._closed = EndedResponse(keep_alive=True), EndedResponse(keep_alive=False)
 
-    def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> Written | None:
+    def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
         plan, burst = response.head, response.bursts[0]
         if len(response.bursts) > 1 or burst.step or (burst.delay and self._speed):
@@ -61,7 +61,7 @@ class Performer:
         entry.outcome = "closed" if plan.end == "close" else "sent"
         return self._written(client, plan)
 
-    async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> Written:
+    async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
         ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only:  # no body, or the next response would start with it
@@ -76,14 +76,16 @@ class Performer:
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
 
-    async def pass_on(self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry) -> Written:
+    async def pass_on(
+        self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry
+    ) -> EndedResponse:
         """Passes a request on, and the response back."""
         try:
             return await self._end(client, await proxy(request, entry, client), entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
 
-    async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> Written:
+    async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> EndedResponse:
         """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
         if plan.end == "reset":
             entry.outcome = "reset"
@@ -102,11 +104,11 @@ class Performer:
             entry.outcome = "closed" if plan.end == "close" else "sent"
         return self._written(client, plan)
 
-    def _written(self, client: ClientConnection, plan: Plan) -> Written:
+    def _written(self, client: ClientConnection, plan: Plan) -> EndedResponse:
         kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
         return self._kept if kept else self._closed
 
-    def _cut(self, client: ClientConnection, entry: Entry, error: BaseException) -> Written:
+    def _cut(self, client: ClientConnection, entry: Entry, error: BaseException) -> EndedResponse:
         """Records why a reply was ended early. Raises a cancellation again."""
         if isinstance(error, ConnectionError):
             entry.outcome = "client left"
