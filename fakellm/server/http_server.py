@@ -67,6 +67,7 @@ class Server:
         for task in self._handling:
             task.cancel()
         await self._runner.cleanup()
+        self._app.lateness.flush()
         if self._proxy:
             await self._proxy.close()
 

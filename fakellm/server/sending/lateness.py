@@ -36,27 +36,29 @@ class Lateness:
         return {"late_frames": self.frames, "worst_ms": milliseconds(self.worst)}
 
     def add(self, late: float, loop: asyncio.AbstractEventLoop) -> None:
-        """Counts a frame that left this many seconds late. The log follows on `loop`, at most once a second, with all
-        the late frames since the line before."""
+        """Counts a frame that left this many seconds late. At most once a second, the end of a turn of `loop` writes a
+        line for all late frames since the line before; no timer does, so the last ones may have to wait for `flush`."""
         self.frames += 1
         self.worst = max(self.worst, late)
         self._unlogged += 1
         self._unlogged_worst = max(self._unlogged_worst, late)
-        if not self._logging:
+        if not self._logging and loop.time() >= self._next:
             self._logging = True
-            loop.call_at(max(self._next, loop.time()), self._log, loop)
+            self._next = loop.time() + _INTERVAL
+            loop.call_soon(self.flush)
 
-    def _log(self, loop: asyncio.AbstractEventLoop) -> None:
+    def flush(self) -> None:
+        """Writes the line for the late frames that no line has counted, if there are any."""
         frames, worst = self._unlogged, milliseconds(self._unlogged_worst)
         self._unlogged, self._unlogged_worst, self._logging = 0, 0.0, False
-        self._next = loop.time() + _INTERVAL
-        log.warning(
-            "%d frame%s left more than %d ms late, the worst %s ms: this process or its machine is too busy",
-            frames,
-            "" if frames == 1 else "s",
-            TOLERANCE * 1000,
-            worst,
-        )
+        if frames:
+            log.warning(
+                "%d frame%s left more than %d ms late, the worst %s ms: this process or its machine is too busy",
+                frames,
+                "" if frames == 1 else "s",
+                TOLERANCE * 1000,
+                worst,
+            )
 
 
 def milliseconds(seconds: float) -> float:
