@@ -6,22 +6,21 @@ skeleton gives the same events as writing the reply itself; tests/test_skeleton.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, spelled_texts
 from fakellm.base.seed import Source
-from fakellm.base.template import Hole, HoleNumber, HoleText, Template, template
+from fakellm.base.template import Hole, HoleNumber, HoleText, Template, resolved, template
 from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import PIECE, Address, Turn
-from fakellm.wire.framing import Framing, frame
+from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
-
-T = TypeVar("T")
 
 
 class Draft(Struct, frozen=True):
@@ -48,7 +47,7 @@ class Fill:
 
     drawn: the values that are drawn for the reply. source: draws everything else. call_ids: by choice and block.
     usage: the first token counts of the stream; `counts`: those of the event's batch.
-    number: the event's, from 0. length: see Hole.
+    number: the event's, from 0. encoded: the piece of text in its batch, as JSON. length: see Hole.
     """
 
     def __init__(
@@ -58,6 +57,19 @@ class Fill:
         self.counts: Usage | None = None
         self.number = 0
         self.length = 0
+        self.encoded = '""'
+        self._drawn: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+
+    @property
+    def piece(self) -> str:
+        """The piece of text in the event's batch."""
+        return str(json.loads(self.encoded))
+
+    def so_far(self, name: str, text: str) -> str:
+        """The texts with this name up to this event, which adds `text`; it may be a hole."""
+        self._texts[name] = self._texts.get(name, "") + resolved(text, self)
+        return self._texts[name]
 
     @property
     def counted(self) -> Usage:
@@ -65,9 +77,21 @@ class Fill:
         assert self.counts is not None
         return self.counts
 
-    def draw(self, name: str, make: Callable[[Source], T]) -> T:
-        """A value for this event alone."""
-        return self.source.draw((name, self.number), make)
+    def below(self, name: str, n: int) -> int:
+        """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
+        drawn: Sequence[int] = self._drawn.get(name, ())
+        if len(drawn) <= self.number:
+            drawn = self.source.draw(name, lambda source: source.numbers(2 * self.number + 64))
+            self._drawn[name] = drawn
+        return drawn[self.number] % n
+
+    def text(self, name: str, alphabet: str, length: int) -> str:
+        """Characters of `alphabet` for this event, at most 16. One hash draws those of all events."""
+        drawn: str = self._drawn.get(name, "")
+        if len(drawn) < 16 * self.number + 16:
+            drawn = self.source.draw(name, lambda source: source.text(alphabet, 32 * self.number + 1024))
+            self._drawn[name] = drawn
+        return drawn[16 * self.number : 16 * self.number + length]
 
 
 def once(name: str, make: Callable[[Fill], Any]) -> Hole:
@@ -102,17 +126,16 @@ def _event_skeleton(draft: Draft) -> EventSkeleton:
 
 
 def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:
-    """The skeleton of the frames of a stream; the framing is uniform."""
+    """The skeleton of the frames of a stream, which `in_stream` completes; the framing is uniform."""
     return tuple(tuple(_framed(each, framing) for each in events) for events in skeleton)
 
 
 def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
     mark = "\0"  # JSON contains no NUL
     if each.data.style is None:
-        (piece,) = frame([Event(each.data.texts[0], each.event)], framing)
-        return EventSkeleton(Template((piece.decode("utf-8", "surrogatepass"),), ()), each.event)
-    (piece,) = frame([Event(mark, each.event)], framing)
-    head, tail = piece.decode().split(mark)
+        text = alone(Event(each.data.texts[0], each.event), framing).decode("utf-8", "surrogatepass")
+        return EventSkeleton(Template((text,), ()), each.event)
+    head, tail = alone(Event(mark, each.event), framing).decode().split(mark)
     texts = list(each.data.texts)
     texts[0] = head + texts[0]
     texts[-1] += tail
@@ -163,7 +186,7 @@ def _text(data: Template, piece: str, values: Fill) -> str:
     if not data.holes:
         values.number += 1
         return data.texts[0]
-    texts, late = [data.texts[0]], None
+    texts, late, values.encoded = [data.texts[0]], None, piece
     for hole, text in zip(data.holes, data.texts[1:], strict=True):
         if hole.scope == "length":
             late = (hole, len(texts))

@@ -77,7 +77,7 @@ class Template(Struct, frozen=True):
     def encode(self, value: Any) -> str:
         """The text of a value in a hole."""
         assert self.style is not None
-        return spelled(value, self.style)
+        return str(value) if type(value) is int else spelled(value, self.style)
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""

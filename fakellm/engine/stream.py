@@ -19,7 +19,7 @@ from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
 from fakellm.streaming.divide import divide
 from fakellm.streaming.play import play
-from fakellm.wire.framing import Block, Framing, blocks, encode, frame, is_uniform
+from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_uniform
 from fakellm.wire.plan import Frame
 from fakellm.wire.sse import Event
 from fakellm.wire.timing import Timing, pace
@@ -48,7 +48,8 @@ def stream(
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
     pieces = [text.encode("utf-8", "surrogatepass") for text in filled(found, answer)]
-    return pace([*pieces, *frame([*map(Event, framing.after)], framing)], timing, source)
+    pieces += [alone(Event(data), framing) for data in framing.after]
+    return pace(in_stream(pieces, framing), timing, source)
 
 
 def _by_events(

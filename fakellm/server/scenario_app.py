@@ -25,7 +25,6 @@ from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
 from fakellm.model.request import digest
-from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
@@ -124,7 +123,7 @@ def model_reply(app: App, request: HttpRequest) -> Outcome:
     matched = session.content.match(request.body, request.target.api, request.headers)
     if not matched.match.counts:
         return session.content.respond(matched)
-    count = session.count((matched.match.rule, matched.match.digest))
+    count = session.count(matched.match.rule, matched.match.digest)
     outcome = session.content.respond(matched, count.number)
     return _forgotten(outcome) if count.forgotten else outcome
 
@@ -163,6 +162,8 @@ def _scenario(app: App, request: HttpRequest) -> Work:
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
 
     def run() -> tuple[Scenario, Engine]:
+        from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
+
         scenario = parse(request.body.decode("utf-8", "surrogateescape"), "scenario")
         return scenario, app.compiled(scenario, strict)
 

@@ -18,6 +18,7 @@ from fakellm.model.paths import value_at, without
 from fakellm.streaming.score import (
     Closes,
     Counts,
+    Cut,
     Ends,
     Finishes,
     Holds,
@@ -68,22 +69,24 @@ class _Pieces:
     def __init__(self, completion: Completion, rows: list[Row]) -> None:
         self.completion = completion
         lengths: dict[tuple[int, int, str], list[Holds]] = {}
+        streamed: dict[tuple[int, int, str], None] = {}
         for row in rows:
             for part in row:
-                if type(part) is Holds:
+                if type(part) is Cut:
+                    streamed[part.choice, part.block, part.at] = None
+                elif type(part) is Holds:
                     address = (part.choice, part.block, part.at)
                     if address in lengths:
                         lengths[address].append(part)
                     else:
                         lengths[address] = [part]
-        self.present: set[Address] = set()
         self.streamed: dict[Address, list[str]] = {}
+        for choice, block, at in streamed:
+            self.streamed.setdefault((choice, block), []).append(at)
         self.values: dict[tuple[int, int, str], Iterator[tuple[Any, Any]]] = {}
         for (choice, block, at), parts in lengths.items():
             self.streamed.setdefault((choice, block), []).append(at)
-            found = block_at(completion, choice, block)
-            self.present |= {(choice, block)} if found is not None else set()
-            self.values[choice, block, at] = self._values(found, at, parts)
+            self.values[choice, block, at] = self._values(block_at(completion, choice, block), at, parts)
 
     def _values(self, block: Block | None, at: str, parts: list[Holds]) -> Iterator[tuple[Any, Any]]:
         """Each piece with its tokens."""
@@ -96,13 +99,9 @@ class _Pieces:
 
     def batch(self, row: Row) -> Batch:
         """The batch of a row. Most rows are a further piece of a text."""
-        if len(row) == 1 and type(row[0]) is Holds and (row[0].choice, row[0].block) in self.present:
-            return (self._piece(row[0]),)
+        if len(row) == 1 and type(part := row[0]) is Cut:
+            return (Piece(part.choice, part.block, part.at, part.value),)
         return tuple(delta for part in row if (delta := self.delta(part)) is not None)
-
-    def _piece(self, part: Holds) -> Piece:
-        value, tokens = next(self.values[part.choice, part.block, part.at])
-        return Piece(part.choice, part.block, part.at, value, tokens)
 
     def delta(self, part: Part) -> Delta | None:
         """The delta of a part; None if the completion has nothing there."""
@@ -133,7 +132,10 @@ class _Pieces:
             return Open(part.choice, part.block, part.value or opening(block, (*streamed, *part.less)))
         if isinstance(part, Closes):
             return Close(part.choice, part.block, part.value or (block if part.whole else None))
-        return self._piece(part)
+        if isinstance(part, Cut):
+            return Piece(part.choice, part.block, part.at, part.value)
+        value, tokens = next(self.values[part.choice, part.block, part.at])
+        return Piece(part.choice, part.block, part.at, value, tokens)
 
 
 def _recorded(parts: list[Holds], tokens: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

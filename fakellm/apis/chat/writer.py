@@ -45,7 +45,7 @@ def with_obfuscation(chunk: Chunk) -> Chunk:
 
 
 def _obfuscation(fill: Fill) -> str:
-    return fill.draw("obfuscation", lambda source: source.text(ALNUM, (1 - fill.length) % 16))
+    return fill.text("obfuscation", ALNUM, (1 - fill.length) % 16)
 
 
 def write_body(

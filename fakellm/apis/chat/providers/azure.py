@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.openai import OPENAI
-from fakellm.apis.skeleton import each, once
+from fakellm.apis.skeleton import Fill, each, once
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -37,15 +37,15 @@ def _decorated(chunk: Chunk) -> Chunk:
     extra: JSON = {
         "service_tier": "default",
         "system_fingerprint": chunk.system_fingerprint,
-        "obfuscation": each("obfuscation", lambda fill: fill.draw("obfuscation", _obfuscation)),
+        "obfuscation": each("obfuscation", _obfuscation),
     }
     if isinstance(chunk.usage, Usage):
         extra["latency_checkpoint"] = once("latencies", lambda fill: _latencies(fill.source))
     return replace(chunk, choices=tuple(map(_filtered, chunk.choices)), extra=chunk.extra | extra)
 
 
-def _obfuscation(source: Source) -> str:
-    return source.text(ALNUM, source.between(0, 15))
+def _obfuscation(fill: Fill) -> str:
+    return fill.text("obfuscation", ALNUM, fill.below("obfuscation length", 16))
 
 
 def _filtered(part: ChunkChoice) -> ChunkChoice:

@@ -16,7 +16,7 @@ from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
-from fakellm.apis.skeleton import Fill, each
+from fakellm.apis.skeleton import Fill, each, once
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -77,15 +77,18 @@ def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """
     created = chunks[0].created
 
-    def metrics(fill: Fill) -> JSON:
-        first = fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
-        start = resolved(created, fill) * 10**6 + first * 1000
-        late = fill.draw("ts_us", lambda source: source.below(_GAP))
-        return {"ttft_ms": first, "ts_us": start + fill.number * _GAP + late}
+    def first(fill: Fill) -> int:
+        return fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
+
+    def written(fill: Fill) -> int:
+        start = resolved(created, fill) * 10**6 + first(fill) * 1000
+        return int(start + fill.number * _GAP + fill.below("ts_us", _GAP))
+
+    metrics = {"ttft_ms": once("ttft_ms", first), "ts_us": each("ts_us", written)}
 
     def measured(chunk: Chunk) -> Chunk:
         blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}
-        return replace(chunk, extra=blank | {"sla_metrics": each("sla_metrics", metrics)})
+        return replace(chunk, extra=blank | {"sla_metrics": metrics})
 
     return tuple(map(measured, chunks))
 

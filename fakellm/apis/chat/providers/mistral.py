@@ -39,7 +39,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 
 
 def _padding(fill: Fill) -> str:
-    return _PADDING[: fill.draw("p", lambda source: source.between(1, len(_PADDING)))]
+    return _PADDING[: 1 + fill.below("p", len(_PADDING))]
 
 
 _SILENCES = (

@@ -7,7 +7,6 @@ https://docs.perplexity.ai/api-reference/chat-completions-post
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -90,11 +89,11 @@ def _found(source: Source) -> JSON:
 
 def _searched(chunks: tuple[Chunk, ...], found: Callable[[Source], JSON]) -> tuple[Chunk, ...]:
     """The chunks with the search results, and with the message so far in each choice."""
-    texts: defaultdict[int, str] = defaultdict(str)
 
     def with_results(choice: ChunkChoice) -> ChunkChoice:
-        texts[choice.index] += text_or_empty(choice.delta.content)
-        return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
+        name, text = f"message {choice.index}", text_or_empty(choice.delta.content)
+        so_far = each("message", lambda fill: fill.so_far(name, text))
+        return replace(choice, extra={"message": {"role": "assistant", "content": so_far}} | choice.extra)
 
     def result(name: str) -> Hole:
         return once(name, lambda fill: found(fill.source)[name])
@@ -175,7 +174,6 @@ PERPLEXITY = Dialect(
     usage_unrequested="usual",
     decorate=_decorate,
     decorate_body=_decorate_body,
-    reads_texts=True,
     errors=_ERRORS,
 )
 

@@ -35,7 +35,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 def _decorated(choice: ChunkChoice) -> ChunkChoice:
     index = choice.index
     seed = once(f"seed {index}", lambda fill: _seed(index, fill.source)) if choice.finish_reason else None
-    token_id = each("token_id", lambda fill: fill.draw(f"token_id {index}", lambda source: source.below(128_256)))
+    token_id = each("token_id", lambda fill: fill.below(f"token_id {index}", 128_256))
     delta = replace(choice.delta, extra={"token_id": token_id} | choice.delta.extra)
     return replace(
         choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra
