@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -182,6 +183,29 @@ def test_a_client_that_leaves_between_two_frames_ends_its_stream() -> None:
             await asyncio.sleep(1)
             (entry,) = entries(app)
             assert (entry.outcome, entry.frames_sent) == ("client left", 2)
+            assert asyncio.all_tasks() == before
+
+    run(everything())
+
+
+def test_a_client_that_leaves_among_frames_that_are_due_ends_its_stream() -> None:
+    async def everything() -> None:
+        async with serving(SIX | {"timing": {"gap": 1}}) as (app, _):
+            before, other = asyncio.all_tasks(), asyncio.ensure_future(arrivals())
+            await asyncio.sleep(0.5)
+            with socket.socket(socket.AF_UNIX) as client:
+                client.setblocking(False)
+                await loop().sock_connect(client, "socket")
+                await loop().sock_sendall(client, REQUEST)
+                while b"data: " not in await loop().sock_recv(client, 4096):
+                    pass
+                loop().now += 3
+                await asyncio.sleep(0)  # the next turn starts here, and the clock has its part of it later
+            assert await other == [0, 3.5, 3.5, 3.5, 4, 5]
+            first, second = sorted(entries(app), key=lambda entry: entry.frames_sent)
+            assert (first.outcome, first.frames_sent < 4) == ("client left", True)
+            assert (second.outcome, second.frames_sent) == ("sent", 6)
+            await asyncio.sleep(1)
             assert asyncio.all_tasks() == before
 
     run(everything())

@@ -45,9 +45,11 @@ class ClientConnection:
         return self._protocol.writing_paused
 
     def has_room(self, size: int) -> bool:
-        """Whether this many bytes can be written without a wait after them."""
+        """Whether this many bytes can be written without a wait after them, to a client that is still there."""
         transport = self._protocol.transport
-        return transport is not None and transport.get_write_buffer_size() + size <= _ROOM
+        if transport is None or transport.is_closing():
+            return False
+        return transport.get_write_buffer_size() + size <= _ROOM
 
     def write(self, data: bytes) -> None:
         """Writes to the client. Raises ConnectionResetError if the client has left."""
