@@ -29,6 +29,7 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.request_target import APIS
+from fakellm.server.sending.lateness import Lateness
 
 
 class App:
@@ -47,6 +48,7 @@ class App:
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
+        self.lateness = Lateness()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
