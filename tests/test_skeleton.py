@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -17,7 +18,7 @@ from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
 from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.json_text import WordForWord, spelled, spelled_texts
+from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
@@ -108,6 +109,19 @@ def test_a_filled_template_is_the_json_of_the_filled_value(
     assert made.filled(values).texts == (spelled(value(inside, text, number), style),)
 
 
-@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<"])), STYLES)
+@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<", "\n 1e-07"])), STYLES)
 def test_many_texts_are_spelled_as_each_is(texts: list[str], style: Spelling) -> None:
     assert spelled_texts(texts, style) == [spelled(text, style) for text in texts]
+
+
+@given(JSON, st.sampled_from(["\ud83d", "\udc00\\", "é", "a"]), st.integers(1, 3))
+def test_indented_json_is_the_same_value(value: Any, text: str, indent: int) -> None:
+    """Lone surrogates are escaped, so that UTF-8 can encode the text."""
+    written = dumps({"k": [text, value]}, indent)
+    assert json.loads(written.encode()) == {"k": [text, value]}
+    assert (
+        written
+        == json.dumps({"k": [text, value]}, ensure_ascii=False, indent=indent)
+        .encode("utf-8", "backslashreplace")
+        .decode()
+    )
