@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -16,19 +17,26 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
+from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.json_text import WordForWord, spelled, spelled_texts
+from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response, Work
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
-from fakellm.model.blocks import Completion
+from fakellm.generate import Generate
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import Batch, Count
-from fakellm.scenarios.scenario import Scenario
+from fakellm.model.request import Request
+from fakellm.scenarios.reply import Computed, Reply
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.divide import divide
+from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Run, Score, Starts
 from fakellm.streaming.shape import Turn, call_ids
+from fakellm.wire.framing import Framing
 from tests.conftest import chat
 
 ALL = partial(variations, profile="all", most=40)
@@ -85,6 +93,65 @@ def test_generated_replies_do_not_depend_on_those_before_them(dialect: str) -> N
         assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
 
 
+def assert_same_bytes_from_a_warm_engine(rule: Rule, users: Sequence[str], **options: Any) -> None:
+    """Replies to these users' messages, in this order, are those of engines that have rendered nothing before."""
+    ruleset = Ruleset(Scenario(rules=(rule,)))
+    warm = Engine(ruleset, 0, strict=True, cache=Cache(10**7))
+    for user in users:
+        body = chat(messages=[{"role": "user", "content": user}], **options)
+        assert answered(warm, body) == answered(Engine(ruleset, 0, strict=True), body)
+
+
+def answered(engine: Engine, body: bytes) -> Response:
+    found = engine.respond(engine.match(body))
+    if not isinstance(found, Work):
+        return found
+    reply = found.run()
+    return found.then(lambda: reply)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rule_that_generates_its_reply_generates_one_for_each_request(stream: bool) -> None:
+    assert_same_bytes_from_a_warm_engine(Rule(reply=Reply(generate=Generate())), "abc", stream=stream)
+
+
+@pytest.mark.parametrize("first", [None, ""])
+@pytest.mark.parametrize("dialect", ["openai", "xai", "azure"])
+def test_an_empty_fingerprint_is_not_a_null_one(dialect: str, first: str | None) -> None:
+    fingerprints = {"1": first, "2": "" if first is None else None}
+
+    def reply(request: Request) -> Reply:
+        return Reply(content="A", system_fingerprint=fingerprints[request.texts[0]])
+
+    assert_same_bytes_from_a_warm_engine(Rule(dialect=dialect, reply=Computed(function=reply)), "12", stream=True)
+
+
+@pytest.mark.parametrize("users", ["12", "21"])
+def test_a_stream_without_usage_has_no_null_usage_though_another_has(users: str) -> None:
+    def reply(request: Request) -> Reply:
+        return Reply(content="A", usage=None) if request.texts[0] == "1" else Reply(content="A")
+
+    rows = ((Starts(),), (Opens(), Holds(length=1)), (Finishes(),), (Counts(Usage(1, 1)),), (Ends(),))
+    stream = Variation(score=Score(tuple(map(Run, rows))), usage_before="null")
+    rule = Rule(stream=stream, reply=Computed(function=reply))
+    assert_same_bytes_from_a_warm_engine(rule, users, stream=True, stream_options={"include_usage": True})
+
+
+def events_in_bytes(**rule: Any) -> bytes:
+    """The response to a streamed request by a rule with the reply "A b"."""
+    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=Reply(content="A b"), **rule),))), 0, strict=True)
+    return b"".join(burst.data for burst in answered(engine, chat(stream=True)).bursts)
+
+
+def test_a_field_of_an_event_may_contain_nul() -> None:
+    assert b"}\nx: a\0b\n\n" in events_in_bytes(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
+
+
+def test_a_message_so_far_needs_no_delta_with_the_text() -> None:
+    stream = Variation(spelling=Spelling(choice_keys=("message",)))
+    assert b'{"role":"assistant","content":"A b"}' in events_in_bytes(dialect="perplexity", stream=stream)
+
+
 STYLES = st.builds(
     Spelling,
     ascii=st.booleans(),
@@ -108,6 +175,19 @@ def test_a_filled_template_is_the_json_of_the_filled_value(
     assert made.filled(values).texts == (spelled(value(inside, text, number), style),)
 
 
-@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<"])), STYLES)
+@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<", "\n 1e-07"])), STYLES)
 def test_many_texts_are_spelled_as_each_is(texts: list[str], style: Spelling) -> None:
     assert spelled_texts(texts, style) == [spelled(text, style) for text in texts]
+
+
+@given(JSON, st.sampled_from(["\ud83d", "\udc00\\", "é", "a"]), st.integers(1, 3))
+def test_indented_json_is_the_same_value(value: Any, text: str, indent: int) -> None:
+    """Lone surrogates are escaped, so that UTF-8 can encode the text."""
+    written = dumps({"k": [text, value]}, indent)
+    assert json.loads(written.encode()) == {"k": [text, value]}
+    assert (
+        written
+        == json.dumps({"k": [text, value]}, ensure_ascii=False, indent=indent)
+        .encode("utf-8", "backslashreplace")
+        .decode()
+    )

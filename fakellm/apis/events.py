@@ -71,8 +71,10 @@ def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
 
 
 def likeness(answer: Answer[Any]) -> Hashable:
-    """What answers have in common that differ only in what `filled` fills in: which values are drawn for them."""
-    return tuple((name, value if name == "model" else bool(value)) for name, value in answer.drawn.items())
+    """What answers have in common that differ only in what `filled` fills in: which values are drawn for them, and
+    whether their tokens are counted."""
+    fixed = tuple((name, value if name == "model" or not value else True) for name, value in answer.drawn.items())
+    return answer.completion.usage is not None, fixed
 
 
 def filled(stream: Written, answer: Answer[Any]) -> list[str]:

@@ -131,11 +131,11 @@ def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:
 
 
 def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
-    mark = "\0"  # JSON contains no NUL
+    mark = "\0"  # nothing in front of the data contains NUL; a field after it may
     if each.data.style is None:
         text = alone(Event(each.data.texts[0], each.event), framing).decode("utf-8", "surrogatepass")
         return EventSkeleton(Template((text,), ()), each.event)
-    head, tail = alone(Event(mark, each.event), framing).decode().split(mark)
+    head, _, tail = alone(Event(mark, each.event), framing).decode("utf-8", "surrogatepass").partition(mark)
     texts = list(each.data.texts)
     texts[0] = head + texts[0]
     texts[-1] += tail
@@ -154,7 +154,7 @@ def encoded(skeleton: Skeleton, turns: Sequence[Turn]) -> tuple[Turn, ...]:
 
 
 def _encoded(skeleton: Skeleton, turn: Turn) -> Turn:
-    style = next((each.data.style for each in skeleton[turn.batch] if PIECE.hole in each.data.holes), None)
+    style = next((each.data.style for each in skeleton[turn.batch] if each.data.holes), None)
     return turn if style is None else Turn(turn.batch, tuple(spelled_texts(turn.pieces, style)), turn.usage)
 
 

@@ -147,8 +147,9 @@ class Engine:
     def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, attempt: Attempt) -> Response:
         try:
             resolved = filled(reply, request, attempt.number)
-            memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed=resolved is rule.reply)
-            return self._rendered(rule if memo.fixed else replace(rule, reply=resolved), request, matched, memo)
+            fixed = resolved is rule.reply and not resolved.generate
+            memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
+            return self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError) as error:
             return self._failed(rule, error, matched)
 
