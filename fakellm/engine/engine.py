@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping
 from hashlib import blake2b
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -28,6 +29,10 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
+
+
+class LongWorkError(Exception):
+    """This work would hold up the event loop: it must be done elsewhere."""
 
 
 class Match(Struct, frozen=True):
@@ -75,13 +80,18 @@ class Engine:
         """Whether a request for this model could be answered: by a rule, or with generated text."""
         return not self.strict or self.ruleset.answers(model)
 
-    def match(self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None) -> Matched:
-        """The rule that matches a request. Raises RequestError for an invalid request."""
+    def match(
+        self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None, most: float = inf
+    ) -> Matched:
+        """The rule that matches a request. Raises RequestError for an invalid request, and LongWorkError if finding the
+        rule may take more than `most` milliseconds."""
         read = self.ruleset.headers(headers or {})
         key = (self._token, route, blake2b(body, digest_size=16).digest(), read)
         match, request = self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read))
+            if most < inf and self.ruleset.milliseconds(request) > most:
+                raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, key, request)
@@ -91,13 +101,32 @@ class Engine:
         counts = rule is not None and self.ruleset.script(rule).counts(stream)
         return Match(rule, request.digest, stream, counts)
 
-    def respond(self, matched: Matched, number: int = 1) -> Response | Work:
-        """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
-        reply is a function, the work of calling it."""
+    def rule(self, matched: Matched, number: int = 1) -> Rule | None:
+        """The rule with only the reply to the attempt with this number, from 1; None if no rule matches the request, or
+        if it has no more replies."""
+        rule, attempt, _ = self._place(matched, number)
+        return None if rule is None or attempt is None else self.ruleset.script(rule).at(attempt)
+
+    def kept(self, matched: Matched, number: int = 1) -> Response | None:
+        """The response of `respond`, if it is remembered."""
+        found: Response | None = self._cache.find(self._place(matched, number)[2])
+        return found
+
+    def keep(self, matched: Matched, number: int, response: Response) -> None:
+        """Remembers a response of `respond` that was made elsewhere."""
+        self._cache.keep(self._place(matched, number)[2], response, _size(response))
+
+    def _place(self, matched: Matched, number: int) -> tuple[int | None, Attempt | None, Hashable]:
+        """The number of the rule that matches, the attempt, and the key of its response in the cache."""
         rule = matched.match.rule
         script = None if rule is None else self.ruleset.script(rule)
         attempt = script.attempt(number, matched.match.stream) if script and matched.match.counts else FIRST
-        key = (matched.key, attempt)
+        return rule, attempt, (matched.key, attempt)
+
+    def respond(self, matched: Matched, number: int = 1) -> Response | Work:
+        """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
+        reply is a function, the work of calling it."""
+        rule, attempt, key = self._place(matched, number)
         found: Response | None = self._cache.find(key)
         if found is not None:
             return found
@@ -106,10 +135,10 @@ class Engine:
             name = self.ruleset.rules[rule or 0].name
             message = f"The rule {name!r} has sent all its replies to this request, and it sets `after: fail`."
             response = self._refused(RequestError(404, message, "no_more_replies"), matched)
-        elif script is None:
+        elif rule is None:
             response = self._unmatched(request, matched)
         else:
-            one = script.at(attempt)
+            one = self.ruleset.script(rule).at(attempt)
             if isinstance(one.reply, Computed):
                 return self._computed(one, one.reply.function, request, matched, attempt.number)
             response = self._scripted(one, one.reply, request, matched, attempt.number)

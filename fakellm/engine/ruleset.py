@@ -105,6 +105,10 @@ class Ruleset:
         """The number of the first rule that the request matches, from 0."""
         return self._matcher.first(request)
 
+    def milliseconds(self, request: Request) -> float:
+        """At most how long `match` and `explain` take, roughly."""
+        return self._matcher.cost.milliseconds(request)
+
     def explain(self, request: Request) -> str:
         """Why a request matches no rule: the nearest rule, and every difference."""
         nearest = self._matcher.nearest(request)

@@ -1,0 +1,1 @@
+"""Work in other processes: `worker` and `workers` run it, `answering` and `elsewhere` answer requests with it."""
