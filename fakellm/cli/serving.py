@@ -18,6 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
+from fakellm.base.garbage import paused, server_only
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -92,6 +93,9 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
+    server_only()
+    with paused():
+        pass  # what has been loaded so far is exempt from collection
     asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
 
 

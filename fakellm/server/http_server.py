@@ -22,6 +22,7 @@ from fakellm.server.application import Application, HttpRequest, json_response
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
 from fakellm.server.offload import offload
+from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body
 from fakellm.server.stepping import Stepped, Steps
 from fakellm.wire.http1 import Burst, bursts, drip, head_of
@@ -61,6 +62,7 @@ class Server:
 
     async def start(self, listener: socket.socket) -> str:
         """Starts to accept connections, and returns the URL."""
+        WORKERS.opened()
         await self._runner.setup()
         await web.SockSite(self._runner, listener).start()
         host, port = listener.getsockname()[:2]
@@ -78,6 +80,7 @@ class Server:
         for task in self._handling:
             task.cancel()
         await self._runner.cleanup()
+        WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
 

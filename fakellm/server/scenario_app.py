@@ -24,6 +24,7 @@ from fakellm.apis.openai.urls import MODEL, remedy, with_model
 from fakellm.apis.route import Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.base.garbage import paused
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, generated_response
 from fakellm.engine.journal import Entry
@@ -192,9 +193,14 @@ def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
     return made
 
 
-def _models(app: App, request: HttpRequest) -> Response:
-    names = app.session(request.target.session).content.ruleset.models
-    return generated_response(models.listed(names), app.seed, "models", request.target.api)
+def _models(app: App, request: HttpRequest) -> Response | Work:
+    """The list of models; a thread writes a long one."""
+    ruleset = app.session(request.target.session).content.ruleset
+
+    def made() -> Response:
+        return generated_response(models.listed(ruleset.models), app.seed, "models", request.target.api)
+
+    return Work(made, lambda result: result()) if len(ruleset.rules) > _MANY_RULES else made()
 
 
 def _model(app: App, request: HttpRequest) -> Response:
@@ -209,8 +215,9 @@ def _scenario(app: App, request: HttpRequest) -> Work:
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
 
     def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
-        scenario = read(request.body)
-        return scenario, app.compiled(scenario, strict)
+        with paused():
+            scenario = read(request.body)
+            return scenario, app.compiled(scenario, strict)
 
     async def run() -> tuple[Scenario, Engine]:
         if len(request.body) > MOST_BODY and app.offloads:
@@ -229,6 +236,9 @@ def _scenario(app: App, request: HttpRequest) -> Work:
 
     return Work(run, then)
 
+
+_MANY_RULES = 200
+"""So many models are listed on the event loop."""
 
 _ESTIMATES: Mapping[str, Callable[[bytes], float]] = {
     "/v1/embeddings": embeddings_cost,

@@ -108,11 +108,16 @@ class Workers:
         self._starting = 0
         self._changed = threading.Condition()
         self._users = 0
+        self._ends = 0
+        """How often all processes have been ended."""
 
-    def run(self, work: Callable[[Worker], T]) -> T:
-        """What `work` returns or raises for a process that no other thread uses meanwhile."""
+    def run(self, work: Callable[[Worker], T], unwanted: threading.Event) -> T:
+        """What `work` returns or raises for a process that no other thread uses meanwhile. Raises WorkEndedError if it
+        is `unwanted` when its turn comes, or if `end` is called before that."""
         process = self._take()
         try:
+            if unwanted.is_set():
+                raise WorkEndedError(in_time=True)
             return work(process)
         finally:
             with self._changed:
@@ -122,26 +127,31 @@ class Workers:
                 self._changed.notify()
 
     def _take(self) -> Worker:
+        """A process, new or idle, that is marked as busy."""
         with self._changed:
-            while not self._idle and len(self._busy) + self._starting >= self._most:
+            ends = self._ends
+            while not self._idle and len(self._busy) + self._starting >= self._most and ends == self._ends:
                 self._changed.wait()
+            if ends != self._ends:
+                raise WorkEndedError(in_time=True)
             if self._idle:
                 process = self._idle.pop()
                 self._busy.add(process)
                 return process
             self._starting += 1
+        started: Worker | None = None
         try:
-            process = Worker()
-            process.start()
-        except BaseException:
+            started = Worker()
+            started.start()
+            return started
+        finally:
             with self._changed:
                 self._starting -= 1
                 self._changed.notify()
-            raise
-        with self._changed:
-            self._starting -= 1
-            self._busy.add(process)
-        return process
+                if started and not started.ended:
+                    self._busy.add(started)
+                    if ends != self._ends:
+                        started.kill()
 
     def opened(self) -> None:
         """One more server may have work."""
@@ -156,6 +166,8 @@ class Workers:
     def end(self) -> None:
         """Ends all processes, and with them their work."""
         with self._changed:
+            self._ends += 1
+            self._changed.notify_all()
             idle, self._idle = self._idle, []
             for process in self._busy:
                 process.kill()
@@ -170,5 +182,10 @@ atexit.register(WORKERS.end)
 
 
 async def in_worker(work: Callable[[Worker], T]) -> T:
-    """What `work` returns or raises; a thread calls it with a process, and waits for that process."""
-    return (await in_thread(lambda: WORKERS.run(work)))()  # type: ignore[no-any-return] # Result is of any type
+    """What `work` returns or raises; a thread calls it with a process, and waits for that process. If the caller is
+    cancelled before a process is free, the work is not done."""
+    unwanted = threading.Event()
+    try:
+        return (await in_thread(lambda: WORKERS.run(work, unwanted)))()  # type: ignore[no-any-return] # Result is of any type
+    finally:
+        unwanted.set()
