@@ -16,7 +16,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     reply_bytes: of one response.
     inputs: texts in one request for embeddings or moderations.
     generated_characters: of the texts in one value that is made for a JSON Schema.
-    pattern_steps: parts of regular expressions that are visited for one such value.
+    pattern_steps: parts of a regular expression in a schema, counted as often as they are repeated.
     work_seconds: for which the answer to one request may be computed, where it is computed in another process.
     work_bytes: of memory for that, where the system can limit it.
     load_seconds: for which a scenario that is loaded into a session may be read.
@@ -25,7 +25,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     reply_bytes: int = 64 * 2**20
     inputs: int = 2_048
     generated_characters: int = 2_000_000
-    pattern_steps: int = 4_000_000
+    pattern_steps: int = 1_000_000
     work_seconds: int = 10
     work_bytes: int = 4 * 2**30
     load_seconds: int = 60

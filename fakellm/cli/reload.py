@@ -7,11 +7,11 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from fakellm.base.garbage import paused
 from fakellm.cli.serving import count
 from fakellm.engine.engine import Engine
 from fakellm.scenarios.loader import Reading, read
 from fakellm.scenarios.scenario import Scenario
+from fakellm.server.garbage import paused
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App
 

@@ -18,7 +18,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.base.garbage import paused, server_only
+from fakellm.server.garbage import paused, server_only
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0

@@ -68,11 +68,12 @@ def weight(schema: Any) -> float:
                 return inf
             total += times * (1 + (_REFERENCE / _NODE if "$ref" in value else 0))
             fewest = [each for key in _FEWEST if isinstance(each := value.get(key), (int, float))]
+            total += times * max(0, *fewest, 0)
             if isinstance(value.get("minLength"), (int, float)):
                 total += times * value["minLength"] / 1_000
             pending += [(each, times * max(1, *fewest, 1)) for each in value.values() if isinstance(each, (dict, list))]
         elif isinstance(value, list):
-            total += times * len(value) / 10
+            total += times * len(value) / 10  # the values of an enum
             pending += [(each, times) for each in value if isinstance(each, (dict, list))]
         if total > 10_000:
             return inf

@@ -24,7 +24,6 @@ from fakellm.apis.openai.urls import MODEL, remedy, with_model
 from fakellm.apis.route import Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
-from fakellm.base.garbage import paused
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, generated_response
 from fakellm.engine.journal import Entry
@@ -35,6 +34,7 @@ from fakellm.model.request import digest
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
+from fakellm.server.garbage import paused
 from fakellm.server.model_reply import answered_with, refused_there, replied
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import Answered, parsed

@@ -62,8 +62,8 @@ def growth(pattern: str) -> Growth:
     if isinstance(last, tree.Repetition) and last.least < 16 and _single(last.parts):
         nodes = nodes[:-1]  # whatever it takes, nothing follows that could fail
     power, ways = _sequence(nodes)
-    if (size := _size(nodes)) > 100:
-        ways += log2(size)
+    if (steps := size(nodes)) > 1_000:
+        ways += log2(steps)
     if _REREADS.search(pattern) and re.search("[*+{]", pattern):
         ways = _ENDLESS
     prefix = ""
@@ -97,17 +97,17 @@ def _node(node: tree.Node) -> tuple[int, float]:
     return 0, 0.0
 
 
-def _size(nodes: Sequence[tree.Node]) -> float:
+def size(nodes: Sequence[tree.Node]) -> float:
     """How many steps it takes to go through the parts once, with the fewest repeats."""
     total = 0.0
     for node in nodes:
         match node:
             case tree.Alternatives(options):
-                total += sum(map(_size, options))
+                total += sum(map(size, options))
             case tree.Group(_, parts):
-                total += 1 + _size(parts)
+                total += 1 + size(parts)
             case tree.Repetition(least, _, parts):
-                total += max(least, 1) * (1 + _size(parts))
+                total += max(least, 1) * (1 + size(parts))
             case _:
                 total += 1
     return total
