@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -10,21 +10,24 @@ from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.assemble import assemble
 from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.habits import split
+from fakellm.apis.chat.habits import ChatHabits, split
 from fakellm.apis.chat.meaning import chat_choice as chat_choice
 from fakellm.apis.chat.meaning import logprobs_of
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_stream
+from fakellm.apis.chat.writer import write_chunk
 from fakellm.apis.protocol import Answer, Values
+from fakellm.apis.skeleton import Draft, Fill, fill, skeleton
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import StreamError
 from fakellm.base.seed import Source
-from fakellm.engine import render
+from fakellm.engine.stream import stream as frames
 from fakellm.model.blocks import Choice, Completion, Text, Token, Usage
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
 from fakellm.streaming.divide import divide as divided
+from fakellm.streaming.shape import Turn
 from fakellm.wire.plan import Frame
 from fakellm.wire.timing import Timing
 
@@ -57,6 +60,20 @@ def divide(completion: Completion, variation: Variation, source: Source, drawn: 
     return tuple(assemble(sent, habits, drawn))
 
 
+def data_of(chunk: Chunk, habits: ChatHabits) -> str:
+    """The data of the event that carries a chunk."""
+    return data_of_all([chunk], habits, Source(0))[0]
+
+
+def data_of_all(chunks: Sequence[Chunk], habits: ChatHabits, source: Source) -> list[str]:
+    """The data of the events that carry these chunks; `source` draws what the provider adds."""
+    usages = [chunk.usage if isinstance(chunk.usage, Usage) else None for chunk in chunks]
+    drafts = [[Draft(write_chunk(chunk, habits, number), habits.spelling)] for number, chunk in enumerate(chunks)]
+    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    values = Fill(DRAWN, source, {}, next(filter(None, usages), None))
+    return fill(skeleton(drafts), turns, values)
+
+
 def folded(chunks: Iterable[Chunk]) -> Completion:
     """What the chunks mean. Raises StreamError if there is none."""
     chunks = list(chunks)
@@ -82,7 +99,7 @@ def stream(
     settings = split(variation, dialect)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(CHAT.expressible(completion, habits), habits, drawn, source)
-    return render.stream(answer, replace(settings, habits=habits), CHAT, timing)
+    return frames(answer, replace(settings, habits=habits), CHAT, timing)
 
 
 def logprobs(choice: Choice) -> tuple[Token, ...]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
@@ -144,7 +145,7 @@ def test_any_batches_can_be_written(
     batches = data.draw(st.permutations(batches))[: data.draw(st.integers(0, len(batches)))]
     habits = split(Variation(), DIALECTS[dialect]).habits
     answer = Answer(completion, habits, {"id": "c", "created": 1, "model": "m"}, Source(0))
-    assert len(list(CHAT.write(batches, answer))) == len(batches)
+    assert len(events_of(CHAT, batches, answer)) == len(batches)
 
 
 @pytest.mark.parametrize("provider", sorted({*RECORDED, *REWRITTEN}) or ["none"])
@@ -154,7 +155,7 @@ def test_what_is_read_from_a_recording_means_the_same_when_it_is_written(provide
         batches = renumbered(CHAT.read(Decoder().feed(body), HABITS))
         completion, end = fold(batches)
         answer = Answer(completion, HABITS, {"id": "c", "created": 1, "model": "m"}, Source(0))
-        events = [event for events in CHAT.write(batches, answer) for event in events]
+        events = [event for events in events_of(CHAT, batches, answer) for event in events]
         again, ended = fold(CHAT.read(events, HABITS))
         assert again == completion, file
         assert (ended is None or ended.error is None) == (end is None or end.error is None), file

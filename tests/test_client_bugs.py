@@ -22,7 +22,7 @@ CALLS = {
 }
 
 FRAME = (
-    '"system_fingerprint":"fp_b2ced20664"}\n\n'
+    '"system_fingerprint":"fp_24bf8fec9f"}\n\n'
     'data: {"id":"c","object":"chat.completion.chunk","created":9,"model":"m","choices":[{"index":0,"delta":{'
 )
 """From the end of a choice to the next delta."""
@@ -95,9 +95,9 @@ STREAMS = [
     (
         "D5",
         "stream: {usage: none, transfer: {coalesce: all}}",
-        '"finish_reason":"stop"}],"system_fingerprint":"fp_b2ced20664"}\n\ndata: [DONE]',
+        '"finish_reason":"stop"}],"system_fingerprint":"fp_24bf8fec9f"}\n\ndata: [DONE]',
     ),
-    ("E1", "fault: {kind: no_finish}", '"content":" two"}}],"system_fingerprint":"fp_b2ced20664"}\n\n\r\n0\r\n'),
+    ("E1", "fault: {kind: no_finish}", '"content":" two"}}],"system_fingerprint":"fp_24bf8fec9f"}\n\n\r\n0\r\n'),
     ("E4", "dialect: openai\nfault: {kind: error, frame: 2, message: boom}", 'data: {"error":{"message":"boom"'),
     ("E5", "fault: {kind: error, shape: chunk, frame: 2}", '"finish_reason":"error"'),
     ("E6", "fault: {kind: error, shape: message, frame: 2, message: boom}", 'event: error\ndata: {"message":"boom"}'),
@@ -189,7 +189,7 @@ CALL_STREAMS = [
     ("C19", "stream: {fill: {delta: {tool_calls: empty}}}", '"tool_calls":[]'),
     ("C20", "fault: {kind: no_call}", '"delta":{"role":"assistant"}'),
     ("E2", "fault: {kind: length, keep: 3}", '"finish_reason":"length"'),
-    ("E3", "fault: {kind: no_finish}", '"type":"function"}]}}],"system_fingerprint":"fp_b2ced20664"}\n\n\r\n0\r\n'),
+    ("E3", "fault: {kind: no_finish}", '"type":"function"}]}}],"system_fingerprint":"fp_24bf8fec9f"}\n\n\r\n0\r\n'),
 ]
 
 CALL_REPLIES = [

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.base.seed import Source
+from fakellm.base.seed import ALNUM, Source
 from fakellm.fuzzing.strategies import streams
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
@@ -64,10 +64,13 @@ def test_what_the_seed_draws_is_pinned() -> None:
     """A change here changes every generated id and text of every user: it needs a major version."""
     source = Source(0, "a", 1)
     assert [source.below(1000) for _ in range(4)] == [183, 992, 442, 678]
-    assert Source(0, "id").uuid() == "58ae439a-5e38-53b9-295c-3cc61ddaffc7"
+    assert Source(0, "id").numbers(2) == (-864681571, 1625608516)
+    assert Source(0, "id").uuid() == "9d0176cc-44d1-e460-0e77-4864b3151e74"
+    assert Source(0, "id").text(ALNUM, 12) == "Hb4sgxQIo5kM"
+    assert Source(0, "id").draw(("a", 1), lambda each: each.below(1000)) == 454
     reply = json.loads(answer(App(), chat()))
-    assert (reply["id"], reply["created"]) == ("chatcmpl-FQNr0cpGAjf8JyqbOQCXwg4WCaZI0", 1713102017)
-    assert reply["system_fingerprint"] == "fp_b2ced20664"
+    assert (reply["id"], reply["created"]) == ("chatcmpl-xupiPzD0hO6pIyUYV582m0A0YXzZl", 1725077636)
+    assert reply["system_fingerprint"] == "fp_24bf8fec9f"
     text = reply["choices"][0]["message"]["content"]
     assert text.startswith("In short, this example goes well with the question, as expected. At the same time, ")
 

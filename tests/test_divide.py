@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,18 +12,23 @@ import pytest
 from fakellm.apis.chat.chunk import NULL, Chunk, Text, text_or_empty
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.writer import write_chunk
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.streaming.splitting import Cut, cut
-from tests.chats import DRAWN, PLAIN_DIALECT, chat_choice, stream
+from tests.chats import PLAIN_DIALECT, chat_choice, data_of, data_of_all, stream
 from tests.chats import divide as divided
 
 
 def divide(completion: Completion, variation: Variation) -> tuple[Chunk, ...]:
-    return divided(completion, variation, Source(0), {**DRAWN, "created": 100} if completion is TOOLS else DRAWN)
+    return divided(completion, variation, Source(0))
+
+
+def sent(completion: Completion, variation: Variation) -> list[dict[str, Any]]:
+    """The chunks of a completion as JSON."""
+    habits = split(variation, PLAIN_PROVIDER).habits
+    return [json.loads(data) for data in data_of_all(divide(completion, variation), habits, Source(0))]
 
 
 TOOLS = Completion(
@@ -119,7 +126,7 @@ def test_choices_take_turns() -> None:
 
 
 def test_created_advances_before_the_chunks_in_ticks() -> None:
-    assert [chunk.created for chunk in divide(TOOLS, Variation(ticks=(1, 3, 3)))] == [100, 101, 101, 103, 103]
+    assert [frame["created"] for frame in sent(TOOLS, Variation(ticks=(1, 3, 3)))] == [1, 2, 2, 4, 4]
 
 
 @pytest.mark.parametrize(
@@ -131,12 +138,21 @@ def test_created_advances_before_the_chunks_in_ticks() -> None:
         ("abcdef", 4, ["abcd", "ef"]),
         ("abcdef", (5, 2, 99), ["ab", "cde", "f"]),
         ("abcdef", (0, 2, 2, 6), ["", "ab", "", "cdef", ""]),
-        ("abcdefghijklmnopqrst", "random", ["abc", "defghi", "jklmno", "pqrs", "t"]),
+        ("abcdefghijklmnopqrst", "random", ["abcd", "efg", "hi", "j", "klmn", "opq", "rs", "t"]),
         ("", "whole", []),
     ],
 )
 def test_where_a_text_is_cut(text: str, how: Cut, expected: list[str]) -> None:
     assert cut(text, how, Source(0)) == expected
+
+
+def test_random_pieces_have_one_to_eight_characters_also_in_a_long_text() -> None:
+    text = "abcdefghij" * 1000
+    pieces = cut(text, "random", Source(0))
+    assert "".join(pieces) == text
+    counts = Counter(map(len, pieces))
+    assert set(counts) == set(range(1, 9))
+    assert max(counts.values()) < 1.3 * min(counts.values())
 
 
 DELTA_KEYS = ("role", "content", "reasoning_content", "refusal", "tool_calls")
@@ -150,7 +166,7 @@ def wire(completion: Completion, variation: Variation) -> list[str]:
     """The choices of each chunk as compact JSON, or its usage, in the spelling of a plain provider."""
     lines = []
     for chunk in divide(completion, variation):
-        frame = json.loads(write_chunk(chunk, split(variation, PLAIN_PROVIDER).habits))
+        frame = json.loads(data_of(chunk, split(variation, PLAIN_PROVIDER).habits))
         counted = f" usage={frame['usage'] and frame['usage']['completion_tokens']}" if "usage" in frame else ""
         shown: list[dict[str, object]] = [
             {key: choice[key] for key in choice if key != "index"} for choice in frame["choices"]
@@ -441,7 +457,7 @@ def test_padding_while_reasoning_is_one_delta_short_of_the_tokens() -> None:
 
 def test_ids() -> None:
     def ids(habit: str) -> list[str]:
-        return [chunk.id for chunk in divide(ONE, msgspec.convert({"id": habit}, Variation))]
+        return [frame["id"] for frame in sent(ONE, msgspec.convert({"id": habit}, Variation))]
 
     assert ids("first_empty") == ["", "c", "c", "c"]
     assert ids("changing") == ["c", "c-1", "c-2", "c-3"]
@@ -451,7 +467,7 @@ def test_spelling() -> None:
     def spelt(**how: object) -> str:
         variation = Variation(spelling=msgspec.convert(how, Spelling)).over(PLAIN)
         (chunk,) = divide(Completion((chat_choice(content="é🌍"),)), Variation(role="never"))
-        return write_chunk(chunk, split(variation, PLAIN_PROVIDER).habits)
+        return data_of(chunk, split(variation, PLAIN_PROVIDER).habits)
 
     plain = '{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"content":"é🌍"}}]}'
     assert spelt() == plain

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fakellm.base.errors import ScenarioError
 from fakellm.fuzzing.strategies import framings
 from fakellm.scenarios.loader import load
-from fakellm.wire.framing import Framing, Insert, frame
+from fakellm.wire.framing import Framing, Insert, blocks, encode, frame
 from fakellm.wire.sse import Event
 from tests.test_sse import DATA, decode
 
@@ -131,3 +131,9 @@ def test_a_framing_that_would_change_the_meaning_is_refused(sse: str, problem: s
     with pytest.raises(ScenarioError) as refused:
         load(f"rules:\n- reply: {{}}\n  stream: {{sse: {sse}}}\n")
     assert f"rules[0].{problem}" in str(refused.value)
+
+
+@given(st.lists(st.builds(Event, st.text(), st.sampled_from(["message", "ping"]))), framings())
+def test_events_framed_one_by_one_are_those_framed_together(events: list[Event], framing: Framing) -> None:
+    together = [piece for piece in encode(blocks(events, framing), framing) if piece]
+    assert frame(events, framing) == together

@@ -21,7 +21,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.writer import write_body
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
-from fakellm.engine.render import complete
+from fakellm.engine.complete import complete, values_of
 from fakellm.fuzzing.strategies import completions, framings, streams, transfers, variations
 from fakellm.model.blocks import Completion, Token, ToolCall, Usage
 from fakellm.model.deltas import End
@@ -104,13 +104,14 @@ def test_citations_come_back(dialect: Dialect, together: tuple[Any, ...]) -> Non
     pieces = stream(completion, Variation(together=together, split=4), dialect, Timing(), Source(0))
     assert read_from(dialect, *(piece.data for piece in pieces)) == completion
     assert read_body(dialect, write_body(dialect, completion, DRAWN, Source(0))) == (completion, DRAWN)
-    assert complete(reply_of(completion, DRAWN), parse(chat()), 0, dialect) == (completion, DRAWN)
+    assert complete(reply_of(completion, DRAWN), parse(chat()), 0, dialect) == completion
 
 
 @given(COMPLETIONS, DIALECT)
 def test_a_reply_without_placeholders_is_completed_to_its_content(completion: Completion, dialect: Dialect) -> None:
     request = parse(chat(stream=True, stream_options={"include_usage": True}))
-    assert complete(reply_of(completion, DRAWN), request, 0, dialect) == (completion, DRAWN)
+    reply = reply_of(completion, DRAWN)
+    assert (complete(reply, request, 0, dialect), values_of(reply)) == (completion, DRAWN)
 
 
 @given(streams("all"))

@@ -14,11 +14,13 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Rule, Scenario
+from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
+from fakellm.engine.complete import complete
 from fakellm.engine.engine import Engine
-from fakellm.engine.render import complete, render
+from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
@@ -61,7 +63,7 @@ def batches_of(data: bytes) -> list[Batch]:
 def written(completion: Completion, division: Division, framing: Framing) -> bytes:
     batches = divide(completion, division, TOY.grammar(HABITS), Source(0))
     answer = Answer(completion, HABITS, {"id": "toy-1"}, Source(0))
-    return b"".join(frame([event for events in TOY.write(batches, answer) for event in events], framing))
+    return b"".join(frame([event for events in events_of(TOY, batches, answer) for event in events], framing))
 
 
 @given(COMPLETIONS, DIVISIONS, framings(), st.binary(max_size=9))
@@ -277,7 +279,7 @@ def test_it_is_fuzzed(scenario: Scenario) -> None:
     """Under a variation its reader finds exactly the completion; a fault never passes as a whole answer that differs."""
     (rule,) = scenario.rules
     request = TOY.parse(json.dumps({"say": "Hi", "stream": True}).encode(), {})
-    meant = TOY.expressible(complete(rule.reply, request, 0, TOY.provider(HABITS))[0], HABITS)
+    meant = TOY.expressible(complete(rule.reply, request, 0, TOY.provider(HABITS)), HABITS)
     plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, TOY)
     if rule.stream.transfer and rule.stream.transfer.gzip:
         return

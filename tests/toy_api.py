@@ -13,10 +13,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.skeleton import Draft, Fill
 from fakellm.apis.variation import PLAIN, Variation, division_of
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
+from fakellm.base.template import Hole
 from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
@@ -49,6 +53,7 @@ class Toy:
     """The API. Its replies have an id, which is drawn."""
 
     name = "toy"
+    restates = False
     paths = ("/toy",)
     operations: Mapping[str, Any] = {}
     dialects: tuple[str, ...] = ()
@@ -102,7 +107,7 @@ class Toy:
     def broken(
         self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
     ) -> tuple[Event | str, bool]:
-        return _event("error", {"message": failure.message or str(failure.status)}), False
+        return Event(json.dumps({"message": failure.message or str(failure.status)}), "error"), False
 
     def grammar(self, habits: Habits) -> Grammar:
         return Grammar(fields, choices=1, silent_first=False, closes="bare", joins=Joins(usage="must", end="must"))
@@ -118,17 +123,23 @@ class Toy:
         choices = tuple(replace(each, blocks=tuple(map(_with_id, each.blocks))) for each in completion.choices)
         return Answer(replace(completion, choices=choices), habits, drawn, Source(seed, request.digest, "provider"))
 
-    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
+    def shared(self, request: Request) -> str:
+        return "toy"
+
+    def plain(self, habits: Habits) -> bool:
+        return True
+
+    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Draft, ...]]:
         closing: dict[str, Any] = {"stop": None, "usage": None}
         for batch in batches:
             for delta in batch:
                 if isinstance(delta, Finish):
                     closing["stop"] = delta.stop.reason
                 elif isinstance(delta, Count):
-                    closing["usage"] = [getattr(delta.usage, name) for name in COUNTS]
-            yield tuple(event for delta in batch for event in self._events(delta, closing, answer))
+                    closing["usage"] = Hole("usage", counts, "event")
+            yield tuple(draft for delta in batch for draft in self._drafts(delta, closing, answer))
 
-    def _events(self, delta: Delta, closing: dict[str, Any], answer: Answer[Habits]) -> Iterator[Event]:
+    def _drafts(self, delta: Delta, closing: dict[str, Any], answer: Answer[Habits]) -> Iterator[Draft]:
         match delta:
             case Start():
                 yield _event("start", {"id": answer.drawn["id"]})
@@ -177,7 +188,7 @@ class Toy:
 
     def whole(self, answer: Answer[Habits]) -> bytes:
         batches = divide(answer.completion, Division(), self.grammar(answer.habits), Source(0))
-        events = [(event.event, event.data) for events in self.write(batches, answer) for event in events]
+        events = [(event.event, event.data) for events in events_of(self, batches, answer) for event in events]
         return json.dumps(events).encode()
 
     def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
@@ -196,8 +207,13 @@ def _with_id(block: Block) -> Block:
     return replace(block, id="call-1") if isinstance(block, ToolCall) and block.id is None else block
 
 
-def _event(name: str, data: Any) -> Event:
-    return Event(json.dumps(data), name)
+def counts(fill: Fill) -> list[int]:
+    """The token counts of an event, as the toy sends them."""
+    return [getattr(fill.counts or fill.usage, name) for name in COUNTS]
+
+
+def _event(name: str, data: Any) -> Draft:
+    return Draft(data, Spelling(spaces=True), name)
 
 
 def _expressible_choice(choice: Choice) -> Choice:

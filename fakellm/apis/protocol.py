@@ -5,11 +5,12 @@ The rest of the code depends on nothing else of an API, so that a new API is a n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
@@ -167,6 +168,11 @@ class Api(Protocol[Habits]):
 
     # Completions
 
+    @property
+    def restates(self) -> bool:
+        """Whether `restate` may change a completion."""
+        ...
+
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         """The completion as the request requires it, such as a choice per prompt; `counted`: its usage was counted."""
         ...
@@ -188,8 +194,17 @@ class Api(Protocol[Habits]):
         """What streams with these habits can look like."""
         ...
 
-    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Event, ...]]:
-        """The events of each batch. Never raises, whatever the batches."""
+    def shared(self, request: Request) -> Hashable:
+        """What `settings` reads of a request: equal for requests that get equal settings; None if no other does."""
+        ...
+
+    def plain(self, habits: Habits) -> bool:
+        """Whether an event depends neither on the texts in its batch nor on its number, so that placeholders can stand
+        for the texts, and one event for all further pieces of a text."""
+        ...
+
+    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Draft, ...]]:
+        """The events of each batch; values of batches and answer may be holes. Never raises, whatever the batches."""
         ...
 
     def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
+from json.encoder import encode_basestring
 from typing import Any, Literal, Protocol
 
+import msgspec
 from msgspec import Struct
 
 JSON = dict[str, Any]
@@ -14,11 +17,10 @@ JSON = dict[str, Any]
 
 def dumps(value: Any, indent: int | None = None) -> str:
     """Compact or indented JSON. Only lone surrogates, which UTF-8 cannot encode, are escaped."""
-    if indent is None:
-        text = _COMPACT(value)
-    else:
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ": "), indent=indent)
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+    text = _COMPACT(value)
+    if not text.isascii():
+        text = text.encode("utf-8", "backslashreplace").decode()
+    return text if indent is None else msgspec.json.format(text, indent=indent)  # the json module would be slow
 
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -40,7 +42,7 @@ class TextStyle(Protocol):
     def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
 
 
-def spelled(value: JSON, spelling: TextStyle) -> str:
+def spelled(value: Any, spelling: TextStyle) -> str:
     """The JSON of a chunk in the style of `spelling`."""
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
@@ -52,6 +54,25 @@ def spelled(value: JSON, spelling: TextStyle) -> str:
     if spelling.html:
         text = text.translate(_HTML)
     return _ascii(text) if spelling.ascii else text
+
+
+def spelled_texts(texts: Sequence[str], style: TextStyle) -> list[str]:
+    """The JSON of many texts in the style of `style`: as `spelled` writes each, and faster."""
+    joined = "".join(texts)
+    if style.html or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
+        return [spelled(text, style) for text in texts]
+    return list(map(encode_basestring, texts))
+
+
+def _is_utf8(text: str) -> bool:
+    """Whether UTF-8 can encode a text: it has no lone surrogates."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')

@@ -18,7 +18,9 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
-from fakellm.engine.render import generated, render
+from fakellm.engine.complete import generated
+from fakellm.engine.memo import Memo
+from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
@@ -140,8 +142,8 @@ class Engine:
         else:
             one = self.ruleset.script(rule).at(attempt)
             if isinstance(one.reply, Computed):
-                return self._computed(one, one.reply.function, request, matched, attempt.number)
-            response = self._scripted(one, one.reply, request, matched, attempt.number)
+                return self._computed(one, one.reply.function, request, matched, attempt)
+            response = self._scripted(one, one.reply, request, matched, attempt)
         self._cache.keep(key, response, _size(response))
         return response
 
@@ -156,30 +158,32 @@ class Engine:
             dialect=scenario.dialect if scenario else "openai",
             reply=generated(request, matched.route),
         )
-        response = self._rendered(rule, request, matched)
+        response = self._rendered(rule, request, matched, Memo(self._cache, self._token))
         return replace(response, matched=plain, explanation=response.explanation if plain else explanation)
 
     def _computed(
-        self, rule: Rule, function: Callable[[Request], Any], request: Request, matched: Matched, number: int
+        self, rule: Rule, function: Callable[[Request], Any], request: Request, matched: Matched, attempt: Attempt
     ) -> Work:
         def then(result: Callable[[], Any]) -> Response:
             try:
                 reply = computed(_returned(result))
             except ReplyError as error:
                 return self._failed(rule, error, matched)
-            return self._scripted(rule, reply, request, matched, number)
+            return self._scripted(rule, reply, request, matched, attempt)
 
         return Work(lambda: function(request), then)
 
-    def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, number: int) -> Response:
+    def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, attempt: Attempt) -> Response:
         try:
-            return self._rendered(replace(rule, reply=filled(reply, request, number)), request, matched)
+            resolved = filled(reply, request, attempt.number)
+            memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed=resolved is rule.reply)
+            return self._rendered(rule if memo.fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError) as error:
             return self._failed(rule, error, matched)
 
-    def _rendered(self, rule: Rule, request: Request, matched: Matched) -> Response:
+    def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         try:
-            plan = render(rule, request, self.seed, matched.route)
+            plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route)

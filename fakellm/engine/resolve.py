@@ -46,7 +46,9 @@ def shown(value: Any) -> str:
 def filled(reply: Reply, request: Request, attempt: int) -> Reply:
     """The reply with its placeholders filled. Raises ReplyError if the request lacks the value of one."""
     if reply.choices:
-        return replace(reply, choices=tuple(_filled(choice, request, attempt) for choice in reply.choices))
+        choices = tuple(_filled(choice, request, attempt) for choice in reply.choices)
+        alike = all(old is new for old, new in zip(reply.choices, choices, strict=True))
+        return reply if alike else replace(reply, choices=choices)
     return _filled(reply, request, attempt)
 
 

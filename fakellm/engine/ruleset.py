@@ -35,6 +35,7 @@ class Script:
     def __init__(self, rule: Rule) -> None:
         self._rule = rule
         self._steps = rule.steps
+        self._rules: dict[tuple[int, bool], Rule] = {}
         self._numbered = any(
             placeholder[0] == "attempt" for step in self._steps for placeholder in step.reply.placeholders()
         )
@@ -67,9 +68,12 @@ class Script:
 
     def at(self, attempt: Attempt) -> Rule:
         """The rule with only the reply for this attempt."""
-        step = self._steps[attempt.step]
-        fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-        return msgspec.structs.replace(self._rule, **fields, then=(), after="last")
+        key = (attempt.step, attempt.faulty)
+        if key not in self._rules:
+            step = self._steps[attempt.step]
+            fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
+            self._rules[key] = msgspec.structs.replace(self._rule, **fields, then=(), after="last")
+        return self._rules[key]
 
 
 class Ruleset:

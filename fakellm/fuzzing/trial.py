@@ -14,7 +14,7 @@ from msgspec import UNSET, Struct
 from fakellm.apis.protocol import Settings
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
-from fakellm.engine.render import complete
+from fakellm.engine.complete import complete
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
 from fakellm.fuzzing.clients.result import NoResult, Result
@@ -162,7 +162,7 @@ class Trial:
         """The content of a rule's reply that the API can express, less what its variation leaves out."""
         settings = self._settings(rule.stream, rule.dialect)
         provider = self._api.provider(settings.habits)
-        completion, _ = complete(rule.reply, self._request, 0, provider)
+        completion = complete(rule.reply, self._request, 0, provider)
         if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
         return of_completion(self._api.expressible(completion, self._plain), provider)

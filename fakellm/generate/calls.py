@@ -79,7 +79,7 @@ def _call(tool: Tool, request: Request, seed: int, place: tuple[int, int], provi
         arguments = _input(tool, source) if tool.kind == "custom" else dumps(_object(tool, source))
     except instance.UnsatisfiableSchemaError as error:
         raise _invalid_schema(tool, str(error)) from None
-    call_id = provider.call_id(Source(seed, request.digest, "call", index, number))
+    call_id = Source(seed, request.digest).draw(("call", index, number), provider.call_id)
     return ToolCall(call_id, tool.name, arguments, tool.kind)
 
 

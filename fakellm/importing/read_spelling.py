@@ -17,6 +17,7 @@ from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.writer import CONTENT_KEYS, DETAILS
+from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Values
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
@@ -32,7 +33,7 @@ def rendered(completion: Completion, variation: Variation, dialect: Dialect, dra
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
     batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))
-    return [event.data for events in CHAT.write(batches, answer) for event in events]
+    return [event.data for events in events_of(CHAT, batches, answer) for event in events]
 
 
 def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:

@@ -83,8 +83,8 @@ def _choice(index: int, choice: Choice, division: Division, grammar: Grammar, so
     if _starts_alone(start, choice, content, bool(silent("content"))):
         found.append((Starts(index),))
     found += silent("content")
-    for number, row in enumerate(content):
-        found += [*(silent("delta") if number else []), row]
+    between = silent("delta")
+    found += [*content[:1], *chain.from_iterable((*between, row) for row in content[1:])] if between else content
     calls = bool(content) and holds_call(content[-1], choice)
     joins = bool(content) and _finish_joins(division, grammar, calls)
     if choice.finish is not None:

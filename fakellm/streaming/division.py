@@ -74,6 +74,12 @@ class Division(Struct, frozen=True, omit_defaults=True):
     finish: Literal["alone", "last", "call", "early", "twice"] = "alone"
     usage: Literal["own", "finish", "both", "after", "every", "running", "none"] = "own"
 
+    @property
+    def fixed(self) -> bool:
+        """Whether it divides a text in the same way whatever the seed, the request and the token counts are."""
+        cuts = self.split.values() if isinstance(self.split, dict) else (self.split,)
+        return "random" not in cuts and self.usage != "running"
+
 
 def part_of(block: Block) -> str:
     """The part of the answer that a block belongs to; its tag for one that belongs to none of PARTS."""

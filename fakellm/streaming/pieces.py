@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Block, Choice, ToolCall
+from fakellm.model.blocks import Block, Choice, Refusal, Text, ToolCall
 from fakellm.model.paths import value_at
 from fakellm.streaming.division import Division, cut_for, part_of
 from fakellm.streaming.grammar import Field, Grammar
 from fakellm.streaming.play import length_of
-from fakellm.streaming.score import Closes, Holds, Opens, Row, Silent
+from fakellm.streaming.score import Closes, Cut, Holds, Opens, Row, Silent
 from fakellm.streaming.splitting import cut
 
 
@@ -34,6 +36,7 @@ class _Block:
         self.index, self.number, self.block = index, number, block
         self.division, self.grammar = division, grammar
         self.cut = cut_for(division.split, index, address)
+        self.tokens = isinstance(block, (Text, Refusal)) and bool(block.logprobs)
 
     def rows(self, source: Source) -> list[Row]:
         """Its opening, its pieces and its close."""
@@ -48,7 +51,7 @@ class _Block:
         rest = self._pieces(fields, source)
         if joins == "may" and self.division.late and isinstance(self.block, ToolCall):
             name = Holds(self.index, self.number, "name", length_of(self.block.name))
-            rest = rest or [(self._holds(fields[0], 0),)]
+            rest = rest or [(self._piece(fields[0], ""),)]
             rest[0] = (name, *rest[0])
         first = joins == "must" or (joins == "may" and self._joined())
         if first and rest:
@@ -65,7 +68,7 @@ class _Block:
         """The opening with all content; an empty piece shows that none follows."""
         if self.division.opening == "pair":  # an empty piece would be shown as the second of the pair
             return (opens,)
-        empty = [self._holds(field, 0) for field in fields if value_at(self.block, field.at) == ""]
+        empty = [self._piece(field, "") for field in fields if value_at(self.block, field.at) == ""]
         return (opens, *empty)
 
     def _pieces(self, fields: tuple[Field, ...], source: Source) -> list[Row]:
@@ -78,9 +81,9 @@ class _Block:
             value = value_at(self.block, field.at)
             cuttable = field.cut == "any" and isinstance(value, str)
             pieces = cut(value, self.cut, source) if cuttable else [value] if value else []
-            found: list[Row] = [(self._holds(field, length_of(piece)),) for piece in pieces]
+            found: list[Row] = [(self._piece(field, piece),) for piece in pieces]
             if field.empty:
-                found.insert(0, (self._holds(field, 0),))
+                found.insert(0, (self._piece(field, ""),))
             if field.ride and rows and found:
                 rows[-1] = (*rows[-1], *found.pop(0))
             rows += found
@@ -90,5 +93,7 @@ class _Block:
         riding = {field.at for field in fields if field.ride}
         return all(isinstance(part, Holds) and part.at in riding for part in row)
 
-    def _holds(self, field: Field, length: int) -> Holds:
-        return Holds(self.index, self.number, field.at, length)
+    def _piece(self, field: Field, value: Any) -> Holds:
+        if self.tokens and field.at == "text":  # which tokens a piece has depends on those before it
+            return Holds(self.index, self.number, field.at, length_of(value))
+        return Cut(self.index, self.number, field.at, length_of(value), value=value)

@@ -7,6 +7,7 @@ each field takes what is left.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import accumulate, pairwise
 from typing import Any
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from fakellm.model.paths import value_at, without
 from fakellm.streaming.score import (
     Closes,
     Counts,
+    Cut,
     Ends,
     Finishes,
     Holds,
@@ -43,7 +45,7 @@ def performed(completion: Completion, rows: Iterable[Row]) -> tuple[Batch, ...]:
     """The batches of `completion`, one for each row."""
     rows = list(rows)
     pieces = _Pieces(completion, rows)
-    return tuple(tuple(delta for part in row if (delta := pieces.delta(part)) is not None) for row in rows)
+    return tuple(map(pieces.batch, rows))
 
 
 def block_at(completion: Completion, choice: int, block: int) -> Block | None:
@@ -67,11 +69,20 @@ class _Pieces:
     def __init__(self, completion: Completion, rows: list[Row]) -> None:
         self.completion = completion
         lengths: dict[tuple[int, int, str], list[Holds]] = {}
+        streamed: dict[tuple[int, int, str], None] = {}
         for row in rows:
             for part in row:
-                if isinstance(part, Holds):
-                    lengths.setdefault((part.choice, part.block, part.at), []).append(part)
+                if type(part) is Cut:
+                    streamed[part.choice, part.block, part.at] = None
+                elif type(part) is Holds:
+                    address = (part.choice, part.block, part.at)
+                    if address in lengths:
+                        lengths[address].append(part)
+                    else:
+                        lengths[address] = [part]
         self.streamed: dict[Address, list[str]] = {}
+        for choice, block, at in streamed:
+            self.streamed.setdefault((choice, block), []).append(at)
         self.values: dict[tuple[int, int, str], Iterator[tuple[Any, Any]]] = {}
         for (choice, block, at), parts in lengths.items():
             self.streamed.setdefault((choice, block), []).append(at)
@@ -80,11 +91,17 @@ class _Pieces:
     def _values(self, block: Block | None, at: str, parts: list[Holds]) -> Iterator[tuple[Any, Any]]:
         """Each piece with its tokens."""
         value = None if block is None else value_at(block, at)
-        pieces = cut_to(value, [int(str(part.length)) for part in parts])
+        pieces = cut_to(value, [part.length for part in parts])  # type: ignore[misc] # rows have no runs
         tokens: Iterable[Any] = ((),) * len(pieces)
         if at == "text" and isinstance(block, (Text, Refusal)) and block.logprobs:
             tokens = _recorded(parts, block.logprobs) if parts[0].tokens is not None else shares(pieces, block.logprobs)
         return zip(pieces, tokens, strict=True)
+
+    def batch(self, row: Row) -> Batch:
+        """The batch of a row. Most rows are a further piece of a text."""
+        if len(row) == 1 and type(part := row[0]) is Cut:
+            return (Piece(part.choice, part.block, part.at, part.value),)
+        return tuple(delta for part in row if (delta := self.delta(part)) is not None)
 
     def delta(self, part: Part) -> Delta | None:
         """The delta of a part; None if the completion has nothing there."""
@@ -115,6 +132,8 @@ class _Pieces:
             return Open(part.choice, part.block, part.value or opening(block, (*streamed, *part.less)))
         if isinstance(part, Closes):
             return Close(part.choice, part.block, part.value or (block if part.whole else None))
+        if isinstance(part, Cut):
+            return Piece(part.choice, part.block, part.at, part.value)
         value, tokens = next(self.values[part.choice, part.block, part.at])
         return Piece(part.choice, part.block, part.at, value, tokens)
 
@@ -130,6 +149,8 @@ def _recorded(parts: list[Holds], tokens: tuple[Any, ...]) -> Iterator[tuple[Any
 def length_of(value: Any) -> int:
     """The length of a piece: UTF-16 units of a text, so that half a surrogate pair can be one, else items."""
     if not isinstance(value, str):
+        return len(value)
+    if value.isascii():
         return len(value)
     return len(value) if _narrow(value) else len(value.encode("utf-16-le", "surrogatepass")) // 2
 
@@ -147,10 +168,6 @@ def cut_to(value: Any, lengths: list[int]) -> list[Any]:
     whole = value.encode("utf-16-le", "surrogatepass") if wide else value
     unit = 2 if wide else 1
     last = max((number for number, length in enumerate(lengths) if length), default=len(lengths) - 1)
-    pieces, place = [], 0
-    for number, length in enumerate(lengths):
-        end = len(whole) if number == last else min(place + length * unit, len(whole))
-        piece = whole[place:end]
-        pieces.append(piece.decode("utf-16-le", "surrogatepass") if wide else piece)
-        place = end
-    return pieces
+    ends = [*accumulate(length * unit for length in lengths[:last]), *[len(whole)] * (len(lengths) - last)]
+    pieces = [whole[start:end] for start, end in pairwise([0, *ends])]
+    return [piece.decode("utf-16-le", "surrogatepass") for piece in pieces] if wide else pieces

@@ -56,6 +56,12 @@ class Holds(_Part, frozen=True, tag="piece"):
     tokens: Number | tuple[Number, ...] | None = None
 
 
+class Cut(Holds, frozen=True):
+    """A piece whose value is known already; in a Score, only its length is kept."""
+
+    value: Any = ""
+
+
 class Notes(_Part, frozen=True, tag="note"):
     """A note, unchanged."""
 
@@ -147,7 +153,7 @@ def _bare(part: Part) -> Part:
     """The part without its lengths."""
     if not isinstance(part, Holds):
         return part
-    return replace(part, length=0, tokens=None if part.tokens is None else 0)
+    return Holds(part.choice, part.block, part.at, 0, None if part.tokens is None else 0)
 
 
 def _together(column: tuple[Part, ...]) -> Part:
@@ -156,7 +162,8 @@ def _together(column: tuple[Part, ...]) -> Part:
         return first
     pieces = [part for part in column if isinstance(part, Holds)]
     tokens = None if first.tokens is None else _numbers([int(_one(part.tokens or 0, 0)) for part in pieces])
-    return replace(first, length=_numbers([_one(part.length, 0) for part in pieces]), tokens=tokens)
+    length = _numbers([_one(part.length, 0) for part in pieces])
+    return Holds(first.choice, first.block, first.at, length, tokens)
 
 
 def _numbers(values: list[int]) -> int | tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from itertools import pairwise
+from itertools import accumulate, count, pairwise, takewhile
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -22,6 +22,7 @@ Cut = (
 character beyond U+FFFF (contested: half a character is not text), after every N code points, or at given offsets."""
 
 _WORD = re.compile(r"\s*\S+|\s+")
+_PIECES_PER_DRAW = 256
 
 
 def cut(text: str, how: Cut, source: Source) -> list[str]:
@@ -46,10 +47,9 @@ def _at(text: str, offsets: tuple[int, ...]) -> list[str]:
 
 def _random(text: str, source: Source) -> list[str]:
     """Pieces of one to eight code points, as long as real deltas are (p50 4, p90 9)."""
-    offsets, place = [], 0
-    while (place := place + source.between(1, 8)) < len(text):
-        offsets.append(place)
-    return _at(text, tuple(offsets))
+    most = min(len(text), _PIECES_PER_DRAW)
+    sizes = (1 + number % 8 for _ in count() for number in source.numbers(most))
+    return _at(text, tuple(takewhile(lambda place: place < len(text), accumulate(sizes))))
 
 
 def _surrogates(text: str, _: Source) -> list[str]:

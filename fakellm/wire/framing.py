@@ -169,7 +169,41 @@ def event_block(event: Event, number: int, framing: Framing) -> Block:
 
 def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
     """The bytes of the events, one piece for each event and one for each insert."""
+    if is_uniform(framing):
+        return in_stream([alone(event, framing) for event in events], framing)
     return [piece for piece in encode(blocks(events, framing), framing) if piece]
+
+
+def is_uniform(framing: Framing) -> bool:
+    """Whether the framing of an event depends neither on its number nor on its data."""
+    return not (framing.ids or framing.multiline or framing.line_end == "mixed")
+
+
+def alone(event: Event, framing: Framing) -> bytes:
+    """The bytes of an event under a uniform framing, before `in_stream`."""
+    end = _LINE_ENDS[framing.line_end][0]
+    lines = event_block(event, 0, framing).lines
+    return "".join(line + end for line in (*lines, "")).encode("utf-8", "surrogatepass")
+
+
+def in_stream(events: list[bytes], framing: Framing) -> list[bytes]:
+    """A stream under a uniform framing, from the bytes of its events: with the inserts, and with the start and the end
+    of a stream."""
+    pieces, end = events, _LINE_ENDS[framing.line_end][0].encode()
+    if framing.insert:
+        inserted = _inserted(len(events), framing)
+        pieces = []
+        for number in range(len(events) + 1):
+            for insert in inserted.get(number, ()):
+                lines = (_line(name, value, framing.space) for name, value in insert.lines())
+                pieces.append(b"".join(line.encode("utf-8", "surrogatepass") + end for line in (*lines, "")))
+            pieces += events[number : number + 1]
+    if framing.ends_with != "blank_line" and pieces:
+        last = pieces[-1].removesuffix(end)
+        pieces = [*pieces[:-1], last.rstrip(b"\r\n") if framing.ends_with == "nothing" else last]
+    if framing.bom and pieces:
+        pieces = ["\ufeff".encode() + pieces[0], *pieces[1:]]
+    return pieces if pieces[-1:] != [b""] else pieces[:-1]
 
 
 def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
@@ -186,15 +220,21 @@ def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
 
 
 def _blocks(events: Sequence[Event], framing: Framing) -> Iterator[Block]:
-    inserted: dict[int, list[Insert]] = {}
-    for block in framing.insert:
-        for number in range(len(events)) if block.before == "every" else block.before:
-            inserted.setdefault(min(number, len(events)), []).append(block)
+    inserted = _inserted(len(events), framing)
     for number in range(len(events) + 1):
         for block in inserted.get(number, ()):
             yield Block(tuple(_line(name, value, framing.space) for name, value in block.lines()))
         if number < len(events):
             yield msgspec.structs.replace(event_block(events[number], number, framing), event=number)
+
+
+def _inserted(events: int, framing: Framing) -> dict[int, list[Insert]]:
+    """The inserts before each event, by its number, and after the last."""
+    inserted: dict[int, list[Insert]] = {}
+    for insert in framing.insert:
+        for number in range(events) if insert.before == "every" else insert.before:
+            inserted.setdefault(min(number, events), []).append(insert)
+    return inserted
 
 
 def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str, str]]:

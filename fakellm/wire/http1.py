@@ -32,6 +32,8 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
     chunked = delimited == "chunked"
+    if chunked and not any(frame.delay or frame.step for frame in plan.frames):
+        return (_at_once(plan, keep_alive),)
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
     pieces, delay, frames, step = head, plan.delay, 0, False
     done = []
@@ -44,6 +46,14 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     if chunked and plan.end in ("complete", "hang_up"):
         pieces.append(chunk(b""))
     return (*done, Burst(b"".join(pieces), delay, frames, step))
+
+
+def _at_once(plan: Plan, keep_alive: bool) -> Burst:
+    """All of a chunked plan whose frames are due together."""
+    head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
+    end = chunk(b"") if plan.end in ("complete", "hang_up") else b""
+    data = [b"%x\r\n%b\r\n" % (len(frame.data), frame.data) for frame in plan.frames]
+    return Burst(b"".join((head, *data, end)), plan.delay, len(data))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:

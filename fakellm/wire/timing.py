@@ -88,17 +88,28 @@ _INSTEAD = {
 """A key, the keys that it replaces, and why."""
 
 
+AT_ONCE = Timing()
+"""Every frame leaves at once."""
+
+
 def pace(pieces: Iterable[bytes], timing: Timing, source: Source, tokens: Sequence[int] = ()) -> tuple[Frame, ...]:
     """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
+    if timing == AT_ONCE:
+        return tuple(map(Frame, pieces))
+    pieces = tuple(pieces)
+    count = len(pieces)
+    jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else (0,) * count
     return tuple(
-        Frame(piece, _wait(number, timing, source, tokens), timing.step) for number, piece in enumerate(pieces)
+        Frame(piece, _wait(number, timing, jitter, tokens), timing.step)
+        for number, (piece, jitter) in enumerate(zip(pieces, jitters, strict=True))
     )
 
 
-def _wait(number: int, timing: Timing, source: Source, tokens: Sequence[int]) -> float:
+def _wait(number: int, timing: Timing, jitter: int, tokens: Sequence[int]) -> float:
+    """The delay of a frame; `jitter` is from -2**31 to 2**31 - 1."""
     wait = _gap(number, timing, tokens)
-    if number and wait and timing.jitter:
-        wait *= 1 + timing.jitter * source.between(-1000, 1000) / 1000
+    if number and timing.jitter:
+        wait *= 1 + timing.jitter * jitter / 2**31
     return wait + sum(stall.seconds for stall in timing.stalls if stall.before == number)
 
 

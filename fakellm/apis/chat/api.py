@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,6 +28,7 @@ from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
@@ -50,6 +51,7 @@ class ChatApi:
     paths: tuple[str, ...] = ("/chat/completions",)
     operations: Mapping[str, Callable[..., Any]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
+    restates = False
 
     def usual(self, dialect: str | None) -> Variation:
         return DIALECTS[dialect or "openai"].usual
@@ -99,14 +101,15 @@ class ChatApi:
         fingerprint = values.get("system_fingerprint")
         if "system_fingerprint" not in values:
             fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
+        source = Source(seed, request.digest)
         drawn = {
-            "id": values.get("id") or dialect.completion_id(Source(seed, request.digest, "id")),
-            "created": values.get("created") or dialect.created(Source(seed, request.digest, "created")),
+            "id": values.get("id") or source.draw("id", dialect.completion_id),
+            "created": values.get("created") or source.draw("created", dialect.created),
             "model": model,
             "system_fingerprint": fingerprint,
         }
         if not habits.one_call:
-            completion = _with_ids(completion, dialect, seed, request.digest)
+            completion = _with_ids(completion, dialect, source)
         if completion.usage is None:
             habits = replace(habits, usage_before="absent")
         return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
@@ -114,7 +117,13 @@ class ChatApi:
     def grammar(self, habits: ChatHabits) -> Grammar:
         return meaning.GRAMMAR
 
-    def write(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> Iterator[tuple[Event, ...]]:
+    def shared(self, request: Request) -> Hashable:
+        return request.wants_usage, request.wants_obfuscation, request.legacy_functions
+
+    def plain(self, habits: ChatHabits) -> bool:
+        return not (habits.spelling.each or habits.dialect.reads_texts)
+
+    def write(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> Iterator[tuple[Draft, ...]]:
         habits = answer.habits
         ends = [next((delta for delta in batch if isinstance(delta, End)), None) for batch in batches]
         sent = [
@@ -128,24 +137,24 @@ class ChatApi:
             if end is None:
                 yield chunk
             elif end.error is None:
-                yield (*chunk, Event(DONE)) if habits.done else chunk
+                yield (*chunk, Draft(DONE)) if habits.done else chunk
             else:
                 yield (*chunk, *self._error(end.error, habits))
 
-    def _events(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> list[Event]:
-        habits, source = answer.habits, answer.source
-        chunks = _decorated(assemble(batches, habits, answer.drawn), habits.dialect, source)
+    def _events(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> list[Draft]:
+        habits = answer.habits
+        chunks = _decorated(assemble(batches, habits, answer.drawn), habits.dialect)
         if habits.obfuscation:
-            chunks = [with_obfuscation(chunk, habits, number, source) for number, chunk in enumerate(chunks)]
-        return [Event(write_chunk(chunk, habits, number)) for number, chunk in enumerate(chunks)]
+            chunks = list(map(with_obfuscation, chunks))
+        return [Draft(write_chunk(chunk, habits, number), habits.spelling) for number, chunk in enumerate(chunks)]
 
-    def _error(self, error: Any, habits: ChatHabits) -> Iterator[Event]:
+    def _error(self, error: Any, habits: ChatHabits) -> Iterator[Draft]:
         failure = error if isinstance(error, Failure) else Failure(500, str(error))
         event, done = self.broken(failure, habits, None, ())
         if isinstance(event, Event):
-            yield event
+            yield Draft(event.data, event=event.event)
         if done and habits.done:
-            yield Event(DONE)
+            yield Draft(DONE)
 
     def read(self, events: Iterable[Event], habits: ChatHabits, choices: int = 1) -> Iterator[Batch]:
         finished: set[int] = set()
@@ -210,7 +219,7 @@ def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Va
     return replace(variation, usage="none")
 
 
-def _with_ids(completion: Completion, dialect: Dialect, seed: int, digest: str) -> Completion:
+def _with_ids(completion: Completion, dialect: Dialect, source: Source) -> Completion:
     """The completion with an id for every call. A drawn id depends only on the number of the call."""
     choices = []
     for index, choice in enumerate(completion.choices):
@@ -218,17 +227,17 @@ def _with_ids(completion: Completion, dialect: Dialect, seed: int, digest: str) 
         for block in choice.blocks:
             if isinstance(block, ToolCall):
                 if block.id is None:
-                    block = replace(block, id=dialect.call_id(Source(seed, digest, "call", index, number)))
+                    block = replace(block, id=source.draw(("call", index, number), dialect.call_id))
                 number += 1
             blocks.append(block)
         choices.append(replace(choice, blocks=tuple(blocks)))
     return replace(completion, choices=tuple(choices))
 
 
-def _decorated(chunks: list[Chunk], dialect: Dialect, source: Source) -> list[Chunk]:
+def _decorated(chunks: list[Chunk], dialect: Dialect) -> list[Chunk]:
     """The chunks with what the provider adds to each, except those that are sent as they are."""
     plain = tuple(chunk for chunk in chunks if not chunk.bare)
-    changed = iter(dialect.decorate(plain, source) if plain else ())
+    changed = iter(dialect.decorate(plain) if plain else ())
     return [chunk if chunk.bare else next(changed) for chunk in chunks]
 
 

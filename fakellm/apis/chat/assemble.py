@@ -15,7 +15,9 @@ from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text,
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import annotations_in, finish_word
 from fakellm.apis.protocol import Values
+from fakellm.apis.skeleton import Fill
 from fakellm.apis.variation_blocks import Filler
+from fakellm.base.template import Hole, HoleNumber, HoleText
 from fakellm.model import blocks as model
 from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall
 from fakellm.model.deltas import Batch, Count, Finish, Open, Piece, Silence, Start
@@ -28,31 +30,38 @@ def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> lis
     """The chunks of these batches, which must not contain an End."""
     stream = _Stream(batches, habits, drawn.get("model", ""))
     chunks = [stream.chunk(batch) for batch in batches]
-    names = iter(_names(drawn.get("id", ""), sum(not chunk.bare for chunk in chunks), habits))
-    created, model, fingerprint = (drawn.get(key) for key in ("created", "model", "system_fingerprint"))
+    names = iter(_names(chunks, drawn.get("id", ""), habits))
+    model, fingerprint, created = drawn.get("model") or "", drawn.get("system_fingerprint"), _created(drawn, habits)
     return [
         chunk
         if chunk.bare
-        else Chunk(
-            next(names),
-            (created or 0) + (bisect_right(habits.ticks, number) if habits.ticks else 0),
-            model or "",
-            chunk.choices,
-            chunk.usage,
-            fingerprint,
-            chunk.extra,
-        )
-        for number, chunk in enumerate(chunks)
+        else Chunk(next(names), created, model, chunk.choices, chunk.usage, fingerprint, chunk.extra)
+        for chunk in chunks
     ]
 
 
-def _names(name: str, count: int, habits: ChatHabits) -> list[str]:
-    """The ids of the chunks. `first_empty` has no effect on a stream of one chunk."""
-    if habits.id == "first_empty" and count > 1:
-        return ["", *[name] * (count - 1)]
+def _names(chunks: Sequence[Chunk], name: str, habits: ChatHabits) -> list[str]:
+    """The ids of the chunks that are not bare. `first_empty` has no effect on a stream of one chunk."""
+    named = [number for number, chunk in enumerate(chunks) if not chunk.bare]
+    if habits.id == "first_empty" and len(named) > 1:
+        return ["", *[name] * (len(named) - 1)]
     if habits.id == "changing":
-        return [name, *(f"{name}-{number}" for number in range(1, count))]
-    return [name] * count
+        return [name, *(_numbered(number - place) for place, number in enumerate(named[1:], 1))]
+    return [name] * len(named)
+
+
+def _numbered(bare: int) -> str:
+    """The id of a chunk after so many bare ones: that of the reply, and the chunk's number."""
+    return HoleText(Hole("id of a chunk", lambda fill: f"{fill.drawn.get('id', '')}-{fill.number - bare}", "event"))
+
+
+def _created(drawn: Values, habits: ChatHabits) -> int:
+    ticks, created = habits.ticks, drawn.get("created") or 0
+
+    def ticked(fill: Fill) -> int:
+        return (fill.drawn.get("created") or 0) + bisect_right(ticks, fill.number)
+
+    return HoleNumber(Hole("created", ticked, "event")) if ticks else created
 
 
 class _Part:
@@ -79,7 +88,6 @@ class _Stream:
         self.blocks: dict[tuple[int, int], Block] = {}
         self.blocks_with_logprobs: set[tuple[int, int]] = set()
         self.with_logprobs: set[int] = set()
-        self.patterns: dict[tuple[int, int], ChunkChoice] = {}
         self.latest: dict[int, int] = {}
         """For each choice, the call that had the most recent piece."""
         self.opens_with_calls: dict[int, bool] = {}
@@ -106,8 +114,6 @@ class _Stream:
 
     def chunk(self, batch: Batch) -> Chunk:
         """The chunk of a batch, without its envelope."""
-        if len(batch) == 1 and isinstance(batch[0], Piece) and (known := self._continued(batch[0])):
-            return known
         parts: dict[int, _Part] = {}
         usage: model.Usage | Null | None = NULL if self.habits.usage_before == "null" else None
         without_choices: dict[str, Any] | None = None
@@ -124,24 +130,6 @@ class _Stream:
         if without_choices is not None and not parts:
             return _bare(without_choices, usage, self.model)
         return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
-
-    def _continued(self, piece: Piece) -> Chunk | None:
-        """The chunk of a further piece of a text, the usual case: the previous chunk with another text."""
-        address = (piece.choice, piece.block)
-        if address in self.blocks_with_logprobs or not piece.value or not isinstance(piece.value, str):
-            return None
-        block = self.blocks.get(address)
-        if not isinstance(block, (model.Text, Thinking, Refusal)):
-            return None
-        if address not in self.patterns:
-            part = _Part()
-            self._text(part, address, piece.value, ())
-            self.patterns[address] = self._choice(piece.choice, part)
-            return None
-        pattern = self.patterns[address]
-        delta = replace(pattern.delta, **{_field(block): piece.value})
-        usage = NULL if self.habits.usage_before == "null" else None
-        return Chunk("", 0, "", (ChunkChoice(pattern.index, delta, pattern.finish_reason, pattern.extra),), usage)
 
     def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
         match delta:
@@ -175,7 +163,7 @@ class _Stream:
     def _text(self, part: _Part, address: tuple[int, int], text: str, tokens: tuple[Token, ...]) -> None:
         block = self.blocks.get(address)
         field = _field(block)
-        part.texts[field] = part.texts.get(field, "") + text
+        part.texts[field] = part.texts[field] + text if field in part.texts else text
         if (address in self.blocks_with_logprobs and text) or tokens:
             part.tokens[field] = (*part.tokens.get(field, ()), *tokens)
 
@@ -187,7 +175,8 @@ class _Stream:
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
         """A piece of a call joins the previous entry if that opens the call or has its late name, else gets its own."""
-        index, value = self._index(piece.choice, piece.block), str(piece.value)
+        index = self._index(piece.choice, piece.block)
+        value = piece.value if isinstance(piece.value, str) else str(piece.value)
         joins = part.open_entry == (piece.block, "name") or (
             part.open_entry == (piece.block, "opening") and self.habits.calls.opening != "pair"
         )

@@ -80,8 +80,11 @@ class Dialect(Struct, frozen=True):
     """The Content-Type of a whole body."""
     usage_unrequested: Literal["never", "finish", "usual"] = "never"
     """Whether a stream has usage that was not requested: with the finish alone, or as if it had been requested."""
-    decorate: Callable[[tuple[Chunk, ...], Source], tuple[Chunk, ...]] = lambda chunks, source: chunks
-    """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning."""
+    decorate: Callable[[tuple[Chunk, ...]], tuple[Chunk, ...]] = lambda chunks: chunks
+    """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning. What it draws, and what
+    depends on an id, a time or token counts, is a hole."""
+    reads_texts: bool = False
+    """Whether `decorate` depends on the texts of the chunks, so that each chunk is written by itself."""
     silences: tuple[Silences, ...] = ()
     """The padding that the provider sends with every reply."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body

@@ -18,10 +18,8 @@ from fakellm.base.seed import Source
 def with_functions(dialect: Dialect) -> Dialect:
     """The dialect, with the first tool call of each choice as `function_call`."""
 
-    def decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-        return tuple(
-            replace(chunk, choices=tuple(map(_part, chunk.choices))) for chunk in dialect.decorate(chunks, source)
-        )
+    def decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+        return tuple(replace(chunk, choices=tuple(map(_part, chunk.choices))) for chunk in dialect.decorate(chunks))
 
     def decorate_body(body: JSON, source: Source) -> JSON:
         body = dialect.decorate_body(body, source)

@@ -9,37 +9,43 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.protocol import Values
+from fakellm.apis.skeleton import Fill
 from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.json_text import JSON, WordForWord, dumps, spelled
+from fakellm.base.json_text import JSON, WordForWord, dumps
 from fakellm.base.seed import ALNUM, Source
+from fakellm.base.template import Hole
 from fakellm.model import blocks as model
 from fakellm.model.blocks import Choice, Completion, Token, Usage, own_value
 
 
-def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> str:
-    """The data of the event that carries the chunk of this number."""
+def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
+    """The data of the event that carries the chunk of this number, with a hole for its token counts."""
     spelling, dialect = habits.spelling, habits.dialect
     choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
     frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
         frame["usage"] = None
     if isinstance(chunk.usage, Usage):
-        frame["usage"] = _only(spelling.usage_keys, write_usage(dialect, chunk.usage))
+        frame["usage"] = Hole(
+            "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted)), "event"
+        )
     ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
-    return spelled(_only(keys, _placed(dialect.chunk_keys, *own)), spelling)
+    return _only(keys, _placed(dialect.chunk_keys, *own))
 
 
-def with_obfuscation(chunk: Chunk, habits: ChatHabits, number: int, source: Source) -> Chunk:
-    """The chunk of this number with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
+def with_obfuscation(chunk: Chunk) -> Chunk:
+    """The chunk with `obfuscation`: random text that fills its JSON to a multiple of 16 bytes, plus one.
 
     Every such frame recorded from OpenAI has this length; if nothing is missing, the text is empty.
     https://platform.openai.com/docs/api-reference/chat/create (`include_obfuscation`)
     """
-    bare = replace(chunk, extra=chunk.extra | {"obfuscation": ""})
-    missing = (1 - len(write_chunk(bare, habits, number).encode())) % 16
-    return replace(chunk, extra=chunk.extra | {"obfuscation": source.text(ALNUM, missing)})
+    return replace(chunk, extra=chunk.extra | {"obfuscation": Hole("obfuscation", _obfuscation, "length")})
+
+
+def _obfuscation(fill: Fill) -> str:
+    return fill.text("obfuscation", ALNUM, (1 - fill.length) % 16)
 
 
 def write_body(

@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/completions
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -45,6 +45,7 @@ class LegacyCompletions(ChatApi):
 
     paths = ("/completions",)
     dialects: Collection[str] = ()
+    restates = True
 
     def usual(self, dialect: str | None) -> Variation:
         return LEGACY.usual
@@ -68,6 +69,9 @@ class LegacyCompletions(ChatApi):
         if body.logprobs is None:
             return LEGACY
         return TokenProbs(body.logprobs, tuple(body.prompts) if body.echo else (), seed, request.digest).on(LEGACY)
+
+    def shared(self, request: Request) -> Hashable:
+        return None if legacy_body(request).logprobs is not None else super().shared(request)
 
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return _restated(completion, legacy_body(request), counted)

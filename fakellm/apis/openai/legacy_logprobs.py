@@ -40,9 +40,9 @@ class TokenProbs(Struct, frozen=True):
 
     def on(self, dialect: Dialect) -> Dialect:
         """The dialect, with these numbers in every choice."""
-        return replace(dialect, decorate=self._decorate, decorate_body=self._decorate_body)
+        return replace(dialect, decorate=self._decorate, decorate_body=self._decorate_body, reads_texts=True)
 
-    def _decorate(self, chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+    def _decorate(self, chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         offsets: dict[int, int] = defaultdict(int)
         choices = 1 + max((part.index for chunk in chunks for part in chunk.choices), default=0)
         prompts = [self._prompt(index, choices) for index in range(choices)]
@@ -95,7 +95,7 @@ class TokenProbs(Struct, frozen=True):
         """The token, and alternatives to it, each less likely than the one before."""
         source = Source(self.seed, self.digest, "logprobs", index, offset)
         names = dict.fromkeys((token, *_OTHERS))
-        sums = accumulate(source.between(1, 2000) for _ in names)
+        sums = accumulate(1 + number % 2000 for number in source.numbers(len(names)))
         return {name: -number / 1000 for name, number in zip(names, sums, strict=True)}
 
 

@@ -5,6 +5,7 @@ https://platform.openai.com/docs/api-reference/moderations/create
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -61,8 +62,9 @@ def moderations(data: bytes, seed: int) -> tuple[JSON, JSON]:
         raise invalid_type("input", "expected only strings or only parts")
     kinds = [tuple(dict.fromkeys(part.type for part in parts))] if parts else [("text",)] * len(inputs)
     source = Source(seed, "moderation", digest(body))
-    results = [_result(each, source) for each in kinds]
-    return {"id": "modr-" + source.text(ALNUM, 29), "model": request.model, "results": results}, body
+    results = [source.draw(("result", number), partial(_result, each)) for number, each in enumerate(kinds)]
+    name = "modr-" + source.draw("id", lambda each: each.text(ALNUM, 29))
+    return {"id": name, "model": request.model, "results": results}, body
 
 
 def _result(kinds: tuple[str, ...], source: Source) -> JSON:
@@ -70,9 +72,13 @@ def _result(kinds: tuple[str, ...], source: Source) -> JSON:
     return {
         "flagged": False,
         "categories": dict.fromkeys(CATEGORIES, False),
-        "category_scores": {name: source.between(10**5, 10**9) / 10**12 for name in CATEGORIES},
+        "category_scores": {name: source.draw(name, _score) for name in CATEGORIES},
         "category_applied_input_types": {name: _applied(name, kinds) for name in CATEGORIES},
     }
+
+
+def _score(source: Source) -> float:
+    return source.between(10**5, 10**9) / 10**12
 
 
 def _applied(category: str, kinds: tuple[str, ...]) -> list[str]:

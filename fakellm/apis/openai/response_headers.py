@@ -23,11 +23,11 @@ _ORIGIN = ("access-control-allow-origin", "*")
 def usual(seed: int, name: str, status: int | None) -> Headers:
     """OpenAI's headers of a reply with this status; `name` identifies the request. After a 429, no requests remain."""
     source = Source(seed, "headers", name, status or 0)
-    used = source.between(20, 2000)
+    used = source.draw("tokens", lambda each: each.between(20, 2000))
     return (
-        ("x-request-id", "req_" + source.text(HEX, 32)),
+        ("x-request-id", "req_" + source.draw("x-request-id", lambda each: each.text(HEX, 32))),
         ("openai-version", "2020-10-01"),
-        ("openai-processing-ms", str(source.between(50, 900))),
+        ("openai-processing-ms", str(source.draw("openai-processing-ms", lambda each: each.between(50, 900)))),
         ("x-ratelimit-limit-requests", str(_REQUESTS)),
         ("x-ratelimit-limit-tokens", str(_TOKENS)),
         ("x-ratelimit-remaining-requests", "0" if status == 429 else str(_REQUESTS - 1)),

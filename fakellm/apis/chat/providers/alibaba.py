@@ -25,7 +25,7 @@ def _usage_details(usage: Usage) -> JSON:
     return {**reasoning, "prompt_tokens_details": {"cached_tokens": usage.cached}}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """The finish of a choice with text has an empty content."""
     called = with_content(chunks, "tool_calls")
 

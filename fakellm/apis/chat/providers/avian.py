@@ -10,10 +10,12 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
+from fakellm.apis.skeleton import Fill, once
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
-from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.base.seed import ALNUM, HEX
+from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
@@ -36,10 +38,15 @@ def _usage_details(usage: Usage) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """The gateway's chunk keeps the reply's id; in the other chunks, the model's id replaces it."""
     first = chunks[0]
-    upstream = f"gen-{first.created}-{source.text(ALNUM, 20)}"
+
+    def upstream_id(fill: Fill) -> str:
+        letters = fill.source.draw("upstream_id", lambda source: source.text(ALNUM, 20))
+        return f"gen-{resolved(first.created, fill)}-{letters}"
+
+    upstream = once("upstream_id", upstream_id)
     rest = []
     finished: set[int] = set()
     for chunk in chunks[1:]:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.openai import OPENAI
+from fakellm.apis.skeleton import Fill, each, once
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -28,19 +29,23 @@ _TEXT = _SAFE | {"protected_material_code": _UNSEEN, "protected_material_text": 
 _VERDICT = {"id": "", "created": 0, "model": "", "object": "", "prompt_filter_results": _PROMPT}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    return tuple(_decorated(chunk, source) for chunk in chunks)
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    return tuple(map(_decorated, chunks))
 
 
-def _decorated(chunk: Chunk, source: Source) -> Chunk:
+def _decorated(chunk: Chunk) -> Chunk:
     extra: JSON = {
         "service_tier": "default",
         "system_fingerprint": chunk.system_fingerprint,
-        "obfuscation": source.text(ALNUM, source.between(0, 15)),
+        "obfuscation": each("obfuscation", _obfuscation),
     }
     if isinstance(chunk.usage, Usage):
-        extra["latency_checkpoint"] = _latencies(source)
+        extra["latency_checkpoint"] = once("latencies", lambda fill: _latencies(fill.source))
     return replace(chunk, choices=tuple(map(_filtered, chunk.choices)), extra=chunk.extra | extra)
+
+
+def _obfuscation(fill: Fill) -> str:
+    return fill.text("obfuscation", ALNUM, fill.below("obfuscation length", 16))
 
 
 def _filtered(part: ChunkChoice) -> ChunkChoice:
@@ -49,7 +54,10 @@ def _filtered(part: ChunkChoice) -> ChunkChoice:
 
 def _latencies(source: Source) -> JSON:
     """Milliseconds: between tokens, to the first and to the last token, in the engine and in total."""
-    token, first, last, before = source.between(5, 20), source.between(30, 90), source.between(300, 2000), 200
+    token = source.draw("engine_tbt_ms", lambda each: each.between(5, 20))
+    first = source.draw("engine_ttft_ms", lambda each: each.between(30, 90))
+    last = source.draw("engine_ttlt_ms", lambda each: each.between(300, 2000))
+    before = 200
     return {
         "engine_tbt_ms": token,
         "engine_ttft_ms": first,

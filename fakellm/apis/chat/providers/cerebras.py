@@ -10,9 +10,11 @@ from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import no_content_beside_calls, seconds, with_last
+from fakellm.apis.skeleton import each
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
+from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
@@ -30,16 +32,19 @@ def _usage_details(usage: Usage) -> JSON:
 def time_info(created: int, source: Source) -> JSON:
     """Seconds that the request queued, was read and was answered; `created` is the time to the microsecond."""
     spent = {
-        "queue_time": seconds(source, 1e-4, 0.01),
-        "prompt_time": seconds(source, 0.002, 0.02),
-        "completion_time": seconds(source, 0.003, 0.9),
+        "queue_time": seconds(source, "queue_time", 1e-4, 0.01),
+        "prompt_time": seconds(source, "prompt_time", 0.002, 0.02),
+        "completion_time": seconds(source, "completion_time", 0.003, 0.9),
     }
-    total = sum(spent.values()) + seconds(source, 0.001, 0.01)
-    return {"created": created + source.below(10**6) / 1e6, **spent, "total_time": total}
+    total = sum(spent.values()) + seconds(source, "overhead", 0.001, 0.01)
+    fraction = source.draw("created_fraction", lambda each: each.below(10**6)) / 1e6
+    return {"created": created + fraction, **spent, "total_time": total}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    return with_last(chunks, {"time_info": time_info(chunks[-1].created, source)})
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    created = chunks[-1].created
+    times = each("time_info", lambda fill: time_info(resolved(created, fill), fill.source))
+    return with_last(chunks, {"time_info": times})
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:

@@ -65,9 +65,9 @@ def cached_details(usage: Usage) -> JSON:
     return {"prompt_tokens_details": {"cached_tokens": usage.cached}} | counted_details(usage)
 
 
-def seconds(source: Source, low: float, high: float) -> float:
-    """A duration as servers measure it, to the nanosecond."""
-    return source.between(round(low * 1e9), round(high * 1e9)) / 1e9
+def seconds(source: Source, name: str, low: float, high: float) -> float:
+    """A duration as servers measure it, to the nanosecond; drawn for this name."""
+    return source.draw(name, lambda each: each.between(round(low * 1e9), round(high * 1e9))) / 1e9
 
 
 def with_last(chunks: tuple[Chunk, ...], extra: JSON) -> tuple[Chunk, ...]:

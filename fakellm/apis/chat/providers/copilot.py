@@ -12,6 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import in_parts
+from fakellm.apis.skeleton import Fill, each
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -38,10 +39,14 @@ def _bill(prompt: int, cached: int, completion: int) -> JSON:
         {"batch_size": 1_000_000, "cost_per_batch": 0, "token_count": count, "token_type": kind}
         for kind, count in counts.items()
     ]
-    return {"copilot_usage": {"token_details": details, "total_nano_aiu": 0}}
+    return {"token_details": details, "total_nano_aiu": 0}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _bill_of(fill: Fill) -> JSON:
+    return _bill(fill.counted.input, fill.counted.cached, fill.counted.output)
+
+
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """The verdict on the prompt comes first, in its own chunk; each text has a verdict too; the bill is with the usage.
 
     The filter lags: it usually has no results yet at the first text of a choice.
@@ -54,7 +59,7 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         return replace(choice, extra=choice.extra | {"content_filter_results": results})
 
     billed = (
-        replace(chunk, extra=chunk.extra | _bill(chunk.usage.input, chunk.usage.cached, chunk.usage.output))
+        replace(chunk, extra=chunk.extra | {"copilot_usage": each("copilot_usage", _bill_of)})
         if isinstance(chunk.usage, Usage)
         else chunk
         for chunk in chunks
@@ -65,11 +70,12 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
 def _decorate_body(body: JSON, source: Source) -> JSON:
     for choice in body["choices"]:
         choice["content_filter_results"] = _SAFE if choice["message"].get("content") else {}
-        choice["message"]["padding"] = _PADDING[: source.between(2, len(_PADDING))]
+        length = source.draw(("padding", choice["index"]), lambda each: each.between(2, len(_PADDING)))
+        choice["message"]["padding"] = _PADDING[:length]
     usage = body.get("usage")
     if usage:
         cached = usage["prompt_tokens_details"]["cached_tokens"]
-        body |= _bill(usage["prompt_tokens"], cached, usage["completion_tokens"])
+        body["copilot_usage"] = _bill(usage["prompt_tokens"], cached, usage["completion_tokens"])
     sorted_body: JSON = rearranged(body | _PROMPT_VERDICT | {"service_tier": "default"})
     return sorted_body
 

@@ -14,7 +14,7 @@ from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, in_parts, 
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
-from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.base.seed import ALNUM, HEX
 from fakellm.model.blocks import Usage
 
 
@@ -28,7 +28,7 @@ def _usage_details(usage: Usage) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     reasoners = with_content(chunks, "reasoning")
 
     def halved(part: ChunkChoice) -> ChunkChoice:

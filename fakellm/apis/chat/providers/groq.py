@@ -5,8 +5,6 @@ Calls whole, its own key with the id of the request, and the usage, with times i
 
 from __future__ import annotations
 
-from typing import Any
-
 from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
@@ -23,6 +21,7 @@ from fakellm.apis.chat.providers.common import (
 )
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.chat.writer import write_usage
+from fakellm.apis.skeleton import each, once
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
@@ -31,11 +30,9 @@ from fakellm.model.blocks import Usage
 
 def _usage_details(usage: Usage) -> JSON:
     source = Source(usage.input, "groq", usage.output)
-    queue, prompt, completion = (
-        source.between(10**7, 25 * 10**7),
-        usage.input * source.between(50_000, 200_000),
-        usage.output * source.between(1_500_000, 3_000_000),
-    )
+    queue = source.draw("queue_time", lambda each: each.between(10**7, 25 * 10**7))
+    prompt = usage.input * source.draw("prompt_time", lambda each: each.between(50_000, 200_000))
+    completion = usage.output * source.draw("completion_time", lambda each: each.between(1_500_000, 3_000_000))
     details: JSON = {
         "queue_time": queue / 10**9,
         "prompt_time": prompt / 10**9,
@@ -50,11 +47,11 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _request(source: Source) -> JSON:
-    return {"id": f"req_01{base32(source, 24).lower()}", "seed": source.below(2**31)}
+    name = source.draw("request_id", lambda each: base32(each, 24)).lower()
+    return {"id": f"req_01{name}", "seed": source.draw("request_seed", lambda each: each.below(2**31))}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    request = _request(source)
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     silent = with_content(chunks, "tool_calls") - with_content(chunks, "content") - with_content(chunks, "reasoning")
 
     def opened(part: ChunkChoice) -> ChunkChoice:
@@ -64,16 +61,17 @@ def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
         return adding(part, {"content": None if part.index in silent else ""}) if opens else part
 
     first, *rest = in_parts(chunks, opened)
-    first = replace(first, extra=first.extra | {"x_groq": request})
-    return first, *(_counted(chunk, request["id"]) for chunk in rest)
+    first = replace(first, extra=first.extra | {"x_groq": once("x_groq", lambda fill: _request(fill.source))})
+    return first, *map(_counted, rest)
 
 
-def _counted(chunk: Chunk, request: Any) -> Chunk:
+def _counted(chunk: Chunk) -> Chunk:
     if not isinstance(chunk.usage, Usage):
         return chunk
     extra: JSON = {} if chunk.choices else {"service_tier": "on_demand"}
     if finishes(chunk):
-        extra["x_groq"] = {"id": request, "usage": write_usage(GROQ, chunk.usage)}
+        request = once("x_groq.id", lambda fill: _request(fill.source)["id"])
+        extra["x_groq"] = {"id": request, "usage": each("x_groq.usage", lambda fill: write_usage(GROQ, fill.counted))}
     return replace(chunk, extra=extra | chunk.extra)
 
 

@@ -16,15 +16,23 @@ from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
+from fakellm.apis.skeleton import Fill, each, once
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
 def _time_info(created: int, source: Source) -> JSON:
     times = time_info(created, source)
-    return {"time_info": {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}}
+    return {**{key: times[key] for key in times if key != "created"}, "created": times["created"]}
+
+
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    created = chunks[-1].created
+    times = each("time_info", lambda fill: _time_info(resolved(created, fill), fill.source))
+    return with_last(chunks, {"time_info": times})
 
 
 def _error(error: JSON, status: int) -> JSON:
@@ -48,8 +56,8 @@ HUGGINGFACE = replace(
     name="huggingface",
     usage_details=cached_details,
     usage_keys=("prompt_tokens", "completion_tokens", "total_tokens"),
-    decorate=lambda chunks, source: with_last(chunks, _time_info(chunks[-1].created, source)),
-    decorate_body=lambda body, source: body | _time_info(body["created"], source),
+    decorate=_decorate,
+    decorate_body=lambda body, source: body | {"time_info": _time_info(body["created"], source)},
     errors=_ERRORS,
 )
 
@@ -57,17 +65,32 @@ HUGGINGFACE_GROQ = replace(
     GROQ, name="huggingface-groq", errors=replace(_ERRORS, frame=GROQ.errors.frame, done=GROQ.errors.done)
 )
 
+_GAP = 4500
+"""The mean time between Novita's chunks, in microseconds."""
 
-def _with_metrics(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    """Novita's metrics: the milliseconds to the first token, and the microsecond in which each chunk was written."""
-    first = source.between(80, 900)
-    now = chunks[0].created * 10**6 + first * 1000
-    decorated = []
-    for chunk in chunks:
-        now += source.between(40, 9000)
+
+def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    """Novita's metrics: the milliseconds to the first token, and the microsecond in which each chunk was written.
+
+    The recorded chunks follow after 41, 5055 and 71 microseconds. Here, each is up to one `_GAP` later than a regular
+    one, so they follow after 1 to 8999, and the time of a chunk depends only on its number.
+    """
+    created = chunks[0].created
+
+    def first(fill: Fill) -> int:
+        return fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
+
+    def written(fill: Fill) -> int:
+        start = resolved(created, fill) * 10**6 + first(fill) * 1000
+        return int(start + fill.number * _GAP + fill.below("ts_us", _GAP))
+
+    metrics = {"ttft_ms": once("ttft_ms", first), "ts_us": each("ts_us", written)}
+
+    def measured(chunk: Chunk) -> Chunk:
         blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}
-        decorated.append(replace(chunk, extra=blank | {"sla_metrics": {"ttft_ms": first, "ts_us": now}}))
-    return tuple(decorated)
+        return replace(chunk, extra=blank | {"sla_metrics": metrics})
+
+    return tuple(map(measured, chunks))
 
 
 def _novita_details(usage: Usage) -> JSON:

@@ -16,6 +16,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.skeleton import Fill, each
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls
 from fakellm.base.json_text import JSON
@@ -27,14 +28,15 @@ def _timings(prompt: int, cached: int, predicted: int, source: Source) -> JSON:
     """The tokens that were read and written, and the milliseconds that this took."""
     return {
         "cache_n": cached,
-        **_pace("prompt", max(prompt - cached, 1), source.between(300, 9000), source),
-        **_pace("predicted", max(predicted, 1), source.between(7000, 14_500), source),
+        **_pace("prompt", max(prompt - cached, 1), 300, 9000, source),
+        **_pace("predicted", max(predicted, 1), 7000, 14_500, source),
     }
 
 
-def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
-    """The timing of `count` tokens that take about this many microseconds each."""
-    spent = (count * microseconds + source.below(1000)) / 1000
+def _pace(what: str, count: int, low: int, high: int, source: Source) -> JSON:
+    """The timing of `count` tokens, each of which takes from `low` to `high` microseconds."""
+    each_takes = source.draw(f"{what}_per_token", lambda each: each.between(low, high))
+    spent = (count * each_takes + source.draw(f"{what}_rest", lambda each: each.below(1000))) / 1000
     return {
         f"{what}_n": count,
         f"{what}_ms": spent,
@@ -43,10 +45,13 @@ def _pace(what: str, count: int, microseconds: int, source: Source) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    usage = chunks[-1].usage
-    counted = usage if isinstance(usage, Usage) else Usage(output=len(chunks) - 2)  # about one token per chunk
-    return with_last(chunks, {"timings": _timings(counted.input, counted.cached, counted.output, source)})
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    return with_last(chunks, {"timings": each("timings", _counted_timings)})
+
+
+def _counted_timings(fill: Fill) -> JSON:
+    counts = fill.counts or Usage(output=fill.number - 1)  # about one token per chunk
+    return _timings(counts.input, counts.cached, counts.output, fill.source)
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:

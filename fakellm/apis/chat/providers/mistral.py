@@ -17,9 +17,10 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS
 from fakellm.apis.chat.requests.accepts import Accepts
+from fakellm.apis.skeleton import Fill, each
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
-from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.base.seed import ALNUM, HEX
 from fakellm.model.blocks import Usage
 from fakellm.streaming.division import Silences
 
@@ -31,10 +32,14 @@ def _usage_details(usage: Usage) -> JSON:
     return details | ({"completion_tokens_details": {"reasoning_tokens": usage.reasoning}} if usage.reasoning else {})
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     first, *rest = chunks
-    padded = (replace(chunk, extra={"p": _PADDING[: source.between(1, len(_PADDING))]} | chunk.extra) for chunk in rest)
+    padded = (replace(chunk, extra={"p": each("p", _padding)} | chunk.extra) for chunk in rest)
     return first, *padded
+
+
+def _padding(fill: Fill) -> str:
+    return _PADDING[: 1 + fill.below("p", len(_PADDING))]
 
 
 _SILENCES = (

@@ -58,7 +58,7 @@ def _usage_details_2025(usage: Usage) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     reasoners = with_content(chunks, "reasoning")
     ended: set[int] = set()
 
@@ -73,7 +73,7 @@ def _decorate(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
     )
 
 
-def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
+def _decorate_2025(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     reasoners = with_content(chunks, "reasoning")
 
     def silent(part: ChunkChoice) -> ChunkChoice:

@@ -7,7 +7,7 @@ https://docs.perplexity.ai/api-reference/chat-completions-post
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -15,10 +15,12 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
+from fakellm.apis.skeleton import Fill, each, once
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
+from fakellm.base.template import Hole
 from fakellm.model.blocks import Usage
 from fakellm.wire.framing import Framing
 
@@ -54,12 +56,19 @@ def _dollars(millionths: int) -> float:
     return (millionths + 5) // 10 / 100_000
 
 
-def _so_far(usage: Usage) -> JSON:
+def _so_far(fill: Fill) -> JSON:
     """Running counts, without a cost."""
+    usage = fill.counted
     sums = {"prompt_tokens": usage.input, "completion_tokens": usage.output}
     cost = {"input_tokens_cost": 0, "output_tokens_cost": 0, "total_cost": 0}
     total = usage.input + usage.output
-    return {"usage": sums | {"total_tokens": total, "search_context_size": "low", "cost": cost}}
+    return sums | {"total_tokens": total, "search_context_size": "low", "cost": cost}
+
+
+def _date(year: int, months: int, source: Source) -> str:
+    """A day of the year, in one of its first months."""
+    month, day = divmod(source.below(months * 28), 28)
+    return f"{year}-{month + 1:02}-{day + 1:02}"
 
 
 def _found(source: Source) -> JSON:
@@ -67,9 +76,9 @@ def _found(source: Source) -> JSON:
     results = [
         {
             "title": f"Result {number}",
-            "url": f"https://example.com/{source.text(LOWER_ALNUM, 12)}",
-            "date": f"2025-{source.between(1, 12):02}-{source.between(1, 28):02}",
-            "last_updated": f"2026-{source.between(1, 6):02}-{source.between(1, 28):02}",
+            "url": f"https://example.com/{source.draw(('url', number), lambda each: each.text(LOWER_ALNUM, 12))}",
+            "date": source.draw(("date", number), lambda each: _date(2025, 12, each)),
+            "last_updated": source.draw(("last_updated", number), lambda each: _date(2026, 6, each)),
             "snippet": f"What result {number} says.",
             "source": "web",
         }
@@ -78,26 +87,32 @@ def _found(source: Source) -> JSON:
     return {"citations": [result["url"] for result in results], "search_results": results}
 
 
-def _searched(chunks: tuple[Chunk, ...], found: JSON) -> tuple[Chunk, ...]:
+def _searched(chunks: tuple[Chunk, ...], found: Callable[[Source], JSON]) -> tuple[Chunk, ...]:
     """The chunks with the search results, and with the message so far in each choice."""
-    texts: defaultdict[int, str] = defaultdict(str)
 
     def with_results(choice: ChunkChoice) -> ChunkChoice:
-        texts[choice.index] += text_or_empty(choice.delta.content)
-        return replace(choice, extra={"message": {"role": "assistant", "content": texts[choice.index]}} | choice.extra)
+        name, text = f"message {choice.index}", text_or_empty(choice.delta.content)
+        so_far = each("message", lambda fill: fill.so_far(name, text))
+        return replace(choice, extra={"message": {"role": "assistant", "content": so_far}} | choice.extra)
 
-    return tuple(replace(chunk, extra=found | chunk.extra) for chunk in in_parts(chunks, with_results))
+    def result(name: str) -> Hole:
+        return once(name, lambda fill: found(fill.source)[name])
+
+    results = {name: result(name) for name in ("citations", "search_results")}
+    return tuple(replace(chunk, extra=results | chunk.extra) for chunk in in_parts(chunks, with_results))
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    chunks = in_parts(_searched(chunks, _found(source)), _with_role)
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    chunks = in_parts(_searched(chunks, _found), _with_role)
     before = tuple(
-        replace(chunk, extra=chunk.extra | _so_far(chunk.usage)) if isinstance(chunk.usage, Usage) else chunk
+        replace(chunk, extra=chunk.extra | {"usage": each("usage so far", _so_far)})
+        if isinstance(chunk.usage, Usage)
+        else chunk
         for chunk in chunks[:-1]
     )
-    done = {"object": "chat.completion.done"}
+    done: JSON = {"object": "chat.completion.done"}
     if any(chunk.id for chunk in before):  # else this one has to carry the id
-        done["id"] = source.uuid()
+        done["id"] = once("done_id", lambda fill: fill.source.draw("done_id", lambda source: source.uuid()))
     return with_last((*before, chunks[-1]), done)
 
 
@@ -183,6 +198,6 @@ PERPLEXITY_2025 = replace(
     choice_keys=("index", "finish_reason", "message", "delta"),
     constants={"object": "chat.completion"},
     usage_details=lambda usage: {"search_context_size": "low"} | counted_details(usage),
-    decorate=lambda chunks, source: _searched(chunks, _found_2025(source)),
+    decorate=lambda chunks: _searched(chunks, _found_2025),
     decorate_body=lambda body, source: _with_found(body, _found_2025(source)),
 )

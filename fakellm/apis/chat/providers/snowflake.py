@@ -50,7 +50,7 @@ def _detail(text: str) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """Claude's `reasoning_details`, and an empty fingerprint."""
     return tuple(
         replace(chunk, extra=chunk.extra | ({} if chunk.system_fingerprint else {"system_fingerprint": ""}))

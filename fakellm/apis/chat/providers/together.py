@@ -12,6 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
+from fakellm.apis.skeleton import each, once
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -22,18 +23,20 @@ def _usage_details(usage: Usage) -> JSON:
     return {"cached_tokens": usage.cached} | counted_details(replace(usage, cached=0))
 
 
-def _seed(source: Source) -> int:
-    """A seed of 64 bits, rounded to a double somewhere on its way, so that it ends in zeros."""
-    return source.below(2**64 // 1000) * 1000
+def _seed(index: int, source: Source) -> int:
+    """A choice's seed of 64 bits, rounded to a double somewhere on its way, so that it ends in zeros."""
+    return source.draw(("seed", index), lambda each: each.below(2**64 // 1000)) * 1000
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    return in_parts(chunks, lambda choice: _decorated(choice, source))
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
+    return in_parts(chunks, _decorated)
 
 
-def _decorated(choice: ChunkChoice, source: Source) -> ChunkChoice:
-    seed = _seed(source) if choice.finish_reason else None
-    delta = replace(choice.delta, extra={"token_id": source.below(128_256)} | choice.delta.extra)
+def _decorated(choice: ChunkChoice) -> ChunkChoice:
+    index = choice.index
+    seed = once(f"seed {index}", lambda fill: _seed(index, fill.source)) if choice.finish_reason else None
+    token_id = each("token_id", lambda fill: fill.below(f"token_id {index}", 128_256))
+    delta = replace(choice.delta, extra={"token_id": token_id} | choice.delta.extra)
     return replace(
         choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra
     )
@@ -47,12 +50,13 @@ def _body_choice(choice: JSON, source: Source) -> JSON:
     """The seed after the finish reason, `tool_calls` even if empty, and a call's arguments before its name."""
     calls = choice["message"].get("tool_calls") or []
     turned = [call | {"function": dict(reversed(call["function"].items()))} for call in calls]
-    seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(source)}
+    seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(choice["index"], source)}
     return seeded | choice | {"message": choice["message"] | {"tool_calls": turned}}
 
 
 def _completion_id(source: Source) -> str:
-    return "-".join((source.text(ALNUM, 7), source.text(ALNUM, 6), source.text(HEX, 16)))
+    letters = source.text(ALNUM, 13)
+    return "-".join((letters[:7], letters[7:], source.text(HEX, 16)))
 
 
 def _error(error: JSON, status: int) -> JSON:

@@ -14,9 +14,11 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, base32, finishes, no_content_beside_calls, price
+from fakellm.apis.skeleton import Fill, each
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
+from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
@@ -38,11 +40,15 @@ def _usage_details(usage: Usage) -> JSON:
 
 
 def _metadata(name: str, model: str, usage: Usage | None, source: Source) -> JSON:
-    """What the gateway reports about a request that the first provider it tried has answered; times in milliseconds."""
+    """What the gateway reports about a request that the first provider it tried has answered; times in milliseconds.
+
+    It is about the request, so all choices of a reply have the same.
+    """
     slug = model if "/" in model else f"openai/{model}"
     internal = slug.replace("/", ":", 1)
     api_model = internal.partition(":")[2]
-    response, start = "resp_" + source.text(HEX, 50), source.between(10**5, 10**6)
+    response = "resp_" + source.draw("providerResponseId", lambda each: each.text(HEX, 50))
+    start = source.draw("startTime", lambda each: each.between(10**5, 10**6))
     attempt = {
         "provider": "openai",
         "internalModelId": internal,
@@ -50,8 +56,8 @@ def _metadata(name: str, model: str, usage: Usage | None, source: Source) -> JSO
         "credentialType": "system",
         "success": True,
         "startTime": start,
-        "endTime": start + source.between(500, 5000),
-        "providerRequestId": "req_" + source.text(HEX, 32),
+        "endTime": start + source.draw("duration", lambda each: each.between(500, 5000)),
+        "providerRequestId": "req_" + source.draw("providerRequestId", lambda each: each.text(HEX, 32)),
         "statusCode": 200,
         "providerResponseId": response,
     }
@@ -90,14 +96,14 @@ def _metadata(name: str, model: str, usage: Usage | None, source: Source) -> JSO
     return {"openai": {"responseId": response, "serviceTier": "default"}, "gateway": gateway}
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
-    usage = next((chunk.usage for chunk in chunks if isinstance(chunk.usage, Usage)), None)
-
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     def ended(chunk: Chunk) -> Chunk:
-        metadata = {"provider_metadata": _metadata(chunk.id, chunk.model, usage, source)}
+        def metadata(fill: Fill) -> JSON:
+            return _metadata(resolved(chunk.id, fill), chunk.model, fill.usage, fill.source)
 
         def closed(part: ChunkChoice) -> ChunkChoice:
-            return adding(part, metadata) if part.finish_reason else part
+            reported = {"provider_metadata": each("provider_metadata", metadata)}
+            return adding(part, reported) if part.finish_reason else part
 
         choices = tuple(map(closed, chunk.choices))
         tier = {"service_tier": "default"} if chunk.model.startswith("openai/") else {}

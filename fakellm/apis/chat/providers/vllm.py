@@ -21,7 +21,7 @@ from fakellm.base.seed import HEX, Source
 _MESSAGE = ("role", "content", "refusal", "annotations", "audio", "function_call", "tool_calls", "reasoning")
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """The prompt's tokens first, then a choice's tokens; only the last chunk has the version."""
     first = replace(chunks[0], extra=chunks[0].extra | {"prompt_token_ids": None, "prompt_text": None})
     *before, last = first, *in_parts(chunks[1:], lambda choice: _with_stop(choice, {"token_ids": None}))
@@ -105,7 +105,7 @@ VLLM = Dialect(
 )
 
 
-def _decorate_2024(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate_2024(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     return in_parts(chunks, lambda choice: _with_stop(choice, {}))
 
 

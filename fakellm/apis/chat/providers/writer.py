@@ -34,7 +34,7 @@ def _usage_details(usage: Usage) -> JSON:
     }
 
 
-def _decorate(chunks: tuple[Chunk, ...], source: Source) -> tuple[Chunk, ...]:
+def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     return in_parts(chunks, _full)
 
 

@@ -32,12 +32,14 @@ def _usage_details_2025(usage: Usage) -> JSON:
 
 def _completion_id(source: Source) -> str:
     """An id: the time of the request, to the second, and 16 hex digits."""
-    month, day, hour = source.between(1, 12), source.between(1, 28), source.between(0, 23)
-    minute, second = source.between(0, 59), source.between(0, 59)
-    return f"2026{month:02}{day:02}{hour:02}{minute:02}{second:02}{source.text(HEX, 16)}"
+    minutes, second = divmod(source.below(12 * 28 * 24 * 60 * 60), 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    month, day = divmod(days, 28)
+    return f"2026{month + 1:02}{day + 1:02}{hour:02}{minute:02}{second:02}{source.text(HEX, 16)}"
 
 
-def _decorate_2025(chunks: tuple[Chunk, ...], _: Source) -> tuple[Chunk, ...]:
+def _decorate_2025(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     """An empty content is sent beside reasoning that is only white space."""
 
     def blank(part: ChunkChoice) -> ChunkChoice:

@@ -1,0 +1,201 @@
+"""The events of a stream as skeletons: an API writes each shape of stream once, and every reply fills in its values.
+
+A reply of a known shape costs no more than its bytes, however different its texts, ids and counts are. Filling a
+skeleton gives the same events as writing the reply itself; tests/test_skeleton.py holds this.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.base.json_text import TextStyle, spelled_texts
+from fakellm.base.seed import Source
+from fakellm.base.template import Hole, HoleNumber, HoleText, Template, resolved, template
+from fakellm.model.blocks import Usage
+from fakellm.streaming.shape import PIECE, Address, Turn
+from fakellm.wire.framing import Framing, alone
+from fakellm.wire.sse import Event
+
+
+class Draft(Struct, frozen=True):
+    """An event as an API writes it: JSON, which may contain holes, in a style; or a literal text. `event`: its type."""
+
+    data: Any
+    style: TextStyle | None = None
+    event: str = "message"
+
+
+class EventSkeleton(Struct, frozen=True):
+    """An event with holes."""
+
+    data: Template
+    event: str
+
+
+Skeleton = tuple[tuple[EventSkeleton, ...], ...]
+"""The events of each batch of a shape."""
+
+
+class Fill:
+    """What fills the holes of a stream, and those of its current event.
+
+    drawn: the values that are drawn for the reply. source: draws everything else. call_ids: by choice and block.
+    usage: the first token counts of the stream; `counts`: those of the event's batch.
+    number: the event's, from 0. encoded: the piece of text in its batch, as JSON. length: see Hole.
+    """
+
+    def __init__(
+        self, drawn: Mapping[str, Any], source: Source, call_ids: Mapping[Address, str], usage: Usage | None
+    ) -> None:
+        self.drawn, self.source, self.call_ids, self.usage = drawn, source, call_ids, usage
+        self.counts: Usage | None = None
+        self.number = 0
+        self.length = 0
+        self.encoded = '""'
+        self._drawn: dict[str, Any] = {}
+        self._texts: dict[str, str] = {}
+
+    @property
+    def piece(self) -> str:
+        """The piece of text in the event's batch."""
+        return str(json.loads(self.encoded))
+
+    def so_far(self, name: str, text: str) -> str:
+        """The texts with this name up to this event, which adds `text`; it may be a hole."""
+        self._texts[name] = self._texts.get(name, "") + resolved(text, self)
+        return self._texts[name]
+
+    @property
+    def counted(self) -> Usage:
+        """The token counts of the event's batch, which has some."""
+        assert self.counts is not None
+        return self.counts
+
+    def below(self, name: str, n: int) -> int:
+        """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
+        drawn: Sequence[int] = self._drawn.get(name, ())
+        if len(drawn) <= self.number:
+            drawn = self.source.draw(name, lambda source: source.numbers(2 * self.number + 64))
+            self._drawn[name] = drawn
+        return drawn[self.number] % n
+
+    def text(self, name: str, alphabet: str, length: int) -> str:
+        """Characters of `alphabet` for this event, at most 16. One hash draws those of all events."""
+        drawn: str = self._drawn.get(name, "")
+        if len(drawn) < 16 * self.number + 16:
+            drawn = self.source.draw(name, lambda source: source.text(alphabet, 32 * self.number + 1024))
+            self._drawn[name] = drawn
+        return drawn[16 * self.number : 16 * self.number + length]
+
+
+def once(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that is the same wherever it appears in a stream."""
+    return Hole(name, make)
+
+
+def each(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that differs from event to event."""
+    return Hole(name, make, "event")
+
+
+def with_holes(drawn: Mapping[str, Any]) -> dict[str, Any]:
+    """The drawn values as holes, except those that are not sent, and the model's name, on which events may depend."""
+    return {name: value if name == "model" or not value else _hole(name, value) for name, value in drawn.items()}
+
+
+def _hole(name: str, value: Any) -> Any:
+    hole = Hole(name, lambda values: values.drawn[name])
+    return HoleNumber(hole) if isinstance(value, int) else HoleText(hole)
+
+
+def skeleton(written: Iterable[Sequence[Draft]]) -> Skeleton:
+    """The skeleton of what an API writes for a shape."""
+    return tuple(tuple(map(_event_skeleton, drafts)) for drafts in written)
+
+
+def _event_skeleton(draft: Draft) -> EventSkeleton:
+    if draft.style is None:
+        return EventSkeleton(Template((str(draft.data),), ()), draft.event)
+    return EventSkeleton(template(draft.data, draft.style), draft.event)
+
+
+def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:
+    """The skeleton of the frames of a stream, which `in_stream` completes; the framing is uniform."""
+    return tuple(tuple(_framed(each, framing) for each in events) for events in skeleton)
+
+
+def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
+    mark = "\0"  # JSON contains no NUL
+    if each.data.style is None:
+        text = alone(Event(each.data.texts[0], each.event), framing).decode("utf-8", "surrogatepass")
+        return EventSkeleton(Template((text,), ()), each.event)
+    head, tail = alone(Event(mark, each.event), framing).decode().split(mark)
+    texts = list(each.data.texts)
+    texts[0] = head + texts[0]
+    texts[-1] += tail
+    return EventSkeleton(replace(each.data, texts=tuple(texts), around=len(head) + len(tail)), each.event)
+
+
+def size_of(skeleton: Skeleton) -> int:
+    """Roughly how many bytes of memory a skeleton takes."""
+    texts = (text for events in skeleton for event in events for text in event.data.texts)
+    return 500 * len(skeleton) + sum(100 + len(text) for text in texts)
+
+
+def encoded(skeleton: Skeleton, turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The turns with their pieces as JSON, in the style of their events."""
+    return tuple(map(partial(_encoded, skeleton), turns))
+
+
+def _encoded(skeleton: Skeleton, turn: Turn) -> Turn:
+    style = next((each.data.style for each in skeleton[turn.batch] if PIECE.hole in each.data.holes), None)
+    return turn if style is None else Turn(turn.batch, tuple(spelled_texts(turn.pieces, style)), turn.usage)
+
+
+def fill(skeleton: Skeleton, turns: Sequence[Turn], values: Fill) -> list[str]:
+    """The data of each event of a stream, from turns with encoded pieces."""
+    known: dict[str, str] = {}
+    found: list[str] = []
+    for turn in turns:
+        values.counts = turn.usage
+        ready = [_ready(each.data, known, values) for each in skeleton[turn.batch]]
+        if len(ready) == 1 and ready[0].holes and all(hole is PIECE.hole for hole in ready[0].holes):
+            around = ready[0].texts
+            found += [piece.join(around) for piece in turn.pieces]
+            values.number += len(turn.pieces)
+        else:
+            found += [_text(data, piece, values) for piece in turn.pieces for data in ready]
+    return found
+
+
+def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
+    """The template with what is the same in the whole stream filled in."""
+    for hole in data.holes:
+        if hole.scope == "stream" and hole.name not in known:
+            known[hole.name] = data.encode(hole.make(values))
+    return data.filled(known)
+
+
+def _text(data: Template, piece: str, values: Fill) -> str:
+    if not data.holes:
+        values.number += 1
+        return data.texts[0]
+    texts, late, values.encoded = [data.texts[0]], None, piece
+    for hole, text in zip(data.holes, data.texts[1:], strict=True):
+        if hole.scope == "length":
+            late = (hole, len(texts))
+            texts.append('""')
+        else:
+            texts.append(piece if hole is PIECE.hole else data.encode(hole.make(values)))
+        texts.append(text)
+    if late:
+        values.length = len("".join(texts).encode("utf-8", "surrogatepass")) - data.around
+        texts[late[1]] = data.encode(late[0].make(values))
+    values.number += 1
+    return "".join(texts)

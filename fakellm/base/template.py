@@ -1,0 +1,122 @@
+"""JSON texts with holes: the parts that differ between replies, or between the events of one, are filled in later.
+
+Knows no API, and not what fills a hole.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from msgspec import Struct
+
+from fakellm.base.json_text import TextStyle, WordForWord, spelled
+
+Scope = Literal["stream", "event", "length"]
+
+
+class Hole(Struct, frozen=True, eq=False):
+    """A JSON value, `make(values)`, that is computed when a template is filled. A hole is true, like most values.
+
+    name: identifies the hole among those of a stream.
+    scope: whether one value fills all holes of this name in a stream; or each event has its own; or the value also
+        depends on the `length` of the event, in bytes with an empty text in the hole.
+    """
+
+    name: str
+    make: Callable[[Any], Any]
+    scope: Scope = "stream"
+
+
+class HoleText(str):
+    """A text that is filled in later. As a text it is a placeholder: white space if the text is, else the hole's
+    name."""
+
+    hole: Hole
+
+    def __new__(cls, hole: Hole, placeholder: str | None = None) -> HoleText:
+        text = super().__new__(cls, hole.name if placeholder is None else placeholder)
+        text.hole = hole
+        return text
+
+    def __repr__(self) -> str:
+        return f"<{self.hole.name}: {str(self)!r}>"  # unlike the repr of any text
+
+
+class HoleNumber(int):
+    """A number that is filled in later; as a number it is a placeholder."""
+
+    hole: Hole
+
+    def __new__(cls, hole: Hole) -> HoleNumber:
+        number = super().__new__(cls, 1)
+        number.hole = hole
+        return number
+
+    def __repr__(self) -> str:
+        return f"<{self.hole.name}>"
+
+
+def resolved(value: Any, values: Any) -> Any:
+    """The value that fills a hole; any other value is itself."""
+    hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
+    return hole.make(values) if isinstance(hole, Hole) else value
+
+
+class Template(Struct, frozen=True):
+    """A text with `holes` between `texts`, of which there is one more."""
+
+    texts: tuple[str, ...]
+    holes: tuple[Hole, ...]
+    style: TextStyle | None = None
+    """How values are written; None for a text that is not JSON, which has no holes."""
+    around: int = 0
+    """How many bytes around the JSON are in `texts` too."""
+
+    def encode(self, value: Any) -> str:
+        """The text of a value in a hole."""
+        assert self.style is not None
+        return str(value) if type(value) is int else spelled(value, self.style)
+
+    def filled(self, values: Mapping[str, str]) -> Template:
+        """The template with the texts of these values in the holes of the same name and of the scope `stream`."""
+        if not self.holes:
+            return self
+        texts, holes = [self.texts[0]], []
+        for hole, text in zip(self.holes, self.texts[1:], strict=True):
+            if hole.scope == "stream":
+                texts[-1] += values[hole.name] + text
+            else:
+                holes.append(hole)
+                texts.append(text)
+        return Template(tuple(texts), tuple(holes), self.style, self.around)
+
+
+def template(value: Any, style: TextStyle) -> Template:
+    """The template of a JSON value that contains holes, in this style."""
+    holes: list[Hole] = []
+    marked = _marked(value, holes, "@")
+    text = spelled(marked, style)
+    if not holes:
+        return Template((text,), (), style)
+    mark = "@"
+    while len(parts := re.split(f'"{mark}([0-9]+)"', text)) != 2 * len(holes) + 1:
+        mark += "@"  # the value contains texts that look like marks
+        text = spelled(_marked(value, [], mark), style)
+    return Template(tuple(parts[::2]), tuple(holes[int(number)] for number in parts[1::2]), style)
+
+
+def _marked(value: Any, holes: list[Hole], mark: str) -> Any:
+    """The value with a numbered mark in place of each hole."""
+    hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
+    if isinstance(hole, Hole):
+        holes.append(hole)
+        return f"{mark}{len(holes) - 1}"
+    if isinstance(value, dict):
+        return {key: _marked(item, holes, mark) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_marked(item, holes, mark) for item in value]
+    if isinstance(value, WordForWord):
+        return WordForWord(_marked(value.value, holes, mark))
+    return value

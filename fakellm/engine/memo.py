@@ -1,0 +1,50 @@
+"""What the replies of a rule share, whatever the request: computed for the first request and kept in the cache.
+
+Only a memory of pure functions: with or without it, a reply has the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TypeVar
+
+from fakellm.engine.state import Cache
+
+T = TypeVar("T")
+
+
+class Memo:
+    """Values computed for earlier requests, kept under a key and a name. Without a key, nothing is kept.
+
+    fixed: whether the reply of the rule is the same for every request.
+    """
+
+    def __init__(self, cache: Cache | None = None, key: Hashable = None, fixed: bool = False) -> None:
+        self._cache = cache or _NOTHING
+        self._key = key
+        self.fixed = fixed and key is not None
+
+    def of(self, *key: Hashable) -> Memo:
+        """The memo for requests that have this key too; if a part of it is None, one that keeps nothing."""
+        if self._key is None or None in key:
+            return FORGETFUL
+        return Memo(self._cache, (self._key, key), self.fixed)
+
+    def varying(self) -> Memo:
+        """The memo for a reply that differs from request to request."""
+        return Memo(self._cache, self._key)
+
+    def get(self, name: Hashable, make: Callable[[], T], size: Callable[[T], int]) -> T:
+        """The value of this name, made if need be; `size` says roughly how many bytes of memory it takes."""
+        if self._key is None:
+            return make()
+        key = (self._key, name)
+        kept: T | None = self._cache.find(key)
+        if kept is None:
+            kept = make()
+            self._cache.keep(key, kept, size(kept))
+        return kept
+
+
+_NOTHING = Cache(0)
+FORGETFUL = Memo()

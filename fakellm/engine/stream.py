@@ -1,0 +1,135 @@
+"""The frames of a streamed answer: batches, events, faults in them, framing and pace. Knows no API by name."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.apis.events import Written, filled, likeness, shape_of, skeleton_of, written
+from fakellm.apis.protocol import Answer, Settings
+from fakellm.apis.route import Route
+from fakellm.apis.skeleton import Skeleton, framed, size_of
+from fakellm.base.seed import Source
+from fakellm.engine.memo import FORGETFUL, Memo
+from fakellm.faults import BatchFault, EventFault, Fault, Sent
+from fakellm.model.deltas import Batch, End
+from fakellm.model.tokens import tokens_in
+from fakellm.streaming.divide import divide
+from fakellm.streaming.play import play
+from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_uniform
+from fakellm.wire.plan import Frame
+from fakellm.wire.sse import Event
+from fakellm.wire.timing import Timing, pace
+
+
+def stream(
+    answer: Answer[Any],
+    settings: Settings[Any],
+    route: Route,
+    timing: Timing,
+    fault: Fault | None = None,
+    memo: Memo = FORGETFUL,
+) -> tuple[Frame, ...]:
+    """The frames of a stream, one for each event and one for each block between events."""
+    framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
+    if counting or isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing):
+        return _by_events(answer, settings, route, timing, fault)
+
+    def made(memo: Memo) -> Written:
+        return _written(divided(answer, settings, route), answer, route, memo, framing)
+
+    if memo.fixed and settings.score is None and settings.division.fixed:
+        found = memo.get(("stream", likeness(answer)), lambda: made(FORGETFUL), lambda found: found.size)
+    else:
+        found = made(memo)
+    if not found.in_order:
+        return _by_events(answer, settings, route, timing, fault)
+    pieces = [text.encode("utf-8", "surrogatepass") for text in filled(found, answer)]
+    pieces += [alone(Event(data), framing) for data in framing.after]
+    return pace(in_stream(pieces, framing), timing, source)
+
+
+def _by_events(
+    answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
+) -> tuple[Frame, ...]:
+    """The frames of a stream whose events are not framed one by one, or not in their order, or are counted."""
+    framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
+    batches = divided(answer, settings, route)
+    if isinstance(fault, BatchFault):
+        batches = fault.changed(batches)
+    found = _written(batches, answer, route, FORGETFUL)
+    each = found.events(filled(found, answer))
+    ends = [any(isinstance(delta, End) for delta in batch) for batch in batches]
+    sent = [number for number, end in enumerate(ends) if not end]
+    if isinstance(fault, BatchFault):
+        sent = [sent[place] for place in fault.order([batches[number] for number in sent], source)]
+    events = [event for number in sent for event in each[number]]
+    ending = [event for number, end in enumerate(ends) if end for event in each[number]]
+    ending += map(Event, framing.after)
+    counts = [
+        tokens_in(batches[number]) if counting and not place else 0
+        for number in sent
+        for place in range(len(each[number]))
+    ]
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
+    weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
+    return pace([piece for piece, _ in frames], timing, source, weights)
+
+
+def _written(
+    batches: tuple[Batch, ...], answer: Answer[Any], route: Route, memo: Memo, framing: Framing | None = None
+) -> Written:
+    """The stream of these batches, before the values of the answer are filled in; framed if `framing` is uniform."""
+    shape = shape_of(route, batches, answer)
+
+    def made() -> Skeleton:
+        events = skeleton_of(route, shape, answer)
+        return framed(events, framing) if framing else events
+
+    known = blake2b(repr(shape.batches).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    return written(shape, memo.get((known, likeness(answer)), made, size_of), answer)
+
+
+def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
+    """The batches of the answer: as the score sets them or, without a score, the division."""
+    if settings.score is not None:
+        return play(answer.completion, settings.score)
+    return divide(answer.completion, settings.division, route.grammar(settings.habits), answer.source)
+
+
+def _lines(
+    events: Sequence[Event],
+    ending: Sequence[Event],
+    framing: Framing,
+    fault: Fault | None,
+    route: Route,
+    settings: Settings[Any],
+    source: Source,
+) -> tuple[Sequence[Block], Framing]:
+    """The blocks of a stream, and how they are framed."""
+    if not isinstance(fault, EventFault):
+        return blocks((*events, *ending), framing), framing
+    end = blocks(ending, replace(framing, insert=()))
+    end = [replace(block, event=None) for block in end]
+
+    def broken(failure: Any, shape: str | None, before: Sequence[Event]) -> tuple[Event | str, bool]:
+        return route.broken(failure, settings.habits, shape, before)
+
+    sent = Sent(tuple(blocks(events, framing)), tuple(end), tuple(events), framing, broken)
+    sent = fault.apply(sent, source)
+    return (*sent.blocks, *sent.ending), sent.framing
+
+
+def duration(answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing) -> float:
+    """How many seconds a stream of the answer would take, computed without writing it."""
+    batches = divided(answer, settings, route)
+    ending = tuple(map(Event, settings.framing.after))
+    events = [Event("-") for _ in batches]
+    found = blocks((*events, *ending), settings.framing)
+    counts = [tokens_in(batch) for batch in batches]
+    weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for block in found]
+    return sum(frame.delay for frame in pace([b"-"] * len(found), timing, answer.source, weights))

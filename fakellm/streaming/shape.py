@@ -1,0 +1,148 @@
+"""The shape of a stream: its batches without what differs from reply to reply. Streams of one shape are written once.
+
+In a shape, the texts of pieces, the ids of calls and the token counts are holes, and of many pieces of one text there
+are only the first, one in the middle and the last. Knows no API and no JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.base.template import Hole, HoleText
+from fakellm.model.blocks import Completion, Refusal, Text, Thinking, ToolCall, Usage
+from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Start
+
+Address = tuple[int, int]
+"""A choice and a block in it."""
+
+_PIECE = Hole("piece", lambda fill: fill.piece, "event")
+PIECE, BLANK = HoleText(_PIECE), HoleText(_PIECE, " ")
+"""What stands for a piece, and for a piece of white space, because some providers treat that differently."""
+COUNTED = Usage()
+"""What stands for token counts."""
+
+
+class Turn(Struct, frozen=True):
+    """Consecutive batches of a stream that are alike.
+
+    batch: the number of the one that stands for them in the shape.
+    pieces: the text of each; an empty one if the shape has no hole for it.
+    usage: the token counts in the batch, if it has any.
+    """
+
+    batch: int
+    pieces: tuple[str, ...] = ("",)
+    usage: Usage | None = None
+
+
+class Shape(Struct, frozen=True):
+    """The batches of a shape, and the turns that they take in one stream."""
+
+    batches: tuple[Batch, ...]
+    turns: tuple[Turn, ...]
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes of memory it takes."""
+        return 500 * len(self.batches) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
+
+
+def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], plain: bool = True) -> Shape:
+    """The shape of a stream. `ids`: those of the completion's calls. `plain`: whether the events of further pieces of a
+    text differ only in the pieces; if not, every batch stands for itself alone."""
+    found: list[Batch] = []
+    turns: list[Turn] = []
+    for run in _runs(batches) if plain else ([batch] for batch in batches):
+        if len(run) == 1:
+            batch, text = _with_hole(run[0]) if plain else (run[0], "")
+            turns.append(Turn(len(found), (text,), _usage(batch)))
+            found.append(tuple(_without_values(delta, ids) for delta in batch))
+            continue
+        texts = tuple(_piece(batch).value for batch in run)
+        alike = _with_hole(run[0])[0]
+        for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
+            turns.append(Turn(len(found), part))
+            found.append(alike)
+    return Shape(tuple(found), tuple(turns))
+
+
+def _runs(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
+    """The batches that hold nothing but a piece of the same text, together; every other batch alone."""
+    run: list[Batch] = []
+    key: tuple[int, int, str, bool] | None = None
+    for batch in batches:
+        this, piece = None, batch[0] if len(batch) == 1 else None
+        if type(piece) is Piece and _is_hole(piece):
+            this = (piece.choice, piece.block, piece.at, piece.value.isspace())
+            if this == key:
+                run.append(batch)
+                continue
+        if run:
+            yield run
+        run, key = [batch], this
+    if run:
+        yield run
+
+
+def _is_hole(piece: Piece) -> bool:
+    return isinstance(piece.value, str) and piece.value != "" and not piece.tokens
+
+
+def _piece(batch: Batch) -> Piece:
+    piece = batch[0]
+    assert isinstance(piece, Piece)
+    return piece
+
+
+def _with_hole(batch: Batch) -> tuple[Batch, str]:
+    """The batch with a hole for its piece, if that is its only text; and the piece."""
+    pieces = [delta for delta in batch if isinstance(delta, Piece)]
+    if len(pieces) != 1 or not _is_hole(pieces[0]):
+        return batch, ""
+    if not all(delta is pieces[0] or _has_no_text(delta) for delta in batch):
+        return batch, ""
+    hole = replace(pieces[0], value=BLANK if pieces[0].value.isspace() else PIECE)
+    return tuple(hole if delta is pieces[0] else delta for delta in batch), pieces[0].value
+
+
+def _has_no_text(delta: Delta) -> bool:
+    match delta:
+        case Start() | Finish() | Count():
+            return True
+        case Open(_, _, Text(text) | Refusal(text)):
+            return not text
+        case Open(_, _, Thinking(parts)):
+            return not parts
+        case Open(_, _, ToolCall(arguments=arguments)):
+            return not arguments
+    return False
+
+
+def _without_values(delta: Delta, ids: Mapping[Address, str]) -> Delta:
+    """The delta with holes for the id of a call and for token counts."""
+    if isinstance(delta, Count):
+        return Count(COUNTED)
+    if isinstance(delta, Open) and isinstance(delta.value, ToolCall):
+        address = (delta.choice, delta.block)
+        if delta.value.id and ids.get(address) == delta.value.id:
+            hole = Hole(f"call {address}", lambda fill: fill.call_ids[address])
+            return replace(delta, value=replace(delta.value, id=HoleText(hole)))
+    return delta
+
+
+def _usage(batch: Batch) -> Usage | None:
+    """The token counts in a batch; the last ones count."""
+    return next((delta.usage for delta in reversed(batch) if isinstance(delta, Count)), None)
+
+
+def call_ids(completion: Completion) -> dict[Address, str]:
+    """The ids of the calls, by choice and block."""
+    return {
+        (choice, number): block.id
+        for choice, each in enumerate(completion.choices)
+        for number, block in enumerate(each.blocks)
+        if isinstance(block, ToolCall) and block.id
+    }

@@ -1,0 +1,113 @@
+"""Skeletons: filling one in gives the same bytes as rendering the reply itself, whatever was rendered before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakellm.apis.chat.api import CHAT
+from fakellm.apis.chat.habits import split
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.events import events_of
+from fakellm.apis.protocol import Answer, Api
+from fakellm.apis.skeleton import Fill, fill, skeleton
+from fakellm.apis.variation_blocks import Spelling
+from fakellm.base.json_text import WordForWord, spelled, spelled_texts
+from fakellm.base.seed import Source
+from fakellm.base.template import Hole, HoleNumber, HoleText, template
+from fakellm.engine.engine import Engine
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache
+from fakellm.fuzzing.strategies import completions, streams, variations
+from fakellm.model.blocks import Completion
+from fakellm.model.deltas import Batch, Count
+from fakellm.scenarios.scenario import Scenario
+from fakellm.streaming.divide import divide
+from fakellm.streaming.shape import Turn, call_ids
+from tests.conftest import chat
+
+ALL = partial(variations, profile="all", most=40)
+DRAWN = {"id": "id-1", "created": 17, "model": "openai/m", "system_fingerprint": "fp"}
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=4) | st.sampled_from(["@0", "@", '"@1"']),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=9,
+)
+
+
+def from_scratch(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[str]:
+    """The data of the events of batches that stand for themselves, with the values of the answer in them."""
+    usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
+    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
+    return fill(skeleton(api.write(batches, answer)), turns, values)
+
+
+@given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*DRAWN, "none"]))
+def test_a_filled_skeleton_equals_the_stream_written_from_scratch(
+    data: st.DataObject, completion: Completion, name: str, missing: str
+) -> None:
+    settings = split(data.draw(ALL(completion)), DIALECTS[name])
+    completion = CHAT.expressible(completion, settings.habits)
+    drawn = {key: value for key, value in DRAWN.items() if key != missing}
+    answer = Answer(completion, settings.habits, drawn, Source(5))
+    batches = divide(completion, settings.division, CHAT.grammar(settings.habits), Source(3))
+    found = events_of(CHAT, batches, answer)
+    assert [event.data for events in found for event in events] == from_scratch(CHAT, batches, answer)
+
+
+@given(streams("all"), st.lists(st.sampled_from(["a", "b", "a long prompt", "é\ud83d"]), min_size=1, max_size=4))
+def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: list[str]) -> None:
+    """Whatever its dialect, spelling, fault and timing: the cache is only a cache."""
+    ruleset = Ruleset(scenario)
+    warm = Engine(ruleset, 0, strict=True, cache=Cache(10**7))
+    for user in users:
+        for options in ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}):
+            body = chat(messages=[{"role": "user", "content": user}], model=f"m{len(user)}", **options)
+            cold = Engine(ruleset, 0, strict=True)
+            assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_generated_replies_do_not_depend_on_those_before_them(dialect: str) -> None:
+    warm = Engine(Ruleset(Scenario(rules=(), dialect=dialect)), 7, strict=False, cache=Cache(10**7))
+    tools = [{"type": "function", "function": {"name": name}} for name in ("add", "multiply")]
+    for number in range(12):
+        options = {"tools": tools} if number % 3 == 0 else {}
+        messages = [{"role": "user", "content": f"Question {number}"}]
+        body = chat(messages=messages, stream=True, stream_options={"include_usage": True}, **options)
+        cold = Engine(Ruleset(Scenario(rules=(), dialect=dialect)), 7, strict=False)
+        assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+
+
+STYLES = st.builds(
+    Spelling,
+    ascii=st.booleans(),
+    html=st.booleans(),
+    spaces=st.booleans(),
+    floats=st.sampled_from([None, "decimal"]),
+    order=st.sampled_from([None, "sorted", "reversed"]),
+)
+
+
+@given(JSON, JSON, st.text(max_size=3), st.integers(), STYLES)
+def test_a_filled_template_is_the_json_of_the_filled_value(
+    before: Any, inside: Any, text: str, number: int, style: Spelling
+) -> None:
+    def value(a: Any, b: Any, c: Any) -> dict[str, Any]:
+        return {"z": [before, a], "k": WordForWord([b]) if style.order else b, "b": {"y": c, "x": "@0"}, "a": a}
+
+    holes = [Hole(name, str) for name in "abc"]
+    made = template(value(holes[0], HoleText(holes[1]), HoleNumber(holes[2])), style)
+    values = {"a": spelled(inside, style), "b": spelled(text, style), "c": spelled(number, style)}
+    assert made.filled(values).texts == (spelled(value(inside, text, number), style),)
+
+
+@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<"])), STYLES)
+def test_many_texts_are_spelled_as_each_is(texts: list[str], style: Spelling) -> None:
+    assert spelled_texts(texts, style) == [spelled(text, style) for text in texts]
