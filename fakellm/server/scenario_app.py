@@ -35,12 +35,13 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.garbage import paused
-from fakellm.server.model_reply import answered_with, refused_there, replied
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import Answered, parsed
 from fakellm.server.processes.elsewhere import KNOWN_THERE, MOST_BODY, MOST_MILLISECONDS, read_there
+from fakellm.server.processes.model_reply import answered_with, refused_there, replied
 from fakellm.server.processes.workers import WorkEndedError, in_worker
 from fakellm.server.request_target import APIS
+from fakellm.server.sending.lateness import Lateness
 
 
 class App:
@@ -59,6 +60,7 @@ class App:
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
+        self.lateness = Lateness()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
