@@ -5,6 +5,7 @@ Knows no session, no sockets and no clock: the caller counts the attempts.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Mapping
 from hashlib import blake2b
 from math import inf
@@ -18,6 +19,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
+from fakellm.engine import cost
 from fakellm.engine.complete import generated
 from fakellm.engine.memo import Memo
 from fakellm.engine.render import render
@@ -34,7 +36,12 @@ FIRST = Attempt()
 
 
 class LongWorkError(Exception):
-    """This work would hold up the event loop: it must be done elsewhere."""
+    """This work would hold up the event loop: it must be done elsewhere. `imports`: only because the library for JSON
+    Schemas must be imported first, which takes a third of a second."""
+
+    def __init__(self, imports: bool = False) -> None:
+        super().__init__()
+        self.imports = imports
 
 
 class Match(Struct, frozen=True):
@@ -92,7 +99,7 @@ class Engine:
         match, request = self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read))
-            if most < inf and self.ruleset.milliseconds(request) > most:
+            if most < inf and self.ruleset.slow(request, len(body), most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
@@ -102,17 +109,6 @@ class Engine:
         rule, stream = self.ruleset.match(request), request.stream
         counts = rule is not None and self.ruleset.script(rule).counts(stream)
         return Match(rule, request.digest, stream, counts)
-
-    def rule(self, matched: Matched, number: int = 1) -> Rule | None:
-        """The rule with only the reply to the attempt with this number, from 1; None if no rule matches the request, or
-        if it has no more replies."""
-        rule, attempt, _ = self._place(matched, number)
-        return None if rule is None or attempt is None else self.ruleset.script(rule).at(attempt)
-
-    def kept(self, matched: Matched, number: int = 1) -> Response | None:
-        """The response of `respond`, if it is remembered."""
-        found: Response | None = self._cache.find(self._place(matched, number)[2])
-        return found
 
     def keep(self, matched: Matched, number: int, response: Response) -> None:
         """Remembers a response of `respond` that was made elsewhere."""
@@ -125,9 +121,10 @@ class Engine:
         attempt = script.attempt(number, matched.match.stream) if script and matched.match.counts else FIRST
         return rule, attempt, (matched.key, attempt)
 
-    def respond(self, matched: Matched, number: int = 1) -> Response | Work:
+    def respond(self, matched: Matched, number: int = 1, most: float = inf) -> Response | Work:
         """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
-        reply is a function, the work of calling it."""
+        reply is a function, the work of calling it. Raises LongWorkError if rendering it may take more than `most`
+        milliseconds."""
         rule, attempt, key = self._place(matched, number)
         found: Response | None = self._cache.find(key)
         if found is not None:
@@ -138,11 +135,15 @@ class Engine:
             message = f"The rule {name!r} has sent all its replies to this request, and it sets `after: fail`."
             response = self._refused(RequestError(404, message, "no_more_replies"), matched)
         elif rule is None:
+            if most < inf and not self.strict:
+                _check_cost(None, request, most)
             response = self._unmatched(request, matched)
         else:
             one = self.ruleset.script(rule).at(attempt)
             if isinstance(one.reply, Computed):
                 return self._computed(one, one.reply.function, request, matched, attempt)
+            if most < inf:
+                _check_cost(one, request, most)
             response = self._scripted(one, one.reply, request, matched, attempt)
         self._cache.keep(key, response, _size(response))
         return response
@@ -197,6 +198,13 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+
+
+def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
+    if cost.milliseconds(rule, request) > most:
+        raise LongWorkError
+    if (rule is None or rule.reply.generate) and "jsonschema" not in sys.modules and cost.schemas(request):
+        raise LongWorkError(imports=True)
 
 
 def _returned(result: Callable[[], Any]) -> Any:

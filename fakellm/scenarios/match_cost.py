@@ -6,6 +6,7 @@ Knows the conditions that read texts; all others take next to no time.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -38,6 +39,7 @@ class MatchCost:
     def __init__(self, checks: Iterable[Check]) -> None:
         self._fields: dict[str, _Field] = {}
         self._count = 0
+        self._steady = True
         for check in checks:
             self._count += 1
             regex = check.expected.get("regex") if isinstance(check.expected, dict) else None
@@ -46,6 +48,11 @@ class MatchCost:
                 field.count += 1
                 if isinstance(regex, str) and not (found := growth(regex)).steady:
                     field.growths[found] = field.growths.get(found, 0) + 1
+                    self._steady = False
+
+    def bound(self, length: int) -> float:
+        """At most how long it takes for a body of this length."""
+        return self._count * (_EACH + length / _CHARACTERS) if self._steady else inf
 
     def milliseconds(self, request: Request) -> float:
         """At most how long it takes, roughly."""

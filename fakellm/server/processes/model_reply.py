@@ -6,7 +6,6 @@ knows no bodies of other routes.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
@@ -16,11 +15,9 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
-from fakellm.engine import cost
 from fakellm.engine.engine import Engine, LongWorkError, Matched
 from fakellm.engine.response import Outcome, Response, Work
 from fakellm.engine.state import Session
-from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
@@ -30,42 +27,35 @@ from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
 def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
     """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
     in another process."""
-    engine = session.content
+    engine, most = session.content, MOST_MILLISECONDS if offloads else inf
     try:
-        matched = engine.match(
-            request.body, request.target.api, request.headers, MOST_MILLISECONDS if offloads else inf
-        )
+        matched = engine.match(request.body, request.target.api, request.headers, most)
     except LongWorkError:
         return Work(partial(answered_with, session, request), _response)
     if not matched.match.counts:
-        return _rendered(offloads, request, engine, matched, 1)
+        return _rendered(most, request, engine, matched, 1)
     count = session.count((matched.match.rule, matched.match.digest))
-    outcome = _rendered(offloads, request, engine, matched, count.number)
+    outcome = _rendered(most, request, engine, matched, count.number)
     return _forgotten(outcome) if count.forgotten else outcome
 
 
-def _rendered(offloads: bool, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
+def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
     """The response to an attempt, or the work of rendering it."""
-    found = engine.kept(matched, number)
-    if found is not None or not offloads:
-        return found or engine.respond(matched, number)
-    rule, parsed = engine.rule(matched, number), matched.parsed()
-    if (rule is None and engine.strict) or (rule and isinstance(rule.reply, Computed)):
-        return engine.respond(matched, number)
-    if cost.milliseconds(rule, parsed) > MOST_MILLISECONDS:
+    try:
+        return engine.respond(matched, number, most)
+    except LongWorkError as error:
+        if error.imports:
+            return Work(
+                partial(import_module, "fakellm.generate.json_schema.check"),
+                lambda module: respond_now(engine, matched, number, module),
+            )
 
-        def then(result: Callable[[], Any]) -> Response:
-            response = _response(result)
-            engine.keep(matched, number, response)
-            return response
+    def then(result: Callable[[], Any]) -> Response:
+        response = _response(result)
+        engine.keep(matched, number, response)
+        return response
 
-        return Work(partial(answered, engine, request, number), then)
-    if (rule is None or rule.reply.generate) and cost.schemas(parsed) and "jsonschema" not in sys.modules:
-        return Work(
-            partial(import_module, "fakellm.generate.json_schema.check"),
-            lambda module: respond_now(engine, matched, number, module),
-        )
-    return engine.respond(matched, number)
+    return Work(partial(answered, engine, request, number), then)
 
 
 def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[[], Any]) -> Response:
