@@ -89,7 +89,8 @@ class App:
                 check(request.headers, self.api_keys)
             if long:
                 return self._unread(request)
-            request = self.routed(request)
+            if target.model is not None:
+                request = self.routed(request)
             outcome = dispatch(self, ROUTES, request, remedy)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)

@@ -58,6 +58,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches this process too; the server ends it
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a call prints is not a result
+    with suppress(AttributeError, OSError):  # Windows has no such call
+        os.nice(10)  # the server, which sends what is due, goes first
     _limit_memory()
     with suppress(EOFError, BrokenPipeError), Path(os.devnull).open("w") as nowhere:
         write(sink, "ready")
