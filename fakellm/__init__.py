@@ -90,10 +90,18 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is ther
 
 
 def _hint(name: str) -> str:
-    """What may explain a missing name: it is one of the unrelated distribution `fakellm`, whose place this one took."""
+    """What may explain a missing name: it is one of the unrelated distribution `fakellm`, whose place this one took.
+
+    Looking for that takes milliseconds, and `from fakellm import generate` asks for an attribute before it imports the
+    module: so not for modules.
+    """
+    from pathlib import Path
+
+    if name.startswith("_") or Path(__path__[0], name).exists():
+        return ""
     from fakellm.base.installation import REMEDY, other_distribution
 
-    other = None if name.startswith("_") else other_distribution()
+    other = other_distribution()
     return f"; the unrelated distribution {other!r} is installed into the same folder. {REMEDY}" if other else ""
 
 

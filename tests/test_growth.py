@@ -8,12 +8,14 @@ below what an unbounded store costs. Stores with a larger bound than `n` need a 
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import json
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.engine.state import Limits
+from fakellm.cli import memory
+from fakellm.engine.state import Limits, MemoryState
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from tests.conftest import ROOT, chat
@@ -149,6 +152,52 @@ def test_ten_times_as_much_takes_no_more_memory(name: str) -> None:
     grown = last - first
     message = f"{n:,} steps: {first / MB:.1f} MB; {10 * n:,} steps: {last / MB:.1f} MB, {grown / (9 * n):,.0f} B a step"
     assert grown <= limit, message
+
+
+def test_a_count_of_attempts_is_small() -> None:
+    """A server has 10,000 of them only after as many requests, and is to be no larger then."""
+    state: MemoryState[None] = MemoryState(Limits(max_attempts=1_000))
+    session = state.open("", None)
+    keys = [(number, f"{number:032x}") for number in range(1_000)]
+    tracemalloc.start()
+    try:
+        for number, digest in keys:
+            session.count(number, digest)
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used / len(keys) < 300, used / len(keys)
+
+
+@pytest.mark.skipif(memory.trimmer() is None, reason="the C library is not glibc")
+def test_a_heap_with_gaps_goes_back_to_the_system() -> None:
+    code = "from tests.test_growth import measure_gaps; measure_gaps()"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    gaps, trimmed = json.loads(ran.stdout)
+    assert gaps - trimmed > 25 * MB, (gaps / MB, trimmed / MB)
+
+
+def measure_gaps() -> None:
+    """The child process: prints its resident memory with 36 MB of gaps in its heap, before and after a trim."""
+    blocks = [bytes(4_000) for _ in range(10_000)]
+    blocks = blocks[::10]
+    gaps = pages(STATM)
+    memory.trim()
+    print(json.dumps([gaps, pages(STATM)]))
+
+
+def test_a_server_gives_memory_back_when_it_has_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trimmed() -> None:
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(memory, "trim", lambda: loop.call_soon_threadsafe(done.set))
+        task = asyncio.create_task(memory.keep_small())
+        await done.wait()
+        task.cancel()
+
+    monkeypatch.setattr(memory, "EVERY", 0.0)
+    gc.collect(1)
+    asyncio.run(trimmed())
 
 
 def test_a_server_process_does_not_keep_big_replies() -> None:

@@ -120,3 +120,25 @@ def test_importing_it_is_light(module: str) -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert loaded.strip() == "set()"
+
+
+def test_a_server_without_a_scenario_starts_with_little_more_than_aiohttp() -> None:
+    """The modules count, not the time, which is noisy: each of these costs a tenth of the start or more."""
+    command = [sys.executable, "-X", "importtime", "-m", "fakellm", "serve", "--port", "0", "--watch-stdin"]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in ran.stderr.splitlines()}
+    assert "aiohttp.web" in loaded
+    heavy = {"yaml", "hypothesis", "jsonschema", "h11", "httpx2", "importlib.metadata", "fakellm.scenarios.loader"}
+    assert not heavy & loaded
+    assert not [name for name in loaded if name.startswith(("fakellm.fuzzing", "fakellm.importing"))]
+    dialects = [name for name in loaded if name.startswith("fakellm.apis.chat.providers.")]
+    assert dialects == ["fakellm.apis.chat.providers.openai"]
+
+
+def test_the_garbage_collector_looks_at_nothing_that_the_start_made() -> None:
+    code = (
+        "import gc; from fakellm.cli import main; main.get_command(None, 'serve'); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "True"]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.openai.error_body import error_type
 from fakellm.engine.render import render
-from fakellm.model.request import Request
+from fakellm.model.request import Request, digest
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
 from fakellm.server.scenario_app import App, HttpRequest
@@ -202,3 +202,38 @@ def test_a_prompt_is_read_only_where_its_usage_is_sent() -> None:
 
 def test_an_error_of_the_server_is_a_server_error() -> None:
     assert error_type(500) == "server_error"
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.integers(-(10**40), 10**40) | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def turned(value: Any) -> Any:
+    """The value with the keys of every object in reverse order."""
+    if isinstance(value, dict):
+        return {key: turned(value[key]) for key in reversed(value)}
+    return [turned(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.dictionaries(st.text(), VALUES), VALUES)
+def test_the_digest_depends_on_values_and_not_on_the_order_of_keys(body: dict[str, Any], more: Any) -> None:
+    assert digest(turned(body)) == digest(body) == digest(body | {"stream": more})
+    assert digest(body | {"more": [more]}) != digest({key: body[key] for key in body if key != "more"})
+
+
+NUMBERS = ["-0", "-0.0", "1E5", "1e400", "18446744073709551616", "-9223372036854775809", "0.1e-5", "5e-324", "9" * 400]
+STRINGS = [r'"\ud800"', r'"\ud83d\ude00"', r'"\u007f\/\b"', '"\x7f\u2028"']
+TREES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values) | st.dictionaries(st.text(), values),
+)
+
+
+@given(st.sampled_from(NUMBERS + STRINGS) | st.builds(json.dumps, TREES), st.sampled_from([None, 1]))
+def test_a_body_is_read_as_python_reads_json(value: str, indent: int | None) -> None:
+    sent = {"model": "m", "messages": [{"role": "user"}]}
+    text = json.dumps(sent, indent=indent)[:-1] + f', "extra": {value}, "model": "n"}}'
+    body = understood(text.encode()).body
+    assert repr(body) == repr(json.loads(text))

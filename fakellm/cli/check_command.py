@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fakellm.cli import uncollected
 from fakellm.cli.serving import count, fail
 from fakellm.scenarios.loader import read
 
@@ -17,7 +18,8 @@ def command(scenarios: tuple[Path, ...]) -> None:
 
     Exit codes: 0 if all of them can be served, 2 if not.
     """
-    readings = [(path, read([path])) for path in scenarios]
+    with uncollected():
+        readings = [(path, read([path])) for path in scenarios]
     for path, reading in readings:
         if reading.scenario is not None:
             click.echo(f"{path}: {count(len(reading.scenario.rules), 'rule')} of {reading.scenario.name}")

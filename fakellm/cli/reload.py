@@ -6,14 +6,17 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fakellm.cli.serving import count
-from fakellm.engine.engine import Engine
 from fakellm.scenarios.loader import Reading, read
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.garbage import paused
-from fakellm.server.http_server import Server
-from fakellm.server.scenario_app import App
+
+if TYPE_CHECKING:
+    from fakellm.engine.engine import Engine
+    from fakellm.server.http_server import Server
+    from fakellm.server.scenario_app import App
 
 POLL = 0.5
 """Seconds between two checks of the files."""

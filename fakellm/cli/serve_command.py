@@ -9,12 +9,9 @@ from typing import Any
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
-from fakellm.cli.reload import Files, follow
+from fakellm.cli import uncollected
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.engine.state import Limits
-from fakellm.scenarios.loader import read
-from fakellm.server.http_server import Server
-from fakellm.server.scenario_app import App
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,20 +76,25 @@ def command(
     A file that is saved is loaded again; while it has errors, the last good scenario stays.
     """
     logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
-    reading = read(scenarios) if scenarios else None
-    scenario = reading.scenario if reading else None
-    if reading and scenario is None:
-        fail("\n".join(reading.problems), 2)
-    what = f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}" if scenario else "serves generated replies"
     limits = Limits(
         cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
     )
-    app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+    with uncollected():
+        from fakellm.server.scenario_app import App
 
-    files = Files(scenarios, reading) if reading else None
+        reading = None
+        if scenarios:  # else nothing reads YAML
+            from fakellm.cli.reload import Files, follow
+            from fakellm.scenarios.loader import read
 
-    async def beside(server: Server) -> None:
-        if files:
-            await follow(server, app, files)
-
-    run(app, what, beside=beside, **options)
+            reading = read(scenarios)
+            if reading.scenario is None:
+                fail("\n".join(reading.problems), 2)
+        scenario = reading.scenario if reading else None
+        app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+    what = f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}" if scenario else "serves generated replies"
+    if reading is None:
+        run(app, what, **options)
+        return
+    files = Files(scenarios, reading)
+    run(app, what, beside=lambda server: follow(server, app, files), **options)

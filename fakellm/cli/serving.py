@@ -18,7 +18,9 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.server.garbage import paused, server_only
+from fakellm.cli import uncollected
+from fakellm.cli.memory import keep_small
+from fakellm.server.garbage import server_only
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -80,7 +82,8 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     """
-    from fakellm.server.http_server import Server, listen
+    with uncollected():
+        from fakellm.server.http_server import Server, listen
 
     try:
         listener = listen(host, port)
@@ -94,8 +97,6 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
     server_only()
-    with paused():
-        pass  # what has been loaded so far is exempt from collection
     asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
 
 
@@ -114,6 +115,7 @@ async def _serve(
             loop.add_signal_handler(number, stop, GRACE)
     server = make()
     announce(await server.start(listener))
+    tidying = loop.create_task(keep_small())
     task = loop.create_task(beside(server))
 
     def ended(task: asyncio.Task[None]) -> None:
@@ -126,6 +128,7 @@ async def _serve(
     grace = await stopped
     running = not task.done()
     task.cancel()
+    tidying.cancel()
     await server.stop(grace)
     if not running:
         task.result()  # an error in the task ended the server, so the command fails with it

@@ -64,8 +64,8 @@ class Session(Protocol[Content]):
     content: Content
     journal: Journal
 
-    def count(self, key: Hashable) -> AttemptCount:
-        """Counts one more attempt under this key."""
+    def count(self, *key: Hashable) -> AttemptCount:
+        """Counts one more attempt under these values."""
 
     @property
     def own(self) -> bool:
@@ -104,13 +104,29 @@ class _Tally:
         self.forgotten = forgotten
 
 
-class _Counts(LRUCache[tuple[_Tally, Hashable], AttemptCount]):
-    """Counts of attempts; a session is marked when one of its counts is dropped."""
+class _Counts:
+    """Counts of attempts, at most `most`: the least recently used is dropped, and its session is marked.
 
-    def popitem(self) -> tuple[tuple[_Tally, Hashable], AttemptCount]:
-        key, count = super().popitem()
-        key[0].forgotten = True
-        return key, count
+    A server fills this up only slowly, so each count is as small as it can be: one tuple and one number.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._numbers: OrderedDict[tuple[Any, ...], int] = OrderedDict()
+        """The number of the last attempt, by tally and key; negative if counts had been dropped before the first."""
+
+    def add(self, tally: _Tally, key: tuple[Hashable, ...]) -> AttemptCount:
+        """Counts one more attempt."""
+        place = (tally, *key)
+        last = self._numbers.get(place)
+        forgotten = tally.forgotten if last is None else last < 0
+        number = abs(last or 0) + 1
+        self._numbers[place] = -number if forgotten else number
+        self._numbers.move_to_end(place)
+        if len(self._numbers) > self._most:
+            dropped, _ = self._numbers.popitem(last=False)
+            dropped[0].forgotten = True
+        return AttemptCount(number, forgotten)
 
 
 class MemorySession(Generic[Content]):
@@ -124,11 +140,8 @@ class MemorySession(Generic[Content]):
         self._counts = counts
         self._tally = _Tally(forgotten)
 
-    def count(self, key: Hashable) -> AttemptCount:
-        last = self._counts.get((self._tally, key), AttemptCount(0, self._tally.forgotten))
-        counted = AttemptCount(last.number + 1, last.forgotten)
-        self._counts[self._tally, key] = counted
-        return counted
+    def count(self, *key: Hashable) -> AttemptCount:
+        return self._counts.add(self._tally, key)
 
     @contextmanager
     def reply(self) -> Iterator[None]:

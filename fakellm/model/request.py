@@ -11,6 +11,7 @@ from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
@@ -178,4 +179,8 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
 def digest(body: dict[str, Any]) -> str:
     """The digest of a request's body: see `Request.digest`."""
     identifying = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
-    return blake2b(json.dumps(identifying, sort_keys=True).encode(), digest_size=16).hexdigest()
+    try:
+        text = msgspec.json.encode(identifying, order="sorted")
+    except (ValueError, OverflowError, RecursionError):  # a lone surrogate, an integer of more than 64 bits
+        text = json.dumps(identifying, sort_keys=True).encode()
+    return blake2b(text, digest_size=16).hexdigest()

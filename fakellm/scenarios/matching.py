@@ -272,6 +272,7 @@ def _body_reader(path: str) -> Callable[[Request], Any]:
 _compiled = lru_cache(maxsize=16_384)(re.compile)
 
 
+@lru_cache(maxsize=16_384)
 def _glob(pattern: str) -> Callable[[str], Any]:
     if not set("*?[") & set(pattern):
         return pattern.__eq__

@@ -89,8 +89,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
     """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
-    most = max(choice.calls for choice in reply.choices or (reply,))
-    if fault is not None and fault.calls > most and not isinstance(reply, Computed):
+    if fault is None or not fault.calls or isinstance(reply, Computed):  # nearly always, and there may be many rules
+        return
+    if fault.calls > max(choice.calls for choice in reply.choices or (reply,)):
         calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"
         raise FieldError(("fault", "kind"), f"{fault.kind!r} needs a reply with {calls}; add 'tool_calls' to 'reply'")
 

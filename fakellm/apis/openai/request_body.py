@@ -85,7 +85,19 @@ def _shown(value: object) -> str:
 
 def _json_object(data: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
+        body = msgspec.json.decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # it also refuses lone surrogates and 1e400
+        body = _json(data)
+    if not isinstance(body, dict):
+        message = f"Invalid body: expected a JSON object, got {_json_type(body)}."
+        raise RequestError(400, message, "invalid_type")
+    return body
+
+
+def _json(data: bytes) -> Any:
+    """The value of any JSON that Python reads, but at less than half of the speed."""
+    try:
+        return json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         message = (
             f"The body of your request is not valid UTF-8: byte 0x{data[error.start]:02x} at offset {error.start}."
@@ -96,10 +108,6 @@ def _json_object(data: bytes) -> dict[str, Any]:
     except ValueError as error:  # JSONDecodeError, a constant, a number with more digits than Python parses
         message = f"We could not parse the JSON body of your request: {error}."
         raise RequestError(400, message, "invalid_json") from None
-    if not isinstance(body, dict):
-        message = f"Invalid body: expected a JSON object, got {_json_type(body)}."
-        raise RequestError(400, message, "invalid_type")
-    return body
 
 
 def _refuse_constant(name: str) -> None:

@@ -20,7 +20,6 @@ from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
 from fakellm.model.request import Request
-from fakellm.scenarios.loader import parse
 from fakellm.scenarios.scenario import Rule, Scenario
 
 _ENGINES = 4
@@ -57,6 +56,8 @@ _last: list[tuple[int, Sent, Matched]] = []
 
 def parsed(body: bytes) -> Scenario:
     """The scenario in the body of a request. Raises ScenarioError."""
+    from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
+
     return parse(body.decode("utf-8", "surrogateescape"), "scenario")
 
 

@@ -34,7 +34,7 @@ def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> O
         return Work(partial(answered_with, session, request), _response)
     if not matched.match.counts:
         return _rendered(most, request, engine, matched, 1)
-    count = session.count((matched.match.rule, matched.match.digest))
+    count = session.count(matched.match.rule, matched.match.digest)
     outcome = _rendered(most, request, engine, matched, count.number)
     return _forgotten(outcome) if count.forgotten else outcome
 
@@ -79,7 +79,7 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
         answer = await answered(engine, request)
         match = answer.match
         if match and match.counts:
-            number, forgotten = session.count((match.rule, match.digest))
+            number, forgotten = session.count(match.rule, match.digest)
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
