@@ -22,15 +22,17 @@ from fakellm import Reply, Rule, Scenario, When
 from fakellm.base import budget
 from fakellm.base.budget import Budget
 from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.engine.response import respond
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Pattern
 from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
 from fakellm.server.hosting import Hosted
-from fakellm.server.processes import elsewhere, worker
+from fakellm.server.processes import answering, elsewhere, worker
 from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
 from fakellm.server.scenario_app import App
+from fakellm.wire.plan import Frame, Plan
 from tests.conftest import ROOT, chat, handled, post
 from tests.loop_turns import loop_turns
 
@@ -140,6 +142,21 @@ print(work.then(asyncio.run(offload(work.run))).head.status)
 """
     sent = schema({"type": "string"})
     assert subprocess.run([sys.executable, "-c", code], input=sent, capture_output=True, check=True).stdout == b"200\n"
+
+
+def test_placeholders_cannot_multiply_a_prompt_without_limit() -> None:
+    app = App(Scenario(rules=(Rule(Reply(content="{{user}}" * 1_500, template=True)),)))
+    with Hosted(app) as served, loop_turns(served.loop) as turns:
+        for size in (50_000, 100_000):  # a body that the loop parses, and one that it does not
+            response = post(served.url + CHAT, prompt("x" * size))
+            assert (response.status_code, response.json()["error"]["code"]) == (400, "limit_exceeded")
+    assert turns.longest < MOST, turns.slowest
+
+
+def test_a_response_has_a_limit() -> None:
+    most = Budget().reply_bytes
+    with pytest.raises(RequestError, match=f"reply_bytes is {most:,}"):
+        answering.apart(respond(Plan(200, (), (Frame(bytes(most)),))))  # and the head
 
 
 # The same bytes

@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
 from fakellm.engine.journal import kept_body
@@ -112,7 +113,7 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
         if (route := app.replier(request)) is None:
             response, entry = app.handle(request)
             assert isinstance(response, Response)
-            return _refused(request.body, response) if entry.explanation else Answered(_apart(response))
+            return _refused(request.body, response) if entry.explanation else Answered(apart(response))
         if _last and _last[0][:2] == (number, sent):
             matched = _last.pop()[2]
         else:
@@ -125,16 +126,19 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
         return _refused(request.body, refused(request, refusal, engine.seed))
     if not isinstance(outcome, Response):
         return Answered(None, matched.match)
-    return Answered(_apart(outcome))
+    return Answered(apart(outcome))
 
 
 def _refused(body: bytes, response: Response) -> Answered:
     kept = bytes(kept_body(body, response.valid))
-    return Answered(_apart(response), None, None if kept == body else kept)
+    return Answered(apart(response), None, None if kept == body else kept)
 
 
-def _apart(response: Response) -> Response:
-    """The response, with its long bursts such that they are sent without a copy of them."""
+def apart(response: Response) -> Response:
+    """The response, with its long bursts such that they are sent without a copy of them. Raises RequestError if it is
+    larger than the budget allows."""
+    if sum(len(burst.data) for burst in response.bursts) > BUDGET.reply_bytes:
+        raise exceeded("reply_bytes")
     bursts = (
         replace(burst, data=pickle.PickleBuffer(burst.data)) if len(burst.data) > _APART else burst
         for burst in response.bursts

@@ -72,8 +72,6 @@ async def answered(
         raise (_killed() if ended.in_time else exceeded("work_seconds")) from None
     except MemoryError:
         raise exceeded("work_bytes") from None
-    if answer.response and sum(len(burst.data) for burst in answer.response.bursts) > BUDGET.reply_bytes:
-        raise exceeded("reply_bytes")
     return answer
 
 
