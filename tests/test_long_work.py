@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import pickle
@@ -90,6 +91,16 @@ REFUSED: dict[str, tuple[str, bytes, str]] = {
     "a long body that is not JSON": (CHAT, b"[" * 200_000, "nested too deeply"),
     "a long body to nowhere": ("/v1/nowhere", b" " * 10**6, "Unknown request URL"),
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_the_servers_garbage() -> Iterator[None]:
+    """The garbage collector, which also runs in the loop's thread, does not look at what pytest and other tests have
+    made: a server in a process of its own has none of it."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="module")
