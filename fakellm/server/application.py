@@ -28,6 +28,9 @@ from fakellm.wire.plan import Frame, Plan
 _AT_ONCE = 200
 """How many entries of the journal are encoded before other work gets its turn: this takes well under a millisecond."""
 
+_BYTES_AT_ONCE = 2**20
+"""How many bytes of it."""
+
 
 class HttpRequest(Struct, frozen=True):
     """One HTTP request as it arrived; `path` may include a query."""
@@ -153,11 +156,13 @@ def _journal(app: Application, request: HttpRequest) -> Work:
     dropped = (journal.dropped, journal.dropped_unmatched)
 
     async def encoded() -> list[bytes]:
-        pieces = [b'{"entries": [']
-        for start in range(0, len(entries), _AT_ONCE):
-            lines = map(msgspec.json.encode, entries[start : start + _AT_ONCE])
-            pieces.append((b"\n" if start == 0 else b",\n") + b",\n".join(lines))
-            await asyncio.sleep(0)
+        pieces, count, size = [b'{"entries": ['], 0, 0
+        for number, entry in enumerate(entries):
+            pieces.append((b",\n" if number else b"\n") + msgspec.json.encode(entry))
+            count, size = count + 1, size + len(pieces[-1])
+            if count >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+                count, size = 0, 0
+                await asyncio.sleep(0)
         return [*pieces, b'], "dropped": %d, "dropped_unmatched": %d}\n' % dropped]
 
     def then(result: Callable[[], Any]) -> Response:

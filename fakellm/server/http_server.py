@@ -23,6 +23,7 @@ from fakellm.server.connection import ClientConnection
 from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
+from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
@@ -50,6 +51,7 @@ class Server:
 
     async def start(self, listener: socket.socket) -> str:
         """Starts to accept connections, and returns the URL."""
+        WORKERS.opened()
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
         host, port = listener.getsockname()[:2]
@@ -68,6 +70,7 @@ class Server:
             task.cancel()
         await self._runner.cleanup()
         self._app.lateness.flush()
+        WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
 

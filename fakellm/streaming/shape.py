@@ -52,7 +52,7 @@ class Shape(Struct, frozen=True):
 
 
 Likeness = Literal["all", "blanks", "none"]
-"""Which further pieces of a text are alike: all of them; those that are white space, and those that are not; or none."""
+"""Which further pieces of a text are alike: all; those that are white space, and those that are not; or none."""
 
 
 def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], alike: Likeness = "all") -> Shape:
