@@ -16,7 +16,9 @@ SCHEMA = 0.6
 """Milliseconds for a small JSON Schema, once the library that checks them is loaded."""
 _NODE = 0.2
 _REFERENCE = 4.0
-_CHUNK = 0.03
+_CHUNK = 0.004
+_CHUNK_ALONE = 0.03
+"""If no skeleton serves several chunks."""
 _TOKEN = 0.002
 _LOGPROB = 0.025
 _SENTENCE = 14
@@ -53,7 +55,8 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
             tokens = length
         tokens /= choices
     chunks = tokens + 3 + (_padding(rule.stream.padding) if rule else 0)
-    stream = choices * chunks * _CHUNK if request.stream else 0.0
+    each = _CHUNK_ALONE if rule and rule.stream.spelling and rule.stream.spelling.each else _CHUNK
+    stream = choices * chunks * each if request.stream else 0.0
     logprobs = 0.0 if request.top_logprobs is None else choices * tokens * (1 + request.top_logprobs) * _LOGPROB
     return drawn + stream + logprobs
 

@@ -59,21 +59,21 @@ def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], alike: Likeness
     """The shape of a stream. `ids`: those of the calls. `alike`: which pieces one can stand for; if none,
     every batch stands for itself alone."""
     if alike == "none":
-        turns = (Turn(number, usage=_usage(batch)) for number, batch in enumerate(batches))
-        return Shape(tuple(_without_values(batch, ids) for batch in batches), tuple(turns))
+        alone = tuple(Turn(number, usage=_usage(batch)) for number, batch in enumerate(batches))
+        return Shape(tuple(_without_values(batch, ids) for batch in batches), alone)
     found: list[Batch] = []
-    taken: list[Turn] = []
+    turns: list[Turn] = []
     for run in _runs(batches, alike == "blanks"):
         batch, text = _with_hole(run[0], alike == "blanks")
         if len(run) == 1:
-            taken.append(Turn(len(found), (text,), _usage(batch)))
+            turns.append(Turn(len(found), (text,), _usage(batch)))
             found.append(_without_values(batch, ids))
             continue
         texts = tuple(_piece(each).value for each in run)
         for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
-            taken.append(Turn(len(found), part))
+            turns.append(Turn(len(found), part))
             found.append(batch)
-    return Shape(tuple(found), tuple(taken))
+    return Shape(tuple(found), tuple(turns))
 
 
 def _runs(batches: Sequence[Batch], blanks: bool) -> Iterator[list[Batch]]:
