@@ -193,7 +193,8 @@ class Engine:
         return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
 
     def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
-        message = f"The rule {rule.name!r} cannot answer this request: {error}."
+        reason = str(error).encode("utf-8", "backslashreplace").decode()
+        message = f"The rule {rule.name!r} cannot answer this request: {reason}."
         return self._refused(RequestError(400, message, "reply_failed"), matched)
 
     def _refused(self, error: RequestError, matched: Matched) -> Response:

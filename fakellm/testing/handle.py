@@ -12,7 +12,7 @@ import msgspec
 
 from fakellm.base.errors import ScenarioError, ServerError
 from fakellm.engine.journal import Entry
-from fakellm.scenarios.loader import ScenarioSource, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 
@@ -50,7 +50,7 @@ class Handle:
             self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
-            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump(scenario).encode())
+            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump_json(scenario).encode())
 
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""

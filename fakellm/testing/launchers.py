@@ -15,14 +15,13 @@ from typing import IO, TYPE_CHECKING, Literal, Unpack
 
 import msgspec
 
-from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.errors import ServerError
 from fakellm.recordings.cassette import Cassette
-from fakellm.scenarios.loader import ScenarioSource, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
 from fakellm.testing.handle import Handle
-from fakellm.wire.timing import checked_speed
+from fakellm.testing.options import check_options
 
 if TYPE_CHECKING:
     from fakellm.engine.state import LimitOptions
@@ -50,14 +49,14 @@ def serve(
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
     `max_attempts` (see docs/server.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
-    for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, or a header
-    cannot hold the key.
+    for an unknown limit, and ValueError when an option or a limit has a value that is not allowed, or a header cannot
+    hold the key.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
-    checked_speed(speed)
-    keys = () if api_key is None else (checked_key(api_key),)
+    check_options(seed, strict, port, speed, api_key)
+    keys = () if api_key is None else (api_key,)
     app = App(
         None if source is None else load(source), seed=seed, strict=strict, api_keys=keys, limits=Limits(**limits)
     )
@@ -83,7 +82,7 @@ def replay(
     from fakellm.recordings.formats import read_file
     from fakellm.server.replay_app import Replay
 
-    checked_speed(speed)
+    check_options(0, False, port, speed, None)
     cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
     with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as (url, _):
         yield Handle(url)
@@ -137,16 +136,17 @@ def spawn(
     """
     from fakellm.engine.state import Limits
 
+    check_options(seed, strict, port, speed, api_key)
     checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
-    command += ["--speed", str(checked_speed(speed))]
-    command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
+    command += ["--speed", str(speed)]
+    command += [] if api_key is None else [f"--api-key={api_key}"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
-            file = Path(folder, "scenario.yaml")
-            file.write_text(dump(load(source)), encoding="utf-8")
+            file = Path(folder, "scenario.json")
+            file.write_text(dump_json(load(source)), encoding="utf-8")
             command.append(str(file))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
             try:
