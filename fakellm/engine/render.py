@@ -71,7 +71,6 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
         plan = Plan(200, headers, stream(answer, settings, route, rule.timing, fault, memo), delimited="chunked")
     else:
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
-        answer = replace(answer, source=Source(seed, request.digest, "provider"))
         kind = route.content_type(habits, False)
         plan = Plan(200, (("Content-Type", kind),), due(route.whole(answer), delay, rule.timing.step))
     if rule.patch:

@@ -281,17 +281,18 @@ def _call(dialect: Dialect, number: int, call: model.ToolCall) -> JSON:
 
 def _message(dialect: Dialect, choice: Choice) -> JSON:
     calls = [_call(dialect, number, call) for number, call in enumerate(choice.tool_calls)]
+    content, reasoning = choice.content, choice.reasoning
     message: JSON = {
         "role": "assistant",
-        "content": choice.content or dialect.empty_content(choice),
+        "content": content or dialect.empty_content(choice),
         "reasoning_content": None,
         "reasoning": None,
         "tool_calls": calls or None,
         "refusal": choice.refusal or None,
         "annotations": [],
     }
-    if choice.reasoning:
-        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
+    if reasoning:
+        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", reasoning, content)
     annotations = annotations_of(choice)
     cited: JSON = {"annotations": annotations} if annotations else {}
     return _ordered(dialect, dialect.message_keys, message) | cited
