@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -150,6 +152,23 @@ def test_a_field_of_an_event_may_contain_nul() -> None:
 def test_a_message_so_far_needs_no_delta_with_the_text() -> None:
     stream = Variation(spelling=Spelling(choice_keys=("message",)))
     assert b'{"role":"assistant","content":"A b"}' in events_in_bytes(dialect="perplexity", stream=stream)
+
+
+@pytest.mark.parametrize("user", ["{{user}}", "A"])
+def test_what_is_kept_takes_no_more_memory_than_it_is_counted_as(user: str) -> None:
+    """Whatever the client sends: the name of a model is in every event, and each character may take four bytes."""
+    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content=f"A b {user}", template=True)),)))
+    cache = Cache(10**8)
+    engine = Engine(ruleset, 0, strict=True, cache=cache)
+    answered(engine, chat(stream=True))
+    before = cache.size
+    tracemalloc.start()
+    for number in range(8):
+        answered(engine, chat(stream=True, model=f"{number}" + "\U0001f30d" * 5_000))
+    gc.collect()
+    real, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert real < 1.25 * (cache.size - before)
 
 
 STYLES = st.builds(

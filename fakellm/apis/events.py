@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from sys import getsizeof
 from typing import Any
 
 from msgspec import Struct
@@ -29,7 +30,7 @@ class Written(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return size_of(self.skeleton) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
+        return size_of(self.skeleton) + sum(50 + getsizeof(piece) for turn in self.turns for piece in turn.pieces)
 
     @property
     def in_order(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from sys import getsizeof
 from typing import Any
 
 from msgspec import Struct
@@ -145,7 +146,7 @@ def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
 def size_of(skeleton: Skeleton) -> int:
     """Roughly how many bytes of memory a skeleton takes."""
     texts = (text for events in skeleton for event in events for text in event.data.texts)
-    return 500 * len(skeleton) + sum(100 + len(text) for text in texts)
+    return 500 * len(skeleton) + sum(50 + getsizeof(text) for text in texts)
 
 
 def encoded(skeleton: Skeleton, turns: Sequence[Turn]) -> tuple[Turn, ...]:

@@ -44,11 +44,6 @@ class Shape(Struct, frozen=True):
     batches: tuple[Batch, ...]
     turns: tuple[Turn, ...]
 
-    @property
-    def size(self) -> int:
-        """Roughly how many bytes of memory it takes."""
-        return 500 * len(self.batches) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
-
 
 def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], plain: bool = True) -> Shape:
     """The shape of a stream. `ids`: those of the completion's calls. `plain`: whether the events of further pieces of a
