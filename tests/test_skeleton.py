@@ -139,19 +139,33 @@ def test_a_stream_without_usage_has_no_null_usage_though_another_has(users: str)
     assert_same_bytes_from_a_warm_engine(rule, users, stream=True, stream_options={"include_usage": True})
 
 
-def events_in_bytes(**rule: Any) -> bytes:
-    """The response to a streamed request by a rule with the reply "A b"."""
-    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=Reply(content="A b"), **rule),))), 0, strict=True)
+A_B = Reply(content="A b")
+
+
+def data_of(reply: Reply = A_B, **rule: Any) -> bytes:
+    """The response to a streamed request by this rule."""
+    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=reply, **rule),))), 0, strict=True)
     return b"".join(burst.data for burst in answered(engine, chat(stream=True)).bursts)
 
 
 def test_a_field_of_an_event_may_contain_nul() -> None:
-    assert b"}\nx: a\0b\n\n" in events_in_bytes(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
+    assert b"}\nx: a\0b\n\n" in data_of(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
 
 
 def test_a_message_so_far_needs_no_delta_with_the_text() -> None:
     stream = Variation(spelling=Spelling(choice_keys=("message",)))
-    assert b'{"role":"assistant","content":"A b"}' in events_in_bytes(dialect="perplexity", stream=stream)
+    assert b'{"role":"assistant","content":"A b"}' in data_of(dialect="perplexity", stream=stream)
+
+
+@pytest.mark.parametrize(("dialect", "expected"), [("avian", b'"gen-17-'), ("huggingface-novita", b'"ts_us":17')])
+def test_the_time_of_the_first_chunk_does_not_tick(dialect: str, expected: bytes) -> None:
+    """Each dialect repeats it in every further chunk: in the id, or as the start of a clock of microseconds."""
+    reply = Reply(content="A b", created=17)
+    plain, ticking = (
+        data_of(dialect=dialect, reply=reply, stream=Variation(ticks=ticks)) for ticks in (None, (1, 2, 3))
+    )
+    assert b'"created":18' in ticking.replace(b" ", b"")
+    assert plain.replace(b" ", b"").count(expected) == ticking.replace(b" ", b"").count(expected) > 1
 
 
 @pytest.mark.parametrize("user", ["{{user}}", "A"])

@@ -72,6 +72,13 @@ class Fill:
         self._texts[name] = self._texts.get(name, "") + resolved(text, self)
         return self._texts[name]
 
+    def at_start(self, value: Any) -> Any:
+        """The value, which may be a hole, as it is in the first event of the stream."""
+        number, self.number = self.number, 0
+        found = resolved(value, self)
+        self.number = number
+        return found
+
     @property
     def counted(self) -> Usage:
         """The token counts of the event's batch, which has some."""

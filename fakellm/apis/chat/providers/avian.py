@@ -15,7 +15,6 @@ from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX
-from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
@@ -44,7 +43,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 
     def upstream_id(fill: Fill) -> str:
         letters = fill.source.draw("upstream_id", lambda source: source.text(ALNUM, 20))
-        return f"gen-{resolved(first.created, fill)}-{letters}"
+        return f"gen-{fill.at_start(first.created)}-{letters}"
 
     upstream = once("upstream_id", upstream_id)
     rest = []

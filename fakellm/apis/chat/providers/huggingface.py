@@ -81,7 +81,7 @@ def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         return fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
 
     def written(fill: Fill) -> int:
-        start = resolved(created, fill) * 10**6 + first(fill) * 1000
+        start = fill.at_start(created) * 10**6 + first(fill) * 1000
         return int(start + fill.number * _GAP + fill.below("ts_us", _GAP))
 
     metrics = {"ttft_ms": once("ttft_ms", first), "ts_us": each("ts_us", written)}
