@@ -102,12 +102,12 @@ class Fill:
         return drawn[16 * self.number : 16 * self.number + length]
 
 
-def once(name: str, make: Callable[[Fill], Any]) -> Hole:
+def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that is the same wherever it appears in a stream."""
     return Hole(name, make)
 
 
-def each(name: str, make: Callable[[Fill], Any]) -> Hole:
+def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
 
