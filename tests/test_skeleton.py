@@ -37,7 +37,7 @@ from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.divide import divide
 from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Run, Score, Starts
-from fakellm.streaming.shape import Turn, call_ids
+from fakellm.streaming.shape import Stretch, call_ids
 from fakellm.wire.framing import Framing
 from tests.conftest import chat
 
@@ -53,9 +53,9 @@ JSON = st.recursive(
 def from_scratch(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[str]:
     """The data of the events of batches that stand for themselves, with the values of the answer in them."""
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
-    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(api.write(batches, answer)), turns, values)
+    return fill(skeleton(api.write(batches, answer)), stretches, values)
 
 
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*DRAWN, "none"]))

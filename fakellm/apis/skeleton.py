@@ -19,7 +19,7 @@ from fakellm.base.json_text import TextStyle, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, Template, resolved, template
 from fakellm.model.blocks import Usage
-from fakellm.streaming.shape import PIECE, Address, Turn
+from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
 
@@ -156,29 +156,31 @@ def size_of(skeleton: Skeleton) -> int:
     return 500 * len(skeleton) + sum(50 + getsizeof(text) for text in texts)
 
 
-def encoded(skeleton: Skeleton, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The turns with their pieces as JSON, in the style of their events."""
-    return tuple(map(partial(_encoded, skeleton), turns))
+def encoded(skeleton: Skeleton, stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """The stretches with their pieces as JSON, in the style of their events."""
+    return tuple(map(partial(_encoded, skeleton), stretches))
 
 
-def _encoded(skeleton: Skeleton, turn: Turn) -> Turn:
-    style = next((each.data.style for each in skeleton[turn.batch] if each.data.holes), None)
-    return turn if style is None else Turn(turn.batch, tuple(spelled_texts(turn.pieces, style)), turn.usage)
+def _encoded(skeleton: Skeleton, stretch: Stretch) -> Stretch:
+    style = next((each.data.style for each in skeleton[stretch.batch] if each.data.holes), None)
+    return (
+        stretch if style is None else Stretch(stretch.batch, tuple(spelled_texts(stretch.pieces, style)), stretch.usage)
+    )
 
 
-def fill(skeleton: Skeleton, turns: Sequence[Turn], values: Fill) -> list[str]:
-    """The data of each event of a stream, from turns with encoded pieces."""
+def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> list[str]:
+    """The data of each event of a stream, from stretches with encoded pieces."""
     known: dict[str, str] = {}
     found: list[str] = []
-    for turn in turns:
-        values.counts = turn.usage
-        ready = [_ready(each.data, known, values) for each in skeleton[turn.batch]]
+    for stretch in stretches:
+        values.counts = stretch.usage
+        ready = [_ready(each.data, known, values) for each in skeleton[stretch.batch]]
         if len(ready) == 1 and ready[0].holes and all(hole is PIECE.hole for hole in ready[0].holes):
             around = ready[0].texts
-            found += [piece.join(around) for piece in turn.pieces]
-            values.number += len(turn.pieces)
+            found += [piece.join(around) for piece in stretch.pieces]
+            values.number += len(stretch.pieces)
         else:
-            found += [_text(data, piece, values) for piece in turn.pieces for data in ready]
+            found += [_text(data, piece, values) for piece in stretch.pieces for data in ready]
     return found
 
 

@@ -25,7 +25,7 @@ COUNTED = Usage()
 """What stands for token counts."""
 
 
-class Turn(Struct, frozen=True):
+class Stretch(Struct, frozen=True):
     """Consecutive batches of a stream that are alike.
 
     batch: the number of the one that stands for them in the shape.
@@ -39,29 +39,29 @@ class Turn(Struct, frozen=True):
 
 
 class Shape(Struct, frozen=True):
-    """The batches of a shape, and the turns that they take in one stream."""
+    """The batches of a shape, and the stretches of one stream that they stand for."""
 
     batches: tuple[Batch, ...]
-    turns: tuple[Turn, ...]
+    stretches: tuple[Stretch, ...]
 
 
 def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], plain: bool = True) -> Shape:
     """The shape of a stream. `ids`: those of the completion's calls. `plain`: whether the events of further pieces of a
     text differ only in the pieces; if not, every batch stands for itself alone."""
     found: list[Batch] = []
-    turns: list[Turn] = []
+    stretches: list[Stretch] = []
     for run in _runs(batches) if plain else ([batch] for batch in batches):
         if len(run) == 1:
             batch, text = _with_hole(run[0]) if plain else (run[0], "")
-            turns.append(Turn(len(found), (text,), _usage(batch)))
+            stretches.append(Stretch(len(found), (text,), _usage(batch)))
             found.append(tuple(_without_values(delta, ids) for delta in batch))
             continue
         texts = tuple(_piece(batch).value for batch in run)
         alike = _with_hole(run[0])[0]
         for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
-            turns.append(Turn(len(found), part))
+            stretches.append(Stretch(len(found), part))
             found.append(alike)
-    return Shape(tuple(found), tuple(turns))
+    return Shape(tuple(found), tuple(stretches))
 
 
 def _runs(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
