@@ -65,7 +65,7 @@ def events_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> l
 
 def shape_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> Shape:
     """The shape of the batches of an answer."""
-    return shaped(batches, call_ids(answer.completion), api.plain(answer.habits))
+    return shaped(batches, call_ids(answer.completion), api.alike(answer.habits))
 
 
 def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
