@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from sys import getsizeof
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -94,5 +95,4 @@ def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
 
 def _size(completion: Completion) -> int:
     """Roughly how many bytes of memory a completion takes."""
-    texts = sum(len(choice.content) + len(choice.reasoning) + len(choice.refusal) for choice in completion.choices)
-    return 2_000 + 2 * texts + sum(len(call.arguments) for choice in completion.choices for call in choice.tool_calls)
+    return 1_000 + sum(500 + 2 * getsizeof(repr(block)) for choice in completion.choices for block in choice.blocks)
