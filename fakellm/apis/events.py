@@ -73,7 +73,7 @@ def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
     return skeleton(api.write(shape.batches, replace(answer, drawn=with_holes(answer.drawn))))
 
 
-def likeness(answer: Answer[Any]) -> Hashable:
+def memo_key(answer: Answer[Any]) -> Hashable:
     """What answers have in common that differ only in what `filled` fills in: which values are drawn for them, and
     whether their tokens are counted."""
     fixed = tuple((name, value if name == "model" or not value else True) for name, value in answer.drawn.items())

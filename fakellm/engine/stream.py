@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.events import Written, filled, likeness, shape_of, skeleton_of, written
+from fakellm.apis.events import Written, filled, memo_key, shape_of, skeleton_of, written
 from fakellm.apis.protocol import Answer, Settings
 from fakellm.apis.route import Route
 from fakellm.apis.skeleton import Skeleton, framed, size_of
@@ -42,7 +42,7 @@ def stream(
         return _written(divided(answer, settings, route), answer, route, memo, framing)
 
     if memo.fixed and settings.score is None and settings.division.fixed:
-        found = memo.get(("stream", likeness(answer)), lambda: made(FORGETFUL), lambda found: found.size)
+        found = memo.get(("stream", memo_key(answer)), lambda: made(FORGETFUL), lambda found: found.size)
     else:
         found = made(memo)
     if not found.in_order:
@@ -91,7 +91,7 @@ def _written(
         return framed(events, framing) if framing else events
 
     known = blake2b(repr(shape.batches).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return written(shape, memo.get((known, likeness(answer)), made, size_of), answer)
+    return written(shape, memo.get((known, memo_key(answer)), made, size_of), answer)
 
 
 def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:

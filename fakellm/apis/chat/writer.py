@@ -29,7 +29,8 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
         frame["usage"] = Hole(
             "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted)), "event"
         )
-    ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
+    counted = isinstance(chunk.usage, Usage) and spelling.usage_keys != ()
+    ends = counted or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
     return _only(keys, _placed(dialect.chunk_keys, *own))
