@@ -99,7 +99,7 @@ def stream(
     settings = split(variation, dialect)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(CHAT.expressible(completion, habits), habits, drawn, source)
-    return frames(answer, replace(settings, habits=habits), CHAT, timing)
+    return tuple(frames(answer, replace(settings, habits=habits), CHAT, timing))
 
 
 def logprobs(choice: Choice) -> tuple[Token, ...]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
@@ -25,8 +26,9 @@ from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
+from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
-from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
 from fakellm.generate import Generate
@@ -80,7 +82,12 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
         for options in ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}):
             body = chat(messages=[{"role": "user", "content": user}], model=f"m{len(user)}", **options)
             cold = Engine(ruleset, 0, strict=True)
-            assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+            response = cold.respond(cold.match(body))
+            assert warm.respond(warm.match(body)) == response
+            assert isinstance(response, Response)
+            if response.head.status == 200:
+                rule = ruleset.script(0).at(Attempt())
+                assert response.plan.frames == tuple(render(rule, parse(body), 0).frames)
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))

@@ -84,8 +84,12 @@ def filled(stream: Written, answer: Answer[Any]) -> list[str]:
     """The data of each event of an answer or, from the skeleton of frames, each frame."""
     usage, stretches = answer.completion.usage, stream.stretches
     if stream.usage is not usage:
-        stretches = tuple(
-            replace(stretch, usage=usage) if stretch.usage is stream.usage else stretch for stretch in stretches
-        )
-    first = next((stretch.usage for stretch in stretches if stretch.usage), None)
-    return fill(stream.skeleton, stretches, Fill(answer.drawn, answer.source, call_ids(answer.completion), first))
+        stretches = tuple(replace(each, usage=usage) if each.usage is stream.usage else each for each in stretches)
+    return fill(stream.skeleton, stretches, fill_of(stream, answer))
+
+
+def fill_of(stream: Written, answer: Answer[Any]) -> Fill:
+    """What fills in the stream of an answer."""
+    first = next((each.usage for each in stream.stretches if each.usage), None)
+    usage = answer.completion.usage if first is stream.usage else first
+    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage)

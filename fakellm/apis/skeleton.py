@@ -180,7 +180,7 @@ def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> list
             found += [piece.join(around) for piece in stretch.pieces]
             values.number += len(stretch.pieces)
         else:
-            found += [_text(data, piece, values) for piece in stretch.pieces for data in ready]
+            found += [event_text(data, piece, values) for piece in stretch.pieces for data in ready]
     return found
 
 
@@ -192,7 +192,8 @@ def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
     return data.filled(known)
 
 
-def _text(data: Template, piece: str, values: Fill) -> str:
+def event_text(data: Template, piece: str, values: Fill) -> str:
+    """The data of an event, in which everything that is the same in the whole stream is filled in already."""
     if not data.holes:
         values.number += 1
         return data.texts[0]
