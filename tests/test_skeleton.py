@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import tracemalloc
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
@@ -23,8 +26,9 @@ from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
+from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
-from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
 from fakellm.generate import Generate
@@ -35,7 +39,7 @@ from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.divide import divide
 from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Run, Score, Starts
-from fakellm.streaming.shape import Turn, call_ids
+from fakellm.streaming.shape import Stretch, call_ids
 from fakellm.wire.framing import Framing
 from tests.conftest import chat
 
@@ -51,9 +55,9 @@ JSON = st.recursive(
 def from_scratch(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[str]:
     """The data of the events of batches that stand for themselves, with the values of the answer in them."""
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
-    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(api.write(batches, answer)), turns, values)
+    return fill(skeleton(api.write(batches, answer)), stretches, values)
 
 
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*DRAWN, "none"]))
@@ -78,7 +82,12 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
         for options in ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}):
             body = chat(messages=[{"role": "user", "content": user}], model=f"m{len(user)}", **options)
             cold = Engine(ruleset, 0, strict=True)
-            assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+            response = cold.respond(cold.match(body))
+            assert warm.respond(warm.match(body)) == response
+            assert isinstance(response, Response)
+            if response.head.status == 200:
+                rule = ruleset.script(0).at(Attempt())
+                assert response.plan.frames == tuple(render(rule, parse(body), 0).frames)
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
@@ -137,19 +146,50 @@ def test_a_stream_without_usage_has_no_null_usage_though_another_has(users: str)
     assert_same_bytes_from_a_warm_engine(rule, users, stream=True, stream_options={"include_usage": True})
 
 
-def events_in_bytes(**rule: Any) -> bytes:
-    """The response to a streamed request by a rule with the reply "A b"."""
-    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=Reply(content="A b"), **rule),))), 0, strict=True)
+A_B = Reply(content="A b")
+
+
+def data_of(reply: Reply = A_B, **rule: Any) -> bytes:
+    """The response to a streamed request by this rule."""
+    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=reply, **rule),))), 0, strict=True)
     return b"".join(burst.data for burst in answered(engine, chat(stream=True)).bursts)
 
 
 def test_a_field_of_an_event_may_contain_nul() -> None:
-    assert b"}\nx: a\0b\n\n" in events_in_bytes(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
+    assert b"}\nx: a\0b\n\n" in data_of(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
 
 
 def test_a_message_so_far_needs_no_delta_with_the_text() -> None:
     stream = Variation(spelling=Spelling(choice_keys=("message",)))
-    assert b'{"role":"assistant","content":"A b"}' in events_in_bytes(dialect="perplexity", stream=stream)
+    assert b'{"role":"assistant","content":"A b"}' in data_of(dialect="perplexity", stream=stream)
+
+
+@pytest.mark.parametrize(("dialect", "expected"), [("avian", b'"gen-17-'), ("huggingface-novita", b'"ts_us":17')])
+def test_the_time_of_the_first_chunk_does_not_tick(dialect: str, expected: bytes) -> None:
+    """Each dialect repeats it in every further chunk: in the id, or as the start of a clock of microseconds."""
+    reply = Reply(content="A b", created=17)
+    plain, ticking = (
+        data_of(dialect=dialect, reply=reply, stream=Variation(ticks=ticks)) for ticks in (None, (1, 2, 3))
+    )
+    assert b'"created":18' in ticking.replace(b" ", b"")
+    assert plain.replace(b" ", b"").count(expected) == ticking.replace(b" ", b"").count(expected) > 1
+
+
+@pytest.mark.parametrize("user", ["{{user}}", "A"])
+def test_what_is_kept_takes_no_more_memory_than_it_is_counted_as(user: str) -> None:
+    """Whatever the client sends: the name of a model is in every event, and each character may take four bytes."""
+    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content=f"A b {user}", template=True)),)))
+    cache = Cache(10**8)
+    engine = Engine(ruleset, 0, strict=True, cache=cache)
+    answered(engine, chat(stream=True))
+    before = cache.size
+    tracemalloc.start()
+    for number in range(8):
+        answered(engine, chat(stream=True, model=f"{number}" + "\U0001f30d" * 5_000))
+    gc.collect()
+    real, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert real < 1.25 * (cache.size - before)
 
 
 STYLES = st.builds(

@@ -21,6 +21,7 @@ _CHUNK = 0.004
 _CHUNK_ALONE = 0.03
 """If no skeleton serves several chunks."""
 _TOKEN = 0.002
+_CHARACTER = 0.0001
 _LOGPROB = 0.025
 _SENTENCE = 14
 """Tokens of a generated sentence."""
@@ -51,7 +52,7 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
         length = sum(map(len, texts))
         if any(choice.template for choice in reply.choices or (reply,)):
             length += sum(text.count("{{") for text in texts) * sum(map(len, request.texts))
-        tokens, choices, drawn = length / 3.0, max(len(reply.choices), 1), length / 3.0 * _TOKEN
+        tokens, choices, drawn = length / 3.0, max(len(reply.choices), 1), length * _CHARACTER
         if rule and rule.stream.split is not None:
             tokens = length
         tokens /= choices

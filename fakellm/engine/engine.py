@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
 from math import inf
 from typing import Any
@@ -233,9 +234,14 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CH
     return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
 
 
+@lru_cache(maxsize=256)
+def _quoted(rule: str) -> str:
+    return quote(rule, safe=" #+/:")
+
+
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
+    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in route.headers(seed, requested, plan.status) if header[0] not in own]

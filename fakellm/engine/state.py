@@ -213,6 +213,11 @@ class Cache:
     def __init__(self, most_bytes: int) -> None:
         self._kept: LRUCache[Hashable, tuple[Any, int]] = LRUCache(most_bytes, getsizeof=lambda kept: kept[1])
 
+    @property
+    def size(self) -> int:
+        """How many bytes its values take, as their sizes were stated."""
+        return int(self._kept.currsize)
+
     def find(self, key: Hashable) -> Any:
         """The value under this key, or None."""
         kept = self._kept.get(key)

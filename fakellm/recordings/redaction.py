@@ -48,7 +48,7 @@ def redacted(interaction: Interaction, secrets: Iterable[str] = ()) -> Interacti
     url = urlunsplit(parts._replace(netloc=host, query=_query(parts.query)))
     return Interaction(
         replace(request, url=cover(url), headers=kept(request.headers), body=_covered(request.body, cover)),
-        replace(response, headers=kept(response.headers), frames=_frames(response.frames, cover)),
+        replace(response, headers=kept(response.headers), frames=_frames(tuple(response.frames), cover)),
     )
 
 

@@ -26,7 +26,8 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.upstream import Upstream, passed_on, pieces
-from fakellm.wire.http1 import bursts, chunk, head_of
+from fakellm.wire.chunks import chunk
+from fakellm.wire.http1 import bursts, head_of
 from fakellm.wire.plan import Plan
 
 log = logging.getLogger("fakellm")

@@ -26,7 +26,7 @@ COUNTED = Usage()
 """What stands for token counts."""
 
 
-class Turn(Struct, frozen=True):
+class Stretch(Struct, frozen=True):
     """Consecutive batches of a stream that are alike.
 
     batch: the number of the one that stands for them in the shape.
@@ -40,15 +40,10 @@ class Turn(Struct, frozen=True):
 
 
 class Shape(Struct, frozen=True):
-    """The batches of a shape, and the turns that they take in one stream."""
+    """The batches of a shape, and the stretches of one stream that they stand for."""
 
     batches: tuple[Batch, ...]
-    turns: tuple[Turn, ...]
-
-    @property
-    def size(self) -> int:
-        """Roughly how many bytes of memory it takes."""
-        return 500 * len(self.batches) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
+    stretches: tuple[Stretch, ...]
 
 
 Likeness = Literal["all", "blanks", "none"]
@@ -59,21 +54,21 @@ def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], alike: Likeness
     """The shape of a stream. `ids`: those of the calls. `alike`: which pieces one can stand for; if none,
     every batch stands for itself alone."""
     if alike == "none":
-        alone = tuple(Turn(number, usage=_usage(batch)) for number, batch in enumerate(batches))
+        alone = tuple(Stretch(number, usage=_usage(batch)) for number, batch in enumerate(batches))
         return Shape(tuple(_without_values(batch, ids) for batch in batches), alone)
     found: list[Batch] = []
-    turns: list[Turn] = []
+    stretches: list[Stretch] = []
     for run in _runs(batches, alike == "blanks"):
         batch, text = _with_hole(run[0], alike == "blanks")
         if len(run) == 1:
-            turns.append(Turn(len(found), (text,), _usage(batch)))
+            stretches.append(Stretch(len(found), (text,), _usage(batch)))
             found.append(_without_values(batch, ids))
             continue
         texts = tuple(_piece(each).value for each in run)
         for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
-            turns.append(Turn(len(found), part))
+            stretches.append(Stretch(len(found), part))
             found.append(batch)
-    return Shape(tuple(found), tuple(turns))
+    return Shape(tuple(found), tuple(stretches))
 
 
 def _runs(batches: Sequence[Batch], blanks: bool) -> Iterator[list[Batch]]:
