@@ -338,7 +338,9 @@ def test_whatever_json_is_drawn_is_refused_with_its_place_or_served(data: Any) -
 
 @pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "CONNECTION", "Content-Encoding", "Upgrade"])
 def test_a_reply_cannot_set_headers_that_would_break_its_framing(name: str) -> None:
-    with pytest.raises(ScenarioError, match=rf"^a.yaml:1:{29 + len(name) + 2}: rules\[0\].reply.headers.{name}: '{name}' "):
+    with pytest.raises(
+        ScenarioError, match=rf"^a.yaml:1:{29 + len(name) + 2}: rules\[0\].reply.headers.{name}: '{name}' "
+    ):
         parse(f"rules: [{{reply: {{headers: {{ {name}: '5'}}}}}}]", "a.yaml")
     parse("rules: [{reply: {headers: {content-type: text/plain, x-a: b}}}]", "a.yaml")
 

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
-from fakellm.base.json_text import JSON, dumps
+from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.engine import cost
 from fakellm.engine.complete import generated
@@ -150,7 +150,7 @@ class Engine:
         return response
 
     def _unmatched(self, request: Request, matched: Matched) -> Response:
-        explanation = self.ruleset.explain(request)
+        explanation = writable(self.ruleset.explain(request))
         if self.strict:
             error = RequestError(404, f"No rule matches this request. {explanation}", "no_matching_rule")
             return self._refused(error, matched)
@@ -194,8 +194,7 @@ class Engine:
         return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
 
     def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
-        reason = str(error).encode("utf-8", "backslashreplace").decode()
-        message = f"The rule {rule.name!r} cannot answer this request: {reason}."
+        message = f"The rule {rule.name!r} cannot answer this request: {error}."
         return self._refused(RequestError(400, message, "reply_failed"), matched)
 
     def _refused(self, error: RequestError, matched: Matched) -> Response:
@@ -231,7 +230,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
 def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
+    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
 
 
 @lru_cache(maxsize=256)

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Struct
 
 from fakellm.base.errors import ScenarioError
+from fakellm.base.json_text import writable
 from fakellm.base.json_values import is_json
 from fakellm.base.validation import Problem, dotted, problems
 from fakellm.scenarios.reply import Computed
@@ -52,7 +53,7 @@ def check(value: Any, hint: Any, name: str) -> None:
         raise ScenarioError([f"{name}: nested too deeply, or a part contains itself"]) from None
     if found:
         places = [": ".join(filter(None, (name, dotted(problem.path), problem.message))) for problem in found]
-        raise ScenarioError([place.encode("utf-8", "backslashreplace").decode() for place in places])
+        raise ScenarioError(list(map(writable, places)))
 
 
 def _usual(field: Any, value: Any) -> bool:

@@ -18,6 +18,7 @@ from msgspec import Struct
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_nodes import TooDeepError, json_nodes
+from fakellm.base.json_text import writable
 from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
 from fakellm.base.yaml_events import read_plain
 from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, place, too_deep
@@ -194,5 +195,4 @@ def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
         message += "; put it in quotes to make it text"
     where = dotted(problem.path[:-1] if at_key or missing else problem.path)
     parts = (place(name, found.start_mark if found else None), where, message)
-    line = ": ".join(part for part in parts if part)
-    return line.encode("utf-8", "backslashreplace").decode()  # a key may have a lone surrogate
+    return writable(": ".join(part for part in parts if part))

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,16 +16,17 @@ from typing import IO, TYPE_CHECKING, Literal, Unpack
 import msgspec
 
 from fakellm.base.errors import ServerError
+from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
-from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
-from fakellm.testing.handle import Handle
+from fakellm.testing.functions import Raised, raise_first
+from fakellm.testing.handle import Handle, Home
 from fakellm.testing.options import check_options
 
 if TYPE_CHECKING:
     from fakellm.engine.state import LimitOptions
-    from fakellm.server.http_server import Proxy
+    from fakellm.scenarios.scenario import Scenario
 
 
 START_PATIENCE = 60.0
@@ -48,7 +49,8 @@ def serve(
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
-    `max_attempts` (see docs/server.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
+    `max_attempts` (see docs/server.md). What the function of a reply raises is also raised at the end of the block.
+    Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
     for an unknown limit, and ValueError when an option or a limit has a value that is not allowed, or a header cannot
     hold the key.
     """
@@ -57,11 +59,26 @@ def serve(
 
     check_options(seed, strict, port, speed, api_key)
     keys = () if api_key is None else (api_key,)
+    raised = Raised()
     app = App(
-        None if source is None else load(source), seed=seed, strict=strict, api_keys=keys, limits=Limits(**limits)
+        None if source is None else raised.watched(load(source), ""),
+        seed=seed,
+        strict=strict,
+        api_keys=keys,
+        limits=Limits(**limits),
     )
-    with _served(app, port, speed) as (url, change):
-        yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
+    with Hosted(app, port, speed) as hosted:
+
+        def put(session: str, scenario: Scenario, strict: bool) -> None:
+            hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
+
+        try:
+            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised))
+        except BaseException as error:
+            for each in raised.take():
+                error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
+            raise
+    raise_first(raised.take())
 
 
 @contextmanager
@@ -84,8 +101,8 @@ def replay(
 
     check_options(0, False, port, speed, None)
     cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
-    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as (url, _):
-        yield Handle(url)
+    with Hosted(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as hosted:
+        yield Handle(hosted.url, home=Home(None, hosted.thread))
 
 
 @contextmanager
@@ -106,17 +123,8 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     recording = RecordingFile(Path(file))
     app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
-        yield Handle(url)
-
-
-@contextmanager
-def _served(
-    app: Application, port: int, speed: float, proxy: Callable[[], Proxy] | None = None
-) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
-    """The URL of a server in a thread, and a function that calls there what may replace sessions."""
-    with Hosted(app, port, speed, proxy) as hosted:
-        yield hosted.url, hosted.change
+    with Hosted(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as hosted:
+        yield Handle(hosted.url, home=Home(None, hosted.thread))
 
 
 @contextmanager

@@ -53,6 +53,10 @@ def fakellm(
     yield session
     unmatched, dropped = session.unmatched()
     session.reset()
+    if errors := session.raised():
+        from fakellm.testing.functions import raise_first
+
+        raise_first(errors)
     if unmatched or dropped:
         lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
         lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]
