@@ -108,7 +108,9 @@ def test_a_client_that_leaves_raises_nothing() -> None:
             host, port = server.url.removeprefix("http://").split(":")
             _, writer = await asyncio.open_connection(host, int(port))
             body = chat()
-            writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+            writer.write(
+                b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
             assert await asyncio.to_thread(started.wait, 30)
             writer.close()
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from fakellm.engine.state import LimitOptions
     from fakellm.scenarios.scenario import Scenario
 
+
+STOP_PATIENCE = 10.0
+"""Seconds that such a server has to stop."""
 
 START_PATIENCE = 60.0
 """Seconds that a server in its own process has to start."""
@@ -157,10 +160,28 @@ def spawn(
             file.write_text(dump_json(load(source)), encoding="utf-8")
             command.append(str(file))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            _spawned.add(process)
             try:
                 yield _ready(process, strict)
             finally:
+                _spawned.discard(process)
                 _end(process)
+
+
+_spawned: set[subprocess.Popen[bytes]] = set()
+
+
+def _let_go() -> None:
+    """In a forked process: closes its copies of the pipes by which servers notice that the process that started them
+    has ended. It cannot use these servers' standard input, only hold it open."""
+    for process in _spawned:
+        if process.stdin:
+            with suppress(OSError):
+                process.stdin.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
@@ -198,6 +219,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     process.stdin.close()  # the server watches it, and stops
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=STOP_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
