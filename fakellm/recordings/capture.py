@@ -43,7 +43,8 @@ class Capture:
         values = {name.lower(): value for name, value in headers}
         self.status = status
         self.headers = tuple(pair for pair in headers if not _OF_THE_CONNECTION.fullmatch(pair[0]))
-        chunked = values.get("transfer-encoding", "").lower().endswith("chunked")
+        # A 204 and a 304 have no body, whatever their headers announce.
+        chunked = values.get("transfer-encoding", "").lower().endswith("chunked") and status not in (204, 304)
         self.delimited = "chunked" if chunked else "length" if "content-length" in values else "close"
 
     def body(self, data: bytes) -> None:
@@ -75,7 +76,10 @@ def readable(plan: Plan) -> Plan:
     cut = plan.delimited == "length" and plan.end != "complete"
     encoding = ", ".join(value.lower() for name, value in plan.headers if name.lower() == "content-encoding")
     frames = None if cut else _inflated(plan.frames, encoding, plan.end == "complete")
-    dropped = {"content-encoding", "content-length"} if frames is not None else set() if cut else {"content-length"}
+    announced = cut or not plan.frames  # without a body, the length is that of one which was not sent: HEAD, 304
+    dropped = (
+        {"content-encoding", "content-length"} if frames is not None else set() if announced else {"content-length"}
+    )
     headers = tuple(pair for pair in plan.headers if pair[0].lower() not in dropped)
     return replace(plan, headers=headers, frames=plan.frames if frames is None else frames)
 

@@ -71,12 +71,17 @@ class Recorder:
     async def close(self) -> None:
         """Must be called after the last request."""
         await self._upstream.close()
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            log.error("%s: its interactions stay in the order in which they ended: %s", self._file.path, reason)
 
     async def _pass_on(
         self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection
     ) -> None:
-        response = await self._upstream.ask(request, captured)
+        own = client.transport and client.transport.get_extra_info("sockname")
+        response = await self._upstream.ask(request, captured, own[:2] if own else None)
         if response is None:
             return
         async with response, aclosing(pieces(response, captured)) as arriving:
