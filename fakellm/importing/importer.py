@@ -25,7 +25,7 @@ from fakellm.importing.distinguish_rules import distinguished
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.redaction import redacted
+from fakellm.recordings.redaction import UnsearchableError, redacted
 from fakellm.recordings.request_identity import api
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -65,7 +65,12 @@ def imported(
             if route is None:
                 report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
                 continue
-            request, rule, became = _rule(redacted(interaction), place, route)
+            try:
+                known = redacted(interaction)
+            except UnsearchableError as error:
+                report.append(Imported(place, "left out", reason=str(error)))
+                continue
+            request, rule, became = _rule(known, place, route)
             report.append(became)
             if rule is not None:
                 rules.append((request, rule))

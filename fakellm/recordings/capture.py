@@ -8,11 +8,14 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from fakellm.base.errors import CassetteError
+from fakellm.recordings import content_codings
 from fakellm.recordings.cassette import Headers
+from fakellm.recordings.content_codings import decoded
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 # Headers about how the body was sent, which the plan has in its own fields.
@@ -70,33 +73,62 @@ class Capture:
 def readable(plan: Plan) -> Plan:
     """The response with its body decompressed, one frame for each frame that held data.
 
-    Unchanged if that is impossible: another encoding than gzip or deflate, damaged data, or a compressed body that
-    was cut off before its announced length.
+    Unchanged if that is impossible: a coding whose library is missing, damaged data, or more than MOST_BYTES. A
+    compressed body that was cut off before its announced length is recorded as one in chunks that was cut off, since
+    the length of the decompressed body was never announced.
     """
     cut = plan.delimited == "length" and plan.end != "complete"
-    encoding = ", ".join(value.lower() for name, value in plan.headers if name.lower() == "content-encoding")
-    frames = None if cut else _inflated(plan.frames, encoding, plan.end == "complete")
-    announced = cut or not plan.frames  # without a body, the length is that of one which was not sent: HEAD, 304
-    dropped = (
-        {"content-encoding", "content-length"} if frames is not None else set() if announced else {"content-length"}
-    )
-    headers = tuple(pair for pair in plan.headers if pair[0].lower() not in dropped)
-    return replace(plan, headers=headers, frames=plan.frames if frames is None else frames)
+    codings = [value.strip().lower() for name, value in plan.headers if name.lower() == "content-encoding"]
+    frames = _decompressed(plan, ",".join(codings))
+    if frames is not None:
+        headers = tuple(pair for pair in plan.headers if pair[0].lower() not in ("content-encoding", "content-length"))
+        return replace(plan, headers=headers, frames=frames, delimited="chunked" if cut else plan.delimited)
+    if cut or not plan.frames:  # without a body, the length is that of one which was not sent: HEAD, 304
+        return plan
+    return replace(plan, headers=tuple(pair for pair in plan.headers if pair[0].lower() != "content-length"))
+
+
+def _decompressed(plan: Plan, coding: str) -> tuple[Frame, ...] | None:
+    """The frames without their content coding; None if they have none, or if that is impossible."""
+    if coding in ("gzip", "x-gzip", "deflate"):
+        frames = _inflated(plan.frames, coding, plan.end == "complete")
+        if frames is not None:
+            return frames
+    if not coding or not plan.frames or plan.end != "complete":
+        return None
+    try:
+        body = decoded(plan.body, plan.headers, "the response")
+    except CassetteError:
+        return None
+    # What was decompressed as a whole has the time of its last byte.
+    return None if body == plan.body else (Frame(body, sum(frame.delay for frame in plan.frames)),)
 
 
 def _inflated(frames: Sequence[Frame], encoding: str, whole: bool) -> tuple[Frame, ...] | None:
-    """The frames decompressed; None if they are not compressed or cannot be decompressed. A frame without data passes
+    """The frames decompressed; None if they cannot be decompressed, or not to MOST_BYTES. A frame without data passes
     its delay on to the next."""
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        return None
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32 if encoding != "deflate" else zlib.MAX_WBITS)
+
+    def inflater() -> Any:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32 if encoding != "deflate" else zlib.MAX_WBITS)
+
+    inflate, room = inflater(), content_codings.MOST_BYTES
     done, delay = [], 0.0
     try:
         for frame in frames:
-            data, delay = inflate.decompress(frame.data), delay + frame.delay
+            pieces, rest = [], frame.data
+            while rest:
+                if inflate.eof:  # the next member of a gzip file (RFC 1952, 2.2); some writers pad
+                    rest = rest.lstrip(b"\0") if encoding != "deflate" else rest
+                    inflate = inflater() if rest else inflate
+                pieces.append(inflate.decompress(rest, room + 1))
+                room -= len(pieces[-1])
+                if room < 0:
+                    return None
+                rest = inflate.unused_data if inflate.eof else b""
+            data, delay = b"".join(pieces), delay + frame.delay
             if data:
                 done.append(Frame(data, delay))
                 delay = 0.0
     except zlib.error:
         return None
-    return None if inflate.unused_data or (whole and not inflate.eof) else tuple(done)
+    return None if whole and not inflate.eof else tuple(done)

@@ -21,7 +21,7 @@ from fakellm.recordings.capture import Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
 from fakellm.recordings.recording_file import RecordingFile
-from fakellm.recordings.redaction import redacted
+from fakellm.recordings.redaction import UnsearchableError, redacted, redacted_request
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
@@ -53,7 +53,8 @@ class Recorder:
             await self._pass_on(passed, captured, entry, client)
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
-            log.warning("%s %s: %s %s", request.method, request.path, error.status, error.message)
+            path = redacted_request(replace(passed, url=request.path)).url
+            log.warning("%s %s: %s %s", request.method, path, error.status, error.message)
             entry.status, entry.explanation = error.status, error.message
             return _refuse(request, error, client)
         except asyncio.CancelledError:
@@ -98,10 +99,15 @@ class Recorder:
                 client.write(chunk(b""))
 
     def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
-        interaction = redacted(Interaction(request, readable(captured.plan)))
+        # The client has its response: whatever prevents the recording must not affect it.
+        try:
+            interaction = redacted(Interaction(request, readable(captured.plan)))
+        except UnsearchableError as error:
+            log.error("%s %s: not recorded: %s", request.method, redacted_request(request).url, error)
+            return
         try:
             self._file.add(number, interaction)
-        except OSError as error:  # the client has its response; a full disk must not affect it
+        except OSError as error:
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
             self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
