@@ -18,6 +18,7 @@ from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.fuzzing.strategies import completions, variations
+from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
 from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -170,6 +171,21 @@ def test_no_secret_reaches_the_scenario() -> None:
     echo = CHUNK.replace(b"Hi", b"sk-secret-0123456789")
     scenario, _ = imported([recording((HELLO, streamed(echo)))])
     assert "sk-secret" not in dump(scenario)
+
+
+@pytest.mark.parametrize("kinds", [2, 4, 400])
+def test_many_odd_chunks_are_compared_no_more_than_a_hundred(kinds: int) -> None:
+    def frame(number: int) -> str:
+        odd = {f"odd{number % kinds}": "x"} if number % 2 else {}
+        delta = {("content", "reasoning", "refusal")[number % min(kinds, 3)]: f"{number} ", "tool_calls": None} | odd
+        return json.dumps({"id": "x", "choices": [{"index": number % kinds, "delta": delta, "finish_reason": None}]})
+
+    for size in (10, 400, 4_000):
+        frames = [frame(number) for number in range(size)]
+        few = abridged(frames)
+        assert len(few) <= 120
+        assert [each for each in frames if each in set(few)] == few  # in order
+        assert (few[0], few[-1]) == (frames[0], frames[-1])
 
 
 def test_what_is_not_a_chat_is_left_out_and_reported() -> None:

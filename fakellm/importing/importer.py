@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +25,7 @@ from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import UnsearchableError, redacted
-from fakellm.recordings.request_identity import api
+from fakellm.recordings.request_identity import api, path_of
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
@@ -125,7 +124,7 @@ _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Clients of Azure may name the model only in the URL."""
-    model = target(urlsplit(recorded.url).path).model if route is CHAT else None
+    model = target(path_of(recorded.url)).model if route is CHAT else None
     return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
 
 
