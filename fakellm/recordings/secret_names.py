@@ -48,8 +48,8 @@ _TOKENS = r"(?:access|api|app|auth|authenticity|authorization|azuread|bearer|bot
 _TOKENS += r"gitlab|hf|hub|id|identity|jwt|oauth|personal|private|push|refresh|registration|sas|security|service|"
 _TOKENS += r"session|slack|sts|user|vault|xsrf)tokens?"
 _JOINED = re.compile(rf".*(?:{_KEYS}|{_TOKENS}|sessionid|sessid|accesskeyid|connectionstring)", re.DOTALL)
-"""Names whose words belong together. In bodies, `key` and `token` do not make a secret by themselves: `prompt_cache_key`,
-the tokens of `logprobs`, `next_page_token`."""
+"""Names whose words belong together. In bodies, `key` and `token` do not make a secret by themselves: there are
+`prompt_cache_key`, the tokens of `logprobs`, `next_page_token`."""
 
 _LONGEST = 200
 """Characters of a name that are read."""
