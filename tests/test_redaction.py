@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from fakellm.cli import main
 from fakellm.importing.importer import imported
-from fakellm.recordings import content_codings
+from fakellm.recordings import content_codings, secret_search
 from fakellm.recordings.capture import readable
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl
@@ -29,6 +29,7 @@ from fakellm.recordings.secret_search import cover
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
 
+SECRET = "sk-0123456789-abcdefgh"
 SECRETS = st.text("abcdefXYZ0123456789_-/+.~", min_size=14, max_size=40).filter(lambda text: re.search("[0-9]", text))
 
 STYLES: Sequence[Callable[[list[str]], str]] = (
@@ -248,6 +249,36 @@ def test_ten_times_the_text_takes_ten_times_as_long(part: str) -> None:
     assert cost(200_000) < 50 * cost(20_000)  # a quadratic search takes a hundred times as long
 
 
+ESCAPED = st.lists(
+    st.sampled_from(["\\", "%", "&", "u0041", "41", "#65;", "amp;", '"', "/", "x41", "a", "-" * 7]), max_size=60
+)
+
+
+@given(ESCAPED)
+def test_escapes_are_read_alike_in_windows(parts: list[str]) -> None:
+    text = "".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        whole = secret_search._plain(text)
+        patch.setattr(secret_search, "_WINDOW", 8)
+        assert secret_search._plain(text) == whole
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [SECRET, quote(SECRET), "sk-", "a1" * 30, " ", "Bearer ", '"password":"', '"', "&key=", "\\u0041"]
+        )
+    )
+)
+def test_secrets_are_found_alike_in_windows(parts: list[str]) -> None:
+    text = "".join(parts)
+    with pytest.MonkeyPatch.context() as patch:
+        whole = cover({SECRET})(text)
+        patch.setattr(secret_search, "_WINDOW", 10)
+        patch.setattr(secret_search, "_BEYOND", 200)
+        assert cover({SECRET})(text) == whole
+
+
 def test_many_secrets_are_found_too() -> None:
     cookies = "; ".join(f"name{number}={number:08}value" for number in range(2_000))
     body = " ".join(f"{number:08}value" for number in range(2_000)).encode()
@@ -256,8 +287,6 @@ def test_many_secrets_are_found_too() -> None:
 
 
 # Compressed bodies
-
-SECRET = "sk-0123456789-abcdefgh"
 
 
 def answered(body: bytes, coding: str = "gzip", **fields: object) -> Interaction:

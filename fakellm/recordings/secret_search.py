@@ -26,6 +26,10 @@ Span = tuple[int, int]
 _DEPTH = 3
 """How often escapes may be within escapes: a URL in JSON in JSON."""
 
+_WINDOW = 2**20
+_BEYOND = 2**16
+"""Characters that are searched at once, and those after them in which a match may end, or is searched again."""
+
 _LIKE_A_SECRET = re.compile(
     r"(?:[eghnoprsx](?<![A-Za-z0-9][\s\S])(?:(?<=s)(?:k|ess)|(?<=o)rg|(?<=p)(?:roj|plx)|(?<=r)[k8]|(?<=e)k|(?<=h)f"
     r"|(?<=g)(?:sk|h[pousr]|ithub_pat|lpat)|(?<=x)(?:ai|ox[abeoprs])|(?<=n)vapi)[-_][A-Za-z0-9_-]{16,}+"
@@ -40,15 +44,17 @@ which the others are skipped for, and only then checks the one before."""
 
 _FIELD = re.compile(r"""(["'])([A-Za-z_][\w.-]{1,80})\1\s{0,9}:\s{0,9}(["'])""", re.ASCII)
 _REST = {quote: re.compile(rf"(?:[^{quote}\\\r\n]|\\.)*+") for quote in "\"'"}
-_PARAMETER = re.compile(r"""(?:([?&#])|^)([\w.%\[\]-]{1,80})=([^&\s"'<>\\#]++)""", re.ASCII | re.MULTILINE)
+_PARAMETER = re.compile(r"""(?:([?&#])|^|\\n)([\w.%\[\]-]{1,80})=([^&\s"'<>\\#]++)""", re.ASCII | re.MULTILINE)
 _FORM_FIELD = re.compile(r'name="([^"\r\n]{1,80})"\r\n(?:[^\r\n]{1,200}\r\n){0,9}\r\n([^\r\n]++)')
 _USER = re.compile(r"""(?<=://)([^\s/@"'<>?#\\:]{0,200})(?::([^\s/@"'<>?#\\]{0,200}))?@""")
 
 _ESCAPE = re.compile(
-    r"%[0-9A-Fa-f]{2}|\\(?:u00[0-9A-Fa-f]{2}|x[0-9A-Fa-f]{2}|[\"/\\nrt])"
+    r"%[0-9A-Fa-f]{2}|\\(?:u00[0-9A-Fa-f]{2}|x[0-9A-Fa-f]{2}|[\"/\\])"
     r"|&(?:#[0-9]{1,3}|#[xX][0-9A-Fa-f]{1,2}|amp|quot|apos|lt|gt);"
 )
-_NAMED = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">", "n": "\n", "r": "\r", "t": "\t"}
+_BEGUN = re.compile(r"[%\\&]")
+_LONGEST_ESCAPE = 6
+_NAMED = {"amp": "&", "quot": '"', "apos": "'", "lt": "<", "gt": ">"}
 
 
 def cover(secrets: Iterable[str]) -> Callable[[str], str]:
@@ -71,26 +77,26 @@ def cover(secrets: Iterable[str]) -> Callable[[str], str]:
 def named(text: str) -> Iterator[Span]:
     """Where the values with a telling name are: fields of JSON and of forms, parameters, and users in URLs."""
     at = 0
-    for found in _FIELD.finditer(text):
+    for found in _matches(_FIELD, text):
         if found.start() >= at and secret_field(found[2]):
             rest = _REST[found[3]].match(text, found.end())
             at = rest.end() if rest else found.end()
             yield found.end(), at
-    for found in _PARAMETER.finditer(text):
+    for found in _matches(_PARAMETER, text):
         if (secret_parameter if found[1] else secret_field)(unquote(found[2])):
             yield found.span(3)
     if 'name="' in text:
-        for found in _FORM_FIELD.finditer(text):
+        for found in _matches(_FORM_FIELD, text):
             if secret_field(found[1]):
                 yield found.span(2)
-    for found in _USER.finditer(text):
+    for found in _matches(_USER, text):
         yield found.span(1 if found[2] is None else 2)
 
 
 def named_values(text: str) -> set[str]:
     """The values with a telling name, in the text itself and where it is escaped."""
     found, depth = {text[start:end] for start, end in named(text)}, 0
-    while depth < _DEPTH and (plain := _ESCAPE.sub(_unescaped, text)) != text:
+    while depth < _DEPTH and (plain := _plain(text)) != text:
         text, depth = plain, depth + 1
         found |= {text[start:end] for start, end in named(text)}
     return found
@@ -103,16 +109,53 @@ def mask(text: str) -> str:
 
 def _spans(text: str, known: re.Pattern[str] | None, depth: int) -> Iterator[Span]:
     if known:
-        yield from (found.span() for found in known.finditer(text))
-    for found in _LIKE_A_SECRET.finditer(text):
+        yield from (found.span() for found in _matches(known, text))
+    for found in _matches(_LIKE_A_SECRET, text):
         if any(map(str.isdigit, found[0])):
             yield found.span(found.lastindex or 0)
     yield from named(text)
-    plain = _ESCAPE.sub(_unescaped, text) if depth else text
+    plain = _plain(text) if depth else text
     if plain != text:
         within = list(_spans(plain, known, depth - 1))
         if within:
             yield from _mapped(within, text)
+
+
+def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """The matches of a pattern, as `finditer` has them, but searched window by window: while `re` searches, no other
+    thread runs."""
+    at = 0
+    while at < len(text):
+        last, end = at + _WINDOW, at + _WINDOW + _BEYOND
+        at = last
+        for found in pattern.finditer(text, last - _WINDOW, end):
+            if found.start() >= last:
+                break
+            whole = pattern.match(text, found.start()) if found.end() >= end else found
+            if whole:
+                yield whole
+                at = max(last, whole.end())
+
+
+def _plain(text: str) -> str:
+    """The text without one level of escapes."""
+    pieces, at = [], 0
+    while at < len(text):
+        end = _between_escapes(text, at)
+        pieces.append(_ESCAPE.sub(_unescaped, text[at:end]))
+        at = end
+    return "".join(pieces)
+
+
+def _between_escapes(text: str, start: int) -> int:
+    """The end of the window from `start`, where no escape can be under way; the end of the text if there is none."""
+    end = start + _WINDOW
+    while start + _LONGEST_ESCAPE < end < len(text):
+        begun = _BEGUN.search(text, end - _LONGEST_ESCAPE, end)
+        if not begun:
+            return end
+        end = begun.start()
+    return len(text)
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -125,7 +168,7 @@ def _unescaped(found: re.Match[str]) -> str:
             return _NAMED[name]
         code = int(name[2:], 16) if name[1] in "xX" else int(name[1:])
         return chr(code) if code < 256 else "?"
-    return chr(int(escape[2:], 16)) if len(escape) > 2 else _NAMED.get(escape[1], escape[1])
+    return chr(int(escape[2:], 16)) if len(escape) > 2 else escape[1]
 
 
 def _mapped(spans: Iterable[Span], text: str) -> Iterator[Span]:
