@@ -34,11 +34,13 @@ from yarl import URL
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import CassetteError
+from fakellm.recordings import content_codings
 from fakellm.recordings.capture import Capture, readable
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
+from fakellm.server import recording_proxy
 from fakellm.server.scenario_app import HttpRequest
 from fakellm.server.upstream import passed_on, pieces
 from fakellm.server.upstream_url import checked_upstream, is_own
@@ -201,6 +203,37 @@ def test_a_prompt_of_several_megabytes_passes(file: Path) -> None:
         assert receive(recorder.base_url + CHAT, body).status == 200
         assert upstream.journal[0].request == json.loads(body)
     assert kept(file)[0].request.body == body
+
+
+def test_a_long_body_is_searched_beside_other_requests(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for secrets ends only after another request was answered."""
+    answered = threading.Event()
+
+    def search(interaction: Interaction) -> Interaction:
+        assert len(interaction.request.body) < 1_000 or answered.wait(timeout=60)
+        return redacted(interaction)
+
+    monkeypatch.setattr(recording_proxy, "redacted", search)
+    monkeypatch.setattr(recording_proxy, "AT_ONCE", 5_000)
+    with fakellm.serve({"rules": [rule("m")]}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        receive(recorder.base_url + CHAT, chat(user="x" * 9_000, api_key="not-for-the-file-1"))
+        receive(recorder.base_url + CHAT, chat())
+        answered.set()
+    assert [len(each.request.body) > 1_000 for each in kept(file)] == [True, False]
+    assert b"not-for-the-file-1" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8b\xff", gzip.compress(bytes(2_000))])
+def test_a_response_that_cannot_be_searched_passes_and_is_not_recorded(
+    file: Path, body: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
+    data = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        assert receive(f"{recorder.base_url}{CHAT}?key=a-key-of-mine", chat()).body == body
+    assert file.read_bytes() == fakellm_jsonl.dumps_header()
+    assert "not recorded: its body in gzip cannot be searched for secrets" in caplog.text
+    assert "a-key-of-mine" not in caplog.text
 
 
 # Those who leave

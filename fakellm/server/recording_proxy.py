@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -25,9 +26,13 @@ from fakellm.recordings.redaction import UnsearchableError, redacted, redacted_r
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
+from fakellm.server.offload import offload
 from fakellm.server.upstream import Upstream, passed_on, pieces
 from fakellm.wire.http1 import bursts, chunk, head_of
 from fakellm.wire.plan import Plan
+
+AT_ONCE = 4 * 2**20
+"""The most bytes of an interaction that are searched for secrets while nothing else is served: it takes 0.3 s."""
 
 log = logging.getLogger("fakellm")
 
@@ -43,6 +48,7 @@ class Recorder:
         self._file = file
         self._learn = learn
         self._clock = Clock()
+        self._searching: set[asyncio.Task[None]] = set()
         if file.broken:
             log.warning("the last line of %s was cut off; it is in %s now", file.path, file.broken)
 
@@ -72,6 +78,7 @@ class Recorder:
     async def close(self) -> None:
         """Must be called after the last request."""
         await self._upstream.close()
+        await asyncio.gather(*self._searching, return_exceptions=True)
         try:
             self._file.close()
         except OSError as error:
@@ -99,9 +106,23 @@ class Recorder:
                 client.write(chunk(b""))
 
     def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
+        """Records the interaction: at once if it is short, else when another thread has searched it for secrets."""
+        interaction = Interaction(request, readable(captured.plan))
+        search = partial(redacted, interaction)
+        if len(request.body) + sum(len(frame.data) for frame in interaction.response.frames) <= AT_ONCE:
+            self._add(number, request, search)
+            return
+        task = asyncio.get_running_loop().create_task(self._add_later(number, request, search))
+        self._searching.add(task)
+        task.add_done_callback(self._searching.discard)
+
+    async def _add_later(self, number: int, request: RecordedRequest, search: Callable[[], Interaction]) -> None:
+        self._add(number, request, await offload(search))
+
+    def _add(self, number: int, request: RecordedRequest, searched: Callable[[], Interaction]) -> None:
         # The client has its response: whatever prevents the recording must not affect it.
         try:
-            interaction = redacted(Interaction(request, readable(captured.plan)))
+            interaction = searched()
         except UnsearchableError as error:
             log.error("%s %s: not recorded: %s", request.method, redacted_request(request).url, error)
             return
