@@ -1,6 +1,6 @@
 """How many cases per second the fuzzer tries, with a trivial client in this process and with the official OpenAI SDK.
 
-``python benchmarks/fuzzing.py [cases]``. A case is drawn, rendered and served; a client reads it, and its result is
+A case is drawn, rendered and served; a client reads it, and its result is
 judged. The rate is per second of wall-clock time and per second of processor time; on a busy machine, only the second
 is meaningful.
 """
@@ -8,8 +8,7 @@ is meaningful.
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from time import perf_counter, process_time
 from typing import Any
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 
 import openai
 
+from benchmarks.table import Line
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
@@ -72,15 +72,12 @@ def cases_per_second(
     return cases / (perf_counter() - wall), cases / (process_time() - cpu)
 
 
-def main(cases: int) -> None:
+def fuzzing(seconds: float, rounds: int) -> Iterator[Line]:
+    """Measured once, with 500 cases for each of `seconds`."""
     clients: tuple[tuple[str, Callable[[], ClientFunction], tuple[str, ...]], ...] = (
         ("trivial client", Trivial, ("sse", "transfer.gzip")),
         ("openai SDK", Official, ()),
     )
     for name, make, exclude in clients:
-        wall, cpu = cases_per_second(make, cases, exclude)
-        print(f"{name:16}{wall:8.0f} cases per second of wall-clock time,{cpu:8.0f} of processor time")
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
+        wall, cpu = cases_per_second(make, max(1, round(500 * seconds)), exclude)
+        yield Line("fuzzing", name, f"{wall:,.0f} cases/s, {cpu:,.0f} per second of CPU")

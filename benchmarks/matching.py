@@ -1,32 +1,22 @@
-"""What many rules cost: a request against 1,000 of them, met by the last or by none, and a folder of 10,000 to load.
+"""What many rules cost: a request against 1, 1,000 and 10,000 of them, which the last one matches or none does.
 
-``python benchmarks/matching.py``. The answer to a request that was asked before is remembered and looks at no rule, so
-each request here is another one.
+A request that came before is answered from the cache and reaches no rule, so each request here is a new one.
 """
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from itertools import count
 from statistics import median
 from time import perf_counter
 
+from benchmarks.table import Line
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.engine.ruleset import Ruleset
 from fakellm.model.request import Request
-from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern, When
 
-RULES = 1_000
-FOLDER = 10_000
-RULE = """\
-- name: rule-{0}
-  when: {{model: gpt-*, user: question {0}.}}
-  reply:
-    content: Answer {0}
-"""
+SIZES = (1, 1_000, 10_000)
 KINDS: dict[str, Callable[[int], When]] = {
     "a model": lambda number: When(model=f"gpt-{number}-x"),
     "a pattern of models": lambda number: When(model=f"gpt-{number}-*"),
@@ -34,51 +24,42 @@ KINDS: dict[str, Callable[[int], When]] = {
     "a regular expression": lambda number: When(user=Pattern(regex=rf"question {number}\.")),
     "a value of the body": lambda number: When(turn=1, body={"metadata.run": str(number)}),
 }
+_NUMBERS = count()
+
+
+def matching(seconds: float, rounds: int) -> Iterator[Line]:
+    """In microseconds, and how many times as long 10,000 rules take as one."""
+    for kind, when in KINDS.items():
+        matchers = {size: Matcher([when(number) for number in range(size)]) for size in SIZES}
+        for size, matcher in matchers.items():
+            assert matcher.first(request(size - 1)) == size - 1
+            assert matcher.first(request(size)) is None
+        last = [microseconds(matcher.first, size - 1, rounds) for size, matcher in matchers.items()]
+        none = [microseconds(_nearest(matcher), size, rounds) for size, matcher in matchers.items()]
+        yield Line("matching", f"{kind}, the last rule", _result(last), ratio=last[-1] / last[0])
+        yield Line("matching", f"{kind}, no rule, with the nearest", _result(none), ratio=none[-1] / none[0])
+
+
+def _nearest(matcher: Matcher) -> Callable[[Request], object]:
+    return lambda each: matcher.first(each) or matcher.nearest(each)
+
+
+def _result(values: list[float]) -> str:
+    return ", ".join(f"{size:,}: {value:,.0f} µs" for size, value in zip(SIZES, values, strict=True))
 
 
 def request(number: int) -> Request:
-    """A request of some length that meets the rule of the last number, or none."""
-    said = {"model": f"gpt-{number}-x", "metadata": {"run": str(number)}}
+    """A request of some length that matches the rule with this number, or none."""
+    fields = {"model": f"gpt-{number}-x", "metadata": {"run": str(number)}, "user": str(next(_NUMBERS))}
     messages = [{"role": "system", "content": "Be brief. " * 50}, {"role": "user", "content": f"A question {number}."}]
-    return parse(json.dumps(said | {"messages": messages}).encode())
+    return parse(json.dumps(fields | {"messages": messages}).encode())
 
 
-def microseconds(do: Callable[[Request], object], number: int) -> float:
+def microseconds(do: Callable[[Request], object], number: int, rounds: int) -> float:
     took = []
-    for _ in range(50):
-        asked = request(number)
+    for _ in range(10 * rounds):
+        each = request(number)
         start = perf_counter()
-        do(asked)
+        do(each)
         took.append(perf_counter() - start)
     return median(took) * 1e6
-
-
-def a_folder(files: int) -> float:
-    """Seconds to load a folder of FOLDER rules in so many files."""
-    with tempfile.TemporaryDirectory() as folder:
-        for number in range(files):
-            rules = "".join(RULE.format(each) for each in range(number, FOLDER, files))
-            Path(folder, f"{number:05}.yaml").write_text("rules:\n" + rules)
-        start = perf_counter()
-        scenario = load(Path(folder))
-        Ruleset(scenario)
-        took = perf_counter() - start
-        assert len(scenario.rules) == FOLDER
-    return took
-
-
-def main() -> None:
-    print(f"{RULES:,} rules that look at …      met by the last   nearest of all, told")
-    for what, when in KINDS.items():
-        matcher = Matcher([when(number) for number in range(RULES)])
-        assert matcher.first(request(RULES - 1)) == RULES - 1
-        assert matcher.first(request(RULES)) is None
-        met = microseconds(matcher.first, RULES - 1)
-        told = microseconds(lambda asked: matcher.first(asked) or matcher.nearest(asked), RULES)  # noqa: B023 # called here
-        print(f"  {what:30} {met:8.0f} µs      {told:8.0f} µs")
-    for files in (1, 100, FOLDER):
-        print(f"a folder of {FOLDER:,} rules in {files:,} files: {a_folder(files):.2f} s")
-
-
-if __name__ == "__main__":
-    main()

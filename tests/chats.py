@@ -27,7 +27,7 @@ from fakellm.model.blocks import Choice, Completion, Text, Token, Usage
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
 from fakellm.streaming.divide import divide as divided
-from fakellm.streaming.shape import Turn
+from fakellm.streaming.shape import Stretch
 from fakellm.wire.plan import Frame
 from fakellm.wire.timing import Timing
 
@@ -69,9 +69,9 @@ def data_of_all(chunks: Sequence[Chunk], habits: ChatHabits, source: Source) -> 
     """The data of the events that carry these chunks; `source` draws what the provider adds."""
     usages = [chunk.usage if isinstance(chunk.usage, Usage) else None for chunk in chunks]
     drafts = [[Draft(write_chunk(chunk, habits, number), habits.spelling)] for number, chunk in enumerate(chunks)]
-    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(DRAWN, source, {}, next(filter(None, usages), None))
-    return fill(skeleton(drafts), turns, values)
+    return fill(skeleton(drafts), stretches, values)
 
 
 def folded(chunks: Iterable[Chunk]) -> Completion:
@@ -99,7 +99,7 @@ def stream(
     settings = split(variation, dialect)
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(CHAT.expressible(completion, habits), habits, drawn, source)
-    return frames(answer, replace(settings, habits=habits), CHAT, timing)
+    return tuple(frames(answer, replace(settings, habits=habits), CHAT, timing))
 
 
 def logprobs(choice: Choice) -> tuple[Token, ...]:

@@ -56,7 +56,9 @@ def outcome(*arguments: str) -> tuple[int, str, str]:
 def test_both_ways_give_the_same_handle(start: Start) -> None:
     with start(HELLO, seed=3) as server:
         assert server.base_url == server.url + "/v1"
-        assert server.health() == {"status": "ok", "version": "0.1.0", "seed": 3, "strict": False, "scenario": "hello"}
+        pacing = {"late_frames": 0, "worst_ms": 0.0}
+        facts = {"seed": 3, "strict": False, "scenario": "hello"}
+        assert server.health() == {"status": "ok", "version": "0.1.0", **facts, "pacing": pacing}
         reply = post(server.base_url + "/chat/completions", chat()).json()
         assert reply["choices"][0]["message"]["content"] == "Hello"
         assert [entry.rule for entry in server.journal] == ["hello#1"]

@@ -66,3 +66,13 @@ def test_a_journal_that_is_closed_leaves_its_room_to_others() -> None:
 )
 def test_a_body_is_kept_as_its_json_or_as_a_text(body: bytes, kept: bytes) -> None:
     assert bytes(memoryview(kept_body(body))) == kept
+
+
+def test_a_dropped_entry_keeps_its_request_unless_its_reply_is_under_way() -> None:
+    journal = Journal(Shelf(10_000, 1))
+    sending, stalled, sent = entry(100), entry(100), entry(100)
+    stalled.outcome, sent.outcome = "stalled", "sent"
+    for each in (sending, stalled, sent, entry()):
+        journal.add(each)
+    assert (sending.request, stalled.request) == (None, None)
+    assert len(memoryview(sent.request)) == 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
@@ -9,6 +10,7 @@ import sys
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import brotli  # type: ignore[import-untyped]  # it has no types
 import httpx2
@@ -19,6 +21,8 @@ import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.recordings import content_codings
 from fakellm.server import request_body
+from fakellm.server.http_server import Server, listen
+from fakellm.server.scenario_app import App
 from fakellm.testing.handle import Handle
 from fakellm.wire.http1 import bursts
 from tests.conftest import chat, post, respond
@@ -338,6 +342,18 @@ def test_many_at_once(server: Handle) -> None:
         )
     assert len(set(replies)) == 1
     assert sorted(entry.number for entry in session.journal) == list(range(1, 101))
+
+
+def test_many_connections_can_wait_to_be_accepted() -> None:
+    async def everything() -> None:
+        server = Server(App())
+        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
+        with ExitStack() as stack:
+            for _ in range(200):  # nothing accepts them yet, because this is the thread of the loop
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        await server.stop(grace=0)
+
+    asyncio.run(everything())
 
 
 def test_a_bug_of_ours_is_reported_as_a_server_error(server: Handle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import tracemalloc
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,22 +16,31 @@ from hypothesis import strategies as st
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
+from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.json_text import WordForWord, spelled, spelled_texts
+from fakellm.base.json_text import WordForWord, dumps, spelled, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
-from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.render import render
+from fakellm.engine.response import Response, Work
+from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
-from fakellm.model.blocks import Completion
+from fakellm.generate import Generate
+from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import Batch, Count
-from fakellm.scenarios.scenario import Scenario
+from fakellm.model.request import Request
+from fakellm.scenarios.reply import Computed, Reply
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.divide import divide
-from fakellm.streaming.shape import Turn, call_ids
+from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Run, Score, Starts
+from fakellm.streaming.shape import Stretch, call_ids
+from fakellm.wire.framing import Framing
 from tests.conftest import chat
 
 ALL = partial(variations, profile="all", most=40)
@@ -43,9 +55,9 @@ JSON = st.recursive(
 def from_scratch(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[str]:
     """The data of the events of batches that stand for themselves, with the values of the answer in them."""
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
-    turns = [Turn(number, usage=usage) for number, usage in enumerate(usages)]
+    stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(api.write(batches, answer)), turns, values)
+    return fill(skeleton(api.write(batches, answer)), stretches, values)
 
 
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*DRAWN, "none"]))
@@ -70,7 +82,12 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
         for options in ({}, {"stream": True}, {"stream": True, "stream_options": {"include_usage": True}}):
             body = chat(messages=[{"role": "user", "content": user}], model=f"m{len(user)}", **options)
             cold = Engine(ruleset, 0, strict=True)
-            assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+            response = cold.respond(cold.match(body))
+            assert warm.respond(warm.match(body)) == response
+            assert isinstance(response, Response)
+            if response.head.status == 200:
+                rule = ruleset.script(0).at(Attempt())
+                assert response.plan.frames == tuple(render(rule, parse(body), 0).frames)
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
@@ -83,6 +100,96 @@ def test_generated_replies_do_not_depend_on_those_before_them(dialect: str) -> N
         body = chat(messages=messages, stream=True, stream_options={"include_usage": True}, **options)
         cold = Engine(Ruleset(Scenario(rules=(), dialect=dialect)), 7, strict=False)
         assert warm.respond(warm.match(body)) == cold.respond(cold.match(body))
+
+
+def assert_same_bytes_from_a_warm_engine(rule: Rule, users: Sequence[str], **options: Any) -> None:
+    """Replies to these users' messages, in this order, are those of engines that have rendered nothing before."""
+    ruleset = Ruleset(Scenario(rules=(rule,)))
+    warm = Engine(ruleset, 0, strict=True, cache=Cache(10**7))
+    for user in users:
+        body = chat(messages=[{"role": "user", "content": user}], **options)
+        assert answered(warm, body) == answered(Engine(ruleset, 0, strict=True), body)
+
+
+def answered(engine: Engine, body: bytes) -> Response:
+    found = engine.respond(engine.match(body))
+    if not isinstance(found, Work):
+        return found
+    reply = found.run()
+    return found.then(lambda: reply)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_rule_that_generates_its_reply_generates_one_for_each_request(stream: bool) -> None:
+    assert_same_bytes_from_a_warm_engine(Rule(reply=Reply(generate=Generate())), "abc", stream=stream)
+
+
+@pytest.mark.parametrize("first", [None, ""])
+@pytest.mark.parametrize("dialect", ["openai", "xai", "azure"])
+def test_an_empty_fingerprint_is_not_a_null_one(dialect: str, first: str | None) -> None:
+    fingerprints = {"1": first, "2": "" if first is None else None}
+
+    def reply(request: Request) -> Reply:
+        return Reply(content="A", system_fingerprint=fingerprints[request.texts[0]])
+
+    assert_same_bytes_from_a_warm_engine(Rule(dialect=dialect, reply=Computed(function=reply)), "12", stream=True)
+
+
+@pytest.mark.parametrize("users", ["12", "21"])
+def test_a_stream_without_usage_has_no_null_usage_though_another_has(users: str) -> None:
+    def reply(request: Request) -> Reply:
+        return Reply(content="A", usage=None) if request.texts[0] == "1" else Reply(content="A")
+
+    rows = ((Starts(),), (Opens(), Holds(length=1)), (Finishes(),), (Counts(Usage(1, 1)),), (Ends(),))
+    stream = Variation(score=Score(tuple(map(Run, rows))), usage_before="null")
+    rule = Rule(stream=stream, reply=Computed(function=reply))
+    assert_same_bytes_from_a_warm_engine(rule, users, stream=True, stream_options={"include_usage": True})
+
+
+A_B = Reply(content="A b")
+
+
+def data_of(reply: Reply = A_B, **rule: Any) -> bytes:
+    """The response to a streamed request by this rule."""
+    engine = Engine(Ruleset(Scenario(rules=(Rule(reply=reply, **rule),))), 0, strict=True)
+    return b"".join(burst.data for burst in answered(engine, chat(stream=True)).bursts)
+
+
+def test_a_field_of_an_event_may_contain_nul() -> None:
+    assert b"}\nx: a\0b\n\n" in data_of(stream=Variation(sse=Framing(fields={"x": "a\0b"})))
+
+
+def test_a_message_so_far_needs_no_delta_with_the_text() -> None:
+    stream = Variation(spelling=Spelling(choice_keys=("message",)))
+    assert b'{"role":"assistant","content":"A b"}' in data_of(dialect="perplexity", stream=stream)
+
+
+@pytest.mark.parametrize(("dialect", "expected"), [("avian", b'"gen-17-'), ("huggingface-novita", b'"ts_us":17')])
+def test_the_time_of_the_first_chunk_does_not_tick(dialect: str, expected: bytes) -> None:
+    """Each dialect repeats it in every further chunk: in the id, or as the start of a clock of microseconds."""
+    reply = Reply(content="A b", created=17)
+    plain, ticking = (
+        data_of(dialect=dialect, reply=reply, stream=Variation(ticks=ticks)) for ticks in (None, (1, 2, 3))
+    )
+    assert b'"created":18' in ticking.replace(b" ", b"")
+    assert plain.replace(b" ", b"").count(expected) == ticking.replace(b" ", b"").count(expected) > 1
+
+
+@pytest.mark.parametrize("user", ["{{user}}", "A"])
+def test_what_is_kept_takes_no_more_memory_than_it_is_counted_as(user: str) -> None:
+    """Whatever the client sends: the name of a model is in every event, and each character may take four bytes."""
+    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content=f"A b {user}", template=True)),)))
+    cache = Cache(10**8)
+    engine = Engine(ruleset, 0, strict=True, cache=cache)
+    answered(engine, chat(stream=True))
+    before = cache.size
+    tracemalloc.start()
+    for number in range(8):
+        answered(engine, chat(stream=True, model=f"{number}" + "\U0001f30d" * 5_000))
+    gc.collect()
+    real, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert real < 1.25 * (cache.size - before)
 
 
 STYLES = st.builds(
@@ -108,6 +215,19 @@ def test_a_filled_template_is_the_json_of_the_filled_value(
     assert made.filled(values).texts == (spelled(value(inside, text, number), style),)
 
 
-@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<"])), STYLES)
+@given(st.lists(st.text(max_size=3) | st.sampled_from(["\ud83d", "é", "<", "\n 1e-07"])), STYLES)
 def test_many_texts_are_spelled_as_each_is(texts: list[str], style: Spelling) -> None:
     assert spelled_texts(texts, style) == [spelled(text, style) for text in texts]
+
+
+@given(JSON, st.sampled_from(["\ud83d", "\udc00\\", "é", "a"]), st.integers(1, 3))
+def test_indented_json_is_the_same_value(value: Any, text: str, indent: int) -> None:
+    """Lone surrogates are escaped, so that UTF-8 can encode the text."""
+    written = dumps({"k": [text, value]}, indent)
+    assert json.loads(written.encode()) == {"k": [text, value]}
+    assert (
+        written
+        == json.dumps({"k": [text, value]}, ensure_ascii=False, indent=indent)
+        .encode("utf-8", "backslashreplace")
+        .decode()
+    )

@@ -16,10 +16,10 @@ HOURS = {"rules": [{"reply": {"content": "One two three"}, "timing": {"first": 3
 
 
 def test_at_speed_0_nothing_waits_and_each_frame_is_still_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    def until(*_: object) -> None:
+    def at(*_: object) -> None:
         raise AssertionError("a timer was set")
 
-    monkeypatch.setattr(Clock, "until", until)
+    monkeypatch.setattr(Clock, "at", at)  # `until` calls it
     with fakellm.serve(HOURS, speed=0) as server:
         with httpx2.stream("POST", server.base_url + "/chat/completions", content=chat(stream=True)) as reply:
             assert reply.headers["transfer-encoding"] == "chunked"

@@ -28,6 +28,7 @@ from fakellm.model.request import Message, Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
+from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
@@ -126,8 +127,8 @@ class Toy:
     def shared(self, request: Request) -> str:
         return "toy"
 
-    def plain(self, habits: Habits) -> bool:
-        return True
+    def alike(self, habits: Habits) -> Likeness:
+        return "all"
 
     def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Draft, ...]]:
         closing: dict[str, Any] = {"stop": None, "usage": None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from sys import getsizeof
 from typing import Any
 
 from msgspec import Struct
@@ -12,16 +13,16 @@ from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, Skeleton, encoded, fill, size_of, skeleton, with_holes
 from fakellm.model.blocks import Usage
 from fakellm.model.deltas import Batch, End
-from fakellm.streaming.shape import Shape, Turn, call_ids, shaped
+from fakellm.streaming.shape import Shape, Stretch, call_ids, shaped
 from fakellm.wire.sse import Event
 
 
 class Written(Struct, frozen=True):
-    """A stream before the values of a reply are filled in. `usage`: the completion's token counts, which some turns
+    """A stream before the values of a reply are filled in. `usage`: the completion's token counts, which some stretches
     have."""
 
     skeleton: Skeleton
-    turns: tuple[Turn, ...]
+    stretches: tuple[Stretch, ...]
     ends: frozenset[int]
     """The numbers of the shape's batches that end a stream."""
     usage: Usage | None
@@ -29,28 +30,30 @@ class Written(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return size_of(self.skeleton) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
+        return size_of(self.skeleton) + sum(
+            50 + getsizeof(piece) for stretch in self.stretches for piece in stretch.pieces
+        )
 
     @property
     def in_order(self) -> bool:
         """Whether nothing follows the batches that end the stream."""
-        ended = [turn.batch in self.ends for turn in self.turns]
+        ended = [stretch.batch in self.ends for stretch in self.stretches]
         return ended == sorted(ended)
 
     def events(self, texts: Sequence[str]) -> list[tuple[Event, ...]]:
         """The events of each batch, from the data of each event."""
         left = iter(texts)
         return [
-            tuple(Event(next(left), each.event) for each in self.skeleton[turn.batch])
-            for turn in self.turns
-            for _ in turn.pieces
+            tuple(Event(next(left), each.event) for each in self.skeleton[stretch.batch])
+            for stretch in self.stretches
+            for _ in stretch.pieces
         ]
 
 
 def written(shape: Shape, skeleton: Skeleton, answer: Answer[Any]) -> Written:
     """The stream of an answer with this shape and skeleton."""
     ended = (number for number, batch in enumerate(shape.batches) if any(isinstance(delta, End) for delta in batch))
-    return Written(skeleton, encoded(skeleton, shape.turns), frozenset(ended), answer.completion.usage)
+    return Written(skeleton, encoded(skeleton, shape.stretches), frozenset(ended), answer.completion.usage)
 
 
 def events_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[tuple[Event, ...]]:
@@ -62,7 +65,7 @@ def events_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> l
 
 def shape_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> Shape:
     """The shape of the batches of an answer."""
-    return shaped(batches, call_ids(answer.completion), api.plain(answer.habits))
+    return shaped(batches, call_ids(answer.completion), api.alike(answer.habits))
 
 
 def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
@@ -70,15 +73,23 @@ def skeleton_of(api: Api[Any], shape: Shape, answer: Answer[Any]) -> Skeleton:
     return skeleton(api.write(shape.batches, replace(answer, drawn=with_holes(answer.drawn))))
 
 
-def likeness(answer: Answer[Any]) -> Hashable:
-    """What answers have in common that differ only in what `filled` fills in: which values are drawn for them."""
-    return tuple((name, value if name == "model" else bool(value)) for name, value in answer.drawn.items())
+def memo_key(answer: Answer[Any]) -> Hashable:
+    """What answers have in common that differ only in what `filled` fills in: which values are drawn for them, and
+    whether their tokens are counted."""
+    fixed = tuple((name, value if name == "model" or not value else True) for name, value in answer.drawn.items())
+    return answer.completion.usage is not None, fixed
 
 
 def filled(stream: Written, answer: Answer[Any]) -> list[str]:
     """The data of each event of an answer or, from the skeleton of frames, each frame."""
-    usage, turns = answer.completion.usage, stream.turns
+    usage, stretches = answer.completion.usage, stream.stretches
     if stream.usage is not usage:
-        turns = tuple(replace(turn, usage=usage) if turn.usage is stream.usage else turn for turn in turns)
-    first = next((turn.usage for turn in turns if turn.usage), None)
-    return fill(stream.skeleton, turns, Fill(answer.drawn, answer.source, call_ids(answer.completion), first))
+        stretches = tuple(replace(each, usage=usage) if each.usage is stream.usage else each for each in stretches)
+    return fill(stream.skeleton, stretches, fill_of(stream, answer))
+
+
+def fill_of(stream: Written, answer: Answer[Any]) -> Fill:
+    """What fills in the stream of an answer."""
+    first = next((each.usage for each in stream.stretches if each.usage), None)
+    usage = answer.completion.usage if first is stream.usage else first
+    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage)

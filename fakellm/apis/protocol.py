@@ -20,6 +20,7 @@ from fakellm.model.request import Request
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.score import Score
+from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
@@ -198,9 +199,10 @@ class Api(Protocol[Habits]):
         """What `settings` reads of a request: equal for requests that get equal settings; None if no other does."""
         ...
 
-    def plain(self, habits: Habits) -> bool:
-        """Whether an event depends neither on the texts in its batch nor on its number, so that placeholders can stand
-        for the texts, and one event for all further pieces of a text."""
+    def alike(self, habits: Habits) -> Likeness:
+        """Which further pieces of a text differ in nothing but the piece, so that one event can stand for theirs: all,
+        or those that are white space and those that are not; or none, since an event depends on the texts in its batch
+        or on its number."""
         ...
 
     def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Draft, ...]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from sys import getsizeof
 from typing import Any
 
 from msgspec import Struct
@@ -18,7 +19,7 @@ from fakellm.base.json_text import TextStyle, spelled_texts
 from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, Template, resolved, template
 from fakellm.model.blocks import Usage
-from fakellm.streaming.shape import PIECE, Address, Turn
+from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
 
@@ -71,6 +72,13 @@ class Fill:
         self._texts[name] = self._texts.get(name, "") + resolved(text, self)
         return self._texts[name]
 
+    def at_start(self, value: Any) -> Any:
+        """The value, which may be a hole, as it is in the first event of the stream."""
+        number, self.number = self.number, 0
+        found = resolved(value, self)
+        self.number = number
+        return found
+
     @property
     def counted(self) -> Usage:
         """The token counts of the event's batch, which has some."""
@@ -94,12 +102,12 @@ class Fill:
         return drawn[16 * self.number : 16 * self.number + length]
 
 
-def once(name: str, make: Callable[[Fill], Any]) -> Hole:
+def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that is the same wherever it appears in a stream."""
     return Hole(name, make)
 
 
-def each(name: str, make: Callable[[Fill], Any]) -> Hole:
+def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
 
@@ -131,11 +139,11 @@ def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:
 
 
 def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
-    mark = "\0"  # JSON contains no NUL
+    mark = "\0"  # nothing in front of the data contains NUL; a field after it may
     if each.data.style is None:
         text = alone(Event(each.data.texts[0], each.event), framing).decode("utf-8", "surrogatepass")
         return EventSkeleton(Template((text,), ()), each.event)
-    head, tail = alone(Event(mark, each.event), framing).decode().split(mark)
+    head, _, tail = alone(Event(mark, each.event), framing).decode("utf-8", "surrogatepass").partition(mark)
     texts = list(each.data.texts)
     texts[0] = head + texts[0]
     texts[-1] += tail
@@ -145,32 +153,34 @@ def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
 def size_of(skeleton: Skeleton) -> int:
     """Roughly how many bytes of memory a skeleton takes."""
     texts = (text for events in skeleton for event in events for text in event.data.texts)
-    return 500 * len(skeleton) + sum(100 + len(text) for text in texts)
+    return 500 * len(skeleton) + sum(50 + getsizeof(text) for text in texts)
 
 
-def encoded(skeleton: Skeleton, turns: Sequence[Turn]) -> tuple[Turn, ...]:
-    """The turns with their pieces as JSON, in the style of their events."""
-    return tuple(map(partial(_encoded, skeleton), turns))
+def encoded(skeleton: Skeleton, stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+    """The stretches with their pieces as JSON, in the style of their events."""
+    return tuple(map(partial(_encoded, skeleton), stretches))
 
 
-def _encoded(skeleton: Skeleton, turn: Turn) -> Turn:
-    style = next((each.data.style for each in skeleton[turn.batch] if PIECE.hole in each.data.holes), None)
-    return turn if style is None else Turn(turn.batch, tuple(spelled_texts(turn.pieces, style)), turn.usage)
+def _encoded(skeleton: Skeleton, stretch: Stretch) -> Stretch:
+    style = next((each.data.style for each in skeleton[stretch.batch] if each.data.holes), None)
+    return (
+        stretch if style is None else Stretch(stretch.batch, tuple(spelled_texts(stretch.pieces, style)), stretch.usage)
+    )
 
 
-def fill(skeleton: Skeleton, turns: Sequence[Turn], values: Fill) -> list[str]:
-    """The data of each event of a stream, from turns with encoded pieces."""
+def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> list[str]:
+    """The data of each event of a stream, from stretches with encoded pieces."""
     known: dict[str, str] = {}
     found: list[str] = []
-    for turn in turns:
-        values.counts = turn.usage
-        ready = [_ready(each.data, known, values) for each in skeleton[turn.batch]]
+    for stretch in stretches:
+        values.counts = stretch.usage
+        ready = [_ready(each.data, known, values) for each in skeleton[stretch.batch]]
         if len(ready) == 1 and ready[0].holes and all(hole is PIECE.hole for hole in ready[0].holes):
             around = ready[0].texts
-            found += [piece.join(around) for piece in turn.pieces]
-            values.number += len(turn.pieces)
+            found += [piece.join(around) for piece in stretch.pieces]
+            values.number += len(stretch.pieces)
         else:
-            found += [_text(data, piece, values) for piece in turn.pieces for data in ready]
+            found += [event_text(data, piece, values) for piece in stretch.pieces for data in ready]
     return found
 
 
@@ -182,7 +192,8 @@ def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
     return data.filled(known)
 
 
-def _text(data: Template, piece: str, values: Fill) -> str:
+def event_text(data: Template, piece: str, values: Fill) -> str:
+    """The data of an event, in which everything that is the same in the whole stream is filled in already."""
     if not data.holes:
         values.number += 1
         return data.texts[0]

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.variation_blocks import Calls, Count, Field, Filler, Padding, Positive, Spelling
+from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
 from fakellm.streaming.score import Score
@@ -32,7 +32,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     """The `stream:` block of a rule. A field that is not set is as the provider usually sends it: the plain wire."""
 
     padding: Annotated[
-        Count | Literal["reasoning"] | tuple[Padding, ...] | None,
+        Annotated[int, Meta(ge=0, le=MOST_CHUNKS)] | Literal["reasoning"] | tuple[Padding, ...] | None,
         Meta(
             description=(
                 "How many empty deltas follow the role, as a provider sends while the model reasons silently; "

@@ -8,6 +8,8 @@ from msgspec import Meta, Struct
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
+MOST_CHUNKS = 100_000
+"""The most chunks without content that one number in a scenario stands for."""
 Field = Literal["content", "reasoning", "refusal", "tool_calls"]
 Filler = Literal["empty", "null", "text"]
 
@@ -15,7 +17,7 @@ Filler = Literal["empty", "null", "text"]
 class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Chunks without content, which a provider sends to show that it is alive."""
 
-    count: Positive = 1
+    count: Annotated[int, Meta(ge=1, le=MOST_CHUNKS)] = 1
     before: Annotated[
         Literal["content", "delta", "finish"] | tuple[Count, ...],
         Meta(

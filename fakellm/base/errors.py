@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 
 class FakellmError(Exception):
@@ -19,6 +20,9 @@ class ScenarioError(FakellmError):
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.problems,)
 
 
 class CassetteError(FakellmError):
@@ -55,6 +59,9 @@ class RequestError(FakellmError):
         self.code = code
         self.param = param
         self.headers = headers or {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.status, self.message, self.code, self.param, self.headers)
 
 
 class ReplyError(FakellmError):

@@ -18,9 +18,11 @@ JSON = dict[str, Any]
 def dumps(value: Any, indent: int | None = None) -> str:
     """Compact or indented JSON. Only lone surrogates, which UTF-8 cannot encode, are escaped."""
     text = _COMPACT(value)
-    if not text.isascii():
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text if indent is None else msgspec.json.format(text, indent=indent)  # the json module would be slow
+    if _is_utf8(text):
+        return text if indent is None else msgspec.json.format(text, indent=indent)  # the json module would be slow
+    if indent is not None:  # msgspec accepts no lone surrogates, escaped or not
+        text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
@@ -75,7 +77,7 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-_NUMBER = re.compile(r'"(?:[^"\\\\]|\\\\.)*"|[-\d.]+e-\d+')
+_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|[-\d.]+e-\d+')
 """A string, which is skipped, or a number with an exponent."""
 
 

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from fakellm.cli.serving import count
 from fakellm.scenarios.loader import Reading, read
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.garbage import paused
 
 if TYPE_CHECKING:
+    from fakellm.engine.engine import Engine
     from fakellm.server.http_server import Server
     from fakellm.server.scenario_app import App
 
@@ -33,7 +36,8 @@ class Files:
         now = {file: _stamp(file) for file in self._stamps}
         if now == self._stamps:
             return None
-        reading = read(self._paths)
+        with paused():
+            reading = read(self._paths)
         # The stamps of known files are from before this reading, so that a change in the meantime is noticed.
         self._stamps = {file: now[file] if file in now else _stamp(file) for file in reading.files}
         return reading
@@ -57,11 +61,16 @@ async def serve_reading(server: Server, app: App, reading: Reading) -> None:
     if reading.scenario is None:
         log.warning("the scenario has errors now; the last good one stays:\n%s", "\n".join(reading.problems))
     else:
-        engine = await asyncio.to_thread(app.compiled, reading.scenario, app.strict)
+        engine = await asyncio.to_thread(_compiled, app, reading.scenario)
         server.change(lambda: app.restart(engine))
         log.warning(
             "the files have changed: serves %s of %s", count(len(reading.scenario.rules), "rule"), reading.scenario.name
         )
+
+
+def _compiled(app: App, scenario: Scenario) -> Engine:
+    with paused():
+        return app.compiled(scenario, app.strict)
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

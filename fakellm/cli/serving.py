@@ -20,6 +20,7 @@ import click
 from fakellm.base.errors import ServerError
 from fakellm.cli import uncollected
 from fakellm.cli.memory import keep_small
+from fakellm.server.garbage import server_only
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -95,6 +96,7 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
+    server_only()
     asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
 
 

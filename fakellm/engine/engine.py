@@ -5,8 +5,11 @@ Knows no session, no sockets and no clock: the caller counts the attempts.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Mapping
+from functools import lru_cache
 from hashlib import blake2b
+from math import inf
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +20,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.validation import FieldError
+from fakellm.engine import cost
 from fakellm.engine.complete import generated
 from fakellm.engine.memo import Memo
 from fakellm.engine.render import render
@@ -30,6 +34,15 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
+
+
+class LongWorkError(Exception):
+    """This work would hold up the event loop: it must be done elsewhere. `imports`: only because the library for JSON
+    Schemas must be imported first, which takes a third of a second."""
+
+    def __init__(self, imports: bool = False) -> None:
+        super().__init__()
+        self.imports = imports
 
 
 class Match(Struct, frozen=True):
@@ -77,13 +90,18 @@ class Engine:
         """Whether a request for this model could be answered: by a rule, or with generated text."""
         return not self.strict or self.ruleset.answers(model)
 
-    def match(self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None) -> Matched:
-        """The rule that matches a request. Raises RequestError for an invalid request."""
+    def match(
+        self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None, most: float = inf
+    ) -> Matched:
+        """The rule that matches a request. Raises RequestError for an invalid request, and LongWorkError if finding the
+        rule may take more than `most` milliseconds."""
         read = self.ruleset.headers(headers or {})
         key = (self._token, route, blake2b(body, digest_size=16).digest(), read)
         match, request = self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read))
+            if most < inf and self.ruleset.slow(request, len(body), most):
+                raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, key, request)
@@ -93,13 +111,22 @@ class Engine:
         counts = rule is not None and self.ruleset.script(rule).counts(stream)
         return Match(rule, request.digest, stream, counts)
 
-    def respond(self, matched: Matched, number: int = 1) -> Response | Work:
-        """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
-        reply is a function, the work of calling it."""
+    def keep(self, matched: Matched, number: int, response: Response) -> None:
+        """Remembers a response of `respond` that was made elsewhere."""
+        self._cache.keep(self._place(matched, number)[2], response, _size(response))
+
+    def _place(self, matched: Matched, number: int) -> tuple[int | None, Attempt | None, Hashable]:
+        """The number of the rule that matches, the attempt, and the key of its response in the cache."""
         rule = matched.match.rule
         script = None if rule is None else self.ruleset.script(rule)
         attempt = script.attempt(number, matched.match.stream) if script and matched.match.counts else FIRST
-        key = (matched.key, attempt)
+        return rule, attempt, (matched.key, attempt)
+
+    def respond(self, matched: Matched, number: int = 1, most: float = inf) -> Response | Work:
+        """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the
+        reply is a function, the work of calling it. Raises LongWorkError if rendering it may take more than `most`
+        milliseconds."""
+        rule, attempt, key = self._place(matched, number)
         found: Response | None = self._cache.find(key)
         if found is not None:
             return found
@@ -108,12 +135,16 @@ class Engine:
             name = self.ruleset.rules[rule or 0].name
             message = f"The rule {name!r} has sent all its replies to this request, and it sets `after: fail`."
             response = self._refused(RequestError(404, message, "no_more_replies"), matched)
-        elif script is None:
+        elif rule is None:
+            if most < inf and not self.strict:
+                _check_cost(None, request, most)
             response = self._unmatched(request, matched)
         else:
-            one = script.at(attempt)
+            one = self.ruleset.script(rule).at(attempt)
             if isinstance(one.reply, Computed):
                 return self._computed(one, one.reply.function, request, matched, attempt)
+            if most < inf:
+                _check_cost(one, request, most)
             response = self._scripted(one, one.reply, request, matched, attempt)
         self._cache.keep(key, response, _size(response))
         return response
@@ -147,8 +178,9 @@ class Engine:
     def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, attempt: Attempt) -> Response:
         try:
             resolved = filled(reply, request, attempt.number)
-            memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed=resolved is rule.reply)
-            return self._rendered(rule if memo.fixed else replace(rule, reply=resolved), request, matched, memo)
+            fixed = resolved is rule.reply and not resolved.generate
+            memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
+            return self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError) as error:
             return self._failed(rule, error, matched)
 
@@ -168,6 +200,13 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+
+
+def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
+    if cost.milliseconds(rule, request) > most:
+        raise LongWorkError
+    if (rule is None or rule.reply.generate) and "jsonschema" not in sys.modules and cost.schemas(request):
+        raise LongWorkError(imports=True)
 
 
 def _returned(result: Callable[[], Any]) -> Any:
@@ -194,9 +233,14 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CH
     return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
 
 
+@lru_cache(maxsize=256)
+def _quoted(rule: str) -> str:
+    return quote(rule, safe=" #+/:")
+
+
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", quote(rule, safe=" #+/:"))] if rule else []
+    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in route.headers(seed, requested, plan.status) if header[0] not in own]

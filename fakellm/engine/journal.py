@@ -6,7 +6,7 @@ Request bodies are kept as the JSON text that was sent: parsed, they can take tw
 from __future__ import annotations
 
 import json
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ _ENTRY_BYTES = 1024
 """Bytes that an entry counts for besides its texts: roughly the size of Python's objects."""
 
 
-class Entry(Struct):
+class Entry(Struct, gc=False):
     """One request and its reply. The server fills in `frames_sent` and `outcome` while it sends."""
 
     method: str
@@ -45,8 +45,16 @@ class Entry(Struct):
     attempts_forgotten: bool = False
     """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
     been dropped to stay within `--max-attempts` or `--max-sessions`."""
+    late_ms: float = 0.0
+    """How many milliseconds after its due time the latest frame left because the server was too busy, if that was more
+    than 50; else 0."""
     number: int = 0
     """The number of the entry in the session's journal, from 1."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether the entry may still change."""
+        return self.outcome in ("sending", "stalled")
 
     def fill(self, outcome: Outcome) -> None:
         """Records what answers the request."""
@@ -79,11 +87,14 @@ class Journal:
 
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._entries: deque[tuple[Entry, int]] = deque()
+        self._entries: deque[Entry] = deque()
+        self._sizes: deque[int] = deque()
         self.count = 0
         """How many entries have been added."""
         self.dropped_unmatched = 0
         """How many entries without a match have been dropped."""
+        self.gone = 0
+        """How many dropped entries the shelf still has in its order; only the shelf changes it."""
 
     def add(self, entry: Entry) -> None:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
@@ -92,7 +103,8 @@ class Journal:
         size = _ENTRY_BYTES + len(entry.path) + len(entry.explanation or "")
         if isinstance(entry.request, msgspec.Raw):
             size += len(memoryview(entry.request))
-        self._entries.append((entry, size))
+        self._entries.append(entry)
+        self._sizes.append(size)
         self._shelf.added(self, size)
 
     def close(self) -> None:
@@ -101,13 +113,15 @@ class Journal:
             self.drop()
 
     def drop(self) -> None:
-        """Drops the oldest entry."""
-        entry, size = self._entries.popleft()
+        """Drops the oldest entry. If its reply is under way, the server still has the entry, but not the request."""
+        entry = self._entries.popleft()
+        if entry.under_way:
+            entry.request = None
         self.dropped_unmatched += not entry.matched
-        self._shelf.dropped(self, size, self.dropped)
+        self._shelf.dropped(self, self._sizes.popleft())
 
     def __iter__(self) -> Iterator[Entry]:
-        return (entry for entry, _ in self._entries)
+        return iter(self._entries)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -128,19 +142,38 @@ class Shelf:
         self._most_bytes = most_bytes
         self._most_entries = most_entries
         self._bytes = 0
-        self._order: OrderedDict[tuple[Journal, int], None] = OrderedDict()
-        """The entries of all journals, the oldest first, by their number."""
+        self._order: deque[Journal] = deque()
+        """The journal of each entry, in the order in which the entries were added. Those of entries that have been
+        dropped stay, up to half of all; since a journal drops its oldest entries, they are its first `gone`."""
+        self._gone = 0
 
     def added(self, journal: Journal, size: int) -> None:
         """Records a new entry, and makes room for it."""
         self._bytes += size
-        self._order[journal, journal.count] = None
+        self._order.append(journal)
         if len(journal) > self._most_entries:
             journal.drop()
-        while self._bytes > self._most_bytes and len(self._order) > 1:
-            next(iter(self._order))[0].drop()
+        while self._bytes > self._most_bytes and len(self._order) - self._gone > 1:
+            self._oldest().drop()
 
-    def dropped(self, journal: Journal, size: int, number: int) -> None:
-        """Records that a journal has dropped the entry with this number."""
+    def dropped(self, journal: Journal, size: int) -> None:
+        """Records that a journal has dropped its oldest entry."""
         self._bytes -= size
-        del self._order[journal, number]
+        journal.gone += 1
+        self._gone += 1
+        if self._gone * 2 > len(self._order):
+            self._order = deque(each for each in self._order if not self._forget(each))
+
+    def _oldest(self) -> Journal:
+        """The journal of the oldest entry."""
+        while self._forget(self._order[0]):
+            self._order.popleft()
+        return self._order[0]
+
+    def _forget(self, journal: Journal) -> bool:
+        """Whether the first entry of a journal in the order has been dropped; if so, it must be taken out."""
+        if not journal.gone:
+            return False
+        journal.gone -= 1
+        self._gone -= 1
+        return True

@@ -6,6 +6,7 @@ Only a memory of pure functions: with or without it, a reply has the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from sys import getsizeof
 from typing import TypeVar
 
 from fakellm.engine.state import Cache
@@ -42,7 +43,7 @@ class Memo:
         kept: T | None = self._cache.find(key)
         if kept is None:
             kept = make()
-            self._cache.keep(key, kept, size(kept))
+            self._cache.keep(key, kept, size(kept) + getsizeof(repr(name)))  # a name may have that of a model
         return kept
 
 

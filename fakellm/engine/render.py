@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from sys import getsizeof
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -71,7 +72,6 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
         plan = Plan(200, headers, stream(answer, settings, route, rule.timing, fault, memo), delimited="chunked")
     else:
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
-        answer = replace(answer, source=Source(seed, request.digest, "provider"))
         kind = route.content_type(habits, False)
         plan = Plan(200, (("Content-Type", kind),), due(route.whole(answer), delay, rule.timing.step))
     if rule.patch:
@@ -95,5 +95,4 @@ def _headed(plan: Plan, headers: Mapping[str, str]) -> Plan:
 
 def _size(completion: Completion) -> int:
     """Roughly how many bytes of memory a completion takes."""
-    texts = sum(len(choice.content) + len(choice.reasoning) + len(choice.refusal) for choice in completion.choices)
-    return 2_000 + 2 * texts + sum(len(call.arguments) for choice in completion.choices for call in choice.tool_calls)
+    return 1_000 + sum(500 + 2 * getsizeof(repr(block)) for choice in completion.choices for block in choice.blocks)

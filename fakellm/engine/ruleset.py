@@ -109,6 +109,11 @@ class Ruleset:
         """The number of the first rule that the request matches, from 0."""
         return self._matcher.first(request)
 
+    def slow(self, request: Request, length: int, most: float) -> bool:
+        """Whether `match` and `explain` may take more than `most` milliseconds, roughly. `length`: of the body."""
+        cost = self._matcher.cost
+        return cost.bound(length) > most and cost.milliseconds(request) > most
+
     def explain(self, request: Request) -> str:
         """Why a request matches no rule: the nearest rule, and every difference."""
         nearest = self._matcher.nearest(request)

@@ -8,9 +8,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.events import Written, filled, likeness, shape_of, skeleton_of, written
+from fakellm.apis.events import Written, fill_of, filled, memo_key, shape_of, skeleton_of, written
 from fakellm.apis.protocol import Answer, Settings
 from fakellm.apis.route import Route
+from fakellm.apis.sheet import sheet, values_of
 from fakellm.apis.skeleton import Skeleton, framed, size_of
 from fakellm.base.seed import Source
 from fakellm.engine.memo import FORGETFUL, Memo
@@ -19,10 +20,10 @@ from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
 from fakellm.streaming.divide import divide
 from fakellm.streaming.play import play
-from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_uniform
+from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_plain, is_uniform
 from fakellm.wire.plan import Frame
 from fakellm.wire.sse import Event
-from fakellm.wire.timing import Timing, pace
+from fakellm.wire.timing import AT_ONCE, Timing, pace
 
 
 def stream(
@@ -32,7 +33,7 @@ def stream(
     timing: Timing,
     fault: Fault | None = None,
     memo: Memo = FORGETFUL,
-) -> tuple[Frame, ...]:
+) -> Sequence[Frame]:
     """The frames of a stream, one for each event and one for each block between events."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     if counting or isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing):
@@ -41,20 +42,26 @@ def stream(
     def made(memo: Memo) -> Written:
         return _written(divided(answer, settings, route), answer, route, memo, framing)
 
-    if memo.fixed and settings.score is None and settings.division.fixed:
-        found = memo.get(("stream", likeness(answer)), lambda: made(FORGETFUL), lambda found: found.size)
-    else:
-        found = made(memo)
+    fixed, key = memo.fixed and settings.score is None and settings.division.fixed, memo_key(answer)
+    keep = memo if fixed else FORGETFUL
+    found = keep.get(("stream", key), lambda: made(FORGETFUL if fixed else memo), lambda found: found.size)
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
+    after = [alone(Event(data), framing) for data in framing.after]
+    if fixed and timing == AT_ONCE and is_plain(framing):
+        fill = fill_of(found, answer)
+        values = values_of(found, fill)
+        lengths = tuple(map(len, values.values()))
+        return memo.get(("sheet", key, lengths), lambda: sheet(found, after, values), lambda made: made.size).filled(
+            values, fill
+        )
     pieces = [text.encode("utf-8", "surrogatepass") for text in filled(found, answer)]
-    pieces += [alone(Event(data), framing) for data in framing.after]
-    return pace(in_stream(pieces, framing), timing, source)
+    return pace(in_stream([*pieces, *after], framing), timing, source)
 
 
 def _by_events(
     answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
-) -> tuple[Frame, ...]:
+) -> Sequence[Frame]:
     """The frames of a stream whose events are not framed one by one, or not in their order, or are counted."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     batches = divided(answer, settings, route)
@@ -91,7 +98,7 @@ def _written(
         return framed(events, framing) if framing else events
 
     known = blake2b(repr(shape.batches).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    return written(shape, memo.get((known, likeness(answer)), made, size_of), answer)
+    return written(shape, memo.get((known, memo_key(answer)), made, size_of), answer)
 
 
 def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:

@@ -65,7 +65,7 @@ class Break(ConnectionFault, frozen=True):
         if self.at:
             return ()
         if self.frame is not None:
-            return plan.frames[: place(self.frame, len(plan.frames), source)]
+            return tuple(plan.frames[: place(self.frame, len(plan.frames), source)])
         size = len(plan.body)
         left = source.below(max(size, 1)) if self.byte is None else place(self.byte, size, source)
         starts = accumulate((len(frame.data) for frame in plan.frames), initial=0)

@@ -149,7 +149,7 @@ class OnlyComments(EventFault, frozen=True, tag="only_comments"):
     """Only keep-alive comments, and then the end (E8)."""
 
     text: str = "OPENROUTER PROCESSING"
-    count: Annotated[int, Meta(ge=0)] = 3
+    count: Annotated[int, Meta(ge=0, le=100_000)] = 3
 
     def apply(self, sent: Sent, source: Source) -> Sent:
         return replace(sent, blocks=(comment(self.text, sent.framing),) * self.count, ending=())

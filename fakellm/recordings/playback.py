@@ -62,7 +62,7 @@ def _sent(name: str, value: str, length: bool) -> bool:
 def _divided(plan: Plan) -> tuple[Frame, ...]:
     """The frames of a stream that is one frame: each event with its blank line, and what follows the last event."""
     if len(plan.frames) != 1 or not _is_stream(plan.headers, plan.body):
-        return plan.frames
+        return tuple(plan.frames)
     first, *others = _BLOCK.findall(plan.body) or [b""]
     return (replace(plan.frames[0], data=first), *map(Frame, others))
 

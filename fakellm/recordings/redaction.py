@@ -44,7 +44,9 @@ def redacted(interaction: Interaction, secrets: Iterable[str] = ()) -> Interacti
     covered = cover({*secrets, *_secrets(request), *_in_headers(response.headers)})
     return Interaction(
         _request(request, covered),
-        replace(response, headers=_kept(response.headers, covered), frames=_frames(response.frames, body, covered)),
+        replace(
+            response, headers=_kept(response.headers, covered), frames=_frames(tuple(response.frames), body, covered)
+        ),
     )
 
 

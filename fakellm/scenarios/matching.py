@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from fakellm.base.json_path import path_of, value_at
 from fakellm.base.validation import FieldError
 from fakellm.model.request import Request
+from fakellm.scenarios.match_cost import MatchCost
 
 MAX_SHOWN = 120
 """The most characters of a value in a difference: a prompt may have millions."""
@@ -165,6 +166,7 @@ class Matcher:
 
     def __init__(self, whens: Sequence[When]) -> None:
         self._checks = [tuple(checks(when)) for when in whens]
+        self.cost = MatchCost(check for each in self._checks for check in each)
         places: dict[str, int] = {}
         for check in (check for each in self._checks for check in each):
             places.setdefault(check.field, len(places))
@@ -280,8 +282,10 @@ def _glob(pattern: str) -> Callable[[str], Any]:
 def _check_regex(regex: str | None, path: tuple[str, ...] = ()) -> None:
     try:
         _compiled(regex or "")
-    except re.error as error:
-        raise FieldError((*path, "regex"), f"{regex!r} is not a regular expression: {error}") from None
+    except (re.error, OverflowError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        message = f"{_shown(regex)} is not a regular expression: {reason}"
+        raise FieldError((*path, "regex"), message) from None
 
 
 def _shown(value: Any) -> str:

@@ -16,7 +16,7 @@ from fakellm.base.json_text import dumps
 from fakellm.base.validation import Path, near_miss
 from fakellm.model.request import Request
 
-_GAP = re.compile(r"\{\{\{\{|\{\{\s*(.*?)\s*\}\}|\{\{", re.DOTALL)
+_GAP = re.compile(r"\{\{\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)
 
 _WHOLE = ("user", "system", "model", "turn", "attempt")
 _PARTS = {"result": "a function or a call", "arguments": "a function", "body": "a key", "headers": "a header"}
@@ -83,7 +83,7 @@ def _split(text: str) -> Iterator[tuple[str, str | Path]]:
         elif found[1] is None:
             raise ValueError(f"'{{{{' without an end: {text[found.start() :][:30]!r}; a literal '{{{{' is '{{{{{{{{'")
         else:
-            yield found[0], _placeholder(found[0], found[1])
+            yield found[0], _placeholder(found[0], found[1].strip())
     if start < len(text):
         yield "", text[start:]
 

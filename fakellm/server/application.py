@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from functools import cached_property
+from copy import copy
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -23,13 +22,17 @@ from fakellm.engine.journal import Entry, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
 from fakellm.server.request_target import RequestTarget, request_target
+from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
 
 _AT_ONCE = 200
 """How many entries of the journal are encoded before other work gets its turn: this takes well under a millisecond."""
 
+_BYTES_AT_ONCE = 2**20
+"""How many bytes of it."""
 
-class HttpRequest(Struct, frozen=True, dict=True):
+
+class HttpRequest(Struct, frozen=True):
     """One HTTP request as it arrived; `path` may include a query."""
 
     method: str
@@ -38,7 +41,7 @@ class HttpRequest(Struct, frozen=True, dict=True):
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     """Values by name; the case of names does not matter."""
 
-    @cached_property
+    @property
     def target(self) -> RequestTarget:
         """Its request target."""
         return request_target(self.path)
@@ -46,6 +49,9 @@ class HttpRequest(Struct, frozen=True, dict=True):
 
 class Application(Protocol):
     """What a server serves."""
+
+    lateness: Lateness
+    """How late frames left; the server counts them."""
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         """What answers a request, and its entry in the journal; control routes leave none there."""
@@ -87,17 +93,19 @@ def dispatch(
 
     Raises UnknownRouteError if there is none, with the remedy for its path or, without one, the known routes.
     """
-    methods = routes.get(request.target.operation)
+    target = request.target
+    methods = routes.get(target.operation)
     if methods is None:
-        hint = remedy(request.target.path)
+        hint = remedy(target.path)
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
-        hint = f". {hint}" if hint else near_miss(request.target.path, list(routes)) or f"; there are {known}"
+        hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
         raise UnknownRouteError(404, f"Unknown request URL: {request.method} {request.path}{hint}", "unknown_url")
-    if request.method not in methods:
+    handler = methods.get(request.method)
+    if handler is None:
         allowed = ", ".join(methods)
         message = f"Not allowed to {request.method} {request.path}; the method here is {allowed}."
         raise UnknownRouteError(405, message, "method_not_allowed", headers={"Allow": allowed})
-    return methods[request.method](app, request)
+    return handler(app, request)
 
 
 def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
@@ -115,11 +123,15 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
     entry = Entry(request.method, request.path)
     entry.fill(outcome)
-    if request.target.control:
+    target = request.target
+    if target.control:
         return entry
     entry.request = kept_body(request.body, valid)
-    with suppress(RequestError):  # if it was refused because there are too many sessions, it has none to be recorded in
-        app.session(request.target.session).journal.add(entry)
+    try:
+        session = app.session(target.session)
+    except RequestError:  # refused because there are too many sessions: it has none to be recorded in
+        return entry
+    session.journal.add(entry)
     return entry
 
 
@@ -132,20 +144,25 @@ def json_response(value: Any) -> Response:
 def _health(app: Application, request: HttpRequest) -> Response:
     from importlib.metadata import version  # slow to import, and few need it
 
-    return json_response({"status": "ok", "version": version("fakellm-server"), **app.health(request.target.session)})
+    facts = app.health(request.target.session)
+    pacing = app.lateness.facts()
+    return json_response({"status": "ok", "version": version("fakellm-server"), **facts, "pacing": pacing})
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
     """The journal as JSON, one entry per line; encoded in small parts, so that replies under way do not wait for it."""
     journal = app.session(request.target.session).journal
-    entries, dropped = list(journal), (journal.dropped, journal.dropped_unmatched)
+    entries = [copy(entry) if entry.under_way else entry for entry in journal]
+    dropped = (journal.dropped, journal.dropped_unmatched)
 
     async def encoded() -> list[bytes]:
-        pieces = [b'{"entries": [']
-        for start in range(0, len(entries), _AT_ONCE):
-            lines = map(msgspec.json.encode, entries[start : start + _AT_ONCE])
-            pieces.append((b"\n" if start == 0 else b",\n") + b",\n".join(lines))
-            await asyncio.sleep(0)
+        pieces, count, size = [b'{"entries": ['], 0, 0
+        for number, entry in enumerate(entries):
+            pieces.append((b",\n" if number else b"\n") + msgspec.json.encode(entry))
+            count, size = count + 1, size + len(pieces[-1])
+            if count >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+                count, size = 0, 0
+                await asyncio.sleep(0)
         return [*pieces, b'], "dropped": %d, "dropped_unmatched": %d}\n' % dropped]
 
     def then(result: Callable[[], Any]) -> Response:

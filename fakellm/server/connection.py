@@ -18,29 +18,49 @@ RESET_PATIENCE = 5.0
 """Seconds that a client has to receive what was written before a reset."""
 
 
+_ROOM = 64 * 1024
+"""Up to this many bytes that a client has not read, `full` is false: asyncio's default."""
+
+
 class ClientConnection:
-    """The connection of a request: its HTTP version, and whether it is still open."""
+    """The connection of a request, with what the request's head decides about the response."""
+
+    __slots__ = ("_protocol", "_writer", "head_only", "http_1_0", "keep_alive")
 
     def __init__(self, request: web.BaseRequest) -> None:
-        self._request = request
+        self._protocol = request.protocol
+        self._writer = request.writer
+        self.head_only = request.method == "HEAD"
         self.http_1_0 = request.version < (1, 1)
         self.keep_alive = request.keep_alive and not self.http_1_0
 
     @property
     def transport(self) -> asyncio.Transport | None:
         """None once the connection is lost."""
-        return self._request.transport
+        return self._protocol.transport
+
+    @property
+    def full(self) -> bool:
+        """Whether so much that was written has not been read that the sender should wait for `drain`."""
+        return self._protocol.writing_paused
+
+    def has_room(self, size: int) -> bool:
+        """Whether this many bytes can be written without a wait after them, to a client that is still there."""
+        transport = self._protocol.transport
+        if transport is None or transport.is_closing():
+            return False
+        return transport.get_write_buffer_size() + size <= _ROOM
 
     def write(self, data: bytes) -> None:
         """Writes to the client. Raises ConnectionResetError if the client has left."""
-        transport = self.transport
+        transport = self._protocol.transport
         if transport is None or transport.is_closing():
             raise ConnectionResetError
         transport.write(data)
 
     async def drain(self) -> None:
         """Returns when there is room for more."""
-        await self._request.writer.drain()
+        await self._writer.drain()
 
 
 async def reset(transport: asyncio.Transport, clock: Clock) -> None:

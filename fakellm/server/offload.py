@@ -23,7 +23,7 @@ async def offload(run: Callable[[], Any]) -> Result:
     KeyboardInterrupt would end the event loop, and a CancelledError would look like that cancellation.
     """
     try:
-        value = run() if inspect.iscoroutinefunction(run) else (await _in_thread(run))()
+        value = run() if inspect.iscoroutinefunction(run) else (await in_thread(run))()
         value = await value if inspect.isawaitable(value) else value
     except BaseException as error:
         task = asyncio.current_task()
@@ -33,7 +33,8 @@ async def offload(run: Callable[[], Any]) -> Result:
     return lambda: value
 
 
-async def _in_thread(run: Callable[[], Any]) -> Result:
+async def in_thread(run: Callable[[], Any]) -> Result:
+    """The result of `run`, which is called in a thread of its own. Only the caller's cancellation is raised here."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[Result] = loop.create_future()
 

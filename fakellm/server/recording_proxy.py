@@ -28,7 +28,8 @@ from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.offload import offload
 from fakellm.server.upstream import Upstream, passed_on, pieces
-from fakellm.wire.http1 import bursts, chunk, head_of
+from fakellm.wire.chunks import chunk
+from fakellm.wire.http1 import bursts, head_of
 from fakellm.wire.plan import Plan
 
 AT_ONCE = 4 * 2**20

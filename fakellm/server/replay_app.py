@@ -24,6 +24,7 @@ from fakellm.recordings.playback import Recording, playback
 from fakellm.recordings.redaction import covering, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
+from fakellm.server.sending.lateness import Lateness
 
 Again = Literal["repeat", "fail"]
 
@@ -112,6 +113,7 @@ class Replay:
         relay: bool = False,
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
+        self.lateness = Lateness()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._state: State[Recordings] = MemoryState(limits)
         self._again = again

@@ -16,6 +16,19 @@ _INLINE = 64 * 1024
 """A compressed body up to this size is decompressed on the event loop; a larger one may take long, so a thread does."""
 
 
+def received_body(request: web.BaseRequest) -> bytes | None:
+    """The body if all of it has arrived and it has no content coding, so that nothing has to wait; else None."""
+    content, headers = request.content, request.headers
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    if hdrs.CONTENT_ENCODING in headers or hdrs.EXPECT in headers or (content.total_bytes > MOST_BYTES):
+        return None
+    body = content.read_nowait()
+    while not content.at_eof():
+        body += content.read_nowait()
+    return body
+
+
 async def read_body(request: web.BaseRequest) -> bytes:
     """The body, decompressed. Raises RequestError if it is too large or damaged, or if its coding is unknown."""
     if (request.content_length or 0) > MOST_BYTES:

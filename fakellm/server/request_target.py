@@ -5,6 +5,7 @@ Knows which API a path belongs to; knows no handler.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
@@ -25,6 +26,7 @@ class RequestTarget(Struct, frozen=True):
     operation: the path of the route in route tables, under `/v1`; the path itself if it is not a route.
     model: the model or deployment in the URL.
     api: the API that parses and refuses requests to the route; OpenAI's if the URL is unknown.
+    control: whether the route is a control route of fakellm, which no provider has.
     """
 
     session: str
@@ -33,11 +35,7 @@ class RequestTarget(Struct, frozen=True):
     operation: str
     model: str | None
     api: Route
-
-    @property
-    def control(self) -> bool:
-        """Whether the route is a control route of fakellm, which no provider has."""
-        return self.path.startswith("/_fakellm/")
+    control: bool
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -53,9 +51,11 @@ def session_and_path(path: str) -> tuple[str, str]:
     return "", path
 
 
+@lru_cache(maxsize=256)
 def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
     target = urls.target(path)
-    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT))
+    control = path.startswith("/_fakellm/")
+    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT), control)

@@ -7,16 +7,22 @@ application. Knows no sockets and no clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from fakellm.apis.openai import models
 from fakellm.apis.openai.api_keys import check
 from fakellm.apis.openai.embeddings import embeddings
+from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
+from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
 from fakellm.apis.openai.urls import MODEL, remedy, with_model
+from fakellm.apis.route import Route
+from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, generated_response
@@ -28,7 +34,14 @@ from fakellm.model.request import digest
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
+from fakellm.server.garbage import paused
+from fakellm.server.offload import in_thread
+from fakellm.server.processes.answering import Answered, parsed
+from fakellm.server.processes.elsewhere import KNOWN_THERE, MOST_BODY, MOST_MILLISECONDS, read_there
+from fakellm.server.processes.model_reply import answered_with, refused_there, replied
+from fakellm.server.processes.workers import WorkEndedError, in_worker
 from fakellm.server.request_target import APIS
+from fakellm.server.sending.lateness import Lateness
 
 
 class App:
@@ -47,6 +60,7 @@ class App:
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
+        self.lateness = Lateness()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
@@ -54,20 +68,65 @@ class App:
         self._cache = Cache(limits.cache_bytes)
         self._state: State[Engine] = MemoryState(limits)
         self._engine = self.compiled(scenario, strict)
+        self.offloads = True
+        """Whether what takes long is done in another process."""
+
+    @classmethod
+    def of(cls, engine: Engine) -> App:
+        """An application that serves an engine, and does everything itself."""
+        app = cls(seed=engine.seed, strict=engine.strict, limits=Limits(cache_bytes=0, journal_bytes=0))
+        app._engine = engine
+        app.offloads = False
+        return app
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
         if request.method == "OPTIONS" and not target.control:
             return _preflight(request)
+        long = self.offloads and not target.control and _long(request) and id(target.api) in KNOWN_THERE
         try:
             if not target.control:
                 check(request.headers, self.api_keys)
-            if target.model is not None and target.operation != MODEL:
-                request = replace(request, body=with_model(request.body, target.model))
+            if long:
+                return self._unread(request)
+            if target.model is not None:
+                request = self.routed(request)
             outcome = dispatch(self, ROUTES, request, remedy)
         except RequestError as error:
-            return self.refuse(request, error)
+            return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
+
+    def routed(self, request: HttpRequest) -> HttpRequest:
+        """The request with the model that its URL names in its body."""
+        target = request.target
+        if target.model is None or target.operation == MODEL:
+            return request
+        return replace(request, body=with_model(request.body, target.model))
+
+    def replier(self, request: HttpRequest) -> Route | None:
+        """The API of a request that a rule may answer; None for any other request."""
+        return APIS.get(request.target.operation) if request.method == "POST" else None
+
+    def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
+        """The work of answering a request in another process, which also reads its body; with `error`, of refusing it.
+        Its entry gets the body when it is known whether this is JSON."""
+        session = None if error else self.session(request.target.session)
+        run = (
+            partial(answered_with, session, request)
+            if session
+            else partial(refused_there, self._engine, request, error)
+        )
+
+        def then(result: Callable[[], Any]) -> Response:
+            answer: Answered = result()
+            entry.request = Raw(request.body if answer.journal is None else answer.journal)
+            assert answer.response
+            return answer.response
+
+        work = Work(run, then)
+        entry = journaled(self, request, work)
+        entry.request = None
+        return work, entry
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, self.seed)
@@ -115,22 +174,16 @@ def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
     return response, entry
 
 
+def _long(request: HttpRequest) -> bool:
+    """Whether reading a body and answering it would hold up the event loop, whatever the scenario."""
+    estimate = _ESTIMATES.get(request.target.operation)
+    return len(request.body) > MOST_BODY or bool(estimate and estimate(request.body) > MOST_MILLISECONDS)
+
+
 def model_reply(app: App, request: HttpRequest) -> Outcome:
-    """The outcome of a request for a model: a rule's reply, or generated text."""
-    session = app.session(request.target.session)
-    matched = session.content.match(request.body, request.target.api, request.headers)
-    if not matched.match.counts:
-        return session.content.respond(matched)
-    count = session.count(matched.match.rule, matched.match.digest)
-    outcome = session.content.respond(matched, count.number)
-    return _forgotten(outcome) if count.forgotten else outcome
-
-
-def _forgotten(outcome: Response | Work) -> Outcome:
-    """The outcome, with the mark that this may not be the first attempt."""
-    if isinstance(outcome, Response):
-        return replace(outcome, attempts_forgotten=True)
-    return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))
+    """The outcome of a request for a model."""
+    offloads = app.offloads and id(request.target.api) in KNOWN_THERE
+    return replied(app.session(request.target.session), request, offloads)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -143,9 +196,14 @@ def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
     return made
 
 
-def _models(app: App, request: HttpRequest) -> Response:
-    names = app.session(request.target.session).content.ruleset.models
-    return generated_response(models.listed(names), app.seed, "models", request.target.api)
+def _models(app: App, request: HttpRequest) -> Response | Work:
+    """The list of models; a thread writes a long one."""
+    ruleset = app.session(request.target.session).content.ruleset
+
+    def made() -> Response:
+        return generated_response(models.listed(ruleset.models), app.seed, "models", request.target.api)
+
+    return Work(made, lambda result: result()) if len(ruleset.rules) > _MANY_RULES else made()
 
 
 def _model(app: App, request: HttpRequest) -> Response:
@@ -156,25 +214,39 @@ def _model(app: App, request: HttpRequest) -> Response:
 
 
 def _scenario(app: App, request: HttpRequest) -> Work:
-    """Loads a scenario; a thread parses and compiles it, because thousands of rules take seconds."""
+    """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
     strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
 
-    def run() -> tuple[Scenario, Engine]:
-        from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
+    def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
+        with paused():
+            scenario = read(request.body)
+            return scenario, app.compiled(scenario, strict)
 
-        scenario = parse(request.body.decode("utf-8", "surrogateescape"), "scenario")
-        return scenario, app.compiled(scenario, strict)
+    async def run() -> tuple[Scenario, Engine]:
+        if len(request.body) > MOST_BODY and app.offloads:
+            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
+        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
 
     def then(result: Callable[[], Any]) -> Response:
         try:
             scenario, engine = result()
         except ScenarioError as error:
             raise RequestError(400, str(error), "invalid_scenario") from None
+        except WorkEndedError:
+            raise exceeded("load_seconds") from None
         app.put(request.target.session, engine)
         return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
 
     return Work(run, then)
 
+
+_MANY_RULES = 200
+"""So many models are listed on the event loop."""
+
+_ESTIMATES: Mapping[str, Callable[[bytes], float]] = {
+    "/v1/embeddings": embeddings_cost,
+    "/v1/moderations": moderations_cost,
+}
 
 ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     **{operation: {"POST": model_reply} for operation in APIS},

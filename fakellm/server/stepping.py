@@ -26,6 +26,11 @@ class Stepped:
         self.over = False
         self._on_change = changed
 
+    @property
+    def ready(self) -> bool:
+        """Whether the next frame may be sent."""
+        return self.released > self.sent
+
     def wrote(self) -> None:
         """Must be called after a frame has been written to the socket."""
         self.sent += 1
@@ -54,7 +59,7 @@ class Steps:
 
     async def turn(self, reply: Stepped) -> None:
         """Returns when the next frame of `reply` may be sent."""
-        await self._until(lambda: reply.released > reply.sent)
+        await self._until(lambda: reply.ready)
 
     async def release(self, release: Release) -> tuple[int, list[str]]:
         """Releases frames of one reply, and returns its number and their texts once they have been written.

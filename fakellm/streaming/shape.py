@@ -7,6 +7,7 @@ are only the first, one in the middle and the last. Knows no API and no JSON.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -25,7 +26,7 @@ COUNTED = Usage()
 """What stands for token counts."""
 
 
-class Turn(Struct, frozen=True):
+class Stretch(Struct, frozen=True):
     """Consecutive batches of a stream that are alike.
 
     batch: the number of the one that stands for them in the shape.
@@ -39,44 +40,46 @@ class Turn(Struct, frozen=True):
 
 
 class Shape(Struct, frozen=True):
-    """The batches of a shape, and the turns that they take in one stream."""
+    """The batches of a shape, and the stretches of one stream that they stand for."""
 
     batches: tuple[Batch, ...]
-    turns: tuple[Turn, ...]
-
-    @property
-    def size(self) -> int:
-        """Roughly how many bytes of memory it takes."""
-        return 500 * len(self.batches) + sum(60 + 2 * len(piece) for turn in self.turns for piece in turn.pieces)
+    stretches: tuple[Stretch, ...]
 
 
-def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], plain: bool = True) -> Shape:
-    """The shape of a stream. `ids`: those of the completion's calls. `plain`: whether the events of further pieces of a
-    text differ only in the pieces; if not, every batch stands for itself alone."""
+Likeness = Literal["all", "blanks", "none"]
+"""Which further pieces of a text are alike: all; those that are white space, and those that are not; or none."""
+
+
+def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], alike: Likeness = "all") -> Shape:
+    """The shape of a stream. `ids`: those of the calls. `alike`: which pieces one can stand for; if none,
+    every batch stands for itself alone."""
+    if alike == "none":
+        alone = tuple(Stretch(number, usage=_usage(batch)) for number, batch in enumerate(batches))
+        return Shape(tuple(_without_values(batch, ids) for batch in batches), alone)
     found: list[Batch] = []
-    turns: list[Turn] = []
-    for run in _runs(batches) if plain else ([batch] for batch in batches):
+    stretches: list[Stretch] = []
+    for run in _runs(batches, alike == "blanks"):
+        batch, text = _with_hole(run[0], alike == "blanks")
         if len(run) == 1:
-            batch, text = _with_hole(run[0]) if plain else (run[0], "")
-            turns.append(Turn(len(found), (text,), _usage(batch)))
-            found.append(tuple(_without_values(delta, ids) for delta in batch))
+            stretches.append(Stretch(len(found), (text,), _usage(batch)))
+            found.append(_without_values(batch, ids))
             continue
-        texts = tuple(_piece(batch).value for batch in run)
-        alike = _with_hole(run[0])[0]
+        texts = tuple(_piece(each).value for each in run)
         for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
-            turns.append(Turn(len(found), part))
-            found.append(alike)
-    return Shape(tuple(found), tuple(turns))
+            stretches.append(Stretch(len(found), part))
+            found.append(batch)
+    return Shape(tuple(found), tuple(stretches))
 
 
-def _runs(batches: Sequence[Batch]) -> Iterator[list[Batch]]:
-    """The batches that hold nothing but a piece of the same text, together; every other batch alone."""
+def _runs(batches: Sequence[Batch], blanks: bool) -> Iterator[list[Batch]]:
+    """The batches that hold nothing but a piece of the same text, together; every other batch alone. `blanks`: whether
+    pieces of white space are not together with others."""
     run: list[Batch] = []
     key: tuple[int, int, str, bool] | None = None
     for batch in batches:
         this, piece = None, batch[0] if len(batch) == 1 else None
         if type(piece) is Piece and _is_hole(piece):
-            this = (piece.choice, piece.block, piece.at, piece.value.isspace())
+            this = (piece.choice, piece.block, piece.at, blanks and piece.value.isspace())
             if this == key:
                 run.append(batch)
                 continue
@@ -97,14 +100,14 @@ def _piece(batch: Batch) -> Piece:
     return piece
 
 
-def _with_hole(batch: Batch) -> tuple[Batch, str]:
+def _with_hole(batch: Batch, blanks: bool) -> tuple[Batch, str]:
     """The batch with a hole for its piece, if that is its only text; and the piece."""
     pieces = [delta for delta in batch if isinstance(delta, Piece)]
     if len(pieces) != 1 or not _is_hole(pieces[0]):
         return batch, ""
     if not all(delta is pieces[0] or _has_no_text(delta) for delta in batch):
         return batch, ""
-    hole = replace(pieces[0], value=BLANK if pieces[0].value.isspace() else PIECE)
+    hole = replace(pieces[0], value=BLANK if blanks and pieces[0].value.isspace() else PIECE)
     return tuple(hole if delta is pieces[0] else delta for delta in batch), pieces[0].value
 
 
@@ -121,8 +124,12 @@ def _has_no_text(delta: Delta) -> bool:
     return False
 
 
-def _without_values(delta: Delta, ids: Mapping[Address, str]) -> Delta:
-    """The delta with holes for the id of a call and for token counts."""
+def _without_values(batch: Batch, ids: Mapping[Address, str]) -> Batch:
+    """The batch with holes for the ids of calls and for token counts."""
+    return tuple(_without_value(delta, ids) for delta in batch)
+
+
+def _without_value(delta: Delta, ids: Mapping[Address, str]) -> Delta:
     if isinstance(delta, Count):
         return Count(COUNTED)
     if isinstance(delta, Open) and isinstance(delta.value, ToolCall):

@@ -179,6 +179,11 @@ def is_uniform(framing: Framing) -> bool:
     return not (framing.ids or framing.multiline or framing.line_end == "mixed")
 
 
+def is_plain(framing: Framing) -> bool:
+    """Whether a uniform framing adds nothing to the events of a stream: `in_stream` changes nothing."""
+    return not (framing.insert or framing.bom) and framing.ends_with == "blank_line"
+
+
 def alone(event: Event, framing: Framing) -> bytes:
     """The bytes of an event under a uniform framing, before `in_stream`."""
     end = _LINE_ENDS[framing.line_end][0]

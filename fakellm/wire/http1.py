@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
+from fakellm.wire.chunks import Chunks, chunk, unchunked
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -32,7 +33,7 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
     chunked = delimited == "chunked"
-    if chunked and not any(frame.delay or frame.step for frame in plan.frames):
+    if chunked and _is_at_once(plan.frames):
         return (_at_once(plan, keep_alive),)
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
     pieces, delay, frames, step = head, plan.delay, 0, False
@@ -48,12 +49,17 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple
     return (*done, Burst(b"".join(pieces), delay, frames, step))
 
 
+def _is_at_once(frames: Sequence[Frame]) -> bool:
+    return isinstance(frames, Chunks) or not any(frame.delay or frame.step for frame in frames)
+
+
 def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
     end = chunk(b"") if plan.end in ("complete", "hang_up") else b""
-    data = [b"%x\r\n%b\r\n" % (len(frame.data), frame.data) for frame in plan.frames]
-    return Burst(b"".join((head, *data, end)), plan.delay, len(data))
+    frames = plan.frames
+    body = frames.data if isinstance(frames, Chunks) else b"".join(chunk(frame.data) for frame in frames)
+    return Burst(b"".join((head, body, end)), plan.delay, len(frames))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:
@@ -70,22 +76,11 @@ def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[data.index(b"\r\n\r\n") + 4 :]
-        pieces = _chunks(data) if chunked else [data] * burst.frames
+        pieces = unchunked(data) if chunked else [data] * burst.frames
         for place, piece in enumerate(pieces[: burst.frames]):
             first = number > 0 and place == 0
             found.append(Frame(piece, burst.delay if first else 0.0, burst.step and first))
     return tuple(found)
-
-
-def _chunks(data: bytes) -> list[bytes]:
-    """The HTTP/1.1 chunks that bytes consist of, the empty one at the end of a body included."""
-    pieces, start = [], 0
-    while start < len(data):
-        line = data.index(b"\r\n", start)
-        end = line + 2 + int(data[start:line], 16)
-        pieces.append(data[line + 2 : end])
-        start = end + 2
-    return pieces
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
@@ -96,16 +91,11 @@ def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
     return Burst(data, plan.drip.delay, 0)
 
 
-def chunk(data: bytes) -> bytes:
-    """The bytes as one HTTP/1.1 chunk; the empty chunk ends the body (RFC 9112, section 7.1)."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
 def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     headers = list(plan.headers)
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
-    elif delimited == "length" and not any(name.lower() == "content-length" for name, _ in headers):
+    elif delimited == "length" and not any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -37,7 +38,7 @@ class Plan(Struct, frozen=True):
 
     status: int | None
     headers: tuple[tuple[str, str], ...]
-    frames: tuple[Frame, ...]
+    frames: Sequence[Frame]
     delimited: Delimited = "length"
     header_case: HeaderCase | None = None
     delay: float = 0.0

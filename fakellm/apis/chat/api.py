@@ -38,6 +38,7 @@ from fakellm.model.request import Request
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
+from fakellm.streaming.shape import Likeness
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 
@@ -120,8 +121,8 @@ class ChatApi:
     def shared(self, request: Request) -> Hashable:
         return request.wants_usage, request.wants_obfuscation, request.legacy_functions
 
-    def plain(self, habits: ChatHabits) -> bool:
-        return not (habits.spelling.each or habits.dialect.reads_texts)
+    def alike(self, habits: ChatHabits) -> Likeness:
+        return "none" if habits.spelling.each else habits.dialect.alike
 
     def write(self, batches: Sequence[Batch], answer: Answer[ChatHabits]) -> Iterator[tuple[Draft, ...]]:
         habits = answer.habits

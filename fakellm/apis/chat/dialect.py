@@ -18,6 +18,7 @@ from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
 from fakellm.model.blocks import Choice, Usage
 from fakellm.streaming.division import Silences
+from fakellm.streaming.shape import Likeness
 
 # `created` lies between 2023-11-14 and 2026-12-31: a plausible past, and no clock is read.
 CREATED = (1_700_000_000, 1_798_675_200)
@@ -83,8 +84,8 @@ class Dialect(Struct, frozen=True):
     decorate: Callable[[tuple[Chunk, ...]], tuple[Chunk, ...]] = lambda chunks: chunks
     """What the provider adds to each chunk of a stream, as `extra` keys; it changes no meaning. What it draws, and what
     depends on an id, a time or token counts, is a hole."""
-    reads_texts: bool = False
-    """Whether `decorate` depends on the texts of the chunks, so that each chunk is written by itself."""
+    alike: Likeness = "all"
+    """Which further pieces of a text get the same from `decorate`: see `fakellm.apis.protocol`."""
     silences: tuple[Silences, ...] = ()
     """The padding that the provider sends with every reply."""
     decorate_body: Callable[[JSON, Source], JSON] = lambda body, source: body

@@ -29,7 +29,8 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
         frame["usage"] = Hole(
             "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted)), "event"
         )
-    ends = bool(frame.get("usage")) or any(choice.finish_reason for choice in chunk.choices)
+    counted = isinstance(chunk.usage, Usage) and spelling.usage_keys != ()
+    ends = counted or any(choice.finish_reason for choice in chunk.choices)
     keys = spelling.last_keys if spelling.last_keys and ends else spelling.keys
     own = _own("", spelling, frame, chunk.extra, number)
     return _only(keys, _placed(dialect.chunk_keys, *own))
@@ -281,17 +282,18 @@ def _call(dialect: Dialect, number: int, call: model.ToolCall) -> JSON:
 
 def _message(dialect: Dialect, choice: Choice) -> JSON:
     calls = [_call(dialect, number, call) for number, call in enumerate(choice.tool_calls)]
+    content, reasoning = choice.content, choice.reasoning
     message: JSON = {
         "role": "assistant",
-        "content": choice.content or dialect.empty_content(choice),
+        "content": content or dialect.empty_content(choice),
         "reasoning_content": None,
         "reasoning": None,
         "tool_calls": calls or None,
         "refusal": choice.refusal or None,
         "annotations": [],
     }
-    if choice.reasoning:
-        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", choice.reasoning, choice.content)
+    if reasoning:
+        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", reasoning, content)
     annotations = annotations_of(choice)
     cited: JSON = {"annotations": annotations} if annotations else {}
     return _ordered(dialect, dialect.message_keys, message) | cited

@@ -10,16 +10,21 @@ import struct
 from base64 import b64encode
 from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.apis.openai.inputs import Input, count, inputs
 from fakellm.apis.openai.request_body import typed
+from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
 
 _USUAL, _LARGE = 1536, 3072
 """Numbers in a vector: for most models, and for text-embedding-3-large."""
+
+_DIGITS = 30
+"""Bytes of a number in the reply, with the space around it."""
 
 
 class Embeddings(Struct, frozen=True):
@@ -32,6 +37,25 @@ class Embeddings(Struct, frozen=True):
     user: str | None = None
 
 
+class _Size(Struct):
+    """What the time for a body depends on."""
+
+    input: msgspec.Raw = msgspec.Raw(b"")
+    encoding_format: Any = None
+    dimensions: Any = None
+
+
+def milliseconds(data: bytes) -> float:
+    """At most how long the reply to a body takes, roughly; 0 for a body that is refused at once."""
+    try:
+        size = msgspec.json.decode(data, type=_Size)
+    except (msgspec.DecodeError, RecursionError):
+        return 0.0
+    numbers = size.dimensions if isinstance(size.dimensions, int) else _LARGE
+    vectors = bytes(size.input).count(b",") + 1
+    return vectors * numbers * (0.0003 if size.encoding_format == "base64" else 0.0012)
+
+
 def embeddings(data: bytes, seed: int) -> tuple[JSON, JSON]:
     """The reply to a body, and the parsed body. Raises RequestError, which names the parameter."""
     request, body = typed(data, Embeddings)
@@ -40,6 +64,9 @@ def embeddings(data: bytes, seed: int) -> tuple[JSON, JSON]:
         message = "Invalid 'input': input cannot be an empty string."
         raise RequestError(400, message, "invalid_value", "input")
     default = _LARGE if request.model.rpartition("/")[2] == "text-embedding-3-large" else _USUAL
+    digits = 6 if request.encoding_format == "base64" else _DIGITS
+    if len(each_input) * (request.dimensions or default) * digits > BUDGET.reply_bytes:
+        raise exceeded("reply_bytes", "input")
     vectors = [vector(each, request.model, request.dimensions or default, seed) for each in each_input]
     entries = [
         {"object": "embedding", "index": index, "embedding": _encoded(each, request.encoding_format)}

@@ -93,7 +93,7 @@ def _restated(completion: Completion, body: LegacyBody, counted: bool) -> Comple
     repeated = choices if len(choices) == body.choices else choices * len(prompts)
     usage = completion.usage
     if counted and usage:
-        tokens = sum(map(count, prompts)) if usage.input else 0  # usage without input is not sent: see `complete`
+        tokens = sum(map(count, prompts)) if usage.input else 0  # without the prompt's tokens, no usage is sent
         usage = Usage(tokens, sum(tokenizer.count(_text(choice)) for choice in repeated))
     each = len(repeated) // len(prompts)
     echoed = [text_of(prompt) if body.echo else "" for prompt in prompts for _ in range(each)]

@@ -40,7 +40,7 @@ class TokenProbs(Struct, frozen=True):
 
     def on(self, dialect: Dialect) -> Dialect:
         """The dialect, with these numbers in every choice."""
-        return replace(dialect, decorate=self._decorate, decorate_body=self._decorate_body, reads_texts=True)
+        return replace(dialect, decorate=self._decorate, decorate_body=self._decorate_body, alike="none")
 
     def _decorate(self, chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         offsets: dict[int, int] = defaultdict(int)

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fakellm.apis.openai.request_body import empty_array, invalid_type, typed
+from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.request import digest
@@ -43,12 +44,19 @@ class Moderations(Struct, frozen=True):
     model: str = "omni-moderation-latest"
 
 
+def milliseconds(data: bytes) -> float:
+    """At most how long the reply to a body takes, roughly."""
+    return (data.count(b",") + 1) * 0.08
+
+
 def moderations(data: bytes, seed: int) -> tuple[JSON, JSON]:
     """The reply to a body, and the parsed body: one result for each text, or one for all parts. Raises RequestError."""
     request, body = typed(data, Moderations)
     if request.input == ():
         raise empty_array("input")
     inputs = (request.input,) if isinstance(request.input, str) else request.input
+    if len(inputs) > BUDGET.inputs:
+        raise exceeded("inputs", "input")
     parts = [each for each in inputs if isinstance(each, ModerationPart)]
     if parts and len(parts) < len(inputs):
         raise invalid_type("input", "expected only strings or only parts")

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.base.budget import BUDGET
 from fakellm.base.seed import Source
 from fakellm.generate.json_schema import scalars
 from fakellm.generate.json_schema.check import Checker
@@ -22,6 +23,8 @@ _STEPS = 4_000
 """Parts of the schema that are visited for one value; a schema that needs more is refused, so that none blocks the
 server."""
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
+_SPREAD = {"$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "dependentSchemas", "dependencies", "not"}
+"""Keywords with schemas that may have an `enum` of their own."""
 _HINTS = {
     "object": {"properties", "required", "additionalProperties", "patternProperties", "minProperties", "propertyNames"},
     "array": {"items", "prefixItems", "minItems", "contains", "uniqueItems"},
@@ -50,6 +53,7 @@ class Grower:
         self.checker = checker
         self.source = source
         self.steps = _STEPS
+        self.characters = BUDGET.generated_characters
         self.depths = Depths(checker)
 
     def grow(self, schema: Schema, place: Place) -> Any:
@@ -61,6 +65,8 @@ class Grower:
             except NoValueError as error:
                 objection = str(error)
                 continue
+            if isinstance(value, str):
+                self._count(value)
             if self.checker.accepts(schema, value):
                 return value
             objection = (
@@ -68,13 +74,20 @@ class Grower:
             )
         raise NoValueError(objection)
 
+    def _count(self, text: str) -> None:
+        self.characters -= len(text)
+        if self.characters < 0:
+            most = f"{BUDGET.generated_characters:,}"
+            raise ExhaustedError(f"its texts have more than {most} characters, the limit generated_characters")
+
     def _value(self, schema: Schema, place: Place, attempt: int) -> Any:
         flat, place = self.flat(schema, place)
         examples = [*_list(flat, "examples"), *([flat["default"]] if flat.get("default") is not None else [])]
         if allowed := [value for value in examples if self.checker.accepts(schema, value)]:
             return self.source.choice(allowed)
         if "enum" in flat:
-            if not (allowed := [value for value in flat["enum"] if self.checker.accepts(schema, value)]):
+            rest = _beside_enum(schema)
+            if not (allowed := [value for value in flat["enum"] if self.checker.accepts(rest, value)]):
                 raise NoValueError(f"none of its values is allowed: {flat['enum']!r}"[:300])
             likely = [value for value in allowed if value is not None] or allowed
             return self.source.choice(likely if self.source.below(8) else allowed)
@@ -93,7 +106,7 @@ class Grower:
         """The schema with references followed and options chosen, and the place that they lead to."""
         self.steps -= 1
         if not self.steps:
-            raise ExhaustedError
+            raise ExhaustedError("no value of it was found in reasonable time; it may be too large, or allow no value")
         if isinstance(schema, bool):
             if not schema:
                 raise NoValueError("nothing is allowed")
@@ -222,6 +235,13 @@ class Grower:
             if value not in others:
                 return value
         raise NoValueError("no further item was found that differs from the others")
+
+
+def _beside_enum(schema: Schema) -> Schema:
+    """What the values of the `enum` of a schema must satisfy besides, so that each is not compared to all of them."""
+    if isinstance(schema, bool) or "enum" not in schema or "const" in schema or schema.keys() & _SPREAD:
+        return schema
+    return {key: value for key, value in schema.items() if key != "enum"}
 
 
 def _add_dependents(names: set[str], flat: dict[str, Any]) -> None:

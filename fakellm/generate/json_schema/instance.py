@@ -20,6 +20,7 @@ def instance(schema: dict[str, Any], source: Source) -> Any:
 
     Raises UnsatisfiableSchemaError with the reason if there is none. Every value is checked with `jsonschema`.
     """
+    from fakellm.generate.json_schema import limits
     from fakellm.generate.json_schema.check import Checker
     from fakellm.generate.json_schema.grow import (  # imports jsonschema: 0.3 s that only requests with a schema pay
         Grower,
@@ -27,6 +28,7 @@ def instance(schema: dict[str, Any], source: Source) -> Any:
     )
 
     try:
+        limits.check(schema)
         grower = Grower(Checker(schema), source)
         if grower.depths.endless(schema):
             raise UnsatisfiableSchemaError("every value of it is endless: what it requires refers back to it")
@@ -34,10 +36,8 @@ def instance(schema: dict[str, Any], source: Source) -> Any:
         json.dumps(value, allow_nan=False)
     except NoValueError as error:
         raise UnsatisfiableSchemaError(str(error)) from error
-    except ExhaustedError:
-        raise UnsatisfiableSchemaError(
-            "no value of it was found in reasonable time; it may be too large, or allow no value"
-        ) from None
+    except ExhaustedError as error:
+        raise UnsatisfiableSchemaError(str(error)) from None
     except RecursionError:
         raise UnsatisfiableSchemaError("it is nested too deeply, or its references go in a circle") from None
     except re.error as error:

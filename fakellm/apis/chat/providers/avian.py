@@ -10,12 +10,11 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import no_content_beside_calls
-from fakellm.apis.skeleton import Fill, once
+from fakellm.apis.skeleton import Fill, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX
-from fakellm.base.template import resolved
 from fakellm.model.blocks import Usage
 
 
@@ -44,9 +43,9 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 
     def upstream_id(fill: Fill) -> str:
         letters = fill.source.draw("upstream_id", lambda source: source.text(ALNUM, 20))
-        return f"gen-{resolved(first.created, fill)}-{letters}"
+        return f"gen-{fill.at_start(first.created)}-{letters}"
 
-    upstream = once("upstream_id", upstream_id)
+    upstream = per_stream("upstream_id", upstream_id)
     rest = []
     finished: set[int] = set()
     for chunk in chunks[1:]:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.openai import OPENAI
-from fakellm.apis.skeleton import Fill, each, once
+from fakellm.apis.skeleton import Fill, per_event, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -37,10 +37,10 @@ def _decorated(chunk: Chunk) -> Chunk:
     extra: JSON = {
         "service_tier": "default",
         "system_fingerprint": chunk.system_fingerprint,
-        "obfuscation": each("obfuscation", _obfuscation),
+        "obfuscation": per_event("obfuscation", _obfuscation),
     }
     if isinstance(chunk.usage, Usage):
-        extra["latency_checkpoint"] = once("latencies", lambda fill: _latencies(fill.source))
+        extra["latency_checkpoint"] = per_stream("latencies", lambda fill: _latencies(fill.source))
     return replace(chunk, choices=tuple(map(_filtered, chunk.choices)), extra=chunk.extra | extra)
 
 

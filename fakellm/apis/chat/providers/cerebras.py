@@ -10,7 +10,7 @@ from fakellm.apis.chat.chunk import Chunk
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import no_content_beside_calls, seconds, with_last
-from fakellm.apis.skeleton import each
+from fakellm.apis.skeleton import per_event
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
@@ -43,7 +43,7 @@ def time_info(created: int, source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     created = chunks[-1].created
-    times = each("time_info", lambda fill: time_info(resolved(created, fill), fill.source))
+    times = per_event("time_info", lambda fill: time_info(resolved(created, fill), fill.source))
     return with_last(chunks, {"time_info": times})
 
 

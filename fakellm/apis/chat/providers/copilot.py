@@ -12,7 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import in_parts
-from fakellm.apis.skeleton import Fill, each
+from fakellm.apis.skeleton import Fill, per_event
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -59,7 +59,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         return replace(choice, extra=choice.extra | {"content_filter_results": results})
 
     billed = (
-        replace(chunk, extra=chunk.extra | {"copilot_usage": each("copilot_usage", _bill_of)})
+        replace(chunk, extra=chunk.extra | {"copilot_usage": per_event("copilot_usage", _bill_of)})
         if isinstance(chunk.usage, Usage)
         else chunk
         for chunk in chunks

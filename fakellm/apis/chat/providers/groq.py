@@ -21,7 +21,7 @@ from fakellm.apis.chat.providers.common import (
 )
 from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.chat.writer import write_usage
-from fakellm.apis.skeleton import each, once
+from fakellm.apis.skeleton import per_event, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import Source
@@ -61,7 +61,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         return adding(part, {"content": None if part.index in silent else ""}) if opens else part
 
     first, *rest = in_parts(chunks, opened)
-    first = replace(first, extra=first.extra | {"x_groq": once("x_groq", lambda fill: _request(fill.source))})
+    first = replace(first, extra=first.extra | {"x_groq": per_stream("x_groq", lambda fill: _request(fill.source))})
     return first, *map(_counted, rest)
 
 
@@ -70,8 +70,11 @@ def _counted(chunk: Chunk) -> Chunk:
         return chunk
     extra: JSON = {} if chunk.choices else {"service_tier": "on_demand"}
     if finishes(chunk):
-        request = once("x_groq.id", lambda fill: _request(fill.source)["id"])
-        extra["x_groq"] = {"id": request, "usage": each("x_groq.usage", lambda fill: write_usage(GROQ, fill.counted))}
+        request = per_stream("x_groq.id", lambda fill: _request(fill.source)["id"])
+        extra["x_groq"] = {
+            "id": request,
+            "usage": per_event("x_groq.usage", lambda fill: write_usage(GROQ, fill.counted)),
+        }
     return replace(chunk, extra=extra | chunk.extra)
 
 

@@ -16,7 +16,7 @@ from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
-from fakellm.apis.skeleton import Fill, each, once
+from fakellm.apis.skeleton import Fill, per_event, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -31,7 +31,7 @@ def _time_info(created: int, source: Source) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     created = chunks[-1].created
-    times = each("time_info", lambda fill: _time_info(resolved(created, fill), fill.source))
+    times = per_event("time_info", lambda fill: _time_info(resolved(created, fill), fill.source))
     return with_last(chunks, {"time_info": times})
 
 
@@ -81,10 +81,10 @@ def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
         return fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
 
     def written(fill: Fill) -> int:
-        start = resolved(created, fill) * 10**6 + first(fill) * 1000
+        start = fill.at_start(created) * 10**6 + first(fill) * 1000
         return int(start + fill.number * _GAP + fill.below("ts_us", _GAP))
 
-    metrics = {"ttft_ms": once("ttft_ms", first), "ts_us": each("ts_us", written)}
+    metrics = {"ttft_ms": per_stream("ttft_ms", first), "ts_us": per_event("ts_us", written)}
 
     def measured(chunk: Chunk) -> Chunk:
         blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}

@@ -16,7 +16,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.requests.accepts import Accepts
-from fakellm.apis.skeleton import Fill, each
+from fakellm.apis.skeleton import Fill, per_event
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls
 from fakellm.base.json_text import JSON
@@ -46,7 +46,7 @@ def _pace(what: str, count: int, low: int, high: int, source: Source) -> JSON:
 
 
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
-    return with_last(chunks, {"timings": each("timings", _counted_timings)})
+    return with_last(chunks, {"timings": per_event("timings", _counted_timings)})
 
 
 def _counted_timings(fill: Fill) -> JSON:

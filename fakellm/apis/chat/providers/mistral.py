@@ -17,7 +17,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS
 from fakellm.apis.chat.requests.accepts import Accepts
-from fakellm.apis.skeleton import Fill, each
+from fakellm.apis.skeleton import Fill, per_event
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX
@@ -34,7 +34,7 @@ def _usage_details(usage: Usage) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     first, *rest = chunks
-    padded = (replace(chunk, extra={"p": each("p", _padding)} | chunk.extra) for chunk in rest)
+    padded = (replace(chunk, extra={"p": per_event("p", _padding)} | chunk.extra) for chunk in rest)
     return first, *padded
 
 

@@ -12,7 +12,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
-from fakellm.apis.skeleton import each, once
+from fakellm.apis.skeleton import per_event, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -34,8 +34,8 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 
 def _decorated(choice: ChunkChoice) -> ChunkChoice:
     index = choice.index
-    seed = once(f"seed {index}", lambda fill: _seed(index, fill.source)) if choice.finish_reason else None
-    token_id = each("token_id", lambda fill: fill.below(f"token_id {index}", 128_256))
+    seed = per_stream(f"seed {index}", lambda fill: _seed(index, fill.source)) if choice.finish_reason else None
+    token_id = per_event("token_id", lambda fill: fill.below(f"token_id {index}", 128_256))
     delta = replace(choice.delta, extra={"token_id": token_id} | choice.delta.extra)
     return replace(
         choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers.common import ALL_IN_TOKENS, adding, base32, finishes, no_content_beside_calls, price
-from fakellm.apis.skeleton import Fill, each
+from fakellm.apis.skeleton import Fill, per_event
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -102,7 +102,7 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
             return _metadata(resolved(chunk.id, fill), chunk.model, fill.usage, fill.source)
 
         def closed(part: ChunkChoice) -> ChunkChoice:
-            reported = {"provider_metadata": each("provider_metadata", metadata)}
+            reported = {"provider_metadata": per_event("provider_metadata", metadata)}
             return adding(part, reported) if part.finish_reason else part
 
         choices = tuple(map(closed, chunk.choices))

@@ -101,4 +101,5 @@ ZAI_2025 = replace(
     body_keys=tuple(key for key in ZAI.body_keys if key != "object"),
     usage_details=_usage_details_2025,
     decorate=_decorate_2025,
+    alike="blanks",
 )

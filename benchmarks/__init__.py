@@ -1,0 +1,1 @@
+"""How fast fakellm is, beside other servers: `python benchmarks/run.py`. See README.md in this folder."""

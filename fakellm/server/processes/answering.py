@@ -1,0 +1,146 @@
+"""Answers requests in another process where that takes long: the side of that process. `elsewhere` is the other side.
+
+It has the scenarios that were sent to it, counts no attempts, and keeps no journal.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from fakellm.base.budget import BUDGET, exceeded
+from fakellm.base.errors import FakellmError, RequestError
+from fakellm.engine.engine import Engine, Match, Matched
+from fakellm.engine.journal import kept_body
+from fakellm.engine.response import Response
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache
+from fakellm.model.request import Request
+from fakellm.scenarios.scenario import Rule, Scenario
+
+_ENGINES = 4
+"""Scenarios that are kept."""
+_CACHE_BYTES = 8 * 2**20
+_APART = 64 * 1024
+"""Bytes of a burst that are not copied on their way."""
+
+Sent = tuple[str, str, bytes, Mapping[str, str]]
+"""The method, path, body and headers of a request."""
+
+
+class UnknownEngineError(FakellmError):
+    """The scenario has not been sent, or is no longer kept."""
+
+
+class Answered(Struct, frozen=True):
+    """What answers a request.
+
+    response: None if the server must count the attempt first, or call a function.
+    match: the rule that matches, in that case.
+    journal: what the journal keeps of a body that is not JSON; None for JSON.
+    """
+
+    response: Response | None
+    match: Match | None = None
+    journal: bytes | None = None
+
+
+_engines: OrderedDict[int, Engine] = OrderedDict()
+_rules: list[Rule] = []
+_last: list[tuple[int, Sent, Matched]] = []
+
+
+def parsed(body: bytes) -> Scenario:
+    """The scenario in the body of a request. Raises ScenarioError."""
+    from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
+
+    return parse(body.decode("utf-8", "surrogateescape"), "scenario")
+
+
+def read_scenario(body: bytes) -> tuple[str, Any]:
+    """Reads the scenario in the body of a request, whose name and dialect these are. Raises ScenarioError."""
+    scenario = parsed(body)
+    _rules[:] = scenario.rules
+    return scenario.name, scenario.dialect
+
+
+def take_rules(most: int) -> list[Rule]:
+    """The next rules of the scenario that was read; none if there are no more."""
+    following, _rules[:] = _rules[:most], _rules[most:]
+    return following
+
+
+def elsewhere(request: Request) -> NoReturn:
+    """Stands for the function of a reply; it is never called here."""
+    raise NotImplementedError
+
+
+def add_rules(rules: list[Rule]) -> None:
+    """Receives rules of the next scenario."""
+    _rules.extend(rules)
+
+
+def add_engine(number: int, facts: tuple[str, Any] | None, seed: int, strict: bool) -> None:
+    """Compiles the rules received so far. `facts`: the name and dialect of the scenario; None if there is none."""
+    scenario = facts and Scenario(name=facts[0], dialect=facts[1], rules=tuple(_rules))
+    _rules.clear()
+    _engines[number] = Engine(Ruleset(scenario or None), seed, strict, Cache(_CACHE_BYTES))
+    if len(_engines) > _ENGINES:
+        _engines.popitem(last=False)
+
+
+def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | None) -> Answered:
+    """The answer to a request with the engine of this number. `attempt`: its number, if that is known. `error`: why the
+    request is refused. Raises UnknownEngineError."""
+    from fakellm.server.application import HttpRequest, refused
+    from fakellm.server.scenario_app import App
+
+    engine = _engines.get(number)
+    if engine is None:
+        raise UnknownEngineError
+    _engines.move_to_end(number)
+    request = HttpRequest(*sent)
+    if error:
+        return _refused(request.body, refused(request, error, engine.seed))
+    app = App.of(engine)
+    try:
+        request = app.routed(request)
+        if (route := app.replier(request)) is None:
+            response, entry = app.handle(request)
+            assert isinstance(response, Response)
+            return _refused(request.body, response) if entry.explanation else Answered(apart(response))
+        if _last and _last[0][:2] == (number, sent):
+            matched = _last.pop()[2]
+        else:
+            matched = engine.match(request.body, route, request.headers)
+        if attempt is None and matched.match.counts:
+            _last[:] = [(number, sent, matched)]
+            return Answered(None, matched.match)
+        outcome = engine.respond(matched, attempt or 1)
+    except RequestError as refusal:
+        return _refused(request.body, refused(request, refusal, engine.seed))
+    if not isinstance(outcome, Response):
+        return Answered(None, matched.match)
+    return Answered(apart(outcome))
+
+
+def _refused(body: bytes, response: Response) -> Answered:
+    kept = bytes(kept_body(body, response.valid))
+    return Answered(apart(response), None, None if kept == body else kept)
+
+
+def apart(response: Response) -> Response:
+    """The response, with its long bursts such that they are sent without a copy of them. Raises RequestError if it is
+    larger than the budget allows."""
+    if sum(len(burst.data) for burst in response.bursts) > BUDGET.reply_bytes:
+        raise exceeded("reply_bytes")
+    bursts = (
+        replace(burst, data=pickle.PickleBuffer(burst.data)) if len(burst.data) > _APART else burst
+        for burst in response.bursts
+    )
+    return replace(response, bursts=tuple(bursts))

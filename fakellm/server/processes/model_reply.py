@@ -1,0 +1,109 @@
+"""Answers requests for a model: which of a session's replies, and where it is rendered.
+
+Work that would hold up the event loop is done in another process, which gives the same bytes. Counts the attempts;
+knows no bodies of other routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from math import inf
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.base.errors import RequestError
+from fakellm.engine.engine import Engine, LongWorkError, Matched
+from fakellm.engine.response import Outcome, Response, Work
+from fakellm.engine.state import Session
+from fakellm.server.application import HttpRequest
+from fakellm.server.offload import in_thread, offload
+from fakellm.server.processes.answering import Answered
+from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
+
+
+def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
+    """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
+    in another process."""
+    engine, most = session.content, MOST_MILLISECONDS if offloads else inf
+    try:
+        matched = engine.match(request.body, request.target.api, request.headers, most)
+    except LongWorkError:
+        return Work(partial(answered_with, session, request), _response)
+    if not matched.match.counts:
+        return _rendered(most, request, engine, matched, 1)
+    count = session.count(matched.match.rule, matched.match.digest)
+    outcome = _rendered(most, request, engine, matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
+
+
+def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
+    """The response to an attempt, or the work of rendering it."""
+    try:
+        return engine.respond(matched, number, most)
+    except LongWorkError as error:
+        if error.imports:
+            return Work(
+                partial(import_module, "fakellm.generate.json_schema.check"),
+                lambda module: respond_now(engine, matched, number, module),
+            )
+
+    def then(result: Callable[[], Any]) -> Response:
+        response = _response(result)
+        engine.keep(matched, number, response)
+        return response
+
+    return Work(partial(answered, engine, request, number), then)
+
+
+def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[[], Any]) -> Response:
+    """The response, after the module that it needs has been imported, which takes a third of a second."""
+    module()
+    response = engine.respond(matched, number)
+    assert isinstance(response, Response)
+    return response
+
+
+def _response(result: Callable[[], Any]) -> Response:
+    answer: Answered = result()
+    assert answer.response
+    return answer.response
+
+
+async def answered_with(session: Session[Engine], request: HttpRequest) -> Answered:
+    """What another process answers to a request; its attempts are counted here, and functions are called here."""
+    engine, number, forgotten = session.content, 1, False
+    try:
+        answer = await answered(engine, request)
+        match = answer.match
+        if match and match.counts:
+            number, forgotten = session.count(match.rule, match.digest)
+            answer = await answered(engine, request, number)
+    except RequestError as error:
+        return await refused_there(engine, request, error)
+    response = answer.response or await _called(engine, request, number)
+    return replace(answer, response=replace(response, attempts_forgotten=forgotten))
+
+
+async def refused_there(engine: Engine, request: HttpRequest, error: RequestError | None) -> Answered:
+    """The refusal of a request, which another process makes."""
+    return await answered(engine, request, error=error)
+
+
+async def _called(engine: Engine, request: HttpRequest, number: int) -> Response:
+    """The response of a rule whose reply is a function. A thread reads the request for it, however long it is."""
+
+    def run() -> Response | Work:
+        return engine.respond(engine.match(request.body, request.target.api, request.headers), number)
+
+    outcome = (await in_thread(run))()
+    return outcome.then(await offload(outcome.run)) if isinstance(outcome, Work) else outcome
+
+
+def _forgotten(outcome: Response | Work) -> Outcome:
+    """The outcome, with the mark that this may not be the first attempt."""
+    if isinstance(outcome, Response):
+        return replace(outcome, attempts_forgotten=True)
+    return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))

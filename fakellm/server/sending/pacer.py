@@ -1,0 +1,131 @@
+"""Sends the bursts of replies when they are due. Owns due times and backpressure; knows nothing about the bytes.
+
+The clock writes what is due. The task of a reply is woken only when the reply has to wait for something other than
+time, and at the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from fakellm.engine.journal import Entry
+from fakellm.server.clock import Clock
+from fakellm.server.connection import ClientConnection
+from fakellm.server.sending.lateness import TOLERANCE, Lateness, milliseconds
+from fakellm.server.stepping import Stepped, Steps
+from fakellm.wire.http1 import Burst
+
+_TURN = 8
+"""How many bursts of a reply that are due are written before other work gets its turn."""
+
+
+class Pacer:
+    """Sends the replies of one server. `speed` divides their delays; 0 removes them."""
+
+    def __init__(self, clock: Clock, speed: float, steps: Steps, lateness: Lateness) -> None:
+        self.clock = clock
+        self.speed = speed
+        self.steps = steps
+        self.lateness = lateness
+
+    async def send(
+        self, client: ClientConnection, bursts: Sequence[Burst], entry: Entry, stepped: Stepped | None = None
+    ) -> None:
+        """Writes each burst when it is due, starting now, and no faster than the client reads. Raises
+        ConnectionResetError if the client has left."""
+        await _Paced(self, client, bursts, entry, stepped).send()
+
+
+class _Paced:
+    """A reply under way. Due times count from its start, so a burst that is late delays no other."""
+
+    __slots__ = ("_bursts", "_client", "_due", "_entry", "_excused", "_pacer", "_place", "_stepped", "_woken")
+
+    def __init__(
+        self,
+        pacer: Pacer,
+        client: ClientConnection,
+        bursts: Sequence[Burst],
+        entry: Entry,
+        stepped: Stepped | None,
+    ) -> None:
+        self._pacer = pacer
+        self._client = client
+        self._bursts = bursts
+        self._entry = entry
+        self._stepped = stepped
+        self._place = 0
+        self._due = self._excused = pacer.clock.now()
+        if pacer.speed:
+            self._due += bursts[0].delay / pacer.speed
+        # `_due` is that of the burst at `_place`. What was due up to `_excused` waited for the client or for a step.
+        self._woken: asyncio.Future[None] | None = None
+
+    async def send(self) -> None:
+        """Returns when everything has been written."""
+        clock, client = self._pacer.clock, self._client
+        while True:
+            if self._write(clock.now()):
+                await self._until_due()
+            elif client.full:
+                await client.drain()
+                self._excused = clock.now()
+            elif self._place == len(self._bursts):
+                return
+            elif self._stepped and not self._stepped.ready:
+                await self._pacer.steps.turn(self._stepped)
+                self._excused = clock.now()
+            else:
+                await asyncio.sleep(0)
+
+    async def _until_due(self) -> None:
+        """Leaves the reply to the clock, until it has to wait for something else."""
+        self._woken = asyncio.get_running_loop().create_future()
+        self._pacer.clock.at(self._due, self)
+        try:
+            await self._woken
+        finally:
+            if self._woken.cancelled():
+                self._pacer.clock.forget()
+
+    @property
+    def over(self) -> bool:
+        return self._woken is None or self._woken.cancelled()
+
+    def due(self, now: float) -> float | None:
+        assert self._woken is not None
+        try:
+            if self._write(now):
+                return self._due
+        except Exception as error:
+            self._woken.set_exception(error)
+        else:
+            self._woken.set_result(None)
+        return None
+
+    def _write(self, now: float) -> bool:
+        """Writes what is due, as long as there is room. Whether the next burst has only to wait for its time."""
+        pacer, client, bursts, entry = self._pacer, self._client, self._bursts, self._entry
+        speed, last = pacer.speed, min(self._place + _TURN, len(bursts))
+        while self._due <= now:
+            if self._place == last or client.full:
+                return False
+            burst = bursts[self._place]
+            stepped = self._stepped if burst.step else None
+            if stepped and not stepped.ready:
+                return False
+            client.write(burst.data)
+            entry.frames_sent += burst.frames
+            if stepped:
+                stepped.wrote()
+            if now - self._due > TOLERANCE and self._due > self._excused:
+                self._late(now - self._due)
+            self._place += 1
+            if speed and self._place < len(bursts):
+                self._due += bursts[self._place].delay / speed
+        return True
+
+    def _late(self, late: float) -> None:
+        self._entry.late_ms = max(self._entry.late_ms, milliseconds(late))
+        self._pacer.lateness.add(late, asyncio.get_running_loop())

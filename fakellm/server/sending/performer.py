@@ -1,0 +1,118 @@
+"""Performs responses: writes what is due, then performs the end of the plan. Owns what the journal records about that.
+
+`pacer` decides when to write; the application has decided what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Literal, Protocol
+
+from fakellm.engine.journal import Entry
+from fakellm.engine.response import Response
+from fakellm.server.application import HttpRequest
+from fakellm.server.clock import Clock
+from fakellm.server.connection import ClientConnection, reset
+from fakellm.server.listener import EndedResponse
+from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.pacer import Pacer
+from fakellm.server.stepping import Steps
+from fakellm.wire.http1 import Burst, bursts, drip, head_of
+from fakellm.wire.plan import Plan
+
+
+class Proxy(Protocol):
+    """Passes requests on to a server behind this one."""
+
+    async def __call__(self, request: HttpRequest, entry: Entry, client: ClientConnection) -> Plan:
+        """Passes the request on and writes the response; returns it, so that the caller performs its end."""
+
+    async def close(self) -> None:
+        """Must be called after the last request."""
+
+
+class Performer:
+    """Performs the responses of one server. `steps`: the stepped replies under way."""
+
+    def __init__(self, speed: float, lateness: Lateness) -> None:
+        self.clock = Clock()
+        self.steps = Steps()
+        self.stopping = asyncio.Event()
+        """Set when the server stops: then replies that stall end."""
+        self._speed = speed
+        self._pacer = Pacer(self.clock, speed, self.steps, lateness)
+        self._kept, self._closed = EndedResponse(keep_alive=True), EndedResponse(keep_alive=False)
+
+    def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
+        """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
+        plan, burst = response.head, response.bursts[0]
+        if len(response.bursts) > 1 or burst.step or (burst.delay and self._speed):
+            return None
+        if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only:
+            return None
+        if not client.has_room(len(burst.data)):
+            return None
+        client.write(burst.data)
+        entry.frames_sent = burst.frames
+        entry.outcome = "closed" if plan.end == "close" else "sent"
+        return self._written(client, plan)
+
+    async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
+        """Sends the response to a request in this session."""
+        ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
+        if client.head_only:  # no body, or the next response would start with it
+            entry.frames, ready = 0, (head_of(ready),)
+        try:
+            if any(burst.step for burst in response.bursts):
+                with self.steps.reply(session, entry.number, response.plan) as stepped:
+                    await self._pacer.send(client, ready, entry, stepped)
+            else:
+                await self._pacer.send(client, ready, entry)
+            return await self._end(client, response.head, entry)
+        except (ConnectionError, asyncio.CancelledError) as error:
+            return self._cut(client, entry, error)
+
+    async def pass_on(
+        self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry
+    ) -> EndedResponse:
+        """Passes a request on, and the response back."""
+        try:
+            return await self._end(client, await proxy(request, entry, client), entry)
+        except (ConnectionError, asyncio.CancelledError) as error:
+            return self._cut(client, entry, error)
+
+    async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> EndedResponse:
+        """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
+        if plan.end == "reset":
+            entry.outcome = "reset"
+            if client.transport is not None:
+                await reset(client.transport, self.clock)
+        elif plan.end == "stall":
+            entry.outcome = "stalled"
+            dripped = drip(plan, client.http_1_0)
+            while dripped and not self.stopping.is_set():
+                # At any speed: a drip without waits would never let anything else run.
+                await self.clock.until(self.clock.now() + dripped.delay)
+                await self._pacer.send(client, (Burst(dripped.data, 0.0, 0),), entry)
+            await self.stopping.wait()  # cancelled when the client leaves
+            entry.outcome = "server stopped"
+        else:
+            entry.outcome = "closed" if plan.end == "close" else "sent"
+        return self._written(client, plan)
+
+    def _written(self, client: ClientConnection, plan: Plan) -> EndedResponse:
+        kept = client.keep_alive and plan.delimited != "close" and plan.end == "complete"
+        return self._kept if kept else self._closed
+
+    def _cut(self, client: ClientConnection, entry: Entry, error: BaseException) -> EndedResponse:
+        """Records why a reply was ended early. Raises a cancellation again."""
+        if isinstance(error, ConnectionError):
+            entry.outcome = "client left"
+            return self._closed
+        entry.outcome = ended_early(client)
+        raise error
+
+
+def ended_early(client: ClientConnection) -> Literal["client left", "server stopped"]:
+    """Why the task of a reply was cancelled."""
+    return "client left" if client.transport is None else "server stopped"

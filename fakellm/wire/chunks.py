@@ -1,0 +1,61 @@
+"""Frames that leave together, kept as the HTTP/1.1 chunks that carry them (RFC 9112, section 7.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import overload
+
+from fakellm.wire.plan import Frame
+
+
+def chunk(data: bytes) -> bytes:
+    """The bytes as one HTTP/1.1 chunk; the empty chunk ends the body."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def unchunked(data: bytes) -> list[bytes]:
+    """The contents of the chunks that bytes consist of, the empty one at the end of a body included."""
+    pieces, start = [], 0
+    while start < len(data):
+        line = data.index(b"\r\n", start)
+        end = line + 2 + int(data[start:line], 16)
+        pieces.append(data[line + 2 : end])
+        start = end + 2
+    return pieces
+
+
+class Chunks(Sequence[Frame]):
+    """So many frames without delays, as chunks. Frames are made of them only if somebody looks at one."""
+
+    def __init__(self, data: bytes, count: int) -> None:
+        self.data = data
+        self._count = count
+
+    @classmethod
+    def of(cls, pieces: Sequence[bytes]) -> Chunks:
+        """One frame for each of these pieces, none of which is empty."""
+        return cls(b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]), len(pieces))
+
+    @cached_property
+    def _frames(self) -> tuple[Frame, ...]:
+        return tuple(map(Frame, unchunked(self.data)))
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, place: int) -> Frame: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Frame, ...]: ...
+    def __getitem__(self, place: int | slice) -> Frame | tuple[Frame, ...]:
+        return self._frames[place]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return iter(self._frames)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, (tuple, Chunks)) and self._frames == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self._frames)

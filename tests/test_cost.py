@@ -1,0 +1,124 @@
+"""What a request costs, in calls of functions: a number that does not depend on the machine or on how busy it is.
+
+`benchmarks/` measures the same in seconds. A bound here lies about a fifth above what the code needs, so that it fails
+when something does more work than before, not when Python's version changes a little. If the code gets cheaper, lower
+the bound.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import fakellm
+from fakellm.engine.response import Response
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
+from tests.conftest import chat
+
+PER_FRAME = 10
+"""Of a first request: for each frame of its stream. This is the bound to lower when rendering gets cheaper."""
+
+PER_REQUEST = 560
+"""Of a first request: for what does not depend on its frames."""
+
+GENERATED = 60
+"""Of a first request whose text is generated: for each frame of its stream, all included."""
+
+PER_RULE = 1.5
+"""Of a first request: for each rule that it does not match."""
+
+CACHED = 85
+"""Of a request that came before, however long its stream."""
+
+
+def calls(do: Callable[[], object]) -> int:
+    """How many functions are called, those of C included."""
+    count = 0
+
+    def profile(frame: FrameType, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        do()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def handle(app: App, body: bytes) -> Response:
+    outcome, _ = app.handle(HttpRequest("POST", "/v1/chat/completions", body))
+    assert isinstance(outcome, Response)
+    return outcome
+
+
+def frames(app: App, body: bytes) -> int:
+    """How many frames the stream has that answers a request; all of them are rendered."""
+    return len(handle(app, body).plan.frames)
+
+
+class Asking:
+    """An application whose last rule answers with some words, one per frame. The first requests are not counted."""
+
+    def __init__(self, words: int, rules: int = 1) -> None:
+        texts = [{"user": f"item {number:05}"} for number in range(rules)]
+        reply = {"content": " ".join(["the"] * words)}
+        self.app = App(fakellm.load({"rules": [{"when": when, "reply": reply} for when in texts]}), strict=True)
+        self._last = rules - 1
+        for number in range(2):
+            frames(self.app, self.body(number))
+
+    def body(self, number: int) -> bytes:
+        messages = [{"role": "user", "content": f"Question {number} on item {self._last:05}"}]
+        return chat(stream=True, messages=messages)
+
+    def frames(self, number: int) -> int:
+        return frames(self.app, self.body(number))
+
+    def cost(self, number: int) -> int:
+        """Of the request with this number and all frames of its stream."""
+        return calls(partial(frames, self.app, self.body(number)))
+
+
+def test_a_first_request_costs_a_bounded_number_of_calls_for_each_frame() -> None:
+    short, long = Asking(100), Asking(200)
+    assert long.frames(2) - short.frames(2) == 100
+    per_frame = (long.cost(3) - short.cost(3)) / 100
+    assert per_frame <= PER_FRAME
+    assert short.cost(4) - per_frame * short.frames(4) <= PER_REQUEST
+
+
+def test_every_first_request_costs_the_same() -> None:
+    asking = Asking(100)
+    assert asking.cost(1_002) <= asking.cost(1_001) * 1.01
+
+
+def test_a_rule_that_does_not_match_costs_a_call() -> None:
+    few, many = Asking(10), Asking(10, 1_000)
+    assert many.cost(3) - few.cost(3) <= PER_RULE * 1_000
+
+
+@pytest.mark.parametrize(("words", "rules"), [(10, 1), (1_000, 1), (10, 1_000)])
+def test_a_request_that_came_before_costs_the_same_whatever_its_stream_and_the_rules(words: int, rules: int) -> None:
+    asking = Asking(words, rules)
+    first = asking.cost(3)
+    again = calls(partial(handle, asking.app, asking.body(3)))
+    assert again <= CACHED
+    assert again < first / 2
+
+
+def test_generated_text_costs_a_bounded_number_of_calls_for_each_frame() -> None:
+    app = App()
+    bodies = [chat(stream=True, max_tokens=128, user=str(number)) for number in range(60)]
+    for body in bodies[:30]:  # the words of the first texts are new to the tokenizer
+        frames(app, body)
+    cost = sum(calls(partial(frames, app, body)) for body in bodies[30:])
+    assert cost <= GENERATED * sum(frames(app, body) for body in bodies[30:])

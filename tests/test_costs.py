@@ -1,0 +1,140 @@
+"""The estimates that decide where work is done: of a search, a schema, a reply; and when garbage is collected."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+
+from fakellm import Reply, ReplyChoice, Rule, Variation, When
+from fakellm.apis.chat.requests.parse import parse
+from fakellm.engine import cost
+from fakellm.generate import Generate
+from fakellm.generate.json_schema.regex_cost import growth
+from fakellm.model.request import Request
+from fakellm.scenarios.matching import Matcher, Pattern
+from fakellm.server import garbage
+from tests.conftest import chat
+
+PROSE = "the weather in Paris is fine, " * 60
+QUICK = (
+    "weather",
+    r"weather in (\w+)",
+    "weather.*Paris",
+    r"\d+",
+    "^hello.*",
+    r"order (\d+)",
+    "(red|blue) car",
+    "[a-z]{3}",
+    "",
+)
+SLOW = (
+    *("(a+)+$", "([a-z]+,)*x", "(a|ab)*c", r"(\w+)\s+\1", "(?=(a+)+$)a{30}!", "(a?){30}a{30}", ".*.*.*=", "(?<=a+)b"),
+    "((((((((((){9}){9}){9}){9}){9}){9}){9}){9}){9})",
+)
+
+
+@pytest.mark.parametrize("regex", QUICK)
+def test_a_usual_expression_is_quick(regex: str) -> None:
+    assert growth(regex).milliseconds(PROSE) < 5
+
+
+@pytest.mark.parametrize("regex", SLOW)
+def test_an_expression_that_can_explode_is_not(regex: str) -> None:
+    assert growth(regex).milliseconds(PROSE) > 1_000
+
+
+def request(**fields: Any) -> Request:
+    return parse(chat(**fields))
+
+
+def prompt(text: str) -> Request:
+    return request(messages=[{"role": "user", "content": text}])
+
+
+def matching(whens: list[When], text: str) -> float:
+    return Matcher(whens).cost.milliseconds(prompt(text))
+
+
+def test_matching_costs_what_its_texts_and_expressions_cost() -> None:
+    assert matching([When(user="a")], PROSE) < 0.01
+    assert matching([When(model="m")] * 100, "a" * 10**6) < 0.1
+    assert matching([When(user="a")] * 1_000, "a" * 10**5) > 20
+    assert matching([When(message=Pattern(regex="(a+)+$"))], PROSE) == float("inf")
+    assert matching([When(body={"x": {"regex": "(a+)+$"}})], PROSE) < 0.01  # it has no such value
+    several = [When(user=Pattern(regex=f"w{'x' * number}.*Paris")) for number in range(300)]
+    assert matching(several, PROSE) > 100
+    assert matching(several, "short") < 1
+
+
+@pytest.mark.parametrize(
+    ("schema", "low", "high"),
+    [
+        ({"type": "string"}, 1, 3),
+        ({"type": "object", "properties": {str(number): {} for number in range(100)}}, 100, 120),
+        ({"type": "array", "minItems": 100, "items": {"type": "string"}}, 200, 220),
+        ({"type": "array", "minItems": 100, "items": {"type": "array", "minItems": 200}}, float("inf"), float("inf")),
+        ({"$ref": "#/x"}, 20, 30),
+        ({"enum": list(range(1000))}, 100, 110),
+        ({"type": "string", "pattern": "a"}, float("inf"), float("inf")),
+        ({"properties": {"a": {"patternProperties": {"a": {}}}}}, float("inf"), float("inf")),
+    ],
+)
+def test_a_schema_weighs_what_its_values_have(schema: dict[str, Any], low: float, high: float) -> None:
+    assert low <= cost.weight(schema) <= high
+
+
+def test_a_reply_costs_what_it_sends() -> None:
+    def milliseconds(rule: Rule | None = None, **fields: Any) -> float:
+        return cost.milliseconds(rule, request(**fields))
+
+    generated = milliseconds()
+    assert generated < 1
+    assert milliseconds(n=100) == pytest.approx(100 * generated)
+    assert milliseconds(stream=True) > 2 * generated
+    assert milliseconds(stream=True, max_tokens=1) < milliseconds(stream=True)
+    assert milliseconds(logprobs=True, top_logprobs=20) > 20
+    assert milliseconds(reasoning_effort="max") > 5 * generated
+    assert milliseconds(Rule(Reply(generate=Generate(sentences=1000)))) > 20
+    assert milliseconds(response_format={"type": "json_object"}) > generated
+    long = Reply(content="a" * 50_000)
+    assert milliseconds(Rule(long), stream=True) > 20
+    assert milliseconds(Rule(long)) < 40
+    assert milliseconds(Rule(long, stream=Variation(split=1)), stream=True) > 2 * milliseconds(Rule(long), stream=True)
+    assert milliseconds(Rule(Reply(choices=(ReplyChoice("a"), ReplyChoice("b")))), stream=True) < 1
+    assert milliseconds(Rule(Reply(content="a"), stream=Variation(padding=10_000)), stream=True) > 20
+    filled = Reply(content="{{user}}" * 1_000, template=True)
+    assert cost.milliseconds(Rule(filled), prompt("a" * 10_000)) > 1_000
+
+
+def test_garbage_is_not_collected_within_a_pause() -> None:
+    assert gc.isenabled()
+    with garbage.paused():
+        assert not gc.isenabled()
+        with garbage.paused():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0
+
+
+def test_a_process_that_only_serves_looks_at_its_scenario_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_server_only", [])
+    garbage.server_only()
+    try:
+        with garbage.paused():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
+def test_a_collector_that_is_off_stays_off() -> None:
+    gc.disable()
+    try:
+        with garbage.paused():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -1,0 +1,75 @@
+"""What a connection costs the server in memory while its reply is under way, and that it does not keep the request."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import socket
+import tracemalloc
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+
+from fakellm.engine.state import Limits
+from fakellm.scenarios.loader import load
+from fakellm.server.http_server import Server, listen
+from fakellm.server.scenario_app import App
+from tests.conftest import chat
+
+PACED = {"reply": {"content": "One two"}, "timing": {"gap": 3600}}
+STALLED = {"reply": {"content": "One two"}, "fault": {"kind": "stall", "frame": 1}}
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+
+
+def growth(rule: dict[str, Any], body: bytes, connections: int, limits: Limits) -> float:
+    """The bytes that Python has allocated for each of these connections while their replies are under way."""
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\nAccept: application/json\r\n"
+    request = f"{head}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+    async def begun(stack: ExitStack, port: int) -> None:
+        """Opens a connection, and reads the beginning of the reply."""
+        loop = asyncio.get_running_loop()
+        client = stack.enter_context(socket.socket())
+        client.setblocking(False)
+        await loop.sock_connect(client, ("127.0.0.1", port))
+        await loop.sock_sendall(client, request)
+        received = b""
+        while b"\n\n" not in received:
+            received += await loop.sock_recv(client, 65536)
+
+    async def everything() -> float:
+        server = Server(App(load({"rules": [rule]}), limits=limits))
+        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
+        with ExitStack() as stack:
+            await begun(stack, port)
+            with traced():
+                for _ in range(connections):
+                    await begun(stack, port)
+                gc.collect()
+                now = tracemalloc.get_traced_memory()[0]
+            await server.stop(grace=0)
+        return now / connections
+
+    return asyncio.run(everything())
+
+
+@pytest.mark.parametrize(("rule", "most"), [(PACED, 40), (STALLED, 20)])
+def test_a_reply_under_way_takes_little_memory(rule: dict[str, Any], most: int) -> None:
+    assert growth(rule, chat(stream=True), 100, Limits()) < most * 1024
+
+
+@pytest.mark.parametrize("rule", [PACED, STALLED])
+def test_a_reply_under_way_does_not_keep_the_body_of_its_request(rule: dict[str, Any]) -> None:
+    body = chat(stream=True, messages=[{"role": "user", "content": "word " * 100_000}])
+    most = len(body) / 4  # the journal keeps only the last of them
+    assert growth(rule, body, 20, Limits(journal_bytes=0)) < most
