@@ -40,10 +40,10 @@ from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
+from fakellm.recordings.upstream_url import checked_upstream, is_own
 from fakellm.server import recording_proxy
 from fakellm.server.scenario_app import HttpRequest
 from fakellm.server.upstream import passed_on, pieces
-from fakellm.server.upstream_url import checked_upstream, is_own
 from fakellm.testing.handle import Handle
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat

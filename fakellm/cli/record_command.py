@@ -11,9 +11,9 @@ import click
 from fakellm.base.errors import CassetteError
 from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
+from fakellm.recordings.upstream_url import checked_upstream, is_own
 from fakellm.server.recording_proxy import Recorder
 from fakellm.server.replay_app import Replay
-from fakellm.server.upstream_url import checked_upstream, is_own
 
 
 def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> str:

@@ -19,8 +19,8 @@ from yarl import URL
 from fakellm.base.errors import RequestError
 from fakellm.recordings.capture import Capture
 from fakellm.recordings.cassette import Headers, RecordedRequest
+from fakellm.recordings.upstream_url import checked_upstream
 from fakellm.server.application import HttpRequest
-from fakellm.server.upstream_url import checked_upstream
 
 Address = tuple[str, int]
 """A host's address and a port."""
