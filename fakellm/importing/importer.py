@@ -21,6 +21,7 @@ from fakellm.engine.render import render
 from fakellm.faults import Close, Status
 from fakellm.importing.chat_rule import chat_rule
 from fakellm.importing.distinguish_rules import distinguished
+from fakellm.importing.long_edits import long_edits
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -29,7 +30,6 @@ from fakellm.recordings.request_identity import api, path_of
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
-from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, framing
@@ -102,7 +102,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     else:
         rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
-    patch = edits(made, pieces)
+    patch = long_edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
