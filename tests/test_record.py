@@ -34,7 +34,7 @@ from yarl import URL
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import CassetteError
-from fakellm.recordings import content_codings
+from fakellm.recordings import capture, content_codings
 from fakellm.recordings.capture import Capture, readable
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
@@ -42,6 +42,7 @@ from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
 from fakellm.recordings.upstream_url import checked_upstream, is_own
 from fakellm.server import recording_proxy
+from fakellm.server import upstream as upstream_module
 from fakellm.server.scenario_app import HttpRequest
 from fakellm.server.upstream import passed_on, pieces
 from fakellm.testing.handle import Handle
@@ -234,6 +235,45 @@ def test_a_response_that_cannot_be_searched_passes_and_is_not_recorded(
     assert file.read_bytes() == fakellm_jsonl.dumps_header()
     assert "not recorded: its body in gzip cannot be searched for secrets" in caplog.text
     assert "a-key-of-mine" not in caplog.text
+
+
+def test_a_body_without_an_end_is_passed_on_and_not_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(capture, "MOST_BYTES", 10_000)
+    body = bytes(9_000)
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n"
+    for chunks, kept_bodies in ((1, 1), (2, 0), (50, 0)):
+        with answering(data % (b"2328\r\n%b\r\n" % body * chunks)) as upstream:
+            before = len(kept(file)) if file.exists() and file.stat().st_size > 100 else 0
+            with fakellm.record(upstream, file) as recorder:
+                got = receive(recorder.base_url + CHAT, chat())
+                assert (got.pieces, got.end) == ([body] * chunks, "complete")
+                assert recorder.journal[0].frames_sent == chunks
+            assert len(kept(file)) == before + kept_bodies
+    assert "not recorded: its body has more than" in caplog.text
+
+
+def test_a_chunk_of_any_length_is_passed_on_in_parts(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_module, "MOST_CHUNK", 1_000)
+    body = bytes(range(256)) * 4_000
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        got = receive(recorder.base_url + CHAT, chat())
+    assert (got.body, got.end) == (body, "complete")
+    assert kept(file)[0].response.body == body
+
+
+def test_a_message_about_the_upstream_is_one_line_without_secrets(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for data in (b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 99 Odd\r\n\r\n", b"HTTP/1.1 abc Odd\r\n\r\n"):
+        with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+            got = receive(f"{recorder.base_url}{CHAT}?key=a-key-of-mine", chat(), "X-Api-Key: another-key-of-mine")
+            message = json.loads(got.body)["error"]["message"]
+            assert got.status == 502
+            assert [entry.explanation for entry in recorder.journal] == [message]
+        for text in (message, caplog.text):
+            assert "-key-of-mine" not in text
+        assert message.splitlines() == [message]
 
 
 # Those who leave

@@ -22,6 +22,12 @@ from fakellm.wire.plan import Delimited, Frame, Plan
 _OF_THE_CONNECTION = re.compile("connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade", re.IGNORECASE)
 
 
+MOST_BYTES = 256 * 2**20
+"""The greatest body that is kept, with _FRAME for each frame: a server may send without an end."""
+_FRAME = 100
+"""Bytes that a frame takes besides its data."""
+
+
 class Capture:
     """A response as far as it has arrived. `now` returns seconds, of any clock.
 
@@ -33,8 +39,13 @@ class Capture:
         self.headers: Headers = ()
         self.delimited: Delimited = "length"
         self.frames: list[Frame] = []
+        self.count = 0
+        """How many frames have arrived."""
+        self.too_long = False
+        """Whether the body has more than MOST_BYTES. Then none of it is kept."""
         self.end: Literal["complete", "close", "reset", "stall"] = "stall"
         """`stall` until the end has come: for a client that leaves now, the response stopped here."""
+        self._size = 0
         self._delay = 0.0
         self._now = now
         self._start = now()
@@ -53,11 +64,18 @@ class Capture:
     def body(self, data: bytes) -> None:
         """Adds a piece of the body: an HTTP/1.1 chunk, or the bytes of one read."""
         delay = self._waited()
+        self._size += len(data) + _FRAME
+        self.too_long = self.too_long or self._size > MOST_BYTES
+        if self.too_long:
+            self.frames.clear()
+            self.count += 1
+            return
         if self.frames and not delay and self.delimited != "chunked":
             last = self.frames[-1]
             self.frames[-1] = replace(last, data=last.data + data)
         else:
             self.frames.append(Frame(data, delay))
+        self.count = len(self.frames)
 
     @property
     def plan(self) -> Plan:

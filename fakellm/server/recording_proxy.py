@@ -18,11 +18,11 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
-from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.capture import MOST_BYTES, Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
 from fakellm.recordings.recording_file import RecordingFile
-from fakellm.recordings.redaction import UnsearchableError, redacted, redacted_request
+from fakellm.recordings.redaction import UnsearchableError, covering, redacted, redacted_request
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
@@ -61,9 +61,10 @@ class Recorder:
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
             path = redacted_request(replace(passed, url=request.path)).url
-            log.warning("%s %s: %s %s", request.method, path, error.status, error.message)
-            entry.status, entry.explanation = error.status, error.message
-            return _refuse(request, error, client)
+            message = covering(passed)(" ".join(error.message.split()))  # aiohttp's errors may have the URL, and lines
+            log.warning("%s %s: %s %s", request.method, path, error.status, message)
+            entry.status, entry.explanation = error.status, message
+            return _refuse(request, RequestError(error.status, message, error.code), client)
         except asyncio.CancelledError:
             # When this server stops, the client sees a close.
             captured.end = "stall" if client.transport is None else "close"
@@ -101,13 +102,17 @@ class Recorder:
             async for piece in arriving:
                 captured.body(piece)
                 client.write(chunk(piece) if in_chunks else piece)
-                entry.frames = entry.frames_sent = len(captured.frames)
+                entry.frames = entry.frames_sent = captured.count
                 await client.drain()
             if in_chunks and captured.end == "complete":
                 client.write(chunk(b""))
 
     def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
         """Records the interaction: at once if it is short, else when another thread has searched it for secrets."""
+        if captured.too_long:
+            url = redacted_request(request).url
+            log.error("%s %s: not recorded: its body has more than %s bytes", request.method, url, f"{MOST_BYTES:,}")
+            return
         interaction = Interaction(request, readable(captured.plan))
         search = partial(redacted, interaction)
         if len(request.body) + sum(len(frame.data) for frame in interaction.response.frames) <= AT_ONCE:

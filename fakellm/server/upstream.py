@@ -22,6 +22,9 @@ from fakellm.recordings.cassette import Headers, RecordedRequest
 from fakellm.recordings.upstream_url import checked_upstream
 from fakellm.server.application import HttpRequest
 
+MOST_CHUNK = 16 * 2**20
+"""Bytes of an HTTP/1.1 chunk that are held back until it is complete. A longer one is passed on as several."""
+
 Address = tuple[str, int]
 """A host's address and a port."""
 
@@ -132,8 +135,12 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
 
 
 async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:
-    """The body's HTTP/1.1 chunks, or the pieces as read from the network; then `captured.end` is set."""
-    content, connection, pending = response.content, response.connection, b""
+    """The body's HTTP/1.1 chunks, or the pieces as read from the network; then `captured.end` is set.
+
+    A chunk that is longer than MOST_CHUNK is several pieces.
+    """
+    content, connection = response.content, response.connection
+    pending = bytearray()  # of a chunk that has not ended
     protocol = connection and connection.protocol  # only the protocol has the error of a reset
 
     def lost() -> Literal["close", "reset"]:
@@ -148,9 +155,9 @@ async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGe
             end = lost()
             continue
         pending += data
-        if pending and (chunk_ends or captured.delimited != "chunked"):
-            yield pending
-            pending = b""
+        if pending and (chunk_ends or captured.delimited != "chunked" or len(pending) >= MOST_CHUNK):
+            yield bytes(pending)
+            pending.clear()
         # For a response without a body aiohttp has a reader that all connections share, and that ends a chunk for ever.
         if not data and (not chunk_ends or content.at_eof()):
             break
@@ -158,7 +165,7 @@ async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGe
         end = "reset"
     captured.end = end
     if pending:  # part of a chunk that broke off
-        yield pending
+        yield bytes(pending)
 
 
 def _end_cleanly(content: aiohttp.StreamReader) -> None:
