@@ -8,10 +8,10 @@ from typing import Any
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
-from fakellm.cli import uncollected
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.engine.state import Limits
+from fakellm.server.garbage import paused
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def command(
     limits = Limits(
         cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
     )
-    with uncollected():
+    with paused():
         from fakellm.server.scenario_app import App
 
         reading = None

@@ -19,10 +19,9 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.cli import uncollected
 from fakellm.cli.log import LoopErrors
 from fakellm.cli.memory import keep_small
-from fakellm.server.garbage import server_only
+from fakellm.server.garbage import paused, server_only
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -89,7 +88,8 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     """
-    with uncollected():
+    server_only()
+    with paused():
         from fakellm.server.http_server import Server, listen
 
     try:
@@ -103,7 +103,6 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    server_only()
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
         asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))

@@ -118,9 +118,9 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     `upstream` is not such a URL.
     """
     from fakellm.recordings.recording_file import RecordingFile
+    from fakellm.recordings.upstream_url import checked_upstream
     from fakellm.server.recording_proxy import Recorder
     from fakellm.server.replay_app import Replay
-    from fakellm.server.upstream import checked_upstream
 
     checked_upstream(upstream)
     recording = RecordingFile(Path(file))
