@@ -159,6 +159,10 @@ def test_a_value_that_json_does_not_have_is_refused_with_its_place_and_remedy(va
         "reply: {}\n  fault: {kind: status, body: {a: VALUE}}": "fault.body.a",
         "reply: {}\n  when: {body: {a: VALUE}}": "when.body.a",
     }
+    if "number" in NOT_JSON[value]:  # some servers write NaN, so a chunk can have it
+        extra = "reply: {}\n  stream: {spelling: {extra: {a: VALUE}}}"
+        parse(f"rules:\n- {extra}".replace("VALUE", value), "a.yaml")
+        del places[extra]
     for rule, path in places.items():
         text = f"rules:\n- {rule}"
         line = text.splitlines()[-1]

@@ -6,7 +6,12 @@ Owns the message for each other value, with its remedy. It knows no files and no
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
+
+WireValue = Annotated[Any, Meta(extra={"numbers": "any"})]
+"""A value as it is written on the wire, where some servers write NaN and Infinity, though JSON has no such numbers."""
 
 MOST_BITS = 14_000
 """Of an integer: about 4,200 digits. Python writes no integers of more than 4,300."""

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.base.json_values import is_json, not_json
+from fakellm.base.json_values import WireValue, is_json, not_json
 
 Path = tuple[str | int, ...]
 
@@ -86,8 +86,8 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         for key, item in data.items():
             yield from _key(key, key_hint, (*path, key))
             yield from problems(item, item_hint, (*path, key))
-    elif hint is Any:
-        yield from _json(data, path)
+    elif hint is Any or hint == WireValue:
+        yield from _json(data, path, any_number=hint is not Any)
     else:
         yield from _leaf(data, hint, path)
 
@@ -139,16 +139,16 @@ def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
         yield Problem(path, "key", f"the key {key!r}: {_plain(str(error))}")
 
 
-def _json(data: Any, path: Path) -> Iterator[Problem]:
-    """The keys that are not text, and the values that JSON does not have."""
+def _json(data: Any, path: Path, any_number: bool = False) -> Iterator[Problem]:
+    """The keys that are not text, and the values that JSON does not have. `any_number`: NaN too."""
     if isinstance(data, (list, tuple)):
         for index, item in enumerate(data):
-            yield from _json(item, (*path, index))
+            yield from _json(item, (*path, index), any_number)
     elif isinstance(data, dict):
         for key, item in data.items():
             yield from _key(key, str, (*path, key))
-            yield from _json(item, (*path, key))
-    elif not is_json(data):
+            yield from _json(item, (*path, key), any_number)
+    elif not is_json(data) and not (any_number and isinstance(data, float)):
         yield Problem(path, "value", not_json(data))
 
 
