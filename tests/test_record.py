@@ -838,6 +838,14 @@ def test_a_file_has_one_recorder(file: Path) -> None:
     assert bodies(file) == [b"1", b"2", b"3", b"4"]
 
 
+def test_a_recorder_that_cannot_listen_leaves_the_file_to_others(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        with pytest.raises(fakellm.ServerError) as _, fakellm.record("http://h/v1", file, port=used.getsockname()[1]):
+            pass
+        with fakellm.record("http://h/v1", file):
+            pass
+
+
 def test_a_second_recorder_names_the_process_of_the_first(file: Path) -> None:
     with recording("http://127.0.0.1:9/v1", file) as (_, process):
         who = f"process {process.pid}" if Path("/proc/locks").exists() else "another process"

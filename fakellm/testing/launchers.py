@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -107,7 +107,8 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     recording = RecordingFile(Path(file))
     app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
+    # Closed here too: a server that cannot listen has no recorder, and the file would stay locked.
+    with closing(recording), _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
         yield Handle(url)
 
 
