@@ -235,7 +235,8 @@ class Unprintable:
         ),
         (
             lambda request: Reply(tool_calls=(Call("f", {"a": object()}),)),
-            "its function returned a Reply that cannot be sent: Encoding objects of type object is unsupported.",
+            "its function returned a Reply with a wrong value: tool_calls[0].arguments.a: JSON has no values of the type "
+            "'object'; write text, a number, a boolean, null, a list or a mapping.",
         ),
     ],
 )

@@ -16,6 +16,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import msgspec
 from msgspec import Meta, Struct
 
+from fakellm.base.json_values import is_json, not_json
+
 Path = tuple[str | int, ...]
 
 
@@ -50,6 +52,12 @@ def dotted(path: Path) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
+def shortened(value: Any, most: int = 120) -> str:
+    """The repr of a value, or its start if it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+
+
 def near_miss(word: str, allowed: Sequence[str]) -> str:
     """``; did you mean 'padding'?`` if one of the allowed words is close, otherwise an empty string."""
     close = get_close_matches(word, allowed, n=1)
@@ -63,7 +71,7 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         yield from _no_kind(data, kinds, path)
     elif isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
         yield from _struct(data, hint, path)
-    elif get_origin(hint) in (tuple, list) and isinstance(data, list):
+    elif get_origin(hint) in (tuple, list) and isinstance(data, (list, tuple)) and get_args(hint)[1:] in ((), (...,)):
         for index, item in enumerate(data):
             yield from problems(item, get_args(hint)[0], (*path, index))
     elif get_origin(hint) is dict and isinstance(data, dict):
@@ -72,7 +80,7 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
             yield from _key(key, key_hint, (*path, key))
             yield from problems(item, item_hint, (*path, key))
     elif hint is Any:
-        yield from _json_keys(data, path)
+        yield from _json(data, path)
     else:
         yield from _leaf(data, hint, path)
 
@@ -118,19 +126,23 @@ def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
         return
     try:
         msgspec.convert(key, hint, strict=not isinstance(key, str))
+    except UnicodeEncodeError:
+        yield Problem(path, "key", f"the key {key!r}: half of a surrogate pair is not allowed here")
     except msgspec.ValidationError as error:
         yield Problem(path, "key", f"the key {key!r}: {_plain(str(error))}")
 
 
-def _json_keys(data: Any, path: Path) -> Iterator[Problem]:
-    """The keys in JSON that are not text."""
-    if isinstance(data, list):
+def _json(data: Any, path: Path) -> Iterator[Problem]:
+    """The keys that are not text, and the values that JSON does not have."""
+    if isinstance(data, (list, tuple)):
         for index, item in enumerate(data):
-            yield from _json_keys(item, (*path, index))
+            yield from _json(item, (*path, index))
     elif isinstance(data, dict):
         for key, item in data.items():
             yield from _key(key, str, (*path, key))
-            yield from _json_keys(item, (*path, key))
+            yield from _json(item, (*path, key))
+    elif not is_json(data):
+        yield Problem(path, "value", not_json(data))
 
 
 def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
@@ -157,6 +169,8 @@ def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
 def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
     try:
         msgspec.convert(data, hint, str_keys=True)
+    except UnicodeEncodeError:  # msgspec compares texts as UTF-8
+        yield Problem(path, "value", f"half of a surrogate pair is not allowed here, got {shortened(data)}")
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FieldError):
             path = (*path, *error.__cause__.path)
@@ -168,6 +182,9 @@ def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
             kind: Literal["type", "value"] = "type" if "`, got `" in message else "value"
             found = f", got {data!r}" if message.startswith("Expected") and kind == "value" else ""
             yield Problem(path, kind, _plain(message) + found)
+    else:
+        if not isinstance(data, dict):  # a mapping is checked key by key
+            yield from _json(data, path)
 
 
 _PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}

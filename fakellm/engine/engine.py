@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
-from fakellm.base.json_text import JSON, dumps
+from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
@@ -152,7 +152,7 @@ class Engine:
         return response
 
     def _unmatched(self, request: Request, matched: Matched) -> Response:
-        explanation = self.ruleset.explain(request)
+        explanation = writable(self.ruleset.explain(request))
         if self.strict:
             error = RequestError(404, f"No rule matches this request. {explanation}", "no_matching_rule")
             return self._refused(error, matched)
@@ -229,7 +229,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
 def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
+    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
 
 
 @lru_cache(maxsize=256)

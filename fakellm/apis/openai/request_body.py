@@ -29,7 +29,7 @@ def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
     body = _json_object(data)
     try:
         value = msgspec.convert(body, kind)
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for half of a surrogate pair
         raise _refusal(next(problems(body, kind))) from None
     if body.get("model") == "":
         message = "Invalid 'model': expected the name of a model, got ''."
