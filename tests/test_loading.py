@@ -21,7 +21,7 @@ from msgspec import Struct, UnsetType
 import fakellm
 from fakellm import Reply, Rule, on
 from fakellm.base.budget import Budget
-from fakellm.base.errors import ScenarioError
+from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.state import Limits
 from fakellm.scenarios import loader
 from fakellm.scenarios.loader import dump_json, load, parse
@@ -226,6 +226,16 @@ def test_problems_in_json_have_their_places(
     assert caught.value.problems[0].startswith(problem)
 
 
+@pytest.mark.parametrize("text", ['{"rules": [{"reply": {"content": "\udcff"}}]}', "rules: ['\ud800']", "\udcff"])
+def test_text_that_is_not_utf_8_is_refused_with_its_place(text: str) -> None:
+    place = next(number for number, character in enumerate(text) if "\ud800" <= character <= "\udfff")
+    with pytest.raises(ScenarioError, match=rf"^a: not UTF-8: '\\u.*' at character {place}$"):
+        parse(text, "a")
+    with pytest.raises(RequestError, match="scenario: not UTF-8: ") as caught:
+        respond(App(), HttpRequest("PUT", "/_fakellm/scenario", text.encode("utf-8", "surrogatepass")))
+    assert caught.value.status == 400
+
+
 def test_a_file_that_cannot_be_read_is_reported_beside_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +338,61 @@ def test_padding_for_each_reasoning_token_is_limited() -> None:
 @given(values(ScenarioFile, _TEXTS))
 def test_whatever_yaml_is_drawn_is_refused_with_its_place_or_served(data: Any) -> None:
     check_served(yaml.safe_dump(data, allow_unicode=True))
+
+
+_YAML = (
+    *(
+        "!!set ",
+        "!!binary ",
+        "!!omap ",
+        "!!pairs ",
+        "!!str ",
+        "!!int ",
+        "!!null ",
+        "!!map ",
+        "!!seq ",
+        "!!merge ",
+        "!x ",
+    ),
+    *(
+        "&a ",
+        "*a",
+        "<<: ",
+        "<<: *a",
+        "? ",
+        "- ",
+        ": ",
+        "\t",
+        "{",
+        "[",
+        "]",
+        "}",
+        ",",
+        "'",
+        '"',
+        "\n",
+        "  ",
+        "|",
+        ">",
+        "#",
+    ),
+    *("%YAML 1.2\n", "---\n", "\ufeff", "\0", "0x", "1:30", "=", "2020-01-01", "\\ud800", "99" * 3000),
+)
+
+
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@given(
+    values(ScenarioFile, _TEXTS),
+    st.lists(st.tuples(st.floats(0, 1), st.sampled_from(_YAML)), min_size=1, max_size=4),
+    st.sampled_from([None, True, False]),
+)
+def test_whatever_is_put_into_yaml_is_refused_with_its_place_or_served(
+    data: Any, edits: Any, style: bool | None
+) -> None:
+    text = yaml.safe_dump(data, allow_unicode=True, default_flow_style=style)
+    for place, added in edits:
+        text = text[: int(place * len(text))] + added + text[int(place * len(text)) :]
+    check_served(text)
 
 
 @settings(max_examples=200, suppress_health_check=list(HealthCheck))

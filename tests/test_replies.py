@@ -260,6 +260,7 @@ def test_a_server_survives_whatever_a_function_raises(error: BaseException, wait
         for _ in range(2):
             assert post(f"{handle.base_url}/chat/completions", chat()).status_code == 400
         assert [entry.outcome for entry in handle.journal] == ["sent", "sent"]
+        assert handle.raised() == [error, error]  # else the block would raise it at its end
 
 
 def test_a_fault_that_needs_calls_checks_the_reply_of_a_function() -> None:

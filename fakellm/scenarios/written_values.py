@@ -14,7 +14,7 @@ from msgspec import NODEFAULT, UNSET, Struct
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import writable
 from fakellm.base.json_values import is_json
-from fakellm.base.validation import Problem, dotted, problems
+from fakellm.base.validation import Problem, dotted, fields_of, problems
 from fakellm.scenarios.reply import Computed
 
 
@@ -24,7 +24,7 @@ def as_written(value: Any) -> Any:
         return {"tool_calls": [{"name": "f"}] * 9}
     if isinstance(value, Struct):
         config = value.__struct_config__
-        fields = [(field, getattr(value, field.name)) for field in msgspec.structs.fields(type(value))]
+        fields = [(field, getattr(value, field.name)) for field in fields_of(type(value))]
         if config.array_like:
             return [as_written(item) for _, item in fields]
         written = {config.tag_field: config.tag} if config.tag_field else {}

@@ -52,6 +52,11 @@ class Document(Struct, frozen=True):
 
 def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
     """The scenario in a text. `either`: JSON if the text is valid JSON, else YAML. Raises ScenarioError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"not UTF-8: {text[error.start]!r} at character {error.start}"
+        raise ScenarioError([f"{name}: {message}"]) from None
     if syntax == "json" or (syntax == "either" and text.lstrip("\ufeff \t\r\n").startswith("{")):
         document = _json_document(text, name, must=syntax == "json")
         if document is not None:
@@ -64,15 +69,22 @@ def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
             return _composed_document(text, name)
         scenario = _scenario(plain.value, lambda: _node(text), name, plain.integer_keys or not plain.json)
         return Document(scenario, name, lambda: plain.starts["rules"])
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
+    except yaml.YAMLError as error:
+        raise ScenarioError([_yaml_problem(error, name)]) from None
     except ScenarioError:
         raise
     except Exception as error:  # PyYAML does not check that a value fits its tag
-        raise ScenarioError([_unfit(text, name, error)]) from None
+        try:
+            problem = _unfit(text, name, error)
+        except yaml.YAMLError as other:
+            problem = _yaml_problem(other, name)
+        raise ScenarioError([problem]) from None
+
+
+def _yaml_problem(error: yaml.YAMLError, name: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError):
+        return f"{place(name, error.problem_mark or error.context_mark)}: {error.problem or error.context}"
+    return f"{name}: {' '.join(str(error).split())}"  # a character that YAML does not allow
 
 
 def _node(text: str) -> yaml.Node:
@@ -134,7 +146,6 @@ def _json_document(text: str, name: str, must: bool) -> Document | None:
         return value
 
     try:
-        text.encode()
         data = json.loads(text, object_pairs_hook=mapping, parse_float=number, parse_constant=number)
         node = json_nodes(text) if checked or text.count("{") + text.count("[") > MOST_DEEP else None
     except json.JSONDecodeError as error:
@@ -142,9 +153,7 @@ def _json_document(text: str, name: str, must: bool) -> Document | None:
             return None
         problem = f"{name}:{error.lineno}:{error.colno}: this is not valid JSON: {error.msg}"
         raise ScenarioError([problem]) from None
-    except ValueError as error:  # a surrogate that is not escaped, an integer with too many digits
-        if not must and isinstance(error, UnicodeEncodeError):
-            return None
+    except ValueError as error:  # an integer with too many digits
         raise ScenarioError([f"{name}: this cannot be read: {error}"]) from None
     except RecursionError:
         raise ScenarioError([f"{name}: nested more than {MOST_DEEP} levels deep"]) from None
