@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -21,6 +21,7 @@ from fakellm.base.errors import ServerError
 from fakellm.cli import uncollected
 from fakellm.cli.memory import keep_small
 from fakellm.server.garbage import server_only
+from fakellm.server.requests.browsers import checked_host
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -36,9 +37,25 @@ def _speed(_context: click.Context, _option: click.Parameter, value: float) -> f
         raise click.BadParameter(str(error)) from None
 
 
+def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(map(checked_host, names))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
+    click.option(
+        "--allow-host",
+        "allow_hosts",
+        multiple=True,
+        callback=_hosts,
+        metavar="NAME",
+        help="Serve control routes under this name too, besides localhost, IP addresses and that of --host; may be "
+        "given several times.",
+    ),
     click.option(
         "--speed",
         default=1.0,
@@ -75,6 +92,7 @@ def run(
     speed: float,
     ready: str,
     watch_stdin: bool,
+    allow_hosts: Sequence[str] = (),
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
@@ -97,7 +115,12 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
     server_only()
-    asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
+    hosts = {*allow_hosts, host.lower()}
+
+    def make() -> Any:
+        return Server(app, speed, proxy and proxy(), hosts)
+
+    asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
 
 
 async def _serve(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -25,6 +25,7 @@ from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body
+from fakellm.server.requests.browsers import check, checked_hosts
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
 from fakellm.wire.timing import checked_speed
@@ -37,12 +38,16 @@ class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays.
+    requests that the application relays. `allowed_hosts`: names under which control routes are available besides
+    `localhost`; ValueError if one is not a name.
     """
 
-    def __init__(self, app: Application, speed: float = 1.0, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, app: Application, speed: float = 1.0, proxy: Proxy | None = None, allowed_hosts: str | Iterable[str] = ()
+    ) -> None:
         self._app = app
         self._proxy = proxy
+        self._allowed_hosts = checked_hosts(allowed_hosts)
         self._performer = Performer(checked_speed(speed), app.lateness)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
@@ -122,9 +127,12 @@ class Server:
             self._handling.discard(task)
 
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
-        name = request.target.session
+        target = request.target
+        name = target.session
         before = self._app.find(name)
         try:
+            if target.control:
+                check(request.method, target.operation, request.headers, self._allowed_hosts)
             return self._app.handle(request)
         except Exception as error:
             return self._refused(request, error)

@@ -21,6 +21,7 @@ from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump, load
 from fakellm.server.application import Application
 from fakellm.server.hosting import Hosted
+from fakellm.server.requests.browsers import checked_hosts
 from fakellm.testing.handle import Handle
 from fakellm.wire.timing import checked_speed
 
@@ -42,16 +43,18 @@ def serve(
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    allow_hosts: str | Sequence[str] = (),
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on 127.0.0.1 and `port`, by default a free one.
 
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
-    requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
-    `max_attempts` (see docs/server.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
-    for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, or a header
-    cannot hold the key.
+    requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
+    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
+    `max_attempts` (see docs/limits.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
+    for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, a header
+    cannot hold the key, or a host is not a name.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
@@ -61,7 +64,7 @@ def serve(
     app = App(
         None if source is None else load(source), seed=seed, strict=strict, api_keys=keys, limits=Limits(**limits)
     )
-    with _served(app, port, speed) as (url, change):
+    with _served(app, port, speed, allow_hosts=allow_hosts) as (url, change):
         yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
 
 
@@ -113,10 +116,14 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
 
 @contextmanager
 def _served(
-    app: Application, port: int, speed: float, proxy: Callable[[], Proxy] | None = None
+    app: Application,
+    port: int,
+    speed: float,
+    proxy: Callable[[], Proxy] | None = None,
+    allow_hosts: str | Sequence[str] = (),
 ) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
     """The URL of a server in a thread, and a function that calls there what may replace sessions."""
-    with Hosted(app, port, speed, proxy) as hosted:
+    with Hosted(app, port, speed, proxy, checked_hosts(allow_hosts)) as hosted:
         yield hosted.url, hosted.change
 
 
@@ -129,6 +136,7 @@ def spawn(
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    allow_hosts: str | Sequence[str] = (),
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
@@ -141,6 +149,7 @@ def spawn(
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(checked_speed(speed))]
     command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
+    command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
