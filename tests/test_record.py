@@ -224,7 +224,7 @@ def test_a_long_body_is_searched_beside_other_requests(file: Path, monkeypatch: 
     assert b"not-for-the-file-1" not in file.read_bytes()
 
 
-@pytest.mark.parametrize("body", [b"\x1f\x8b\xff", gzip.compress(bytes(2_000))])
+@pytest.mark.parametrize("body", [b"\x1f\x8b\xff", gzip.compress(bytes(2_000), mtime=0)])
 def test_a_response_that_cannot_be_searched_passes_and_is_not_recorded(
     file: Path, body: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -836,6 +836,14 @@ def test_a_file_has_one_recorder(file: Path) -> None:
         RecordingFile(file)
     second.close()
     assert bodies(file) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_recorder_that_cannot_listen_leaves_the_file_to_others(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        with pytest.raises(fakellm.ServerError) as _, fakellm.record("http://h/v1", file, port=used.getsockname()[1]):
+            pass
+        with fakellm.record("http://h/v1", file):
+            pass
 
 
 def test_a_second_recorder_names_the_process_of_the_first(file: Path) -> None:

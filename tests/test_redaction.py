@@ -315,7 +315,7 @@ def test_a_compressed_body_that_broke_off_is_searched_as_far_as_it_came() -> Non
 
 
 @pytest.mark.parametrize(
-    ("body", "coding"), [(gzip.compress(b"a")[:-3], "gzip"), (b"\xff\x00", "x-odd"), (b"\xff", "br")]
+    ("body", "coding"), [(gzip.compress(b"a", mtime=0)[:-3], "gzip"), (b"\xff\x00", "x-odd"), (b"\xff", "br")]
 )
 def test_a_body_that_stays_compressed_is_refused(body: bytes, coding: str, tmp_path: Path) -> None:
     kept = answered(body, coding)

@@ -216,6 +216,14 @@ def test_an_unknown_coding_gets_the_known_ones(server: Handle) -> None:
     )
 
 
+def test_a_body_has_few_codings(server: Handle) -> None:
+    reply = post(server.base_url + "/chat/completions", chat(), **{"content-encoding": "identity,identity"})
+    assert reply.status_code == 200
+    reply = post(server.base_url + "/chat/completions", chat(), **{"content-encoding": "identity," * 600 + "identity"})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (415, "unsupported_content_encoding")
+    assert "a body may have 4 codings, and this one has 601" in reply.json()["error"]["message"]
+
+
 @pytest.mark.parametrize(("coding", "package"), [("br", "brotli"), ("zstd", "zstandard")])
 def test_a_coding_without_its_library_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, coding: str, package: str

@@ -59,10 +59,17 @@ def dotted(path: Path) -> str:
     return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
 
 
-def shortened(value: Any, most: int = 120) -> str:
-    """The repr of a value, or its start if it is long."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"
+SHOWN = 120
+"""The most characters of a value in a message: a request may contain millions."""
+
+
+def shortened(value: object) -> str:
+    """The value as Python writes it, cut after SHOWN characters."""
+    try:
+        text = repr(value)
+    except RecursionError:
+        return f"{'an object' if isinstance(value, dict) else 'an array'} that is nested too deeply"
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
 
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:

@@ -64,7 +64,8 @@ async def follow(server: Server, app: App, files: Files) -> None:
 async def serve_reading(server: Server, app: App, reading: Reading) -> None:
     """Serves what was read, except in sessions with their own scenario; if it has errors, the last good one stays."""
     if reading.scenario is None:
-        log.warning("the scenario has errors now; the last good one stays:\n%s", "\n".join(reading.problems))
+        problems = "\n%s" * len(reading.problems)
+        log.warning(f"the scenario has errors now; the last good one stays:{problems}", *reading.problems)
     else:
         engine = await asyncio.to_thread(_compiled, app, reading.scenario)
         server.change(lambda: app.restart(engine))

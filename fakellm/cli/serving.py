@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TypeVar
 
@@ -22,6 +22,7 @@ from fakellm.base.errors import ServerError
 from fakellm.cli.log import LoopErrors
 from fakellm.cli.memory import keep_small
 from fakellm.server.garbage import paused, server_only
+from fakellm.server.requests.browsers import checked_host
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -42,9 +43,25 @@ def _speed(_context: click.Context, _option: click.Parameter, value: float) -> f
         raise click.BadParameter(str(error)) from None
 
 
+def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(map(checked_host, names))
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
+    click.option(
+        "--allow-host",
+        "allow_hosts",
+        multiple=True,
+        callback=_hosts,
+        metavar="NAME",
+        help="Serve control routes under this name too, besides localhost, IP addresses and that of --host; may be "
+        "given several times.",
+    ),
     click.option(
         "--speed",
         default=1.0,
@@ -81,6 +98,7 @@ def run(
     speed: float,
     ready: str,
     watch_stdin: bool,
+    allow_hosts: Sequence[str] = (),
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
@@ -103,9 +121,14 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
+    hosts = {*allow_hosts, host.lower()}
+
+    def make() -> Any:
+        return Server(app, speed, proxy and proxy(), hosts)
+
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
-        asyncio.run(_serve(lambda: Server(app, speed, proxy and proxy()), listener, watch_stdin, announce, beside))
+        asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
     finally:
         with suppress(ValueError):  # only the main thread has signals
             for number, handler in before:

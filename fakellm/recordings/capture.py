@@ -110,7 +110,7 @@ def _decompressed(plan: Plan, coding: str) -> tuple[Frame, ...] | None:
     """The frames without their content coding; None if they have none, or if that is impossible."""
     if coding in ("gzip", "x-gzip", "deflate"):
         frames = _inflated(plan.frames, coding, plan.end == "complete")
-        if frames is not None:
+        if frames is not None or coding != "deflate":
             return frames
     if not coding or not plan.frames or plan.end != "complete":
         return None

@@ -70,10 +70,12 @@ class RecordingFile:
         self._lines.append((number, len(line)))
 
     def close(self) -> None:
-        """Ends the recording, and sorts the interactions in the order in which they started.
+        """Ends the recording, and sorts the interactions in the order in which they started; does nothing again.
 
         Raises OSError if there is no room to sort them; the file then has all of them in the order in which they ended.
         """
+        if self._file.closed:
+            return
         with self._file:  # it stays locked until it is sorted
             if self._lines != sorted(self._lines):
                 self._sort()

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, unquote
 from msgspec.structs import replace
 
 from fakellm.recordings.cassette import Headers, Interaction, RecordedRequest
+from fakellm.recordings.content_codings import MOST_BYTES
 from fakellm.recordings.secret_names import secret_header, secret_parameter
 from fakellm.recordings.secret_search import SHORTEST as SHORTEST
 from fakellm.recordings.secret_search import cover, mask, named_values
@@ -81,7 +82,8 @@ def _must_be_plain(headers: Headers, body: bytes) -> None:
     try:
         body.decode()  # then it is not compressed, whatever the header says
     except UnicodeDecodeError:
-        raise UnsearchableError(f"its body in {', '.join(codings)} cannot be searched for secrets") from None
+        reason = f"it is damaged, incomplete, in an unknown coding, or expands to more than {MOST_BYTES:,} bytes"
+        raise UnsearchableError(f"its body in {', '.join(codings)} cannot be searched for secrets: {reason}") from None
 
 
 def _secrets(request: RecordedRequest) -> set[str]:

@@ -9,10 +9,14 @@ import asyncio
 import socket
 import struct
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import cast
 
 from aiohttp import web
 
 from fakellm.server.clock import Clock
+from fakellm.server.listener import Connection
 
 RESET_PATIENCE = 5.0
 """Seconds that a client has to receive what was written before a reset."""
@@ -28,7 +32,7 @@ class ClientConnection:
     __slots__ = ("_protocol", "_writer", "head_only", "http_1_0", "keep_alive")
 
     def __init__(self, request: web.BaseRequest) -> None:
-        self._protocol = request.protocol
+        self._protocol = cast(Connection, request.protocol)
         self._writer = request.writer
         self.head_only = request.method == "HEAD"
         self.http_1_0 = request.version < (1, 1)
@@ -39,6 +43,27 @@ class ClientConnection:
         """None once the connection is lost."""
         return self._protocol.transport
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Within this block, the reply waits for something other than the client: if the client ends its side, or has
+        done so before, it has left, and the task is cancelled."""
+        transport = self._protocol.transport
+        if self._protocol.half_closed and transport is not None:
+            transport.close()
+        self._protocol.waits = True
+        try:
+            yield
+        finally:
+            self._protocol.waits = False
+
+    @property
+    def left(self) -> bool:
+        """Whether a client that has ended its side has closed the connection: what was written came back refused."""
+        transport = self._protocol.transport
+        if not self._protocol.half_closed or transport is None:
+            return False
+        return bool(transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+
     @property
     def full(self) -> bool:
         """Whether so much that was written has not been read that the sender should wait for `drain`."""
@@ -47,7 +72,7 @@ class ClientConnection:
     def has_room(self, size: int) -> bool:
         """Whether this many bytes can be written without a wait after them, to a client that is still there."""
         transport = self._protocol.transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._protocol.half_closed:
             return False
         return transport.get_write_buffer_size() + size <= _ROOM
 

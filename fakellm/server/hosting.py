@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fakellm.server.application import Application
@@ -18,12 +18,18 @@ class Hosted:
     if the server cannot listen on the port."""
 
     def __init__(
-        self, app: Application, port: int = 0, speed: float = 1.0, proxy: Callable[[], Proxy] | None = None
+        self,
+        app: Application,
+        port: int = 0,
+        speed: float = 1.0,
+        proxy: Callable[[], Proxy] | None = None,
+        allowed_hosts: str | Iterable[str] = (),
     ) -> None:
         self._app = app
         self._port = port
         self._speed = speed
         self._proxy = proxy
+        self._allowed_hosts = allowed_hosts
 
     def __enter__(self) -> Hosted:
         from fakellm.server.http_server import Server, listen
@@ -34,7 +40,7 @@ class Hosted:
         self.thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed, self._proxy and self._proxy())
+            server = Server(self._app, self._speed, self._proxy and self._proxy(), self._allowed_hosts)
             return server, await server.start(listener)
 
         try:

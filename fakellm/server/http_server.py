@@ -6,9 +6,8 @@ The application decides what is sent, and `performer` sends it.
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
@@ -24,25 +23,31 @@ from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
-from fakellm.server.request_body import read_body, received_body
+from fakellm.server.request_body import read_body, received_body, requested_path
+from fakellm.server.requests.browsers import check, checked_hosts
+from fakellm.server.requests.log import logger, quieten
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
 from fakellm.wire.timing import checked_speed
 
 T = TypeVar("T")
-log = logging.getLogger("fakellm")
+log = logger()
 
 
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays.
+    requests that the application relays. `allowed_hosts`: names under which control routes are available besides
+    `localhost`; ValueError if one is not a name.
     """
 
-    def __init__(self, app: Application, speed: float = 1.0, proxy: Proxy | None = None) -> None:
+    def __init__(
+        self, app: Application, speed: float = 1.0, proxy: Proxy | None = None, allowed_hosts: str | Iterable[str] = ()
+    ) -> None:
         self._app = app
         self._proxy = proxy
+        self._allowed_hosts = checked_hosts(allowed_hosts)
         self._performer = Performer(checked_speed(speed), app.lateness)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
@@ -52,6 +57,7 @@ class Server:
     async def start(self, listener: socket.socket) -> str:
         """Starts to accept connections, and returns the URL."""
         WORKERS.opened()
+        quieten(asyncio.get_running_loop())
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
         host, port = listener.getsockname()[:2]
@@ -86,13 +92,16 @@ class Server:
         is awaited."""
         client = ClientConnection(http)
         outcome: Outcome
+        path = requested_path(http)
         try:
             body = received_body(http)
             if body is None:
                 body = await self._tracked(read_body(http))
-            request = HttpRequest(http.method, http.path_qs, body, http.headers)
+            request = HttpRequest(http.method, path, body, http.headers)
+        except ConnectionError:
+            raise  # the client has left before it sent its request
         except Exception as error:
-            request, body = HttpRequest(http.method, http.path_qs, headers=http.headers), b""
+            request, body = HttpRequest(http.method, path, headers=http.headers), b""
             outcome, entry = self._refused(request, error)
         else:
             outcome, entry = self._answer(request)
@@ -122,9 +131,12 @@ class Server:
             self._handling.discard(task)
 
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
-        name = request.target.session
+        target = request.target
+        name = target.session
         before = self._app.find(name)
         try:
+            if target.control:
+                check(request.method, target.operation, request.headers, self._allowed_hosts)
             return self._app.handle(request)
         except Exception as error:
             return self._refused(request, error)

@@ -6,16 +6,22 @@ Owns listening, and the refusal of what is not an HTTP request. Knows no applica
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
+from typing import Any
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
 from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError, ServerError
+from fakellm.server.requests.log import logger
 
-log = logging.getLogger("fakellm")
+log = logger()
 
+
+HEAD_SECONDS = 60.0
+"""How long the rest of a request's head may take to arrive, after the part before it."""
+
+_BLANK = b"\r\n\r\n"
 
 BACKLOG = 1024
 """How many connections may wait to be accepted; those of more clients at once would be delayed by a second."""
@@ -59,10 +65,66 @@ class Listener(web.Server):
 
     def __call__(self) -> web.RequestHandler:
         loop = asyncio.get_running_loop()
-        return _Connection(self, loop=loop, access_log=None, auto_decompress=False)  # type: ignore[arg-type] # None turns the access log off; the annotation has no Optional
+        return Connection(self, loop=loop, access_log=None, auto_decompress=False)  # type: ignore[arg-type] # None turns the access log off; the annotation has no Optional
 
 
-class _Connection(web.RequestHandler):
+class Connection(web.RequestHandler):
+    """The connection of a client: half of one is enough for a client that only waits for its answer."""
+
+    half_closed = False
+    """Whether the client has ended its side: it sends nothing more, and may still read."""
+
+    waits = False
+    """Whether the reply under way waits for its time, for a step or for the client to leave, instead of being made or
+    written. A client that ends its side then has left, as far as anyone can know."""
+
+    _last_body: StreamReader | None = None
+    """The body of the newest request, which alone may be incomplete."""
+
+    _head_timeout: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Takes in what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
+        every head is passed on by itself."""
+        end = data.find(_BLANK) + 4
+        while 4 <= end < len(data):
+            super().data_received(data[:end])
+            data = data[end:]
+            end = data.find(_BLANK) + 4
+        super().data_received(data)
+        waiter = self._waiter
+        if self._messages:
+            self._last_body = self._messages[-1][1]
+        if self._head_timeout is not None:
+            self._head_timeout.cancel()
+            self._head_timeout = None
+        if waiter is not None and not waiter.done():  # there is no complete head yet
+            self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp's never keeps its side open
+        """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
+        waiter = self._waiter
+        idle = waiter is not None and not waiter.done()
+        if idle or self.waits or self._last_body is None or not self._last_body.is_eof():
+            return None
+        self.half_closed = True
+        if self._messages:
+            self.finish_response = self._finish_one_of_several  # type: ignore[assignment, method-assign] # nobody else pays for it
+        else:
+            self.close()
+        return True
+
+    async def _finish_one_of_several(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
+        finished = await super().finish_response(*arguments)
+        if not self._messages:
+            self.close()
+        return finished
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        if self._head_timeout is not None:
+            self._head_timeout.cancel()
+        super().connection_lost(exc)
+
     def handle_error(
         self,
         request: web.BaseRequest,

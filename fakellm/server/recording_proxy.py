@@ -34,6 +34,8 @@ from fakellm.wire.plan import Plan
 
 AT_ONCE = 4 * 2**20
 """The most bytes of an interaction that are searched for secrets while nothing else is served: it takes 0.3 s."""
+_EXPANDED = 50
+"""How many times longer a compressed body is taken to be; usual are five times, possible are a thousand."""
 
 log = logging.getLogger("fakellm")
 
@@ -113,9 +115,10 @@ class Recorder:
             url = redacted_request(request).url
             log.error("%s %s: not recorded: its body has more than %s bytes", request.method, url, f"{MOST_BYTES:,}")
             return
-        interaction = Interaction(request, readable(captured.plan))
-        search = partial(redacted, interaction)
-        if len(request.body) + sum(len(frame.data) for frame in interaction.response.frames) <= AT_ONCE:
+        plan = captured.plan
+        search = partial(_searched, request, plan)
+        compressed = any(name.lower() == "content-encoding" for name, _ in plan.headers)
+        if len(request.body) + len(plan.body) * (_EXPANDED if compressed else 1) <= AT_ONCE:
             self._add(number, request, search)
             return
         task = asyncio.get_running_loop().create_task(self._add_later(number, request, search))
@@ -138,6 +141,10 @@ class Recorder:
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
             self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
+
+
+def _searched(request: RecordedRequest, plan: Plan) -> Interaction:
+    return redacted(Interaction(request, readable(plan)))
 
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -20,6 +20,7 @@ from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.server.hosting import Hosted
+from fakellm.server.requests.browsers import checked_hosts
 from fakellm.testing.functions import Raised, raise_first
 from fakellm.testing.handle import Handle, Home
 from fakellm.testing.options import check_options
@@ -45,17 +46,18 @@ def serve(
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    allow_hosts: str | Sequence[str] = (),
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on 127.0.0.1 and `port`, by default a free one.
 
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
-    requests without it get a 401. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
-    `max_attempts` (see docs/server.md). What the function of a reply raises is also raised at the end of the block.
-    Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
-    for an unknown limit, and ValueError when an option or a limit has a value that is not allowed, or a header cannot
-    hold the key.
+    requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
+    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
+    `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end of the block.
+    Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
+    when an option or a limit has a value that is not allowed, a header cannot hold the key, or a host is not a name.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
@@ -70,7 +72,7 @@ def serve(
         api_keys=keys,
         limits=Limits(**limits),
     )
-    with Hosted(app, port, speed) as hosted:
+    with Hosted(app, port, speed, None, checked_hosts(allow_hosts)) as hosted:
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
@@ -126,7 +128,8 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     recording = RecordingFile(Path(file))
     app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with Hosted(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as hosted:
+    # Closed here too: a server that cannot listen has no recorder, and the file would stay locked.
+    with closing(recording), Hosted(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as hosted:
         yield Handle(hosted.url, home=Home(None, hosted.thread))
 
 
@@ -139,6 +142,7 @@ def spawn(
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
+    allow_hosts: str | Sequence[str] = (),
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
@@ -152,6 +156,7 @@ def spawn(
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
+    command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:

@@ -13,12 +13,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import Problem, dotted, near_miss, problems
+from fakellm.base.validation import Problem, dotted, near_miss, problems, shortened
 
 T = TypeVar("T")
-
-_MAX_SHOWN = 120
-"""The most characters of a value in an error message: a body may contain millions."""
 
 
 def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
@@ -66,7 +63,7 @@ def invalid_value(param: str, problem: str) -> RequestError:
 def unsupported_value(param: str, value: object, allowed: Sequence[str]) -> RequestError:
     """The refusal of a value that is not one of the allowed ones, which the message lists."""
     hint = near_miss(value, allowed) if isinstance(value, str) else ""
-    message = f"Invalid value: {_shown(value)}. Supported values are: {_listed(allowed)}{hint or '.'}"
+    message = f"Invalid value: {shortened(value)}. Supported values are: {_listed(allowed)}{hint or '.'}"
     return RequestError(400, message, "invalid_value", param)
 
 
@@ -76,11 +73,6 @@ def _listed(words: Sequence[str]) -> str:
     if len(quoted) < 3:
         return " and ".join(quoted)
     return f"{', '.join(quoted[:-1])}, and {quoted[-1]}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}… ({len(text):,} characters)"
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

@@ -74,20 +74,22 @@ class _Paced:
             elif self._place == len(self._bursts):
                 return
             elif self._stepped and not self._stepped.ready:
-                await self._pacer.steps.turn(self._stepped)
+                with client.waiting():
+                    await self._pacer.steps.turn(self._stepped)
                 self._excused = clock.now()
             else:
                 await asyncio.sleep(0)
 
     async def _until_due(self) -> None:
         """Leaves the reply to the clock, until it has to wait for something else."""
-        self._woken = asyncio.get_running_loop().create_future()
-        self._pacer.clock.at(self._due, self)
-        try:
-            await self._woken
-        finally:
-            if self._woken.cancelled():
-                self._pacer.clock.forget()
+        with self._client.waiting():
+            self._woken = asyncio.get_running_loop().create_future()
+            self._pacer.clock.at(self._due, self)
+            try:
+                await self._woken
+            finally:
+                if self._woken.cancelled():
+                    self._pacer.clock.forget()
 
     @property
     def over(self) -> bool:

@@ -20,6 +20,9 @@ from fakellm.server.stepping import Steps
 from fakellm.wire.http1 import Burst, bursts, drip, head_of
 from fakellm.wire.plan import Plan
 
+BODYLESS = (204, 304)
+"""The statuses of responses without a body, whatever their headers (RFC 9112, 6.3)."""
+
 
 class Proxy(Protocol):
     """Passes requests on to a server behind this one."""
@@ -48,7 +51,7 @@ class Performer:
         plan, burst = response.head, response.bursts[0]
         if len(response.bursts) > 1 or burst.step or (burst.delay and self._speed):
             return None
-        if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only:
+        if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None
         if not client.has_room(len(burst.data)):
             return None
@@ -60,7 +63,7 @@ class Performer:
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
         ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
-        if client.head_only:  # no body, or the next response would start with it
+        if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
             entry.frames, ready = 0, (head_of(ready),)
         try:
             if any(burst.step for burst in response.bursts):
@@ -77,7 +80,8 @@ class Performer:
     ) -> EndedResponse:
         """Passes a request on, and the response back."""
         try:
-            return await self._end(client, await proxy(request, entry, client), entry)
+            with client.waiting():  # the upstream's pace is not known
+                return await self._end(client, await proxy(request, entry, client), entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
 
@@ -90,14 +94,17 @@ class Performer:
         elif plan.end == "stall":
             entry.outcome = "stalled"
             dripped = drip(plan, client.http_1_0)
-            while dripped and not self.stopping.is_set():
-                # At any speed: a drip without waits would never let anything else run.
-                await self.clock.until(self.clock.now() + dripped.delay)
-                await self._pacer.send(client, (Burst(dripped.data, 0.0, 0),), entry)
-            await self.stopping.wait()  # cancelled when the client leaves
+            with client.waiting():
+                while dripped and not self.stopping.is_set():
+                    # At any speed: a drip without waits would never let anything else run.
+                    await self.clock.until(self.clock.now() + dripped.delay)
+                    await self._pacer.send(client, (Burst(dripped.data, 0.0, 0),), entry)
+                await self.stopping.wait()  # cancelled when the client leaves
             entry.outcome = "server stopped"
         else:
             entry.outcome = "closed" if plan.end == "close" else "sent"
+            if client.left:
+                raise ConnectionResetError
         return self._written(client, plan)
 
     def _written(self, client: ClientConnection, plan: Plan) -> EndedResponse:

@@ -1,0 +1,86 @@
+"""Keeps the log of a server readable: what a request contains cannot forge a line, and no error floods it.
+
+Owns the filter of the logger `fakellm`. Knows nothing about what is logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+MOST_CHARACTERS = 4_000
+"""The longest value in a line of the log; of a longer one, the rest is left out."""
+
+_INTERVAL = 1.0
+"""The least seconds between two lines about connections that cannot be accepted."""
+
+_NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+def one_line(text: str) -> str:
+    """The text with every character escaped that is not printable: line breaks, terminals' escapes, directions of
+    writing, lone surrogates."""
+    if len(text) > MOST_CHARACTERS:
+        text = f"{text[:MOST_CHARACTERS]}… ({len(text):,} characters)"
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+class OneLine(logging.Filter):
+    """Escapes the values in a record; the text around them is ours. A traceback is indented."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(map(_safe, record.args))
+        if record.exc_info and not record.exc_text:
+            lines = "".join(traceback.format_exception(*record.exc_info)).split("\n")
+            record.exc_text = "\n".join(f"    {one_line(line)}" for line in lines if line)
+        return True
+
+
+def _safe(value: Any) -> Any:
+    return value if isinstance(value, int | float) else one_line(str(value))
+
+
+_FILTER = OneLine()
+
+
+def logger() -> logging.Logger:
+    """The logger `fakellm`, with the filter."""
+    found = logging.getLogger("fakellm")
+    found.addFilter(_FILTER)  # it is added only once
+    return found
+
+
+def quieten(loop: asyncio.AbstractEventLoop) -> None:
+    """From now on, a loop reports at most once a second that it cannot accept connections for lack of descriptors or
+    memory. asyncio reports each of the connections that wait with a traceback, and tries again after a second: once for
+    each, even if the server has stopped by then."""
+    before = loop.get_exception_handler()
+    if isinstance(before, _Quiet):
+        return
+    loop.set_exception_handler(_Quiet(before))
+
+
+class _Quiet:
+    def __init__(self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], Any] | None) -> None:
+        self._before = before
+        self._next = 0.0  # when the log may be written again, on the loop's clock
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error, message = context.get("exception"), str(context.get("message"))
+        if isinstance(error, ValueError) and "._start_serving(" in message:
+            return  # one of its attempts to accept again, after the server has stopped
+        if isinstance(error, OSError) and error.errno in _NO_ROOM and "accept" in message:
+            if loop.time() >= self._next:
+                self._next = loop.time() + _INTERVAL
+                logger().error("connections wait, because none can be accepted: %s", error.strerror)
+        elif self._before is not None:
+            self._before(loop, context)
+        else:
+            loop.default_exception_handler(context)

@@ -1,0 +1,290 @@
+"""HTTP at its edges: what surrounds a request, how a client ends, what is not a body, and what the log shows of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import fakellm
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.scenarios.loader import load
+from fakellm.server.http_server import Server
+from fakellm.server.listener import HEAD_SECONDS
+from fakellm.server.request_body import BODY_SECONDS
+from fakellm.server.requests.log import MOST_CHARACTERS, OneLine, one_line
+from fakellm.server.scenario_app import App
+from fakellm.testing.handle import Handle
+from fakellm.wire.plan import Frame, Plan
+from tests.conftest import chat, post
+from tests.virtual_time import Listening, run
+
+GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+RULES = {
+    "rules": [
+        {"when": {"model": "paced"}, "reply": {"content": "One two"}, "timing": {"gap": 3600}},
+        {"when": {"model": "stalled"}, "reply": {"content": "One"}, "fault": {"kind": "stall", "at": "start"}},
+        {"when": {"model": "slow"}, "reply": {"content": "One"}, "timing": {"first": 3600}},
+        {"reply": {"content": "One two three"}},
+    ]
+}
+
+
+def request(body: bytes, *lines: str, version: str = "1.1") -> bytes:
+    head = [f"POST /v1/chat/completions HTTP/{version}", "Host: x", f"Content-Length: {len(body)}", *lines, "", ""]
+    return "\r\n".join(head).encode() + body
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Handle]:
+    with fakellm.serve(RULES) as running:
+        yield running
+
+
+def connected(server: Handle) -> socket.socket:
+    host, port = server.url.partition("/s/")[0].removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=30)
+
+
+def talk(server: Handle, data: bytes, shut: bool = False) -> bytes:
+    """What the server sends until it ends the connection; `shut`: after the client has ended its side."""
+    with connected(server) as connection:
+        connection.sendall(data)
+        if shut:
+            connection.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+def statuses(reply: bytes) -> list[int]:
+    """The statuses of all responses in what was received, none of which has a status line in its body."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.[01] (\d{3}) ", reply)]
+
+
+BEFORE = {
+    "a GET": (GET, [200]),
+    "a POST": (request(chat()), [200]),
+    "a stream": (request(chat(stream=True)), [200]),
+    "several": (GET + request(chat()) + GET, [200, 200, 200]),
+    "a refusal": (request(b"{"), [400]),
+    "a blank line in the body": (request(b'{"a":\r\n\r\n1}'), [400]),
+    "a long body": (request(chat(user="x" * 100_000)), [200]),
+}
+
+
+@pytest.mark.parametrize("rest", [b"\x00\x01rubbish\r\n\r\n", b"rubbish\r\n", b"\x16\x03\x01TLS\r\n\r\n"])
+@pytest.mark.parametrize("name", BEFORE)
+def test_requests_before_rubbish_are_answered_first(server: Handle, name: str, rest: bytes) -> None:
+    data, expected = BEFORE[name]
+    assert statuses(talk(server, data + rest)) == [*expected, 400]
+
+
+@pytest.mark.parametrize("name", BEFORE)
+def test_a_client_that_has_ended_its_side_gets_its_answers(server: Handle, name: str) -> None:
+    data, expected = BEFORE[name]
+    assert statuses(talk(server, data, shut=True)) == expected
+
+
+@pytest.mark.parametrize("data", [b"", GET[:-4], request(chat())[:-1], GET + request(chat())[:-1]])
+def test_a_request_that_is_cut_off_is_not_answered(server: Handle, data: bytes) -> None:
+    with_answer = data.startswith(GET)
+    assert statuses(talk(server, data, shut=True)) in ([[200], []] if with_answer else [[]])
+
+
+@pytest.mark.parametrize("model", ["paced", "stalled", "slow"])
+def test_a_client_that_ends_its_side_during_a_wait_has_left(server: Handle, model: str) -> None:
+    session = server.session(f"left-{model}")
+    session.reset()
+    data = request(chat(model=model, stream=True)).replace(b"/v1/", f"/s/left-{model}/v1/".encode(), 1)
+    talk(session, data, shut=True)  # it returns: the server closes the connection
+    assert [entry.outcome for entry in session.journal] == ["client left"]
+
+
+@pytest.mark.parametrize("status", [204, 304])
+@pytest.mark.parametrize("delimited", ["chunked", "length"])
+def test_a_status_without_a_body_gets_none(status: int, delimited: Any) -> None:
+    """Else the next response on the connection would start with it."""
+    plan = Plan(status, (("ETag", "x"),), (Frame(b"a body"),), delimited=delimited)
+    recorded = Cassette("c", (Interaction(RecordedRequest("GET", "/v1/models", (), b""), plan),))
+    with fakellm.replay(recorded) as replay:
+        head, _, rest = talk(replay, GET, shut=True).partition(b"\r\n\r\n")
+        assert (head.startswith(f"HTTP/1.1 {status}".encode()), rest) == (True, b"")
+        assert statuses(talk(replay, GET * 3, shut=True)) == [status] * 3
+
+
+def test_http_1_0_gets_no_interim_response(server: Handle) -> None:
+    reply = talk(server, request(chat(), "Expect: 100-continue", version="1.0"))
+    assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+def test_a_client_that_leaves_before_its_body_is_no_fault_of_ours(
+    server: Handle, caplog: pytest.LogCaptureFixture
+) -> None:
+    for version in ("1.0", "1.1"):
+        head = request(chat(), "Expect: 100-continue", version=version)[: -len(chat())]
+        with connected(server) as connection:
+            connection.sendall(head)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        talk(server, head, shut=True)
+    assert post(server.base_url + "/chat/completions", chat()).status_code == 200
+    assert "Traceback" not in caplog.text
+    assert "itself failed" not in caplog.text
+
+
+@pytest.mark.parametrize("path", ["//v1/models", "/v1//models?a=//b", "/v1/%2e%2E/x", "/v1/models/?", "/%0a%1b[31m"])
+def test_a_path_is_shown_as_it_was_sent(server: Handle, path: str) -> None:
+    session = server.session("paths")
+    session.reset()
+    body = talk(server, f"GET /s/paths{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), shut=True).partition(b"\r\n\r\n")[2]
+    assert session.journal[0].path == "/s/paths" + path
+    assert json.loads(body)["error"]["message"].startswith(f"Unknown request URL: GET /s/paths{path}")
+
+
+# What never arrives
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    os.chdir(folder)
+    server = Server(App(load(RULES)))
+    await server.start(Listening("socket"))
+    reader, writer = await asyncio.open_unix_connection("socket")
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        await server.stop(grace=0)
+
+
+@pytest.mark.parametrize("part", [b"G", GET[:-1], request(chat())[:20]])
+def test_the_rest_of_a_head_has_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, part: bytes) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            writer.write(part)
+            began = asyncio.get_running_loop().time()
+            assert await reader.read() == b""
+            assert asyncio.get_running_loop().time() - began == pytest.approx(HEAD_SECONDS)
+
+    run(everything())
+
+
+def test_a_connection_without_a_request_is_kept_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            for _ in range(2):
+                await asyncio.sleep(HEAD_SECONDS * 2)
+                writer.write(GET[:9])
+                await asyncio.sleep(HEAD_SECONDS / 2)
+                writer.write(GET[9:])
+                assert (await reader.readuntil(b"\n  ]\n}\n")).startswith(b"HTTP/1.1 200 OK")
+
+    run(everything())
+
+
+def test_the_rest_of_a_body_has_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            sent = request(chat())
+            for size in (len(sent) - 9, len(sent) - 7, len(sent) - 5):
+                writer.write(sent[size - 2 : size] if size != len(sent) - 9 else sent[:size])
+                await asyncio.sleep(BODY_SECONDS * 0.9)
+            reply = await reader.readuntil(b"\r\n\r\n")
+            assert reply.startswith(b"HTTP/1.1 408 ")
+
+    run(everything())
+
+
+# The log
+
+FORGED = "\nfakellm: forged\x1b[31m\r\x85\u2028\u202e\ud800\x9b"
+
+
+@given(st.text(st.characters()))
+def test_what_is_logged_is_one_printable_line(text: str) -> None:
+    line = one_line(text)
+    assert line.isprintable()
+    line.encode()
+    if text.isprintable():
+        assert line == text
+
+
+def test_a_long_value_is_shortened_in_the_log() -> None:
+    assert one_line("x" * 10**6) == "x" * MOST_CHARACTERS + "… (1,000,000 characters)"
+
+
+def test_a_request_forges_no_line(caplog: pytest.LogCaptureFixture) -> None:
+    rules = {"rules": [{"name": "a\nfakellm: forged", "when": {"model": "x\nfakellm: forged*"}, "reply": {}}]}
+    with fakellm.serve(rules) as server:
+        for body in (
+            chat(model=FORGED),
+            chat(user=FORGED),
+            FORGED.encode("utf-8", "surrogatepass"),
+            chat(**{FORGED: 1}),
+        ):
+            post(server.base_url + "/chat/completions", body)
+        for path in ("/v1/models/%0afakellm:%20forged", "/%0d%0afakellm:forged"):
+            talk(server, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        talk(server, b"GET /a\x1b[31m\xe2\x80\xa8 HTTP/1.1\r\n\r\n")
+        talk(server, b"GET / HTTP/1.1\r\nHost: x\r\nA\x1b: \x1b\r\n\r\n")
+    lines = [record.getMessage() for record in caplog.records if record.name == "fakellm"]
+    assert len(lines) > 5
+    assert [line for line in lines if not line.isprintable()] == []
+
+
+def test_a_traceback_forges_no_line() -> None:
+    try:
+        raise ValueError(FORGED)
+    except ValueError:
+        record = logging.LogRecord("fakellm", logging.ERROR, "f", 1, "%s", ("\n",), sys.exc_info())
+    assert OneLine().filter(record)
+    first, *rest = logging.Formatter("fakellm: %(message)s").format(record).split("\n")
+    assert first == "fakellm: \\n"
+    assert rest
+    assert all(line.startswith("    ") and line.isprintable() for line in rest)
+
+
+FULL = """
+import logging, resource, socket, sys, threading
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, 4096))
+import fakellm
+fakellm.on
+with fakellm.serve() as server:
+    host, port = server.url.removeprefix("http://").split(":")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, 4096))
+    logged = threading.Event()
+    logging.getLogger("fakellm").addFilter(lambda record: logged.set() or True)
+    clients = [socket.socket() for _ in range(100)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (48, 4096))
+    for client in clients:
+        client.connect((host, int(port)))
+    logged.wait()
+    for client in clients:
+        client.close()
+    print(server.health()["status"])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems count descriptors in other ways")
+def test_a_server_without_descriptors_writes_little_and_recovers() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL], capture_output=True, text=True, check=True)
+    assert done.stdout == "ok\n"
+    assert 0 < len(done.stderr.splitlines()) < 5, done.stderr[-2000:]
+    assert "connections wait" in done.stderr
