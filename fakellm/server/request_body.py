@@ -97,8 +97,8 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
         reason = f"{coding!r} needs the package {error.name}, which is not installed"
         raise _unsupported(header, reason) from None
     except Exception as error:  # each library raises its own
-        message = f"The body of your request is damaged: Content-Encoding is {shortened(header)}, and it is not valid {coding}"
-        raise RequestError(400, f"{message}: {error}.", "invalid_body") from None
+        message = f"The body of your request is damaged: Content-Encoding is {shortened(header)}, and it is not valid"
+        raise RequestError(400, f"{message} {coding}: {error}.", "invalid_body") from None
     if len(body) > MOST_BYTES:
         raise _too_large()
     return body
@@ -106,8 +106,8 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
 
 def _unsupported(header: str, reason: str) -> RequestError:
     known = ", ".join(content_codings.CODINGS)
-    message = f"Cannot read the body of your request: Content-Encoding is {shortened(header)}; {reason}. Supported are {known}; "
-    message += "br and zstd need the extra: pip install 'fakellm-server[codings]'."
+    message = f"Cannot read the body of your request: Content-Encoding is {shortened(header)}; {reason}. "
+    message += f"Supported are {known}; br and zstd need the extra: pip install 'fakellm-server[codings]'."
     return RequestError(415, message, "unsupported_content_encoding")
 
 
