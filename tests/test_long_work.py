@@ -164,6 +164,14 @@ def test_placeholders_cannot_multiply_a_prompt_without_limit() -> None:
     assert turns.longest < MOST, turns.slowest
 
 
+def test_a_long_response_is_sent_while_the_loop_is_free() -> None:
+    """asyncio copies what a client has not read, so all of it at once would hold up everything else."""
+    app = App(Scenario(rules=(Rule(Reply(content="x" * 58_000_000)),)))
+    with Hosted(app) as served, loop_turns(served.loop) as turns:
+        assert len(post(served.url + CHAT, chat()).content) > 58_000_000
+    assert turns.longest < MOST, turns.slowest
+
+
 def test_a_response_has_a_limit() -> None:
     most = Budget().reply_bytes
     with pytest.raises(RequestError, match=f"reply_bytes is {most:,}"):

@@ -40,6 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 async def serving(rule: dict[str, Any], speed: float = 1.0) -> AsyncIterator[tuple[App, Server]]:
     """An application with this rule, and its server."""
     app = App(load({"rules": [rule]}))
+    app.offloads = False  # virtual time does not wait for another process
     server = Server(app, speed)
     await server.start(Listening("socket"))
     try:

@@ -16,6 +16,7 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
+from fakellm.server.sending.pacer import PIECE
 from tests.conftest import chat
 
 PACED = {"reply": {"content": "One two"}, "timing": {"gap": 3600}}
@@ -66,6 +67,13 @@ def growth(rule: dict[str, Any], body: bytes, connections: int, limits: Limits) 
 @pytest.mark.parametrize(("rule", "most"), [(PACED, 40), (STALLED, 20)])
 def test_a_reply_under_way_takes_little_memory(rule: dict[str, Any], most: int) -> None:
     assert growth(rule, chat(stream=True), 100, Limits()) < most * 1024
+
+
+def test_a_client_that_does_not_read_takes_little_memory_whatever_its_reply() -> None:
+    long = {"reply": {"content": "x" * 4_000_000}, "stream": {"split": "whole"}}
+    assert growth(long, chat(stream=True), 20, Limits()) < 3 * PIECE
+    paced = long | {"timing": {"first": 0.001}}
+    assert growth(paced, chat(stream=True), 20, Limits()) < 3 * PIECE
 
 
 @pytest.mark.parametrize("rule", [PACED, STALLED])

@@ -76,7 +76,7 @@ class ClientConnection:
             return False
         return transport.get_write_buffer_size() + size <= _ROOM
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Writes to the client. Raises ConnectionResetError if the client has left."""
         transport = self._protocol.transport
         if transport is None or transport.is_closing():

@@ -106,9 +106,8 @@ def _decoded(body: bytes, coding: str, header: str) -> bytes:
 
 def _unsupported(header: str, reason: str) -> RequestError:
     known = ", ".join(content_codings.CODINGS)
-    message = f"Cannot read the body of your request: Content-Encoding is {shortened(header)}; {reason}. Supported are "
-    message += f"{known}; "
-    message += "br and zstd need the extra: pip install 'fakellm-server[codings]'."
+    message = f"Cannot read the body of your request: Content-Encoding is {shortened(header)}; {reason}. "
+    message += f"Supported are {known}; br and zstd need the extra: pip install 'fakellm-server[codings]'."
     return RequestError(415, message, "unsupported_content_encoding")
 
 

@@ -19,6 +19,10 @@ from fakellm.wire.http1 import Burst
 _TURN = 8
 """How many bursts of a reply that are due are written before other work gets its turn."""
 
+PIECE = 128 * 1024
+"""The most bytes that are written at once. asyncio copies what a client has not read and keeps it for each client: this
+much, and up to 64 KiB before it."""
+
 
 class Pacer:
     """Sends the replies of one server. `speed` divides their delays; 0 removes them."""
@@ -40,7 +44,18 @@ class Pacer:
 class _Paced:
     """A reply under way. Due times count from its start, so a burst that is late delays no other."""
 
-    __slots__ = ("_bursts", "_client", "_due", "_entry", "_excused", "_pacer", "_place", "_stepped", "_woken")
+    __slots__ = (
+        "_bursts",
+        "_client",
+        "_due",
+        "_entry",
+        "_excused",
+        "_pacer",
+        "_place",
+        "_stepped",
+        "_woken",
+        "_written",
+    )
 
     def __init__(
         self,
@@ -55,11 +70,12 @@ class _Paced:
         self._bursts = bursts
         self._entry = entry
         self._stepped = stepped
-        self._place = 0
+        self._place = self._written = 0
         self._due = self._excused = pacer.clock.now()
         if pacer.speed:
             self._due += bursts[0].delay / pacer.speed
-        # `_due` is that of the burst at `_place`. What was due up to `_excused` waited for the client or for a step.
+        # `_due` is that of the burst at `_place`, of which `_written` bytes are written. What was due up to `_excused`
+        # waited for the client or for a step.
         self._woken: asyncio.Future[None] | None = None
 
     async def send(self) -> None:
@@ -109,15 +125,20 @@ class _Paced:
     def _write(self, now: float) -> bool:
         """Writes what is due, as long as there is room. Whether the next burst has only to wait for its time."""
         pacer, client, bursts, entry = self._pacer, self._client, self._bursts, self._entry
-        speed, last = pacer.speed, min(self._place + _TURN, len(bursts))
+        speed, writes = pacer.speed, 0
         while self._due <= now:
-            if self._place == last or client.full:
+            if self._place == len(bursts) or writes == _TURN or client.full:
                 return False
             burst = bursts[self._place]
             stepped = self._stepped if burst.step else None
             if stepped and not stepped.ready:
                 return False
-            client.write(burst.data)
+            writes += 1
+            if len(burst.data) > PIECE and self._write_piece(burst.data):
+                continue
+            if not self._written:
+                client.write(burst.data)
+            self._written = 0
             entry.frames_sent += burst.frames
             if stepped:
                 stepped.wrote()
@@ -127,6 +148,12 @@ class _Paced:
             if speed and self._place < len(bursts):
                 self._due += bursts[self._place].delay / speed
         return True
+
+    def _write_piece(self, data: bytes) -> bool:
+        """Writes the next part of a burst. Whether there is more."""
+        self._client.write(memoryview(data)[self._written : self._written + PIECE])
+        self._written += PIECE
+        return self._written < len(data)
 
     def _late(self, late: float) -> None:
         self._entry.late_ms = max(self._entry.late_ms, milliseconds(late))
