@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss
+from fakellm.base.validation import near_miss, shortened
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
@@ -194,7 +194,7 @@ def _step(app: Application, request: HttpRequest) -> Release:
 def _number(param: str, text: str, expected: str) -> int:
     if not (text.isdecimal() and len(text) < 10 and int(text)):
         raise RequestError(
-            400, f"Invalid value for '{param}': expected {expected}, got {text!r}.", "invalid_value", param
+            400, f"Invalid value for '{param}': expected {expected}, got {shortened(text)}.", "invalid_value", param
         )
     return int(text)
 
