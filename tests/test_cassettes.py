@@ -8,6 +8,8 @@ import re
 import shlex
 import shutil
 import sys
+import zlib
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli import main
+from fakellm.recordings import content_codings, formats
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats import (
     BYTES,
@@ -33,6 +36,7 @@ from fakellm.recordings.formats import (
 )
 from fakellm.recordings.formats.response_reader import dechunked, plan
 from fakellm.recordings.formats.response_writer import grouped, written
+from fakellm.recordings.recording_file import RecordingFile
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT
 
@@ -405,6 +409,46 @@ def test_a_yaml_bomb_is_refused() -> None:
         read("\n".join([*lines, "interactions: *a11"]).encode(), "f")
 
 
+def test_aliases_of_a_long_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    request = "{method: GET, uri: 'http://h/'}"
+    lines = ["interactions:", f"- {{request: {request}, response: {{status: {{code: 200}}, body: &b '{'x' * 1000}'}}}}"]
+    lines += [f"- {{request: {request}, response: {{status: {{code: 200}}, body: *b}}}}"] * 99
+    data = "\n".join(lines).encode()
+    assert len(read(data, "f").interactions) == 100
+    monkeypatch.setattr(yaml_values, "MOST_TEXT", 50_000)
+    with pytest.raises(CassetteError, match=r"^f:1:1: aliases expand this to \d{3},\d{3} characters; at most 50,000"):
+        read(data, "f")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "gzip, gzip", "br", "zstd"])
+def test_many_compressed_bodies_are_refused(coding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    packers: dict[str, Any] = {"gzip": gzip.compress, "deflate": zlib.compress}
+    packers |= {"br": import_module("brotli").compress, "zstd": import_module("zstandard").compress}
+    body = bytes(10_000)
+    for each in coding.split(", "):
+        body = packers[each](body)
+    entry = {
+        "request": {"method": "GET", "uri": "http://h/"},
+        "response": {
+            "status": {"code": 200},
+            "headers": {"Content-Encoding": [coding]},
+            "body": {"string": body},
+        },
+    }
+    data = yaml_values.dump({"interactions": [entry] * 20})
+    assert len(read(data, "f").interactions) == 20
+    monkeypatch.setattr(content_codings, "MOST_IN_ALL", 100_000)
+    with pytest.raises(CassetteError, match="the bodies up to here expand to more than 100,000 bytes"):
+        read(data, "f")
+
+
+def test_a_short_file_is_recognized_in_few_steps() -> None:
+    """Each of these lines could once be read in two ways, so that 40 of them took hours."""
+    for line in (b"id: 1\r\n", b"id\r\n", b"event: x\r\n\r\n", b"retry\n \n", b"\r\n \t"):
+        with pytest.raises(CassetteError):
+            read(line * 2_000 + b"x", "f")
+
+
 def test_a_file_of_a_million_values_is_refused() -> None:
     with pytest.raises(CassetteError, match="more than 1,000,000 values"):
         read(b"- a\n" * 1_000_001, "f")
@@ -424,6 +468,19 @@ def test_a_file_of_200_megabytes_is_refused_before_it_is_read(tmp_path: Path) ->
         read_file(file)
     with pytest.raises(CassetteError, match="at most 67,108,864 are read"):
         read(bytes(MOST_BYTES + 1), "f")
+
+
+def test_a_recording_of_our_own_is_read_however_large_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(formats, "MOST_BYTES", 100)
+    file, tape = tmp_path / "large.jsonl", RecordingFile(tmp_path / "large.jsonl")
+    for _ in range(10):
+        tape.add(tape.number(), only("own.jsonl"))
+    tape.close()
+    assert file.stat().st_size > 100
+    assert len(read_file(file).interactions) == len(read(file.read_bytes(), "f").interactions) == 10
+    for refused in ("vcrpy.yaml", "browser.har"):
+        with pytest.raises(CassetteError, match="at most 100 are read"):
+            read_file(NAMED[refused])
 
 
 def test_a_compressed_body_that_expands_too_much_is_refused() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +19,8 @@ from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.fuzzing.strategies import completions, variations
+from fakellm.importing import long_edits
+from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
 from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -26,7 +29,7 @@ from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.scenario_app import App, HttpRequest
-from fakellm.wire.frame_edits import edits, patched
+from fakellm.wire.frame_edits import Edit, edits, patched
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import Timing
 from tests.chats import stream
@@ -82,6 +85,39 @@ def test_whatever_was_recorded_is_sent_again(data: st.DataObject, completion: Co
 @given(st.lists(st.binary(max_size=3), max_size=8), st.lists(st.binary(max_size=3), max_size=8))
 def test_edits_make_any_frames_of_any_others(made: list[bytes], wanted: list[bytes]) -> None:
     assert [frame.data for frame in patched([Frame(data) for data in made], edits(made, wanted))] == wanted
+
+
+FRAMES = st.lists(st.sampled_from([b"a", b"a", b"b", b"1", b"2", b"3", b"4", b"5", b"6", b"7"]), max_size=30)
+
+
+@given(FRAMES, FRAMES, st.integers(0, 50))
+def test_edits_of_long_lists_make_any_frames_of_any_others(made: list[bytes], recorded: list[bytes], most: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(long_edits, "MOST_WORK", most)
+        patch.setattr(long_edits, "_BLOCK", 4)
+        found = long_edits.long_edits(made, recorded)
+        assert [frame.data for frame in patched([Frame(data) for data in made], found)] == recorded
+        assert long_edits.long_edits(recorded, recorded) == ()
+
+
+@pytest.mark.parametrize("alike", [b"same", None])
+@pytest.mark.parametrize("more", [0, 1, 700])
+def test_long_lists_are_compared_in_parts(alike: bytes | None, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = []
+
+    def counted(one: Sequence[bytes], other: Sequence[bytes]) -> tuple[Edit, ...]:
+        work.append(long_edits._work(one, other))
+        return edits(one, other)
+
+    monkeypatch.setattr(long_edits, "edits", counted)
+    for size in (1_000, 10_000):
+        made = [alike or b"%d" % number for number in range(size)]
+        recorded = [b"odd %d" % number if number % 3 == 0 else frame for number, frame in enumerate(made)]
+        recorded += [b"x"] * more
+        found = long_edits.long_edits(made, recorded)
+        assert [frame.data for frame in patched([Frame(data) for data in made], found)] == recorded
+        assert sum(len(edit.frames) for edit in found) <= size * 0.35 + more  # as edits of a few more than a third
+    assert sum(work) <= 2 * long_edits.MOST_WORK + 11_000 * 100 * 100
 
 
 # Examples
@@ -170,6 +206,21 @@ def test_no_secret_reaches_the_scenario() -> None:
     echo = CHUNK.replace(b"Hi", b"sk-secret-0123456789")
     scenario, _ = imported([recording((HELLO, streamed(echo)))])
     assert "sk-secret" not in dump(scenario)
+
+
+@pytest.mark.parametrize("kinds", [2, 4, 400])
+def test_many_odd_chunks_are_compared_no_more_than_a_hundred(kinds: int) -> None:
+    def frame(number: int) -> str:
+        odd = {f"odd{number % kinds}": "x"} if number % 2 else {}
+        delta = {("content", "reasoning", "refusal")[number % min(kinds, 3)]: f"{number} ", "tool_calls": None} | odd
+        return json.dumps({"id": "x", "choices": [{"index": number % kinds, "delta": delta, "finish_reason": None}]})
+
+    for size in (10, 400, 4_000):
+        frames = [frame(number) for number in range(size)]
+        few = abridged(frames)
+        assert len(few) <= 120
+        assert [each for each in frames if each in set(few)] == few  # in order
+        assert (few[0], few[-1]) == (frames[0], frames[-1])
 
 
 def test_what_is_not_a_chat_is_left_out_and_reported() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import socket
+import stat
 import subprocess
 import sys
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from queue import Queue
@@ -23,19 +26,25 @@ import aiohttp
 import openai
 import pytest
 from aiohttp.base_protocol import BaseProtocol
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from msgspec.structs import replace
+from yarl import URL
 
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import CassetteError
+from fakellm.recordings import capture, content_codings
 from fakellm.recordings.capture import Capture, readable
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
+from fakellm.recordings.upstream_url import checked_upstream, is_own
+from fakellm.server import recording_proxy
+from fakellm.server import upstream as upstream_module
 from fakellm.server.scenario_app import HttpRequest
-from fakellm.server.upstream import checked_upstream, passed_on, pieces
+from fakellm.server.upstream import passed_on, pieces
 from fakellm.testing.handle import Handle
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
@@ -197,6 +206,76 @@ def test_a_prompt_of_several_megabytes_passes(file: Path) -> None:
     assert kept(file)[0].request.body == body
 
 
+def test_a_long_body_is_searched_beside_other_requests(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for secrets ends only after another request was answered."""
+    answered = threading.Event()
+
+    def search(interaction: Interaction) -> Interaction:
+        assert len(interaction.request.body) < 1_000 or answered.wait(timeout=60)
+        return redacted(interaction)
+
+    monkeypatch.setattr(recording_proxy, "redacted", search)
+    monkeypatch.setattr(recording_proxy, "AT_ONCE", 5_000)
+    with fakellm.serve({"rules": [rule("m")]}) as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        receive(recorder.base_url + CHAT, chat(user="x" * 9_000, api_key="not-for-the-file-1"))
+        receive(recorder.base_url + CHAT, chat())
+        answered.set()
+    assert [len(each.request.body) > 1_000 for each in kept(file)] == [True, False]
+    assert b"not-for-the-file-1" not in file.read_bytes()
+
+
+@pytest.mark.parametrize("body", [b"\x1f\x8b\xff", gzip.compress(bytes(2_000), mtime=0)])
+def test_a_response_that_cannot_be_searched_passes_and_is_not_recorded(
+    file: Path, body: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(content_codings, "MOST_BYTES", 1_000)
+    data = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        assert receive(f"{recorder.base_url}{CHAT}?key=a-key-of-mine", chat()).body == body
+    assert file.read_bytes() == fakellm_jsonl.dumps_header()
+    assert "not recorded: its body in gzip cannot be searched for secrets" in caplog.text
+    assert "a-key-of-mine" not in caplog.text
+
+
+def test_a_body_without_an_end_is_passed_on_and_not_kept(
+    file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(capture, "MOST_BYTES", 10_000)
+    body = bytes(9_000)
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%b0\r\n\r\n"
+    for chunks, kept_bodies in ((1, 1), (2, 0), (50, 0)):
+        with answering(data % (b"2328\r\n%b\r\n" % body * chunks)) as upstream:
+            before = len(kept(file)) if file.exists() and file.stat().st_size > 100 else 0
+            with fakellm.record(upstream, file) as recorder:
+                got = receive(recorder.base_url + CHAT, chat())
+                assert (got.pieces, got.end) == ([body] * chunks, "complete")
+                assert recorder.journal[0].frames_sent == chunks
+            assert len(kept(file)) == before + kept_bodies
+    assert "not recorded: its body has more than" in caplog.text
+
+
+def test_a_chunk_of_any_length_is_passed_on_in_parts(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_module, "MOST_CHUNK", 1_000)
+    body = bytes(range(256)) * 4_000
+    data = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        got = receive(recorder.base_url + CHAT, chat())
+    assert (got.body, got.end) == (body, "complete")
+    assert kept(file)[0].response.body == body
+
+
+def test_a_message_about_the_upstream_is_one_line_without_secrets(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for data in (b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 99 Odd\r\n\r\n", b"HTTP/1.1 abc Odd\r\n\r\n"):
+        with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+            got = receive(f"{recorder.base_url}{CHAT}?key=a-key-of-mine", chat(), "X-Api-Key: another-key-of-mine")
+            message = json.loads(got.body)["error"]["message"]
+            assert got.status == 502
+            assert [entry.explanation for entry in recorder.journal] == [message]
+        for text in (message, caplog.text):
+            assert "-key-of-mine" not in text
+        assert message.splitlines() == [message]
+
+
 # Those who leave
 
 
@@ -338,6 +417,136 @@ def test_head_gets_no_body_whatever_the_upstream_announces(file: Path) -> None:
     first, second, _ = received.split(b"\r\n\r\n")
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert second.startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@contextmanager
+def answering(data: bytes) -> Iterator[str]:
+    """The base URL of a server that answers each request with the same bytes, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(65536)
+                        connection.sendall(data)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+BODYLESS = [
+    ("DELETE", b"HTTP/1.1 204 No Content\r\n\r\n", 204),
+    ("DELETE", b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", 204),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: x\r\n\r\n", 304),
+    ("GET", b"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n", 304),
+    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Length: 1234\r\n\r\n", 200),
+    ("HEAD", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", 200),
+    ("HEAD", b"HTTP/1.1 200 OK\r\n\r\n", 200),
+    ("GET", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "data", "status"), BODYLESS)
+def test_responses_without_a_body_pass_one_after_the_other(file: Path, method: str, data: bytes, status: int) -> None:
+    def ask(handle: Handle) -> tuple[int, bytes, str | None]:
+        with closing(HTTPConnection(handle.url.removeprefix("http://"), timeout=20)) as client:
+            client.request(method, "/v1/models")
+            response = client.getresponse()
+            return response.status, response.read(), response.headers["Content-Length"]
+
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        passed = [ask(recorder) for _ in range(3)]
+        with closing(HTTPConnection(recorder.url.removeprefix("http://"), timeout=20)) as client:
+            client.request("GET", "/_fakellm/health")
+            assert client.getresponse().status == 200
+    assert [each[:2] for each in passed] == [(status, b"")] * 3
+    assert [each.response.end for each in kept(file)] == ["complete"] * 3
+    with fakellm.replay(file) as replay:
+        replayed = ask(replay)
+    assert replayed[:2] == (status, b"")
+    if b"Content-Length: 1234" in data:  # of the body that a GET would have got
+        assert (passed[0][2], replayed[2]) == ("1234", "1234")
+
+
+@pytest.mark.parametrize("status", ["000", "099", "101", "600", "999", "99", "2000", "-20", "abc"])
+def test_what_is_recorded_of_an_odd_status_can_be_read(file: Path, status: str) -> None:
+    data = b"HTTP/1.1 %b Odd\r\nContent-Length: 2\r\n\r\nhi" % status.encode()
+    with answering(data) as upstream, fakellm.record(upstream, file) as recorder:
+        got = receive(recorder.base_url + CHAT, chat())
+    if status in ("600", "999"):
+        assert (got.status, got.body) == (int(status), b"hi")
+        with fakellm.replay(file) as replay:
+            again = receive(replay.base_url + CHAT, chat())
+        assert (again.status, again.body) == (int(status), b"hi")
+    else:
+        assert (got.status, json.loads(got.body)["error"]["code"]) == (502, "upstream_invalid")
+        assert file.read_bytes() == fakellm_jsonl.dumps_header()
+
+
+def test_a_recorder_behind_itself_is_refused(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with fakellm.record(f"http://localhost:{port}/v1", file, port=port) as recorder:
+        got = receive(recorder.base_url + CHAT, chat())
+    error = json.loads(got.body)["error"]
+    assert (got.status, error["code"]) == (502, "upstream_is_recorder")
+    assert "is this recorder itself" in error["message"]
+    assert file.read_bytes() == fakellm_jsonl.dumps_header()
+
+
+@pytest.mark.parametrize(
+    ("upstream", "host", "own"),
+    [
+        ("http://127.0.0.1:8080/v1", "127.0.0.1", True),
+        ("http://localhost:8080", "127.0.0.1", True),
+        ("http://127.0.0.1:8080", "0.0.0.0", True),
+        ("http://127.0.0.1:8081/v1", "127.0.0.1", False),
+        ("http://192.0.2.1:8080/v1", "127.0.0.1", False),
+        ("https://192.0.2.1/v1", "127.0.0.1", False),
+    ],
+)
+def test_its_own_address_is_known_before_the_start(upstream: str, host: str, own: bool) -> None:
+    assert is_own(upstream, host, 8080) == own
+
+
+URLS = st.one_of(
+    st.text(),
+    st.builds(
+        "http://{}:{}/{}".format,
+        st.one_of(
+            st.text(max_size=9), st.sampled_from(["h", "a..b", "-a", "[::1]", "[x]", "ä.de", "x" * 64, "h.", "*"])
+        ),
+        st.one_of(st.integers(-9, 99_999).map(str), st.text(max_size=3)),
+        st.text(max_size=5),
+    ),
+)
+
+
+@given(URLS)
+@example("http://h:65536/v1")
+@example("http://[::1/v1")
+@example("http://a..b/v1")
+@example("http://h\n/v1")
+def test_an_upstream_is_a_url_that_can_be_requested_or_one_line_says_why(url: str) -> None:
+    problem = None
+    try:
+        checked = checked_upstream(url)
+    except ValueError as error:
+        problem = str(error)
+    if problem is not None:
+        assert problem.splitlines() == [problem]
+        return
+    requested = URL(passed_on(HttpRequest("GET", "/v1/models"), checked).url, encoded=True)
+    assert requested.raw_host
+    assert 0 < (requested.port or 0) < 65536
+    requested.raw_host.encode("idna")
 
 
 @pytest.mark.parametrize("url", ["api.x.ai/v1", "ftp://x/v1", "http://", "https://x/v1?key=1", "https://u:p@x/v1", ""])
@@ -577,6 +786,76 @@ def test_a_full_disk_leaves_whole_lines(file: Path, monkeypatch: pytest.MonkeyPa
     assert kept(file) == (ONE, ONE)
 
 
+def recorder_of(file: Path, numbers: Sequence[int]) -> RecordingFile:
+    """A recorder of one request per number, which end in this order; each response has the number of its request."""
+    tape = RecordingFile(file)
+    for number in sorted(numbers):
+        assert tape.number() == number
+    for number in numbers:
+        tape.add(number, replace(ONE, response=Plan(200, (), (Frame(b"%d" % number),))))
+    return tape
+
+
+def bodies(file: Path) -> list[bytes]:
+    return [each.response.body for each in kept(file)]
+
+
+def test_sorting_keeps_the_permissions_and_the_link(tmp_path: Path) -> None:
+    target, file = tmp_path / "target.jsonl", tmp_path / "link.jsonl"
+    target.touch(0o600)
+    target.chmod(0o640)
+    file.symlink_to(target)
+    recorder_of(file, [3, 1, 2]).close()
+    assert file.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert bodies(file) == [b"1", b"2", b"3"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.jsonl", "target.jsonl"]
+
+
+def test_a_full_disk_while_sorting_loses_nothing(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tape = recorder_of(file, [3, 1, 2])
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        tape.close()
+    assert bodies(file) == [b"3", b"1", b"2"]
+    assert [each.name for each in file.parent.iterdir()] == [file.name]
+    RecordingFile(file).close()  # it is no longer locked
+
+
+def test_a_file_has_one_recorder(file: Path) -> None:
+    first = recorder_of(file, [2, 1])
+    with pytest.raises(CassetteError, match=r"recorded\.jsonl: cannot record to it: .*records to it at the moment"):
+        RecordingFile(file)
+    first.close()  # which replaces the file
+    second = recorder_of(file, [4, 3])
+    with pytest.raises(CassetteError, match="records to it"):
+        RecordingFile(file)
+    second.close()
+    assert bodies(file) == [b"1", b"2", b"3", b"4"]
+
+
+def test_a_recorder_that_cannot_listen_leaves_the_file_to_others(file: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        with pytest.raises(fakellm.ServerError) as _, fakellm.record("http://h/v1", file, port=used.getsockname()[1]):
+            pass
+        with fakellm.record("http://h/v1", file):
+            pass
+
+
+def test_a_second_recorder_names_the_process_of_the_first(file: Path) -> None:
+    with recording("http://127.0.0.1:9/v1", file) as (_, process):
+        who = f"process {process.pid}" if Path("/proc/locks").exists() else "another process"
+        with pytest.raises(CassetteError, match=f"{who} records to it at the moment"):
+            RecordingFile(file)
+        process.kill()
+        process.wait()
+        RecordingFile(file).close()
+
+
 # The command
 
 
@@ -648,6 +927,10 @@ def test_the_command_reports_that_a_line_was_cut_off(file: Path) -> None:
     ("upstream", "output", "text"),
     [
         ("api.x.ai", "new.jsonl", "Invalid value for '--upstream': 'api.x.ai' is not the base URL of an API"),
+        ("http://127.0.0.1:8080/v1", "new.jsonl", "http://127.0.0.1:8080/v1 is where this recorder listens"),
+        ("http://x:99999/v1", "new.jsonl", "is not the base URL of an API (Port out of range 0-65535)"),
+        ("http://x/v1", "/dev/full", "/dev/full: not a file that can be read again"),
+        ("http://x/v1", ".", "not a file that can be read again"),
         ("http://x/v1", "other.yaml", "other.yaml"),
         ("http://x/v1", "absent/new.jsonl", "absent/new.jsonl: cannot record to it: No such file or directory"),
     ],

@@ -17,9 +17,13 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm.engine.journal import Entry
+from fakellm.engine.response import Response
+from fakellm.importing.importer import imported
+from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
-from fakellm.recordings.request_identity import Ignored, api, differences, key, summary
+from fakellm.recordings.redaction import redacted
+from fakellm.recordings.request_identity import Ignored, api, differences, key, key_and_sketch, summary
 from fakellm.server.http_server import Server, listen
 from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import HttpRequest
@@ -198,6 +202,77 @@ def test_a_miss_names_the_nearest_and_what_differs(body: bytes, path: str, text:
     assert (answer.plan.status, error["code"], error["type"]) == (404, "no_matching_recording", "invalid_request_error")
     assert ("x-should-retry", "false") in answer.plan.headers
     assert (entry.matched, entry.explanation) == (False, error["message"])
+
+
+@pytest.mark.parametrize("many", [50, 500])
+def test_a_miss_compares_few_of_many_recordings_and_names_the_nearest(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def body(number: int, **more: Any) -> bytes:
+        return chat(messages=[{"role": "user", "content": f"{number} of {turn}"} for turn in range(9)], **more)
+
+    app = Replay([tape(*(interaction(body(number)) for number in range(many)), interaction(b"", url="/v1/x"))])
+    compared: list[str] = []
+
+    def counted(recorded: RecordedRequest, *rest: Any) -> list[tuple[str, str]]:
+        compared.append(recorded.url)
+        return differences(recorded, *rest)
+
+    monkeypatch.setattr(request_identity, "differences", counted)
+    for number in (0, many // 2, many - 1):
+        message = json.loads(answered(app, body(number, top_p=1)))["error"]["message"]
+        assert message.endswith(f"The nearest is tape#{number + 1}; it differs in top_p: expected nothing, got 1.")
+    assert len(compared) == 3 * 10
+
+
+@given(st.lists(JSON, min_size=11, max_size=30), JSON)
+def test_equal_bodies_have_equal_sketches(values: list[Any], value: Any) -> None:
+    requests = [RecordedRequest("POST", "/v1", (), json.dumps(each).encode()) for each in (*values, value)]
+    (last, sketch), *others = (key_and_sketch(each, ANY) for each in reversed(requests))
+    assert last == key(requests[-1], ANY)
+    assert all(other == sketch for same, other in others if same == last)
+
+
+KEY = "sk-0123456789-abcdefgh"
+
+
+def test_a_request_with_secrets_is_that_of_a_recording_without_them() -> None:
+    headers = (("Authorization", f"Bearer {KEY}"),)
+    body = chat(user=KEY, tools=[{"headers": {"x-api-key": "a-key-of-mine"}}])
+    recorded = redacted(Interaction(RecordedRequest("POST", "/v1/x", headers, body), interaction().response))
+    assert KEY.encode() not in recorded.request.body
+    assert b"a-key-of-mine" not in recorded.request.body
+    for relay in (False, True):
+        app = Replay([tape(recorded)], relay=relay)
+        outcome, _ = app.handle(HttpRequest("POST", "/v1/x", body, dict(headers)))
+        assert isinstance(outcome, Response)
+        assert outcome.head.status == 200
+
+
+def test_neither_the_journal_nor_a_message_has_secrets() -> None:
+    headers = {"Authorization": f"Bearer {KEY}"}
+    for relay in (False, True):
+        app = Replay([tape(interaction(chat()))], relay=relay)
+        request = HttpRequest("POST", f"/v1/chat/completions?key={KEY}&a=b", chat(user=KEY), headers)
+        outcome, entry = app.handle(request)
+        assert entry.path == "/v1/chat/completions?key=REDACTEDREDACTEDREDACT&a=b"
+        assert KEY not in str(entry.explanation)
+        assert relay == (KEY.encode() not in bytes(entry.request))
+        if isinstance(outcome, Response):
+            assert KEY.encode() not in outcome.plan.body
+            assert b"user: expected nothing" in outcome.plan.body
+
+
+@pytest.mark.parametrize(
+    "url", ["//[x/v1/chat/completions", "http://[::1/v1/chat/completions", "http://h:x/chat/completions"]
+)
+def test_a_url_that_is_none_is_replayed_and_imported(url: str) -> None:
+    recorded = interaction(chat(), url=url)
+    assert api(url) == "chat/completions"
+    assert answered(Replay([tape(recorded)]), chat()) == b"{}"
+    assert redacted(recorded) == recorded
+    _, (report,) = imported([tape(recorded)])
+    assert report.outcome != "left out"
 
 
 def test_a_long_text_is_shown_where_it_begins_to_differ() -> None:

@@ -235,7 +235,8 @@ class Unprintable:
         ),
         (
             lambda request: Reply(tool_calls=(Call("f", {"a": object()}),)),
-            "its function returned a Reply that cannot be sent: Encoding objects of type object is unsupported.",
+            "its function returned a Reply with a wrong value: tool_calls[0].arguments.a: JSON has no values of the type "
+            "'object'; write text, a number, a boolean, null, a list or a mapping.",
         ),
     ],
 )
@@ -259,6 +260,7 @@ def test_a_server_survives_whatever_a_function_raises(error: BaseException, wait
         for _ in range(2):
             assert post(f"{handle.base_url}/chat/completions", chat()).status_code == 400
         assert [entry.outcome for entry in handle.journal] == ["sent", "sent"]
+        assert handle.raised() == [error, error]  # else the block would raise it at its end
 
 
 def test_a_fault_that_needs_calls_checks_the_reply_of_a_function() -> None:

@@ -181,7 +181,7 @@ REFUSED = [
     ("rules: " + "[" * 5000 + "]" * 5000, ["a.yaml:1:207: nested more than 200 levels deep"]),
     ("rules: " + "[" * 300_000, ["a.yaml:1:207: nested more than 200 levels deep"]),
     ("- " * 100_000, ["a.yaml:1:401: nested more than 200 levels deep"]),
-    ("rules: !!float x", ["a.yaml: a value that does not fit its tag: could not convert string to float: 'x'"]),
+    ("rules: !!float x", ["a.yaml:1:8: 'x' does not fit its tag !!float: could not convert string to float: 'x'"]),
     (
         "a: &a [x,x,x,x,x,x,x,x,x]\n"
         + "".join(f"{k}: &{k} [{','.join(['*' + p] * 9)}]\n" for p, k in zip("abcdefgh", "bcdefghi", strict=True)),

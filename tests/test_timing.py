@@ -66,7 +66,7 @@ def test_pace_keeps_the_pieces_and_draws_the_same_again(
     assert [frame.data for frame in frames] == pieces
     assert all(frame.delay >= 0 for frame in frames)
     assert {frame.step for frame in frames} <= {timing.step}
-    assert frames == pace(iter(pieces), timing, Source(seed), tokens)
+    assert frames == pace(list(pieces), timing, Source(seed), tokens)
     prefix = len(pieces) // 2
     if timing.burst == 1:  # a burst waits for the tokens of all its frames, those to come too
         assert frames[:prefix] == pace(pieces[:prefix], timing, Source(seed), tokens)

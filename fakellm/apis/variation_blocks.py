@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
+from fakellm.base.json_values import WireValue
+
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 MOST_CHUNKS = 100_000
@@ -136,7 +138,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         tuple[str, ...] | None, Meta(description="The keys of the further pieces of a tool call.")
     ] = None
     extra: Annotated[
-        dict[str, Any] | None,
+        dict[str, WireValue] | None,
         Meta(
             description=(
                 "Keys that every chunk carries in addition; those of its choices and their deltas as `choice.x` and "
@@ -145,7 +147,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     each: Annotated[
-        dict[str, tuple[Any, ...] | dict[Count, Any]] | None,
+        dict[str, tuple[WireValue, ...] | dict[Count, WireValue]] | None,
         Meta(
             description=(
                 "Keys with a different value in each chunk, as a list of values or by the chunk's number, counted "

@@ -20,6 +20,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     work_seconds: for which the answer to one request may be computed, where it is computed in another process.
     work_bytes: of memory for that, where the system can limit it.
     load_seconds: for which a scenario that is loaded into a session may be read.
+    scenario_bytes: of one file of a scenario.
     """
 
     reply_bytes: int = 64 * 2**20
@@ -29,6 +30,7 @@ class Budget(Struct, frozen=True, kw_only=True):
     work_seconds: int = 10
     work_bytes: int = 4 * 2**30
     load_seconds: int = 60
+    scenario_bytes: int = 64 * 2**20
 
 
 BUDGET = Budget()

@@ -66,6 +66,11 @@ def spelled_texts(texts: Sequence[str], style: TextStyle) -> list[str]:
     return list(map(encode_basestring, texts))
 
 
+def writable(text: str) -> str:
+    """The text with its lone surrogates, which UTF-8 cannot encode, as escapes."""
+    return text if _is_utf8(text) else text.encode("utf-8", "backslashreplace").decode()
+
+
 def _is_utf8(text: str) -> bool:
     """Whether UTF-8 can encode a text: it has no lone surrogates."""
     if text.isascii():

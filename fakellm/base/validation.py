@@ -11,11 +11,13 @@ import re
 import types
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 from msgspec import Meta, Struct
+
+from fakellm.base.json_values import WireValue, is_json, not_json
 
 Path = tuple[str | int, ...]
 
@@ -36,6 +38,12 @@ NULL_WORD = "null would leave the key unset; the option is the word, so put it i
 
 Places = dict[str | None, Any]
 """Where null can be meant as a word: for each key either True or the places below it; None stands for all items."""
+
+
+@cache
+def fields_of(kind: type[Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    """The fields of a type. msgspec evaluates its annotations each time, which takes half a millisecond."""
+    return msgspec.structs.fields(kind)
 
 
 class FieldError(ValueError):
@@ -85,7 +93,7 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         yield from _no_kind(data, kinds, path)
     elif isinstance(hint, type) and issubclass(hint, Struct) and isinstance(data, dict):
         yield from _struct(data, hint, path)
-    elif get_origin(hint) in (tuple, list) and isinstance(data, list):
+    elif get_origin(hint) in (tuple, list) and isinstance(data, (list, tuple)) and get_args(hint)[1:] in ((), (...,)):
         for index, item in enumerate(data):
             yield from problems(item, get_args(hint)[0], (*path, index))
     elif get_origin(hint) is dict and isinstance(data, dict):
@@ -93,8 +101,8 @@ def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
         for key, item in data.items():
             yield from _key(key, key_hint, (*path, key))
             yield from problems(item, item_hint, (*path, key))
-    elif hint is Any:
-        yield from _json_keys(data, path)
+    elif hint is Any or hint == WireValue:
+        yield from _json(data, path, any_number=hint is not Any)
     else:
         yield from _leaf(data, hint, path)
 
@@ -104,7 +112,7 @@ def null_places(hint: Any, outer: tuple[Any, ...] = ()) -> Places:
     places: Places = {}
     for member in _members(hint):
         if isinstance(member, type) and issubclass(member, Struct) and member not in outer:
-            for field in msgspec.structs.fields(member):
+            for field in fields_of(member):
                 below = _has_null_word(field.type) or null_places(field.type, (*outer, member))
                 if below:
                     places[field.encode_name] = below
@@ -140,19 +148,23 @@ def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
         return
     try:
         msgspec.convert(key, hint, strict=not isinstance(key, str))
+    except UnicodeEncodeError:
+        yield Problem(path, "key", f"the key {shortened(key)}: half of a surrogate pair is not allowed here")
     except msgspec.ValidationError as error:
         yield Problem(path, "key", f"the key {shortened(key)}: {_plain(str(error))}")
 
 
-def _json_keys(data: Any, path: Path) -> Iterator[Problem]:
-    """The keys in JSON that are not text."""
-    if isinstance(data, list):
+def _json(data: Any, path: Path, any_number: bool = False) -> Iterator[Problem]:
+    """The keys that are not text, and the values that JSON does not have. `any_number`: NaN too."""
+    if isinstance(data, (list, tuple)):
         for index, item in enumerate(data):
-            yield from _json_keys(item, (*path, index))
+            yield from _json(item, (*path, index), any_number)
     elif isinstance(data, dict):
         for key, item in data.items():
             yield from _key(key, str, (*path, key))
-            yield from _json_keys(item, (*path, key))
+            yield from _json(item, (*path, key), any_number)
+    elif not is_json(data) and not (any_number and isinstance(data, float)):
+        yield Problem(path, "value", not_json(data))
 
 
 def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
@@ -166,7 +178,7 @@ def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
 
 def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
     """The problems with the keys of a struct. They are found one by one: a request is refused with the first."""
-    fields = _fields(hint)
+    fields = _by_key(hint)
     tag = hint.__struct_config__.tag_field
     keys = [*([tag] if tag else []), *fields]
     for key, item in data.items():
@@ -184,15 +196,17 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
             yield Problem((*path, key), "missing", f"the key {key!r} is missing")
 
 
-@lru_cache(maxsize=256)
-def _fields(hint: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+@cache
+def _by_key(hint: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
     """The fields of a struct, by their keys."""
-    return {field.encode_name: field for field in msgspec.structs.fields(hint)}
+    return {field.encode_name: field for field in fields_of(hint)}
 
 
 def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
     try:
         msgspec.convert(data, hint, str_keys=True)
+    except UnicodeEncodeError:  # msgspec compares texts as UTF-8
+        yield Problem(path, "value", f"half of a surrogate pair is not allowed here, got {shortened(data)}")
     except msgspec.ValidationError as error:
         if isinstance(error.__cause__, FieldError):
             path = (*path, *error.__cause__.path)
@@ -205,6 +219,9 @@ def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
             kind: Literal["type", "value"] = "type" if "`, got `" in message else "value"
             found = f", got {shortened(data)}" if message.startswith("Expected") and kind == "value" else ""
             yield Problem(path, kind, _plain(message) + found)
+    else:
+        if not isinstance(data, dict):  # a mapping is checked key by key
+            yield from _json(data, path)
 
 
 _PLAIN = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}

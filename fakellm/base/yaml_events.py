@@ -14,6 +14,8 @@ import yaml
 from msgspec import Struct
 from yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent, SequenceStartEvent
 
+from fakellm.base.json_values import is_json
+
 TEXT, INTEGER = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
 DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 """An integer as a key: in any other notation the text of the key and its value would differ."""
@@ -21,11 +23,13 @@ DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 
 class PlainDocument(Struct, frozen=True):
     """The value of a document. `starts`: for each key of the root mapping whose value is a list, where each item of the
-    list starts. `integer_keys`: whether a key of any mapping in it is an integer."""
+    list starts. `integer_keys`: whether a key of any mapping in it is an integer. `json`: whether JSON has all
+    its values."""
 
     value: Any
     starts: dict[str, tuple[Any, ...]]
     integer_keys: bool
+    json: bool
 
 
 def read_plain(loader: Any) -> PlainDocument | None:
@@ -51,6 +55,7 @@ class _Reader:
         self.loader = loader
         self.starts: dict[str, tuple[Any, ...]] = {}
         self.integer_keys = False
+        self.json = True
 
     def document(self) -> PlainDocument:
         self.next()  # the start of the stream
@@ -60,7 +65,7 @@ class _Reader:
         self.next()  # the end of the document
         if not isinstance(self.next(), yaml.StreamEndEvent):
             raise _UnusualError
-        return PlainDocument(value, self.starts, self.integer_keys)
+        return PlainDocument(value, self.starts, self.integer_keys, self.json)
 
     def value(self, event: Any, depth: int, key: Any) -> Any:
         """The value that starts with `event`, `depth` levels deep, under `key` of the mapping around it."""
@@ -111,4 +116,7 @@ class _Reader:
         return self.loader.resolve(yaml.ScalarNode, event.value, event.implicit) if tag in (None, "!") else tag
 
     def scalar(self, event: Any, tag: str) -> Any:
-        return self.loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
+        """The value of a scalar that is not text."""
+        value = self.loader.construct_object(yaml.ScalarNode(tag, event.value, event.start_mark, event.end_mark))
+        self.json = self.json and is_json(value)
+        return value

@@ -5,14 +5,13 @@ A command is imported when it runs, so that none loads what only another needs.
 
 from __future__ import annotations
 
-import gc
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
 import click
+
+from fakellm.server.garbage import paused
 
 _COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export", "fuzz")
 
@@ -31,21 +30,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        with uncollected():
+        with paused():
             command: click.Command = import_module(f"fakellm.cli.{cmd_name}_command").command
         return command
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Within this block, which makes many objects that stay, the garbage collector does not run; afterwards it does not
-    look at these objects. It would find next to nothing there, and looking takes a tenth of the start."""
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from fakellm.cli import uncollected
 from fakellm.cli.serving import count, fail
 from fakellm.scenarios.loader import read
+from fakellm.server.garbage import paused
 
 
 @click.command("check")
@@ -18,7 +18,7 @@ def command(scenarios: tuple[Path, ...]) -> None:
 
     Exit codes: 0 if all of them can be served, 2 if not.
     """
-    with uncollected():
+    with paused():
         readings = [(path, read([path])) for path in scenarios]
     for path, reading in readings:
         if reading.scenario is not None:

@@ -13,6 +13,7 @@ from fakellm.cli.serving import fail
 from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import WRITERS, read_file, write
+from fakellm.recordings.redaction import UnsearchableError, redacted
 from fakellm.scenarios.loader import load_files
 
 
@@ -39,7 +40,8 @@ from fakellm.scenarios.loader import load_files
 def command(file: Path, format_: str, output: Path, only: int | None, seed: int) -> None:
     """Write the recording in FILE, in any supported format, to OUT in another format.
 
-    FILE may also be a scenario: each of its rules then answers a made-up request that it matches.
+    FILE may also be a scenario: each of its rules then answers a made-up request that it matches. Keys, tokens and
+    cookies in a recording are overwritten.
     """
     try:
         cassette = _read(file, seed)
@@ -59,4 +61,8 @@ def _read(file: Path, seed: int) -> Cassette:
     """The recording in a file; for a scenario, what its rules would send."""
     if file.suffix in (".yaml", ".yml") and file.is_file() and re.search(rb"^rules:", file.read_bytes(), re.MULTILINE):
         return recording(load_files([file]), seed)
-    return read_file(file)
+    cassette = read_file(file)
+    try:
+        return replace(cassette, interactions=tuple(map(redacted, cassette.interactions)))
+    except UnsearchableError as error:
+        raise CassetteError([f"{file}: not exported: {error}"]) from None

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 EVERY = 1.0
 """Seconds between two times that memory is given back, which takes a fifth of a millisecond."""
@@ -40,4 +41,5 @@ async def keep_small() -> None:
         collections = gc.get_stats()[1]["collections"]  # of the garbage collector, which runs only if there is work
         if collections != before:
             before = collections
-            await asyncio.to_thread(trim)
+            with suppress(OSError, RuntimeError):  # no file descriptor or thread is left; the next time there may be
+                await asyncio.to_thread(trim)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
+from fakellm.recordings.upstream_url import checked_upstream, is_own
 from fakellm.server.recording_proxy import Recorder
 from fakellm.server.replay_app import Replay
-from fakellm.server.upstream import checked_upstream
 
 
 def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -43,7 +43,12 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
 @serving
 def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
     """Pass requests on to a real server, and record them with its responses, without keys and cookies."""
-    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    log_to_stderr()
+    if options["port"] and is_own(upstream, options["host"], options["port"]):
+        raise click.BadParameter(
+            f"{upstream} is where this recorder listens: give the URL of the real server, or another --port",
+            param_hint="'--upstream'",
+        )
     try:
         file = RecordingFile(output)
     except CassetteError as error:

@@ -45,14 +45,19 @@ class Files:
 
 async def follow(server: Server, app: App, files: Files) -> None:
     """Serves the content of the files whenever they have changed, until it is cancelled. It survives any error in a
-    check: the last good scenario stays, and the next check may succeed."""
+    check: the last good scenario stays, and the next check may succeed. The same error again is not logged again."""
+    reported = ""
     while True:
         await asyncio.sleep(POLL)
         try:
             reading = await asyncio.to_thread(files.changed)
             if reading is not None:
                 await serve_reading(server, app, reading)
-        except Exception:
+            reported = ""
+        except Exception as error:
+            if repr(error) == reported:
+                continue
+            reported = repr(error)
             log.exception("the files cannot be followed; the last good scenario stays, and they are looked at again")
 
 

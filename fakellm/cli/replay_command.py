@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.recordings.formats import read_file
 from fakellm.server.replay_app import Again, Replay
@@ -33,7 +33,7 @@ from fakellm.server.replay_app import Again, Replay
 @serving
 def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timing: bool, **options: Any) -> None:
     """Answer with the recordings in FILEs: each request with those of the same method, path and body, in order."""
-    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    log_to_stderr()
     try:
         app = Replay([read_file(file) for file in files], ignore=ignore, again=again, timing=timing)
     except CassetteError as error:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
-from fakellm.cli import uncollected
+from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.engine.state import Limits
+from fakellm.server.garbage import paused
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -75,11 +75,11 @@ def command(
 
     A file that is saved is loaded again; while it has errors, the last good scenario stays.
     """
-    logging.basicConfig(level=logging.WARNING, format="fakellm: %(message)s")
+    log_to_stderr()
     limits = Limits(
         cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
     )
-    with uncollected():
+    with paused():
         from fakellm.server.scenario_app import App
 
         reading = None

@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 the server failed, 2 wrong usage or a file that cannot 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import json
 import os
 import signal
@@ -18,14 +19,18 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.cli import uncollected
 from fakellm.cli.memory import keep_small
-from fakellm.server.garbage import server_only
+from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
 """Seconds that open streams have to end after SIGTERM or SIGINT."""
+
+PATIENCE = 5.0
+"""Seconds that everything else then has to end."""
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -100,7 +105,8 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     """
-    with uncollected():
+    server_only()
+    with paused():
         from fakellm.server.http_server import Server, listen
 
     try:
@@ -114,13 +120,19 @@ def run(
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
 
-    server_only()
     hosts = {*allow_hosts, host.lower()}
 
     def make() -> Any:
         return Server(app, speed, proxy and proxy(), hosts)
 
-    asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
+    before = [(number, signal.getsignal(number)) for number in _SIGNALS]
+    try:
+        asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
+    finally:
+        with suppress(ValueError):  # only the main thread has signals
+            for number, handler in before:
+                if signal.getsignal(number) is not signal.SIG_DFL:  # else a signal is ending the process
+                    signal.signal(number, handler)
 
 
 async def _serve(
@@ -133,9 +145,14 @@ async def _serve(
         if not stopped.done():
             stopped.set_result(grace)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        with suppress(NotImplementedError):  # Windows: there the default handlers end the process
-            loop.add_signal_handler(number, stop, GRACE)
+    def signalled(_number: int, _frame: Any) -> None:
+        _end_by(GRACE + PATIENCE)
+        with suppress(RuntimeError):  # the loop has ended by itself
+            loop.call_soon_threadsafe(stop, GRACE)
+
+    with suppress(ValueError):  # only the main thread has signals
+        for number in _SIGNALS:
+            signal.signal(number, signalled)
     server = make()
     announce(await server.start(listener))
     tidying = loop.create_task(keep_small())
@@ -155,6 +172,14 @@ async def _serve(
     await server.stop(grace)
     if not running:
         task.result()  # an error in the task ended the server, so the command fails with it
+
+
+def _end_by(seconds: float) -> None:
+    """From now on, a signal ends the process at once, and after so many seconds the process ends by itself, even if
+    something holds up the event loop or the interpreter."""
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=os.open(os.devnull, os.O_WRONLY))
 
 
 def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> None:

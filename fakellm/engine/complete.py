@@ -63,7 +63,11 @@ def generated(request: Request, route: Route = CHAT) -> Reply:
     """The reply to a request that no rule matches: the seed and the request decide everything."""
     if route.allows_no_tokens(request):
         return Reply(choices=(ReplyChoice(finish_reason="length"),) * request.choices)
-    return Reply(generate=Generate())
+    return GENERATED
+
+
+GENERATED = Reply(generate=Generate())
+"""A reply in which everything is drawn."""
 
 
 def _choice(choice: ReplyChoice, provider: Provider) -> Choice:

@@ -11,6 +11,7 @@ from typing import Any
 from fakellm.generate.answer import EFFORTS
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
+from fakellm.scenarios.usage import Usage
 
 SCHEMA = 0.6
 """Milliseconds for a small JSON Schema, once the library that checks them is loaded."""
@@ -55,7 +56,7 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
         if rule and rule.stream.split is not None:
             tokens = length
         tokens /= choices
-    chunks = tokens + 3 + (_padding(rule.stream.padding) if rule else 0)
+    chunks = tokens + 3 + (_padding(rule) if rule else 0)
     each = _CHUNK_ALONE if rule and rule.stream.spelling and rule.stream.spelling.each else _CHUNK
     stream = choices * chunks * each if request.stream else 0.0
     logprobs = 0.0 if request.top_logprobs is None else choices * tokens * (1 + request.top_logprobs) * _LOGPROB
@@ -84,7 +85,10 @@ def weight(schema: Any) -> float:
     return total
 
 
-def _padding(padding: Any) -> float:
+def _padding(rule: Rule) -> float:
+    padding = rule.stream.padding
+    if padding == "reasoning":
+        return rule.reply.usage.reasoning if isinstance(rule.reply.usage, Usage) else 0
     if isinstance(padding, int):
         return padding
     return sum(each.count * 2 for each in padding) if isinstance(padding, tuple) else 0

@@ -18,10 +18,10 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
-from fakellm.base.json_text import JSON, dumps
+from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.engine import cost
-from fakellm.engine.complete import generated
+from fakellm.engine.complete import GENERATED, generated
 from fakellm.engine.memo import Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
@@ -79,6 +79,8 @@ class Engine:
         self.seed = seed
         self.strict = strict
         self._cache = cache or Cache(0)
+        dialect = ruleset.scenario.dialect if ruleset.scenario else "openai"
+        self._generated = Rule(name="generated", dialect=dialect, reply=GENERATED)
         self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
 
     def health(self) -> dict[str, Any]:
@@ -150,16 +152,13 @@ class Engine:
         return response
 
     def _unmatched(self, request: Request, matched: Matched) -> Response:
-        explanation = self.ruleset.explain(request)
+        explanation = writable(self.ruleset.explain(request))
         if self.strict:
             error = RequestError(404, f"No rule matches this request. {explanation}", "no_matching_rule")
             return self._refused(error, matched)
-        scenario, plain = self.ruleset.scenario, not self.ruleset.rules
-        rule = Rule(
-            name="generated",
-            dialect=scenario.dialect if scenario else "openai",
-            reply=generated(request, matched.route),
-        )
+        plain, reply, rule = not self.ruleset.rules, generated(request, matched.route), self._generated
+        if reply is not rule.reply:
+            rule = replace(rule, reply=reply)
         response = self._rendered(rule, request, matched, Memo(self._cache, self._token))
         return replace(response, matched=plain, explanation=response.explanation if plain else explanation)
 
@@ -230,7 +229,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
 def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
-    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=error.message)
+    return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
 
 
 @lru_cache(maxsize=256)

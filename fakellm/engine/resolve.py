@@ -5,16 +5,16 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-import msgspec
 from msgspec.structs import replace
 
 from fakellm.base.errors import ReplyError
-from fakellm.base.validation import dotted, problems
+from fakellm.base.validation import dotted
 from fakellm.model.blocks import Refusal, Text, Thinking
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Call, Computed, Reply, ReplyChoice
 from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock
 from fakellm.scenarios.templates import fill, fill_json
+from fakellm.scenarios.written_values import as_written, flaws
 
 Choice = TypeVar("Choice", bound=ReplyChoice)
 CallLike = TypeVar("CallLike", Call, CallBlock)
@@ -27,9 +27,9 @@ def computed(result: Any) -> Reply:
     if not isinstance(result, Reply) or isinstance(result, Computed):
         raise ReplyError(f"its function returned {shown(result)}; it must return a text or a fakellm.Reply")
     try:
-        wrong = next(problems(msgspec.to_builtins(result, str_keys=True), Reply), None)
-    except TypeError as error:  # a value that JSON does not have
-        raise ReplyError(f"its function returned a Reply that cannot be sent: {error}") from None
+        wrong = next(iter(flaws(as_written(result), Reply)), None)
+    except RecursionError:
+        raise ReplyError("its function returned a Reply that is nested too deeply, or contains itself") from None
     if wrong:
         raise ReplyError(f"its function returned a Reply with a wrong value: {dotted(wrong.path)}: {wrong.message}")
     return result

@@ -23,7 +23,8 @@ Content = TypeVar("Content")
 class Limits(Struct, frozen=True, kw_only=True):
     """How much a server keeps. Raises ValueError if a limit is too small or not a whole number.
 
-    cache_bytes: of rendered replies, for when the same request comes again; the least recently used are dropped.
+    cache_bytes: of rendered replies, for when the same request comes again, and of what the replies of a rule have in
+        common, for when another comes; the least recently used are dropped.
     journal_bytes: of the journals of all sessions; the oldest entries are dropped, and each journal counts them.
     max_sessions: including the one at the root. A session without its own scenario is dropped when it is idle.
     max_attempts: requests whose attempts are counted; the least recently used are dropped, and the journal records it.

@@ -61,7 +61,7 @@ def stream(
 
 def _by_events(
     answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
-) -> tuple[Frame, ...]:
+) -> Sequence[Frame]:
     """The frames of a stream whose events are not framed one by one, or not in their order, or are counted."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     batches = divided(answer, settings, route)

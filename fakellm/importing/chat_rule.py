@@ -19,7 +19,7 @@ from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.errors import StreamError
 from fakellm.engine.render import render
 from fakellm.importing.guess_provider import dialects, of_host
-from fakellm.importing.infer import Inferred, infer
+from fakellm.importing.infer import Inferred, infer_roughly, simplest
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply, reply_of
@@ -42,33 +42,34 @@ def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
     """The rule that sends the stream, in the dialect that comes nearest to it; None if it contains no chunk."""
     data = [text for piece in pieces if (text := data_of(piece)) is not None]
     chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
-    best: tuple[float, Rule] | None = None
-    for name in _accepting(dialects(url, chunks), request):
-        dialect = DIALECTS[name]
-        try:
-            found = infer(chunks, dialect)
-        except StreamError:
-            continue
-        framed = framing(pieces)
-        usual = dialect.usual.over(PLAIN)
+    framed = framing(pieces)
+
+    def rule_of(found: Inferred, name: str) -> Rule:
+        usual = DIALECTS[name].usual.over(PLAIN)
         variation = replace(
             found.variation,
             done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
-        rule = Rule(
-            reply=_reply(found.completion, found.drawn),
-            stream=_pinned(found, variation, usual, request),
-            name="x",
-            dialect=name,
-        )
-        made = [frame.data for frame in render(rule, request, 0).frames]
+        stream = _pinned(found, variation, usual, request)
+        return Rule(reply=_reply(found.completion, found.drawn), stream=stream, dialect=name)
+
+    best: tuple[float, Inferred, str] | None = None
+    for name in _accepting(dialects(url, chunks), request):
+        try:
+            found = infer_roughly(chunks, DIALECTS[name])
+        except StreamError:
+            continue
+        made = [frame.data for frame in render(replace(rule_of(found, name), name="x"), request, 0).frames]
         equal = sum(one == other for one, other in zip(made, pieces, strict=False)) / max(len(made), len(pieces))
         if best is None or equal > best[0]:
-            best = equal, replace(rule, name=None)
+            best = equal, found, name
         if equal == 1.0:
             break
-    return best and best[1]
+    if best is None:
+        return None
+    _, found, name = best
+    return rule_of(simplest(found, DIALECTS[name]), name)
 
 
 def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:

@@ -36,7 +36,10 @@ _SAMPLE = 40
 
 def of_host(url: str) -> str | None:
     """The dialect of the provider at this URL; None if its host is unknown."""
-    host = urlsplit(url).hostname or ""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # no such host, but a recording may have any
+        return None
     return next((name for known, name in _HOSTS.items() if host == known or host.endswith("." + known)), None)
 
 

@@ -96,17 +96,29 @@ _ALIKE = 2.0  # the likeness of equal streams
 
 def abridged(frames: Sequence[str]) -> list[str]:
     """The frames without the middle of each long run of frames that differ only in their texts: habits show at the ends
-    of a run."""
+    of a run. If that leaves more than _MOST, only the first and the last frames of each shape are kept, and of these
+    the first and last of the stream: hundreds of streams are rendered with as many frames."""
     shapes = [_shape(_content(json.loads(frame))) for frame in frames]
-    kept: list[str] = []
-    for _, run in groupby(zip(frames, shapes, strict=True), key=lambda pair: pair[1]):
-        texts = [frame for frame, _ in run]
-        kept += texts if len(texts) <= _ENDS * 2 else texts[:_ENDS] + texts[-_ENDS:]
-    return kept
+    kept: list[int] = []
+    for _, run in groupby(range(len(frames)), key=lambda number: shapes[number]):
+        kept += _ends(list(run), _ENDS)
+    if len(kept) > _MOST:
+        by_shape: dict[Any, list[int]] = {}
+        for number in kept:
+            by_shape.setdefault(shapes[number], []).append(number)
+        kept = _ends(sorted(number for alike in by_shape.values() for number in _ends(alike, _ENDS)), _MOST // 2)
+    return [frames[number] for number in kept]
+
+
+def _ends(numbers: list[int], size: int) -> list[int]:
+    return numbers if len(numbers) <= size * 2 else numbers[:size] + numbers[-size:]
 
 
 _ENDS = 4
 """How many frames are kept at each end of a run."""
+
+_MOST = 120
+"""How many frames are compared at most."""
 
 
 def _shape(value: Any) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
@@ -22,15 +21,15 @@ from fakellm.engine.render import render
 from fakellm.faults import Close, Status
 from fakellm.importing.chat_rule import chat_rule
 from fakellm.importing.distinguish_rules import distinguished
+from fakellm.importing.long_edits import long_edits
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.redaction import redacted
-from fakellm.recordings.request_identity import api
+from fakellm.recordings.redaction import UnsearchableError, redacted
+from fakellm.recordings.request_identity import api, path_of
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
-from fakellm.wire.frame_edits import edits
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from fakellm.wire.unframing import blocks, framing
@@ -65,7 +64,12 @@ def imported(
             if route is None:
                 report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
                 continue
-            request, rule, became = _rule(redacted(interaction), place, route)
+            try:
+                known = redacted(interaction)
+            except UnsearchableError as error:
+                report.append(Imported(place, "left out", reason=str(error)))
+                continue
+            request, rule, became = _rule(known, place, route)
             report.append(became)
             if rule is not None:
                 rules.append((request, rule))
@@ -98,7 +102,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     else:
         rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
-    patch = edits(made, pieces)
+    patch = long_edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
@@ -120,7 +124,7 @@ _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Clients of Azure may name the model only in the URL."""
-    model = target(urlsplit(recorded.url).path).model if route is CHAT else None
+    model = target(path_of(recorded.url)).model if route is CHAT else None
     return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
 
 

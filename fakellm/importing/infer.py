@@ -42,11 +42,22 @@ def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
 
     Raises StreamError if an event contains no chunk.
     """
+    return simplest(infer_roughly(frames, dialect), dialect)
+
+
+def infer_roughly(frames: Sequence[str], dialect: Dialect) -> Inferred:
+    """As `infer`, but the variation may have fields without an effect. Each of them takes a rendering to find, which is
+    in vain for a dialect that is not chosen. Raises StreamError as `infer` does."""
     _, completion, starts, drawn = _starts(frames, dialect)
     short, few, candidates, values = _starts(abridged(frames), dialect)
     number, habits = best_habits(short, few, candidates, dialect, values)
     variation = spelled_like(frames, completion, habits.over(starts[number]), dialect, drawn)
-    return Inferred(completion, _simplest(completion, variation, dialect, drawn), drawn)
+    return Inferred(completion, variation, drawn)
+
+
+def simplest(inferred: Inferred, dialect: Dialect) -> Inferred:
+    """What was inferred without fields that have no effect here, including those of its calls and its spelling."""
+    return replace(inferred, variation=_simplest(inferred.completion, inferred.variation, dialect, inferred.drawn))
 
 
 def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
@@ -160,7 +171,6 @@ _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
 def _simplest(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> Variation:
-    """The variation without fields that have no effect here, including those of its calls and its spelling."""
     made = rendered(completion, variation, dialect, drawn)
     for without in _fewer(variation):
         candidate = without(variation)

@@ -8,15 +8,24 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec.structs import replace
 
+from fakellm.base.errors import CassetteError
+from fakellm.recordings import content_codings
 from fakellm.recordings.cassette import Headers
+from fakellm.recordings.content_codings import decoded
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 # Headers about how the body was sent, which the plan has in its own fields.
 _OF_THE_CONNECTION = re.compile("connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade", re.IGNORECASE)
+
+
+MOST_BYTES = 256 * 2**20
+"""The greatest body that is kept, with _FRAME for each frame: a server may send without an end."""
+_FRAME = 100
+"""Bytes that a frame takes besides its data."""
 
 
 class Capture:
@@ -30,8 +39,13 @@ class Capture:
         self.headers: Headers = ()
         self.delimited: Delimited = "length"
         self.frames: list[Frame] = []
+        self.count = 0
+        """How many frames have arrived."""
+        self.too_long = False
+        """Whether the body has more than MOST_BYTES. Then none of it is kept."""
         self.end: Literal["complete", "close", "reset", "stall"] = "stall"
         """`stall` until the end has come: for a client that leaves now, the response stopped here."""
+        self._size = 0
         self._delay = 0.0
         self._now = now
         self._start = now()
@@ -43,17 +57,25 @@ class Capture:
         values = {name.lower(): value for name, value in headers}
         self.status = status
         self.headers = tuple(pair for pair in headers if not _OF_THE_CONNECTION.fullmatch(pair[0]))
-        chunked = values.get("transfer-encoding", "").lower().endswith("chunked")
+        # A 204 and a 304 have no body, whatever their headers announce.
+        chunked = values.get("transfer-encoding", "").lower().endswith("chunked") and status not in (204, 304)
         self.delimited = "chunked" if chunked else "length" if "content-length" in values else "close"
 
     def body(self, data: bytes) -> None:
         """Adds a piece of the body: an HTTP/1.1 chunk, or the bytes of one read."""
         delay = self._waited()
+        self._size += len(data) + _FRAME
+        self.too_long = self.too_long or self._size > MOST_BYTES
+        if self.too_long:
+            self.frames.clear()
+            self.count += 1
+            return
         if self.frames and not delay and self.delimited != "chunked":
             last = self.frames[-1]
             self.frames[-1] = replace(last, data=last.data + data)
         else:
             self.frames.append(Frame(data, delay))
+        self.count = len(self.frames)
 
     @property
     def plan(self) -> Plan:
@@ -69,30 +91,62 @@ class Capture:
 def readable(plan: Plan) -> Plan:
     """The response with its body decompressed, one frame for each frame that held data.
 
-    Unchanged if that is impossible: another encoding than gzip or deflate, damaged data, or a compressed body that
-    was cut off before its announced length.
+    Unchanged if that is impossible: a coding whose library is missing, damaged data, or more than MOST_BYTES. A
+    compressed body that was cut off before its announced length is recorded as one in chunks that was cut off, since
+    the length of the decompressed body was never announced.
     """
     cut = plan.delimited == "length" and plan.end != "complete"
-    encoding = ", ".join(value.lower() for name, value in plan.headers if name.lower() == "content-encoding")
-    frames = None if cut else _inflated(plan.frames, encoding, plan.end == "complete")
-    dropped = {"content-encoding", "content-length"} if frames is not None else set() if cut else {"content-length"}
-    headers = tuple(pair for pair in plan.headers if pair[0].lower() not in dropped)
-    return replace(plan, headers=headers, frames=plan.frames if frames is None else frames)
+    codings = [value.strip().lower() for name, value in plan.headers if name.lower() == "content-encoding"]
+    frames = _decompressed(plan, ",".join(codings))
+    if frames is not None:
+        headers = tuple(pair for pair in plan.headers if pair[0].lower() not in ("content-encoding", "content-length"))
+        return replace(plan, headers=headers, frames=frames, delimited="chunked" if cut else plan.delimited)
+    if cut or not plan.frames:  # without a body, the length is that of one which was not sent: HEAD, 304
+        return plan
+    return replace(plan, headers=tuple(pair for pair in plan.headers if pair[0].lower() != "content-length"))
+
+
+def _decompressed(plan: Plan, coding: str) -> tuple[Frame, ...] | None:
+    """The frames without their content coding; None if they have none, or if that is impossible."""
+    if coding in ("gzip", "x-gzip", "deflate"):
+        frames = _inflated(plan.frames, coding, plan.end == "complete")
+        if frames is not None or coding != "deflate":
+            return frames
+    if not coding or not plan.frames or plan.end != "complete":
+        return None
+    try:
+        body = decoded(plan.body, plan.headers, "the response")
+    except CassetteError:
+        return None
+    # What was decompressed as a whole has the time of its last byte.
+    return None if body == plan.body else (Frame(body, sum(frame.delay for frame in plan.frames)),)
 
 
 def _inflated(frames: Sequence[Frame], encoding: str, whole: bool) -> tuple[Frame, ...] | None:
-    """The frames decompressed; None if they are not compressed or cannot be decompressed. A frame without data passes
+    """The frames decompressed; None if they cannot be decompressed, or not to MOST_BYTES. A frame without data passes
     its delay on to the next."""
-    if encoding not in ("gzip", "x-gzip", "deflate"):
-        return None
-    inflate = zlib.decompressobj(zlib.MAX_WBITS | 32 if encoding != "deflate" else zlib.MAX_WBITS)
+
+    def inflater() -> Any:
+        return zlib.decompressobj(zlib.MAX_WBITS | 32 if encoding != "deflate" else zlib.MAX_WBITS)
+
+    inflate, room = inflater(), content_codings.MOST_BYTES
     done, delay = [], 0.0
     try:
         for frame in frames:
-            data, delay = inflate.decompress(frame.data), delay + frame.delay
+            pieces, rest = [], frame.data
+            while rest:
+                if inflate.eof:  # the next member of a gzip file (RFC 1952, 2.2); some writers pad
+                    rest = rest.lstrip(b"\0") if encoding != "deflate" else rest
+                    inflate = inflater() if rest else inflate
+                pieces.append(inflate.decompress(rest, room + 1))
+                room -= len(pieces[-1])
+                if room < 0:
+                    return None
+                rest = inflate.unused_data if inflate.eof else b""
+            data, delay = b"".join(pieces), delay + frame.delay
             if data:
                 done.append(Frame(data, delay))
                 delay = 0.0
     except zlib.error:
         return None
-    return None if inflate.unused_data or (whole and not inflate.eof) else tuple(done)
+    return None if whole and not inflate.eof else tuple(done)

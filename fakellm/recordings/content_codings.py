@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
 
@@ -12,6 +14,34 @@ from fakellm.recordings.cassette import Headers
 
 MOST_BYTES = 64 * 2**20
 """The greatest size of a decompressed body: a few kilobytes can expand to gigabytes."""
+
+MOST_IN_ALL = 256 * 2**20
+"""The greatest size of all decompressed bodies of a file together: it may have many of them."""
+
+_room: ContextVar[list[int] | None] = ContextVar("room", default=None)
+"""How many bytes the bodies of the file that is being read may still have, as the only item."""
+
+
+@contextmanager
+def within_limit() -> Iterator[None]:
+    """In this block, all bodies together expand to at most MOST_IN_ALL bytes; `decoded` raises CassetteError if not."""
+    before = _room.set([MOST_IN_ALL])
+    try:
+        yield
+    finally:
+        _room.reset(before)
+
+
+def take_room(size: int, place: str) -> None:
+    """Counts the bytes of a body that is not in the file itself. Raises CassetteError, with `place`, if all of them
+    exceed the limit."""
+    room = _room.get()
+    if room is None:
+        return
+    room[0] -= size
+    if room[0] < 0:
+        message = f"the bodies up to here expand to more than {MOST_IN_ALL:,} bytes, which is the limit"
+        raise CassetteError([f"{place}: {message}: split the file"])
 
 
 def decoded(body: bytes, headers: Headers, place: str) -> bytes:
@@ -41,6 +71,8 @@ def _decode(body: bytes, coding: str, place: str) -> bytes:
         raise CassetteError([f"{place}: the body is not valid {coding}: {error}; its bytes are damaged"]) from None
     if len(decoded) > MOST_BYTES:
         raise CassetteError([f"{place}: a body in {coding} of more than {MOST_BYTES:,} bytes, which is the limit"])
+    if coding != "identity":
+        take_room(len(decoded), place)
     return decoded
 
 

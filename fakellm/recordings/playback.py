@@ -35,11 +35,12 @@ class Recording(Struct, frozen=True):
 def playback(recording: Recording, timing: bool) -> Plan:
     """The plan to send for a recording, with its label in a header.
 
-    A stream whose recording does not have its frames is divided into one frame for each event. A body that broke off
-    keeps its announced length.
+    A stream whose recording does not have its frames is divided into one frame for each event. A body that broke off,
+    or that HEAD and 304 do not send, keeps its announced length.
     """
     plan = recording.interaction.response
-    length = plan.delimited == "length" and plan.end != "complete"
+    unsent = plan.status == 304 or recording.interaction.request.method == "HEAD"
+    length = plan.delimited == "length" and (plan.end != "complete" or unsent)
     kept = [(name, value) for name, value in plan.headers if _sent(name, value, length)]
     frames = [frame for frame in (plan.frames if recording.framed else _divided(plan)) if frame.data]
     # An empty HTTP/1.1 chunk would end the body (RFC 9112, section 7.1).

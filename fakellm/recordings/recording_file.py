@@ -7,12 +7,19 @@ worst cuts the line that was being written. It knows no HTTP.
 from __future__ import annotations
 
 import os
+import stat
+import sys
+from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import IO
 
 from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Interaction
+from fakellm.recordings.file_lock import open_alone
 from fakellm.recordings.formats import fakellm_jsonl
 
 
@@ -27,17 +34,29 @@ class RecordingFile:
         self.path = path
         self.broken: Path | None = None
         try:
+            if path.exists() and not path.is_file():
+                raise CassetteError([f"{path}: not a file that can be read again: record to a regular file"])
+            self._file = open_alone(path)
+        except OSError as error:
+            raise self._unusable(error) from None
+        try:
             whole = self._repaired()
             self.cassette = replace(fakellm_jsonl.load(whole or fakellm_jsonl.dumps_header(), str(path)), framed=True)
-            self._file = path.open("ab", buffering=0)  # one write is one line: a crash leaves nothing in a buffer
             self._size = self._kept = len(whole)
             if not whole:
                 self._write(fakellm_jsonl.dumps_header())
                 self._kept = self._size
         except OSError as error:
-            raise CassetteError([f"{path}: cannot record to it: {error.strerror or error}"]) from None
+            self._file.close()
+            raise self._unusable(error) from None
+        except BaseException:
+            self._file.close()
+            raise
         self._count = len(self.cassette.interactions)
         self._lines: list[tuple[int, int]] = []  # the number and length of each line, in the order of the file
+
+    def _unusable(self, error: OSError) -> CassetteError:
+        return CassetteError([f"{self.path}: cannot record to it: {error.strerror or error}"])
 
     def number(self) -> int:
         """The number of the interaction that starts now; pass it to `add` when it has ended."""
@@ -51,10 +70,15 @@ class RecordingFile:
         self._lines.append((number, len(line)))
 
     def close(self) -> None:
-        """Ends the recording, and sorts the interactions in the order in which they started."""
-        self._file.close()
-        if self._lines != sorted(self._lines):
-            self._sort()
+        """Ends the recording, and sorts the interactions in the order in which they started; does nothing again.
+
+        Raises OSError if there is no room to sort them; the file then has all of them in the order in which they ended.
+        """
+        if self._file.closed:
+            return
+        with self._file:  # it stays locked until it is sorted
+            if self._lines != sorted(self._lines):
+                self._sort()
 
     def _write(self, line: bytes) -> None:
         try:
@@ -67,15 +91,32 @@ class RecordingFile:
         self._size += len(line)
 
     def _sort(self) -> None:
-        """Writes a new file beside the old one and then replaces it, so that the file is always whole."""
-        lines = []
-        with self.path.open("rb") as file:
-            before = file.read(self._kept)
-            for number, length in self._lines:
-                lines.append((number, file.read(length)))
-        new = self.path.with_name(self.path.name + ".new")
-        new.write_bytes(before + b"".join(line for _, line in sorted(lines)))
-        new.replace(self.path)
+        """Writes a new file beside the old one and then replaces it, so that the file is always whole.
+
+        A link to the file stays one, and the new file has the owner and the permissions of the old one.
+        """
+        path = self.path.resolve()
+        with (
+            path.open("rb") as old,
+            NamedTemporaryFile("wb", prefix=f"{path.name}.", suffix=".new", dir=path.parent, delete=False) as new,
+        ):
+            try:
+                _take_rights(old, new)
+                for start, length in self._in_order():
+                    old.seek(start)
+                    new.write(old.read(length))
+                new.flush()
+                os.fsync(new.fileno())  # else a crash of the machine could keep the name and lose the lines
+                Path(new.name).replace(path)
+            except BaseException:
+                Path(new.name).unlink()
+                raise
+
+    def _in_order(self) -> list[tuple[int, int]]:
+        """The start and length of each part of the file: what it contained before, then the lines by their numbers."""
+        starts = accumulate((length for _, length in self._lines), initial=self._kept)
+        places = sorted((number, start, length) for (number, length), start in zip(self._lines, starts, strict=False))
+        return [(0, self._kept), *((start, length) for _, start, length in places)]
 
     def _repaired(self) -> bytes:
         """The whole lines of the file, after moving a line that was cut off to FILE.broken."""
@@ -93,5 +134,14 @@ class RecordingFile:
             self.broken = self.path.with_name(self.path.name + ".broken")
             with self.broken.open("ab") as file:
                 file.write(data[len(whole) :] + b"\n")
-            os.truncate(self.path, len(whole))
+            self._file.truncate(len(whole))
         return whole
+
+
+def _take_rights(old: IO[bytes], new: IO[bytes]) -> None:
+    """Gives the new file the permissions and, if we may, the owner of the old one."""
+    before = os.fstat(old.fileno())
+    if sys.platform != "win32":
+        with suppress(OSError):
+            os.fchown(new.fileno(), before.st_uid, before.st_gid)
+        os.fchmod(new.fileno(), stat.S_IMODE(before.st_mode))

@@ -2,106 +2,165 @@
 
 Headers with such a secret are left out. The secret is also searched everywhere else: providers repeat a wrong key in
 their error, and name the organisation when its limit is reached. There it is overwritten by as many other characters,
-so all lengths and all boundaries between chunks stay the same.
+so all lengths and all boundaries between chunks stay the same. `secret_names` and `secret_search` know what is secret.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
-from urllib.parse import parse_qsl, quote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote
 
 from msgspec.structs import replace
 
-from fakellm.recordings.cassette import Headers, Interaction
+from fakellm.recordings.cassette import Headers, Interaction, RecordedRequest
+from fakellm.recordings.content_codings import MOST_BYTES
+from fakellm.recordings.secret_names import secret_header, secret_parameter
+from fakellm.recordings.secret_search import SHORTEST as SHORTEST
+from fakellm.recordings.secret_search import cover, mask, named_values
 from fakellm.wire.plan import Frame
 
-SHORTEST = 8
-"""Anything shorter is not treated as a secret: a test's key `any` is part of half of all texts."""
+_URL = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)?([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
+_PAIR = re.compile(r'([A-Za-z_-]{1,40})\s{0,9}=\s{0,9}"?([^\s",;]++)')
+_IN_AUTHORIZATION = {"response", "credential", "nonce", "cnonce"}
+"""Parameters of `Authorization` (RFC 7616; the signatures of AWS) that hold secrets, besides those with such a name."""
 
-_SECRET_HEADER = re.compile(
-    r"(set-)?cookie2?"
-    r"|(.*[-_])?(authorization|auth|api-?key|key|token|secret|password|organi[sz]ation([-_]id)?|project([-_]id)?)",
-    re.IGNORECASE,
-)
-_SECRET_PARAMETER = re.compile(r"(.*[-_])?(key|api-?key|token|secret|password|sig|signature)", re.IGNORECASE)
-_LIKE_A_SECRET = re.compile(r"\b(?:sk|org|proj)[-_](?=[A-Za-z_-]*[0-9])[A-Za-z0-9_-]{16,}")
-"""Keys and ids in the form of OpenAI and others, in a header or not; with a digit, because words have none."""
+
+class UnsearchableError(ValueError):
+    """A body is compressed, so that no secret in it could be found."""
 
 
 def redacted(interaction: Interaction, secrets: Iterable[str] = ()) -> Interaction:
     """The interaction without its secrets, and without `secrets`, wherever they appear.
 
-    A header with a secret is removed; elsewhere REDACTED… of the same length stands for it.
+    A header with a secret is removed; elsewhere REDACTED… of the same length stands for it. Raises UnsearchableError if
+    a body is compressed.
     """
     request, response = interaction.request, interaction.response
-    found = {*secrets, *_in_headers(request.headers), *_in_headers(response.headers), *_in_url(request.url)}
-    cover = _cover(found)
-
-    def kept(headers: Headers) -> Headers:
-        return tuple((name, cover(value)) for name, value in headers if not _SECRET_HEADER.fullmatch(name))
-
-    parts = urlsplit(request.url)
-    host = parts.netloc.rpartition("@")[2]  # without a user and a password
-    url = urlunsplit(parts._replace(netloc=host, query=_query(parts.query)))
+    body = b"".join(frame.data for frame in response.frames)
+    _must_be_plain(request.headers, request.body)
+    _must_be_plain(response.headers, body)
+    covered = cover({*secrets, *_secrets(request), *_in_headers(response.headers)})
     return Interaction(
-        replace(request, url=cover(url), headers=kept(request.headers), body=_covered(request.body, cover)),
-        replace(response, headers=kept(response.headers), frames=_frames(tuple(response.frames), cover)),
+        _request(request, covered),
+        replace(
+            response, headers=_kept(response.headers, covered), frames=_frames(tuple(response.frames), body, covered)
+        ),
     )
 
 
-def _in_headers(headers: Headers) -> list[str]:
-    """The secrets in headers: the key of `Bearer sk-1`, the values of a cookie."""
-    found = []
+def redacted_request(request: RecordedRequest) -> RecordedRequest:
+    """The request without its secrets, as `redacted` leaves it."""
+    return _request(request, cover(_secrets(request)))
+
+
+def covering(request: RecordedRequest) -> Callable[[str], str]:
+    """A function that overwrites the secrets of a request in a text about it."""
+    secrets = cover(_secrets(request))
+    # The text may have any characters, and the search knows bytes.
+    return lambda text: (
+        secrets(text.encode(errors="surrogatepass").decode("latin-1")).encode("latin-1").decode(errors="surrogatepass")
+    )
+
+
+def _request(request: RecordedRequest, covered: Callable[[str], str]) -> RecordedRequest:
+    url = covered(_without_secrets(request.url))
+    body = covered(request.body.decode("latin-1")).encode("latin-1")
+    return replace(request, url=url, headers=_kept(request.headers, covered), body=body)
+
+
+def _kept(headers: Headers, covered: Callable[[str], str]) -> Headers:
+    return tuple((name, covered(value)) for name, value in headers if not secret_header(name))
+
+
+def _must_be_plain(headers: Headers, body: bytes) -> None:
+    codings = [value.strip().lower() for name, value in headers if name.lower() == "content-encoding"]
+    if not body or not any(coding not in ("", "identity") for coding in codings):
+        return
+    try:
+        body.decode()  # then it is not compressed, whatever the header says
+    except UnicodeDecodeError:
+        reason = f"it is damaged, incomplete, in an unknown coding, or expands to more than {MOST_BYTES:,} bytes"
+        raise UnsearchableError(f"its body in {', '.join(codings)} cannot be searched for secrets: {reason}") from None
+
+
+def _secrets(request: RecordedRequest) -> set[str]:
+    values = named_values(request.body.decode("latin-1"))
+    # A value in a body may be an example or a description; only what could be a key is searched elsewhere.
+    keys = {value for value in values if len(value) >= 12 and re.search("[0-9]", value) and not re.search(r"\s", value)}
+    return {*_in_headers(request.headers), *_in_url(request.url), *keys}
+
+
+def _in_headers(headers: Headers) -> Iterator[str]:
+    """The secrets in headers: the key of `Bearer sk-1`, the values of a cookie, the password of `Basic …`, and those in
+    URLs of any other header, such as `Location`."""
     for name, value in headers:
-        if _SECRET_HEADER.fullmatch(name):
+        if secret_header(name):
             pairs = [pair.strip().partition("=")[2] for pair in value.split(";")]
-            found += [value, *value.split(), *(pairs[:1] if name.lower() == "set-cookie" else pairs)]
-    return found
+            found = [value, *value.split(), *(pairs[:1] if name.lower() == "set-cookie" else pairs), *_basic(value)]
+            found += [text for word, text in _PAIR.findall(value) if word.lower() in _IN_AUTHORIZATION or _secret(word)]
+            yield from found
+            yield from map(_unquoted, found)
+        else:
+            yield from named_values(value)
 
 
-def _in_url(url: str) -> list[str]:
-    parts = urlsplit(url)
-    query = [value for name, value in parse_qsl(parts.query) if _SECRET_PARAMETER.fullmatch(name)]
-    return [*query, *parts.netloc.rpartition("@")[0].split(":")]
+def _secret(name: str) -> bool:
+    return secret_header(name) or secret_parameter(name)
 
 
-def _query(query: str) -> str:
-    """The query with its secrets overwritten; short ones too, because their names identify them."""
-    pairs = [pair.partition("=") for pair in query.split("&")]
-    return "&".join(
-        name + sign + (_mask(value) if _SECRET_PARAMETER.fullmatch(name) else value) for name, sign, value in pairs
+def _basic(value: str) -> list[str]:
+    """The user with the password, and the password alone, of `Basic …` (RFC 7617)."""
+    scheme, _, encoded = value.strip().partition(" ")
+    try:
+        decoded = b64decode(encoded.strip() + "=" * (-len(encoded.strip()) % 4), validate=True).decode("latin-1")
+    except ValueError:
+        return []
+    if scheme.lower() != "basic":
+        return []
+    return [decoded, decoded.partition(":")[2]]
+
+
+def _in_url(url: str) -> Iterator[str]:
+    _, user, query, _ = _parts(url)
+    found = [*(value for name, value in parse_qsl(query.lstrip("?")) if secret_parameter(name)), *user.split(":")]
+    yield from found
+    yield from map(_unquoted, found)
+
+
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """What comes before the query, without a user; the user and password; the query; the fragment."""
+    found = _URL.fullmatch(url)
+    scheme, place, query, fragment = found.groups(default="") if found else ("", url, "", "")
+    user = ""
+    if scheme:
+        host, slash, path = place.partition("/")
+        user, _, host = host.rpartition("@")
+        place = host + slash + path
+    return scheme + place, user, query, fragment
+
+
+def _without_secrets(url: str) -> str:
+    """The URL without a user, and with the secrets of its query overwritten; short ones too, because their names
+    identify them."""
+    place, _, query, fragment = _parts(url)
+    pairs = [pair.partition("=") for pair in query[1:].split("&")]
+    covered = "&".join(
+        name + sign + (mask(value) if secret_parameter(_unquoted(name)) else value) for name, sign, value in pairs
     )
+    return place + query[:1] + covered + fragment
 
 
-def _cover(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that overwrites these secrets, in their spellings in URLs and JSON too, and what looks like one."""
-    known = [secret for secret in secrets if len(secret) >= SHORTEST]
-    forms = {form for secret in known for form in (secret, quote(secret, safe=""), *_in_json(secret))}
-    longest_first = sorted(forms, key=lambda form: (-len(form), form))
-    secret = re.compile("|".join([*map(re.escape, longest_first), _LIKE_A_SECRET.pattern]))
-    return lambda text: secret.sub(lambda found: _mask(found[0]), text)
+def _unquoted(text: str) -> str:
+    return unquote(text, encoding="latin-1")
 
 
-def _in_json(secret: str) -> tuple[str, str]:
-    text = json.dumps(secret)[1:-1]
-    return text, text.replace("/", "\\/")
-
-
-def _mask(text: str) -> str:
-    return ("REDACTED" * len(text))[: len(text)]
-
-
-def _covered(data: bytes, cover: Callable[[str], str]) -> bytes:
-    # Byte by byte, as Latin-1: bytes that are not text stay the same, and secrets are ASCII.
-    return cover(data.decode("latin-1")).encode("latin-1")
-
-
-def _frames(frames: tuple[Frame, ...], cover: Callable[[str], str]) -> tuple[Frame, ...]:
+def _frames(frames: tuple[Frame, ...], body: bytes, covered: Callable[[str], str]) -> tuple[Frame, ...]:
     """The frames with secrets overwritten, including those across a boundary."""
-    body = _covered(b"".join(frame.data for frame in frames), cover)
+    # Byte by byte, as Latin-1: bytes that are not text stay the same, and secrets are ASCII.
+    body = covered(body.decode("latin-1")).encode("latin-1")
     edges = accumulate((len(frame.data) for frame in frames), initial=0)
     return tuple(
         replace(frame, data=body[start:end]) for frame, (start, end) in zip(frames, pairwise(edges), strict=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import takewhile
 from typing import Any
-from urllib.parse import urlsplit
+from zlib import crc32
 
 from msgspec import Struct
 
@@ -20,6 +20,7 @@ from fakellm.base.json_text import dumps
 from fakellm.base.validation import Path, dotted
 from fakellm.recordings.cassette import RecordedRequest
 
+_PATH = re.compile(r"(?:(?:[A-Za-z][A-Za-z0-9+.-]*:)?//[^/?#]*)?([^?#]*)", re.DOTALL)
 _BEFORE_THE_API = re.compile(r".*/(?=chat/completions$)|.*/(?:v\d+[a-z]*\d*|deployments/[^/]+)/|/")
 _STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d+|\*)\]")
 _DEEPEST = 200
@@ -28,6 +29,9 @@ _LONGEST = 60
 """The most characters of a value in an explanation."""
 _MOST = 5
 """The most differences in an explanation."""
+
+_BITS = 4096
+"""The bits of a sketch: more than most bodies have values."""
 
 _ABSENT = object()
 
@@ -62,20 +66,50 @@ class Ignored(Struct, frozen=True):
         return value
 
 
+def path_of(url: str) -> str:
+    """The path of a URL or of a request target. Unlike `urlsplit` it refuses none: a recording may have any."""
+    found = _PATH.match(url)
+    return found[1] if found else url
+
+
 def api(url: str) -> str:
     """The part of a URL's path that names the API, without a version, prefix or deployment before it.
 
     It is ``chat/completions`` for /v1/chat/completions, /api/paas/v4/chat/completions and
     /openai/deployments/x/chat/completions.
     """
-    return _BEFORE_THE_API.sub("", urlsplit(url).path, count=1)
+    return _BEFORE_THE_API.sub("", path_of(url), count=1)
 
 
 def key(request: RecordedRequest, ignored: Ignored) -> Key:
     """The key of a request. The order of keys and the white space of JSON make no difference."""
-    body = value(request.body, ignored)
+    return _key(request, value(request.body, ignored))
+
+
+def key_and_sketch(request: RecordedRequest, ignored: Ignored) -> tuple[Key, int]:
+    """The key of a request, and a sketch of its body: a bit for each value and its place. The more bits two sketches
+    have in common, the less their bodies differ, so that few have to be compared to find the nearest."""
+    body, sketch = value(request.body, ignored), 0
+    for text in _values(body) if body is not _ABSENT else ():
+        sketch |= 1 << crc32(text.encode("utf-8", "surrogatepass")) % _BITS
+    return _key(request, body), sketch
+
+
+def _key(request: RecordedRequest, body: Any) -> Key:
     content = request.body if body is _ABSENT else _canonical(body)
     return Key(request.method.upper(), api(request.url), content or None)
+
+
+def _values(value: Any, path: str = "") -> Iterator[str]:
+    """The values in a body, each with its path."""
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _values(item, f"{path}.{name}")
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _values(item, f"{path}[{index}]")
+    else:
+        yield f"{path}={value}"
 
 
 def value(body: bytes, ignored: Ignored) -> Any:
@@ -92,7 +126,7 @@ def differences(recorded: RecordedRequest, request: RecordedRequest, ignored: Ig
     if recorded.method.upper() != request.method.upper():
         found.append(("method", f"expected {recorded.method.upper()}, got {request.method.upper()}"))
     if api(recorded.url) != api(request.url):
-        found.append(("path", f"expected {urlsplit(recorded.url).path}, got {urlsplit(request.url).path}"))
+        found.append(("path", f"expected {path_of(recorded.url)}, got {path_of(request.url)}"))
     expected, actual = value(recorded.body, ignored), value(request.body, ignored)
     if _ABSENT in (expected, actual):
         expected, actual = (side.body.decode("utf-8", "backslashreplace") for side in (recorded, request))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -18,6 +19,7 @@ from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Call, Computed, Reply
 from fakellm.scenarios.scenario import Rule, Step
+from fakellm.scenarios.written_values import check
 from fakellm.wire.timing import Timing
 
 
@@ -27,7 +29,14 @@ def on(when: When | None = None, /, *, name: str | None = None, dialect: str | N
     `name` and `dialect` are those of the rule. Set its reply with the methods of the returned value. Each method
     returns a new rule, so calls can be chained, and one start can be used for several rules.
     """
+    check(when or When(**conditions), When, "on(…)")
+    check({"name": name, "dialect": dialect}, _Names, "on(…)")
     return On(when or When(**conditions), name, dialect)
+
+
+class _Names(Struct):
+    name: str | None
+    dialect: str | None
 
 
 class On(Struct, frozen=True):
@@ -45,6 +54,8 @@ class On(Struct, frozen=True):
         """Answers with a text, and other fields of `Reply`; with a whole Reply; or with what a function of the request
         returns, async or not. A function needs a server in this process (`serve`, not `spawn`), and is called in a
         separate thread for each request, so that a function that blocks delays no other reply."""
+        if not isinstance(what, (str, Reply)) and not callable(what):
+            raise ScenarioError([f"on(…): reply: expected a text, a Reply or a function of the request, got {what!r}"])
         if isinstance(what, str):
             return self._with(reply=Reply(content=what, **fields))
         if fields:
@@ -104,4 +115,10 @@ class On(Struct, frozen=True):
             raise ScenarioError(
                 [f"on(…): a {key} after a {key}; put .then() between them, or set all of it in one call"]
             )
+        for key, value in blocks.items():
+            check({key: value}, _BLOCKS[key], "on(…)")
         return replace(self, steps=(*self.steps[:-1], self.steps[-1] | blocks))
+
+
+_BLOCKS = {field.name: msgspec.defstruct("Block", [(field.name, field.type)]) for field in msgspec.structs.fields(Step)}
+"""For each block of a rule, a value that has only this block."""

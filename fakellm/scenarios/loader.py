@@ -15,12 +15,16 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from fakellm.base.budget import BUDGET
 from fakellm.base.errors import ScenarioError
+from fakellm.base.json_text import dumps
+from fakellm.base.validation import shortened
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.reply import Computed
 from fakellm.scenarios.scenario import Rule, Scenario, ScenarioFile, combine
-from fakellm.scenarios.yaml_document import Document, read_document, read_mapping
+from fakellm.scenarios.written_values import check
+from fakellm.scenarios.yaml_document import Document, Syntax, read_document, read_mapping
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
@@ -50,6 +54,7 @@ def load(source: ScenarioSource) -> Scenario:
     if isinstance(source, (str, FilePath)):
         return load_files((FilePath(source),))
     scenario = _scenario(source)
+    check(scenario, Scenario, "scenario")
     return _alone(
         Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
     )
@@ -65,7 +70,7 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
 
 def read(paths: Sequence[FilePath]) -> Reading:
     """The scenario in the files and folders, and in those that they include. Each file is read once."""
-    waiting = [(path, path.resolve(), "") for path in paths][::-1]
+    waiting = [(path, _real(path), "") for path in paths][::-1]
     parts: list[Document] = []
     visited: dict[FilePath, None] = {}
     found: list[str] = []
@@ -78,19 +83,24 @@ def read(paths: Sequence[FilePath]) -> Reading:
             if path.is_dir():
                 waiting += [(file, real / file.name, by) for file in _files(path)][::-1]
                 continue
-            parts.append(read_document(_text(path, by), str(path)))
+            syntax: Syntax = "json" if path.suffix == ".json" else "yaml"
+            parts.append(read_document(_text(path, by), str(path), syntax))
             included = [path.parent / each for each in parts[-1].scenario.include]
-            waiting += [(each, each.resolve(), f" (included by {path})") for each in included][::-1]
+            waiting += [(each, _real(each), f" (included by {path})") for each in included][::-1]
         except ScenarioError as error:
             found += error.problems
+        except OSError as error:
+            found.append(f"{path}: {(error.strerror or str(error)).lower()}{by}")
+        except Exception as error:  # whatever is wrong with one file, the others are read
+            found.append(f"{path}: this cannot be read: {error!r}{by}")
     found = found or list(_unreachable(parts))
     scenario = None if found else combine(tuple(part.scenario for part in parts))
     return Reading(scenario, tuple(visited), tuple(found))
 
 
 def parse(text: str, name: str) -> Scenario:
-    """The scenario in YAML text (JSON is YAML); `name` stands for the file's name in messages."""
-    return _alone(read_document(text, name))
+    """The scenario in JSON or YAML text; `name` stands for the file's name in messages."""
+    return _alone(read_document(text, name, "either"))
 
 
 def dump(value: Values) -> str:
@@ -98,6 +108,15 @@ def dump(value: Values) -> str:
 
     Raises ScenarioError if a reply is a function, which YAML cannot express.
     """
+    return yaml.dump(_builtin(value), Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def dump_json(value: Values) -> str:
+    """The scenario as JSON, which is written and read faster, and can have any text. Raises ScenarioError as `dump`."""
+    return dumps(_builtin(value))
+
+
+def _builtin(value: Values) -> Any:
     scenario = _scenario(value)
     for number, rule in enumerate(scenario.rules):
         if any(isinstance(step.reply, Computed) for step in rule.steps):
@@ -108,7 +127,7 @@ def dump(value: Values) -> str:
         for block in ("when", "stream", "timing"):
             if not step.get(block):
                 step.pop(block, None)
-    return yaml.dump(builtin, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=None)
+    return builtin
 
 
 class _Dumper(yaml.SafeDumper):
@@ -128,6 +147,13 @@ def _scenario(value: Values) -> Scenario:
     if isinstance(value, Scenario):
         return value
     each = (value,) if isinstance(value, (Rule, On)) else value
+    kinds: tuple[type, ...] = (Rule, On)  # a caller without a type checker may pass anything
+    if not isinstance(each, (list, tuple)):
+        message = f"expected a file, a text, a mapping, a Scenario, a Rule or several, got {shortened(value)}"
+        raise ScenarioError([f"scenario: {message}"])
+    for number, rule in enumerate(each):
+        if not isinstance(rule, kinds):
+            raise ScenarioError([f"scenario: rules[{number}]: expected a Rule or on(…), got {shortened(rule)}"])
     return Scenario(rules=tuple(rule.rule if isinstance(rule, On) else rule for rule in each))
 
 
@@ -146,11 +172,19 @@ def _unreachable(parts: Sequence[Document]) -> Iterator[str]:
     whens = [part.scenario.rules[number].when for part, number in places]
     for later, earlier in unreachable(whens):
         (part, number), (other, first) = places[later], places[earlier]
-        where = f"{part.rule(number) if part.marks else part.name}: rules[{number}]"
+        where = f"{part.rule(number) if part.marks() else part.name}: rules[{number}]"
         yield (
             f"{where}: no request reaches this rule: the one at {other.rule(first)} matches every request that it "
             "matches; put the more specific rule first, or list its replies in order under 'then'"
         )
+
+
+def _real(path: FilePath) -> FilePath:
+    """The path without symbolic links; as it is, if that cannot be found out: reading it will give the reason."""
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError, ValueError):  # a loop of links, a null character
+        return path
 
 
 def _files(path: FilePath) -> list[FilePath]:
@@ -161,9 +195,18 @@ def _files(path: FilePath) -> list[FilePath]:
 
 
 def _text(file: FilePath, by: str) -> str:
+    """The text of a file. One that is included must be a regular file: reading a device or a pipe may never end."""
     try:
-        return file.read_bytes().decode("utf-8")
+        if by and file.exists() and not file.is_file():
+            raise ScenarioError([f"{file}: not a regular file{by}"])
+        with file.open("rb") as opened:
+            data = opened.read(BUDGET.scenario_bytes + 1)
+        if len(data) > BUDGET.scenario_bytes:
+            raise ScenarioError(
+                [f"{file}: larger than a limit of fakellm: scenario_bytes is {BUDGET.scenario_bytes:,}{by}"]
+            )
+        return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ScenarioError([f"{file}: not UTF-8: byte 0x{error.object[error.start]:02x} at {error.start}"]) from None
-    except OSError as error:
-        raise ScenarioError([f"{file}: {(error.strerror or str(error)).lower()}{by}"]) from None
+    except ValueError as error:  # a null character in the path
+        raise ScenarioError([f"{str(file)!r}: {error}{by}"]) from None

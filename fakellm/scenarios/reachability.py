@@ -5,6 +5,7 @@ It finds only these clear cases. It knows no files; rules are numbers here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from itertools import product
@@ -59,4 +60,7 @@ def _conditions(when: When) -> dict[str, bytes]:
 
 
 def _encoded(value: object) -> bytes:
-    return msgspec.json.encode(value, order="sorted")
+    try:
+        return msgspec.json.encode(value, order="sorted")
+    except (UnicodeEncodeError, OverflowError):  # half of a surrogate pair, an integer of more than 64 bits
+        return json.dumps(value, sort_keys=True).encode()

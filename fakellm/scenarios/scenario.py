@@ -9,10 +9,12 @@ from msgspec import Meta, Struct
 
 from fakellm.apis.chat.providers import DIALECTS, DialectName
 from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import MOST_CHUNKS
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.faults import Fault
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Computed, Reply
+from fakellm.scenarios.usage import Usage
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
 
@@ -31,6 +33,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         _check_calls(self.reply, self.fault)
+        _check_padding(self.reply, self.stream)
 
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
@@ -76,6 +79,9 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def __post_init__(self) -> None:
         _check_dialect(self.dialect)
         _check_calls(self.reply, self.fault)
+        _check_padding(self.reply, self.stream)
+        if self.name is not None:
+            _check_name("name", self.name)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -85,6 +91,13 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
         return self.fault if self.fault is not None and self.fault.applies(stream) else None
+
+
+def _check_padding(reply: Reply, stream: Variation) -> None:
+    """Raises FieldError if the reasoning tokens, each of which is a chunk without content, are too many."""
+    if stream.padding == "reasoning" and isinstance(reply.usage, Usage) and reply.usage.reasoning > MOST_CHUNKS:
+        message = f"with 'padding: reasoning' each is a chunk, and at most {MOST_CHUNKS:,} are allowed"
+        raise FieldError(("reply", "usage", "reasoning"), f"{message}, got {reply.usage.reasoning:,}")
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:
@@ -105,6 +118,7 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
     def __post_init__(self) -> None:
         _check_dialect(self.dialect)
+        _check_name("scenario", self.name)
 
     @property
     def computed(self) -> bool:
@@ -142,3 +156,12 @@ def _check_dialect(name: str | None) -> None:
     if name is not None and name not in DIALECTS:
         known = ", ".join(DIALECTS)
         raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, list(DIALECTS))}")
+
+
+def _check_name(key: str, name: object) -> None:
+    """Raises FieldError if no header and no file can have a name; its type is checked elsewhere."""
+    try:
+        if isinstance(name, str):
+            name.encode()
+    except UnicodeEncodeError:
+        raise FieldError((key,), f"{name!r} has half of a surrogate pair; write the whole character") from None

@@ -1,12 +1,15 @@
-"""Reads one YAML text as a scenario, and reports every problem in it at once, each with its place.
+"""Reads one YAML or JSON text as a scenario, and reports every problem in it at once, each with its place.
 
 It knows no files.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from math import isfinite
+from typing import Any, Literal
 
 import msgspec
 import yaml
@@ -14,12 +17,16 @@ from msgspec import Struct
 
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
-from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, null_places, problems
+from fakellm.base.json_nodes import TooDeepError, json_nodes
+from fakellm.base.json_text import writable
+from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
 from fakellm.base.yaml_events import read_plain
-from fakellm.base.yaml_nodes import Inspection, find, place, too_deep
+from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, place, too_deep
 from fakellm.scenarios.scenario import ScenarioFile
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel includes it
+
+Syntax = Literal["yaml", "json", "either"]
 
 
 @cache
@@ -34,31 +41,55 @@ class Document(Struct, frozen=True):
 
     scenario: ScenarioFile
     name: str
-    marks: tuple[Any, ...] = ()
-    """Where each rule starts; empty if the rules are not in a text."""
+    marks: Callable[[], Sequence[Any]] = tuple
+    """Returns where each rule starts; nothing if the rules are not in a text."""
 
     def rule(self, number: int) -> str:
         """The place of the rule with this number, from 0."""
-        return place(self.name, self.marks[number]) if self.marks else f"rules[{number}]"
+        marks = self.marks()
+        return place(self.name, marks[number]) if marks else f"rules[{number}]"
 
 
-def read_document(text: str, name: str) -> Document:
-    """The scenario in a YAML text (JSON is YAML). Raises ScenarioError."""
+def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
+    """The scenario in a text. `either`: JSON if the text is valid JSON, else YAML. Raises ScenarioError."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"not UTF-8: {text[error.start]!r} at character {error.start}"
+        raise ScenarioError([f"{name}: {message}"]) from None
+    if syntax == "json" or (syntax == "either" and text.lstrip("\ufeff \t\r\n").startswith("{")):
+        document = _json_document(text, name, must=syntax == "json")
+        if document is not None:
+            return document
     try:
         if problem := too_deep(text, _Loader, name):
             raise ScenarioError([problem])
         plain = read_plain(_Loader(text))
         if plain is None:
             return _composed_document(text, name)
-        scenario = _scenario(plain.value, text, name, plain.integer_keys)
-        return Document(scenario, name, plain.starts["rules"])
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        raise ScenarioError([f"{place(name, mark)}: {error.problem or error.context}"]) from None
-    except yaml.YAMLError as error:  # a character that YAML does not allow
-        raise ScenarioError([f"{name}: {' '.join(str(error).split())}"]) from None
-    except (AttributeError, TypeError, ValueError) as error:  # PyYAML does not check that a value fits its tag
-        raise ScenarioError([f"{name}: a value that does not fit its tag: {error}"]) from None
+        scenario = _scenario(plain.value, lambda: _node(text), name, plain.integer_keys or not plain.json)
+        return Document(scenario, name, lambda: plain.starts["rules"])
+    except yaml.YAMLError as error:
+        raise ScenarioError([_yaml_problem(error, name)]) from None
+    except ScenarioError:
+        raise
+    except Exception as error:  # PyYAML does not check that a value fits its tag
+        try:
+            problem = _unfit(text, name, error)
+        except yaml.YAMLError as other:
+            problem = _yaml_problem(other, name)
+        raise ScenarioError([problem]) from None
+
+
+def _yaml_problem(error: yaml.YAMLError, name: str) -> str:
+    if isinstance(error, yaml.MarkedYAMLError):
+        return f"{place(name, error.problem_mark or error.context_mark)}: {error.problem or error.context}"
+    return f"{name}: {' '.join(str(error).split())}"  # a character that YAML does not allow
+
+
+def _node(text: str) -> yaml.Node:
+    node: yaml.Node = _Loader(text).get_single_node()
+    return node
 
 
 def _composed_document(text: str, name: str) -> Document:
@@ -70,30 +101,97 @@ def _composed_document(text: str, name: str) -> Document:
     inspection = Inspection(node, name)
     if inspection.problems:
         raise ScenarioError(inspection.problems)
-    scenario = _scenario(loader.construct_document(node), text, name, bool(inspection.integer_keys))
+    scenario = _scenario(loader.construct_document(node), lambda: _node(text), name, checked=True)
     rules = find(node, ("rules",), key=False).value
-    return Document(scenario, name, tuple(rule.start_mark for rule in rules))
+    return Document(scenario, name, lambda: tuple(rule.start_mark for rule in rules))
+
+
+def _unfit(text: str, name: str, error: Exception) -> str:
+    """The problem with the first scalar that does not fit its tag."""
+    pending = [_node(text)]
+    visited = set()
+    while pending:
+        node = pending.pop()
+        if id(node) in visited:
+            continue
+        visited.add(id(node))
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                _Loader("").construct_object(node)
+            except Exception as unfit:
+                tag = node.tag.replace("tag:yaml.org,2002:", "!!")
+                reason = f": {unfit}" if isinstance(unfit, ValueError) else ""
+                return f"{place(name, node.start_mark)}: {shortened(node.value)} does not fit its tag {tag}{reason}"
+        else:
+            parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+            pending += reversed(parts)
+    return f"{name}: this cannot be read: {error!r}"
+
+
+def _json_document(text: str, name: str, must: bool) -> Document | None:
+    """The scenario in a JSON text; None if the text is not valid JSON and need not be. Raises ScenarioError."""
+    text = text.removeprefix("\ufeff")
+    checked = False
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal checked
+        found = dict(pairs)
+        checked = checked or len(found) < len(pairs)
+        return found
+
+    def number(digits: str) -> float:
+        nonlocal checked
+        value = float(digits)
+        checked = checked or not isfinite(value)
+        return value
+
+    try:
+        data = json.loads(text, object_pairs_hook=mapping, parse_float=number, parse_constant=number)
+        node = json_nodes(text) if checked or text.count("{") + text.count("[") > MOST_DEEP else None
+    except json.JSONDecodeError as error:
+        if not must:
+            return None
+        problem = f"{name}:{error.lineno}:{error.colno}: this is not valid JSON: {error.msg}"
+        raise ScenarioError([problem]) from None
+    except ValueError as error:  # an integer with too many digits
+        raise ScenarioError([f"{name}: this cannot be read: {error}"]) from None
+    except RecursionError:
+        raise ScenarioError([f"{name}: nested more than {MOST_DEEP} levels deep"]) from None
+    except TooDeepError as error:
+        raise ScenarioError([f"{place(name, error.mark)}: nested more than {MOST_DEEP} levels deep"]) from None
+    if node is not None and (found := Inspection(node, name).problems):
+        raise ScenarioError(found)
+    scenario = _scenario(data, lambda: json_nodes(text), name, checked)
+    return Document(
+        scenario,
+        name,
+        lambda: [rule.start_mark for rule in find(json_nodes(text), ("rules",), key=False).value],
+    )
 
 
 def read_mapping(data: dict[str, Any], name: str) -> Document:
     """The scenario in builtin values. Raises ScenarioError."""
-    return Document(_scenario(data, None, name, integer_keys=True), name)
+    try:
+        return Document(_scenario(data, None, name, checked=True), name)
+    except RecursionError:
+        raise ScenarioError([f"{name}: nested too deeply, or a part contains itself"]) from None
 
 
-def _scenario(data: Any, text: str | None, name: str, integer_keys: bool) -> ScenarioFile:
-    """The scenario in builtin data; `text` is what it was read from. Raises ScenarioError.
+def _scenario(data: Any, nodes: Callable[[], yaml.Node] | None, name: str, checked: bool) -> ScenarioFile:
+    """The scenario in builtin data; `nodes` composes the text that it was read from. Raises ScenarioError.
 
-    msgspec accepts integers as keys of JSON objects, which have no such keys, so if there are any all keys are checked.
-    It also accepts null, which leaves a key unset, where the word `null` may be meant.
+    msgspec accepts integers as keys of JSON objects, and values that JSON does not have: if the data may have any,
+    `checked` is set, and all of it is checked. It also accepts null, which leaves a key unset, where the word `null`
+    may be meant.
     """
     try:
         scenario = msgspec.convert(data, ScenarioFile, str_keys=True)
-        flawed = integer_keys or has_unquoted_null(data, _null_places())
+        flawed = checked or has_unquoted_null(data, _null_places())
         found = list(problems(data, ScenarioFile)) if flawed else []
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, UnicodeEncodeError) as error:
         found = list(problems(data, ScenarioFile)) or [Problem((), "value", str(error))]
     if found:
-        node = None if text is None else _Loader(text).get_single_node()
+        node = nodes() if nodes else None
         raise ScenarioError([_line(problem, node, name) for problem in found])
     return scenario
 
@@ -106,4 +204,4 @@ def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
         message += "; put it in quotes to make it text"
     where = dotted(problem.path[:-1] if at_key or missing else problem.path)
     parts = (place(name, found.start_mark if found else None), where, message)
-    return ": ".join(part for part in parts if part)
+    return writable(": ".join(part for part in parts if part))

@@ -36,8 +36,8 @@ class Hosted:
 
         listener = listen("127.0.0.1", self._port)
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
+        self.thread.start()
 
         async def start() -> tuple[Server, str]:
             server = Server(self._app, self._speed, self._proxy and self._proxy(), self._allowed_hosts)
@@ -66,5 +66,5 @@ class Hosted:
 
     def _end(self) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join()
+        self.thread.join()
         self.loop.close()

@@ -148,9 +148,8 @@ class Server:
         """The refusal of a request, which must be called while this error is handled."""
         if not isinstance(error, RequestError):
             log.exception("%s %s", request.method, request.path)
-            error = RequestError(
-                500, f"fakellm itself failed: {shortened(error)}. Please report this.", "internal_error"
-            )
+            message = f"fakellm itself failed: {shortened(error)}. Please report this."
+            error = RequestError(500, message, "internal_error")
         return self._app.refuse(request, error, entry)
 
     async def _settled(

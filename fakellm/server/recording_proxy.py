@@ -11,24 +11,31 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry
-from fakellm.recordings.capture import Capture, readable
+from fakellm.recordings.capture import MOST_BYTES, Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
 from fakellm.recordings.recording_file import RecordingFile
-from fakellm.recordings.redaction import redacted
+from fakellm.recordings.redaction import UnsearchableError, covering, redacted, redacted_request
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
+from fakellm.server.offload import offload
 from fakellm.server.upstream import Upstream, passed_on, pieces
 from fakellm.wire.chunks import chunk
 from fakellm.wire.http1 import bursts, head_of
 from fakellm.wire.plan import Plan
+
+AT_ONCE = 4 * 2**20
+"""The most bytes of an interaction that are searched for secrets while nothing else is served: it takes 0.3 s."""
+_EXPANDED = 50
+"""How many times longer a compressed body is taken to be; usual are five times, possible are a thousand."""
 
 log = logging.getLogger("fakellm")
 
@@ -44,6 +51,7 @@ class Recorder:
         self._file = file
         self._learn = learn
         self._clock = Clock()
+        self._searching: set[asyncio.Task[None]] = set()
         if file.broken:
             log.warning("the last line of %s was cut off; it is in %s now", file.path, file.broken)
 
@@ -54,9 +62,11 @@ class Recorder:
             await self._pass_on(passed, captured, entry, client)
         except RequestError as error:
             # Nothing answered, so there is nothing to record.
-            log.warning("%s %s: %s %s", request.method, request.path, error.status, error.message)
-            entry.status, entry.explanation = error.status, error.message
-            return _refuse(request, error, client)
+            path = redacted_request(replace(passed, url=request.path)).url
+            message = covering(passed)(" ".join(error.message.split()))  # aiohttp's errors may have the URL, and lines
+            log.warning("%s %s: %s %s", request.method, path, error.status, message)
+            entry.status, entry.explanation = error.status, message
+            return _refuse(request, RequestError(error.status, message, error.code), client)
         except asyncio.CancelledError:
             # When this server stops, the client sees a close.
             captured.end = "stall" if client.transport is None else "close"
@@ -72,12 +82,18 @@ class Recorder:
     async def close(self) -> None:
         """Must be called after the last request."""
         await self._upstream.close()
-        self._file.close()
+        await asyncio.gather(*self._searching, return_exceptions=True)
+        try:
+            self._file.close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            log.error("%s: its interactions stay in the order in which they ended: %s", self._file.path, reason)
 
     async def _pass_on(
         self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection
     ) -> None:
-        response = await self._upstream.ask(request, captured)
+        own = client.transport and client.transport.get_extra_info("sockname")
+        response = await self._upstream.ask(request, captured, own[:2] if own else None)
         if response is None:
             return
         async with response, aclosing(pieces(response, captured)) as arriving:
@@ -88,19 +104,47 @@ class Recorder:
             async for piece in arriving:
                 captured.body(piece)
                 client.write(chunk(piece) if in_chunks else piece)
-                entry.frames = entry.frames_sent = len(captured.frames)
+                entry.frames = entry.frames_sent = captured.count
                 await client.drain()
             if in_chunks and captured.end == "complete":
                 client.write(chunk(b""))
 
     def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
-        interaction = redacted(Interaction(request, readable(captured.plan)))
+        """Records the interaction: at once if it is short, else when another thread has searched it for secrets."""
+        if captured.too_long:
+            url = redacted_request(request).url
+            log.error("%s %s: not recorded: its body has more than %s bytes", request.method, url, f"{MOST_BYTES:,}")
+            return
+        plan = captured.plan
+        search = partial(_searched, request, plan)
+        compressed = any(name.lower() == "content-encoding" for name, _ in plan.headers)
+        if len(request.body) + len(plan.body) * (_EXPANDED if compressed else 1) <= AT_ONCE:
+            self._add(number, request, search)
+            return
+        task = asyncio.get_running_loop().create_task(self._add_later(number, request, search))
+        self._searching.add(task)
+        task.add_done_callback(self._searching.discard)
+
+    async def _add_later(self, number: int, request: RecordedRequest, search: Callable[[], Interaction]) -> None:
+        self._add(number, request, await offload(search))
+
+    def _add(self, number: int, request: RecordedRequest, searched: Callable[[], Interaction]) -> None:
+        # The client has its response: whatever prevents the recording must not affect it.
+        try:
+            interaction = searched()
+        except UnsearchableError as error:
+            log.error("%s %s: not recorded: %s", request.method, redacted_request(request).url, error)
+            return
         try:
             self._file.add(number, interaction)
-        except OSError as error:  # the client has its response; a full disk must not affect it
+        except OSError as error:
             log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
         if self._learn:
             self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
+
+
+def _searched(request: RecordedRequest, plan: Plan) -> Interaction:
+    return redacted(Interaction(request, readable(plan)))
 
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:

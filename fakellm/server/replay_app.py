@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from heapq import nsmallest
 from typing import Any, Literal
 
 from msgspec.structs import replace
@@ -18,8 +19,9 @@ from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Relay, Response, respond
 from fakellm.engine.state import Limits, MemoryState, Session, State
 from fakellm.recordings import request_identity
-from fakellm.recordings.cassette import Cassette, RecordedRequest
+from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
 from fakellm.recordings.playback import Recording, playback
+from fakellm.recordings.redaction import covering, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.sending.lateness import Lateness
@@ -36,6 +38,7 @@ class Recordings:
         self._ignored = ignored
         self._whole = whole
         self._by_key: defaultdict[Key, list[Recording]] = defaultdict(list)
+        self._sketches: list[tuple[str, str, int]] = []  # for each: the method, the API and the sketch of its body
         for cassette in cassettes:
             for number, interaction in enumerate(cassette.interactions, 1):
                 self.add(Recording(f"{cassette.name}#{number}", interaction, cassette.framed))
@@ -44,17 +47,22 @@ class Recordings:
         """Adds a recording after all others."""
         if self._whole and recording.interaction.response.end != "complete":
             return
+        key, sketch = request_identity.key_and_sketch(recording.interaction.request, self._ignored)
         self.all.append(recording)
-        self._by_key[request_identity.key(recording.interaction.request, self._ignored)].append(recording)
+        self._by_key[key].append(recording)
+        self._sketches.append((key.method, key.api, sketch))
 
     def find(self, requested: RecordedRequest) -> tuple[Key, list[Recording]]:
-        """The recordings of a request, in order, and the key they share. One without a body matches any body."""
+        """The recordings of a request, in order, and the key they share. In a recording the secrets of the request are
+        overwritten. One without a body matches any body."""
+        if not self.all:
+            return Key(requested.method, "", None), []
         key = request_identity.key(requested, self._ignored)
-        found = self._by_key.get(key)
-        if not found:
+        if key not in self._by_key and (plain := redacted_request(requested)).body != requested.body:
+            key = request_identity.key(plain, self._ignored)
+        if key not in self._by_key:
             key = replace(key, body=None)
-            found = self._by_key.get(key, [])
-        return key, found
+        return key, self._by_key.get(key, [])
 
     def nearest(self, requested: RecordedRequest) -> str:
         """The recording that differs least from a request that none answers, and how it differs."""
@@ -62,10 +70,25 @@ class Recordings:
             return "There are no recordings."
         found = [
             (request_identity.differences(each.interaction.request, requested, self._ignored), each)
-            for each in self.all
+            for each in self._likely(requested)
         ]
         differences, recording = min(found, key=lambda pair: _distance(pair[0]))
         return f"The nearest is {recording.label}; it differs in {request_identity.summary(differences)}."
+
+    def _likely(self, requested: RecordedRequest) -> list[Recording]:
+        """The recordings that may be the nearest, in order: those whose sketches have most in common with the
+        request's. To compare every body with it would take seconds for a few thousand."""
+        key, sketch = request_identity.key_and_sketch(requested, self._ignored)
+
+        def distance(number: int) -> tuple[int, int, int]:
+            method, api, other = self._sketches[number]
+            return (method != key.method) + (api != key.api), (sketch ^ other).bit_count(), number
+
+        return [self.all[number] for number in sorted(nsmallest(_COMPARED, range(len(self.all)), key=distance))]
+
+
+_COMPARED = 10
+"""How many recordings are compared with a request that none answers."""
 
 
 class Replay:
@@ -102,14 +125,23 @@ class Replay:
             outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
         except RequestError as error:
             return self.refuse(request, error)
-        entry = journaled(self, request, outcome)
+        entry = journaled(self, self._shown(request), outcome)
         if isinstance(outcome, Relay):
             entry.rule = "upstream"
         return outcome, entry
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, 0)
-        return response, journaled(self, request, response, entry)
+        return response, journaled(self, self._shown(request), response, entry)
+
+    def _shown(self, request: HttpRequest) -> HttpRequest:
+        """The request as the journal shows it: without the secrets of its query and, behind a recorder, of its body.
+        What is replayed for a test has none of value, and the search would take longer than the answer."""
+        if not self._relay and "?" not in request.path:
+            return request
+        body = request.body if self._relay else b""
+        shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), body))
+        return HttpRequest(request.method, shown.url, shown.body if self._relay else request.body, request.headers)
 
     def session(self, name: str) -> Session[Recordings]:
         return self._state.open(name, self.recordings)
@@ -127,12 +159,13 @@ class Replay:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}
 
     def _answer(self, request: HttpRequest) -> Response | Relay:
-        requested = RecordedRequest(request.method, request.target.path, (), request.body)
+        requested = RecordedRequest(request.method, request.target.path, _pairs(request), request.body)
         key, found = self.recordings.find(requested)
         if not found:
             if self._relay:
                 return Relay()
-            message = f"No recording answers this request. {self.recordings.nearest(requested)}"
+            nearest = covering(requested)(self.recordings.nearest(requested))
+            message = f"No recording answers this request. {nearest}"
             return _unmatched(request, RequestError(404, message, "no_matching_recording"))
         session = self.session(request.target.session)
         number, forgotten = session.count(key)
@@ -142,6 +175,10 @@ class Replay:
             return _unmatched(request, RequestError(404, message, "recordings_served"))
         recording = found[min(number, len(found)) - 1]
         return respond(playback(recording, self._timing), rule=recording.label, attempts_forgotten=forgotten)
+
+
+def _pairs(request: HttpRequest) -> Headers:
+    return tuple((str(name), value) for name, value in request.headers.items())
 
 
 def _unmatched(request: HttpRequest, error: RequestError) -> Response:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import AsyncGenerator, Iterable
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -19,7 +19,14 @@ from yarl import URL
 from fakellm.base.errors import RequestError
 from fakellm.recordings.capture import Capture
 from fakellm.recordings.cassette import Headers, RecordedRequest
+from fakellm.recordings.upstream_url import checked_upstream
 from fakellm.server.application import HttpRequest
+
+MOST_CHUNK = 16 * 2**20
+"""Bytes of an HTTP/1.1 chunk that are held back until it is complete. A longer one is passed on as several."""
+
+Address = tuple[str, int]
+"""A host's address and a port."""
 
 CONNECT = 30.0
 """Seconds that the upstream has to accept a connection. It may answer for as long as the client waits."""
@@ -36,20 +43,26 @@ class Upstream:
 
     def __init__(self, url: str) -> None:
         self.url = checked_upstream(url)
+        self._own: set[Address] = set()
         # A new connection per request: if the upstream has just closed a kept one, that would look like a fault.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(force_close=True, limit=0),
+            connector=_Connector(self._own, force_close=True, limit=0),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
 
-    async def ask(self, request: RecordedRequest, captured: Capture) -> aiohttp.ClientResponse | None:
+    async def ask(
+        self, request: RecordedRequest, captured: Capture, own: Address | None = None
+    ) -> aiohttp.ClientResponse | None:
         """The response, after its head has arrived and been captured; None if the connection ended before.
 
-        Raises RequestError if the upstream cannot be reached: 502, or 504 if it did not accept in time.
+        own: the address at which this server got the request. Raises RequestError if the upstream cannot be reached or
+        is this server: 502, or 504 if it did not accept in time.
         """
+        if own is not None:
+            self._own.add(own)
         try:
             response = await self._session.request(
                 request.method,
@@ -58,6 +71,9 @@ class Upstream:
                 data=io.BytesIO(request.body) if request.body else None,
                 allow_redirects=False,
             )
+        except _LoopError:
+            message = f"The upstream {self.url} is this recorder itself: give it the URL of the real server."
+            raise RequestError(502, message, "upstream_is_recorder") from None
         except aiohttp.ConnectionTimeoutError:
             message = f"The upstream {self.url} did not accept a connection in {CONNECT:g} s."
             raise RequestError(504, message, "upstream_timeout") from None
@@ -70,6 +86,10 @@ class Upstream:
         except aiohttp.ClientError as error:
             message = f"The upstream {self.url} did not answer in HTTP: {error}."
             raise RequestError(502, message, "upstream_invalid") from None
+        if response.status < 200:  # 101 too: a change of protocol was not requested, as `Upgrade` is not passed on
+            response.close()
+            message = f"The upstream {self.url} did not answer in HTTP: the status {response.status} ends no request."
+            raise RequestError(502, message, "upstream_invalid")
         captured.head(response.status, _latin(response.raw_headers))
         return response
 
@@ -78,16 +98,25 @@ class Upstream:
         await self._session.close()
 
 
-def checked_upstream(url: str) -> str:
-    """The base URL of an API, without a slash at its end. Raises ValueError if it is not one."""
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError(f"{url!r} is not the base URL of an API: write it as https://api.example.com/v1")
-    if parts.username is not None:
-        raise ValueError(
-            "leave user and password out of the URL: what the client sends to authorize itself is passed on"
-        )
-    return url.rstrip("/")
+class _LoopError(Exception):
+    """A connection goes to this server itself."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connects to other servers only: a recorder behind itself would pass one request on for ever."""
+
+    def __init__(self, own: set[Address], **options: Any) -> None:
+        super().__init__(**options)
+        self._own = own
+
+    async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
+        """The connection, if it leads to none of our own addresses. Raises _LoopError if it does."""
+        connection = await super().connect(*args, **options)
+        transport = connection.transport
+        if transport is not None and (transport.get_extra_info("peername") or ())[:2] in self._own:
+            connection.close()
+            raise _LoopError
+        return connection
 
 
 def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
@@ -106,8 +135,12 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
 
 
 async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:
-    """The body's HTTP/1.1 chunks, or the pieces as read from the network; then `captured.end` is set."""
-    content, connection, pending = response.content, response.connection, b""
+    """The body's HTTP/1.1 chunks, or the pieces as read from the network; then `captured.end` is set.
+
+    A chunk that is longer than MOST_CHUNK is several pieces.
+    """
+    content, connection = response.content, response.connection
+    pending = bytearray()  # of a chunk that has not ended
     protocol = connection and connection.protocol  # only the protocol has the error of a reset
 
     def lost() -> Literal["close", "reset"]:
@@ -122,16 +155,17 @@ async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGe
             end = lost()
             continue
         pending += data
-        if pending and (chunk_ends or captured.delimited != "chunked"):
-            yield pending
-            pending = b""
-        if not data and not chunk_ends:
+        if pending and (chunk_ends or captured.delimited != "chunked" or len(pending) >= MOST_CHUNK):
+            yield bytes(pending)
+            pending.clear()
+        # For a response without a body aiohttp has a reader that all connections share, and that ends a chunk for ever.
+        if not data and (not chunk_ends or content.at_eof()):
             break
     if captured.delimited == "close" and lost() == "reset":  # only the end of the connection ends the body
         end = "reset"
     captured.end = end
     if pending:  # part of a chunk that broke off
-        yield pending
+        yield bytes(pending)
 
 
 def _end_cleanly(content: aiohttp.StreamReader) -> None:

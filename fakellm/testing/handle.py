@@ -5,19 +5,33 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Callable
-from typing import Any
+from threading import Thread, current_thread
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from fakellm.base.errors import ScenarioError, ServerError
 from fakellm.engine.journal import Entry
-from fakellm.scenarios.loader import ScenarioSource, dump, load
+from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 
-Put = Callable[[str, Scenario, bool], None]
-"""Loads a scenario into a session of a server in this process, strict or not."""
+if TYPE_CHECKING:
+    from fakellm.testing.functions import Raised
+
+
+class Home(NamedTuple):
+    """What a handle needs of a server in this process.
+
+    put: loads a scenario into a session, strict or not.
+    thread: the server's.
+    raised: what the functions of replies have raised.
+    """
+
+    put: Callable[[str, Scenario, bool], None] | None
+    thread: Thread
+    raised: Raised | None = None
 
 
 class Handle:
@@ -26,18 +40,18 @@ class Handle:
     `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``).
     """
 
-    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, put: Put | None = None) -> None:
+    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, home: Home | None = None) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
         """The id of the server's process, if it is not this one."""
         self._strict = strict
-        self._put = put
+        self._home = home
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
-        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, put=self._put)
+        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, home=self._home)
 
     def load(self, source: ScenarioSource) -> None:
         """Replaces the scenario, and empties the journal.
@@ -46,11 +60,29 @@ class Handle:
         process.
         """
         scenario = load(source)
-        if self._put and scenario.computed:
-            self._put(session_and_path(urlsplit(self.url).path)[0], scenario, self._strict)
+        if self._home and self._home.put and scenario.computed:
+            self._check_thread()
+            self._home.put(self._name, scenario, self._strict)
         else:
             query = f"strict={'true' if self._strict else 'false'}"
-            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump(scenario).encode())
+            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump_json(scenario).encode())
+
+    def raised(self) -> list[BaseException]:
+        """What functions of replies have raised since the last call, oldest first: in this session and in the server's
+        own scenario. What is not fetched here is raised at the end of the test: by the fixture, or by `with serve`."""
+        return self._home.raised.take(self._name or None) if self._home and self._home.raised else []
+
+    @property
+    def _name(self) -> str:
+        return session_and_path(urlsplit(self.url).path)[0]
+
+    def _check_thread(self) -> None:
+        if self._home and self._home.thread is current_thread():
+            message = (
+                "an async function of a reply runs in the server's thread, which cannot wait for itself: use the "
+                "handle in a function that is not async, or with await asyncio.to_thread(…)"
+            )
+            raise ServerError(message)
 
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""
@@ -86,6 +118,7 @@ class Handle:
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         """The response of a control route, which has this key. Raises ScenarioError if it refuses a scenario, else
         ServerError if there is no such response."""
+        self._check_thread()
         address = urlsplit(self.url)
         connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
         try:

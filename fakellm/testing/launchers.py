@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -15,20 +15,23 @@ from typing import IO, TYPE_CHECKING, Literal, Unpack
 
 import msgspec
 
-from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.errors import ServerError
+from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
-from fakellm.scenarios.loader import ScenarioSource, dump, load
-from fakellm.server.application import Application
+from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.server.hosting import Hosted
 from fakellm.server.requests.browsers import checked_hosts
-from fakellm.testing.handle import Handle
-from fakellm.wire.timing import checked_speed
+from fakellm.testing.functions import Raised, raise_first
+from fakellm.testing.handle import Handle, Home
+from fakellm.testing.options import check_options
 
 if TYPE_CHECKING:
     from fakellm.engine.state import LimitOptions
-    from fakellm.server.http_server import Proxy
+    from fakellm.scenarios.scenario import Scenario
 
+
+STOP_PATIENCE = 10.0
+"""Seconds that such a server has to stop."""
 
 START_PATIENCE = 60.0
 """Seconds that a server in its own process has to start."""
@@ -52,20 +55,35 @@ def serve(
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
     `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
-    `max_attempts` (see docs/limits.md). Raises ScenarioError, ServerError when it cannot listen on the port, TypeError
-    for an unknown limit, and ValueError when `speed` is negative or not a number, a limit is too small, a header
-    cannot hold the key, or a host is not a name.
+    `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end of the block.
+    Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
+    when an option or a limit has a value that is not allowed, a header cannot hold the key, or a host is not a name.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
-    checked_speed(speed)
-    keys = () if api_key is None else (checked_key(api_key),)
+    check_options(seed, strict, port, speed, api_key)
+    keys = () if api_key is None else (api_key,)
+    raised = Raised()
     app = App(
-        None if source is None else load(source), seed=seed, strict=strict, api_keys=keys, limits=Limits(**limits)
+        None if source is None else raised.watched(load(source), ""),
+        seed=seed,
+        strict=strict,
+        api_keys=keys,
+        limits=Limits(**limits),
     )
-    with _served(app, port, speed, allow_hosts=allow_hosts) as (url, change):
-        yield Handle(url, strict=strict, put=lambda *loaded: change(lambda: app.load(*loaded)))
+    with Hosted(app, port, speed, None, checked_hosts(allow_hosts)) as hosted:
+
+        def put(session: str, scenario: Scenario, strict: bool) -> None:
+            hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
+
+        try:
+            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised))
+        except BaseException as error:
+            for each in raised.take():
+                error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
+            raise
+    raise_first(raised.take())
 
 
 @contextmanager
@@ -86,10 +104,10 @@ def replay(
     from fakellm.recordings.formats import read_file
     from fakellm.server.replay_app import Replay
 
-    checked_speed(speed)
+    check_options(0, False, port, speed, None)
     cassettes = [each if isinstance(each, Cassette) else read_file(Path(each)) for each in recordings]
-    with _served(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as (url, _):
-        yield Handle(url)
+    with Hosted(Replay(cassettes, ignore=ignore, again=again, timing=timing), port, speed) as hosted:
+        yield Handle(hosted.url, home=Home(None, hosted.thread))
 
 
 @contextmanager
@@ -102,29 +120,17 @@ def record(upstream: str, file: str | Path, *, missing_only: bool = False, port:
     `upstream` is not such a URL.
     """
     from fakellm.recordings.recording_file import RecordingFile
+    from fakellm.recordings.upstream_url import checked_upstream
     from fakellm.server.recording_proxy import Recorder
     from fakellm.server.replay_app import Replay
-    from fakellm.server.upstream import checked_upstream
 
     checked_upstream(upstream)
     recording = RecordingFile(Path(file))
     app = Replay([recording.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
-    with _served(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as (url, _):
-        yield Handle(url)
-
-
-@contextmanager
-def _served(
-    app: Application,
-    port: int,
-    speed: float,
-    proxy: Callable[[], Proxy] | None = None,
-    allow_hosts: str | Sequence[str] = (),
-) -> Iterator[tuple[str, Callable[[Callable[[], None]], None]]]:
-    """The URL of a server in a thread, and a function that calls there what may replace sessions."""
-    with Hosted(app, port, speed, proxy, checked_hosts(allow_hosts)) as hosted:
-        yield hosted.url, hosted.change
+    # Closed here too: a server that cannot listen has no recorder, and the file would stay locked.
+    with closing(recording), Hosted(app, port, 1.0, lambda: Recorder(upstream, recording, learn)) as hosted:
+        yield Handle(hosted.url, home=Home(None, hosted.thread))
 
 
 @contextmanager
@@ -145,23 +151,42 @@ def spawn(
     """
     from fakellm.engine.state import Limits
 
+    check_options(seed, strict, port, speed, api_key)
     checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
-    command += ["--speed", str(checked_speed(speed))]
-    command += [] if api_key is None else [f"--api-key={checked_key(api_key)}"]
+    command += ["--speed", str(speed)]
+    command += [] if api_key is None else [f"--api-key={api_key}"]
     command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
-            file = Path(folder, "scenario.yaml")
-            file.write_text(dump(load(source)), encoding="utf-8")
+            file = Path(folder, "scenario.json")
+            file.write_text(dump_json(load(source)), encoding="utf-8")
             command.append(str(file))
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+            _spawned.add(process)
             try:
                 yield _ready(process, strict)
             finally:
+                _spawned.discard(process)
                 _end(process)
+
+
+_spawned: set[subprocess.Popen[bytes]] = set()
+
+
+def _let_go() -> None:
+    """In a forked process: closes its copies of the pipes by which servers notice that the process that started them
+    has ended. It cannot use these servers' standard input, only hold it open."""
+    for process in _spawned:
+        if process.stdin:
+            with suppress(OSError):
+                process.stdin.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_let_go)
 
 
 def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
@@ -199,6 +224,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     assert process.stdin
     process.stdin.close()  # the server watches it, and stops
     try:
-        process.wait(timeout=10)
+        process.wait(timeout=STOP_PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()

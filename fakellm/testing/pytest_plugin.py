@@ -35,6 +35,14 @@ def fakellm_server() -> Iterator[Handle]:
         yield server
 
 
+def _session_name(test: str) -> str:
+    """The name of a test's session: readable, short enough for a URL, and another one for each test."""
+    from hashlib import blake2b
+
+    digest = blake2b(test.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+    return f"{digest}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', test)[-100:]}"
+
+
 @pytest.fixture
 def fakellm(
     fakellm_server: Handle, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
@@ -44,7 +52,7 @@ def fakellm(
     It answers with generated text until a scenario is loaded, and from then on only with that scenario: a request that
     no rule matches is refused and fails the test at its end. So does a request to an unknown URL.
     """
-    session = fakellm_server.session(re.sub(r"[^\w.-]+", "-", request.node.nodeid), strict=True)
+    session = fakellm_server.session(_session_name(request.node.nodeid), strict=True)
     for name in _API_KEYS:
         monkeypatch.setenv(name, "fakellm")
     for name in _BASE_URLS:
@@ -53,6 +61,10 @@ def fakellm(
     yield session
     unmatched, dropped = session.unmatched()
     session.reset()
+    if errors := session.raised():
+        from fakellm.testing.functions import raise_first
+
+        raise_first(errors)
     if unmatched or dropped:
         lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
         lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]

@@ -32,6 +32,11 @@ class Chunks(Sequence[Frame]):
         self.data = data
         self._count = count
 
+    @classmethod
+    def of(cls, pieces: Sequence[bytes]) -> Chunks:
+        """One frame for each of these pieces, none of which is empty."""
+        return cls(b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]), len(pieces))
+
     @cached_property
     def _frames(self) -> tuple[Frame, ...]:
         return tuple(map(Frame, unchunked(self.data)))

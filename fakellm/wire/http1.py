@@ -57,10 +57,9 @@ def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
     end = chunk(b"") if plan.end in ("complete", "hang_up") else b""
-    if isinstance(plan.frames, Chunks):
-        return Burst(b"".join((head, plan.frames.data, end)), plan.delay, len(plan.frames))
-    data = [b"%x\r\n%b\r\n" % (len(frame.data), frame.data) for frame in plan.frames]
-    return Burst(b"".join((head, *data, end)), plan.delay, len(data))
+    frames = plan.frames
+    body = frames.data if isinstance(frames, Chunks) else b"".join(chunk(frame.data) for frame in frames)
+    return Burst(b"".join((head, body, end)), plan.delay, len(frames))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:

@@ -6,13 +6,14 @@ It knows no provider and not what the bytes mean. It also checks `speed`, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
+from fakellm.wire.chunks import Chunks
 from fakellm.wire.plan import Frame
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -92,11 +93,10 @@ AT_ONCE = Timing()
 """Every frame leaves at once."""
 
 
-def pace(pieces: Iterable[bytes], timing: Timing, source: Source, tokens: Sequence[int] = ()) -> tuple[Frame, ...]:
+def pace(pieces: Sequence[bytes], timing: Timing, source: Source, tokens: Sequence[int] = ()) -> Sequence[Frame]:
     """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
     if timing == AT_ONCE:
-        return tuple(map(Frame, pieces))
-    pieces = tuple(pieces)
+        return Chunks.of(pieces)
     count = len(pieces)
     jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else (0,) * count
     return tuple(

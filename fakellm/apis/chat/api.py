@@ -222,6 +222,9 @@ def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Va
 
 def _with_ids(completion: Completion, dialect: Dialect, source: Source) -> Completion:
     """The completion with an id for every call. A drawn id depends only on the number of the call."""
+    blocks_of_all = (block for choice in completion.choices for block in choice.blocks)
+    if not any(isinstance(block, ToolCall) and block.id is None for block in blocks_of_all):
+        return completion
     choices = []
     for index, choice in enumerate(completion.choices):
         number, blocks = 0, []

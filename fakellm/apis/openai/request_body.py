@@ -25,13 +25,9 @@ def typed(data: bytes, kind: type[T]) -> tuple[T, dict[str, Any]]:
     """
     body = _json_object(data)
     try:
-        try:
-            value = msgspec.convert(body, kind)
-        except msgspec.ValidationError:
-            raise _refusal(next(problems(body, kind))) from None
-    except UnicodeEncodeError as error:
-        message = f"The JSON body of your request has a lone surrogate, half of a character: {shortened(error.object)}."
-        raise RequestError(400, message, "invalid_json") from None
+        value = msgspec.convert(body, kind)
+    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for half of a surrogate pair
+        raise _refusal(next(problems(body, kind))) from None
     if body.get("model") == "":
         message = "Invalid 'model': expected the name of a model, got ''."
         raise RequestError(400, message, "invalid_value", "model")

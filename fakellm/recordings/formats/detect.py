@@ -22,7 +22,9 @@ KNOWN = (
 SEVERAL = ("httpmock", "wiremock")
 """Formats in which a file may have several YAML documents."""
 
-_SSE = re.compile(rb"(\s*((data|event|id|retry)(:[^\r\n]*)?|:[^\r\n]*)(\r\n|\r|\n))*?\s*(data:|:)")
+_SSE = re.compile(rb"(?>\s*+(?:(?:event|id|retry)(?::[^\r\n]*+)?|data)(?:\r\n|\r|\n))*+\s*+(?:data:|:)")
+"""What comes before the first `data:` or comment; each line can be read in one way only, or a short file would take
+hours."""
 _BODY = {"choices", "object", "error", "output", "content", "message", "detail", "errors"}
 """A JSON body of an LLM API has at least one of these keys."""
 

@@ -45,11 +45,14 @@ for _tag in ("tag:yaml.org,2002:binary", "!binary"):  # Ruby writes the latter
 MOST_VALUES = 1_000_000
 """The most values in a file. Each takes a thousand bytes while it is read; a recording is a few large texts."""
 
+MOST_TEXT = 64 * 2**20
+"""The most characters in a file after its aliases are expanded: a text of a megabyte can be repeated many times."""
+
 
 def documents(data: bytes, name: str) -> list[Any]:
     """The documents of a YAML file, usually one. Raises CassetteError with the line and column of each problem."""
     try:
-        _measure(data, name)
+        aliases = _measure(data, name)
         loader = _Loader(data)
         found = []
         while loader.check_node():
@@ -57,6 +60,9 @@ def documents(data: bytes, name: str) -> list[Any]:
             inspection = Inspection(node, name)
             if inspection.problems or inspection.integer_keys:
                 raise CassetteError([*inspection.problems, *inspection.integer_keys])
+            if aliases and (size := _size(node, {})) > MOST_TEXT:
+                message = f"aliases expand this to {size:,} characters; at most {MOST_TEXT:,} are allowed"
+                raise CassetteError([f"{place(name, node.start_mark)}: {message}"])
             found.append(loader.construct_document(node))
         return found
     except yaml.MarkedYAMLError as error:
@@ -70,12 +76,27 @@ def documents(data: bytes, name: str) -> list[Any]:
         raise CassetteError([f"{name}: nested too deeply"]) from None
 
 
-def _measure(data: bytes, name: str) -> None:
+def _measure(data: bytes, name: str) -> bool:
+    """Whether there are aliases. Raises CassetteError if there are too many values or levels."""
+    aliases = False
     for values, (event, depth) in enumerate(levels(data, _Loader)):
+        aliases = aliases or isinstance(event, yaml.AliasEvent)
         if problem := deep(event, depth, name):
             raise CassetteError([problem])
         if values > MOST_VALUES:
             raise CassetteError([f"{place(name, event.start_mark)}: more than {MOST_VALUES:,} values"])
+    return aliases
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """The characters of all texts below a node, each as often as aliases repeat it. A text that is repeated is one
+    value, but each body that is made of it has bytes of its own."""
+    if isinstance(node, yaml.ScalarNode):
+        return len(node.value)
+    if id(node) not in sizes:
+        children = node.value if isinstance(node, yaml.SequenceNode) else [part for pair in node.value for part in pair]
+        sizes[id(node)] = sum(_size(child, sizes) for child in children)
+    return sizes[id(node)]
 
 
 def dump(value: Any) -> bytes:

@@ -1,0 +1,22 @@
+"""Checks what is passed to the functions that start a server: a caller without a type checker may pass anything."""
+
+from __future__ import annotations
+
+from fakellm.apis.openai.api_keys import checked_key
+from fakellm.wire.timing import checked_speed
+
+
+def check_options(seed: object, strict: object, port: object, speed: object, api_key: object) -> None:
+    """Raises ValueError for the first option with a value that is not allowed."""
+    for name, number in (("seed", seed), ("port", port)):
+        if not isinstance(number, int) or isinstance(number, bool):
+            raise ValueError(f"{name} must be a whole number, got {number!r}")
+    if not isinstance(strict, bool):
+        raise ValueError(f"strict must be True or False, got {strict!r}")
+    if not isinstance(speed, (int, float)) or isinstance(speed, bool):
+        raise ValueError(f"speed must be a number, 0 or more, got {speed!r}")
+    checked_speed(speed)
+    if api_key is not None:
+        if not isinstance(api_key, str):
+            raise ValueError(f"api_key must be a text or None, got {api_key!r}")
+        checked_key(api_key)
