@@ -31,6 +31,9 @@ _AT_ONCE = 200
 _BYTES_AT_ONCE = 2**20
 """How many bytes of it."""
 
+_LONG_BODY = 64 * 1024
+"""Longer bodies are looked at only where the work is done."""
+
 
 class HttpRequest(Struct, frozen=True):
     """One HTTP request as it arrived; `path` may include a query."""
@@ -124,6 +127,8 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     an entry, that one."""
     if entry is not None:
         entry.fill(outcome)
+        if filled := app.find(request.target.session):
+            filled.journal.remeasure(entry)
         return entry
     valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
     entry = Entry(request.method, request.path)
@@ -131,7 +136,8 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     target = request.target
     if target.control:
         return entry
-    entry.request = kept_body(request.body, valid)
+    long = isinstance(outcome, Work) and len(request.body) > _LONG_BODY
+    entry.request = msgspec.Raw(request.body) if long else kept_body(request.body, valid)
     try:
         session = app.session(target.session)
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in

@@ -184,6 +184,8 @@ class Server:
         finally:
             self._replaced(name, before)
         entry.fill(response)
+        if session := self._app.find(name):
+            session.journal.remeasure(entry)
         return response
 
     def change(self, what: Callable[[], None]) -> None:
