@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import gc
+import json
+import tracemalloc
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.engine.journal import Entry, Journal, Shelf, kept_body
+import fakellm
+from fakellm.engine import journal as journal_module
+from fakellm.engine.journal import MOST_LEVELS, Entry, Journal, Shelf, kept_body
+from fakellm.engine.state import Limits
+from fakellm.scenarios.loader import load
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
+from tests.conftest import handled, post
+from tests.test_cost import calls
 
 OVERHEAD = 1024 + len("/v1/chat/completions")
 
@@ -76,3 +89,112 @@ def test_a_dropped_entry_keeps_its_request_unless_its_reply_is_under_way() -> No
         journal.add(each)
     assert (sending.request, stalled.request) == (None, None)
     assert len(memoryview(sent.request)) == 100
+
+
+# What a journal holds, and what it can be read with
+
+
+def nested(levels: int, core: bytes = b"1e999") -> bytes:
+    """The body of a chat request with so many levels, all included."""
+    return b'{"model":"m","messages":[{"role":"user","content":"x"}],"x":%b%b%b}' % (
+        b"[" * (levels - 1),
+        core,
+        b"]" * (levels - 1),
+    )
+
+
+@pytest.mark.parametrize("levels", [100, MOST_LEVELS, MOST_LEVELS + 1, 900, 971, 985, 1_200, 100_000])
+def test_the_journal_can_be_read_however_deep_a_body_is(levels: int) -> None:
+    body = nested(levels)
+    with fakellm.serve() as server:
+        post(server.base_url + "/chat/completions", body)
+        post(server.base_url + "/nowhere", body)
+        entries = server.journal
+    for entry in entries:
+        if levels > MOST_LEVELS:
+            assert entry.request == body.decode()
+        else:
+            assert entry.request["messages"][0]["content"] == "x"
+
+
+VALUES = st.recursive(
+    st.sampled_from(["[{", "\\]}", '"', "}"]) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["[", "a\\", '"{']), inner, max_size=3),
+)
+
+
+def levels_of(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return isinstance(value, dict | list) + max(map(levels_of, inner), default=0)
+
+
+@given(VALUES, st.integers(0, 6), st.sampled_from([None, 2]))
+def test_the_levels_of_a_body_are_counted(value: Any, most: int, indent: int | None) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(journal_module, "MOST_LEVELS", most)
+        body = json.dumps(value, indent=indent).encode()
+        kept = json.loads(bytes(kept_body(body, valid=True)))
+        assert kept == (value if levels_of(value) <= most else body.decode())
+
+
+@given(
+    st.binary(max_size=30) | VALUES.map(lambda value: json.dumps(value).encode()) | st.from_regex(rb"[0-9eE.+-]{1,20}")
+)
+def test_what_is_kept_of_a_body_is_json(body: bytes) -> None:
+    json.loads(bytes(kept_body(body)))
+
+
+@pytest.mark.parametrize("core", [b"[]," * 19_000 + b"1", b"{}," * 19_000 + b"1", b'"\\u0001",' * 6_000 + b"1"])
+def test_a_journal_holds_about_as_much_as_it_counts(core: bytes) -> None:
+    """Parsed, such a body would take twenty times the memory."""
+    app = App(load({"rules": [{"reply": {"content": "a"}}]}), limits=Limits(journal_bytes=2**20, cache_bytes=0))
+    for number in range(5):
+        handled(app, HttpRequest("POST", "/v1/chat/completions", nested(2, b"%d,%b" % (number, core))))
+    tracemalloc.start()
+    try:
+        for number in range(100):
+            handled(app, HttpRequest("POST", "/v1/chat/completions", nested(2, b"1%d,%b" % (number, core))))
+        gc.collect()
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert app.session("").journal.dropped > 80
+    assert held < 1.5 * 2**20
+
+
+def test_what_is_filled_in_later_counts_too() -> None:
+    """A long body that is not JSON is kept as a text, in which characters are escaped, once that is known."""
+    app = App(limits=Limits(journal_bytes=2**20))
+    body = b"\x01" * 70_000  # six bytes each
+    for _ in range(10):
+        response, _ = handled(app, HttpRequest("POST", "/v1/chat/completions", body))
+        assert response.head.status == 400
+    entries = list(app.session("").journal)
+    assert all(len(memoryview(entry.request)) == 6 * len(body) + 2 for entry in entries)
+    assert sum(len(memoryview(entry.request)) for entry in entries) <= 2**20
+
+
+def test_an_entry_is_measured_again_only_in_its_own_journal() -> None:
+    shelf = Shelf(10_000)
+    first, second = Journal(shelf), Journal(shelf)
+    one, other = entry(), entry()
+    first.add(one)
+    second.add(other)
+    other.explanation = "x" * 20_000
+    first.remeasure(other)
+    assert (len(first), len(second)) == (1, 1)
+    second.remeasure(other)
+    assert (len(first), len(second)) == (0, 1)
+
+
+def test_reading_the_journal_costs_as_much_for_each_entry() -> None:
+    """The calls that encode it grow with the entries, and no more than that with their depth."""
+
+    def cost(count: int, levels: int) -> int:
+        app = App(limits=Limits(cache_bytes=0))
+        for _ in range(count):
+            handled(app, HttpRequest("POST", "/v1/chat/completions", nested(levels)))
+        return calls(lambda: handled(app, HttpRequest("GET", "/_fakellm/journal")))
+
+    assert cost(100, 2) < 20 * cost(10, 2)
+    assert cost(100, MOST_LEVELS) < cost(100, 2) + 100

@@ -23,7 +23,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.cli import log
-from fakellm.cli.log import LoopErrors, StderrHandler
+from fakellm.cli.log import StderrHandler
+from fakellm.server.requests.log import LoopErrors
 from fakellm.testing.handle import Handle
 from fakellm.testing.pytest_plugin import _session_name
 from tests.conftest import chat, post

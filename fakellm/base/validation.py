@@ -56,7 +56,13 @@ class FieldError(ValueError):
 
 def dotted(path: Path) -> str:
     """The path in the notation of OpenAI's `param`: ``messages[0].content``."""
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path).removeprefix(".")
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{_short(step)}" for step in path).removeprefix(".")
+
+
+def _short(step: str) -> str:
+    """A key in a path, as text that any encoding can write; cut after SHOWN characters."""
+    step = step if len(step) <= SHOWN else f"{step[:SHOWN]}…"
+    return step if step.isascii() else step.encode("utf-8", "backslashreplace").decode()
 
 
 SHOWN = 120
@@ -74,6 +80,8 @@ def shortened(value: object) -> str:
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:
     """``; did you mean 'padding'?`` if one of the allowed words is close, otherwise an empty string."""
+    if len(word) > SHOWN:
+        return ""  # the search takes as long as the word is
     close = get_close_matches(word, allowed, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -141,9 +149,9 @@ def _key(key: Any, hint: Any, path: Path) -> Iterator[Problem]:
     try:
         msgspec.convert(key, hint, strict=not isinstance(key, str))
     except UnicodeEncodeError:
-        yield Problem(path, "key", f"the key {key!r}: half of a surrogate pair is not allowed here")
+        yield Problem(path, "key", f"the key {shortened(key)}: half of a surrogate pair is not allowed here")
     except msgspec.ValidationError as error:
-        yield Problem(path, "key", f"the key {key!r}: {_plain(str(error))}")
+        yield Problem(path, "key", f"the key {shortened(key)}: {_plain(str(error))}")
 
 
 def _json(data: Any, path: Path, any_number: bool = False) -> Iterator[Problem]:
@@ -160,24 +168,38 @@ def _json(data: Any, path: Path, any_number: bool = False) -> Iterator[Problem]:
 
 
 def _struct(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
-    fields = {field.encode_name: field for field in fields_of(hint)}
+    wrong = False
+    for problem in _inside(data, hint, path):
+        wrong = True
+        yield problem
+    if not wrong:  # the check of the value itself may fail
+        yield from _leaf(data, hint, path)
+
+
+def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Problem]:
+    """The problems with the keys of a struct. They are found one by one: a request is refused with the first."""
+    fields = _by_key(hint)
     tag = hint.__struct_config__.tag_field
     keys = [*([tag] if tag else []), *fields]
-    inner: list[Problem] = []
     for key, item in data.items():
         if key in fields and item is None and _has_null_word(fields[key].type):
-            inner.append(Problem((*path, key), "value", NULL_WORD))
+            yield Problem((*path, key), "value", NULL_WORD)
         elif key in fields:
-            inner += problems(item, fields[key].type, (*path, key))
+            yield from problems(item, fields[key].type, (*path, key))
         elif not isinstance(key, str):
-            inner.append(Problem((*path, key), "key", TEXT_KEY))
+            yield Problem((*path, key), "key", TEXT_KEY)
         elif hint.__struct_config__.forbid_unknown_fields and key != tag:
-            message = f"unknown key {key!r}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
-            inner.append(Problem((*path, key), "unknown", message))
+            message = f"unknown key {shortened(key)}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
+            yield Problem((*path, key), "unknown", message)
     for key, field in fields.items():
         if field.required and key not in data:
-            inner.append(Problem((*path, key), "missing", f"the key {key!r} is missing"))
-    yield from inner or _leaf(data, hint, path)  # with nothing wrong inside, the check of the value itself may fail
+            yield Problem((*path, key), "missing", f"the key {key!r} is missing")
+
+
+@cache
+def _by_key(hint: type[Struct]) -> dict[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct, by their keys."""
+    return {field.encode_name: field for field in fields_of(hint)}
 
 
 def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
@@ -191,10 +213,11 @@ def _leaf(data: Any, hint: Any, path: Path) -> Iterator[Problem]:
         message = str(error).rpartition(" - at `$")[0] or str(error)
         options = [str(option) for option in get_args(hint)] if get_origin(hint) is Literal else []
         if options and isinstance(data, str):
-            yield Problem(path, "value", f"{data!r} is not one of {', '.join(options)}{near_miss(data, options)}")
+            message = f"{shortened(data)} is not one of {', '.join(options)}{near_miss(data, options)}"
+            yield Problem(path, "value", message)
         else:
             kind: Literal["type", "value"] = "type" if "`, got `" in message else "value"
-            found = f", got {data!r}" if message.startswith("Expected") and kind == "value" else ""
+            found = f", got {shortened(data)}" if message.startswith("Expected") and kind == "value" else ""
             yield Problem(path, kind, _plain(message) + found)
     else:
         if not isinstance(data, dict):  # a mapping is checked key by key

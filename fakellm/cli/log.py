@@ -5,21 +5,16 @@ Owns how much is kept until it can be written; what is more is dropped, and coun
 
 from __future__ import annotations
 
-import asyncio
 import atexit
-import errno
 import logging
 import os
 from queue import Empty, Full, Queue
 from threading import Event, Thread
-from typing import Any
 
 MOST_LINES = 1_000
 """Messages that are kept until they can be written."""
 PATIENCE = 1.0
 """Seconds that the process waits at its end for what is not written yet."""
-ACCEPT_SILENCE = 60.0
-"""Seconds after a message that no connection could be accepted, in which there is no other such message."""
 
 
 def log_to_stderr() -> None:
@@ -83,22 +78,3 @@ class StderrHandler(logging.Handler):
                     item.set()
         except Empty:
             pass
-
-
-class LoopErrors:
-    """The exception handler of an event loop: reports that no file descriptor is left for new connections once in a
-    while, not for each attempt to accept one."""
-
-    def __init__(self) -> None:
-        self._silent_until = 0.0
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if not isinstance(error, OSError) or error.errno not in (errno.EMFILE, errno.ENFILE):
-            loop.default_exception_handler(context)
-        elif loop.time() >= self._silent_until:
-            self._silent_until = loop.time() + ACCEPT_SILENCE
-            logging.getLogger("fakellm").warning(
-                "no connection can be accepted until another one ends: %s; `ulimit -n` sets how many may be open",
-                (error.strerror or str(error)).lower(),
-            )

@@ -19,7 +19,6 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.cli.log import LoopErrors
 from fakellm.cli.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
@@ -151,7 +150,6 @@ async def _serve(
         with suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(stop, GRACE)
 
-    loop.set_exception_handler(LoopErrors())
     with suppress(ValueError):  # only the main thread has signals
         for number in _SIGNALS:
             signal.signal(number, signalled)

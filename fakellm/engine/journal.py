@@ -6,6 +6,7 @@ Request bodies are kept as the JSON text that was sent: parsed, they can take tw
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -18,6 +19,14 @@ from fakellm.engine.response import Outcome, Response
 _ENTRY_BYTES = 1024
 """Bytes that an entry counts for besides its texts: roughly the size of Python's objects."""
 
+MOST_LEVELS = 500
+"""The deepest JSON that the journal keeps as JSON. The program that reads it is deep in its own calls, and before 3.12
+Python's JSON module counts these too: a limit of about a thousand."""
+
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
+
 
 class Entry(Struct, gc=False):
     """One request and its reply. The server fills in `frames_sent` and `outcome` while it sends."""
@@ -25,8 +34,8 @@ class Entry(Struct, gc=False):
     method: str
     path: str
     request: Any = None
-    """The JSON body; its text if it is not valid JSON; null if there is none. Inside the server, it is encoded as
-    `msgspec.Raw`."""
+    """The JSON body; its text if it is not valid JSON, or nested deeper than MOST_LEVELS; null if there is none. Inside
+    the server, it is encoded as `msgspec.Raw`."""
     rule: str | None = None
     """The rule or the recording that answered, `generated` or `upstream`; null if the request was refused."""
     matched: bool = True
@@ -65,21 +74,44 @@ class Entry(Struct, gc=False):
 
 
 def kept_body(body: bytes, valid: bool = False) -> msgspec.Raw:
-    """A request body for the journal, encoded: JSON as it was sent, any other text as a string, nothing as null.
+    """A request body for the journal, encoded: JSON as it was sent, any other text as a string, nothing as null. JSON
+    of more than MOST_LEVELS becomes a string too: what reads the journal may not be able to read it.
 
     `valid`: the body is known to be JSON.
     """
-    if valid:
-        return msgspec.Raw(body)
-    try:
-        json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None))
-    return msgspec.Raw(body)
+    if not valid:
+        try:
+            json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            return _as_text(body)
+    return _as_text(body) if _is_deep(body) else msgspec.Raw(body)
+
+
+def _as_text(body: bytes) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None))
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether valid JSON has more than MOST_LEVELS. Nearly all has fewer brackets than that."""
+    if body.count(b"[") + body.count(b"{") <= MOST_LEVELS:
+        return False
+    brackets = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
+    for _ in range(MOST_LEVELS):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"")  # the innermost level
+    return bool(brackets)
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not valid JSON")
+
+
+def _size(entry: Entry) -> int:
+    """How many bytes an entry takes, roughly."""
+    size = _ENTRY_BYTES + len(entry.method[16:]) + len(entry.path)  # usual methods are short, and shared
+    size += len((entry.explanation or "").encode("utf-8", "replace"))
+    return size + (len(memoryview(entry.request)) if isinstance(entry.request, msgspec.Raw) else 0)
 
 
 class Journal:
@@ -100,12 +132,17 @@ class Journal:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
         self.count += 1
         entry.number = self.count
-        size = _ENTRY_BYTES + len(entry.path) + len(entry.explanation or "")
-        if isinstance(entry.request, msgspec.Raw):
-            size += len(memoryview(entry.request))
+        size = _size(entry)
         self._entries.append(entry)
         self._sizes.append(size)
         self._shelf.added(self, size)
+
+    def remeasure(self, entry: Entry) -> None:
+        """Must be called after the request or the explanation of an entry has changed."""
+        place = entry.number - self.dropped - 1
+        if 0 <= place < len(self._entries) and self._entries[place] is entry:
+            before, self._sizes[place] = self._sizes[place], _size(entry)
+            self._shelf.resized(self._sizes[place] - before)
 
     def close(self) -> None:
         """Drops all entries; the journal must not be used again."""
@@ -149,10 +186,14 @@ class Shelf:
 
     def added(self, journal: Journal, size: int) -> None:
         """Records a new entry, and makes room for it."""
-        self._bytes += size
         self._order.append(journal)
         if len(journal) > self._most_entries:
             journal.drop()
+        self.resized(size)
+
+    def resized(self, more: int) -> None:
+        """Records that the entries take so many bytes more, and makes room for them."""
+        self._bytes += more
         while self._bytes > self._most_bytes and len(self._order) - self._gone > 1:
             self._oldest().drop()
 

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss
+from fakellm.base.validation import near_miss, shortened
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
@@ -30,6 +30,9 @@ _AT_ONCE = 200
 
 _BYTES_AT_ONCE = 2**20
 """How many bytes of it."""
+
+_LONG_BODY = 64 * 1024
+"""Longer bodies are looked at only where the work is done."""
 
 
 class HttpRequest(Struct, frozen=True):
@@ -124,6 +127,8 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     an entry, that one."""
     if entry is not None:
         entry.fill(outcome)
+        if filled := app.find(request.target.session):
+            filled.journal.remeasure(entry)
         return entry
     valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
     entry = Entry(request.method, request.path)
@@ -131,7 +136,8 @@ def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: E
     target = request.target
     if target.control:
         return entry
-    entry.request = kept_body(request.body, valid)
+    long = isinstance(outcome, Work) and len(request.body) > _LONG_BODY
+    entry.request = msgspec.Raw(request.body) if long else kept_body(request.body, valid)
     try:
         session = app.session(target.session)
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in
@@ -194,7 +200,7 @@ def _step(app: Application, request: HttpRequest) -> Release:
 def _number(param: str, text: str, expected: str) -> int:
     if not (text.isdecimal() and len(text) < 10 and int(text)):
         raise RequestError(
-            400, f"Invalid value for '{param}': expected {expected}, got {text!r}.", "invalid_value", param
+            400, f"Invalid value for '{param}': expected {expected}, got {shortened(text)}.", "invalid_value", param
         )
     return int(text)
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from fakellm.base.errors import RequestError
+from fakellm.base.validation import shortened
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
@@ -147,7 +148,8 @@ class Server:
         """The refusal of a request, which must be called while this error is handled."""
         if not isinstance(error, RequestError):
             log.exception("%s %s", request.method, request.path)
-            error = RequestError(500, f"fakellm itself failed: {error!r}. Please report this.", "internal_error")
+            message = f"fakellm itself failed: {shortened(error)}. Please report this."
+            error = RequestError(500, message, "internal_error")
         return self._app.refuse(request, error, entry)
 
     async def _settled(
@@ -182,6 +184,8 @@ class Server:
         finally:
             self._replaced(name, before)
         entry.fill(response)
+        if session := self._app.find(name):
+            session.journal.remeasure(entry)
         return response
 
     def change(self, what: Callable[[], None]) -> None:

@@ -120,6 +120,8 @@ class App:
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
             entry.request = Raw(request.body if answer.journal is None else answer.journal)
+            if current := self.find(request.target.session):
+                current.journal.remeasure(entry)
             assert answer.response
             return answer.response
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
+from fakellm.base.validation import shortened
 
 
 def listed(names: Sequence[str]) -> JSON:
@@ -23,4 +24,5 @@ def described(name: str) -> JSON:
 
 def unknown(name: str) -> RequestError:
     """The refusal of a model that does not exist: https://platform.openai.com/docs/guides/error-codes"""
-    return RequestError(404, f"The model {name!r} does not exist: no rule answers for it.", "model_not_found", "model")
+    message = f"The model {shortened(name)} does not exist: no rule answers for it."
+    return RequestError(404, message, "model_not_found", "model")

@@ -42,7 +42,7 @@ class Answered(Struct, frozen=True):
 
     response: None if the server must count the attempt first, or call a function.
     match: the rule that matches, in that case.
-    journal: what the journal keeps of a body that is not JSON; None for JSON.
+    journal: what the journal keeps of a body that is not JSON, or is nested too deeply for it; None for other JSON.
     """
 
     response: Response | None
@@ -124,14 +124,19 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
         outcome = engine.respond(matched, attempt or 1)
     except RequestError as refusal:
         return _refused(request.body, refused(request, refusal, engine.seed))
+    journal = _journal(request.body, valid=True)
     if not isinstance(outcome, Response):
-        return Answered(None, matched.match)
-    return Answered(apart(outcome))
+        return Answered(None, matched.match, journal)
+    return Answered(apart(outcome), None, journal)
 
 
 def _refused(body: bytes, response: Response) -> Answered:
-    kept = bytes(kept_body(body, response.valid))
-    return Answered(apart(response), None, None if kept == body else kept)
+    return Answered(apart(response), None, _journal(body, response.valid))
+
+
+def _journal(body: bytes, valid: bool) -> bytes | None:
+    kept = bytes(kept_body(body, valid))
+    return None if kept == body else kept
 
 
 def apart(response: Response) -> Response:

@@ -15,8 +15,8 @@ from typing import Any
 MOST_CHARACTERS = 4_000
 """The longest value in a line of the log; of a longer one, the rest is left out."""
 
-_INTERVAL = 1.0
-"""The least seconds between two lines about connections that cannot be accepted."""
+ACCEPT_SILENCE = 60.0
+"""Seconds after a message that no connection could be accepted, in which there is no other such message."""
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -58,28 +58,32 @@ def logger() -> logging.Logger:
 
 
 def quieten(loop: asyncio.AbstractEventLoop) -> None:
-    """From now on, a loop reports at most once a second that it cannot accept connections for lack of descriptors or
-    memory. asyncio reports each of the connections that wait with a traceback, and tries again after a second: once for
-    each, even if the server has stopped by then."""
+    """Gives an event loop `LoopErrors`, unless it has one."""
     before = loop.get_exception_handler()
-    if isinstance(before, _Quiet):
-        return
-    loop.set_exception_handler(_Quiet(before))
+    if not isinstance(before, LoopErrors):
+        loop.set_exception_handler(LoopErrors(before))
 
 
-class _Quiet:
-    def __init__(self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], Any] | None) -> None:
+class LoopErrors:
+    """The exception handler of an event loop: reports once in a while that no connection can be accepted for lack of
+    descriptors or memory; `before` handles all else. asyncio reports each of the connections that wait, and tries again
+    after a second: once for each, even if the server has stopped by then."""
+
+    def __init__(self, before: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], Any] | None = None) -> None:
         self._before = before
-        self._next = 0.0  # when the log may be written again, on the loop's clock
+        self._silent_until = 0.0  # on the loop's clock
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error, message = context.get("exception"), str(context.get("message"))
         if isinstance(error, ValueError) and "._start_serving(" in message:
             return  # one of its attempts to accept again, after the server has stopped
         if isinstance(error, OSError) and error.errno in _NO_ROOM and "accept" in message:
-            if loop.time() >= self._next:
-                self._next = loop.time() + _INTERVAL
-                logger().error("connections wait, because none can be accepted: %s", error.strerror)
+            if loop.time() >= self._silent_until:
+                self._silent_until = loop.time() + ACCEPT_SILENCE
+                logger().warning(
+                    "no connection can be accepted until another one ends: %s; `ulimit -n` sets how many may be open",
+                    (error.strerror or str(error)).lower(),
+                )
         elif self._before is not None:
             self._before(loop, context)
         else:

@@ -12,7 +12,7 @@ from typing import Any
 from fakellm.apis.chat.requests.chat_body import Chat
 from fakellm.apis.openai.request_body import invalid_type, invalid_value, missing, unsupported_value
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import near_miss
+from fakellm.base.validation import near_miss, shortened
 from fakellm.model.request import AllowedCalls, JsonOutput, Tool
 
 _FORMATS = ("json_object", "json_schema", "text")
@@ -142,6 +142,6 @@ def _known(name: object, names: Sequence[str], place: str, param: str, offered_a
     if not isinstance(name, str):
         raise missing(place)
     if name not in names:
-        message = f"Tool choice {name!r} not found in '{offered_as}' parameter{near_miss(name, names)}"
+        message = f"Tool choice {shortened(name)} not found in '{offered_as}' parameter{near_miss(name, names)}"
         raise RequestError(400, message, "invalid_value", param)
     return name
