@@ -170,7 +170,14 @@ def test_three(fakellm):
         ask()
     except urllib.error.HTTPError:
         pass
+
+def test_four(fakellm):
+    fakellm.load(on().reply(lambda request: [][0]))
+    try:
+        ask()
+    except urllib.error.HTTPError:
+        assert [type(error) for error in fakellm.raised()] == [IndexError]
 """
     result = run(pytester, "import pytest\n" + code)
-    result.assert_outcomes(passed=3, errors=2)
+    result.assert_outcomes(passed=4, errors=2)
     result.stdout.fnmatch_lines([f"*{error.split('(')[0]}*", "*not this request*"])

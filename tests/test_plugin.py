@@ -52,7 +52,7 @@ def test_swallows(fakellm):
     result.assert_outcomes(passed=1, errors=1)
     result.stdout.fnmatch_lines(
         [
-            "fakellm: no rule matched",
+            "fakellm: no rule answered",
             "request 1, POST /s/*test_swallows/v1/chat/completions: No rule matches this request. "
             "The nearest is 'scenario#1'; it differs in model: expected 'gpt-?', got 'm'.",
         ]
@@ -78,7 +78,7 @@ def test_swallows(fakellm):
 """
     result = run(pytester, test)
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["fakellm: no rule matched", f"request 1, *: {told}"])
+    result.stdout.fnmatch_lines(["fakellm: no rule answered", f"request 1, *: {told}"])
 
 
 def test_an_unmatched_request_that_the_journal_dropped_fails_the_test(pytester: pytest.Pytester) -> None:
@@ -101,7 +101,7 @@ def test_swallows(fakellm):
 """
     result = run(pytester, code)
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["fakellm: no rule matched", "earlier requests, which the journal no longer has: 1"])
+    result.stdout.fnmatch_lines(["fakellm: no rule answered", "earlier requests, which the journal no longer has: 1"])
 
 
 def test_it_is_safe_under_xdist(pytester: pytest.Pytester) -> None:

@@ -68,4 +68,4 @@ def fakellm(
     if unmatched or dropped:
         lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
         lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in unmatched]
-        pytest.fail("fakellm: no rule matched\n" + "\n".join(lines), pytrace=False)
+        pytest.fail("fakellm: no rule answered\n" + "\n".join(lines), pytrace=False)
