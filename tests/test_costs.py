@@ -108,7 +108,9 @@ def test_a_reply_costs_what_it_sends() -> None:
     assert cost.milliseconds(Rule(filled), prompt("a" * 10_000)) > 1_000
 
 
-def test_garbage_is_not_collected_within_a_pause() -> None:
+def test_garbage_is_not_collected_within_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(garbage, "_server_only", [])  # a test of a command may have served in this process
+    exempt = gc.get_freeze_count()
     assert gc.isenabled()
     with garbage.paused():
         assert not gc.isenabled()
@@ -116,7 +118,7 @@ def test_garbage_is_not_collected_within_a_pause() -> None:
             pass
         assert not gc.isenabled()
     assert gc.isenabled()
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == exempt
 
 
 def test_a_process_that_only_serves_looks_at_its_scenario_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,7 +55,7 @@ def many_files(folder: Path, rules: int) -> Path:
     return place
 
 
-@pytest.mark.parametrize(("write", "most"), [(one_file, 220), (many_files, 350)])
+@pytest.mark.parametrize(("write", "most"), [(one_file, 220), (many_files, 430)])
 def test_ten_times_as_many_rules_are_ten_times_the_work(
     write: Callable[[Path, int], Path], most: int, tmp_path: Path
 ) -> None:
