@@ -19,6 +19,9 @@ from fakellm.engine.response import Outcome, Response
 _ENTRY_BYTES = 1024
 """Bytes that an entry counts for besides its texts: roughly the size of Python's objects."""
 
+MOST_ENTRIES = 10_000
+"""Entries of one journal."""
+
 MOST_LEVELS = 500
 """The deepest JSON that the journal keeps as JSON. The program that reads it is deep in its own calls, and before 3.12
 Python's JSON module counts these too: a limit of about a thousand."""
@@ -175,7 +178,7 @@ class Shelf:
     The newest entry always stays, however large it is.
     """
 
-    def __init__(self, most_bytes: int, most_entries: int = 10_000) -> None:
+    def __init__(self, most_bytes: int, most_entries: int = MOST_ENTRIES) -> None:
         self._most_bytes = most_bytes
         self._most_entries = most_entries
         self._bytes = 0
