@@ -21,15 +21,16 @@ _RULE = """\
   reply:
     content: Answer {0}
 """
-_BARE, _AIOHTTP = "python -c pass", "import aiohttp.web"
+_BARE, _AIOHTTP, _PYTEST = "python -c pass", "import aiohttp.web", "import pytest"
 _COMMANDS = {
     _BARE: "pass",
     _AIOHTTP: "import aiohttp.web",
+    _PYTEST: "import pytest",
     "import fakellm": "import fakellm",
     "import of the pytest plugin": "import fakellm.testing.pytest_plugin",
 }
 _SERVE = "fakellm serve, until it is ready"
-_TARGETS = {"import fakellm": (_BARE, 20.0), "import of the pytest plugin": (_BARE, 20.0), _SERVE: (_AIOHTTP, 20.0)}
+_TARGETS = {"import fakellm": (_BARE, 20.0), "import of the pytest plugin": (_PYTEST, 20.0), _SERVE: (_AIOHTTP, 20.0)}
 """Against what a subject is compared, and how many milliseconds longer it may take."""
 
 
