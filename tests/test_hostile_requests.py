@@ -140,6 +140,17 @@ def test_the_bodies_are_answered(name: str) -> None:
     assert check(APP, path, json.dumps(body).encode()) == 200
 
 
+@pytest.mark.parametrize("name", BODIES)
+def test_text_that_is_not_utf_8_anywhere_is_refused(name: str) -> None:
+    """Also by what estimates the work, which is done for a server alone."""
+    path, body = BODIES[name]
+    mark = "not UTF-8"
+    for place in places(body):
+        if place:
+            data = json.dumps(changed(body, place, lambda at, key: at.__setitem__(key, mark))).encode()
+            assert check(App(), path, data.replace(mark.encode(), b"\xff")) == 400
+
+
 @pytest.mark.parametrize("app", [APP, STRICT], ids=["lenient", "strict"])
 @pytest.mark.parametrize("value", VALUES)
 @pytest.mark.parametrize("name", BODIES)

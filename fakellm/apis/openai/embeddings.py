@@ -49,7 +49,7 @@ def milliseconds(data: bytes) -> float:
     """At most how long the reply to a body takes, roughly; 0 for a body that is refused at once."""
     try:
         size = msgspec.json.decode(data, type=_Size)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return 0.0
     numbers = size.dimensions if isinstance(size.dimensions, int) else _LARGE
     vectors = bytes(size.input).count(b",") + 1
