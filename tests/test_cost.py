@@ -7,11 +7,7 @@ the bound.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from functools import partial
-from types import FrameType
-from typing import Any
 
 import pytest
 
@@ -19,6 +15,7 @@ import fakellm
 from fakellm.engine.response import Response
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from tests.call_count import calls
 from tests.conftest import chat
 
 PER_FRAME = 10
@@ -35,23 +32,6 @@ PER_RULE = 1.5
 
 CACHED = 85
 """Of a request that came before, however long its stream."""
-
-
-def calls(do: Callable[[], object]) -> int:
-    """How many functions are called, those of C included."""
-    count = 0
-
-    def profile(frame: FrameType, event: str, argument: Any) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    before = sys.getprofile()
-    sys.setprofile(profile)
-    try:
-        do()
-    finally:
-        sys.setprofile(before)
-    return count
 
 
 def handle(app: App, body: bytes) -> Response:

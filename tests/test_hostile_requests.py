@@ -17,8 +17,8 @@ from fakellm.base.validation import SHOWN, near_miss, problems, shortened
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from tests.call_count import calls
 from tests.conftest import handled
-from tests.test_cost import calls
 
 MOST = 2_500
 """Characters of a message: values are shortened, and few can be in one."""

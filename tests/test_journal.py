@@ -19,8 +19,8 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from tests.call_count import calls
 from tests.conftest import handled, post
-from tests.test_cost import calls
 
 OVERHEAD = 1024 + len("/v1/chat/completions")
 

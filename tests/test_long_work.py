@@ -66,7 +66,7 @@ WIDE = {"type": "object", "properties": {f"p{number}": {"type": "string"} for nu
 ANSWERED: dict[str, tuple[str, bytes]] = {
     "a limit that is only a maximum": (CHAT, chat(max_tokens=10**9)),
     "many choices": (CHAT, chat(n=128, stream=True)),
-    "log probabilities": (CHAT, chat(n=4, logprobs=True, top_logprobs=20)),
+    "log probabilities": (CHAT, chat(n=20, logprobs=True, top_logprobs=20)),
     "a long prompt": (CHAT, prompt("some words " * 100_000)),
     "a wide schema": (CHAT, schema(WIDE)),
     "many tools": (CHAT, chat(tools=[tool(number) for number in range(60)])),
