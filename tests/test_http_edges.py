@@ -129,6 +129,26 @@ def test_http_1_0_gets_no_interim_response(server: Handle) -> None:
     assert reply.startswith(b"HTTP/1.1 200 OK\r\n")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization : Bearer a-secret-key",
+        b"Authorization Bearer a-secret-key",
+        b"Authorization: Bearer a-secret-key\0",
+        b"api-key : a-secret-key",
+        b"Cookie: a-secret-key\x7f",
+        b"a-secret-key" * 1_000,
+    ],
+)
+def test_a_line_that_is_not_a_header_is_not_logged(
+    server: Handle, caplog: pytest.LogCaptureFixture, line: bytes
+) -> None:
+    reply = talk(server, b"GET /v1/models HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n\r\n")
+    assert statuses(reply) == [400]
+    assert "This is not an HTTP request" in caplog.text
+    assert "secret" not in caplog.text
+
+
 def test_a_client_that_leaves_before_its_body_is_no_fault_of_ours(
     server: Handle, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -6,6 +6,7 @@ Owns listening, and the refusal of what is not an HTTP request. Knows no applica
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import Any
 
@@ -40,6 +41,10 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = (error.strerror or str(error)).partition(" (while")[0].lower()
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
+
+
+_QUOTED = re.compile(r"(?: when reading)?:\s*b['\"].*", re.DOTALL)
+"""The bytes of a request that aiohttp quotes. They may be a line with an API key, and the log is kept."""
 
 
 class EndedResponse(web.StreamResponse):
@@ -135,7 +140,7 @@ class Connection(web.RequestHandler):
         """The response to bytes that are not an HTTP request, since aiohttp's own is plain text."""
         reason = str(message or exc).rstrip(".")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
-        log.warning("%s", error.message)
+        log.warning("This is not an HTTP request: %s.", _QUOTED.sub("", reason))
         response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response
