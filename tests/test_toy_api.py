@@ -232,7 +232,7 @@ def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has this API's path too."""
     request_target.cache_clear()
     monkeypatch.setattr(route, "TARGETS", [lambda path: Target(path, api="toy") if path == "/v1/toy" else None])
-    monkeypatch.setitem(route.HOMES, "toy", ("tests.toy_api", "TOY"))
+    monkeypatch.setitem(route.HOMES, "toy", route.ApiHome("tests.toy_api", "TOY"))
     monkeypatch.setitem(route.REPLIES, "/v1/toy", "toy")
     monkeypatch.setitem(scenario_app.ROUTES, "/v1/toy", {"POST": scenario_app.model_reply})
 

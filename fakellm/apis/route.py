@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
+from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
 from fakellm.apis.target import Target
@@ -15,11 +18,31 @@ from fakellm.apis.target import Target
 Route = Api[Any]
 """Any API, whatever the type of its habits."""
 
-HOMES: dict[str, tuple[str, str]] = {
-    "chat": ("fakellm.apis.chat.api", "CHAT"),
-    "completions": ("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+
+class ApiHome(Struct, frozen=True):
+    """Where an API is: its module, the object there, and the names of its dialects."""
+
+    module: str
+    attribute: str
+    dialects: tuple[str, ...] = ()
+
+
+HOMES: dict[str, ApiHome] = {
+    "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
+    "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
 }
-"""The module and the object of each API, by its name in `when: {api: …}`."""
+"""Each API, by its name in `when: {api: …}`."""
+
+DIALECT_NAMES = tuple(sorted({name for home in HOMES.values() for name in home.dialects}))
+"""The dialects of all APIs."""
+
+if TYPE_CHECKING:
+    ApiName = str
+    DialectName = str
+else:
+    ApiName = Literal[tuple(HOMES)]
+    DialectName = Literal[DIALECT_NAMES]
+    """Names as types: a file with an unknown one is refused beside all its other problems."""
 
 TARGETS: list[Callable[[str], Target | None]] = []
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
@@ -31,8 +54,8 @@ REPLIES: dict[str, str] = {"/v1/chat/completions": "chat", "/v1/completions": "c
 @cache
 def api_named(name: str) -> Route:
     """The API of this name."""
-    module, attribute = HOMES[name]
-    found: Route = getattr(import_module(module), attribute)
+    home = HOMES[name]
+    found: Route = getattr(import_module(home.module), home.attribute)
     return found
 
 
