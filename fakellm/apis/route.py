@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from fakellm.apis.chat.api import CHAT as CHAT
+from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
 from fakellm.apis.target import Target
@@ -18,13 +19,18 @@ Route = Api[Any]
 HOMES: dict[str, tuple[str, str]] = {
     "chat": ("fakellm.apis.chat.api", "CHAT"),
     "completions": ("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+    "ollama": ("fakellm.apis.ollama.api", "OLLAMA"),
 }
 """The module and the object of each API, by its name in `when: {api: …}`."""
 
-TARGETS: list[Callable[[str], Target | None]] = []
+TARGETS: list[Callable[[str], Target | None]] = [ollama_urls.target]
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
 
-REPLIES: dict[str, str] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+REPLIES: dict[str, str] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    **dict.fromkeys(ollama_urls.REPLIES, "ollama"),
+}
 """The routes to which requests for a reply are posted, and their APIs."""
 
 

@@ -28,14 +28,11 @@ class Kind(Struct, frozen=True):
     """How streams of one Content-Type are read.
 
     blocks: the stream in pieces, one for each event and one for each line between events. framing: that of the pieces.
-    unfinished_end: what completes a last event that may or may not count.
     """
 
     decoder: Callable[[], Decoder]
     blocks: Callable[[bytes], list[bytes]]
     framing: Callable[[Sequence[bytes]], Framing]
-    starts: tuple[bytes, ...]
-    """What such a stream may start with, if nothing states its type."""
 
     def events(self, body: bytes) -> list[Event]:
         """The events of a whole stream."""
@@ -43,8 +40,8 @@ class Kind(Struct, frozen=True):
         return decoder.feed(body) + decoder.finish()
 
 
-SSE = Kind(sse.Decoder, unframing.blocks, unframing.framing, (b"data:", b":", b"event:"))
-NDJSON = Kind(ndjson.Decoder, ndjson.blocks, ndjson.unframed, ())
+SSE = Kind(sse.Decoder, unframing.blocks, unframing.framing)
+NDJSON = Kind(ndjson.Decoder, ndjson.blocks, ndjson.unframed)
 
 _KINDS = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "application/ndjson": NDJSON}
 

@@ -65,8 +65,8 @@ def blocks(body: bytes) -> list[bytes]:
     return [*found[:-1], *([found[-1][:-1]] if found[-1] != b"\n" else [])]
 
 
-def unframed(pieces: Sequence[bytes]) -> Lines:
-    """The framing of lines: the inverse of `fakellm.wire.framing.frame`, as far as one framing describes them."""
+def unframed(pieces: Sequence[bytes]) -> Framing:
+    """The framing of which `lines` makes that of these lines, as far as one framing describes them."""
     blank: list[int] = []
     number = 0
     for piece in pieces:
@@ -74,7 +74,7 @@ def unframed(pieces: Sequence[bytes]) -> Lines:
             number += 1
         else:
             blank.append(number)
-    return Lines(
+    return Framing(
         line_end="crlf" if any(piece.endswith(b"\r\n") and piece.strip() for piece in pieces) else "lf",
         insert=(Insert(before=tuple(blank)),) if blank else (),
         ends_with="nothing" if pieces and not pieces[-1].endswith(b"\n") else "blank_line",

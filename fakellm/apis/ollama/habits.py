@@ -27,7 +27,7 @@ class OllamaHabits(Struct, frozen=True):
     route: Route = "chat"
     spelling: Spelling = Spelling()
     index: Literal["given", "absent", "null", "from_one", "zero"] = "given"
-    digits: int = 6
+    digits: Literal[0, 3, 6, 9] = 6
     context: bool = False
     margins: tuple[str, str] = ("", "")
 
@@ -57,3 +57,22 @@ def split(
         margins=transfer.margins or ("", ""),
     )
     return Settings(division, habits, lines(full.sse or Framing()), transfer, full.score)
+
+
+def block(habits: OllamaHabits) -> Variation:
+    """The `stream:` block with these habits: what the dialect does not do as usual."""
+    usual = habits.dialect.usual.over(PLAIN)
+    spelling = _unlike(habits.spelling, usual.spelling or Spelling())
+    index = None if habits.index == (usual.calls or Calls()).index else habits.index
+    return Variation(
+        calls=Calls(index=index) if index else None,
+        spelling=None if spelling == Spelling() else spelling,
+        transfer=Transfer(margins=habits.margins) if any(habits.margins) else None,
+        fraction=None if habits.digits == usual.fraction else habits.digits,
+    )
+
+
+def _unlike(spelling: Spelling, usual: Spelling) -> Spelling:
+    """What a spelling sets otherwise than the usual one."""
+    fields = {name: getattr(spelling, name) for name in spelling.__struct_fields__}
+    return Spelling(**{name: value for name, value in fields.items() if value != getattr(usual, name)})

@@ -125,7 +125,8 @@ def _token(value: dict[str, Any]) -> Token:
     text, number = _text(value, "token"), value.get("logprob")
     data = tuple(each for each in _list(value.get("bytes")) if type(each) is int)
     bytes_: tuple[int, ...] | None = () if data == tuple(text.encode("utf-8", "surrogatepass")) else data or None
-    return Token(text, float(number) if type(number) in (int, float) else 0.0, _tokens(value.get("top_logprobs")), bytes_)
+    probability = number if isinstance(number, float) else 0.0
+    return Token(text, probability, _tokens(value.get("top_logprobs")), bytes_)
 
 
 def _text(value: dict[str, Any], key: str) -> str:

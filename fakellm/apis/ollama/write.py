@@ -70,7 +70,9 @@ class _Writer:
         texts: dict[str, Any] = {"parts.0": "", "text": ""}
         tokens: tuple[Token, ...] = ()
         calls: list[JSON] = []
-        arguments = {delta.block: delta.value for delta in batch if isinstance(delta, Piece) and delta.at == "arguments"}
+        arguments = {
+            delta.block: delta.value for delta in batch if isinstance(delta, Piece) and delta.at == "arguments"
+        }
         look: Any = {}
         values: JSON = {"model": self.drawn["model"], "created_at": per_event("created_at", self._created)}
         usage = False
@@ -118,7 +120,7 @@ def _created(fill: Fill, habits: OllamaHabits) -> str:
 
 def _content(content: str, thinking: str, calls: list[JSON], look: JSON, habits: OllamaHabits) -> JSON:
     """The message of a line, or what stands in its place on `/api/generate`. `look`: other keys of a silence."""
-    values = {"role": "assistant", "content": content}
+    values: JSON = {"role": "assistant", "content": content}
     values |= {"thinking": thinking} if thinking else {}
     values |= {"tool_calls": calls} if calls else {}
     values |= look
