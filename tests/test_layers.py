@@ -54,7 +54,6 @@ _READ = "reads how chat's chunks are spelled and divided, dialect by dialect"
 _DRAWN = "draws answers as chat has them: a reasoning, a text and a refusal, then the tool calls"
 OF_CHAT = {
     "scenarios/reply.py": _REPLY,
-    "scenarios/scenario.py": "`dialect:` names one of its dialects",
     "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
     "importing/guess_provider.py": "knows which dialects a recorded host may send",
     "importing/chat_rule.py": "tries the dialects on each recording of chat",

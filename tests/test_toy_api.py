@@ -52,7 +52,7 @@ from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests import toy_clients
-from tests.conftest import handled, post
+from tests.conftest import chat, handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
 
@@ -232,7 +232,7 @@ def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has this API's path too."""
     request_target.cache_clear()
     monkeypatch.setattr(route, "TARGETS", [lambda path: Target(path, api="toy") if path == "/v1/toy" else None])
-    monkeypatch.setitem(route.HOMES, "toy", ("tests.toy_api", "TOY"))
+    monkeypatch.setitem(route.HOMES, "toy", route.ApiHome("tests.toy_api", "TOY"))
     monkeypatch.setitem(route.REPLIES, "/v1/toy", "toy")
     monkeypatch.setitem(scenario_app.ROUTES, "/v1/toy", {"POST": scenario_app.model_reply})
 
@@ -247,6 +247,16 @@ def test_it_is_journalled() -> None:
     assert response.plan.body == served(load(RULES))[0]
     _, unmatched = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
     assert not unmatched.matched
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_keys_without_an_effect_are_in_the_journal() -> None:
+    stream = {"split": 2, "role": "never", "calls": {"index": "absent", "order": "given"}, "spelling": {"ascii": True}}
+    app = scenario_app.App(load({"rules": [{"reply": {"content": "Hi"}, "stream": stream}]}))
+    _, entry = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Hi", "stream": True}).encode()))
+    assert entry.without_effect == ("role", "calls.index", "calls.order", "spelling.ascii")
+    _, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert entry.without_effect == ()
 
 
 @pytest.mark.usefixtures("toy_route")

@@ -57,6 +57,7 @@ class Toy:
     restates = False
     operations: Mapping[str, Any] = {}
     dialects: tuple[str, ...] = ()
+    stream_keys = ("padding", "split", "turns", "interleave", "usage", "finish", "sse", "transfer", "score")
 
     def usual(self, dialect: str | None) -> Variation:
         return Variation()

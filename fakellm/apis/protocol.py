@@ -154,6 +154,11 @@ class Api(Protocol[Habits]):
         """The `stream:` block of a dialect's usual wire. A field that it leaves open is as on the plain wire."""
         ...
 
+    @property
+    def stream_keys(self) -> Collection[str]:
+        """The keys of a `stream:` block that have an effect, as `without_effect` names them."""
+        ...
+
     # Requests
 
     def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
+from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
@@ -16,12 +19,32 @@ from fakellm.apis.target import Target
 Route = Api[Any]
 """Any API, whatever the type of its habits."""
 
-HOMES: dict[str, tuple[str, str]] = {
-    "chat": ("fakellm.apis.chat.api", "CHAT"),
-    "completions": ("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
-    "ollama": ("fakellm.apis.ollama.api", "OLLAMA"),
+
+class ApiHome(Struct, frozen=True):
+    """Where an API is: its module, the object there, and the names of its dialects."""
+
+    module: str
+    attribute: str
+    dialects: tuple[str, ...] = ()
+
+
+HOMES: dict[str, ApiHome] = {
+    "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
+    "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+    "ollama": ApiHome("fakellm.apis.ollama.api", "OLLAMA", ollama_urls.DIALECTS),
 }
-"""The module and the object of each API, by its name in `when: {api: …}`."""
+"""Each API, by its name in `when: {api: …}`."""
+
+DIALECT_NAMES = tuple(sorted({name for home in HOMES.values() for name in home.dialects}))
+"""The dialects of all APIs."""
+
+if TYPE_CHECKING:
+    ApiName = str
+    DialectName = str
+else:
+    ApiName = Literal[tuple(HOMES)]
+    DialectName = Literal[DIALECT_NAMES]
+    """Names as types: a file with an unknown one is refused beside all its other problems."""
 
 TARGETS: list[Callable[[str], Target | None]] = [ollama_urls.target]
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
@@ -37,8 +60,8 @@ REPLIES: dict[str, str] = {
 @cache
 def api_named(name: str) -> Route:
     """The API of this name."""
-    module, attribute = HOMES[name]
-    found: Route = getattr(import_module(module), attribute)
+    home = HOMES[name]
+    found: Route = getattr(import_module(home.module), home.attribute)
     return found
 
 

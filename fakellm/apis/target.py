@@ -8,7 +8,7 @@ from msgspec import Struct
 class Target(Struct, frozen=True):
     """What a path stands for.
 
-    route: its name in tables of routes, with `{…}` for what differs; the path itself if it is no API's route.
+    route: its name in tables of routes, with `{…}` for what differs; the path itself if it is not a route of any API.
     model: the model or deployment in the path.
     api: the name of the API that parses and refuses requests to it, in `fakellm.apis.route`.
     id: the id of a stored object in the path.

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.protocol import InexpressibleError
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
@@ -185,9 +186,11 @@ class Engine:
             resolved = filled(reply, request, attempt.number)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
-            return self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
-        except (ReplyError, FieldError) as error:
+            response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
+        except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
+        unused = self.ruleset.script(matched.match.rule or 0).without_effect(attempt, matched.route)
+        return replace(response, without_effect=unused) if unused else response
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         try:

@@ -86,7 +86,7 @@ class App:
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys)
+                check(request.headers, self.api_keys, target.query)
             if long:
                 return self._unread(request)
             if target.model is not None:
@@ -200,7 +200,7 @@ def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
 
 
 def _operations(request: HttpRequest) -> Mapping[str, Handler[App]]:
-    """The handlers of an API's operation, by method; none if the URL is no operation."""
+    """The handlers of an API's operation, by method; none for any other URL."""
     target = request.target.route
     operations = request.target.api.operations.get(target.route, {})
     return {method: partial(_operated, operation) for method, operation in operations.items()}
@@ -209,9 +209,9 @@ def _operations(request: HttpRequest) -> Mapping[str, Handler[App]]:
 def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
     target, content = request.target, app.session(request.target.session).content
     models = content.ruleset.models
-    asked = OperationRequest(target.route, target.url, request.body, request.headers, app.seed, models, content.answers)
+    call = OperationRequest(target.route, target.url, request.body, request.headers, app.seed, models, content.answers)
     named = digest({"url": target.url, "body": request.body.decode("utf-8", "replace")})
-    plan = signed(operation(asked), app.seed, "generated", named, target.api)
+    plan = signed(operation(call), app.seed, "generated", named, target.api)
     return respond(plan, rule="generated", valid=True)
 
 

@@ -51,6 +51,7 @@ class ChatApi:
     name = meaning.NAME
     operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
+    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__)
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

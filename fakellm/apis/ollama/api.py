@@ -12,7 +12,7 @@ from fakellm.apis.ollama import meaning
 from fakellm.apis.ollama.dialects import DIALECTS
 from fakellm.apis.ollama.draws import drawn_values, with_durations, with_ids
 from fakellm.apis.ollama.errors import JSON_TYPE, error_value, refusal
-from fakellm.apis.ollama.habits import OllamaHabits, block, split
+from fakellm.apis.ollama.habits import STREAM_KEYS, OllamaHabits, block, split
 from fakellm.apis.ollama.infer import Inferred, infer_body, infer_lines
 from fakellm.apis.ollama.operations import OPERATIONS
 from fakellm.apis.ollama.read import read_body, read_lines
@@ -39,6 +39,7 @@ class OllamaApi:
     name = meaning.NAME
     operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
+    stream_keys: Collection[str] = STREAM_KEYS
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

@@ -16,6 +16,17 @@ from fakellm.wire.ndjson import lines
 from fakellm.wire.transfer import Transfer
 
 
+_SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "last_keys", "delta_keys", "call_keys", "usage_keys")
+
+STREAM_KEYS = frozenset(
+    {
+        *("padding", "split", "role", "together", "turns", "finish", "usage", "sse", "transfer", "score", "fraction"),
+        *("calls.index", "calls.before", "spelling.extra", "spelling.each", *(f"spelling.{key}" for key in _SPELLED)),
+    }
+)
+"""The keys of a `stream:` block that have an effect."""
+
+
 class OllamaHabits(Struct, frozen=True):
     """The habits that `Variation` describes under the same names.
 

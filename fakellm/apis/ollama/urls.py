@@ -1,4 +1,4 @@
-"""Which paths belong to Ollama's API. Imports none of it.
+"""Which paths belong to Ollama's API, and the names of its dialects. Imports none of it.
 
 A base URL is the server's address, without a path; Open WebUI passes requests on under `/ollama`.
 https://github.com/ollama/ollama/blob/main/docs/api.md
@@ -7,6 +7,9 @@ https://github.com/ollama/ollama/blob/main/docs/api.md
 from __future__ import annotations
 
 from fakellm.apis.target import Target
+
+DIALECTS = ("ollama", "ollama-2025", "ollama-2024")
+"""The names of the dialects; the first is the default."""
 
 REPLIES = ("/api/chat", "/api/generate")
 ROUTES = (*REPLIES, "/api/tags", "/api/show", "/api/ps", "/api/version", "/api/embed", "/api/embeddings")
