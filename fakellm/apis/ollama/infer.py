@@ -16,7 +16,7 @@ from fakellm.apis.ollama.dialects import DIALECTS, MESSAGE, Dialect, Route
 from fakellm.apis.ollama.meaning import METRICS
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
-from fakellm.base.json_text import JSON
+from fakellm.base.json_text import JSON, dumps, rearranged
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
 
@@ -58,12 +58,15 @@ def _inferred(values: list[JSON]) -> Inferred:
     dialect = min(DIALECTS.values(), key=lambda each: _distance(each, route, values, calls))
     keys = dialect.keys[route]
     spelling = Spelling(each={"created_at": tuple(value.get("created_at") for value in values)}, extra=_extra(values))
+    if _is_sorted(values):  # as some recorders write it
+        spelling = replace(spelling, order="sorted")
+        keys = tuple(sorted(keys))
     for name, lines in (("keys", values), ("last_keys", [value for value in values if value.get("done")])):
         orders = [tuple(value) for value in lines]
         if any(order != _usual(order, keys) for order in orders) and (order := _order(orders)):
             spelling = replace(spelling, **{name: order})
     messages = [tuple(value["message"]) for value in values if isinstance(value.get("message"), dict)]
-    if any(order != _usual(order, MESSAGE) for order in messages):
+    if spelling.order is None and any(order != _usual(order, MESSAGE) for order in messages):
         spelling = replace(spelling, delta_keys=_order(messages))
     variation = Variation(spelling=_with_calls(spelling, calls, dialect), calls=_index(calls, dialect))
     model = values[0].get("model")
@@ -78,6 +81,14 @@ def _distance(dialect: Dialect, route: Route, values: list[JSON], calls: list[JS
     wrong += sum(("id" in call) != ("id" in spelled) for call in calls)
     digits = max((len(str(value.get("created_at")).rpartition(".")[2]) for value in values), default=0) - 1
     return 10 * wrong + (digits > (dialect.usual.fraction or 0))
+
+
+def _is_sorted(values: list[JSON]) -> bool:
+    """Whether the keys of all objects are in alphabetical order, and those of lines are not in any usual order."""
+    plain = all(
+        any(tuple(value) == _usual(tuple(value), each.keys["chat"]) for each in DIALECTS.values()) for value in values
+    )
+    return not plain and all(dumps(rearranged(value)) == dumps(value) for value in values)
 
 
 def _usual(order: tuple[str, ...], keys: Iterable[str]) -> tuple[str, ...]:
@@ -113,7 +124,7 @@ def _calls(value: JSON) -> list[JSON]:
 
 def _with_calls(spelling: Spelling, calls: list[JSON], dialect: Dialect) -> Spelling:
     usual = (dialect.usual.spelling or Spelling()).call_keys
-    if not calls or all(tuple(call) == usual for call in calls):
+    if not calls or all(set(call) == set(usual or ()) for call in calls):
         return spelling
     return replace(spelling, call_keys=_order(map(tuple, calls)))
 
