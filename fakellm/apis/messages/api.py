@@ -5,21 +5,23 @@ https://platform.claude.com/docs/en/api/messages
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fakellm.apis.messages import errors, headers, infer, meaning
+from fakellm.apis.messages import infer, meaning
 from fakellm.apis.messages.answer import answered
 from fakellm.apis.messages.dialects import DIALECTS, dialect_of
-from fakellm.apis.messages.habits import Habits, settings, variation
+from fakellm.apis.messages.habits import STREAM_KEYS, Habits, settings, variation
+from fakellm.apis.messages.http import errors, headers
+from fakellm.apis.messages.http.operations import OPERATIONS
+from fakellm.apis.messages.http.urls import MessagesUrl, messages_url
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.messages.read import read_body, read_events
 from fakellm.apis.messages.requests.example import example
 from fakellm.apis.messages.requests.parse import parse
-from fakellm.apis.messages.urls import MessagesUrl, messages_url
 from fakellm.apis.messages.whole import whole_body
 from fakellm.apis.messages.write import Writer
-from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
@@ -36,9 +38,9 @@ class MessagesApi:
     """`POST /v1/messages`, in the dialect of a rule or of the URL."""
 
     name = NAME
-    paths: tuple[str, ...] = ("/messages",)
-    operations: Mapping[str, Callable[..., Any]] = {}
+    operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
+    stream_keys: Collection[str] = STREAM_KEYS
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:
@@ -106,9 +108,8 @@ class MessagesApi:
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return infer.infer_whole(body, dialect_of(None))
 
-    def variation(self, habits: Habits) -> Variation:
-        """The `stream:` block that gives these habits: the inverse of `settings`."""
-        return variation(habits)
+    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+        return habits.dialect.name, variation(habits)
 
     def refusal(self, error: RequestError) -> Plan:
         return errors.refuse(error)

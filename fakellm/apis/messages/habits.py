@@ -32,6 +32,12 @@ KEYS: Keys = {
 }
 """The keys of each object, in their order, as Anthropic sends them in 2026."""
 
+STREAM_KEYS = (
+    *("padding", "split", "usage", "done", "spelling.ascii", "spelling.html", "spelling.spaces", "spelling.floats"),
+    *("spelling.order", "calls.opening", "obfuscation", "sse", "transfer", "score", "key_order", "pads", "indent"),
+)
+"""The keys of a `stream:` block that have an effect."""
+
 ONLY_OUTPUT: Keys = {"delta_usage": ("output_tokens",)}
 
 

@@ -117,5 +117,10 @@ def _without_pad(text: str) -> tuple[str, int]:
 
 
 def _spelling(texts: Sequence[tuple[str, dict[str, Any]]]) -> Spelling:
-    """The spelling that gives most of these texts."""
-    return max(_SPELLINGS, key=lambda style: sum(spelled(value, style) == text for text, value in texts))
+    """The spelling that gives most of these texts. Keys that are sorted are sorted in whatever is sent."""
+
+    def fits(style: Spelling) -> tuple[int, bool]:
+        alike = sum(spelled(value, style) == text for text, value in texts)
+        return alike, alike > 0 and style.order is not None
+
+    return max(_SPELLINGS, key=fits)

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fakellm.apis.messages.counts import final_usage, start_usage
-from fakellm.apis.messages.errors import in_stream
 from fakellm.apis.messages.habits import Habits
+from fakellm.apis.messages.http.errors import in_stream
 from fakellm.apis.messages.meaning import made_by_code, stop_values
 from fakellm.apis.messages.names import CITATIONS, PING
 from fakellm.apis.messages.whole import block_object, message_object
@@ -23,6 +23,8 @@ from fakellm.model.fold import fold
 
 DONE = "[DONE]"
 
+_COMPACTION = ("content", "encrypted_content")
+
 _IN_DELTA = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What `message_delta` has in its `delta`; other values of a finish stand beside it."""
 
@@ -34,9 +36,7 @@ class Writer:
         self._habits, self._drawn = answer.habits, answer.drawn
         self._usage = answer.completion.usage
         self._places: dict[int, int] = {}
-        self._cited = {
-            delta.block for batch in batches for delta in batch if isinstance(delta, Piece) and delta.at == CITATIONS
-        }
+        self._streamed = {(delta.block, delta.at) for batch in batches for delta in batch if isinstance(delta, Piece)}
 
     def drafts(self, batch: Batch) -> Iterator[Draft]:
         """The events of a batch."""
@@ -126,12 +126,13 @@ class Writer:
     def _opening(self, number: int, block: Any) -> dict[str, Any]:
         found = block_object(self._habits, block)
         match block:
-            case Text() if number in self._cited:
+            case Text() if (number, CITATIONS) in self._streamed:
                 return {**self._habits.ordered("text", {"citations": [], **found}), "text": found["text"]}
             case ToolCall(arguments="") if made_by_code(block):
                 return {**found, "input": {}}
             case Opaque(_, {"type": "compaction"}):
-                return {"type": "compaction", "content": None, **found}
+                unset = [key for key in _COMPACTION if (number, f"value.{key}") in self._streamed]
+                return {"type": "compaction", **dict.fromkeys(("content", *unset)), **found}
         return found
 
     def _opaque_pieces(self, block: int, batch: Batch) -> Draft:

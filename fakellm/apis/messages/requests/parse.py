@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from fakellm.apis.messages.http.urls import MessagesUrl
 from fakellm.apis.messages.requests import body as bodies
 from fakellm.apis.messages.requests import rules
 from fakellm.apis.messages.requests.checks import Check, invalid
 from fakellm.apis.messages.requests.rules import blocks_of, refused
-from fakellm.apis.messages.urls import MessagesUrl
 from fakellm.base.json_text import dumps
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
 
@@ -26,13 +26,15 @@ _BUDGETS = ((2_048, "minimal"), (4_096, "low"), (16_384, "medium"), (32_768, "hi
 
 def parse(data: bytes, headers: Mapping[str, str], url: MessagesUrl) -> Request:
     """The request in an HTTP body. Raises RequestError, in Anthropic's words, for one that is not valid."""
-    body = read_body(data, headers, url, bodies.CREATE)
+    body = read_body(data, url, bodies.CREATE)
     messages = tuple(_messages(body))
     offered = tuple(_offered(body))
     request = Request(
         model=body["model"],
         messages=messages,
         body=body,
+        api="messages",
+        target=f"{url.dialect} {url.model}" if url.dialect else "",
         headers=headers,
         chat=url,
         stream=bool(body.get("stream")) if url.stream is None else url.stream,
@@ -52,11 +54,15 @@ def parse(data: bytes, headers: Mapping[str, str], url: MessagesUrl) -> Request:
     return request
 
 
-def read_body(data: bytes, headers: Mapping[str, str], url: MessagesUrl, check: Check) -> dict[str, Any]:
+def texts_in(body: dict[str, Any]) -> list[str]:
+    """The text of each message of a checked body, the system's included."""
+    return [message.text for message in _messages(body)]
+
+
+def read_body(data: bytes, url: MessagesUrl, check: Check) -> dict[str, Any]:
     """The JSON body of a request, checked, with the model of the URL. Raises RequestError."""
-    names = {name.lower() for name in headers}
-    if url.dialect is None and headers and "anthropic-version" not in names:
-        raise invalid("anthropic-version", "header is required")
+    if url.binary:
+        raise refused("Streams of AWS's binary event stream are not served: use /model/{id}/invoke, or /v1/messages")
     body = _json(data)
     if url.model is not None:
         body = {"model": url.model, **{key: value for key, value in body.items() if key != "model"}}
