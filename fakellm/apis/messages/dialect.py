@@ -15,15 +15,15 @@ BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 
 
-class Dialect(Struct, frozen=True):
+class MessagesDialect(Struct, frozen=True):
     """A provider.
 
     usual: its `stream:` block, for what a rule does not set.
     ids: what the ids begin with, by `message` and the type of a call; drawn characters of `alphabet` follow, `length`
-        of them.
+        of them. An id that begins with nothing is a UUID.
     signature: how the signature of a thinking block is drawn: base64 that grows with the thinking, a UUID, or none.
     start: the counts in `message_start`: those of the input, zeros, or an input that includes what is cached.
-    version: whether a request must have the header `anthropic-version`.
+    flat_errors: whether an error before a stream is like OpenAI's, without a type around it.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Dialect(Struct, frozen=True):
     length: int = 22
     signature: Literal["base64", "uuid", "none"] = "base64"
     start: Literal["input", "zeros", "all"] = "input"
-    version: bool = True
+    flat_errors: bool = False
 
     finishes: bool = True
     named_call_finish: str = "tool_calls"
@@ -46,7 +46,10 @@ class Dialect(Struct, frozen=True):
 
     def id_of(self, kind: str, source: Source) -> str:
         """Draws the id of a message, or of a call of this type."""
-        return self.ids.get(kind, self.ids["tool_use"]) + source.text(self.alphabet, self.length)
+        start = self.ids.get(kind, self.ids["tool_use"])
+        if not start:
+            return source.uuid()
+        return start + source.text(self.alphabet, self.length)
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens: this API does not send one."""
