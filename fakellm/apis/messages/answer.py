@@ -26,7 +26,7 @@ def answered(
     source = Source(seed, request.digest)
     drawn = {
         "id": values.get("id") or source.draw("id", lambda each: habits.dialect.id_of("message", each)),
-        "model": values.get("model") or request.model,
+        "model": values.get("model") or habits.dialect.model(request.model),
     }
     blocks: list[Block] = []
     calls = 0

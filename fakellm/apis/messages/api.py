@@ -118,7 +118,7 @@ class MessagesApi:
         return headers.usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: MessagesHabits) -> tuple[str, bytes]:
-        return errors.error_body(failure, habits.dialect.flat_errors)
+        return errors.error_body(failure, habits.dialect.errors)
 
     def broken(
         self, failure: Failure, habits: MessagesHabits, shape: str | None, before: Sequence[Event]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Literal
 
@@ -23,7 +24,7 @@ class MessagesDialect(Struct, frozen=True):
         of them. An id that begins with nothing is a UUID.
     signature: how the signature of a thinking block is drawn: base64 that grows with the thinking, a UUID, or none.
     start: the counts in `message_start`: those of the input, zeros, or an input that includes what is cached.
-    flat_errors: whether an error before a stream is like OpenAI's, without a type around it.
+    errors: an error before a stream is an object with a type around it, like OpenAI's (`flat`), or only a message.
     """
 
     name: str
@@ -33,12 +34,19 @@ class MessagesDialect(Struct, frozen=True):
     length: int = 22
     signature: Literal["base64", "uuid", "none"] = "base64"
     start: Literal["input", "zeros", "all"] = "input"
-    flat_errors: bool = False
+    errors: Literal["typed", "flat", "message"] = "typed"
 
     finishes: bool = True
     named_call_finish: str = "tool_calls"
     hides_reasoning: bool = False
     output_excludes_reasoning: bool = False
+
+    def model(self, requested: str) -> str:
+        """The name that a reply states: without what clouds add to it, such as `us.anthropic.` and `-v1:0`."""
+        if self.name not in ("bedrock", "vertex"):
+            return requested
+        found = re.fullmatch(r"(?:[a-z-]+\.)*?(?:anthropic\.)?(claude[^:]*?)(?:-v\d+)?(?::\d+)?", requested)
+        return (found[1] if found else requested).replace("@", "-")
 
     def call_id(self, source: Source) -> str:
         """Draws the id of a call of the client's tool."""

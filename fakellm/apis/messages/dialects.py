@@ -1,7 +1,7 @@
 """The dialects of the Messages API.
 
-`anthropic` and `vertex` are as recorded from 2024 to 2026. No recording of the others was found; each is as users of
-the server report it, and may differ in what nobody reported.
+`anthropic`, `vertex` and `bedrock` are as recorded from 2024 to 2026. No recording of the others was found; each is as
+users of the server report it, and may differ in what nobody reported.
 """
 
 from __future__ import annotations
@@ -44,6 +44,23 @@ VERTEX = MessagesDialect(
     ids={**_IDS, "message": "msg_vrtx_01", "tool_use": "toolu_vrtx_01"},
 )
 
+BEDROCK = MessagesDialect(
+    name="bedrock",
+    usual=Variation(
+        padding=0,
+        obfuscation=False,
+        done=False,
+        key_order={
+            "message": ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"),
+            "usage": ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"),
+            "delta": ("stop_reason", "stop_sequence"),
+            "delta_usage": ("output_tokens",),
+        },
+    ),
+    ids={**_IDS, "message": "msg_bdrk_01", "tool_use": "toolu_bdrk_01"},
+    errors="message",
+)
+
 _COMPATIBLE: Keys = {
     "message": ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"),
     "usage": ("input_tokens", "output_tokens"),
@@ -78,7 +95,7 @@ DEEPSEEK = MessagesDialect(
     usual=_PLAIN,
     ids={"message": "", "tool_use": "call_00_"},
     signature="uuid",
-    flat_errors=True,
+    errors="flat",
 )
 """Ids and signatures are UUIDs, and errors are OpenAI's: https://github.com/NousResearch/hermes-agent/pull/21048"""
 
@@ -102,7 +119,7 @@ OPENROUTER = MessagesDialect(
 """Comments keep a stream alive, and `[DONE]` follows it: https://openrouter.ai/docs/api/reference/streaming"""
 
 DIALECTS: Mapping[str, MessagesDialect] = {
-    dialect.name: dialect for dialect in (ANTHROPIC, VERTEX, DEEPSEEK, KIMI, MINIMAX, OPENROUTER, ZAI)
+    dialect.name: dialect for dialect in (ANTHROPIC, VERTEX, BEDROCK, DEEPSEEK, KIMI, MINIMAX, OPENROUTER, ZAI)
 }
 
 

@@ -51,12 +51,14 @@ def request_id(status: int, message: str) -> str:
     return "req_011C" + Source(0, "request-id", status, message).text(BASE58, 20)
 
 
-def error_body(failure: Failure, flat: bool = False) -> tuple[str, bytes]:
-    """The Content-Type and the body of a response that failed. `flat`: like OpenAI's."""
+def error_body(failure: Failure, shape: str = "typed") -> tuple[str, bytes]:
+    """The Content-Type and the body of a response that failed, in a dialect's shape."""
     found = error_object(failure)
-    if flat:
-        error = found["error"]
-        found = {"error": {"message": error["message"], "type": error["type"], "param": None, "code": error["type"]}}
+    kind, message = found["error"]["type"], found["error"]["message"]
+    if shape == "flat":
+        found = {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+    elif shape == "message":
+        found = {"message": message}
     return "application/json", dumps(found).encode()
 
 
