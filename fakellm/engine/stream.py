@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -23,7 +23,7 @@ from fakellm.streaming.play import play
 from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_plain, is_uniform
 from fakellm.wire.plan import Frame
 from fakellm.wire.sse import Event
-from fakellm.wire.timing import AT_ONCE, Timing, pace
+from fakellm.wire.timing import AT_ONCE, Timing, pace, pace_on_demand
 
 
 def stream(
@@ -55,8 +55,16 @@ def stream(
         return memo.get(("sheet", key, lengths), lambda: sheet(found, after, values), lambda made: made.size).filled(
             values, fill
         )
-    pieces = [text.encode("utf-8", "surrogatepass") for text in filled(found, answer)]
-    return pace(in_stream([*pieces, *after], framing), timing, source)
+
+    def pieces() -> Iterator[bytes]:
+        for text in filled(found, answer):
+            yield text.encode("utf-8", "surrogatepass")
+        yield from after
+
+    if timing == AT_ONCE or timing.step or not is_plain(framing):  # all frames are needed before the first is sent
+        return pace(in_stream(list(pieces()), framing), timing, source)
+    size = 4_000 if fixed else 4_000 + found.size
+    return pace_on_demand(pieces, found.count + len(after), size, timing, source)
 
 
 def _by_events(

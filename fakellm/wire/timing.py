@@ -6,7 +6,8 @@ It knows no provider and not what the bytes mean. It also checks `speed`, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -14,6 +15,7 @@ from msgspec import Meta, Struct
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 from fakellm.wire.chunks import Chunks
+from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Frame
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -97,12 +99,22 @@ def pace(pieces: Sequence[bytes], timing: Timing, source: Source, tokens: Sequen
     """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
     if timing == AT_ONCE:
         return Chunks.of(pieces)
-    count = len(pieces)
-    jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else (0,) * count
-    return tuple(
-        Frame(piece, _wait(number, timing, jitter, tokens), timing.step)
-        for number, (piece, jitter) in enumerate(zip(pieces, jitters, strict=True))
-    )
+    return tuple(_paced(pieces, len(pieces), timing, source, tokens))
+
+
+def pace_on_demand(
+    pieces: Callable[[], Iterable[bytes]], count: int, size: int, timing: Timing, source: Source
+) -> Sequence[Frame]:
+    """As `pace`, with so many pieces that are made each time the frames are looked at. `size`: see OnDemand."""
+    return OnDemand(lambda: _paced(pieces(), count, timing, source, ()), size, count)
+
+
+def _paced(
+    pieces: Iterable[bytes], count: int, timing: Timing, source: Source, tokens: Sequence[int]
+) -> Iterator[Frame]:
+    jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else repeat(0, count)
+    for number, (piece, jitter) in enumerate(zip(pieces, jitters, strict=True)):
+        yield Frame(piece, _wait(number, timing, jitter, tokens), timing.step)
 
 
 def _wait(number: int, timing: Timing, jitter: int, tokens: Sequence[int]) -> float:
