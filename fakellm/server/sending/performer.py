@@ -65,13 +65,15 @@ class Performer:
         ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
             entry.frames, ready = 0, (head_of(ready),)
+        plan = response.head
         try:
             if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
                     await self._pacer.send(client, ready, entry, stepped)
             else:
                 await self._pacer.send(client, ready, entry)
-            return await self._end(client, response.head, entry)
+            del response, ready  # the end may take long, and nothing needs what was written
+            return await self._end(client, plan, entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
 
