@@ -29,7 +29,7 @@ from fakellm.base.seed import Source
 from fakellm.base.template import Hole, HoleNumber, HoleText, template
 from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
-from fakellm.engine.response import Response, Work, respond
+from fakellm.engine.response import Response, Work
 from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.fuzzing.strategies import completions, streams, variations
@@ -98,13 +98,15 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
 )
 def test_a_paced_stream_has_the_frames_of_one_sent_at_once(scenario: Scenario, timing: Timing) -> None:
     """Each time they are looked at, though they may be made anew, and as many as were counted before."""
-    rule, request = Ruleset(scenario).script(0).at(Attempt()), parse(chat(stream=True))
-    at_once, paced = (respond(render(replace(rule, timing=each), request, 0)) for each in (Timing(), timing))
-    frames = [frame.data for frame in at_once.plan.frames]
-    for _ in range(2):
-        assert [frame.data for frame in paced.plan.frames] == frames
-    assert paced.frames == len(frames)
-    assert pickle.loads(pickle.dumps(paced)) == paced
+    rule, body = Ruleset(scenario).script(0).at(Attempt()), chat(stream=True)
+    frames = [frame.data for frame in render(replace(rule, timing=Timing()), parse(body), 0).frames]
+    for cache in (Cache(0), Cache(10**7)):
+        engine = Engine(Ruleset(Scenario(rules=(replace(rule, timing=timing),))), 0, strict=True, cache=cache)
+        paced = answered(engine, body)
+        for _ in range(2):
+            assert [frame.data for frame in paced.plan.frames] == frames
+        assert paced.frames == len(frames)
+        assert pickle.loads(pickle.dumps(paced)) == paced
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))

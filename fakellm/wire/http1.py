@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from msgspec import Struct
 
-from fakellm.wire.chunks import Chunks, chunk, unchunked
+from fakellm.wire.chunks import Chunks, PacedChunks, chunk, unchunked
 from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Delimited, Frame, Plan
 
@@ -35,8 +36,8 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Seque
     If the frames are made on demand, so are the bursts.
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
-    if isinstance(plan.frames, OnDemand):
-        return OnDemand(lambda: _bursts(plan, delimited, keep_alive), plan.frames.size)
+    if delimited == "chunked" and isinstance(plan.frames, PacedChunks):
+        return OnDemand(partial(_paced, plan, plan.frames, keep_alive), plan.frames.size)
     if delimited == "chunked" and _is_at_once(plan.frames):
         return (_at_once(plan, keep_alive),)
     return tuple(_bursts(plan, delimited, keep_alive))
@@ -52,9 +53,29 @@ def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burs
             pieces, delay, frames, step = [], frame.delay, 0, frame.step
         pieces.append(chunk(frame.data) if chunked else frame.data)
         frames += 1
-    if chunked and plan.end in ("complete", "hang_up"):
-        pieces.append(chunk(b""))
+    if chunked:
+        pieces.append(_end(plan))
     yield Burst(b"".join(pieces), delay, frames, step)
+
+
+def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]:
+    """The bursts of chunks that are made on demand. They touch little memory, since other streams use the cache of the
+    processor in between."""
+    data = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
+    delay, count = plan.delay, 0
+    for following, wait in zip(frames.chunks(), frames.delays(), strict=True):
+        if wait:
+            yield Burst(data, delay, count)
+            data, delay, count = following, wait, 1
+        else:
+            data += following
+            count += 1
+    yield Burst(data + _end(plan), delay, count)
+
+
+def _end(plan: Plan) -> bytes:
+    """What ends a chunked body."""
+    return chunk(b"") if plan.end in ("complete", "hang_up") else b""
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -64,10 +85,9 @@ def _is_at_once(frames: Sequence[Frame]) -> bool:
 def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
-    end = chunk(b"") if plan.end in ("complete", "hang_up") else b""
     frames = plan.frames
     body = frames.data if isinstance(frames, Chunks) else b"".join(chunk(frame.data) for frame in frames)
-    return Burst(b"".join((head, body, end)), plan.delay, len(frames))
+    return Burst(b"".join((head, body, _end(plan))), plan.delay, len(frames))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:

@@ -6,8 +6,8 @@ It knows no provider and not what the bytes mean. It also checks `speed`, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -15,7 +15,6 @@ from msgspec import Meta, Struct
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 from fakellm.wire.chunks import Chunks
-from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Frame
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
@@ -99,22 +98,15 @@ def pace(pieces: Sequence[bytes], timing: Timing, source: Source, tokens: Sequen
     """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
     if timing == AT_ONCE:
         return Chunks.of(pieces)
-    return tuple(_paced(pieces, len(pieces), timing, source, tokens))
+    return tuple(map(Frame, pieces, delays(len(pieces), timing, source, tokens), repeat(timing.step)))
 
 
-def pace_on_demand(
-    pieces: Callable[[], Iterable[bytes]], count: int, size: int, timing: Timing, source: Source
-) -> Sequence[Frame]:
-    """As `pace`, with so many pieces that are made each time the frames are looked at. `size`: see OnDemand."""
-    return OnDemand(lambda: _paced(pieces(), count, timing, source, ()), size, count)
-
-
-def _paced(
-    pieces: Iterable[bytes], count: int, timing: Timing, source: Source, tokens: Sequence[int]
-) -> Iterator[Frame]:
+def delays(count: int, timing: Timing, source: Source, tokens: Sequence[int] = ()) -> Iterator[float]:
+    """The delay of each of so many frames."""
+    if timing == Timing(first=timing.first, gap=timing.gap):
+        return chain((timing.first,), repeat(timing.gap, count - 1))
     jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else repeat(0, count)
-    for number, (piece, jitter) in enumerate(zip(pieces, jitters, strict=True)):
-        yield Frame(piece, _wait(number, timing, jitter, tokens), timing.step)
+    return (_wait(number, timing, jitter, tokens) for number, jitter in enumerate(jitters))
 
 
 def _wait(number: int, timing: Timing, jitter: int, tokens: Sequence[int]) -> float:
