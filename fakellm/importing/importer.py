@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -138,8 +137,8 @@ def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Clients of Azure may name the model only in the URL."""
     model = target(path_of(recorded.url)).model if route is CHAT else None
     body = recorded.body if model is None else with_model(recorded.body, model)
-    parts = urlsplit(recorded.url)
-    return route.parse(body, {}, f"{parts.path}?{parts.query}" if parts.query else parts.path)
+    _, mark, query = recorded.url.partition("#")[0].partition("?")
+    return route.parse(body, {}, path_of(recorded.url) + mark + query)
 
 
 def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:

@@ -75,7 +75,7 @@ def unframed(pieces: Sequence[bytes]) -> Framing:
         else:
             blank.append(number)
     return Framing(
-        line_end="crlf" if any(piece.endswith(b"\r\n") for piece in pieces) else "lf",
+        line_end="crlf" if any(piece.endswith(b"\r\n") and piece.strip() for piece in pieces) else "lf",
         insert=(Insert(before=tuple(blank)),) if blank else (),
         ends_with="nothing" if pieces and not pieces[-1].endswith(b"\n") else "blank_line",
     )
