@@ -189,7 +189,7 @@ def from_scratch(batches: Sequence[Batch], answer: Answer[OllamaHabits]) -> list
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
     stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(OLLAMA.write(batches, answer)), stretches, values)
+    return list(fill(skeleton(OLLAMA.write(batches, answer)), stretches, values))
 
 
 @settings(max_examples=100)
