@@ -13,6 +13,7 @@ from fakellm.importing.importer import imported
 from fakellm.model.blocks import Text
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
+from fakellm.recordings.playback import Recording, playback
 from fakellm.scenarios.loader import dump, load
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS
@@ -87,3 +88,9 @@ def test_recordings_are_imported_by_meaning(capsys: pytest.CaptureFixture[str]) 
         for kind, (good, all_) in counts.items():
             print(f"ollama {kind:7} by meaning {good:3} of {all_:3}")
     assert all(good >= 0.9 * all_ > 0 for good, all_ in counts.values())
+
+
+def test_each_line_of_a_recording_is_a_frame_of_its_own() -> None:
+    (exchange,) = recorded(STREAM, "application/x-ndjson").interactions
+    frames = playback(Recording("c#0", exchange, framed=False), timing=False).frames
+    assert [frame.data.decode() for frame in frames] == STREAM.splitlines(keepends=True)
