@@ -11,6 +11,7 @@ import socket
 from typing import Any
 
 from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import InvalidURLError
 
 from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError, ServerError
@@ -43,8 +44,8 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
-_QUOTED = re.compile(r"(?: when reading)?:\s*b['\"].*", re.DOTALL)
-"""The bytes of a request that aiohttp quotes. They may be a line with an API key, and the log is kept."""
+_DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
+"""The part of a request that aiohttp quotes in an error. It may be a line with an API key."""
 
 
 class EndedResponse(web.StreamResponse):
@@ -86,6 +87,9 @@ class Connection(web.RequestHandler):
     _last_body: StreamReader | None = None
     """The body of the newest request, which alone may be incomplete."""
 
+    _damaged = False
+    """Whether that body is damaged, so that nobody knows where the next request would start."""
+
     _head_timeout: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -93,18 +97,41 @@ class Connection(web.RequestHandler):
         every head is passed on by itself."""
         end = data.find(_BLANK) + 4
         while 4 <= end < len(data):
-            super().data_received(data[:end])
+            self._parse(data[:end])
             data = data[end:]
             end = data.find(_BLANK) + 4
-        super().data_received(data)
+        self._parse(data)
         waiter = self._waiter
-        if self._messages:
-            self._last_body = self._messages[-1][1]
         if self._head_timeout is not None:
             self._head_timeout.cancel()
             self._head_timeout = None
         if waiter is not None and not waiter.done():  # there is no complete head yet
             self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
+
+    def _parse(self, data: bytes) -> None:
+        """Takes in one part. If it damages the body that is arriving, that ends with an error: one of aiohttp's parsers
+        lets the request wait for the rest, and refuses what it takes for the next request."""
+        if self._damaged:
+            return
+        body, before = self._last_body, len(self._messages)
+        super().data_received(data)
+        more = len(self._messages) > before
+        if body is not None and not body.is_eof() and (more or body.exception() is not None):
+            self._damaged = True
+            if more:
+                self._messages.pop()
+            if body.exception() is None:
+                body.set_exception(web.RequestPayloadError())
+            body.feed_eof()
+            self._end_after_answers()
+        elif more:
+            self._last_body = self._messages[-1][1]
+
+    def _end_after_answers(self) -> None:
+        if self._messages:
+            self.finish_response = self._finish_one_of_several  # type: ignore[assignment, method-assign] # nobody else pays for it
+        else:
+            self.close()
 
     def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp's never keeps its side open
         """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
@@ -113,10 +140,7 @@ class Connection(web.RequestHandler):
         if idle or self.waits or self._last_body is None or not self._last_body.is_eof():
             return None
         self.half_closed = True
-        if self._messages:
-            self.finish_response = self._finish_one_of_several  # type: ignore[assignment, method-assign] # nobody else pays for it
-        else:
-            self.close()
+        self._end_after_answers()
         return True
 
     async def _finish_one_of_several(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
@@ -138,9 +162,10 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The response to bytes that are not an HTTP request, since aiohttp's own is plain text."""
-        reason = str(message or exc).rstrip(".")
+        text = "Invalid URL" if isinstance(exc, InvalidURLError) else str(message or exc)
+        reason = _DATA.sub("", text).rstrip(".:")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
-        log.warning("This is not an HTTP request: %s.", _QUOTED.sub("", reason))
+        log.warning("%s", error.message)
         response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response
