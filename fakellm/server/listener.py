@@ -48,6 +48,11 @@ _DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
 """The part of a request that aiohttp quotes in an error. It may be a line with an API key."""
 
 
+def _head_end(data: bytes) -> int:
+    """Where the first blank line ends; 0 if there is none."""
+    return data.find(_BLANK) + 4 if _BLANK in data else 0
+
+
 class EndedResponse(web.StreamResponse):
     """The response object for aiohttp if every byte has already been written; it belongs to no single request."""
 
@@ -84,6 +89,9 @@ class Connection(web.RequestHandler):
     """Whether the reply under way waits for its time, for a step or for the client to leave, instead of being made or
     written. A client that ends its side then has left, as far as anyone can know."""
 
+    _before = b""
+    """The last three bytes of what arrived."""
+
     _last_body: StreamReader | None = None
     """The body of the newest request, which alone may be incomplete."""
 
@@ -95,11 +103,14 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Takes in what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
         every head is passed on by itself."""
-        end = data.find(_BLANK) + 4
-        while 4 <= end < len(data):
+        before, self._before = self._before, (self._before + data[-3:])[-3:]
+        end = _head_end(before + data[:3]) - len(before)  # the blank line may have begun before
+        if end <= 0:
+            end = _head_end(data)
+        while 0 < end < len(data):
             self._parse(data[:end])
             data = data[end:]
-            end = data.find(_BLANK) + 4
+            end = _head_end(data)
         self._parse(data)
         waiter = self._waiter
         if self._head_timeout is not None:

@@ -63,6 +63,8 @@ async def read_body(request: web.BaseRequest) -> bytes:
                 size += len(piece)
                 if size > MOST_BYTES:
                     raise _too_large()
+        if request.content.exception() is not None:  # the last read may have begun before it
+            raise web.RequestPayloadError
     except TimeoutError:
         message = f"The body of your request did not arrive: nothing came for {BODY_SECONDS:g} s, after {size:,} bytes."
         raise RequestError(408, message, "request_timeout", headers={"Connection": "close"}) from None
