@@ -21,7 +21,7 @@ from fakellm.engine.state import Limits, MemoryState, Session, State
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
 from fakellm.recordings.playback import Recording, playback
-from fakellm.recordings.redaction import covering, redacted_request
+from fakellm.recordings.redaction import covering, outer_secrets, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.sending.lateness import Lateness
@@ -125,23 +125,22 @@ class Replay:
             outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
         except RequestError as error:
             return self.refuse(request, error)
-        entry = journaled(self, self._shown(request), outcome)
+        entry = self._journaled(request, outcome)
         if isinstance(outcome, Relay):
             entry.rule = "upstream"
         return outcome, entry
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, 0)
-        return response, journaled(self, self._shown(request), response, entry)
+        return response, self._journaled(request, response, entry)
 
-    def _shown(self, request: HttpRequest) -> HttpRequest:
-        """The request as the journal shows it: without the secrets of its query and, behind a recorder, of its body.
-        What is replayed for a test has none of value, and the search would take longer than the answer."""
-        if not self._relay and "?" not in request.path:
-            return request
-        body = request.body if self._relay else b""
-        shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), body))
-        return HttpRequest(request.method, shown.url, shown.body if self._relay else request.body, request.headers)
+    def _journaled(self, request: HttpRequest, outcome: Outcome, entry: Entry | None = None) -> Entry:
+        """The entry of a request. Behind a recorder, the keys of its headers are real: it shows them nowhere."""
+        if not self._relay:
+            return journaled(self, request, outcome, entry)
+        secrets = outer_secrets(_pairs(request), request.path)
+        shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), b"")).url
+        return journaled(self, replace(request, path=shown), outcome, entry, secrets)
 
     def session(self, name: str) -> Session[Recordings]:
         return self._state.open(name, self.recordings)

@@ -5,6 +5,7 @@ Knows which API a path belongs to; knows no handler.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
@@ -27,6 +28,7 @@ class RequestTarget(Struct, frozen=True):
     model: the model or deployment in the URL.
     api: the API that parses and refuses requests to the route; OpenAI's if the URL is unknown.
     control: whether the route is a control route of fakellm, which no provider has.
+    shown: the whole target for the journal, the log and messages, in which secrets are overwritten.
     """
 
     session: str
@@ -36,6 +38,7 @@ class RequestTarget(Struct, frozen=True):
     model: str | None
     api: Route
     control: bool
+    shown: str
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -51,6 +54,10 @@ def session_and_path(path: str) -> tuple[str, str]:
     return "", path
 
 
+_HARMLESS = re.compile(r"(?:/v1(?=/|$)|[A-Za-z/_.-])*+")
+"""Targets without a secret: they have no query, and every key has a digit."""
+
+
 @lru_cache(maxsize=256)
 def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
@@ -58,4 +65,13 @@ def request_target(text: str) -> RequestTarget:
     session, path = session_and_path(whole)
     target = urls.target(path)
     control = path.startswith("/_fakellm/")
-    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT), control)
+    api = APIS.get(target.route, CHAT)
+    return RequestTarget(session, path, query, target.route, target.model, api, control, _shown(text))
+
+
+def _shown(text: str) -> str:
+    if _HARMLESS.fullmatch(text):
+        return text
+    from fakellm.recordings.redaction import redacted_url  # most servers never need it
+
+    return redacted_url(text)

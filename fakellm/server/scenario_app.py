@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec import Raw
 from msgspec.structs import replace
 
 from fakellm.apis.openai import models
@@ -26,7 +25,7 @@ from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, generated_response
-from fakellm.engine.journal import Entry
+from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
@@ -119,7 +118,7 @@ class App:
 
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
-            entry.request = Raw(request.body if answer.journal is None else answer.journal)
+            entry.request = Kept(request.body if answer.journal is None else answer.journal)
             if current := self.find(request.target.session):
                 current.journal.remeasure(entry)
             assert answer.response
@@ -171,7 +170,7 @@ class App:
 def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
     """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
     response = respond(preflight(request.headers))
-    entry = Entry(request.method, request.path)
+    entry = Entry(request.method, request.target.shown)
     entry.fill(response)
     return response, entry
 

@@ -33,8 +33,10 @@ def check(headers: Mapping[str, str], keys: Collection[str]) -> None:
 
 
 def shortened(key: str) -> str:
-    """The key as in OpenAI's message: stars between its first eight characters and its last four."""
-    return key if len(key) <= 12 else key[:8] + "*" * (len(key) - 12) + key[-4:]
+    """The key as in OpenAI's message: stars between its first eight characters and its last four. Of a key that is too
+    short for that, only the first two are shown."""
+    first, last = (8, 4) if len(key) > 12 else (2, 0)
+    return key[:first] + "*" * (len(key) - first - last) + key[len(key) - last :]
 
 
 def _key(headers: Mapping[str, str]) -> str | None:
