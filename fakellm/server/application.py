@@ -20,6 +20,7 @@ from fakellm.engine.journal import Entry, Kept, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
 from fakellm.server.control.journal_view import journal_view
+from fakellm.server.control.parameters import check_parameters
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
@@ -105,6 +106,8 @@ def dispatch(
         allowed = ", ".join(methods)
         message = f"Not allowed to {request.method} {target.shown}; the method here is {allowed}."
         raise UnknownRouteError(405, message, "method_not_allowed", headers={"Allow": allowed})
+    if target.control:
+        check_parameters(request.method, target.operation, target.query, request.body)
     return handler(app, request)
 
 

@@ -30,7 +30,8 @@ Again = Literal["repeat", "fail"]
 
 
 class Recordings:
-    """All interactions to answer with, by request; `whole`: without those that broke off."""
+    """All interactions to answer with, by request, but none with a status below 200; `whole`: without those that broke
+    off."""
 
     def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
@@ -45,7 +46,10 @@ class Recordings:
 
     def add(self, recording: Recording) -> None:
         """Adds a recording after all others."""
-        if self._whole and recording.interaction.response.end != "complete":
+        response = recording.interaction.response
+        if self._whole and response.end != "complete":
+            return
+        if response.status is not None and response.status < 200:  # it ends no request: a client would wait for ever
             return
         key, sketch = request_identity.key_and_sketch(recording.interaction.request, self._ignored)
         self.all.append(recording)

@@ -56,7 +56,7 @@ class RequestTarget(Struct, frozen=True):
     @property
     def parameters(self) -> dict[str, str]:
         """The query's parameters; of several with the same name, the first."""
-        return {name: values[0] for name, values in parse_qs(self.query).items()}
+        return {name: values[0] for name, values in parse_qs(self.query, keep_blank_values=True).items()}
 
 
 def session_and_path(path: str) -> tuple[str, str]:

@@ -25,6 +25,7 @@ from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
+from fakellm.base.validation import shortened
 from fakellm.engine.engine import Engine, generated_response, signed
 from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
@@ -233,7 +234,11 @@ def _model(app: App, request: HttpRequest) -> Response:
 
 def _scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
-    strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
+    text = request.target.parameters.get("strict")
+    if text not in ("true", "false", None):
+        message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
+        raise RequestError(400, message, "invalid_value", "strict")
+    strict = app.strict if text is None else text == "true"
 
     def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
         with paused():
