@@ -35,7 +35,9 @@ from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Wo
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import ROOT, chat, handled, post
-from tests.loop_turns import loop_turns
+from tests.loop_turns import loop_turns, measured
+
+pytestmark = measured
 
 CHAT = "/v1/chat/completions"
 MOST = 0.02
@@ -117,7 +119,7 @@ def test_what_is_long_is_answered_while_the_loop_is_free(hosted: Hosted, name: s
     with loop_turns(hosted.loop) as turns:
         response = post(hosted.url + path, sent)
     assert response.status_code == 200
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -128,7 +130,7 @@ def test_what_is_too_long_is_refused_with_the_name_of_the_limit(hosted: Hosted, 
     assert response.status_code in (400, 404)
     assert limit in response.json()["error"]["message"]
     assert response.headers["x-should-retry"] == "false"
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 def test_the_name_of_the_parameter_is_in_the_refusal(hosted: Hosted) -> None:
@@ -161,7 +163,7 @@ def test_placeholders_cannot_multiply_a_prompt_without_limit() -> None:
         for size in (50_000, 100_000):  # a body that the loop parses, and one that it does not
             response = post(served.url + CHAT, prompt("x" * size))
             assert (response.status_code, response.json()["error"]["code"]) == (400, "limit_exceeded")
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 def test_a_long_response_is_sent_while_the_loop_is_free() -> None:
@@ -169,7 +171,7 @@ def test_a_long_response_is_sent_while_the_loop_is_free() -> None:
     app = App(Scenario(rules=(Rule(Reply(content="x" * 58_000_000)),)))
     with Hosted(app) as served, loop_turns(served.loop) as turns:
         assert len(post(served.url + CHAT, chat()).content) > 58_000_000
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 def test_a_response_has_a_limit() -> None:
@@ -264,7 +266,7 @@ def test_a_long_scenario_is_loaded_while_the_loop_is_free(hosted: Hosted) -> Non
     assert response.json() == {"scenario": "scenario", "rules": 1_000, "strict": False}
     assert found.headers["x-fakellm-rule"] == "r999"
     assert hosted_models.json()["data"][0]["id"] == "fakellm"
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 def test_a_long_scenario_with_errors_is_refused_with_their_places(hosted: Hosted) -> None:
@@ -330,7 +332,7 @@ def test_what_takes_too_long_is_ended_while_others_are_served(name: str, impatie
     error = responses[0].json()["error"]
     assert (responses[0].status_code, error["code"]) == (400, "limit_exceeded")
     assert "work_seconds is 1" in error["message"]
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 @pytest.mark.usefixtures("impatient")
@@ -342,7 +344,7 @@ def test_a_regular_expression_of_a_rule_may_take_no_longer() -> None:
         entries = httpx2.get(served.url + "/_fakellm/journal").json()["entries"]
     assert [entry["status"] for entry in entries] == [400, 200]
     assert entries[0]["request"]["messages"][0]["content"] == LONG
-    assert turns.longest < MOST, turns.slowest
+    turns.check(MOST)
 
 
 # Processes

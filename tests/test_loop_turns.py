@@ -7,10 +7,12 @@ import threading
 from asyncio import events
 from time import thread_time
 
+import pytest
+
 from fakellm.server.hosting import Hosted
 from fakellm.server.scenario_app import App
 from tests.conftest import chat, post
-from tests.loop_turns import loop_turns
+from tests.loop_turns import TurnTooLongError, loop_turns, measured
 
 
 def busy(seconds: float) -> None:
@@ -30,6 +32,9 @@ def test_the_longest_callback_is_reported_with_its_name() -> None:
             await asyncio.sleep(0.002)
         assert turns.longest >= 0.03
         assert "busy" in turns.slowest
+        turns.check(turns.longest + 0.001)
+        with pytest.raises(TurnTooLongError, match="busy"):
+            turns.check(0.03)
         assert turns.late >= 0.02  # the beat had to wait for it
         assert turns.count > 4
 
@@ -49,3 +54,17 @@ def test_another_loop_and_another_thread_do_not_count() -> None:
         other.join()
     assert turns.longest > 0
     assert "elsewhere" not in turns.slowest
+
+
+attempts: list[int] = []
+
+
+@measured
+def test_a_turn_that_was_too_long_is_measured_again() -> None:
+    attempts.append(1)
+    if len(attempts) < 3:
+        raise TurnTooLongError("a busy host")
+
+
+def test_no_other_failure_is_repeated() -> None:
+    assert measured.kwargs["only_rerun"] == TurnTooLongError.__name__

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.apis.openai.api_keys import shortened
@@ -415,6 +416,11 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
         ("/v1/chat/completion", "did you mean '/v1/chat/completions'?"),
         ("/v1/responses", "fakellm does not serve the Responses API; "),
         ("/responses/resp_1", "fakellm does not serve the Responses API; "),
+        ("/v2/chat", "fakellm does not serve Cohere's API."),
+        ("/v1/rerank", "fakellm does not serve Cohere's API."),
+        ("/model/amazon.nova-lite-v1%3A0/converse-stream", "fakellm does not serve Bedrock's Converse API"),
+        ("/v1/realtime", "fakellm does not serve the Realtime API."),
+        ("/v1/images/generations", "fakellm does not serve pictures."),
         ("/openai/v1/audio/speech", "fakellm does not serve speech."),
         ("/v1/messages", "fakellm does not serve Anthropic's Messages API."),
         ("/api/chat", "fakellm does not serve Ollama's own API; it has /v1/chat/completions as well."),
@@ -468,7 +474,13 @@ def test_without_its_key_a_request_is_refused(headers: dict[str, str], code: str
     assert message in error["message"]
 
 
-@pytest.mark.parametrize("header", [("Authorization", "Bearer {}"), ("authorization", "bearer {}"), ("api-key", "{}")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *[("Authorization", "Bearer {}"), ("authorization", "bearer {}")],
+        *[(name, "{}") for name in ("api-key", "X-Api-Key", "x-goog-api-key")],
+    ],
+)
 @pytest.mark.parametrize("key", KEYS)
 def test_with_its_key_it_is_answered(key: str, header: tuple[str, str]) -> None:
     call = HttpRequest("POST", "/v1/chat/completions", chat(), {header[0]: header[1].format(key)})
@@ -547,3 +559,9 @@ def test_a_browser_may_send_the_headers_it_names() -> None:
     assert headers(bad)["access-control-allow-headers"] == "authorization, content-type"
     assert [*app.session("").journal] == []
     assert sent(app, "/_fakellm/scenario", method="OPTIONS", **asked).status == 405
+
+
+def test_a_key_may_be_in_the_url() -> None:
+    call = HttpRequest("POST", "/v1/chat/completions?key=second", chat())
+    assert respond(App(api_keys=KEYS), call).plan.status == 200
+    assert respond(App(api_keys=KEYS), replace(call, path="/v1/chat/completions?key=third")).plan.status == 401

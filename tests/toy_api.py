@@ -55,18 +55,19 @@ class Toy:
 
     name = "toy"
     restates = False
-    paths = ("/toy",)
     operations: Mapping[str, Any] = {}
     dialects: tuple[str, ...] = ()
+    stream_keys = ("padding", "split", "turns", "interleave", "usage", "finish", "sse", "transfer", "score")
 
     def usual(self, dialect: str | None) -> Variation:
         return Variation()
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+    def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
         value = json.loads(body)
         messages = (Message("user", value["say"]),)
         return Request(
             model="toy-1",
+            api=self.name,
             messages=messages,
             stream=bool(value.get("stream")),
             body=value,
@@ -199,6 +200,9 @@ class Toy:
         ids = [json.loads(event.data)["id"] for event in events if event.event == "start"]
         pings = [event.event for event in events if event.event and event.event not in (*KNOWN, "message")]
         return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
+
+    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+        return None, Variation()
 
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return self.infer([Event(data, name) for name, data in json.loads(body)])
