@@ -116,9 +116,10 @@ class Server:
             _explain(request, outcome)
         sent = self._performer.send_at_once(client, outcome, entry)
         if sent is None:
-            del request, body  # it may be large, and the reply may take long
+            sending = self._performer.send(client, outcome, entry, session)
+            del request, body, outcome  # they may be large, and the reply may take long
             with self._busy(session):
-                sent = await self._tracked(self._performer.send(client, outcome, entry, session))
+                sent = await self._tracked(sending)
         return sent
 
     async def _tracked(self, waiting: Awaitable[T]) -> T:
@@ -147,7 +148,7 @@ class Server:
     def _refused(self, request: HttpRequest, error: Exception, entry: Entry | None = None) -> tuple[Response, Entry]:
         """The refusal of a request, which must be called while this error is handled."""
         if not isinstance(error, RequestError):
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %s", request.method, request.target.shown)
             message = f"fakellm itself failed: {shortened(error)}. Please report this."
             error = RequestError(500, message, "internal_error")
         return self._app.refuse(request, error, entry)
@@ -162,7 +163,7 @@ class Server:
             if isinstance(outcome, Release):
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
-            message = f"No recording answers {request.method} {request.path}, and there is no upstream to ask."
+            message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
@@ -211,4 +212,4 @@ class Server:
 def _explain(request: HttpRequest, response: Response) -> None:
     generated = " with generated text" if response.rule == "generated" else ""
     status = f"{response.head.status}{generated}"
-    log.warning("%s %s: answered %s. %s", request.method, request.path, status, response.explanation)
+    log.warning("%s %s: answered %s. %s", request.method, request.target.shown, status, response.explanation)
