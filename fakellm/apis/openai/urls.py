@@ -24,7 +24,7 @@ _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/comple
 
 _ELSEWHERE = {
     "responses": "the Responses API; a client's setting for chat completions makes it use /v1/chat/completions",
-    "messages": "Anthropic's Messages API",
+    "messages/batches": "Anthropic's batches",
     "assistants": "the Assistants API",
     "threads": "the Assistants API",
     "images": "pictures",
