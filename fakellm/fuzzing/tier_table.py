@@ -121,8 +121,8 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "ticks": ("T4", "B13"),
     # Of the Messages API alone
     "key_order": ("T5", ""),
-    "pads": ("T2", "A15"),
-    "indent": ("T2", "A15"),
+    "pads": ("T2", ""),
+    "indent": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 
@@ -168,3 +168,22 @@ FAULTS: dict[str, str] = {
     "content_length": "F9",
 }
 """The rows of a fault, by its kind; of an error in the stream, also by its shape."""
+
+ROWS: dict[str, dict[str, str]] = {
+    "messages": {
+        "usage": "H1",
+        "error": "H2",
+        "eof": "H3",
+        "close": "H3",
+        "reset": "H3",
+        "split.arguments": "H6",
+        "calls.opening": "H6",
+        "length": "H7",
+        "bad_arguments": "H7",
+        "done": "H8",
+        "padding": "H9",
+        "sse.insert: event": "H9",
+        "swap": "H10",
+    },
+}
+"""The rows of clients of an API other than chat, by its name and by the name of a step, or that without its value."""
