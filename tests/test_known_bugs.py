@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 
 from fakellm.fuzzing.known_bugs import BUGS
-from fakellm.fuzzing.tier_table import FAULTS, ROWS, TIERS
+from fakellm.fuzzing.tier_table import FAULTS, TIERS
 from fakellm.fuzzing.tiers import named
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "bugs.md").read_text(encoding="utf-8")
 STEPS = {name: named(name).rows for name in TIERS} | {name: tuple(rows.split()) for name, rows in FAULTS.items()}
-for _rows in ROWS.values():
-    STEPS |= {name: (*STEPS[name], *rows.split()) for name, rows in _rows.items()}
 
 
 def line(row: str) -> str:
@@ -28,7 +26,7 @@ def test_every_row_that_a_step_names_is_known() -> None:
 
 
 def test_the_docs_show_every_row() -> None:
-    assert re.findall(r"^\| [A-H]\d+ .*$", TEXT, re.MULTILINE) == [line(row) for row in BUGS]
+    assert re.findall(r"^\| [A-F]\d+ .*$", TEXT, re.MULTILINE) == [line(row) for row in BUGS]
 
 
 def test_a_thread_is_an_address() -> None:

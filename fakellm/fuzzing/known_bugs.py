@@ -124,26 +124,4 @@ BUGS: dict[str, Bug] = {
     ),
     "F11": _bug("a redirect, or no server at all"),
     "F12": _bug("a client that leaves: whether the server notices", "BerriAI/litellm#30245 HKUDS/LightRAG#3634"),
-    # Anthropic's Messages API
-    "H1": _bug(
-        "counts at the start and again with the finish, which replace those of the start",
-        "langchain-ai/langchainjs#10250 symfony/ai#2178 envoyproxy/ai-gateway#2239",
-    ),
-    "H2": _bug("an `error` event after content", "karthink/gptel#1512 jeremychone/rust-genai#245"),
-    "H3": _bug("an end of the stream without `message_stop`", "SamSaffron/term-llm#955 NVIDIA-NeMo/Switchyard#283"),
-    "H4": _bug(
-        "thinking with nothing but a signature, and `redacted_thinking`",
-        "pipecat-ai/pipecat#5183 earendil-works/pi#4003 openai/openai-agents-python#4155",
-    ),
-    "H5": _bug("a signature in pieces", "turnstonelabs/turnstone#214 pensarai/apex#534"),
-    "H6": _bug(
-        "input whose first piece is empty, or all of them, or that comes whole at the start",
-        "Yeachan-Heo/gajae-code#1895 maximhq/bifrost#3767 langchain-ai/langchainjs#9792",
-    ),
-    "H7": _bug("input that is cut, or not valid JSON", "QwenLM/qwen-code#9013 earendil-works/pi#3175"),
-    "H8": _bug("`[DONE]` behind `message_stop`", "anthropics/anthropic-sdk-csharp#202 earendil-works/pi#3708"),
-    "H9": _bug("pings, and types that the client does not know", "vercel/ai#383 davidmigloz/langchain_dart#881"),
-    "H10": _bug(
-        "a delta for another block than the open one", "anthropics/anthropic-sdk-python#1273 BerriAI/litellm#5231"
-    ),
 }

@@ -168,22 +168,3 @@ FAULTS: dict[str, str] = {
     "content_length": "F9",
 }
 """The rows of a fault, by its kind; of an error in the stream, also by its shape."""
-
-ROWS: dict[str, dict[str, str]] = {
-    "messages": {
-        "usage": "H1",
-        "error": "H2",
-        "eof": "H3",
-        "close": "H3",
-        "reset": "H3",
-        "split.arguments": "H6",
-        "calls.opening": "H6",
-        "length": "H7",
-        "bad_arguments": "H7",
-        "done": "H8",
-        "padding": "H9",
-        "sse.insert: event": "H9",
-        "swap": "H10",
-    },
-}
-"""The rows of clients of an API other than chat, by its name and by the name of a step, or that without its value."""

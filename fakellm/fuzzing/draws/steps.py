@@ -14,7 +14,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import FAMILIES, options
-from fakellm.fuzzing.tier_table import FAULTS, ROWS
+from fakellm.fuzzing.tier_table import FAULTS
 from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.blocks import Completion, ToolCall, Usage
 from fakellm.scenarios.scenario import Rule
@@ -32,13 +32,8 @@ def steps_of(rule: Rule, api: Route = CHAT) -> list[WireStep]:
         *pauses,
         *([tiers.step_of(rule.fault)] if rule.fault else []),
     ]
-    return found if api is CHAT else [replace(step, rows=_rows(step.name, api)) for step in found]
-
-
-def _rows(name: str, api: Route) -> tuple[str, ...]:
-    """The rows of a step in the list of client bugs, for clients of an API other than chat."""
-    known, key = ROWS.get(api.name, {}), name.partition(": ")[0]
-    return tuple((known.get(name) or known.get(key, "")).split())
+    # the list of client bugs is of clients of chat
+    return found if api is CHAT else [replace(step, rows=()) for step in found]
 
 
 @lru_cache(maxsize=64)
