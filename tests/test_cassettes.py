@@ -44,7 +44,7 @@ FILES = sorted((ROOT / "tests" / "recordings").iterdir())
 NAMED = {file.name: file for file in FILES}
 REQUEST = {"model": "m", "stream": True}
 EVENTS = ('data: {"choices":[{"index":0,"delta":{"content":"Hé"}}]}\n\n'.encode(), b"data: [DONE]\n\n")
-OTHERS = ("body.json", "chunks.jsonl")
+OTHERS = ("body.json", "chunks.jsonl", "cachy.jsonl")
 
 
 # One exchange, in every format
@@ -110,6 +110,15 @@ def test_half_a_surrogate_pair_in_a_raw_body_is_kept() -> None:
 def test_the_json_of_events_becomes_events() -> None:
     lines = NAMED["chunks.jsonl"].read_bytes().split(b"\n")
     assert only("chunks.jsonl").response.body == b"data: %b\n\ndata: %b\n\n" % (lines[0], lines[1])
+
+
+def test_responses_that_were_cached_alone_are_interactions() -> None:
+    whole, stream = read_file(NAMED["cachy.jsonl"]).interactions
+    assert whole.request.url == stream.request.url == "/v1/messages"
+    assert json.loads(whole.response.body)["content"][0]["text"] == "Hé"
+    assert (whole.response.delimited, stream.response.delimited) == ("length", "chunked")
+    with pytest.raises(CassetteError, match="x:2: expected an object with the text 'response'"):
+        read(b'{"key": "a", "response": "{}"}\n{"key": "b"}\n', "x")
 
 
 def test_a_byte_order_mark_before_a_file_is_ignored() -> None:

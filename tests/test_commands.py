@@ -56,6 +56,20 @@ def turns(tmp_path: Path) -> Path:
     return file
 
 
+def test_check_names_keys_without_an_effect(tmp_path: Path) -> None:
+    rule = (
+        "{when: {api: completions}, reply: {content: a}, stream: {split: 2, reasoning: think, calls: {index: absent}}}"
+    )
+    other = rule.replace("completions", "chat")
+    (tmp_path / "a.yaml").write_text(f"rules:\n- {rule}\n- {other}\n")
+    checked = run("check", tmp_path / "a.yaml")
+    assert checked.exit_code == 0
+    assert checked.output.splitlines()[1:] == [
+        f"{tmp_path / 'a.yaml'}: scenario#1: stream.calls.index has no effect in completions",
+        f"{tmp_path / 'a.yaml'}: scenario#1: stream.reasoning has no effect in completions",
+    ]
+
+
 def test_check_reports_every_problem(turns: Path, tmp_path: Path) -> None:
     good = run("check", turns, *SCENARIOS)
     assert (good.exit_code, good.stdout.splitlines()[0]) == (0, f"{turns}: 3 rules of scenario")

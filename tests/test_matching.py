@@ -76,6 +76,7 @@ PLAIN = parse(chat())
         ({"body": {"temperature": 1.0}}, {"body": {"temperature": True}}),
         ({"body": {"metadata": {"exact": {"run": "7"}}}}, {"body": {"metadata": {}}}),
         ({"body": {"metadata.run": {"regex": "^7$"}}}, {"body": {"temperature": {"regex": "1"}}}),
+        ({"api": "chat"}, {"api": "completions"}),
         ({"body": {"seed": None}}, {"body": {"stream": None}}),
     ],
 )
@@ -100,6 +101,7 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
         (When(response_format="answer"), "response_format: expected 'answer', got ('text',)"),
         (When(stream=True), "stream: expected True, got False"),
         (When(headers={"X-Run": "7"}), "headers.X-Run: expected '7', got None"),
+        (When(api="completions"), "api: expected 'completions', got 'chat'"),
         (When(body={"metadata.run": 7}), "body.metadata.run: expected 7, got None"),
     ],
 )
@@ -208,7 +210,7 @@ def test_the_same_body_with_other_headers_matches_another_rule() -> None:
 def test_headers_that_no_rule_reads_take_no_room_in_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Mapping[str, str]] = []
 
-    def reading(body: bytes, headers: Mapping[str, str]) -> Request:
+    def reading(body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
         read.append(headers)
         return parse(body, headers)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fakellm.apis.chat.reader import read_body, read_stream
 from fakellm.apis.openai.api_keys import shortened
@@ -468,7 +469,13 @@ def test_without_its_key_a_request_is_refused(headers: dict[str, str], code: str
     assert message in error["message"]
 
 
-@pytest.mark.parametrize("header", [("Authorization", "Bearer {}"), ("authorization", "bearer {}"), ("api-key", "{}")])
+@pytest.mark.parametrize(
+    "header",
+    [
+        *[("Authorization", "Bearer {}"), ("authorization", "bearer {}")],
+        *[(name, "{}") for name in ("api-key", "X-Api-Key", "x-goog-api-key")],
+    ],
+)
 @pytest.mark.parametrize("key", KEYS)
 def test_with_its_key_it_is_answered(key: str, header: tuple[str, str]) -> None:
     call = HttpRequest("POST", "/v1/chat/completions", chat(), {header[0]: header[1].format(key)})
@@ -547,3 +554,9 @@ def test_a_browser_may_send_the_headers_it_names() -> None:
     assert headers(bad)["access-control-allow-headers"] == "authorization, content-type"
     assert [*app.session("").journal] == []
     assert sent(app, "/_fakellm/scenario", method="OPTIONS", **asked).status == 405
+
+
+def test_a_key_may_be_in_the_url() -> None:
+    call = HttpRequest("POST", "/v1/chat/completions?key=second", chat())
+    assert respond(App(api_keys=KEYS), call).plan.status == 200
+    assert respond(App(api_keys=KEYS), replace(call, path="/v1/chat/completions?key=third")).plan.status == 401

@@ -24,6 +24,8 @@ def test_each_test_has_a_fresh_session_and_the_environment_of_the_sdks(pytester:
 def test_one(fakellm):
     assert os.environ["OPENAI_BASE_URL"] == os.environ["OPENAI_API_BASE"] == fakellm.base_url
     assert os.environ["OPENAI_API_KEY"] == "fakellm"
+    assert fakellm.env.items() <= os.environ.items()
+    assert os.environ["ANTHROPIC_BASE_URL"] == os.environ["OLLAMA_HOST"] == fakellm.url
     assert "127.0.0.1" in os.environ["NO_PROXY"]
     fakellm.load({"rules": [{"reply": {"content": "Scripted"}}]})
     assert ask() == "Scripted"
@@ -37,6 +39,19 @@ def test_three():
     assert "OPENAI_BASE_URL" not in os.environ
 """
     run(pytester, code).assert_outcomes(passed=3)
+
+
+def test_a_client_of_azure_needs_no_settings(pytester: pytest.Pytester) -> None:
+    code = """
+import openai
+
+def test_azure(fakellm):
+    fakellm.load({"rules": [{"when": {"model": "my-deployment"}, "reply": {"content": "Hi"}}]})
+    messages = [{"role": "user", "content": "Hello"}]
+    reply = openai.AzureOpenAI().chat.completions.create(model="my-deployment", messages=messages)
+    assert reply.choices[0].message.content == "Hi"
+"""
+    run(pytester, code).assert_outcomes(passed=1)
 
 
 def test_a_request_that_no_rule_matches_fails_the_test(pytester: pytest.Pytester) -> None:

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm import Rule, Scenario
+from fakellm.apis import route
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer
+from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.engine.complete import complete
@@ -40,8 +42,9 @@ from fakellm.model.fold import fold
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.reply import reply_of
-from fakellm.server import request_target, scenario_app
+from fakellm.server import scenario_app
 from fakellm.server.application import HttpRequest
+from fakellm.server.request_target import request_target
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe
@@ -49,7 +52,7 @@ from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests import toy_clients
-from tests.conftest import handled, post
+from tests.conftest import chat, handled, post
 from tests.test_core_laws import COMPLETIONS, DIVISIONS, MIXED
 from tests.toy_api import TOY, Habits
 
@@ -227,7 +230,10 @@ def test_a_refusal_has_the_shape_and_the_headers_of_the_api() -> None:
 @pytest.fixture
 def toy_route(monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that has this API's path too."""
-    monkeypatch.setitem(request_target.APIS, "/v1/toy", TOY)
+    request_target.cache_clear()
+    monkeypatch.setattr(route, "TARGETS", [lambda path: Target(path, api="toy") if path == "/v1/toy" else None])
+    monkeypatch.setitem(route.HOMES, "toy", route.ApiHome("tests.toy_api", "TOY"))
+    monkeypatch.setitem(route.REPLIES, "/v1/toy", "toy")
     monkeypatch.setitem(scenario_app.ROUTES, "/v1/toy", {"POST": scenario_app.model_reply})
 
 
@@ -241,6 +247,16 @@ def test_it_is_journalled() -> None:
     assert response.plan.body == served(load(RULES))[0]
     _, unmatched = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
     assert not unmatched.matched
+
+
+@pytest.mark.usefixtures("toy_route")
+def test_keys_without_an_effect_are_in_the_journal() -> None:
+    stream = {"split": 2, "role": "never", "calls": {"index": "absent", "order": "given"}, "spelling": {"ascii": True}}
+    app = scenario_app.App(load({"rules": [{"reply": {"content": "Hi"}, "stream": stream}]}))
+    _, entry = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Hi", "stream": True}).encode()))
+    assert entry.without_effect == ("role", "calls.index", "calls.order", "spelling.ascii")
+    _, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    assert entry.without_effect == ()
 
 
 @pytest.mark.usefixtures("toy_route")
@@ -258,7 +274,7 @@ def test_it_is_recorded_and_imported(tmp_path: Path) -> None:
         sent = post(recorder.url + "/v1/toy", body).content
         whole = post(recorder.url + "/v1/toy", json.dumps({"say": "Hi"}).encode()).content
     assert fold(batches_of(sent))[1] == End()
-    scenario, report = imported([read_file(file)], apis={"toy": TOY})
+    scenario, report = imported([read_file(file)])
     assert [each.outcome for each in report] == ["meaning", "meaning"]
     assert [rule.patch for rule in scenario.rules] == [(), ()]
     again = load(dump(scenario))

@@ -55,18 +55,19 @@ class Toy:
 
     name = "toy"
     restates = False
-    paths = ("/toy",)
     operations: Mapping[str, Any] = {}
     dialects: tuple[str, ...] = ()
+    stream_keys = ("padding", "split", "turns", "interleave", "usage", "finish", "sse", "transfer", "score")
 
     def usual(self, dialect: str | None) -> Variation:
         return Variation()
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+    def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
         value = json.loads(body)
         messages = (Message("user", value["say"]),)
         return Request(
             model="toy-1",
+            api=self.name,
             messages=messages,
             stream=bool(value.get("stream")),
             body=value,

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 
 from fakellm.apis.skeleton import Draft
+from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
@@ -69,6 +70,29 @@ class Settings(Struct, Generic[Habits], frozen=True):
     """What each batch holds; replaces the division."""
 
 
+class OperationRequest(Struct, frozen=True):
+    """A request for an operation that returns no reply of a model.
+
+    target: what its path stands for, with the model or id in it.
+    url: the path and the query.
+    headers: all of them, as they were sent.
+    models: the models that the scenario names.
+    answers: whether a request for a model could be answered.
+    """
+
+    target: Target
+    url: str
+    body: bytes
+    headers: Mapping[str, str]
+    seed: int
+    models: Sequence[str]
+    answers: Callable[[str], bool]
+
+
+Operation = Callable[[OperationRequest], Plan]
+"""The response to a request for an operation: a pure function. Raises RequestError."""
+
+
 class Provider(Protocol):
     """What an API, or one of its providers, does where a reply does not set it."""
 
@@ -115,13 +139,8 @@ class Api(Protocol[Habits]):
         ...
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths to which its requests are sent, without the base paths that may precede them."""
-        ...
-
-    @property
-    def operations(self) -> Mapping[str, Callable[..., Any]]:
-        """Operations that return no reply, by method and path: retrieve, delete, poll, count."""
+    def operations(self) -> Mapping[str, Mapping[str, Operation]]:
+        """Operations that return no reply, by route and method: count, list models, embed."""
         ...
 
     # Dialects
@@ -135,10 +154,16 @@ class Api(Protocol[Habits]):
         """The `stream:` block of a dialect's usual wire. A field that it leaves open is as on the plain wire."""
         ...
 
+    @property
+    def stream_keys(self) -> Collection[str]:
+        """The keys of a `stream:` block that have an effect, as `without_effect` names them."""
+        ...
+
     # Requests
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
-        """The request. Raises RequestError, naming the parameter, for one that is not valid."""
+    def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
+        """The request. `url`: the path and the query, in which some APIs have the model or the mode. Raises
+        RequestError, naming the parameter, for one that is not valid."""
         ...
 
     def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:

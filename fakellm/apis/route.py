@@ -1,15 +1,64 @@
-"""The APIs whose requests rules answer, and the type that they share."""
+"""The APIs by name, and which of them a path belongs to. An API is imported when it is first needed."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
+from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
+from fakellm.apis.target import Target
 
 Route = Api[Any]
 """Any API, whatever the type of its habits."""
 
-APIS: Mapping[str, Route] = {"chat/completions": CHAT, "chat": CHAT}
-"""The APIs that recordings are imported from, by path without the base path; the last one is Writer's path for chat."""
+
+class ApiHome(Struct, frozen=True):
+    """Where an API is: its module, the object there, and the names of its dialects."""
+
+    module: str
+    attribute: str
+    dialects: tuple[str, ...] = ()
+
+
+HOMES: dict[str, ApiHome] = {
+    "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
+    "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+}
+"""Each API, by its name in `when: {api: …}`."""
+
+DIALECT_NAMES = tuple(sorted({name for home in HOMES.values() for name in home.dialects}))
+"""The dialects of all APIs."""
+
+if TYPE_CHECKING:
+    ApiName = str
+    DialectName = str
+else:
+    ApiName = Literal[tuple(HOMES)]
+    DialectName = Literal[DIALECT_NAMES]
+    """Names as types: a file with an unknown one is refused beside all its other problems."""
+
+TARGETS: list[Callable[[str], Target | None]] = []
+"""For each API with paths of its own, what a path is to it; None if it does not belong to it."""
+
+REPLIES: dict[str, str] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+"""The routes to which requests for a reply are posted, and their APIs."""
+
+
+@cache
+def api_named(name: str) -> Route:
+    """The API of this name."""
+    home = HOMES[name]
+    found: Route = getattr(import_module(home.module), home.attribute)
+    return found
+
+
+def target(path: str) -> Target:
+    """The target of a path, without the prefix of a session and the query."""
+    return next((found for each in TARGETS if (found := each(path)) is not None), None) or urls.target(path)

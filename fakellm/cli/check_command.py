@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from fakellm.apis.effects import without_effect
+from fakellm.apis.route import api_named
 from fakellm.cli.serving import count, fail
 from fakellm.scenarios.loader import read
+from fakellm.scenarios.scenario import Rule
 from fakellm.server.garbage import paused
 
 
@@ -23,6 +27,16 @@ def command(scenarios: tuple[Path, ...]) -> None:
     for path, reading in readings:
         if reading.scenario is not None:
             click.echo(f"{path}: {count(len(reading.scenario.rules), 'rule')} of {reading.scenario.name}")
+            for rule in reading.scenario.named_rules():
+                for key in _without_effect(rule):
+                    click.echo(f"{path}: {rule.name}: stream.{key} has no effect in {rule.when.api}")
     problems = [problem for _, reading in readings for problem in reading.problems]
     if problems:
         fail("\n".join(problems), 2)
+
+
+def _without_effect(rule: Rule) -> Iterator[str]:
+    """The keys of a rule for one API that have no effect there; a rule for all has its keys for some of them."""
+    if rule.when.api is not None:
+        keys = api_named(rule.when.api).stream_keys
+        yield from dict.fromkeys(key for step in rule.steps for key in without_effect(step.stream, keys))

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.protocol import InexpressibleError
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
@@ -62,12 +63,13 @@ class Matched(Struct, frozen=True):
     body: bytes
     route: Route
     headers: tuple[tuple[str, str], ...]
+    url: str
     key: Hashable
     request: Request | None
 
     def parsed(self) -> Request:
         """The request."""
-        return self.request or self.route.parse(self.body, dict(self.headers))
+        return self.request or self.route.parse(self.body, dict(self.headers), self.url)
 
 
 class Engine:
@@ -93,20 +95,25 @@ class Engine:
         return not self.strict or self.ruleset.answers(model)
 
     def match(
-        self, body: bytes, route: Route = CHAT, headers: Mapping[str, str] | None = None, most: float = inf
+        self,
+        body: bytes,
+        route: Route = CHAT,
+        headers: Mapping[str, str] | None = None,
+        most: float = inf,
+        url: str = "",
     ) -> Matched:
         """The rule that matches a request. Raises RequestError for an invalid request, and LongWorkError if finding the
-        rule may take more than `most` milliseconds."""
+        rule may take more than `most` milliseconds. `url`: see `Api.parse`."""
         read = self.ruleset.headers(headers or {})
-        key = (self._token, route, blake2b(body, digest_size=16).digest(), read)
+        key = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
         match, request = self._cache.find(key), None
         if match is None:
-            request = route.parse(body, dict(read))
+            request = route.parse(body, dict(read), url)
             if most < inf and self.ruleset.slow(request, len(body), most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
-        return Matched(match, body, route, read, key, request)
+        return Matched(match, body, route, read, url, key, request)
 
     def _match(self, request: Request) -> Match:
         rule, stream = self.ruleset.match(request), request.stream
@@ -179,9 +186,11 @@ class Engine:
             resolved = filled(reply, request, attempt.number)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
-            return self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
-        except (ReplyError, FieldError) as error:
+            response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
+        except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
+        unused = self.ruleset.script(matched.match.rule or 0).without_effect(attempt, matched.route)
+        return replace(response, without_effect=unused) if unused else response
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         try:

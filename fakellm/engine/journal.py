@@ -57,6 +57,8 @@ class Entry(Struct, gc=False):
     attempts_forgotten: bool = False
     """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
     been dropped to stay within `--max-attempts` or `--max-sessions`."""
+    without_effect: tuple[str, ...] = ()
+    """The keys of the rule's `stream:` block that have no effect in the API of the request."""
     late_ms: float = 0.0
     """How many milliseconds after its due time the latest frame left because the server was too busy, if that was more
     than 50; else 0."""
@@ -74,6 +76,7 @@ class Entry(Struct, gc=False):
             self.rule, self.matched, self.explanation = outcome.rule, outcome.matched, outcome.explanation
             self.status, self.frames, self.fault = outcome.head.status, outcome.frames, outcome.fault
             self.attempts_forgotten = outcome.attempts_forgotten
+            self.without_effect = outcome.without_effect
 
 
 def kept_body(body: bytes, valid: bool = False) -> msgspec.Raw:

@@ -39,8 +39,9 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
     fault = rule.fault_in(streamed)
     whole = not ((streamed and not isinstance(fault, Whole)) or isinstance(fault, Stream))
     memo = memo.of(route, route.shared(request), whole)
+    dialect = rule.dialect if rule.dialect in route.dialects else None
     settings = memo.get(
-        "settings", lambda: route.settings(rule.stream, rule.dialect, request, seed, not whole), lambda _: 3_000
+        "settings", lambda: route.settings(rule.stream, dialect, request, seed, not whole), lambda _: 3_000
     )
     habits = settings.habits
     if isinstance(fault, ResponseFault):

@@ -34,6 +34,8 @@ class Response(Struct, frozen=True):
     valid: bool = False
     """Whether the request's body is known to be JSON, so that the journal need not check it."""
     attempts_forgotten: bool = False
+    without_effect: tuple[str, ...] = ()
+    """The keys of the rule's `stream:` block that have no effect in the API of the request."""
 
     @property
     def plan(self) -> Plan:

@@ -14,6 +14,8 @@ from itertools import accumulate
 import msgspec
 from msgspec import Struct
 
+from fakellm.apis.effects import without_effect
+from fakellm.apis.route import Route
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Matcher
 from fakellm.scenarios.reply import Computed
@@ -36,6 +38,7 @@ class Script:
         self._rule = rule
         self._steps = rule.steps
         self._rules: dict[tuple[int, bool], Rule] = {}
+        self._without_effect: dict[tuple[int, str], tuple[str, ...]] = {}
         self._numbered = any(
             placeholder[0] == "attempt" for step in self._steps for placeholder in step.reply.placeholders()
         )
@@ -74,6 +77,13 @@ class Script:
             fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
             self._rules[key] = msgspec.structs.replace(self._rule, **fields, then=(), after="last")
         return self._rules[key]
+
+    def without_effect(self, attempt: Attempt, route: Route) -> tuple[str, ...]:
+        """The keys of the `stream:` block for this attempt that have no effect in an API."""
+        key = (attempt.step, route.name)
+        if key not in self._without_effect:
+            self._without_effect[key] = without_effect(self._steps[attempt.step].stream, route.stream_keys)
+        return self._without_effect[key]
 
 
 class Ruleset:

@@ -6,15 +6,14 @@ chat, whose dialects `chat_rule` tries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.openai.urls import target, with_model
-from fakellm.apis.route import APIS, CHAT, Route
+from fakellm.apis.openai.urls import with_model
+from fakellm.apis.route import CHAT, REPLIES, Route, api_named, target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
@@ -48,21 +47,17 @@ class Imported(Struct, frozen=True):
     reason: str = ""
 
 
-def imported(
-    cassettes: Sequence[Cassette], name: str = "imported", apis: Mapping[str, Route] = APIS
-) -> tuple[Scenario, list[Imported]]:
-    """A scenario whose rules answer as recorded, without secrets, and how each interaction was imported.
-
-    apis: the APIs to import, by their paths; recordings of others are left out.
-    """
+def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Scenario, list[Imported]]:
+    """A scenario whose rules answer as recorded, without secrets, and how each interaction was imported."""
     rules: list[tuple[Request | None, Rule]] = []
     report: list[Imported] = []
     for cassette in cassettes:
         for number, interaction in enumerate(cassette.interactions):
             place = f"{cassette.name}#{number}"
-            route = apis.get(api(interaction.request.url), CHAT if not interaction.request.body else None)
+            url = interaction.request.url
+            route = _route(interaction.request)
             if route is None:
-                report.append(Imported(place, "left out", reason=f"no chat: {interaction.request.url}"))
+                report.append(Imported(place, "left out", reason=f"not a request for a reply: {url}"))
                 continue
             try:
                 known = redacted(interaction)
@@ -96,7 +91,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         )
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = blocks(plan.body) if streamed else [plan.body]
-    request = route.parse(msgspec.json.encode(request.body | {"stream": streamed}), {})
+    request = replace(request, stream=streamed)
     if route is CHAT:
         rule = chat_rule(interaction.request.url, pieces, request)
     else:
@@ -122,10 +117,27 @@ def _literal(plan: Plan, kind: str) -> Rule:
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
 
 
+def _route(recorded: RecordedRequest) -> Route | None:
+    """The API that a request belongs to; chat if nothing shows which; None for one whose replies are not imported."""
+    tail = api(recorded.url)
+    for path in (path_of(recorded.url), f"/v1/{tail}"):
+        found = target(path)
+        if found.route in REPLIES and found.api not in _NOT_IMPORTED:
+            return api_named(found.api)
+    return CHAT if tail == _WRITER or not recorded.body else None
+
+
+_WRITER = "chat"
+"""Writer's path for chat."""
+_NOT_IMPORTED = ("completions",)
+
+
 def _request(recorded: RecordedRequest, route: Route) -> Request:
     """The request. Clients of Azure may name the model only in the URL."""
     model = target(path_of(recorded.url)).model if route is CHAT else None
-    return route.parse(recorded.body if model is None else with_model(recorded.body, model), {})
+    body = recorded.body if model is None else with_model(recorded.body, model)
+    _, mark, query = recorded.url.partition("#")[0].partition("?")
+    return route.parse(body, {}, path_of(recorded.url) + mark + query)
 
 
 def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:

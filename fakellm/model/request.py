@@ -88,6 +88,8 @@ class JsonOutput(Struct, frozen=True):
 class Request(Struct, frozen=True, dict=True, kw_only=True):
     """A parsed request. The function of a computed reply receives one.
 
+    api: the name of the API to which it was sent, as in `when: {api: …}`.
+    target: what identifies the request beside its body: a model or a mode in the URL.
     body: the JSON body as it was sent.
     headers: by name in lower case; only those that rules read, or all of them if a reply is computed.
     chat: the typed body of a request for a chat completion: `Chat` in `fakellm.apis.chat.requests.chat_body`.
@@ -109,6 +111,8 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
     model: str
     messages: tuple[Message, ...]
     body: dict[str, Any]
+    api: str = ""
+    target: str = ""
     headers: Mapping[str, str] = {}
     chat: Any = None
     stream: bool = False
@@ -130,7 +134,7 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
     @cached_property
     def digest(self) -> str:
         """Identifies the request: equal for bodies that differ only in white space, key order or `stream`."""
-        return digest(self.body)
+        return digest(self.body, self.target)
 
     @cached_property
     def turn(self) -> int:
@@ -176,11 +180,11 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
         return {call.name: call.arguments for message in self.messages for call in message.calls}
 
 
-def digest(body: dict[str, Any]) -> str:
+def digest(body: dict[str, Any], target: str = "") -> str:
     """The digest of a request's body: see `Request.digest`."""
     identifying = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}
     try:
         text = msgspec.json.encode(identifying, order="sorted")
     except (ValueError, OverflowError, RecursionError):  # a lone surrogate, an integer of more than 64 bits
         text = json.dumps(identifying, sort_keys=True).encode()
-    return blake2b(text, digest_size=16).hexdigest()
+    return blake2b(text + target.encode(), digest_size=16).hexdigest()

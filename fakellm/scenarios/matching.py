@@ -15,6 +15,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
 from fakellm.base.validation import FieldError
 from fakellm.model.request import Request
@@ -93,6 +94,9 @@ class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             )
         ),
     ] = {}
+    api: Annotated[
+        ApiName | None, Meta(description="The API of the request; without it, a rule answers every API.")
+    ] = None
 
     def __post_init__(self) -> None:
         for path, expected in self.body.items():
@@ -154,6 +158,8 @@ def checks(when: When) -> Iterator[Check]:
         yield _text_check(f"headers.{name}", text, _header_reader(name.lower()))
     for path, value in when.body.items():
         yield Check(f"body.{path}", value, _body_reader(path), _value_matcher(value))
+    if when.api is not None:
+        yield Check("api", when.api, attrgetter("api"), when.api.__eq__)
 
 
 def difference(when: When, request: Request) -> tuple[Difference, ...]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.chat.providers import DIALECTS, DialectName
+from fakellm.apis.route import DIALECT_NAMES, DialectName
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import MOST_CHUNKS
 from fakellm.base.validation import FieldError, near_miss
@@ -153,9 +153,9 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
 
 
 def _check_dialect(name: str | None) -> None:
-    if name is not None and name not in DIALECTS:
-        known = ", ".join(DIALECTS)
-        raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, list(DIALECTS))}")
+    if name is not None and name not in DIALECT_NAMES:
+        known = ", ".join(DIALECT_NAMES)
+        raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, DIALECT_NAMES)}")
 
 
 def _check_name(key: str, name: object) -> None:

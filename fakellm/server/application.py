@@ -90,15 +90,19 @@ class UnknownRouteError(RequestError):
 
 
 def dispatch(
-    app: A, routes: Routes[A], request: HttpRequest, remedy: Callable[[str], str | None] = lambda path: None
+    app: A,
+    routes: Routes[A],
+    request: HttpRequest,
+    remedy: Callable[[str], str | None] = lambda path: None,
+    others: Callable[[HttpRequest], Mapping[str, Handler[A]]] = lambda request: {},
 ) -> Outcome:
-    """Calls the handler of a request.
+    """Calls the handler of a request: that of its route or, if `routes` lacks it, one of `others`.
 
     Raises UnknownRouteError if there is none, with the remedy for its path or, without one, the known routes.
     """
     target = request.target
-    methods = routes.get(target.operation)
-    if methods is None:
+    methods = routes.get(target.operation) or others(request)
+    if not methods:
         hint = remedy(target.path)
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"

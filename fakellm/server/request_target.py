@@ -10,12 +10,9 @@ from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
 
-from fakellm.apis.openai import urls
-from fakellm.apis.openai.legacy_completions import LEGACY_COMPLETIONS
-from fakellm.apis.route import CHAT, Route
-
-APIS: dict[str, Route] = {"/v1/chat/completions": CHAT, "/v1/completions": LEGACY_COMPLETIONS}
-"""The APIs in which a model answers, by operation."""
+from fakellm.apis.route import Route, api_named
+from fakellm.apis.route import target as target_of
+from fakellm.apis.target import Target
 
 
 class RequestTarget(Struct, frozen=True):
@@ -23,19 +20,35 @@ class RequestTarget(Struct, frozen=True):
 
     session: its name; the name of the session at the root is empty.
     path: without the session's prefix and the query.
-    operation: the path of the route in route tables, under `/v1`; the path itself if it is not a route.
-    model: the model or deployment in the URL.
-    api: the API that parses and refuses requests to the route; OpenAI's if the URL is unknown.
+    route: what the path stands for.
     control: whether the route is a control route of fakellm, which no provider has.
     """
 
     session: str
     path: str
     query: str
-    operation: str
-    model: str | None
-    api: Route
+    route: Target
     control: bool
+
+    @property
+    def operation(self) -> str:
+        """The path of the route in route tables; the path itself if it is not a route."""
+        return self.route.route
+
+    @property
+    def model(self) -> str | None:
+        """The model or deployment in the URL."""
+        return self.route.model
+
+    @property
+    def api(self) -> Route:
+        """The API that parses and refuses requests to the route; OpenAI's if the URL is unknown."""
+        return api_named(self.route.api)
+
+    @property
+    def url(self) -> str:
+        """The path and the query, without the session's prefix."""
+        return f"{self.path}?{self.query}" if self.query else self.path
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -56,6 +69,4 @@ def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    target = urls.target(path)
-    control = path.startswith("/_fakellm/")
-    return RequestTarget(session, path, query, target.route, target.model, APIS.get(target.route, CHAT), control)
+    return RequestTarget(session, path, query, target_of(path), path.startswith("/_fakellm/"))

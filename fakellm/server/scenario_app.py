@@ -21,11 +21,12 @@ from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
 from fakellm.apis.openai.urls import MODEL, remedy, with_model
-from fakellm.apis.route import Route
+from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
-from fakellm.engine.engine import Engine, generated_response
+from fakellm.engine.engine import Engine, generated_response, signed
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
@@ -37,10 +38,9 @@ from fakellm.server.application import HttpRequest as HttpRequest  # callers of 
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import Answered, parsed
-from fakellm.server.processes.elsewhere import KNOWN_THERE, MOST_BODY, MOST_MILLISECONDS, read_there
+from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, read_there
 from fakellm.server.processes.model_reply import answered_with, refused_there, replied
 from fakellm.server.processes.workers import WorkEndedError, in_worker
-from fakellm.server.request_target import APIS
 from fakellm.server.sending.lateness import Lateness
 
 
@@ -83,15 +83,15 @@ class App:
         target = request.target
         if request.method == "OPTIONS" and not target.control:
             return _preflight(request)
-        long = self.offloads and not target.control and _long(request) and id(target.api) in KNOWN_THERE
+        long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys)
+                check(request.headers, self.api_keys, target.query)
             if long:
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
-            outcome = dispatch(self, ROUTES, request, remedy)
+            outcome = dispatch(self, ROUTES, request, remedy, _operations)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -105,7 +105,8 @@ class App:
 
     def replier(self, request: HttpRequest) -> Route | None:
         """The API of a request that a rule may answer; None for any other request."""
-        return APIS.get(request.target.operation) if request.method == "POST" else None
+        target = request.target
+        return target.api if request.method == "POST" and target.operation in REPLIES else None
 
     def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
         """The work of answering a request in another process, which also reads its body; with `error`, of refusing it.
@@ -184,7 +185,7 @@ def _long(request: HttpRequest) -> bool:
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
-    offloads = app.offloads and id(request.target.api) in KNOWN_THERE
+    offloads = app.offloads and request.target.route.api in APIS
     return replied(app.session(request.target.session), request, offloads)
 
 
@@ -196,6 +197,22 @@ def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
         return replace(generated_response(value, app.seed, digest(body), request.target.api), valid=True)
 
     return made
+
+
+def _operations(request: HttpRequest) -> Mapping[str, Handler[App]]:
+    """The handlers of an API's operation, by method; none for any other URL."""
+    target = request.target.route
+    operations = request.target.api.operations.get(target.route, {})
+    return {method: partial(_operated, operation) for method, operation in operations.items()}
+
+
+def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
+    target, content = request.target, app.session(request.target.session).content
+    models = content.ruleset.models
+    call = OperationRequest(target.route, target.url, request.body, request.headers, app.seed, models, content.answers)
+    named = digest({"url": target.url, "body": request.body.decode("utf-8", "replace")})
+    plan = signed(operation(call), app.seed, "generated", named, target.api)
+    return respond(plan, rule="generated", valid=True)
 
 
 def _models(app: App, request: HttpRequest) -> Response | Work:
@@ -242,6 +259,9 @@ def _scenario(app: App, request: HttpRequest) -> Work:
     return Work(run, then)
 
 
+APIS = frozenset(HOMES)
+"""The APIs that fakellm has; another process does not know one that was added to this process."""
+
 _MANY_RULES = 200
 """So many models are listed on the event loop."""
 
@@ -251,7 +271,7 @@ _ESTIMATES: Mapping[str, Callable[[bytes], float]] = {
 }
 
 ROUTES: dict[str, Mapping[str, Handler[App]]] = {
-    **{operation: {"POST": model_reply} for operation in APIS},
+    **{operation: {"POST": model_reply} for operation in REPLIES},
     "/v1/embeddings": {"POST": _made(embeddings)},
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},

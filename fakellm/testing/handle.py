@@ -48,6 +48,25 @@ class Handle:
         self._strict = strict
         self._home = home
 
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
+        key = "fakellm"
+        return {
+            "OPENAI_BASE_URL": self.base_url,
+            "OPENAI_API_BASE": self.base_url,  # LangChain, LiteLLM
+            "OPENAI_API_KEY": key,
+            "AZURE_OPENAI_ENDPOINT": self.url,
+            "AZURE_OPENAI_API_KEY": key,
+            "OPENAI_API_VERSION": "2024-10-21",  # without one, Azure's client does not start
+            "ANTHROPIC_BASE_URL": self.url,
+            "ANTHROPIC_API_KEY": key,
+            "GOOGLE_GEMINI_BASE_URL": self.url,
+            "GOOGLE_API_KEY": key,
+            "GEMINI_API_KEY": key,
+            "OLLAMA_HOST": self.url,
+        }
+
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"

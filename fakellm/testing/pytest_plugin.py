@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 with suppress(ImportError):  # a run without these fixtures does not need the server
     import_module("fakellm.base")  # from here on, missing names are explained if the package is damaged
 
-_API_KEYS = ("OPENAI_API_KEY",)
-_BASE_URLS = ("OPENAI_BASE_URL", "OPENAI_API_BASE")  # openai and packages on top of it; LangChain, LiteLLM
-
 
 @pytest.fixture(scope="session")
 def fakellm_server() -> Iterator[Handle]:
@@ -53,10 +50,8 @@ def fakellm(
     no rule matches is refused and fails the test at its end. So does a request to an unknown URL.
     """
     session = fakellm_server.session(_session_name(request.node.nodeid), strict=True)
-    for name in _API_KEYS:
-        monkeypatch.setenv(name, "fakellm")
-    for name in _BASE_URLS:
-        monkeypatch.setenv(name, session.base_url)
+    for name, value in session.env.items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
     yield session
     unmatched, dropped = session.unmatched()

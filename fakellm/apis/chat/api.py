@@ -6,7 +6,7 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -27,7 +27,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
+from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, StreamError
@@ -49,15 +49,15 @@ class ChatApi:
     """`POST /v1/chat/completions`, in the dialect of a rule."""
 
     name = meaning.NAME
-    paths: tuple[str, ...] = ("/chat/completions",)
-    operations: Mapping[str, Callable[..., Any]] = {}
+    operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
+    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__)
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:
         return DIALECTS[dialect or "openai"].usual
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+    def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
         return parse(body, headers)
 
     def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""The API key of a request: where a client sends it, and how a wrong one is refused.
+"""The API key of a request: where the clients of each API send it, and how a wrong one is refused.
 
-https://platform.openai.com/docs/api-reference/authentication, and for `api-key`
-https://learn.microsoft.com/azure/ai-foundry/openai/reference#authentication
+https://platform.openai.com/docs/api-reference/authentication, for `api-key`
+https://learn.microsoft.com/azure/ai-foundry/openai/reference#authentication, for `x-api-key`
+https://docs.claude.com/en/api/overview#authentication, for `x-goog-api-key` and `?key=` https://ai.google.dev/api
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from urllib.parse import parse_qs
 
 from fakellm.base.errors import RequestError
 
@@ -19,13 +21,14 @@ def checked_key(key: str) -> str:
     return key
 
 
-def check(headers: Mapping[str, str], keys: Collection[str]) -> None:
-    """Raises RequestError, status 401, if keys are required and the request has none of them."""
+def check(headers: Mapping[str, str], keys: Collection[str], query: str = "") -> None:
+    """Raises RequestError, status 401, if keys are required and the request has none of them in its headers or its
+    query."""
     if not keys:
         return
-    key = _key({name.lower(): value for name, value in headers.items()})
+    key = _key({name.lower(): value for name, value in headers.items()}) or parse_qs(query).get("key", [None])[0]
     if key is None:
-        message = "You didn't provide an API key: send one as 'Authorization: Bearer KEY', or as 'api-key: KEY'."
+        message = f"You didn't provide an API key: send one as 'Authorization: Bearer KEY', or as {_OTHERS}."
         raise RequestError(401, message, None)
     if key not in keys:
         message = f"Incorrect API key provided: {shortened(key)}. This server accepts the keys it was started with."
@@ -37,6 +40,12 @@ def shortened(key: str) -> str:
     return key if len(key) <= 12 else key[:8] + "*" * (len(key) - 12) + key[-4:]
 
 
+_HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
+_OTHERS = ", ".join(f"'{name}: KEY'" for name in _HEADERS) + " or '?key=KEY'"
+
+
 def _key(headers: Mapping[str, str]) -> str | None:
     scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    return (bearer.strip() if scheme.lower() == "bearer" else "") or headers.get("api-key") or None
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    return next((headers[name] for name in _HEADERS if headers.get(name)), None)

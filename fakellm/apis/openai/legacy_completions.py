@@ -43,8 +43,8 @@ LEGACY = replace(
 class LegacyCompletions(ChatApi):
     """`POST /v1/completions`: always in one dialect, whatever the rule's, with the log probabilities of this route."""
 
-    paths = ("/completions",)
     dialects: Collection[str] = ()
+    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__) - {"calls", "reasoning"}
     restates = True
 
     def usual(self, dialect: str | None) -> Variation:
@@ -55,7 +55,7 @@ class LegacyCompletions(ChatApi):
         del body["messages"]
         return body | {"prompt": "Hello"}
 
-    def parse(self, body: bytes, headers: Mapping[str, str]) -> Request:
+    def parse(self, body: bytes, headers: Mapping[str, str], url: str = "") -> Request:
         return legacy_request.parse(body, headers)
 
     def validate(self, request: Request, habits: ChatHabits) -> None:

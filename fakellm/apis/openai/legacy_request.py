@@ -70,7 +70,7 @@ def parse(data: bytes, headers: Mapping[str, str]) -> Request:
         max_tokens=legacy.max_tokens or DEFAULT_MAX_TOKENS,
         stop=legacy.stop,
     )
-    return neutral(chat, body, headers)
+    return neutral(chat, body, headers, "completions")
 
 
 def legacy_body(request: Request) -> LegacyBody:

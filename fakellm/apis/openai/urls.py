@@ -12,7 +12,7 @@ import re
 from contextlib import suppress
 from urllib.parse import unquote
 
-from msgspec import Struct
+from fakellm.apis.target import Target
 
 ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/models")
 """The paths that follow the base URL."""
@@ -41,24 +41,21 @@ _ELSEWHERE = {
 """What other servers have and fakellm does not, by the path after the base URL."""
 
 
-class Target(Struct, frozen=True):
-    """The route of a URL, under `/v1`, and the model in the URL: a deployment's name, or the model to describe."""
-
-    route: str
-    model: str | None = None
-
-
 def target(path: str) -> Target:
-    """The target of a path; the path itself if it is not one of the API's."""
+    """The target of a path; its route is under `/v1`, or the path itself if it is not one of OpenAI's."""
     if found := _DEPLOYMENT.fullmatch(path):
-        return Target("/v1" + found[2], unquote(found[1]))
+        return _target("/v1" + found[2], unquote(found[1]))
     for route in ROUTES:
         base, tail, rest = path.partition(route)
         if tail and not rest and _BASES.fullmatch(base):
-            return Target("/v1" + route)
+            return _target("/v1" + route)
         if route == "/models" and rest[1:] and _BASES.fullmatch(base) and rest[0] == "/":
             return Target(MODEL, unquote(rest[1:]))
     return Target(path)
+
+
+def _target(route: str, model: str | None = None) -> Target:
+    return Target(route, model, "completions" if route == "/v1/completions" else "chat")
 
 
 def with_model(body: bytes, model: str) -> bytes:

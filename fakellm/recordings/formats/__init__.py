@@ -28,6 +28,7 @@ BYTES: Mapping[str, tuple[str, str]] = {
     "sse": ("raw_bodies", "load_sse"),
     "json": ("raw_bodies", "load_json"),
     "json-lines": ("raw_bodies", "load_chunks"),
+    "cachy": ("raw_bodies", "load_cachy"),
 }
 """Formats that are read from the bytes of a file: the module of each, and its function."""
 
@@ -42,6 +43,7 @@ TREES: Mapping[str, str] = {
     "test-proxy": "azure_test_proxy",
     "nock": "nock",
     "symfony-vcr": "symfony_vcr",
+    "exvcr": "exvcr",
 }
 """Formats that are read from the values of a YAML or JSON file, and the module of each."""
 

@@ -25,8 +25,15 @@ SEVERAL = ("httpmock", "wiremock")
 _SSE = re.compile(rb"(?>\s*+(?:(?:event|id|retry)(?::[^\r\n]*+)?|data)(?:\r\n|\r|\n))*+\s*+(?:data:|:)")
 """What comes before the first `data:` or comment; each line can be read in one way only, or a short file would take
 hours."""
-_BODY = {"choices", "object", "error", "output", "content", "message", "detail", "errors"}
+_BODY = {
+    *("choices", "object", "error", "output", "content", "message", "detail", "errors"),
+    *("candidates", "promptFeedback", "usageMetadata", "totalTokens", "embedding", "embeddings", "input_tokens"),
+    "created_at",
+}
 """A JSON body of an LLM API has at least one of these keys."""
+
+
+_CACHY = {"key", "response"}
 
 
 def detect(data: bytes, name: str) -> tuple[str, Any]:
@@ -51,7 +58,7 @@ def _json(data: bytes, name: str) -> tuple[str, Any]:
         value = json_value(data, name, halves=True)
     except CassetteError:
         if any(line.strip() for line in lines[1:]) and _is_object(lines[0]):
-            return "json-lines", None
+            return "cachy" if json.loads(lines[0]).keys() == _CACHY else "json-lines", None
         raise
     kind = _kind(value, name)
     if kind == "json":
@@ -102,7 +109,11 @@ def _kind(value: Any, name: str) -> str:
             return "wiremock"
         case [{"scope": _}, *_]:
             return "nock"
+        case [{"request": {"request_body": _}, "response": _}, *_]:
+            return "exvcr"
         case dict() if _BODY & value.keys():
+            return "json"
+        case [dict(first), *_] if _BODY & first.keys():
             return "json"
         case _:
             raise _unknown(name)

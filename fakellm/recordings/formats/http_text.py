@@ -11,9 +11,7 @@ import re
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import dechunked, plan
-
-UNKNOWN = RecordedRequest("POST", "/v1/chat/completions")
-"""The request in a file that only has a response."""
+from fakellm.recordings.formats.unknown_request import request_for
 
 TRACE = b"httprr trace v1\n"
 _STATUS = re.compile(r"HTTP/[\d.]+ (\d{3})(?: |$)")
@@ -28,7 +26,7 @@ def load_response(data: bytes, name: str) -> Cassette:
     line, pairs, body = _message(data, name)
     while body.startswith(b"HTTP/"):
         line, pairs, body = _message(body, name)
-    return Cassette(name, (Interaction(UNKNOWN, plan(_status(line, name), pairs, body, name)),))
+    return Cassette(name, (Interaction(request_for(body), plan(_status(line, name), pairs, body, name)),))
 
 
 def load_trace(data: bytes, name: str) -> Cassette:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction
 from fakellm.recordings.content_codings import decoded
-from fakellm.recordings.formats.http_text import UNKNOWN
 from fakellm.recordings.formats.response_reader import is_stream, plan
 from fakellm.recordings.formats.typed_values import json_value
+from fakellm.recordings.formats.unknown_request import request_for
 
 STREAM: Headers = (("Content-Type", "text/event-stream"),)
 JSON: Headers = (("Content-Type", "application/json"),)
@@ -21,6 +21,23 @@ def load_sse(data: bytes, name: str) -> Cassette:
 def load_json(data: bytes, name: str) -> Cassette:
     """The recording of one JSON body, with the status 200."""
     return _response(JSON, data, name)
+
+
+def load_cachy(data: bytes, name: str) -> Cassette:
+    """The recording of several responses, each a line with a `key` and the body as text. Raises CassetteError.
+
+    https://github.com/AnswerDotAI/cachy, whose keys are digests of requests that it does not keep.
+    """
+    lines = [(number, line) for number, line in enumerate(data.splitlines(), 1) if line.strip()]
+    found: list[Interaction] = []
+    for number, line in lines:
+        kept = json_value(line, name, number)
+        if not isinstance(kept, dict) or not isinstance(kept.get("response"), str):
+            raise CassetteError([f"{name}:{number}: expected an object with the text 'response'"])
+        body = kept["response"].encode()
+        headers = STREAM if is_stream((), body) else JSON
+        found += _response(headers, body, f"{name}:{number}").interactions
+    return Cassette(name, tuple(found))
 
 
 def load_chunks(data: bytes, name: str) -> Cassette:
@@ -48,4 +65,4 @@ def dump_sse(cassette: Cassette) -> bytes:
 
 
 def _response(headers: Headers, body: bytes, name: str) -> Cassette:
-    return Cassette(name, (Interaction(UNKNOWN, plan(200, headers, body, name)),))
+    return Cassette(name, (Interaction(request_for(body), plan(200, headers, body, name)),))

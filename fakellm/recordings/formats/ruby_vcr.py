@@ -1,4 +1,4 @@
-"""Reads cassettes of VCR (https://benoittgt.github.io/vcr), for Ruby."""
+"""Reads cassettes of VCR for Ruby (https://benoittgt.github.io/vcr) and of vcr for R (https://docs.ropensci.org/vcr)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class _Status(Struct):
 
 
 class _Response(Struct):
-    status: _Status
+    status: _Status | Status
     body: _Body | None = None
     headers: dict[str, Values] | None = None
 
@@ -54,9 +54,8 @@ def _interaction(read: _Interaction, place: str) -> Interaction:
     sent = _body(request.body, f"{place}.request.body")
     received = _body(response.body, f"{place}.response.body")
     recorded = RecordedRequest(request.method.upper(), request.uri, headers(request.headers), sent)
-    return Interaction(
-        recorded, plan(response.status.code, headers(response.headers), received, f"{place}.response.body")
-    )
+    status = response.status if isinstance(response.status, int) else response.status.code  # R has only the code
+    return Interaction(recorded, plan(status, headers(response.headers), received, f"{place}.response.body"))
 
 
 def _body(kept: _Body | None, place: str) -> bytes:

@@ -117,7 +117,7 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
         if _last and _last[0][:2] == (number, sent):
             matched = _last.pop()[2]
         else:
-            matched = engine.match(request.body, route, request.headers)
+            matched = engine.match(request.body, route, request.headers, url=request.target.url)
         if attempt is None and matched.match.counts:
             _last[:] = [(number, sent, matched)]
             return Answered(None, matched.match)

@@ -21,16 +21,12 @@ from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.application import HttpRequest
 from fakellm.server.processes import answering
 from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker
-from fakellm.server.request_target import APIS
 
 MOST_BODY = 64 * 1024
 """Bytes of a body that the event loop parses: this takes a few milliseconds."""
 
 MOST_MILLISECONDS = 8.0
 """The longest work of the event loop for one request, as far as it can be estimated."""
-
-KNOWN_THERE = frozenset(map(id, APIS.values()))
-"""The APIs that fakellm has; another process does not know one that was added to this process."""
 
 _RULES = 100
 """Rules that are sent at a time: other threads wait while they are pickled, for a few milliseconds."""

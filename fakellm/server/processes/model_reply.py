@@ -29,7 +29,7 @@ def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> O
     in another process."""
     engine, most = session.content, MOST_MILLISECONDS if offloads else inf
     try:
-        matched = engine.match(request.body, request.target.api, request.headers, most)
+        matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url)
     except LongWorkError:
         return Work(partial(answered_with, session, request), _response)
     if not matched.match.counts:
@@ -96,7 +96,8 @@ async def _called(engine: Engine, request: HttpRequest, number: int) -> Response
     """The response of a rule whose reply is a function. A thread reads the request for it, however long it is."""
 
     def run() -> Response | Work:
-        return engine.respond(engine.match(request.body, request.target.api, request.headers), number)
+        matched = engine.match(request.body, request.target.api, request.headers, url=request.target.url)
+        return engine.respond(matched, number)
 
     outcome = (await in_thread(run))()
     return outcome.then(await offload(outcome.run)) if isinstance(outcome, Work) else outcome

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
 
 from fakellm.apis.chat.dialect import Dialect
 
@@ -70,12 +69,6 @@ _FILES: dict[str, tuple[str, ...]] = {
 """Each file, and the names of the dialects in it."""
 
 _HOMES = {name: file for file, names in _FILES.items() for name in names}
-
-if TYPE_CHECKING:
-    DialectName = str
-else:
-    DialectName = Literal[tuple(sorted(_HOMES))]
-    """The name of a dialect, as a type: a file with an unknown one is refused beside all its other problems."""
 
 
 class _Dialects(Mapping[str, Dialect]):

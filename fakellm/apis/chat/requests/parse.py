@@ -29,7 +29,7 @@ def parse(data: bytes, headers: Mapping[str, str] | None = None) -> Request:
     return neutral(chat, body, headers or {})
 
 
-def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str]) -> Request:
+def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str], api: str = "chat") -> Request:
     """The request of a typed body. `body` is the JSON that was sent, to this route or to another."""
     options = chat.stream_options or StreamOptions()
     offered = tuple(_offered(chat))
@@ -45,6 +45,7 @@ def neutral(chat: Chat, body: dict[str, Any], headers: Mapping[str, str]) -> Req
     request = Request(
         model=chat.model,
         messages=tuple(map(_message, chat.messages)),
+        api=api,
         body=body,
         headers=headers,
         chat=chat,

@@ -1,0 +1,20 @@
+"""The target of a request as an API understands it: the value that every API's `urls` makes of a path."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Target(Struct, frozen=True):
+    """What a path stands for.
+
+    route: its name in tables of routes, with `{…}` for what differs; the path itself if it is not a route of any API.
+    model: the model or deployment in the path.
+    api: the name of the API that parses and refuses requests to it, in `fakellm.apis.route`.
+    id: the id of a stored object in the path.
+    """
+
+    route: str
+    model: str | None = None
+    api: str = "chat"
+    id: str | None = None

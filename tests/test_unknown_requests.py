@@ -1,0 +1,52 @@
+"""A response that was saved alone shows which API sent it, so that it is served and imported under its route."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fakellm.recordings.formats import read
+from fakellm.recordings.formats.unknown_request import request_for
+
+CHAT = "/v1/chat/completions"
+GEMINI = "/v1beta/models/gemini:"
+FOUND: list[tuple[Any, str | None, str]] = [
+    ({"object": "chat.completion", "choices": []}, CHAT, CHAT),
+    ({"id": "resp_1", "object": "response"}, "/v1/responses", "/v1/responses"),
+    ({"type": "response.created", "response": {"object": "response"}}, None, "/v1/responses"),
+    ({"type": "message_start", "message": {}}, "/v1/messages", "/v1/messages"),
+    ({"type": "message", "content": []}, "/v1/messages", "/v1/messages"),
+    ({"type": "error", "error": {"type": "overloaded_error"}}, "/v1/messages", "/v1/messages"),
+    ({"candidates": []}, GEMINI + "generateContent", GEMINI + "streamGenerateContent?alt=sse"),
+    (
+        {"error": {"code": 400, "message": "no", "status": "INVALID_ARGUMENT"}},
+        GEMINI + "generateContent",
+        GEMINI + "streamGenerateContent?alt=sse",
+    ),
+    ({"model": "m", "created_at": "2026-01-01T00:00:00Z", "message": {}, "done": False}, "/api/chat", "/api/chat"),
+    ({"model": "m", "created_at": "2026-01-01T00:00:00Z", "response": ""}, "/api/generate", "/api/generate"),
+    ({"error": {"message": "no", "code": "invalid"}}, CHAT, CHAT),
+]
+
+
+@pytest.mark.parametrize(("value", "whole", "stream"), FOUND)
+def test_the_first_object_of_a_body_shows_its_api(value: dict[str, Any], whole: str | None, stream: str) -> None:
+    text = json.dumps(value, indent=2).encode()
+    events = b": a comment\n\nevent: x\ndata: %b\n\ndata: [DONE]\n\n" % json.dumps(value).encode()
+    for body, path in ((text, whole), (events, stream)) if whole else ((events, stream),):
+        assert (request_for(body).url, request_for(body).body) == (path, b"")
+        assert read(body, "saved.txt").interactions[0].request.url == path
+
+
+def test_an_array_is_a_stream_of_gemini() -> None:
+    body = json.dumps([{"candidates": []}, {"usageMetadata": {}}]).encode()
+    assert read(body, "saved.json").interactions[0].request.url == GEMINI + "streamGenerateContent"
+
+
+@given(st.binary())
+def test_any_body_has_a_request(body: bytes) -> None:
+    assert request_for(body).method == "POST"
