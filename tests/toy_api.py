@@ -201,6 +201,9 @@ class Toy:
         pings = [event.event for event in events if event.event and event.event not in (*KNOWN, "message")]
         return Habits(*pings[:1]), dict(zip(["id"], ids, strict=False))
 
+    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+        return None, Variation()
+
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return self.infer([Event(data, name) for name, data in json.loads(body)])
 

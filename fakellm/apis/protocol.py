@@ -259,6 +259,11 @@ class Api(Protocol[Habits]):
         """The habits and the drawn values of a recorded body."""
         ...
 
+    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+        """The dialect and the `stream:` block that have these habits: the inverse of `settings`, but for division and
+        framing."""
+        ...
+
     # Errors, and what every response has
 
     def refusal(self, error: RequestError) -> Plan:

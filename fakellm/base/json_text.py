@@ -95,7 +95,8 @@ def _decimal(found: re.Match[str]) -> str:
     return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
 
 
-_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+_HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
+"""What Go escapes, so that JSON can stand in HTML and JavaScript: https://pkg.go.dev/encoding/json#HTMLEscape"""
 
 
 class WordForWord(Struct, frozen=True):

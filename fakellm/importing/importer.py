@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from fakellm.apis.openai.urls import with_model
 from fakellm.apis.route import CHAT, REPLIES, Route, api_named, target
-from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
@@ -29,9 +28,8 @@ from fakellm.recordings.request_identity import api, path_of
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
+from fakellm.wire.kinds import SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
-from fakellm.wire.sse import Decoder
-from fakellm.wire.unframing import blocks, framing
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
 """The request for a recording without one."""
@@ -80,7 +78,8 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
-    streamed = "event-stream" in kind or plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:"))
+    stream = kind_of(kind) or (SSE if plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:")) else None)
+    streamed = stream is not None
     if plan.status != 200 or (known and streamed != request.stream):
         reason = (
             f"HTTP {plan.status or 'without an answer'}"
@@ -90,12 +89,14 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
             else "no stream"
         )
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
-    pieces = blocks(plan.body) if streamed else [plan.body]
+    pieces = stream.blocks(plan.body) if stream else [plan.body]
     request = replace(request, stream=streamed)
     if route is CHAT:
         rule = chat_rule(interaction.request.url, pieces, request)
     else:
-        rule = (_played(pieces, route) if streamed else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
+        rule = (_played(pieces, stream, route) if stream else _folded(pieces[0], route)) or Rule(
+            reply=Reply(content="")
+        )
     made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
     patch = long_edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
@@ -140,23 +141,25 @@ def _request(recorded: RecordedRequest, route: Route) -> Request:
     return route.parse(body, {}, path_of(recorded.url) + mark + query)
 
 
-def _played(pieces: Sequence[bytes], route: Route) -> Rule | None:
+def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
     """The rule that plays a stream as it was divided; None if nothing in it can be read."""
-    events = Decoder().feed(b"".join(pieces))
+    events = kind.events(b"".join(pieces))
     try:
         habits, drawn = route.infer(events)
         batches = renumbered(route.read(events, habits))
     except (ValueError, KeyError, TypeError):
         return None
-    framed = framing(pieces)
-    stream = Variation(score=observe(batches), sse=None if framed == type(framed)() else framed)
-    return Rule(reply=reply_of(fold(batches)[0], drawn), stream=stream)
+    framed = kind.framing(pieces)
+    dialect, spelled = route.block(habits)
+    stream = replace(spelled, score=observe(batches), sse=None if framed == type(framed)() else framed)
+    return Rule(reply=reply_of(fold(batches)[0], drawn), stream=stream, dialect=dialect)
 
 
 def _folded(body: bytes, route: Route) -> Rule | None:
     """The rule whose reply is a whole body; None if the body cannot be read."""
     try:
         habits, drawn = route.infer_whole(body)
-        return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn))
+        dialect, spelled = route.block(habits)
+        return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn), stream=spelled, dialect=dialect)
     except (ValueError, KeyError, TypeError):
         return None

@@ -1,5 +1,7 @@
 """Frames events as server-sent events, in any way that keeps their meaning. It owns Framing, Insert and `frame`.
 
+Streams that are not server-sent events have a framing that is a kind of this one: see `fakellm.wire.ndjson`.
+
 No framing may change what a reader gets: `fakellm.wire.sse.Decoder` yields the same events and, in addition, only those
 that the framing inserts. It knows no provider, and of JSON only where a line may be broken.
 https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
@@ -10,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -131,6 +133,21 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = "blank_line"
 
+    closing: ClassVar[tuple[str, ...]] = ("",)
+    """The lines that end an event or an insert: a blank one."""
+
+    def event_lines(self, event: Event, number: int) -> tuple[str, ...]:
+        """The lines of the event with this number."""
+        return tuple(_line(name, value, self.space) for name, value in _event_lines(event, number, self))
+
+    def insert_lines(self, insert: Insert) -> tuple[str, ...]:
+        """The lines of an insert."""
+        return tuple(_line(name, value, self.space) for name, value in insert.lines())
+
+    def comment_lines(self, text: str) -> tuple[str, ...]:
+        """The lines of a comment."""
+        return (_line("", text, self.space),)
+
     def __post_init__(self) -> None:
         for name, value in self.fields.items():
             if not _UNKNOWN_FIELD.fullmatch(name):
@@ -159,12 +176,12 @@ def blocks(events: Sequence[Event], framing: Framing) -> list[Block]:
 
 def comment(text: str, framing: Framing) -> Block:
     """A comment line."""
-    return Block((_line("", text, framing.space),))
+    return Block(framing.comment_lines(text))
 
 
 def event_block(event: Event, number: int, framing: Framing) -> Block:
     """The block of an event with this number."""
-    return Block(tuple(_line(name, value, framing.space) for name, value in _event_lines(event, number, framing)))
+    return Block(framing.event_lines(event, number))
 
 
 def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
@@ -188,7 +205,7 @@ def alone(event: Event, framing: Framing) -> bytes:
     """The bytes of an event under a uniform framing, before `in_stream`."""
     end = _LINE_ENDS[framing.line_end][0]
     lines = event_block(event, 0, framing).lines
-    return "".join(line + end for line in (*lines, "")).encode("utf-8", "surrogatepass")
+    return "".join(line + end for line in (*lines, *framing.closing)).encode("utf-8", "surrogatepass")
 
 
 def in_stream(events: list[bytes], framing: Framing) -> list[bytes]:
@@ -200,8 +217,8 @@ def in_stream(events: list[bytes], framing: Framing) -> list[bytes]:
         pieces = []
         for number in range(len(events) + 1):
             for insert in inserted.get(number, ()):
-                lines = (_line(name, value, framing.space) for name, value in insert.lines())
-                pieces.append(b"".join(line.encode("utf-8", "surrogatepass") + end for line in (*lines, "")))
+                lines = (*framing.insert_lines(insert), *framing.closing)
+                pieces.append(b"".join(line.encode("utf-8", "surrogatepass") + end for line in lines))
             pieces += events[number : number + 1]
     if framing.ends_with != "blank_line" and pieces:
         last = pieces[-1].removesuffix(end)
@@ -214,10 +231,10 @@ def in_stream(events: list[bytes], framing: Framing) -> list[bytes]:
 def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
     """The bytes of each block, in order; if the framing ends with `nothing`, the last may be empty."""
     ends = cycle(_LINE_ENDS[framing.line_end])
-    ended = [[line + next(ends) for line in (*block.lines, "")] for block in blocks]
+    ended = [[line + next(ends) for line in (*block.lines, *framing.closing)] for block in blocks]
     pieces = ["".join(lines) for lines in ended]
     if framing.ends_with != "blank_line" and ended:
-        text = "".join(ended[-1][:-1])
+        text = "".join(ended[-1][:-1] if framing.closing else ended[-1])
         pieces[-1] = text.rstrip("\r\n") if framing.ends_with == "nothing" else text
     if framing.bom:
         pieces[:1] = ["\ufeff" + piece for piece in pieces[:1]]
@@ -228,7 +245,7 @@ def _blocks(events: Sequence[Event], framing: Framing) -> Iterator[Block]:
     inserted = _inserted(len(events), framing)
     for number in range(len(events) + 1):
         for block in inserted.get(number, ()):
-            yield Block(tuple(_line(name, value, framing.space) for name, value in block.lines()))
+            yield Block(framing.insert_lines(block))
         if number < len(events):
             yield msgspec.structs.replace(event_block(events[number], number, framing), event=number)
 

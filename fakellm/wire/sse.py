@@ -55,6 +55,10 @@ class Decoder:
         """The events that `data` completes."""
         return [event for line in self._lines(data) if (event := self._read(line)) is not None]
 
+    def finish(self) -> list[Event]:
+        """None: the end of the stream completes no event."""
+        return []
+
     def _lines(self, data: bytes) -> Iterator[bytes]:
         if self._after_cr and data:
             data = data.removeprefix(b"\n")

@@ -188,6 +188,10 @@ class ChatApi:
         dialect = DIALECTS["openai"]
         return split(Variation(), dialect).habits, read_body(dialect, body)[1]
 
+    def block(self, habits: ChatHabits) -> tuple[str | None, Variation]:
+        """The dialect alone: a habit search finds the rest."""
+        return habits.dialect.name, Variation()
+
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 

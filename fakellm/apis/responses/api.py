@@ -104,6 +104,9 @@ class ResponsesApi:
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
         return infer.infer_whole(body)
 
+    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+        return infer.block(habits)
+
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 
