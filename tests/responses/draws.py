@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import Struct
 
-from fakellm.apis.responses.dialects import DIALECTS
+from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import Habits, settings
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation

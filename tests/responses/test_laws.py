@@ -171,7 +171,7 @@ def test_the_bytes_are_the_same_in_every_process() -> None:
     code = (
         "from tests.responses.test_laws import *\n"
         "from tests.responses.draws import ITEMS\n"
-        "from fakellm.apis.responses.dialects import DIALECTS\n"
+        "from fakellm.apis.responses.dialects.providers import DIALECTS\n"
         "from fakellm.apis.variation import Variation\n"
         "from fakellm.model.blocks import *\n"
         "blocks = (Thinking(('a b',)), Text('x y'), ToolCall(None, 'f'), *(Opaque('responses', i) for i in ITEMS))\n"

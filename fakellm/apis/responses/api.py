@@ -5,20 +5,23 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
-from fakellm.apis.responses import answering, errors, infer, meaning, whole
-from fakellm.apis.responses.dialects import DIALECTS
-from fakellm.apis.responses.habits import Habits, settings
+from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.responses import errors, meaning
+from fakellm.apis.responses.dialects.providers import DIALECTS
+from fakellm.apis.responses.habits import STREAM_KEYS, Habits, settings
 from fakellm.apis.responses.names import NAME
-from fakellm.apis.responses.read import read
+from fakellm.apis.responses.operations import OPERATIONS
+from fakellm.apis.responses.reading.infer import block, infer, infer_whole
+from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
 from fakellm.apis.responses.requests.parse import parse, summarizes
-from fakellm.apis.responses.write import write
+from fakellm.apis.responses.writing import answering, whole
+from fakellm.apis.responses.writing.write import write
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
@@ -36,8 +39,9 @@ class ResponsesApi:
 
     name = NAME
     paths: tuple[str, ...] = ("/responses",)
-    operations: Mapping[str, Callable[..., Any]] = {}
+    operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
+    stream_keys: Collection[str] = STREAM_KEYS
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:
@@ -99,13 +103,13 @@ class ResponsesApi:
         return habits.dialect.stream_type if stream else habits.dialect.body_type
 
     def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
-        return infer.infer(events)
+        return infer(events)
 
     def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
-        return infer.infer_whole(body)
+        return infer_whole(body)
 
     def block(self, habits: Habits) -> tuple[str | None, Variation]:
-        return infer.block(habits)
+        return block(habits)
 
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)

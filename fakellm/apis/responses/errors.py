@@ -1,7 +1,7 @@
 """How a failure is reported: as a body before the stream, and in the stream.
 
-A recorded stream that broke had an event `error` with a nested error, and then `response.failed`. OpenAI's reference and
-SDKs describe a flat `error` event instead. https://platform.openai.com/docs/api-reference/responses-streaming/error
+A recorded stream that broke had an event `error` with a nested error, and then `response.failed`. OpenAI's reference
+and SDKs describe a flat `error` event instead. https://platform.openai.com/docs/api-reference/responses-streaming/error
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from typing import Any
 
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.protocol import Failure
-from fakellm.apis.responses.dialect import Dialect
+from fakellm.apis.responses.dialects.dialect import ResponsesDialect
 from fakellm.base.json_text import JSON, dumps
 from fakellm.wire.sse import Event
 
 
-def body(failure: Failure, dialect: Dialect) -> bytes:
+def body(failure: Failure, dialect: ResponsesDialect) -> bytes:
     """The body of a response that failed, in the provider's shape."""
     errors = dialect.errors
     indent = errors.indents.get(failure.status, dialect.indent or 2)
@@ -25,7 +25,7 @@ def body(failure: Failure, dialect: Dialect) -> bytes:
 
 
 def in_stream(
-    failure: Failure, shape: str | None, before: Sequence[Event], dialect: Dialect, named: bool
+    failure: Failure, shape: str | None, before: Sequence[Event], dialect: ResponsesDialect, named: bool
 ) -> Event | str:
     """The error after these events of a stream: a nested one, a flat one (`message`), `response.failed` (`data`), a
     chunk's, or a line that readers do not take for data."""

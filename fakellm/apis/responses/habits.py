@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from fakellm.apis.protocol import Settings
-from fakellm.apis.responses.dialect import Dialect, Reasoning
-from fakellm.apis.responses.layout import Layouts
+from fakellm.apis.responses.dialects.dialect import Reasoning, ResponsesDialect
+from fakellm.apis.responses.dialects.layout import Layouts
 from fakellm.apis.responses.spelling import Lifecycle, ResponsesSpelling, Whole
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Spelling
@@ -19,15 +18,21 @@ from fakellm.model.blocks import Usage
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
+STREAM_KEYS = (
+    *("padding", "split", "usage", "done", "id", "spelling", "obfuscation", "sse", "transfer", "score", "responses"),
+)
+"""The keys of a `stream:` block that have an effect."""
+
 
 class Habits(Struct, frozen=True):
     """The habits that `ResponsesSpelling` and `Variation` describe under the same names, with a value for each.
 
     rotating: whether each event has another id of its item. own: the block they come from.
     hides_reasoning: whether the reasoning of a generated reply is counted but not sent, since it was not requested.
+    margins: white space around a whole body.
     """
 
-    dialect: Dialect
+    dialect: ResponsesDialect
     begins: tuple[Lifecycle, ...] = ("created", "in_progress")
     whole: tuple[Whole, ...] = ()
     output: bool = True
@@ -42,6 +47,7 @@ class Habits(Struct, frozen=True):
     done: bool = False
     rotating: bool = False
     hides_reasoning: bool = False
+    margins: tuple[str, str] | None = None
     own: ResponsesSpelling = ResponsesSpelling()
 
     @property
@@ -68,7 +74,7 @@ class Habits(Struct, frozen=True):
         return usage.input + usage.output
 
 
-def settings(variation: Variation, dialect: Dialect, obfuscates: bool, summarizes: bool) -> Settings[Habits]:
+def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, summarizes: bool) -> Settings[Habits]:
     """The variation in its parts; what it does not set is as the dialect usually does it.
 
     obfuscates: whether the request leaves obfuscation on. summarizes: whether it requests summaries of reasoning.
@@ -77,6 +83,7 @@ def settings(variation: Variation, dialect: Dialect, obfuscates: bool, summarize
     own = full.responses or ResponsesSpelling()
     layouts = Layouts(own.orders or {}, own.events or dialect.layouts.events, own.constants or {})
     reasoning = own.reasoning or dialect.reasoning
+    transfer = full.transfer or Transfer()
     habits = Habits(
         dialect=dialect,
         begins=("created", "in_progress") if own.begins is None else own.begins,
@@ -93,16 +100,10 @@ def settings(variation: Variation, dialect: Dialect, obfuscates: bool, summarize
         done=full.done is not False,
         rotating=full.id == "changing",
         hides_reasoning=reasoning == "summary" and not summarizes,
+        margins=transfer.margins,
         own=own,
     )
-    return Settings(division_of(full), habits, full.sse or Framing(), full.transfer or Transfer(), full.score)
-
-
-def spelled_as(habits: Habits, own: ResponsesSpelling) -> Habits:
-    """The habits with this block in place of theirs."""
-    variation = Variation(responses=own, spelling=habits.spelling, done=habits.done, obfuscation=habits.obfuscation)
-    found = settings(variation, habits.dialect, True, not habits.hides_reasoning).habits
-    return replace(found, rotating=habits.rotating)
+    return Settings(division_of(full), habits, full.sse or Framing(), transfer, full.score)
 
 
 def body_style(habits: Habits) -> tuple[bool, bool]:

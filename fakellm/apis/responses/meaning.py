@@ -13,9 +13,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.responses.habits import Habits
+from fakellm.apis.responses.items.read_items import blocks_of
+from fakellm.apis.responses.items.server_items import fields_of_item
 from fakellm.apis.responses.names import ANNOTATIONS, NAME
-from fakellm.apis.responses.read_items import blocks_of
-from fakellm.apis.responses.server_items import fields_of_item
 from fakellm.model.blocks import (
     Block,
     Choice,
@@ -110,7 +110,7 @@ def _own(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return with_own({}, NAME, values)
 
 
-class Place(Struct, frozen=True):
+class ItemPlace(Struct, frozen=True):
     """Where a block is in the output: the number of its item, of its part of a message, and whether it is the message's
     first part, or its last."""
 
@@ -120,16 +120,16 @@ class Place(Struct, frozen=True):
     last: bool = True
 
 
-def places(blocks: Sequence[Block]) -> list[Place]:
+def places(blocks: Sequence[Block]) -> list[ItemPlace]:
     """The place of each block."""
-    found: list[Place] = []
+    found: list[ItemPlace] = []
     for number, block in enumerate(blocks):
         if number and _joins(blocks[number - 1], block):
             before = found[-1]
             found[-1] = replace(before, last=False)
-            found.append(Place(before.item, before.part + 1, first=False))
+            found.append(ItemPlace(before.item, before.part + 1, first=False))
         else:
-            found.append(Place(found[-1].item + 1 if found else 0))
+            found.append(ItemPlace(found[-1].item + 1 if found else 0))
     return found
 
 

@@ -13,9 +13,7 @@ from urllib.parse import unquote
 
 from fakellm.apis.target import Target
 
-DIALECTS = (
-    *("openai", "azure", "chatgpt", "xai", "openrouter", "deepseek", "lmstudio", "copilot", "bedrock-mantle"),
-)
+DIALECTS = (*("openai", "azure", "chatgpt", "xai", "openrouter", "deepseek", "lmstudio", "copilot", "bedrock-mantle"),)
 """The names of the dialects; the first is the default."""
 
 CREATE = "/v1/responses"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fakellm.apis.responses.dialect import Dialect
+from fakellm.apis.responses.dialects.dialect import ResponsesDialect
 from fakellm.base.json_text import JSON
 
 _SAME = (
@@ -57,7 +57,7 @@ COMPUTED = ("id", "object", "created_at", "status", "completed_at", "error", "in
 """The keys that neither the request nor the provider sets."""
 
 
-def repeated(body: Mapping[str, Any], dialect: Dialect) -> JSON:
+def repeated(body: Mapping[str, Any], dialect: ResponsesDialect) -> JSON:
     """The part of the object that repeats a request's body, with defaults."""
     found: JSON = {**DEFAULTS, **dialect.defaults}
     found.update((key, body[key]) for key in _SAME if body.get(key) is not None)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 
 from fakellm.apis.responses.habits import Habits
+from fakellm.apis.responses.items.server_items import opened
 from fakellm.apis.responses.names import ADDED, DONE, NAME, OUTPUT
-from fakellm.apis.responses.server_items import opened
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.blocks import Block, Opaque, Refusal, Text, Thinking, Token, ToolCall, own_value
@@ -48,7 +48,7 @@ class Maker:
         block = group[0]
         kind = kind_of(block)
         if isinstance(block, Opaque):
-            item = {"id": self.id_of(number, kind), **block.value}
+            item = block.value if "id" in block.value else {"id": self.id_of(number, kind), **block.value}
             added = opened(item)
         else:
             item = self._item(block, group, "incomplete" if incomplete else "completed", number)
@@ -68,6 +68,8 @@ class Maker:
         """A finished item, with all keys that it can have."""
         kind = kind_of(block)
         item: JSON = {"id": self.id_of(number, kind), "type": kind, "status": status}
+        if not self.habits.layouts.has(f"{kind}@{DONE}", "status"):
+            del item["status"]  # a reasoning of OpenAI's has none
         match block:
             case Thinking(parts, summary, signature):
                 if parts:
@@ -117,7 +119,7 @@ class Maker:
 
     def _token(self, token: Token, top: bool) -> JSON:
         sent = list(token.token.encode("utf-8", "surrogatepass")) if token.bytes == () else token.bytes
-        found = {"token": token.token, "bytes": sent, "logprob": token.logprob}
+        found: JSON = {"token": token.token, "bytes": sent, "logprob": token.logprob}
         if top:
             found["top_logprobs"] = [self._token(each, False) for each in token.top]
         return self.habits.layouts.object("token" if top else "top_token", found)
@@ -138,7 +140,7 @@ class Maker:
 
     def _parts_in_output(self, item: JSON) -> JSON:
         """The item whose parts are laid out as in a whole response."""
-        found = dict(item)
+        found: JSON = dict(item)
         for key in ("content", "summary"):
             if isinstance(found.get(key), list):
                 found[key] = [self.habits.layouts.object(f"{each['type']}@{OUTPUT}", each) for each in found[key]]

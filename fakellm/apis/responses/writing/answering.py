@@ -12,10 +12,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.protocol import Answer, Values
-from fakellm.apis.responses.forms import Forms, Maker, kind_of
 from fakellm.apis.responses.habits import Habits
+from fakellm.apis.responses.items.forms import Forms, Maker, kind_of
 from fakellm.apis.responses.meaning import INCOMPLETE, places
-from fakellm.apis.responses.response_object import repeated
+from fakellm.apis.responses.writing.response_object import repeated
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
 from fakellm.model.blocks import Block, Completion, Opaque, Thinking, ToolCall, Usage

@@ -49,6 +49,10 @@ class Layouts(Struct, frozen=True, dict=True):
         found = self._with_constants(kind, value)
         return found if order == (REST,) else _ordered(found, order)
 
+    def has(self, kind: str, key: str) -> bool:
+        """Whether the order of a kind names a key."""
+        return any(key in self.orders.get(name, ()) for name in names(kind))
+
     def _with_constants(self, kind: str, value: JSON) -> JSON:
         for name in names(kind) if self.constants else ():
             if name in self.constants:

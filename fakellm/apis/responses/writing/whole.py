@@ -6,24 +6,25 @@ import json
 from collections.abc import Iterator
 
 from fakellm.apis.protocol import Answer
-from fakellm.apis.responses.answering import whole_object
 from fakellm.apis.responses.habits import Habits, body_style
-from fakellm.apis.responses.read import stop_word, usage_of
-from fakellm.apis.responses.read_items import blocks_of
+from fakellm.apis.responses.items.read_items import blocks_of
+from fakellm.apis.responses.reading.read import stop_word, usage_of
+from fakellm.apis.responses.writing.answering import whole_object
 from fakellm.base.errors import StreamError
 from fakellm.base.json_text import JSON, dumps, spelled
+from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Completion, Refusal, Stop, Text, ToolCall
 from fakellm.model.deltas import Batch, End
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
-from fakellm.base.seed import Source
 
 
 def write_whole(answer: Answer[Habits]) -> bytes:
     """The body of a reply that is not streamed."""
     value = whole_object(answer)
-    return body_text(value, answer.habits).encode("utf-8", "surrogatepass")
+    before, after = answer.habits.margins or ("", "")
+    return f"{before}{body_text(value, answer.habits)}{after}".encode("utf-8", "surrogatepass")
 
 
 def body_text(value: JSON, habits: Habits) -> str:

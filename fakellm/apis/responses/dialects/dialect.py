@@ -8,9 +8,9 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.responses import ids
-from fakellm.apis.responses.ids import Ids
-from fakellm.apis.responses.layout import Layouts
+from fakellm.apis.responses.dialects import ids
+from fakellm.apis.responses.dialects.ids import Ids
+from fakellm.apis.responses.dialects.layout import Layouts
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.model.blocks import Usage
@@ -20,7 +20,7 @@ Reasoning = Literal["summary", "text", "part"]
 named `reasoning_part`."""
 
 
-class Dialect(Struct, frozen=True, kw_only=True):
+class ResponsesDialect(Struct, frozen=True, kw_only=True):
     """How a provider spells its responses.
 
     usual: the `stream:` block of its usual wire. named: whether events have an `event:` line.

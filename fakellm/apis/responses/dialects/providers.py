@@ -1,9 +1,9 @@
 """The providers of the Responses API: what was recorded of each.
 
-openai: gpt-4 to gpt-5.6, 2025-03 to 2026-07; the object is that of 2026. azure: 2025-12 to 2026-06. chatgpt: the backend
-of Codex, whose last event has no output, 2026. xai: grok-4, 2025-10 to 2026-08. openrouter, deepseek and bedrock-mantle:
-2026-07 and 2026-08. lmstudio: 2025-11, three streams. copilot: 2026, normalized by its recorder, except for the ids,
-which change with each event.
+openai: gpt-4 to gpt-5.6, 2025-03 to 2026-07; the object is that of 2026. azure: 2025-12 to 2026-06. chatgpt: the
+backend of Codex, whose last event has no output, 2026. xai: grok-4, 2025-10 to 2026-08. openrouter, deepseek and
+bedrock-mantle: 2026-07 and 2026-08. lmstudio: 2025-11, three streams. copilot: 2026, normalized by its recorder, except
+for the ids, which change with each event.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fakellm.apis.chat.error_style import Errors
-from fakellm.apis.responses import ids
-from fakellm.apis.responses.dialect import Dialect
-from fakellm.apis.responses.layout import REST, Layouts
-from fakellm.apis.responses.response_object import KEYS
+from fakellm.apis.responses.dialects import ids
+from fakellm.apis.responses.dialects.dialect import ResponsesDialect
+from fakellm.apis.responses.dialects.layout import REST, Layouts
 from fakellm.apis.responses.spelling import ResponsesSpelling
+from fakellm.apis.responses.writing.response_object import KEYS
 from fakellm.apis.variation import Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
 from fakellm.model.blocks import Usage
 from fakellm.wire.framing import Framing, Insert
@@ -27,25 +28,25 @@ _CALL_DONE = ("type", "arguments", "item_id", "output_index", "sequence_number")
 
 _OPENAI: Orders = {
     "response": KEYS,
-    "message": ("id", "type", "status", "content", "phase", "role"),
-    "reasoning": ("id", "type", "content", "encrypted_content", "summary"),
+    "message": ("id", "type", "status", "content", "phase", "role", REST),
+    "reasoning": ("id", "type", "content", "encrypted_content", "summary", REST),
     "function_call": ("id", "type", "status", "arguments", "call_id", "name", REST),
     "custom_tool_call": ("id", "type", "status", "call_id", "input", "name", REST),
     "output_text": ("type", "annotations", "logprobs", "text"),
     "input_tokens_details": ("cache_write_tokens", "cached_tokens"),
     "response.function_call_arguments.done": _CALL_DONE,
 }
-_SHOWN = {"reasoning": ("id", "type", "status", "content", "encrypted_content", "summary")}
+_SHOWN = {"reasoning": ("id", "type", "status", "content", "encrypted_content", "summary", REST)}
 """The keys of a reasoning that is shown as `reasoning_text`."""
 
-OPENAI = Dialect(
+OPENAI = ResponsesDialect(
     name="openai",
     layouts=Layouts(_OPENAI),
     defaults={"text": {"verbosity": "medium"}},
     obfuscates=True,
 )
 
-AZURE = Dialect(
+AZURE = ResponsesDialect(
     name="azure",
     layouts=Layouts(_OPENAI),
     defaults={"content_filters": None, "text": {"verbosity": "medium"}},
@@ -53,7 +54,7 @@ AZURE = Dialect(
     counts_writes=False,
 )
 
-CHATGPT = Dialect(
+CHATGPT = ResponsesDialect(
     name="chatgpt",
     layouts=Layouts(_OPENAI),
     output=False,
@@ -76,17 +77,17 @@ def _grok_usage(usage: Usage) -> JSON:
     return {**counts, "cost_in_usd_ticks": 2_000 * usage.input + 5_000 * usage.output, "context_details": context}
 
 
-XAI = Dialect(
+XAI = ResponsesDialect(
     name="xai",
     usual=Variation(done=False, split={"arguments": "whole"}),
     layouts=Layouts(
         {
             "response": _GROK,
-            "message": ("content", "id", "role", "type", "status"),
-            "reasoning": ("id", "summary", "content", "type", "status", "encrypted_content"),
-            "reasoning@added": ("id", "summary", "content", "type", "status"),
-            "function_call": ("arguments", "call_id", "name", "type", "id", "status"),
-            "custom_tool_call": ("call_id", "input", "name", "type", "id", "status"),
+            "message": ("content", "id", "role", "type", "status", REST),
+            "reasoning": ("id", "summary", "content", "type", "status", "encrypted_content", REST),
+            "reasoning@added": ("id", "summary", "content", "type", "status", REST),
+            "function_call": ("arguments", "call_id", "name", "type", "id", "status", REST),
+            "custom_tool_call": ("call_id", "input", "name", "type", "id", "status", REST),
             "output_text": ("type", "text", "logprobs", "annotations"),
             "summary_text": ("text", "type"),
             "usage": (
@@ -126,20 +127,21 @@ def _router_usage(usage: Usage) -> JSON:
     return {"cost": total, "is_byok": False, "cost_details": {"upstream_inference_cost": total, **costs}}
 
 
-OPENROUTER = Dialect(
+OPENROUTER = ResponsesDialect(
     name="openrouter",
     usual=Variation(
         done=True,
+        spelling=Spelling(floats="decimal"),
         split={"arguments": "whole"},
         sse=Framing(insert=(Insert(before=(0,), comment="OPENROUTER PROCESSING"),)),
     ),
     layouts=Layouts(
         {
             "response": _ROUTER,
-            "message": ("id", "type", "status", "role", "content"),
-            "message@output": ("id", "type", "role", "status", "content"),
-            "reasoning": ("id", "type", "status", "summary", "content", "encrypted_content"),
-            "function_call": ("id", "type", "status", "call_id", "name", "arguments"),
+            "message": ("id", "type", "status", "role", "content", REST),
+            "message@output": ("id", "type", "role", "status", "content", REST),
+            "reasoning": ("id", "type", "status", "summary", "content", "encrypted_content", REST),
+            "function_call": ("id", "type", "status", "call_id", "name", "arguments", REST),
             "output_text": ("type", "text", "annotations", "logprobs"),
         },
         events=(
@@ -152,8 +154,14 @@ OPENROUTER = Dialect(
     ids=ids.OPENROUTER,
     fresh=False,
     defaults={
-        **{"temperature": 1, "top_p": 1, "presence_penalty": 0, "frequency_penalty": 0},
-        **{"store": False, "text": {}, "reasoning": None, "prompt_cache_options": None},
+        "temperature": 1,
+        "top_p": 1,
+        "presence_penalty": 0,
+        "frequency_penalty": 0,
+        "store": False,
+        "text": {},
+        "reasoning": None,
+        "prompt_cache_options": None,
     },
     counts_writes=False,
     usage_extras=_router_usage,
@@ -162,14 +170,14 @@ OPENROUTER = Dialect(
     stream_type="text/event-stream",
 )
 
-DEEPSEEK = Dialect(
+DEEPSEEK = ResponsesDialect(
     name="deepseek",
     layouts=Layouts(
         {
             **_OPENAI,
-            "message": ("type", "id", "status", "content", "phase", "role"),
-            "reasoning": ("type", "id", "status", "content", "encrypted_content", "summary"),
-            "function_call": ("type", "id", "status", "arguments", "call_id", "name"),
+            "message": ("type", "id", "status", "content", "phase", "role", REST),
+            "reasoning": ("type", "id", "status", "content", "encrypted_content", "summary", REST),
+            "function_call": ("type", "id", "status", "arguments", "call_id", "name", REST),
         },
         constants={"reasoning": {"content": []}},
     ),
@@ -183,17 +191,17 @@ DEEPSEEK = Dialect(
     ascii=False,
 )
 
-MANTLE = Dialect(
+MANTLE = ResponsesDialect(
     name="bedrock-mantle",
     usual=Variation(done=False, split={"arguments": "whole"}, responses=ResponsesSpelling(events=(REST,))),
     layouts=Layouts(
         {
             **{
-                name: tuple(sorted(each for each in keys if each != REST))
+                name: (*sorted(each for each in keys if each != REST), *([REST] if REST in keys else ()))
                 for name, keys in _OPENAI.items()
                 if "." not in name
             },
-            "reasoning": ("content", "encrypted_content", "id", "status", "summary", "type"),
+            "reasoning": ("content", "encrypted_content", "id", "status", "summary", "type", REST),
             "response": (*sorted(set(KEYS) - {"moderation", "billing", "content_filters", "tool_usage"}), "moderation"),
             "reasoning_text": ("text", "type"),
             "summary_text": ("text", "type"),
@@ -210,10 +218,12 @@ MANTLE = Dialect(
     stream_type="text/event-stream",
 )
 
-LMSTUDIO = Dialect(
+LMSTUDIO = ResponsesDialect(
     name="lmstudio",
     usual=Variation(done=False, responses=ResponsesSpelling(whole=("arguments",))),
-    layouts=Layouts({**_OPENAI, **_SHOWN, "function_call": ("id", "call_id", "type", "name", "arguments", "status")}),
+    layouts=Layouts(
+        {**_OPENAI, **_SHOWN, "function_call": ("id", "call_id", "type", "name", "arguments", "status", REST)}
+    ),
     reasoning="text",
     ids=ids.LMSTUDIO,
     fresh=False,
@@ -221,7 +231,7 @@ LMSTUDIO = Dialect(
     ascii=False,
 )
 
-COPILOT = Dialect(
+COPILOT = ResponsesDialect(
     name="copilot",
     usual=Variation(done=False, id="changing"),
     layouts=Layouts(_OPENAI),
@@ -231,7 +241,7 @@ COPILOT = Dialect(
     ascii=False,
 )
 
-DIALECTS: Mapping[str, Dialect] = {
+DIALECTS: Mapping[str, ResponsesDialect] = {
     each.name: each for each in (OPENAI, AZURE, CHATGPT, XAI, OPENROUTER, DEEPSEEK, LMSTUDIO, COPILOT, MANTLE)
 }
 """The dialects by name."""

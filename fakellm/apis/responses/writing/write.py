@@ -12,25 +12,29 @@ from typing import Any
 from msgspec import Struct
 
 from fakellm.apis.protocol import Answer
-from fakellm.apis.responses.answering import Prepared, with_usage
-from fakellm.apis.responses.errors import events_of_error, failed_object
-from fakellm.apis.responses.forms import Forms, Maker
+from fakellm.apis.responses.errors import events_of_error
 from fakellm.apis.responses.habits import Habits
-from fakellm.apis.responses.meaning import INCOMPLETE, Place, places
+from fakellm.apis.responses.items.forms import Maker
+from fakellm.apis.responses.items.server_items import fields_of_item
+from fakellm.apis.responses.meaning import INCOMPLETE, ItemPlace, places
 from fakellm.apis.responses.names import ADDED, ANNOTATIONS, DONE
-from fakellm.apis.responses.server_items import fields_of_item
+from fakellm.apis.responses.writing.holes import (
+    NUMBERS,
+    another_id,
+    failed_response,
+    final_object,
+    forms_of,
+    padding_of,
+    reasoning_names,
+    state_at,
+)
 from fakellm.apis.skeleton import Draft, Fill, per_event, per_stream
 from fakellm.base.json_text import JSON
-from fakellm.base.seed import ALNUM
-from fakellm.base.template import resolved
 from fakellm.model.blocks import Block, Opaque, Refusal, Text, Thinking, ToolCall
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.streaming.play import opening
 
 DONE_LINE = "[DONE]"
-_WIDTH = 16
-"""Padding fills a delta to a multiple of this many characters."""
-
 _TEXT, _REFUSAL = "response.output_text", "response.refusal"
 _CALLS = {"function": "response.function_call_arguments", "custom": "response.custom_tool_call_input"}
 _SERVER_PIECES = {"code": "response.code_interpreter_call_code", "arguments": "response.mcp_call_arguments"}
@@ -40,7 +44,10 @@ def write(batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Dr
     """The events of each batch."""
     writer = _Writer(answer)
     for batch in batches:
-        yield tuple(draft for delta in batch for draft in writer.drafts(delta))
+        # An item that ends with the response is never done: only the response has it.
+        ends = any(isinstance(delta, End) for delta in batch)
+        deltas = [delta for delta in batch if not (ends and isinstance(delta, Close))]
+        yield tuple(draft for delta in deltas for draft in writer.drafts(delta))
 
 
 class _Open(Struct):
@@ -48,7 +55,7 @@ class _Open(Struct):
     cited: how many annotations were sent."""
 
     block: Block
-    place: Place
+    place: ItemPlace
     part: str = ""
     cited: int = 0
 
@@ -71,7 +78,7 @@ class _Writer:
         match delta:
             case Start():
                 for step in self.habits.begins:
-                    yield self._event(f"response.{step}", response=_state(step))
+                    yield self._event(f"response.{step}", response=state_at(step))
             case Open(_, number, value):
                 yield from self._opens(number, value)
             case Piece(_, number, at, value, tokens):
@@ -93,25 +100,25 @@ class _Writer:
         """An event; `number`: of the block that it concerns."""
         found: JSON = {"type": kind}
         if self.habits.numbers != "absent":
-            found["sequence_number"] = _NUMBERS[self.habits.numbers]
+            found["sequence_number"] = NUMBERS[self.habits.numbers]
         if number is not None:
             place = self._place(number)
             found |= {"output_index": place.item, "item_id": self._id(place.item)}
         style = self.habits.spelling
         return Draft(self.layouts.event({**found, **values}), style, kind if self.habits.named else "message")
 
-    def _place(self, number: int) -> Place:
-        return self.places[number] if number < len(self.places) else Place(number)
+    def _place(self, number: int) -> ItemPlace:
+        return self.places[number] if number < len(self.places) else ItemPlace(number)
 
     def _id(self, item: int) -> Any:
         if self.habits.rotating:
-            return per_event(f"id {item}", lambda fill: _another_id(fill))
-        return per_stream(f"id {item}", lambda fill: _forms(fill, item).id)
+            return per_event(f"id {item}", lambda fill: another_id(fill))
+        return per_stream(f"id {item}", lambda fill: forms_of(fill, item).id)
 
     def _item(self, item: int, at: str) -> Any:
         if self.habits.rotating and item not in self.verbatim:
-            return per_event(f"{at} {item}", lambda fill: {**getattr(_forms(fill, item), at), "id": _another_id(fill)})
-        return per_stream(f"{at} {item}", lambda fill: getattr(_forms(fill, item), at))
+            return per_event(f"{at} {item}", lambda fill: {**getattr(forms_of(fill, item), at), "id": another_id(fill)})
+        return per_stream(f"{at} {item}", lambda fill: getattr(forms_of(fill, item), at))
 
     def _opens(self, number: int, value: Block) -> Iterator[Draft]:
         place = self._place(number)
@@ -123,7 +130,7 @@ class _Writer:
             part = self.maker.message_part(_empty(value), ADDED)
             yield self._event("response.content_part.added", number, content_index=place.part, part=part)
 
-    def _opened(self, number: int, value: Block, place: Place) -> Any:
+    def _opened(self, number: int, value: Block, place: ItemPlace) -> Any:
         """The item that is added: the usual one or, for a server item, the one that was recorded."""
         if isinstance(value, Opaque) and number < len(self.blocks):
             final = self.blocks[number]
@@ -153,7 +160,9 @@ class _Writer:
                 yield self._delta(kind, number, value)
 
     def _delta(self, kind: str, number: int, value: Any, **more: Any) -> Draft:
-        padding = {"obfuscation": per_event("obfuscation", partial(_padding, value))} if self.habits.obfuscation else {}
+        padding = (
+            {"obfuscation": per_event("obfuscation", partial(padding_of, value))} if self.habits.obfuscation else {}
+        )
         return self._event(f"{kind}.delta", number, delta=value, **more, **padding)
 
     def _cited(self, number: int, state: _Open, value: Any) -> Iterator[Draft]:
@@ -164,7 +173,7 @@ class _Writer:
 
     def _thought(self, number: int, state: _Open, at: str, value: Any) -> Iterator[Draft]:
         """A piece of a reasoning: its part begins first, and the part before it ends."""
-        names, index = _reasoning(at, self.habits)
+        names, index = reasoning_names(at, self.habits)
         if names is None:
             return
         if state.part != at:
@@ -176,7 +185,7 @@ class _Writer:
             yield self._delta(f"response.{names.text}", number, value, **{names.index: index})
 
     def _part_done(self, number: int, state: _Open) -> Iterator[Draft]:
-        names, index = _reasoning(state.part, self.habits)
+        names, index = reasoning_names(state.part, self.habits)
         if names is not None:
             text = self._final(number, state, lambda item: item[names.key][index]["text"])
             part = self._final(number, state, lambda item: item[names.key][index], "part")
@@ -189,7 +198,7 @@ class _Writer:
 
         def value(fill: Fill) -> Any:
             try:
-                return find(_forms(fill, item).done)
+                return find(forms_of(fill, item).done)
             except (KeyError, IndexError, TypeError):
                 return None
 
@@ -257,7 +266,7 @@ class _Writer:
         """The event that ends the response. Without a finish it does not end."""
         if self.status:
             counted = self.counted
-            final = per_event("final", lambda fill: _final_object(fill, self.habits, counted))
+            final = per_event("final", lambda fill: final_object(fill, self.habits, counted))
             yield self._event(f"response.{self.status}", response=final)
         if self.habits.done:
             yield Draft(DONE_LINE)
@@ -266,74 +275,9 @@ class _Writer:
         """The events of an error, and the response that failed."""
         for kind, values in events_of_error(error):
             if kind == "response.failed":
-                failed = per_stream("failed", lambda fill: failed_object(_prepared(fill).final, values))
-                yield self._event(kind, response=failed)
+                yield self._event(kind, response=per_stream("failed", partial(failed_response, values)))
             else:
                 yield self._event(kind, **values)
-
-
-class _Names(Struct, frozen=True):
-    """How the parts of a reasoning are named: the events of a part and of its text, its number, its type, the key of the
-    item that has it."""
-
-    part: str
-    text: str
-    index: str
-    kind: str
-    key: str
-
-
-_SUMMARY = _Names("reasoning_summary_part", "reasoning_summary_text", "summary_index", "summary_text", "summary")
-_SHOWN = {
-    "part": _Names("reasoning_part", "reasoning_text", "content_index", "reasoning_text", "content"),
-    "text": _Names("content_part", "reasoning_text", "content_index", "reasoning_text", "content"),
-}
-
-
-def _reasoning(at: str, habits: Habits) -> tuple[_Names | None, int]:
-    """The names for a part of a reasoning, by its path, and its number."""
-    name, _, index = at.partition(".")
-    if not index.isdecimal():
-        return None, 0
-    shown = _SHOWN["part"] if habits.reasoning == "part" else _SHOWN["text"]
-    return (_SUMMARY if name == "summary" else shown if name == "parts" else None), int(index)
-
-
-def _prepared(fill: Fill) -> Prepared:
-    found: Prepared = fill.drawn["response"]
-    return found
-
-
-def _forms(fill: Fill, item: int) -> Forms:
-    items = _prepared(fill).items
-    return items[item] if item < len(items) else Forms({}, {}, {}, None)
-
-
-def _state(step: str) -> Any:
-    return per_stream(f"response {step}", lambda fill: _prepared(fill).states[step])
-
-
-def _final_object(fill: Fill, habits: Habits, counted: bool) -> JSON:
-    return with_usage(_prepared(fill).final, (fill.counts or fill.usage) if counted else None, habits)
-
-
-def _another_id(fill: Fill) -> str:
-    """An id for this event alone."""
-    return fill.source.draw(("id", fill.number), lambda source: source.text(ALNUM + "+/", 88))
-
-
-def _padding(value: Any, fill: Fill) -> str:
-    """Random text that fills a delta up to a multiple of _WIDTH characters, unless it was recorded."""
-    recorded = _prepared(fill).padding.get(fill.number)
-    if recorded is not None:
-        return recorded
-    return fill.text("obfuscation", ALNUM, -len(resolved(value, fill)) % _WIDTH)
-
-
-_NUMBERS = {
-    "counted": per_event("sequence_number", lambda fill: _prepared(fill).first + fill.number),
-    "gaps": per_event("sequence_number", lambda fill: _prepared(fill).first + 2 * fill.number),
-}
 
 
 def _block_at(blocks: Sequence[Block], number: int) -> Block:

@@ -1,7 +1,7 @@
 """Reads the typed events of a stream as batches: what each event adds, and nothing for those that only repeat.
 
-Never raises: an event that makes no sense ends the reading with an error. Items are found by their `output_index`, since
-some gateways send another id with every event. Knows no dialect.
+Never raises: an event that makes no sense ends the reading with an error. Items are found by their `output_index`,
+since some gateways send another id with every event. Knows no dialect.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from fakellm.apis.responses.items.read_items import blocks_of, opening_of, own_of, part_of, tokens_of
+from fakellm.apis.responses.items.server_items import PIECES, REPEATS
 from fakellm.apis.responses.names import ANNOTATIONS
-from fakellm.apis.responses.read_items import blocks_of, opening_of, own_of, part_of, tokens_of
-from fakellm.apis.responses.server_items import PIECES, REPEATS
 from fakellm.base.json_text import JSON
 from fakellm.model.blocks import Block, Opaque, Refusal, Stop, Text, Thinking, Usage
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
@@ -49,7 +49,7 @@ class _Item(Struct):
     done: bool = False
 
 
-class _Problem(Exception):
+class _BadEventError(Exception):
     """An event that makes no sense."""
 
 
@@ -60,7 +60,7 @@ def read(events: Iterable[Event]) -> Iterator[Batch]:
         batch: Batch = ()
         try:
             batch = tuple(reader.deltas(event))
-        except _Problem as problem:
+        except _BadEventError as problem:
             yield (End(str(problem)),)
             return
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
@@ -89,9 +89,9 @@ class _Reader:
         try:
             value = json.loads(event.data)
         except ValueError as problem:
-            raise _Problem(str(problem)) from None
+            raise _BadEventError(str(problem)) from None
         if not isinstance(value, dict):
-            raise _Problem(f"expected a JSON object, got {event.data[:40]}")
+            raise _BadEventError(f"expected a JSON object, got {event.data[:40]}")
         kind = value.get("type") or event.event
         if self.error is not None:
             if kind == "response.failed" and "failed" not in self.error:
@@ -142,18 +142,18 @@ class _Reader:
         index = value.get("output_index", self.ids.get(value.get("item_id", "")))
         item = self.items.get(index) if isinstance(index, int) else None
         if item is None or item.done:
-            raise _Problem(f"{value.get('type')} of output_index {index}, which is not open")
+            raise _BadEventError(f"{value.get('type')} of output_index {index}, which is not open")
         return item
 
     def _block(self, item: _Item, index: int) -> int:
         if index not in item.open:
-            raise _Problem(f"part {index} of a {item.kind} is not open")
+            raise _BadEventError(f"part {index} of a {item.kind} is not open")
         return item.blocks[index]
 
     def _thought(self, value: JSON, name: str, index: int, text: Any) -> Piece:
         item = self._item(value)
         if item.kind != "reasoning":
-            raise _Problem(f"{value.get('type')} of a {item.kind}")
+            raise _BadEventError(f"{value.get('type')} of a {item.kind}")
         item.texts.add(f"{name}.{index}")
         return Piece(0, self._block(item, 0), f"{name}.{index}", _text(text))
 
@@ -170,7 +170,7 @@ class _Reader:
 
     def _added(self, index: int, value: JSON) -> Iterator[Delta]:
         if index in self.items:
-            raise _Problem(f"output_index {index} is added twice")
+            raise _BadEventError(f"output_index {index} is added twice")
         item = self.items[index] = _Item(str(value.get("type")), value)
         if isinstance(value.get("id"), str):
             self.ids[value["id"]] = index
@@ -179,7 +179,7 @@ class _Reader:
 
     def _open(self, item: _Item, index: int, block: Block) -> Open:
         if index in item.blocks:
-            raise _Problem(f"part {index} of a {item.kind} begins twice")
+            raise _BadEventError(f"part {index} of a {item.kind} begins twice")
         item.blocks[index] = number = self.blocks
         item.open.add(index)
         self.blocks += 1
@@ -202,7 +202,7 @@ class _Reader:
         if item is None:
             item = self.items[index] = _Item(str(value.get("type")), value)
         if item.done:
-            raise _Problem(f"output_index {index} is done twice")
+            raise _BadEventError(f"output_index {index} is done twice")
         item.done = True
         yield from self._closes(item, value)
 
@@ -278,13 +278,13 @@ def _failure(value: JSON) -> JSON:
 
 def _object(value: Any) -> JSON:
     if not isinstance(value, dict):
-        raise _Problem(f"expected an object, got {value!r}")
+        raise _BadEventError(f"expected an object, got {value!r}")
     return value
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise _Problem(f"expected a text, got {value!r}")
+        raise _BadEventError(f"expected a text, got {value!r}")
     return value
 
 
