@@ -423,7 +423,6 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
         ("/v1/images/generations", "fakellm does not serve pictures."),
         ("/openai/v1/audio/speech", "fakellm does not serve speech."),
         ("/v1/messages", "fakellm does not serve Anthropic's Messages API."),
-        ("/api/chat", "fakellm does not serve Ollama's own API; it has /v1/chat/completions as well."),
         ("/", "there are POST /v1/chat/completions, "),
     ],
 )

@@ -37,7 +37,7 @@ from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.streaming.shape import Stretch, call_ids
 from fakellm.wire.framing import Framing, Insert, frame
-from fakellm.wire.ndjson import Decoder, lines
+from fakellm.wire.ndjson import LineDecoder, lines
 from fakellm.wire.sse import Event
 from tests.ollama.samples import body, request
 from tests.test_core_laws import COMPLETIONS, DIVISIONS
@@ -89,7 +89,7 @@ def test_bytes_come_back_cut_anywhere(
 ) -> None:
     answer = answered(completion, habits)
     data = b"".join(frame(events(answer, division), lines(framing)))
-    decoder, found, start = Decoder(), [], 0
+    decoder, found, start = LineDecoder(), [], 0
     for end in [*sorted(cuts), len(data)]:
         found += decoder.feed(data[start:end])
         start = max(start, end)
@@ -189,7 +189,7 @@ def from_scratch(batches: Sequence[Batch], answer: Answer[OllamaHabits]) -> list
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
     stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(OLLAMA.write(batches, answer)), stretches, values)
+    return list(fill(skeleton(OLLAMA.write(batches, answer)), stretches, values))
 
 
 @settings(max_examples=100)
