@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
@@ -177,6 +178,12 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # The Responses API only
+    responses: Annotated[
+        ResponsesSpelling | None,
+        Meta(description="Responses: how only this API can spell a reply; other APIs ignore it."),
+    ] = None
+
     # Ollama's own API
     fraction: Annotated[
         Literal[0, 3, 6, 9] | None,
@@ -210,7 +217,7 @@ def _over(value: Any, usual: Any) -> Any:
         return usual
     if isinstance(value, dict) and isinstance(usual, dict):
         return usual | value
-    if isinstance(value, (Variation, Calls, Spelling)) and type(value) is type(usual):
+    if isinstance(value, (Variation, Calls, Spelling, ResponsesSpelling)) and type(value) is type(usual):
         fields = {name: _over(getattr(value, name), getattr(usual, name)) for name in value.__struct_fields__}
         return msgspec.structs.replace(usual, **fields)
     return value

@@ -20,6 +20,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
+from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.faults import Error, Fault
@@ -84,6 +85,8 @@ def _names(variation: Variation, plain: Variation) -> Iterator[str]:
             yield from _paddings(value)
         elif isinstance(value, (Calls, Spelling)):
             yield from _block(field, value, usual)
+        elif isinstance(value, ResponsesSpelling):
+            yield from _block("responses", value, usual or ResponsesSpelling())
         elif isinstance(value, Framing):
             yield from _block("sse", value, usual or Framing())
         elif isinstance(value, Transfer):

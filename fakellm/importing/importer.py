@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -80,7 +81,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     """The request, the rule that answers it as recorded, and the report on it."""
     known = bool(interaction.request.body)
     try:
-        request = _request(interaction.request if known else _UNKNOWN, route)
+        request = _request(interaction.request if known else _example(interaction.request, route), route)
     except RequestError as error:
         return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
     plan = interaction.response
@@ -173,6 +174,13 @@ def _request(recorded: RecordedRequest, route: Route) -> Request:
     body = recorded.body if model is None else with_model(recorded.body, model)
     _, mark, query = recorded.url.partition("#")[0].partition("?")
     return route.parse(body, {}, path_of(recorded.url) + mark + query)
+
+
+def _example(recorded: RecordedRequest, route: Route) -> RecordedRequest:
+    """The request for a recording without its body."""
+    if route is CHAT:
+        return _UNKNOWN
+    return replace(recorded, body=msgspec.json.encode(route.example()))
 
 
 def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
