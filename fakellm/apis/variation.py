@@ -195,6 +195,30 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # Messages
+    key_order: Annotated[
+        dict[str, tuple[str, ...]] | None,
+        Meta(
+            description=(
+                "Messages: the keys of an object in their order, by object: `message`, its `usage`, the `delta` and "
+                "the `delta_usage` of `message_delta`, or a type of block. Keys that have no value are null, or left "
+                "out if they may be."
+            )
+        ),
+    ] = None
+    pads: Annotated[
+        Annotated[str, Meta(pattern="^[0-9a-f]*$")] | None,
+        Meta(
+            description=(
+                "Messages: how many spaces precede the last brace of each event, as one hexadecimal digit for each; "
+                "with `obfuscation: true` they are drawn."
+            )
+        ),
+    ] = None
+    indent: Annotated[
+        Annotated[int, Meta(ge=0, le=8)] | None, Meta(description="Messages: by how much a whole body is indented.")
+    ] = None
+
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
@@ -58,6 +59,10 @@ class HoleNumber(int):
         return f"<{self.hole.name}>"
 
 
+class Verbatim(str):
+    """A text in a hole that is written as it is, not as JSON: white space between tokens, for example."""
+
+
 def resolved(value: Any, values: Any) -> Any:
     """The value that fills a hole; any other value is itself."""
     hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
@@ -77,7 +82,12 @@ class Template(Struct, frozen=True):
     def encode(self, value: Any) -> str:
         """The text of a value in a hole."""
         assert self.style is not None
-        return str(value) if type(value) is int else spelled(value, self.style)
+        return str(value) if type(value) is int or type(value) is Verbatim else spelled(value, self.style)
+
+    def padded(self, hole: Hole) -> Template:
+        """The template with a hole before its last character: the brace that ends an object."""
+        *texts, last = self.texts
+        return replace(self, texts=(*texts, last[:-1], last[-1:]), holes=(*self.holes, hole))
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""

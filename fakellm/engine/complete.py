@@ -76,7 +76,7 @@ def _choice(choice: ReplyChoice, provider: Provider) -> Choice:
     if finish is UNSET:
         calls = any(isinstance(block, ToolCall) for block in found)
         finish = ("tool_calls" if calls else "stop") if provider.finishes else None
-    return Choice(found, None if finish is None else Stop(finish))
+    return Choice(found, None if finish is None else Stop(finish, choice.own))
 
 
 def _without_reasoning(choice: Choice) -> Choice:
