@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
@@ -177,6 +178,11 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # Gemini
+    gemini: Annotated[
+        GeminiKeys | None, Meta(description="Gemini: how its frames are spelled, where no other key expresses it.")
+    ] = None
+
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):
@@ -199,7 +205,7 @@ def _over(value: Any, usual: Any) -> Any:
         return usual
     if isinstance(value, dict) and isinstance(usual, dict):
         return usual | value
-    if isinstance(value, (Variation, Calls, Spelling)) and type(value) is type(usual):
+    if isinstance(value, (Variation, Calls, Spelling, GeminiKeys)) and type(value) is type(usual):
         fields = {name: _over(getattr(value, name), getattr(usual, name)) for name in value.__struct_fields__}
         return msgspec.structs.replace(usual, **fields)
     return value
