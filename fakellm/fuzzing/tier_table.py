@@ -131,6 +131,10 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "id: first_empty": ("T4", "B1 B13"),
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
+    # Of the Messages API alone
+    "key_order": ("T5", ""),
+    "pads": ("T2", "A15"),
+    "indent": ("T2", "A15"),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from fakellm.apis.events import events_of
 from fakellm.apis.messages.api import MESSAGES
 from fakellm.apis.messages.dialects import DIALECTS
-from fakellm.apis.messages.habits import Habits, settings
+from fakellm.apis.messages.habits import MessagesHabits, settings
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import Variation
@@ -105,22 +105,48 @@ PLAIN_FRAMING = Framing()
 REQUEST = Request(model="claude", messages=(), body={})
 
 
-def answer_to(completion: Completion, habits: Habits, seed: int = 0) -> Answer[Habits]:
+def answer_to(completion: Completion, habits: MessagesHabits, seed: int = 0) -> Answer[MessagesHabits]:
     """The answer with what this API can express of a completion."""
     return MESSAGES.answer(MESSAGES.expressible(completion, habits), REQUEST, habits, seed, {})
 
 
-def batches_of(answer: Answer[Habits], division: Division) -> tuple[Batch, ...]:
+def batches_of(answer: Answer[MessagesHabits], division: Division) -> tuple[Batch, ...]:
     return divide(answer.completion, division, MESSAGES.grammar(answer.habits), Source(0))
 
 
-def events_in(answer: Answer[Habits], batches: tuple[Batch, ...]) -> list[Event]:
+def events_in(answer: Answer[MessagesHabits], batches: tuple[Batch, ...]) -> list[Event]:
     return [event for events in events_of(MESSAGES, batches, answer) for event in events]
 
 
-def written(answer: Answer[Habits], division: Division, framing: Framing = PLAIN_FRAMING) -> bytes:
+def written(answer: Answer[MessagesHabits], division: Division, framing: Framing = PLAIN_FRAMING) -> bytes:
     return b"".join(frame(events_in(answer, batches_of(answer, division)), framing))
 
 
 def read(data: bytes) -> list[Batch]:
     return list(MESSAGES.read(Decoder().feed(data), settings(Variation(), DIALECTS["anthropic"]).habits))
+
+
+def sdk_completions() -> st.SearchStrategy[Completion]:
+    """Completions that Anthropic could send: its SDK's models allow no others."""
+    texts = st.text(max_size=8) | st.sampled_from(["🌍🚀", "data: {}\n\n"])
+    names = st.sampled_from(["add", "multiply"])
+    calls = st.builds(ToolCall, st.none(), names, st.sampled_from(["{}", '{"a":1,"b":["🌍"]}']))
+    searches = st.builds(
+        ToolCall, st.none(), st.just("web_search"), st.just('{"query":"x"}'), st.just("server_tool_use")
+    )
+    cited = {"type": "char_location", "cited_text": "a", "document_index": 0, "document_title": None}
+    citation = {**cited, "start_char_index": 0, "end_char_index": 1, "file_id": None}
+    citations = st.lists(st.just(citation), max_size=2).map(lambda found: {NAME: {"citations": found}} if found else {})
+    blocks: st.SearchStrategy[Block] = st.one_of(
+        st.builds(Text, texts, own=citations),
+        st.builds(Thinking, st.lists(texts, max_size=1).map(tuple)),
+        calls,
+        searches,
+        st.just(Opaque(NAME, {"type": "redacted_thinking", "data": "EmwK"})),
+    )
+    stops = st.builds(
+        Stop, st.sampled_from(["stop", "length", "tool_calls", "content_filter", "pause_turn"])
+    ) | st.just(Stop("stop", {NAME: {"stop_sequence": "END"}}))
+    usages = st.builds(Usage, *[st.integers(0, 2**20)] * 4, st.integers(0, 9))
+    choices = st.builds(Choice, st.lists(blocks, max_size=4).map(tuple), stops)
+    return st.builds(lambda choice, usage: Completion((choice,), usage), choices, usages)

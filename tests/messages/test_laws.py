@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.events import events_of
 from fakellm.apis.messages.api import MESSAGES
-from fakellm.apis.messages.habits import Habits
+from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import framings
 from fakellm.model.blocks import Completion
@@ -29,21 +29,21 @@ from tests.test_skeleton import from_scratch
 
 
 @given(COMPLETIONS, HABITS)
-def test_what_can_be_sent_can_be_sent_as_it_is(completion: Completion, habits: Habits) -> None:
+def test_what_can_be_sent_can_be_sent_as_it_is(completion: Completion, habits: MessagesHabits) -> None:
     for whole in (False, True):
         once = MESSAGES.expressible(completion, habits, whole)
         assert MESSAGES.expressible(once, habits, whole) == once
 
 
 @given(COMPLETIONS, DIVISIONS, HABITS)
-def test_a_divided_completion_folds_back(completion: Completion, division: Division, habits: Habits) -> None:
+def test_a_divided_completion_folds_back(completion: Completion, division: Division, habits: MessagesHabits) -> None:
     meant = MESSAGES.expressible(completion, habits)
     assert fold(divide(meant, division, MESSAGES.grammar(habits), Source(0))) == (meant, End())
 
 
 @given(COMPLETIONS, DIVISIONS, HABITS, framings(), st.binary(max_size=9))
 def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
-    completion: Completion, division: Division, habits: Habits, framing: Framing, more: bytes
+    completion: Completion, division: Division, habits: MessagesHabits, framing: Framing, more: bytes
 ) -> None:
     answer = answer_to(completion, habits)
     data = written(answer, division, framing)
@@ -56,7 +56,7 @@ def test_bytes_come_back_whole_byte_by_byte_and_with_trailing_bytes(
 
 @given(COMPLETIONS, DIVISIONS, HABITS, st.data())
 def test_a_stream_that_is_cut_has_no_good_end(
-    completion: Completion, division: Division, habits: Habits, data: st.DataObject
+    completion: Completion, division: Division, habits: MessagesHabits, data: st.DataObject
 ) -> None:
     events = Decoder().feed(written(answer_to(completion, habits), division))
     stops = next(number for number, event in enumerate(events) if event.event == "message_stop")
@@ -64,7 +64,7 @@ def test_a_stream_that_is_cut_has_no_good_end(
 
 
 @given(COMPLETIONS, HABITS)
-def test_a_whole_body_means_the_same_as_a_stream(completion: Completion, habits: Habits) -> None:
+def test_a_whole_body_means_the_same_as_a_stream(completion: Completion, habits: MessagesHabits) -> None:
     streamed = answer_to(completion, habits).completion
     meant = MESSAGES.expressible(completion, habits, whole=True)
     answer = MESSAGES.answer(meant, REQUEST, habits, 0, {})
@@ -74,14 +74,14 @@ def test_a_whole_body_means_the_same_as_a_stream(completion: Completion, habits:
 
 
 @given(COMPLETIONS, DIVISIONS, HABITS)
-def test_an_observed_stream_plays_again(completion: Completion, division: Division, habits: Habits) -> None:
+def test_an_observed_stream_plays_again(completion: Completion, division: Division, habits: MessagesHabits) -> None:
     batches = renumbered(read(written(answer_to(completion, habits), division)))
     assert play(fold(batches)[0], observe(batches)) == batches
 
 
 @given(COMPLETIONS, DIVISIONS, HABITS, st.integers(0, 3))
 def test_a_filled_skeleton_equals_the_stream_written_from_scratch(
-    completion: Completion, division: Division, habits: Habits, seed: int
+    completion: Completion, division: Division, habits: MessagesHabits, seed: int
 ) -> None:
     answer = answer_to(completion, habits, seed)
     batches = batches_of(answer, division)
@@ -120,7 +120,7 @@ EVENTS = st.builds(
 
 
 @given(st.lists(EVENTS, max_size=6), HABITS)
-def test_no_events_make_the_reader_raise(events: list[Event], habits: Habits) -> None:
+def test_no_events_make_the_reader_raise(events: list[Event], habits: MessagesHabits) -> None:
     batches = renumbered(MESSAGES.read(events, habits))
     fold(batches)
     MESSAGES.infer(
@@ -129,7 +129,7 @@ def test_no_events_make_the_reader_raise(events: list[Event], habits: Habits) ->
 
 
 @given(st.binary(max_size=20) | JSON.map(lambda value: repr(value).encode()), HABITS)
-def test_no_body_makes_the_reader_raise(body: bytes, habits: Habits) -> None:
+def test_no_body_makes_the_reader_raise(body: bytes, habits: MessagesHabits) -> None:
     assert fold(MESSAGES.read_whole(body, habits))[1] is not None
 
 

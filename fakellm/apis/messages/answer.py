@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from fakellm.apis.messages.counts import COUNTS, started, whole_usage
-from fakellm.apis.messages.habits import Habits
+from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.protocol import Answer, Values
 from fakellm.base.seed import Source
@@ -19,12 +19,14 @@ _FIRST = 8
 """The most output tokens that are counted when a message starts."""
 
 
-def answered(completion: Completion, request: Request, habits: Habits, seed: int, values: Values) -> Answer[Habits]:
+def answered(
+    completion: Completion, request: Request, habits: MessagesHabits, seed: int, values: Values
+) -> Answer[MessagesHabits]:
     """The answer for an expressible completion."""
     source = Source(seed, request.digest)
     drawn = {
         "id": values.get("id") or source.draw("id", lambda each: habits.dialect.id_of("message", each)),
-        "model": values.get("model") or request.model,
+        "model": values.get("model") or habits.dialect.model(request.model),
     }
     blocks: list[Block] = []
     calls = 0
@@ -41,12 +43,12 @@ def answered(completion: Completion, request: Request, habits: Habits, seed: int
     return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
 
 
-def _call_id(call: ToolCall, number: int, habits: Habits, source: Source) -> str:
+def _call_id(call: ToolCall, number: int, habits: MessagesHabits, source: Source) -> str:
     kind = "tool_use" if call.kind == "function" else call.kind
     return source.draw(("call", 0, number), lambda each: habits.dialect.id_of(kind, each))
 
 
-def _started(usage: Usage, habits: Habits, source: Source) -> Usage:
+def _started(usage: Usage, habits: MessagesHabits, source: Source) -> Usage:
     """The counts with those of `message_start`: of the output, the first few tokens."""
     whole = whole_usage(usage)
     first = min(usage.output, source.draw("first tokens", lambda each: each.between(1, _FIRST)))

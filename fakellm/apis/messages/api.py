@@ -11,7 +11,7 @@ from typing import Any
 from fakellm.apis.messages import infer, meaning
 from fakellm.apis.messages.answer import answered
 from fakellm.apis.messages.dialects import DIALECTS, dialect_of
-from fakellm.apis.messages.habits import STREAM_KEYS, Habits, settings, variation
+from fakellm.apis.messages.habits import STREAM_KEYS, MessagesHabits, settings, variation
 from fakellm.apis.messages.http import errors, headers
 from fakellm.apis.messages.http.operations import OPERATIONS
 from fakellm.apis.messages.http.urls import MessagesUrl, messages_url
@@ -20,7 +20,7 @@ from fakellm.apis.messages.read import read_body, read_events
 from fakellm.apis.messages.requests.example import example
 from fakellm.apis.messages.requests.parse import parse
 from fakellm.apis.messages.whole import whole_body
-from fakellm.apis.messages.write import Writer
+from fakellm.apis.messages.write import MessagesWriter
 from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
@@ -52,7 +52,7 @@ class MessagesApi:
     def example(self, tools: Sequence[str] = (), choices: int = 1) -> dict[str, Any]:
         return example(tools)
 
-    def validate(self, request: Request, habits: Habits) -> None:
+    def validate(self, request: Request, habits: MessagesHabits) -> None:
         """Everything that is refused is refused when the request is parsed."""
 
     def allows_no_tokens(self, request: Request) -> bool:
@@ -60,55 +60,55 @@ class MessagesApi:
 
     def settings(
         self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
-    ) -> Settings[Habits]:
+    ) -> Settings[MessagesHabits]:
         return settings(stream, dialect_of(dialect or _dialect_in(request)))
 
-    def provider(self, habits: Habits) -> Provider:
+    def provider(self, habits: MessagesHabits) -> Provider:
         return habits.dialect
 
     def restate(self, completion: Completion, request: Request, counted: bool) -> Completion:
         return completion
 
-    def expressible(self, completion: Completion, habits: Habits, whole: bool = False) -> Completion:
+    def expressible(self, completion: Completion, habits: MessagesHabits, whole: bool = False) -> Completion:
         return meaning.expressible(completion, habits.input_at_start, whole)
 
     def answer(
-        self, completion: Completion, request: Request, habits: Habits, seed: int, values: Values
-    ) -> Answer[Habits]:
+        self, completion: Completion, request: Request, habits: MessagesHabits, seed: int, values: Values
+    ) -> Answer[MessagesHabits]:
         return answered(completion, request, habits, seed, values)
 
-    def grammar(self, habits: Habits) -> Grammar:
+    def grammar(self, habits: MessagesHabits) -> Grammar:
         return meaning.grammar(habits.input_at_start)
 
     def shared(self, request: Request) -> Hashable:
         return _dialect_in(request) or "anthropic"
 
-    def alike(self, habits: Habits) -> Likeness:
+    def alike(self, habits: MessagesHabits) -> Likeness:
         return "all"
 
-    def write(self, batches: Sequence[Batch], answer: Answer[Habits]) -> Iterator[tuple[Draft, ...]]:
-        writer = Writer(batches, answer)
+    def write(self, batches: Sequence[Batch], answer: Answer[MessagesHabits]) -> Iterator[tuple[Draft, ...]]:
+        writer = MessagesWriter(batches, answer)
         return (tuple(writer.drafts(batch)) for batch in batches)
 
-    def read(self, events: Iterable[Event], habits: Habits, choices: int = 1) -> Iterator[Batch]:
+    def read(self, events: Iterable[Event], habits: MessagesHabits, choices: int = 1) -> Iterator[Batch]:
         return read_events(events)
 
-    def whole(self, answer: Answer[Habits]) -> bytes:
+    def whole(self, answer: Answer[MessagesHabits]) -> bytes:
         return whole_body(answer)
 
-    def read_whole(self, body: bytes, habits: Habits) -> Iterator[Batch]:
+    def read_whole(self, body: bytes, habits: MessagesHabits) -> Iterator[Batch]:
         return read_body(body)
 
-    def content_type(self, habits: Habits, stream: bool) -> str:
+    def content_type(self, habits: MessagesHabits, stream: bool) -> str:
         return "text/event-stream; charset=utf-8" if stream else "application/json"
 
-    def infer(self, events: Sequence[Event]) -> tuple[Habits, Values]:
+    def infer(self, events: Sequence[Event]) -> tuple[MessagesHabits, Values]:
         return infer.infer(events, dialect_of(None))
 
-    def infer_whole(self, body: bytes) -> tuple[Habits, Values]:
+    def infer_whole(self, body: bytes) -> tuple[MessagesHabits, Values]:
         return infer.infer_whole(body, dialect_of(None))
 
-    def block(self, habits: Habits) -> tuple[str | None, Variation]:
+    def block(self, habits: MessagesHabits) -> tuple[str | None, Variation]:
         return habits.dialect.name, variation(habits)
 
     def refusal(self, error: RequestError) -> Plan:
@@ -117,11 +117,11 @@ class MessagesApi:
     def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
         return headers.usual(seed, requested, status)
 
-    def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
-        return errors.error_body(failure)
+    def refuse(self, failure: Failure, habits: MessagesHabits) -> tuple[str, bytes]:
+        return errors.error_body(failure, habits.dialect.errors)
 
     def broken(
-        self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]
+        self, failure: Failure, habits: MessagesHabits, shape: str | None, before: Sequence[Event]
     ) -> tuple[Event | str, bool]:
         return errors.in_stream(failure), False
 

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.messages.dialect import Dialect
+from fakellm.apis.messages.dialect import MessagesDialect
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -41,20 +41,20 @@ STREAM_KEYS = (
 ONLY_OUTPUT: Keys = {"delta_usage": ("output_tokens",)}
 
 
-class Habits(Struct, frozen=True):
+class MessagesHabits(Struct, frozen=True):
     """How a message is spelled.
 
     keys: the keys of objects, in their order, by object: `message`, its `usage`, the `delta` and the `delta_usage` of
         `message_delta`, and blocks by their type.
     pads: the spaces before the last brace of each event, as hex digits; those of further events are drawn, if any are
         sent (`padded`).
-    start: the counts in `message_start`: see Dialect.
+    start: the counts in `message_start`: see MessagesDialect.
     input_at_start: whether calls open with their input.
     done: whether `[DONE]` follows the stream.
     indent, margins: how a whole body is indented, and the white space around it.
     """
 
-    dialect: Dialect
+    dialect: MessagesDialect
     keys: Keys
     spelling: Spelling = Spelling()
     padded: bool = False
@@ -74,7 +74,7 @@ class Habits(Struct, frozen=True):
         return {key: known[key] for key in (*self.keys.get(kind, ()), *values) if key in known}
 
 
-def settings(stream: Variation, dialect: Dialect) -> Settings[Habits]:
+def settings(stream: Variation, dialect: MessagesDialect) -> Settings[MessagesHabits]:
     """The variation in its parts. What it does not set is as the dialect usually does it, else as in PLAIN."""
     full = stream.over(dialect.usual).over(PLAIN)
     transfer = full.transfer or Transfer()
@@ -83,7 +83,7 @@ def settings(stream: Variation, dialect: Dialect) -> Settings[Habits]:
         keys |= ONLY_OUTPUT
     elif stream.usage in ("finish", "both"):
         keys["delta_usage"] = KEYS["delta_usage"]
-    habits = Habits(
+    habits = MessagesHabits(
         dialect=dialect,
         keys=keys | (stream.key_order or {}),
         spelling=full.spelling or Spelling(),
@@ -99,7 +99,7 @@ def settings(stream: Variation, dialect: Dialect) -> Settings[Habits]:
     return Settings(division, habits, full.sse or Framing(), transfer, full.score)
 
 
-def variation(habits: Habits) -> Variation:
+def variation(habits: MessagesHabits) -> Variation:
     """The `stream:` block that gives these habits: the inverse of `settings`, as short as it can be."""
     usual = settings(Variation(), habits.dialect).habits
     keys = {kind: order for kind, order in habits.keys.items() if order != usual.keys.get(kind)}

@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.messages.dialect import Dialect
-from fakellm.apis.messages.habits import Habits, settings
+from fakellm.apis.messages.dialect import MessagesDialect
+from fakellm.apis.messages.habits import MessagesHabits, settings
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
@@ -26,7 +26,7 @@ _SPELLINGS = tuple(
 )
 
 
-def infer(events: Sequence[Event], dialect: Dialect) -> tuple[Habits, Values]:
+def infer(events: Sequence[Event], dialect: MessagesDialect) -> tuple[MessagesHabits, Values]:
     """The habits and the drawn values of a stream."""
     usual = settings(Variation(), dialect).habits
     texts = [_without_pad(event.data) for event in events]
@@ -54,7 +54,7 @@ def infer(events: Sequence[Event], dialect: Dialect) -> tuple[Habits, Values]:
     return habits, _drawn(message)
 
 
-def infer_whole(body: bytes, dialect: Dialect) -> tuple[Habits, Values]:
+def infer_whole(body: bytes, dialect: MessagesDialect) -> tuple[MessagesHabits, Values]:
     """The habits and the drawn values of a body. Raises ValueError if it is not a JSON object."""
     text = body.decode("utf-8", "replace")
     message = json.loads(text)

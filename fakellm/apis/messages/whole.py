@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.messages.counts import final_usage
-from fakellm.apis.messages.habits import Habits
+from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.apis.messages.meaning import DIRECT, input_object, stop_values
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.protocol import Answer
@@ -16,7 +16,7 @@ from fakellm.model.blocks import Block, Opaque, Text, Thinking, ToolCall
 _UNSET = dict.fromkeys(("stop_details", "container", "context_management"))
 
 
-def whole_body(answer: Answer[Habits]) -> bytes:
+def whole_body(answer: Answer[MessagesHabits]) -> bytes:
     """The body of a reply that is not streamed."""
     habits = answer.habits
     choice = answer.completion.choices[0]
@@ -31,7 +31,7 @@ def whole_body(answer: Answer[Habits]) -> bytes:
 
 
 def message_object(
-    habits: Habits, drawn: Mapping[str, Any], content: Sequence[Any], stop: Mapping[str, Any], usage: Any
+    habits: MessagesHabits, drawn: Mapping[str, Any], content: Sequence[Any], stop: Mapping[str, Any], usage: Any
 ) -> dict[str, Any]:
     """A message; without `usage` if that is None."""
     values = {
@@ -47,7 +47,7 @@ def message_object(
     return found
 
 
-def block_object(habits: Habits, block: Block) -> dict[str, Any]:
+def block_object(habits: MessagesHabits, block: Block) -> dict[str, Any]:
     """A block as it stands in `content`."""
     own = block.own.get(NAME, {}) if not isinstance(block, Opaque) else {}
     match block:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fakellm.apis.messages.counts import final_usage, start_usage
-from fakellm.apis.messages.habits import Habits
+from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.apis.messages.http.errors import in_stream
 from fakellm.apis.messages.meaning import made_by_code, stop_values
 from fakellm.apis.messages.names import CITATIONS, PING
@@ -29,10 +29,10 @@ _IN_DELTA = ("stop_reason", "stop_sequence", "stop_details", "container")
 """What `message_delta` has in its `delta`; other values of a finish stand beside it."""
 
 
-class Writer:
+class MessagesWriter:
     """Writes the batches of one stream, one after the other."""
 
-    def __init__(self, batches: Sequence[Batch], answer: Answer[Habits]) -> None:
+    def __init__(self, batches: Sequence[Batch], answer: Answer[MessagesHabits]) -> None:
         self._habits, self._drawn = answer.habits, answer.drawn
         self._usage = answer.completion.usage
         self._places: dict[int, int] = {}
@@ -167,7 +167,7 @@ def _silence(look: Any) -> Draft:
     return Draft(PING, event="ping")
 
 
-def _pad(habits: Habits) -> Hole | None:
+def _pad(habits: MessagesHabits) -> Hole | None:
     """The spaces before the last brace of an event: from none to fifteen."""
     if not habits.padded:
         return None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from fakellm.apis.messages.dialect import BASE58
+from fakellm.apis.messages.requests.rules import NO_THREADS
 from fakellm.apis.protocol import Failure
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -50,14 +51,23 @@ def request_id(status: int, message: str) -> str:
     return "req_011C" + Source(0, "request-id", status, message).text(BASE58, 20)
 
 
-def error_body(failure: Failure) -> tuple[str, bytes]:
-    """The Content-Type and the body of a response that failed."""
-    return "application/json", dumps(error_object(failure)).encode()
+def error_body(failure: Failure, shape: str = "typed") -> tuple[str, bytes]:
+    """The Content-Type and the body of a response that failed, in a dialect's shape."""
+    found = error_object(failure)
+    kind, message = found["error"]["type"], found["error"]["message"]
+    if shape == "flat":
+        found = {"error": {"message": message, "type": kind, "param": None, "code": kind}}
+    elif shape == "message":
+        found = {"message": message}
+    return "application/json", dumps(found).encode()
 
 
 def refuse(error: RequestError) -> Plan:
     """The response to a refused request. `x-should-retry: false` keeps SDKs from sending it again."""
-    kind, body = error_body(Failure(error.status, error.message))
+    found = error_object(Failure(error.status, error.message))
+    if error.code == NO_THREADS:
+        found["error"]["details"] = {"error_code": error.code}
+    kind, body = "application/json", dumps(found).encode()
     headers = (("Content-Type", kind), ("x-should-retry", "false"), *error.headers.items())
     return Plan(error.status, headers, (Frame(body),))
 

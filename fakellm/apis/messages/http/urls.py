@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from fakellm.apis.target import Target
 
-DIALECTS = ("anthropic", "vertex")
+DIALECTS = ("anthropic", "vertex", "bedrock", "deepseek", "kimi", "minimax", "openrouter", "zai")
 """The names of the dialects; the first is the default."""
 
 MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"

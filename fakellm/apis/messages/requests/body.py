@@ -12,6 +12,7 @@ from fakellm.apis.messages.requests.checks import (
     fields,
     flag,
     integer,
+    invalid,
     many,
     mapping,
     number,
@@ -73,10 +74,15 @@ BLOCKS: dict[str, Check] = {
 }
 """The blocks of a message, by type."""
 
-_MESSAGE = fields(
-    {"role": text, "content": text_or(many(tagged(BLOCKS)))},
-    {},
-)
+_PARTS = fields({"role": text, "content": text_or(many(tagged(BLOCKS)))}, {})
+
+
+def _message(value: object, place: str) -> None:
+    """A message; for one that is not even an object, the API has a wording of its own."""
+    if not isinstance(value, dict):
+        raise invalid(place, "Input does not match the expected shape.")
+    _PARTS(value, place)
+
 
 _CUSTOM = fields(
     {"name": text, "input_schema": mapping},
@@ -138,7 +144,7 @@ _PROMPT: dict[str, Check] = {
 """What counts towards the input, besides the messages."""
 
 CREATE = fields(
-    {"model": text, "messages": many(_MESSAGE), "max_tokens": integer(1)},
+    {"model": text, "messages": many(_message), "max_tokens": integer(1)},
     {
         **_PROMPT,
         "stream": unset_or(flag),
@@ -157,4 +163,4 @@ CREATE = fields(
         ),
     },
 )
-COUNT = fields({"model": text, "messages": many(_MESSAGE)}, _PROMPT)
+COUNT = fields({"model": text, "messages": many(_message)}, _PROMPT)

@@ -16,6 +16,10 @@ from fakellm.base.validation import SHOWN
 _DOCS = "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
 
 
+NO_THREADS = "thread_unsupported_request"
+"""The code with which Anthropic refuses to keep a conversation. Its SDKs then send all of it with each request."""
+
+
 def refused(message: str, param: str | None = None) -> RequestError:
     """A refusal that names no place."""
     return RequestError(400, message, None, param)
@@ -24,6 +28,9 @@ def refused(message: str, param: str | None = None) -> RequestError:
 def check(body: dict[str, Any]) -> None:
     """Raises RequestError for a body, whose types are right, that Anthropic refuses."""
     messages = body["messages"]
+    if body.get("thread") is not None:
+        problem = "threads are not kept by this server; send the whole conversation without `thread`"
+        raise RequestError(400, f"thread: {problem}", NO_THREADS, "thread")
     if not messages:
         raise invalid("messages", "at least one message is required")
     _check_roles(messages)
