@@ -30,7 +30,7 @@ ITEMS: list[dict[str, Any]] = [
         "id": "ws_1",
         "type": "web_search_call",
         "status": "completed",
-        "action": {"type": "search", "query": "q", "queries": ["q"], "sources": None},
+        "action": {"type": "search", "query": "q", "queries": ["q"]},
     },
     {"id": "fs_1", "type": "file_search_call", "status": "completed", "queries": ["q"], "results": None},
     {
