@@ -178,6 +178,17 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # Ollama's own API
+    fraction: Annotated[
+        Literal[0, 3, 6, 9] | None,
+        Meta(
+            description=(
+                "Ollama's own API: how many digits `created_at` has after the point, less trailing zeros: 6 as on "
+                "macOS, or 9 as on Linux."
+            )
+        ),
+    ] = None
+
     # Gemini
     gemini: Annotated[
         GeminiKeys | None, Meta(description="Gemini: how its frames are spelled, where no other key expresses it.")
