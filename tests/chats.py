@@ -71,7 +71,7 @@ def data_of_all(chunks: Sequence[Chunk], habits: ChatHabits, source: Source) -> 
     drafts = [[Draft(write_chunk(chunk, habits, number), habits.spelling)] for number, chunk in enumerate(chunks)]
     stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(DRAWN, source, {}, next(filter(None, usages), None))
-    return fill(skeleton(drafts), stretches, values)
+    return list(fill(skeleton(drafts), stretches, values))
 
 
 def folded(chunks: Iterable[Chunk]) -> Completion:

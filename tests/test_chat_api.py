@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +17,7 @@ from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
+from fakellm.fuzzing.strategies import streams
 from fakellm.model.blocks import Completion, Usage
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
@@ -54,6 +56,15 @@ def test_recorded_streams_play_again(provider: str) -> None:
         batches = renumbered(CHAT.read(Decoder().feed(body), HABITS))
         completion, _ = fold(batches)
         assert play(completion, observe(batches)) == batches, file
+
+
+@given(streams("all"), st.sampled_from(sorted(DIALECTS)))
+def test_the_block_of_habits_gives_the_same_habits(scenario: Scenario, dialect: str) -> None:
+    stream = msgspec.structs.replace(scenario.rules[0].stream, transfer=None)  # it decides the margins of a body
+    habits = split(stream, DIALECTS[dialect]).habits
+    name, block = CHAT.block(habits)
+    again = split(block, DIALECTS[name or ""]).habits
+    assert again == msgspec.structs.replace(habits, role=again.role if habits.role == "once" else habits.role)
 
 
 @given(COMPLETIONS, st.sampled_from(sorted(DIALECTS)), st.booleans())

@@ -64,9 +64,16 @@ def growth(rule: dict[str, Any], body: bytes, connections: int, limits: Limits) 
     return asyncio.run(everything())
 
 
-@pytest.mark.parametrize(("rule", "most"), [(PACED, 40), (STALLED, 20)])
+@pytest.mark.parametrize(("rule", "most"), [(PACED, 24), (STALLED, 16)])
 def test_a_reply_under_way_takes_little_memory(rule: dict[str, Any], most: int) -> None:
     assert growth(rule, chat(stream=True), 100, Limits()) < most * 1024
+
+
+@pytest.mark.parametrize("rule", [PACED, STALLED | {"fault": {"kind": "stall", "frame": 300}}])
+def test_a_reply_under_way_holds_neither_what_was_written_nor_what_is_not_due(rule: dict[str, Any]) -> None:
+    """Its frames have 90 kB."""
+    rule = rule | {"reply": {"content": "word " * 400}}
+    assert growth(rule, chat(stream=True), 20, Limits(cache_bytes=2**16)) < 24 * 1024
 
 
 def test_a_client_that_does_not_read_takes_little_memory_whatever_its_reply() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import pickle
 import tracemalloc
 from collections.abc import Sequence
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.habits import split
@@ -41,6 +43,7 @@ from fakellm.streaming.divide import divide
 from fakellm.streaming.score import Counts, Ends, Finishes, Holds, Opens, Run, Score, Starts
 from fakellm.streaming.shape import Stretch, call_ids
 from fakellm.wire.framing import Framing
+from fakellm.wire.timing import Timing
 from tests.conftest import chat
 
 ALL = partial(variations, profile="all", most=40)
@@ -57,7 +60,7 @@ def from_scratch(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -
     usages = [next((delta.usage for delta in batch[::-1] if isinstance(delta, Count)), None) for batch in batches]
     stretches = [Stretch(number, usage=usage) for number, usage in enumerate(usages)]
     values = Fill(answer.drawn, answer.source, call_ids(answer.completion), next(filter(None, usages), None))
-    return fill(skeleton(api.write(batches, answer)), stretches, values)
+    return list(fill(skeleton(api.write(batches, answer)), stretches, values))
 
 
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)), st.sampled_from([*DRAWN, "none"]))
@@ -88,6 +91,22 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
             if response.head.status == 200:
                 rule = ruleset.script(0).at(Attempt())
                 assert response.plan.frames == tuple(render(rule, parse(body), 0).frames)
+
+
+@given(
+    streams("all"), st.sampled_from([Timing(gap=0.5), Timing(first=2, gap=1, burst=3, jitter=0.5), Timing(step=True)])
+)
+def test_a_paced_stream_has_the_frames_of_one_sent_at_once(scenario: Scenario, timing: Timing) -> None:
+    """Each time they are looked at, though they may be made anew, and as many as were counted before."""
+    rule, body = Ruleset(scenario).script(0).at(Attempt()), chat(stream=True)
+    frames = [frame.data for frame in render(replace(rule, timing=Timing()), parse(body), 0).frames]
+    for cache in (Cache(0), Cache(10**7)):
+        engine = Engine(Ruleset(Scenario(rules=(replace(rule, timing=timing),))), 0, strict=True, cache=cache)
+        paced = answered(engine, body)
+        for _ in range(2):
+            assert [frame.data for frame in paced.plan.frames] == frames
+        assert paced.frames == len(frames)
+        assert pickle.loads(pickle.dumps(paced)) == paced
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
@@ -175,10 +194,11 @@ def test_the_time_of_the_first_chunk_does_not_tick(dialect: str, expected: bytes
     assert plain.replace(b" ", b"").count(expected) == ticking.replace(b" ", b"").count(expected) > 1
 
 
+@pytest.mark.parametrize("timing", [Timing(), Timing(gap=1)])
 @pytest.mark.parametrize("user", ["{{user}}", "A"])
-def test_what_is_kept_takes_no_more_memory_than_it_is_counted_as(user: str) -> None:
+def test_what_is_kept_takes_no_more_memory_than_it_is_counted_as(user: str, timing: Timing) -> None:
     """Whatever the client sends: the name of a model is in every event, and each character may take four bytes."""
-    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content=f"A b {user}", template=True)),)))
+    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content=f"A b {user}", template=True), timing=timing),)))
     cache = Cache(10**8)
     engine = Engine(ruleset, 0, strict=True, cache=cache)
     answered(engine, chat(stream=True))

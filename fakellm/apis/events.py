@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from sys import getsizeof
 from typing import Any
 
@@ -35,12 +35,17 @@ class Written(Struct, frozen=True):
         )
 
     @property
+    def count(self) -> int:
+        """How many events there are."""
+        return sum(len(stretch.pieces) * len(self.skeleton[stretch.batch]) for stretch in self.stretches)
+
+    @property
     def in_order(self) -> bool:
         """Whether nothing follows the batches that end the stream."""
         ended = [stretch.batch in self.ends for stretch in self.stretches]
         return ended == sorted(ended)
 
-    def events(self, texts: Sequence[str]) -> list[tuple[Event, ...]]:
+    def events(self, texts: Iterable[str]) -> list[tuple[Event, ...]]:
         """The events of each batch, from the data of each event."""
         left = iter(texts)
         return [
@@ -80,8 +85,8 @@ def memo_key(answer: Answer[Any]) -> Hashable:
     return answer.completion.usage is not None, fixed
 
 
-def filled(stream: Written, answer: Answer[Any]) -> list[str]:
-    """The data of each event of an answer or, from the skeleton of frames, each frame."""
+def filled(stream: Written, answer: Answer[Any]) -> Iterator[str]:
+    """The data of each event of an answer or, from the skeleton of frames, each frame, made as they are read."""
     usage, stretches = answer.completion.usage, stream.stretches
     if stream.usage is not usage:
         stretches = tuple(replace(each, usage=usage) if each.usage is stream.usage else each for each in stretches)

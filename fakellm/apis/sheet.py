@@ -8,8 +8,7 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -30,6 +29,8 @@ class _Between(Struct, frozen=True):
     texts: tuple[bytes, ...]
 
     def filled(self, values: Values) -> bytes:
+        if not self.names:
+            return b""
         parts = [values[self.names[0]]]
         for name, text in zip(self.names[1:], self.texts, strict=True):
             parts += (text, values[name])
@@ -39,70 +40,85 @@ class _Between(Struct, frozen=True):
 class _Alone(Struct, frozen=True):
     """An event with values of its own. `counts`: whether its batch has the token counts of the completion."""
 
-    place: int
     number: int
     data: Template
     piece: str
     counts: bool
 
+    def filled(self, known: Mapping[str, str], fill: Fill) -> bytes:
+        fill.number, fill.counts = self.number, fill.usage if self.counts else None
+        text = event_text(self.data.filled(known), self.piece, fill)
+        return chunk(text.encode("utf-8", "surrogatepass"))
+
 
 class Sheet(Struct, frozen=True):
-    """The chunks of a stream. `parts`: its bytes, with empty ones where something is filled in.
+    """The chunks of a stream. `parts`: three for each, of which the second is filled in.
 
-    between: what is filled in at the places of `repeated`, by its number; most events of a stream have the same.
+    between: what is filled in; most chunks of a stream have the same.
+    alone: the events with values of their own, which are filled in as a whole.
+    middles: what is filled into each chunk: its number in `between` or, counted on, in `alone`.
     """
 
     parts: tuple[bytes, ...]
     between: tuple[_Between, ...]
-    repeated: tuple[tuple[int, int], ...]
     alone: tuple[_Alone, ...]
-    count: int
+    middles: tuple[int, ...]
 
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 150 for part in self.parts) + 2_000 * (len(self.between) + len(self.alone))
+        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.alone))
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
-        parts, values = list(self.parts), {name: text.encode() for name, text in known.items()}
-        between = [each.filled(values) for each in self.between]
-        for place, number in self.repeated:
-            parts[place] = between[number]
-        for each in self.alone:
-            fill.number, fill.counts = each.number, fill.usage if each.counts else None
-            text = event_text(each.data.filled(known), each.piece, fill)
-            parts[each.place] = chunk(text.encode("utf-8", "surrogatepass"))
-        return Chunks(b"".join(parts), self.count)
+        found = self._between(known)
+        found += [each.filled(known, fill) for each in self.alone]
+        parts = list(self.parts)
+        parts[1::3] = [found[number] for number in self.middles]
+        return Chunks(b"".join(parts), len(self.middles))
+
+    def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
+        """The same chunks one by one, each made when it is needed."""
+        parts, found = iter(self.parts), self._between(known)
+        shared = len(found)
+        for number, before, _, after in zip(self.middles, parts, parts, parts, strict=True):
+            middle = found[number] if number < shared else self.alone[number - shared].filled(known, fill)
+            yield b"".join((before, middle, after))
+
+    def _between(self, known: Mapping[str, str]) -> list[bytes]:
+        values = {name: text.encode() for name, text in known.items()}
+        return [each.filled(values) for each in self.between]
 
 
 def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str]) -> Sheet:
     """The sheet of a stream for values of the same lengths as these. Its batches have no token counts but the
     completion's. `after`: the frames that follow it."""
     made = _Maker({name: len(text.encode()) for name, text in values.items()})
-    number = count()
     for stretch in stream.stretches:
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
-                made.add(each.data, piece, stretch.usage is not None, next(number))
+                made.add(each.data, piece, stretch.usage is not None)
     for frame in after:
-        made.parts[-1] += chunk(frame)
-    alone, repeated = tuple(made.alone), tuple(made.repeated)
-    return Sheet(tuple(made.parts), tuple(made.between), repeated, alone, next(number) + len(after))
+        made.between((), (chunk(frame), b""))
+    shared = len(made.shared)
+    middles = (number if number >= 0 else shared - 1 - number for number in made.middles)
+    return Sheet(tuple(made.parts), tuple(made.shared), tuple(made.alone), tuple(middles))
 
 
 class _Maker:
     def __init__(self, lengths: Mapping[str, int]) -> None:
         self._lengths = lengths
-        self.parts = [b""]
-        self.between: dict[_Between, int] = {}
-        self.repeated: list[tuple[int, int]] = []
+        self.parts: list[bytes] = []
+        self.shared: dict[_Between, int] = {}
         self.alone: list[_Alone] = []
+        self.middles: list[int] = []
+        """Those in `alone` are -1, -2 and so on."""
 
-    def add(self, data: Template, piece: str, counts: bool, number: int) -> None:
+    def add(self, data: Template, piece: str, counts: bool) -> None:
         if any(hole.scope != "stream" and hole is not PIECE.hole for hole in data.holes):
-            self.alone.append(_Alone(len(self.parts), number, data, piece, counts))
-            self.parts += (b"", b"")
+            self.alone.append(_Alone(len(self.middles), data, piece, counts))
+            self.middles.append(-len(self.alone))
+            self.parts += (b"", b"", b"")
             return
         texts, names = [data.texts[0]], []
         for hole, text in zip(data.holes, data.texts[1:], strict=True):
@@ -113,12 +129,15 @@ class _Maker:
                 texts.append(text)
         encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
         size = sum(map(len, encoded)) + sum(self._lengths[name] for name in names)
-        self.parts[-1] += b"%x\r\n" % size + encoded[0]
-        if names:
-            between = _Between(tuple(names), tuple(encoded[1:-1]))
-            self.repeated.append((len(self.parts), self.between.setdefault(between, len(self.between))))
-            self.parts += (b"", encoded[-1])
-        self.parts[-1] += b"\r\n"
+        encoded[0] = b"%x\r\n%b" % (size, encoded[0])
+        encoded[-1] += b"\r\n"
+        self.between(tuple(names), tuple(encoded))
+
+    def between(self, names: tuple[str, ...], texts: tuple[bytes, ...]) -> None:
+        """Adds a chunk with values between texts."""
+        middle = _Between(names, texts[1:-1])
+        self.middles.append(self.shared.setdefault(middle, len(self.shared)))
+        self.parts += (texts[0], b"", texts[-1] if len(texts) > 1 else b"")
 
 
 def values_of(stream: Written, fill: Fill) -> dict[str, str]:

@@ -7,7 +7,7 @@ skeleton gives the same events as writing the reply itself; tests/test_skeleton.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
 from typing import Any
@@ -168,20 +168,21 @@ def _encoded(skeleton: Skeleton, stretch: Stretch) -> Stretch:
     )
 
 
-def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> list[str]:
+def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> Iterator[str]:
     """The data of each event of a stream, from stretches with encoded pieces."""
     known: dict[str, str] = {}
-    found: list[str] = []
     for stretch in stretches:
         values.counts = stretch.usage
         ready = [_ready(each.data, known, values) for each in skeleton[stretch.batch]]
         if len(ready) == 1 and ready[0].holes and all(hole is PIECE.hole for hole in ready[0].holes):
             around = ready[0].texts
-            found += [piece.join(around) for piece in stretch.pieces]
+            for piece in stretch.pieces:
+                yield piece.join(around)
             values.number += len(stretch.pieces)
         else:
-            found += [event_text(data, piece, values) for piece in stretch.pieces for data in ready]
-    return found
+            for piece in stretch.pieces:
+                for data in ready:
+                    yield event_text(data, piece, values)
 
 
 def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:

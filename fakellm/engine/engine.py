@@ -122,7 +122,7 @@ class Engine:
 
     def keep(self, matched: Matched, number: int, response: Response) -> None:
         """Remembers a response of `respond` that was made elsewhere."""
-        self._cache.keep(self._place(matched, number)[2], response, _size(response))
+        self._cache.keep(self._place(matched, number)[2], response, response.size)
 
     def _place(self, matched: Matched, number: int) -> tuple[int | None, Attempt | None, Hashable]:
         """The number of the rule that matches, the attempt, and the key of its response in the cache."""
@@ -155,7 +155,7 @@ class Engine:
             if most < inf:
                 _check_cost(one, request, most)
             response = self._scripted(one, one.reply, request, matched, attempt)
-        self._cache.keep(key, response, _size(response))
+        self._cache.keep(key, response, response.size)
         return response
 
     def _unmatched(self, request: Request, matched: Matched) -> Response:
@@ -224,11 +224,6 @@ def _returned(result: Callable[[], Any]) -> Any:
         return result()
     except BaseException as error:  # whatever a function may raise: that of `pytest.fail` is not an Exception
         raise ReplyError(f"its function raised {shown(error)}") from error
-
-
-def _size(response: Response) -> int:
-    """Roughly how many bytes of memory a response takes: the bytes to write, and Python's objects around them."""
-    return 2_000 + sum(len(burst.data) + 150 for burst in response.bursts)
 
 
 def generated_response(value: JSON, seed: int, requested: str, route: Route = CHAT) -> Response:

@@ -5,13 +5,14 @@ They are only values. `server` performs them; nothing here knows a socket, a clo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.wire.http1 import Burst, bursts, frames_in
+from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Plan
 
 
@@ -20,9 +21,9 @@ class Response(Struct, frozen=True):
 
     head: Plan
     """The plan without its frames."""
-    bursts: tuple[Burst, ...]
+    bursts: Sequence[Burst]
     """The bytes for a kept HTTP/1.1 connection. The frames are stored in no other form: as objects, they can take twice
-    the memory, and they would be encoded again for each request."""
+    the memory, and they would be encoded again for each request. Those of a paced stream are made when they leave."""
     frames: int
     """How many frames there are."""
     rule: str | None = None
@@ -36,6 +37,24 @@ class Response(Struct, frozen=True):
     attempts_forgotten: bool = False
     without_effect: tuple[str, ...] = ()
     """The keys of the rule's `stream:` block that have no effect in the API of the request."""
+
+    @property
+    def at_once(self) -> Burst | None:
+        """The only burst, if there is only one."""
+        bursts = self.bursts
+        return bursts[0] if isinstance(bursts, tuple) and len(bursts) == 1 else None
+
+    @property
+    def stepped(self) -> bool:
+        """Whether frames wait for a step."""
+        return isinstance(self.bursts, tuple) and any(burst.step for burst in self.bursts)
+
+    @property
+    def size(self) -> int:
+        """Roughly how many bytes of memory it takes: the bytes to write, and Python's objects around them."""
+        if isinstance(self.bursts, OnDemand):
+            return 2_000 + self.bursts.size
+        return 2_000 + sum(len(burst.data) + 150 for burst in self.bursts)
 
     @property
     def plan(self) -> Plan:

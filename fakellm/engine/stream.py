@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from itertools import chain
+from operator import methodcaller
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,10 +22,16 @@ from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
 from fakellm.streaming.divide import divide
 from fakellm.streaming.play import play
+from fakellm.wire.chunks import PacedChunks, chunk
 from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_plain, is_uniform
 from fakellm.wire.plan import Frame
 from fakellm.wire.sse import Event
-from fakellm.wire.timing import AT_ONCE, Timing, pace
+from fakellm.wire.timing import AT_ONCE, Timing, delays, pace
+
+_ENCODED = methodcaller("encode", "utf-8", "surrogatepass")
+
+_SIZE = 3_000
+"""Bytes of memory for what makes the chunks of a stream, besides its texts."""
 
 
 def stream(
@@ -48,15 +56,22 @@ def stream(
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
     after = [alone(Event(data), framing) for data in framing.after]
-    if fixed and timing == AT_ONCE and is_plain(framing):
+    plain = is_plain(framing) and not timing.step  # steps show all frames before the first is sent
+    chunks: Callable[[], Iterable[bytes]]
+    if plain and fixed:
         fill = fill_of(found, answer)
         values = values_of(found, fill)
         lengths = tuple(map(len, values.values()))
-        return memo.get(("sheet", key, lengths), lambda: sheet(found, after, values), lambda made: made.size).filled(
-            values, fill
-        )
-    pieces = [text.encode("utf-8", "surrogatepass") for text in filled(found, answer)]
-    return pace(in_stream([*pieces, *after], framing), timing, source)
+        lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values), lambda made: made.size)
+        if timing == AT_ONCE:
+            return lines.filled(values, fill)
+        chunks, size = lambda: lines.each(values, fill_of(found, answer)), _SIZE + sum(lengths)
+    elif plain and timing != AT_ONCE:
+        chunks, size = lambda: map(chunk, chain(map(_ENCODED, filled(found, answer)), after)), _SIZE + found.size
+    else:
+        return pace(in_stream([*map(_ENCODED, filled(found, answer)), *after], framing), timing, source)
+    count = found.count + len(after)
+    return PacedChunks(chunks, lambda: delays(count, timing, source), count, size)
 
 
 def _by_events(

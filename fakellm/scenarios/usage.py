@@ -27,7 +27,7 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     details: dict[str, Any] | None = None
     cache_write: int = 0
     own: Own = {}
-    """What only one API says of them, by the name of the API."""
+    """What only one API has beside them, by the name of the API."""
 
 
 def core_usage(usage: Usage) -> blocks.Usage:

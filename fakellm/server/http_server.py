@@ -116,9 +116,10 @@ class Server:
             _explain(request, outcome)
         sent = self._performer.send_at_once(client, outcome, entry)
         if sent is None:
-            del request, body  # it may be large, and the reply may take long
+            sending = self._performer.send(client, outcome, entry, session)
+            del request, body, outcome  # they may be large, and the reply may take long
             with self._busy(session):
-                sent = await self._tracked(self._performer.send(client, outcome, entry, session))
+                sent = await self._tracked(sending)
         return sent
 
     async def _tracked(self, waiting: Awaitable[T]) -> T:

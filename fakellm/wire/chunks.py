@@ -1,11 +1,12 @@
-"""Frames that leave together, kept as the HTTP/1.1 chunks that carry them (RFC 9112, section 7.1)."""
+"""The frames of a stream as the HTTP/1.1 chunks that carry them (RFC 9112, section 7.1): kept, or made on demand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import overload
 
+from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Frame
 
 
@@ -59,3 +60,22 @@ class Chunks(Sequence[Frame]):
 
     def __hash__(self) -> int:
         return hash(self._frames)
+
+
+class PacedChunks(OnDemand[Frame]):
+    """So many frames, each made as a chunk when it leaves: `chunks` starts anew, and `delays` has the delay of each.
+
+    size: see OnDemand.
+    """
+
+    def __init__(
+        self, chunks: Callable[[], Iterable[bytes]], delays: Callable[[], Iterable[float]], count: int, size: int
+    ) -> None:
+        super().__init__(lambda: map(_frame, chunks(), delays()), size, count)
+        self.chunks = chunks
+        self.delays = delays
+
+
+def _frame(data: bytes, delay: float) -> Frame:
+    """The frame in a chunk."""
+    return Frame(data[data.index(b"\r\n") + 2 : -2], delay)

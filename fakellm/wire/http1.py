@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from http import HTTPStatus
 
 from msgspec import Struct
 
-from fakellm.wire.chunks import Chunks, chunk, unchunked
+from fakellm.wire.chunks import Chunks, PacedChunks, chunk, unchunked
+from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
@@ -23,30 +25,57 @@ class Burst(Struct, frozen=True):
     step: bool = False
 
 
-def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> tuple[Burst, ...]:
+def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Sequence[Burst]:
     """The plan as bytes for the socket, one burst for each write: the head first, then the frames.
 
     HTTP/1.1 chunks keep frames separate (RFC 9112, section 7.1), so frames that are due at the same time share a write.
     In any other body each frame is a write of its own. A sender cannot do more without waiting: a reader slower than
     the next write gets both at once, so only `chunked` is certain to keep frames separate. HTTP/1.0 has no chunks;
     there, a chunked body ends when the connection closes.
+
+    If the frames are made on demand, so are the bursts.
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
-    chunked = delimited == "chunked"
-    if chunked and _is_at_once(plan.frames):
+    if delimited == "chunked" and isinstance(plan.frames, PacedChunks):
+        return OnDemand(partial(_paced, plan, plan.frames, keep_alive), plan.frames.size)
+    if delimited == "chunked" and _is_at_once(plan.frames):
         return (_at_once(plan, keep_alive),)
+    return tuple(_bursts(plan, delimited, keep_alive))
+
+
+def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burst]:
+    chunked = delimited == "chunked"
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
     pieces, delay, frames, step = head, plan.delay, 0, False
-    done = []
     for frame in plan.frames:
         if frame.delay or frame.step or (frames and not chunked):
-            done.append(Burst(b"".join(pieces), delay, frames, step))
+            yield Burst(b"".join(pieces), delay, frames, step)
             pieces, delay, frames, step = [], frame.delay, 0, frame.step
         pieces.append(chunk(frame.data) if chunked else frame.data)
         frames += 1
-    if chunked and plan.end in ("complete", "hang_up"):
-        pieces.append(chunk(b""))
-    return (*done, Burst(b"".join(pieces), delay, frames, step))
+    if chunked:
+        pieces.append(_end(plan))
+    yield Burst(b"".join(pieces), delay, frames, step)
+
+
+def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]:
+    """The bursts of chunks that are made on demand. They touch little memory, since other streams use the cache of the
+    processor in between."""
+    data = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
+    delay, count = plan.delay, 0
+    for following, wait in zip(frames.chunks(), frames.delays(), strict=True):
+        if wait:
+            yield Burst(data, delay, count)
+            data, delay, count = following, wait, 1
+        else:
+            data += following
+            count += 1
+    yield Burst(data + _end(plan), delay, count)
+
+
+def _end(plan: Plan) -> bytes:
+    """What ends a chunked body."""
+    return chunk(b"") if plan.end in ("complete", "hang_up") else b""
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -56,10 +85,9 @@ def _is_at_once(frames: Sequence[Frame]) -> bool:
 def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
-    end = chunk(b"") if plan.end in ("complete", "hang_up") else b""
     frames = plan.frames
     body = frames.data if isinstance(frames, Chunks) else b"".join(chunk(frame.data) for frame in frames)
-    return Burst(b"".join((head, body, end)), plan.delay, len(frames))
+    return Burst(b"".join((head, body, _end(plan))), plan.delay, len(frames))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:

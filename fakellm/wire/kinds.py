@@ -12,7 +12,7 @@ from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Event
 
 
-class Decoder(Protocol):
+class StreamDecoder(Protocol):
     """Decodes bytes, cut anywhere, into events."""
 
     def feed(self, data: bytes) -> list[Event]:
@@ -30,7 +30,7 @@ class Kind(Struct, frozen=True):
     blocks: the stream in pieces, one for each event and one for each line between events. framing: that of the pieces.
     """
 
-    decoder: Callable[[], Decoder]
+    decoder: Callable[[], StreamDecoder]
     blocks: Callable[[bytes], list[bytes]]
     framing: Callable[[Sequence[bytes]], Framing]
 
@@ -41,7 +41,7 @@ class Kind(Struct, frozen=True):
 
 
 SSE = Kind(sse.Decoder, unframing.blocks, unframing.framing)
-NDJSON = Kind(ndjson.Decoder, ndjson.blocks, ndjson.unframed)
+NDJSON = Kind(ndjson.LineDecoder, ndjson.blocks, ndjson.unframed)
 
 _KINDS = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "application/ndjson": NDJSON}
 

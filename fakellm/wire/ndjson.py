@@ -37,7 +37,7 @@ def lines(framing: Framing) -> Lines:
     )
 
 
-class Decoder:
+class LineDecoder:
     """Decodes bytes, cut anywhere, into events: one for each line that is not blank."""
 
     def __init__(self) -> None:

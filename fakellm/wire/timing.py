@@ -6,7 +6,8 @@ It knows no provider and not what the bytes mean. It also checks `speed`, which 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -97,12 +98,15 @@ def pace(pieces: Sequence[bytes], timing: Timing, source: Source, tokens: Sequen
     """The pieces as frames with the delays of `timing`; `tokens`: how many tokens of text each piece has."""
     if timing == AT_ONCE:
         return Chunks.of(pieces)
-    count = len(pieces)
-    jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else (0,) * count
-    return tuple(
-        Frame(piece, _wait(number, timing, jitter, tokens), timing.step)
-        for number, (piece, jitter) in enumerate(zip(pieces, jitters, strict=True))
-    )
+    return tuple(map(Frame, pieces, delays(len(pieces), timing, source, tokens), repeat(timing.step)))
+
+
+def delays(count: int, timing: Timing, source: Source, tokens: Sequence[int] = ()) -> Iterator[float]:
+    """The delay of each of so many frames."""
+    if timing == Timing(first=timing.first, gap=timing.gap):
+        return chain((timing.first,), repeat(timing.gap, count - 1))
+    jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else repeat(0, count)
+    return (_wait(number, timing, jitter, tokens) for number, jitter in enumerate(jitters))
 
 
 def _wait(number: int, timing: Timing, jitter: int, tokens: Sequence[int]) -> float:

@@ -17,7 +17,7 @@ from fakellm.apis.chat.chunk import Chunk, envelope
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_body import error_body, error_in_stream, error_type
 from fakellm.apis.chat.functions import with_functions
-from fakellm.apis.chat.habits import ChatHabits, split
+from fakellm.apis.chat.habits import ChatHabits, block_of, split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_body, read_chunk
@@ -189,8 +189,7 @@ class ChatApi:
         return split(Variation(), dialect).habits, read_body(dialect, body)[1]
 
     def block(self, habits: ChatHabits) -> tuple[str | None, Variation]:
-        """The dialect alone: a habit search finds the rest."""
-        return habits.dialect.name, Variation()
+        return block_of(habits)
 
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)

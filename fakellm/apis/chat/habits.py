@@ -44,6 +44,14 @@ class ChatHabits(Struct, frozen=True):
     """The white space around a whole body, if it is not the provider's."""
 
 
+def block_of(habits: ChatHabits) -> tuple[str, Variation]:
+    """The dialect and the `stream:` block of which `split` makes these habits; a role that is sent once is not set."""
+    names = ("calls", "reasoning", "fill", "unfinished", "usage_before", "done", "id", "ticks", "spelling")
+    fields = {name: getattr(habits, name) for name in names}
+    role = None if habits.role == "once" else habits.role
+    return habits.dialect.name, Variation(role=role, obfuscation=habits.obfuscation, **fields)
+
+
 _ROLE: dict[str | None, Literal["once", "every", "texts", "never"]] = {
     "every": "every",
     "repeated": "every",

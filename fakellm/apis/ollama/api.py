@@ -13,7 +13,7 @@ from fakellm.apis.ollama.dialects import DIALECTS
 from fakellm.apis.ollama.draws import drawn_values, with_durations, with_ids
 from fakellm.apis.ollama.errors import JSON_TYPE, error_value, refusal
 from fakellm.apis.ollama.habits import STREAM_KEYS, OllamaHabits, block, split
-from fakellm.apis.ollama.infer import Inferred, infer_body, infer_lines
+from fakellm.apis.ollama.infer import Spelled, infer_body, infer_lines
 from fakellm.apis.ollama.operations import OPERATIONS
 from fakellm.apis.ollama.read import read_body, read_lines
 from fakellm.apis.ollama.requests.parse import loads, parse, route_of
@@ -142,5 +142,5 @@ class OllamaApi:
 OLLAMA = OllamaApi()
 
 
-def _habits(found: Inferred) -> tuple[OllamaHabits, Values]:
+def _habits(found: Spelled) -> tuple[OllamaHabits, Values]:
     return split(found.variation, found.dialect, found.route).habits, found.values

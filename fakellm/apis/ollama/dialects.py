@@ -35,7 +35,7 @@ MESSAGE = ("role", "content", "thinking", "images", "tool_calls")
 """The keys of a message in their order."""
 
 
-class Dialect(Struct, frozen=True):
+class OllamaDialect(Struct, frozen=True):
     """What a release does. keys: those of a line, in their order, by route. `usual`: its `stream:` block."""
 
     name: str
@@ -64,12 +64,12 @@ _USUAL = Variation(
 
 _OLDER = Variation(calls=Calls(index="absent"), spelling=Spelling(call_keys=("function",)), fraction=9).over(_USUAL)
 
-DIALECTS: Mapping[str, Dialect] = {
+DIALECTS: Mapping[str, OllamaDialect] = {
     dialect.name: dialect
     for dialect in (
-        Dialect("ollama", {"chat": _CHAT, "generate": _GENERATE}, _USUAL),
-        Dialect("ollama-2025", {"chat": _CHAT_2025, "generate": _GENERATE}, _USUAL),
-        Dialect("ollama-2024", {"chat": _CHAT_2025, "generate": _GENERATE}, _OLDER),
+        OllamaDialect("ollama", {"chat": _CHAT, "generate": _GENERATE}, _USUAL),
+        OllamaDialect("ollama-2025", {"chat": _CHAT_2025, "generate": _GENERATE}, _USUAL),
+        OllamaDialect("ollama-2024", {"chat": _CHAT_2025, "generate": _GENERATE}, _OLDER),
     )
 }
 """The dialects by name; the first is the default."""

@@ -7,7 +7,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.ollama.dialects import DIALECTS, Dialect, Route
+from fakellm.apis.ollama.dialects import DIALECTS, OllamaDialect, Route
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -33,7 +33,7 @@ class OllamaHabits(Struct, frozen=True):
     context: whether the last line has the ids of the conversation's tokens. margins: the white space around a body.
     """
 
-    dialect: Dialect
+    dialect: OllamaDialect
     route: Route = "chat"
     spelling: Spelling = Spelling()
     index: Literal["given", "absent", "null", "from_one", "zero"] = "given"

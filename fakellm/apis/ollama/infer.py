@@ -12,18 +12,18 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.ollama.dialects import DIALECTS, MESSAGE, Dialect, Route
+from fakellm.apis.ollama.dialects import DIALECTS, MESSAGE, OllamaDialect, Route
 from fakellm.apis.ollama.meaning import METRICS
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
-from fakellm.base.json_text import JSON
+from fakellm.base.json_text import JSON, dumps, rearranged
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
 
 _KNOWN = frozenset({*METRICS, *MESSAGE, "model", "created_at", "message", "response", "done", "done_reason", "context"})
 
 
-class Inferred(Struct, frozen=True):
+class Spelled(Struct, frozen=True):
     """How a recording is spelled. `values`: what is drawn for an answer, by name."""
 
     dialect: str
@@ -32,7 +32,7 @@ class Inferred(Struct, frozen=True):
     values: JSON
 
 
-def infer_lines(events: Sequence[Event]) -> Inferred:
+def infer_lines(events: Sequence[Event]) -> Spelled:
     """How a stream is spelled. Raises ValueError if it has no line that is a reply's."""
     found = [value for event in events if isinstance(value := _parsed(event.data), dict) and "error" not in value]
     if not found:
@@ -40,7 +40,7 @@ def infer_lines(events: Sequence[Event]) -> Inferred:
     return _inferred(found)
 
 
-def infer_body(body: bytes) -> Inferred:
+def infer_body(body: bytes) -> Spelled:
     """How a whole body is spelled. Raises ValueError if it is not a reply."""
     value = json.loads(body)
     if not isinstance(value, dict):
@@ -52,25 +52,28 @@ def infer_body(body: bytes) -> Inferred:
     return replace(found, variation=replace(found.variation, transfer=Transfer(margins=margins)))
 
 
-def _inferred(values: list[JSON]) -> Inferred:
+def _inferred(values: list[JSON]) -> Spelled:
     route: Route = "generate" if any("response" in value for value in values) else "chat"
     calls = [call for value in values for call in _calls(value)]
     dialect = min(DIALECTS.values(), key=lambda each: _distance(each, route, values, calls))
     keys = dialect.keys[route]
     spelling = Spelling(each={"created_at": tuple(value.get("created_at") for value in values)}, extra=_extra(values))
+    if _is_sorted(values):  # as some recorders write it
+        spelling = replace(spelling, order="sorted")
+        keys = tuple(sorted(keys))
     for name, lines in (("keys", values), ("last_keys", [value for value in values if value.get("done")])):
         orders = [tuple(value) for value in lines]
         if any(order != _usual(order, keys) for order in orders) and (order := _order(orders)):
             spelling = replace(spelling, **{name: order})
     messages = [tuple(value["message"]) for value in values if isinstance(value.get("message"), dict)]
-    if any(order != _usual(order, MESSAGE) for order in messages):
+    if spelling.order is None and any(order != _usual(order, MESSAGE) for order in messages):
         spelling = replace(spelling, delta_keys=_order(messages))
     variation = Variation(spelling=_with_calls(spelling, calls, dialect), calls=_index(calls, dialect))
     model = values[0].get("model")
-    return Inferred(dialect.name, variation, route, {"model": model} if isinstance(model, str) and model else {})
+    return Spelled(dialect.name, variation, route, {"model": model} if isinstance(model, str) and model else {})
 
 
-def _distance(dialect: Dialect, route: Route, values: list[JSON], calls: list[JSON]) -> int:
+def _distance(dialect: OllamaDialect, route: Route, values: list[JSON], calls: list[JSON]) -> int:
     """How many lines and calls the dialect would spell otherwise."""
     keys = dialect.keys[route]
     wrong = sum(tuple(value) != _usual(tuple(value), keys) for value in values)
@@ -78,6 +81,14 @@ def _distance(dialect: Dialect, route: Route, values: list[JSON], calls: list[JS
     wrong += sum(("id" in call) != ("id" in spelled) for call in calls)
     digits = max((len(str(value.get("created_at")).rpartition(".")[2]) for value in values), default=0) - 1
     return 10 * wrong + (digits > (dialect.usual.fraction or 0))
+
+
+def _is_sorted(values: list[JSON]) -> bool:
+    """Whether the keys of all objects are in alphabetical order, and those of lines are not in any usual order."""
+    plain = all(
+        any(tuple(value) == _usual(tuple(value), each.keys["chat"]) for each in DIALECTS.values()) for value in values
+    )
+    return not plain and all(dumps(rearranged(value)) == dumps(value) for value in values)
 
 
 def _usual(order: tuple[str, ...], keys: Iterable[str]) -> tuple[str, ...]:
@@ -111,14 +122,14 @@ def _calls(value: JSON) -> list[JSON]:
     return [call for call in found if isinstance(call, dict)] if isinstance(found, list) else []
 
 
-def _with_calls(spelling: Spelling, calls: list[JSON], dialect: Dialect) -> Spelling:
+def _with_calls(spelling: Spelling, calls: list[JSON], dialect: OllamaDialect) -> Spelling:
     usual = (dialect.usual.spelling or Spelling()).call_keys
-    if not calls or all(tuple(call) == usual for call in calls):
+    if not calls or all(set(call) == set(usual or ()) for call in calls):
         return spelling
     return replace(spelling, call_keys=_order(map(tuple, calls)))
 
 
-def _index(calls: list[JSON], dialect: Dialect) -> Calls | None:
+def _index(calls: list[JSON], dialect: OllamaDialect) -> Calls | None:
     """How the calls are numbered, if that is not as usual."""
     numbers = [call["function"].get("index") for call in calls if isinstance(call.get("function"), dict)]
     has = ["index" in call["function"] for call in calls if isinstance(call.get("function"), dict)]

@@ -42,7 +42,7 @@ METRICS = (
 """The keys of a reply's metrics in their order; durations are in nanoseconds. A zero is left out."""
 COUNTS = ("prompt_eval_count", "eval_count")
 OWN = ("context", *(key for key in METRICS if key not in COUNTS))
-"""What only this API says beside the token counts: durations, and the ids of the conversation's tokens."""
+"""What only this API has beside the token counts: durations, and the ids of the conversation's tokens."""
 
 _FIELDS: dict[type, tuple[Field, ...]] = {
     Thinking: (Field("parts.0"),),
@@ -71,7 +71,7 @@ def expressible(completion: Completion, ids: bool) -> Completion:
 
 
 def own_of(usage: Usage) -> dict[str, Any]:
-    """What only this API says of a usage: values that are not zero, under known keys."""
+    """What only this API has in a usage: values that are not zero, under known keys."""
     return {key: value for key, value in usage.own.get(NAME, {}).items() if key in OWN and value}
 
 

@@ -32,14 +32,14 @@ def write_body(answer: Answer[OllamaHabits]) -> bytes:
     """The body of a reply that is not streamed."""
     completion, habits = answer.completion, answer.habits
     choice = completion.choices[0] if completion.choices else Choice()
-    fill = Fill(answer.drawn, answer.source, {}, completion.usage)
-    fill.number = completion.usage.output if completion.usage else 0
+    tokens_sent = completion.usage.output if completion.usage else 0
+    ended = answer.drawn["started"] + tokens_sent * answer.drawn["step"]
     calls = [_call(call, number, call.arguments, habits) for number, call in enumerate(choice.tool_calls)]
     tokens = tuple(token for block in choice.blocks if isinstance(block, Text) for token in block.logprobs)
     content = _content(choice.content, choice.reasoning, calls, {}, habits)
     values = {
         "model": answer.drawn["model"],
-        "created_at": _created(fill, habits),
+        "created_at": rfc3339(ended, habits.digits),
         **content,
         **({"logprobs": _tokens(tokens)} if tokens else {}),
         "done": True,
@@ -109,13 +109,10 @@ class _Writer:
         return per_event("metrics", made)
 
     def _created(self, fill: Fill) -> str:
-        return _created(fill, self.habits)
-
-
-def _created(fill: Fill, habits: OllamaHabits) -> str:
-    """The time of the line that is filled: later than that of the one before it."""
-    step = fill.drawn["step"]
-    return rfc3339(fill.drawn["started"] + fill.number * step + fill.below("created_at", step), habits.digits)
+        """The time of the line that is filled: later than that of the one before it."""
+        step = fill.drawn["step"]
+        time = fill.drawn["started"] + fill.number * step + fill.below("created_at", step)
+        return rfc3339(time, self.habits.digits)
 
 
 def _content(content: str, thinking: str, calls: list[JSON], look: JSON, habits: OllamaHabits) -> JSON:

@@ -35,6 +35,11 @@ _ELSEWHERE = {
     "vector_stores": "vector stores",
     "realtime": "the Realtime API",
     "chat/completions": "stored chat completions",
+    "v2/chat": "Cohere's API",
+    "v2/embed": "Cohere's API",
+    "v2/rerank": "Cohere's API",
+    "rerank": "Cohere's API",
+    "model": "Bedrock's Converse API and its binary streams",
 }
 """What other servers have and fakellm does not, by the path after the base URL."""
 

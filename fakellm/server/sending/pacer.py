@@ -7,7 +7,7 @@ time, and at the end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from fakellm.engine.journal import Entry
 from fakellm.server.clock import Clock
@@ -37,7 +37,7 @@ class Pacer:
         self.lateness = lateness
 
     async def send(
-        self, client: ClientConnection, bursts: Sequence[Burst], entry: Entry, stepped: Stepped | None = None
+        self, client: ClientConnection, bursts: Iterable[Burst], entry: Entry, stepped: Stepped | None = None
     ) -> None:
         """Writes each burst when it is due, starting now, and no faster than the client reads. Raises
         ConnectionResetError if the client has left."""
@@ -48,13 +48,13 @@ class _Paced:
     """A reply under way. Due times count from its start, so a burst that is late delays no other."""
 
     __slots__ = (
-        "_bursts",
+        "_burst",
         "_client",
         "_due",
         "_entry",
         "_excused",
         "_pacer",
-        "_place",
+        "_rest",
         "_stepped",
         "_woken",
         "_written",
@@ -64,21 +64,21 @@ class _Paced:
         self,
         pacer: Pacer,
         client: ClientConnection,
-        bursts: Sequence[Burst],
+        bursts: Iterable[Burst],
         entry: Entry,
         stepped: Stepped | None,
     ) -> None:
         self._pacer = pacer
         self._client = client
-        self._bursts = bursts
+        self._rest = iter(bursts)
         self._entry = entry
         self._stepped = stepped
-        self._place = self._written = 0
+        self._written = 0
         self._due = self._excused = pacer.clock.now()
-        if pacer.speed:
-            self._due += bursts[0].delay / pacer.speed
-        # `_due` is that of the burst at `_place`, of which `_written` bytes are written. What was due up to `_excused`
-        # waited for the client or for a step.
+        self._burst: Burst | None = None
+        self._next()
+        # `_due` is that of `_burst`, of which `_written` bytes are written. What was due up to `_excused` waited for
+        # the client or for a step.
         self._woken: asyncio.Future[None] | None = None
 
     async def send(self) -> None:
@@ -90,7 +90,7 @@ class _Paced:
             elif client.full:
                 await client.drain()
                 self._excused = clock.now()
-            elif self._place == len(self._bursts):
+            elif self._burst is None:
                 return
             elif self._stepped and not self._stepped.ready:
                 with client.waiting():
@@ -133,12 +133,11 @@ class _Paced:
 
     def _write(self, now: float) -> bool:
         """Writes what is due, as long as there is room. Whether the next burst has only to wait for its time."""
-        pacer, client, bursts, entry = self._pacer, self._client, self._bursts, self._entry
-        speed, writes = pacer.speed, 0
+        client, entry, writes = self._client, self._entry, 0
         while self._due <= now:
-            if self._place == len(bursts) or writes == _TURN or client.full:
+            burst = self._burst
+            if burst is None or writes == _TURN or client.full:
                 return False
-            burst = bursts[self._place]
             stepped = self._stepped if burst.step else None
             if stepped and not stepped.ready:
                 return False
@@ -153,10 +152,14 @@ class _Paced:
                 stepped.wrote()
             if now - self._due > TOLERANCE and self._due > self._excused:
                 self._late(now - self._due)
-            self._place += 1
-            if speed and self._place < len(bursts):
-                self._due += bursts[self._place].delay / speed
+            self._next()
         return True
+
+    def _next(self) -> None:
+        """Goes on to the next burst, which need not have been made before."""
+        self._burst = next(self._rest, None)
+        if self._burst is not None and self._pacer.speed:
+            self._due += self._burst.delay / self._pacer.speed
 
     def _write_piece(self, data: bytes) -> bool:
         """Writes the next part of a burst. Whether there is more."""

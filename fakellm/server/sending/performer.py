@@ -48,8 +48,8 @@ class Performer:
 
     def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
-        plan, burst = response.head, response.bursts[0]
-        if len(response.bursts) > 1 or burst.step or (burst.delay and self._speed):
+        plan, burst = response.head, response.at_once
+        if burst is None or burst.step or (burst.delay and self._speed):
             return None
         if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None
@@ -65,13 +65,15 @@ class Performer:
         ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
             entry.frames, ready = 0, (head_of(ready),)
+        plan = response.head
         try:
-            if any(burst.step for burst in response.bursts):
+            if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
                     await self._pacer.send(client, ready, entry, stepped)
             else:
                 await self._pacer.send(client, ready, entry)
-            return await self._end(client, response.head, entry)
+            del response, ready  # the end may take long, and nothing needs what was written
+            return await self._end(client, plan, entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
 

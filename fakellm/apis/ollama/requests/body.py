@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import Problem, dotted, problems
+from fakellm.base.validation import Path, Problem, dotted, problems
 
 T = TypeVar("T")
 
@@ -100,7 +100,7 @@ def typed(data: bytes, kind: type[T], name: str) -> tuple[T, dict[str, Any]]:
     try:
         return msgspec.convert(body, kind), body
     except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for half of a surrogate pair
-        raise _refusal(next(problems(body, kind)), name) from None
+        raise _refusal(next(problems(body, kind)), body, name) from None
 
 
 def _json_object(data: bytes, name: str) -> dict[str, Any]:
@@ -126,12 +126,38 @@ def _invalid_json(error: ValueError, data: bytes) -> str:
     return f"invalid character {text[place]!r} looking for beginning of value"
 
 
-def _refusal(problem: Problem, name: str) -> RequestError:
+def _refusal(problem: Problem, body: dict[str, Any], name: str) -> RequestError:
     """Go's text for a value of the wrong type; the field is named by its path."""
     param = dotted(problem.path)
-    return RequestError(
-        400, f"json: cannot unmarshal into Go struct field {name}.{param}: {problem.message}", None, param
-    )
+    field = ".".join(step for step in problem.path if isinstance(step, str))
+    expected = _GO.get(str(problem.path[-1]), "string")
+    kind = _kind(_at(body, problem.path))
+    message = f"json: cannot unmarshal {kind} into Go struct field {name}.{field} of type {expected}"
+    return RequestError(400, message, None, param)
+
+
+_GO = {
+    "stream": "bool",
+    "raw": "bool",
+    "logprobs": "bool",
+    "top_logprobs": "int",
+    "dimensions": "int",
+    "messages": "[]api.Message",
+    "tools": "api.Tools",
+    "tool_calls": "[]api.ToolCall",
+    "images": "[]api.ImageData",
+    "context": "[]int",
+    "options": "map[string]interface {}",
+    "function": "api.ToolFunction",
+}
+"""Go's types of the fields that are not strings."""
+
+
+def _at(value: Any, path: Path) -> Any:
+    """The value at a path."""
+    for step in path:
+        value = value[step]
+    return value
 
 
 def _kind(value: object) -> str:

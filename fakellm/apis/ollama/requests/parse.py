@@ -20,7 +20,7 @@ _OPTIONS: dict[str, tuple[tuple[type, ...], str]] = {
     "top_p": ((int, float), "of type float32"),
     "stop": ((list,), "of type array"),
 }
-"""The options whose type is checked, and what Ollama says of another; it ignores unknown options."""
+"""The options whose type is checked, and Ollama's words for that type; it ignores unknown options."""
 
 
 def parse(data: bytes, headers: Mapping[str, str], url: str) -> Request:
