@@ -18,7 +18,7 @@ from fakellm.recordings.whole_file import write_whole
 from fakellm.scenarios.loader import load_files
 
 
-@click.command("export")
+@click.command("export", short_help="Write a recording in another format.")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--format",

@@ -22,7 +22,7 @@ _OUTCOMES = {
 }
 
 
-@click.command("import")
+@click.command("import", short_help="Turn recordings into a scenario.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="SCENARIO", help="The file to write."

@@ -23,7 +23,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("record")
+@click.command("record", short_help="Record what a real server answers.")
 @click.option(
     "--upstream",
     required=True,
