@@ -117,6 +117,10 @@ def template(value: Any, style: TextStyle) -> Template:
     return Template(tuple(parts[::2]), tuple(holes[int(number)] for number in parts[1::2]), style)
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of values that hold none: nearly all, and log probabilities have a million of them."""
+
+
 def _marked(value: Any, holes: list[Hole], mark: str) -> Any:
     """The value with a numbered mark in place of each hole."""
     hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
@@ -124,9 +128,9 @@ def _marked(value: Any, holes: list[Hole], mark: str) -> Any:
         holes.append(hole)
         return f"{mark}{len(holes) - 1}"
     if isinstance(value, dict):
-        return {key: _marked(item, holes, mark) for key, item in value.items()}
+        return {key: item if type(item) in _PLAIN else _marked(item, holes, mark) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_marked(item, holes, mark) for item in value]
+        return [item if type(item) in _PLAIN else _marked(item, holes, mark) for item in value]
     if isinstance(value, WordForWord):
         return WordForWord(_marked(value.value, holes, mark))
     return value

@@ -32,7 +32,9 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
-@click.command("fuzz", context_settings={"ignore_unknown_options": False})
+@click.command(
+    "fuzz", short_help="Find the stream that breaks a client.", context_settings={"ignore_unknown_options": False}
+)
 @click.option("--profile", default="default", show_default=True, metavar="NAME", help=f"One of {', '.join(PROFILES)}.")
 @click.option("--examples", default=200, show_default=True, type=click.IntRange(1), help="Number of cases.")
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")
