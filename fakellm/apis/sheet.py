@@ -47,7 +47,7 @@ class _Alone(Struct, frozen=True):
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> bytes:
         fill.number, fill.counts = self.number, fill.usage if self.counts else None
-        text = event_text(self.data.filled(known), self.piece, fill)
+        text = event_text(self.data, self.piece, fill, known)
         return chunk(text.encode("utf-8", "surrogatepass"))
 
 
@@ -75,7 +75,7 @@ class Sheet(Struct, frozen=True):
         found += [each.filled(known, fill) for each in self.alone]
         parts = list(self.parts)
         parts[1::3] = [found[number] for number in self.middles]
-        return Chunks(b"".join(parts), len(self.middles))
+        return Chunks(parts, len(self.middles))
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""

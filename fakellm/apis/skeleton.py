@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
+from types import MappingProxyType
 from typing import Any
 
 from msgspec import Struct
@@ -198,14 +199,16 @@ def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
     return data.filled(known)
 
 
-def event_text(data: Template, piece: str, values: Fill) -> str:
-    """The data of an event, in which everything that is the same in the whole stream is filled in already."""
+def event_text(data: Template, piece: str, values: Fill, known: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The data of an event. `known`: the JSON of what is the same in the whole stream, unless that is filled in."""
     if not data.holes:
         values.number += 1
         return data.texts[0]
     texts, late, values.encoded = [data.texts[0]], None, piece
     for hole, text in zip(data.holes, data.texts[1:], strict=True):
-        if hole.scope == "length":
+        if hole.scope == "stream":
+            texts.append(known[hole.name])
+        elif hole.scope == "length":
             late = (hole, len(texts))
             texts.append('""')
         else:
