@@ -144,7 +144,7 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def __post_init__(self) -> None:
         super().__post_init__()
         check_headers(self.headers)
-        unset = ("", (), {}, UNSET, False)
+        unset: tuple[Any, ...] = ("", (), {}, UNSET, False)
         names = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in unset]
         if self.choices and names:
             raise FieldError((names[0],), f"{names[0]!r} beside 'choices': put it in a choice, or leave out 'choices'")
