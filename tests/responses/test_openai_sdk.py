@@ -33,8 +33,11 @@ def rules(**more: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[OpenAI]:
-    with fakellm.serve(rules(), strict=True) as server:
-        yield OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0)
+    with (
+        fakellm.serve(rules(), strict=True) as server,
+        OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0) as client,
+    ):
+        yield client
 
 
 def test_a_reply_is_created(client: OpenAI) -> None:
@@ -48,8 +51,10 @@ def test_a_reply_is_created(client: OpenAI) -> None:
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))
 def test_every_dialect_is_streamed(dialect: str) -> None:
-    with fakellm.serve(rules(dialect=dialect), strict=True) as server:
-        client = OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0)
+    with (
+        fakellm.serve(rules(dialect=dialect), strict=True) as server,
+        OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0) as client,
+    ):
         texts, kinds, final = [], [], None
         for event in client.responses.create(model="gpt-5", input="Hi", stream=True):
             kinds.append(event.type)
@@ -108,8 +113,7 @@ def test_tokens_are_counted_and_conversations_compacted(client: OpenAI) -> None:
 
 
 def test_replies_without_rules_are_generated() -> None:
-    with fakellm.serve() as server:
-        client = OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0)
+    with fakellm.serve() as server, OpenAI(base_url=f"{server.url}/v1", api_key="x", max_retries=0) as client:
         response = client.responses.create(model="gpt-5", input="Anything", tools=TOOLS, tool_choice="required")
         assert [item.type for item in response.output if item.type != "reasoning"] == ["function_call"] * len(
             [item for item in response.output if item.type == "function_call"]
@@ -129,14 +133,18 @@ def test_the_asynchronous_client_streams() -> None:
 
 @pytest.mark.parametrize("base", ["", "/api/v1", "/openai/v1", "/backend-api/codex"])
 def test_every_base_path_is_served(base: str) -> None:
-    with fakellm.serve(rules(), strict=True) as server:
-        client = OpenAI(base_url=server.url + base, api_key="x", max_retries=0)
+    with (
+        fakellm.serve(rules(), strict=True) as server,
+        OpenAI(base_url=server.url + base, api_key="x", max_retries=0) as client,
+    ):
         assert client.responses.create(model="gpt-5", input="Hi").output_text == "Hello there 🌍"
 
 
 def test_azure_is_served() -> None:
-    with fakellm.serve(rules(dialect="azure"), strict=True) as server:
-        client = openai.AzureOpenAI(
+    with (
+        fakellm.serve(rules(dialect="azure"), strict=True) as server,
+        openai.AzureOpenAI(
             azure_endpoint=server.url, api_key="x", api_version="2025-03-01-preview", max_retries=0
-        )
+        ) as client,
+    ):
         assert client.responses.create(model="gpt-5", input="Hi").output_text == "Hello there 🌍"

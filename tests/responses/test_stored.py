@@ -15,7 +15,7 @@ from fakellm.apis.responses.api import RESPONSES
 from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.stored import keeping, operations
 from fakellm.apis.responses.stored.routes import STORED, answered
-from fakellm.apis.responses.stored.store import Conversation, Kept, MemoryStore, ResponseStore, StoredResponse
+from fakellm.apis.responses.stored.store import Conversation, KeptResponses, MemoryStore, ResponseStore, StoredResponse
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response
@@ -27,7 +27,7 @@ from fakellm.wire.sse import Decoder
 RULES = {"rules": [{"reply": {"content": "Hello there"}}]}
 
 
-def posted(kept: Kept, **body: Any) -> tuple[Kept, dict[str, Any], Request]:
+def posted(kept: KeptResponses, **body: Any) -> tuple[KeptResponses, dict[str, Any], Request]:
     """What is kept after this request, what the client gets at once, and the request."""
     data = json.dumps({"model": "gpt-5", "input": "Hi", **body}).encode()
     engine = Engine(Ruleset(load(RULES)), 0, True)
@@ -39,13 +39,13 @@ def posted(kept: Kept, **body: Any) -> tuple[Kept, dict[str, Any], Request]:
     return after, json.loads(sent) if not request.stream else {}, request
 
 
-def only(kept: Kept) -> str:
+def only(kept: KeptResponses) -> str:
     (name,) = kept.responses
     return name
 
 
 def test_a_response_is_retrieved_and_deleted() -> None:
-    kept, sent, _ = posted(Kept())
+    kept, sent, _ = posted(KeptResponses())
     assert operations.retrieve(kept, sent["id"]) == (kept, sent)
     kept, reply = operations.delete(kept, sent["id"])
     assert reply == {"id": sent["id"], "object": "response.deleted", "deleted": True}
@@ -55,11 +55,11 @@ def test_a_response_is_retrieved_and_deleted() -> None:
 
 
 def test_a_response_that_is_not_to_be_stored_is_not() -> None:
-    assert posted(Kept(), store=False)[0] == Kept()
+    assert posted(KeptResponses(), store=False)[0] == KeptResponses()
 
 
 def test_a_stream_resumes_after_any_event() -> None:
-    kept, _, _ = posted(Kept(), stream=True)
+    kept, _, _ = posted(KeptResponses(), stream=True)
     whole = operations.events_after(kept, only(kept))
     for number in range(len(whole)):
         rest = operations.events_after(kept, only(kept), number)
@@ -70,7 +70,7 @@ def test_a_stream_resumes_after_any_event() -> None:
 
 
 def test_a_response_in_the_background_gets_on_with_each_poll() -> None:
-    kept, sent, _ = posted(Kept(), background=True)
+    kept, sent, _ = posted(KeptResponses(), background=True)
     assert (sent["status"], sent["output"], sent["usage"], sent["completed_at"]) == ("queued", [], None, None)
     statuses = []
     for _ in range(4):
@@ -81,20 +81,20 @@ def test_a_response_in_the_background_gets_on_with_each_poll() -> None:
 
 
 def test_a_response_in_the_background_is_cancelled_until_it_is_completed() -> None:
-    kept, sent, _ = posted(Kept(), background=True)
+    kept, sent, _ = posted(KeptResponses(), background=True)
     cancelled, reply = operations.cancel(kept, sent["id"])
     assert (reply["status"], reply["output"], reply["usage"]) == ("cancelled", [], None)
     assert operations.cancel(cancelled, sent["id"]) == operations.retrieve(cancelled, sent["id"]) == (cancelled, reply)
     for _ in range(2):
         kept, _ = operations.retrieve(kept, sent["id"])
     assert operations.cancel(kept, sent["id"])[1]["status"] == "completed"
-    other, sent, _ = posted(Kept())
+    other, sent, _ = posted(KeptResponses())
     with pytest.raises(RequestError, match="in the background"):
         operations.cancel(other, sent["id"])
 
 
 def test_a_conversation_continues_by_the_id_of_its_last_response() -> None:
-    kept, first, _ = posted(Kept())
+    kept, first, _ = posted(KeptResponses())
     kept, second, request = posted(kept, input="And?", previous_response_id=first["id"], instructions="Be brief")
     messages = keeping.continued(request, kept).messages
     assert [(each.role, each.text) for each in messages] == [
@@ -119,7 +119,7 @@ def test_a_conversation_continues_by_the_id_of_its_last_response() -> None:
 
 def test_the_items_of_an_input_have_ids_and_pages() -> None:
     items = [{"role": "user", "content": str(number)} for number in range(5)]
-    kept, sent, _ = posted(Kept(), input=items)
+    kept, sent, _ = posted(KeptResponses(), input=items)
     _, every = operations.list_input_items(kept, sent["id"], {"order": "asc"})
     texts = [item["content"][0]["text"] for item in every["data"]]
     assert (texts, every["has_more"]) == (["0", "1", "2", "3", "4"], False)
@@ -134,7 +134,7 @@ def test_the_items_of_an_input_have_ids_and_pages() -> None:
 
 
 def test_a_conversation_collects_the_items_of_its_responses() -> None:
-    kept, made = operations.create_conversation(Kept(), "conv_1", 7, {"metadata": {"a": "b"}})
+    kept, made = operations.create_conversation(KeptResponses(), "conv_1", 7, {"metadata": {"a": "b"}})
     assert made == {"id": "conv_1", "object": "conversation", "created_at": 7, "metadata": {"a": "b"}}
     kept, sent, _ = posted(kept, conversation="conv_1")
     assert sent["conversation"] == {"id": "conv_1"}
@@ -153,7 +153,7 @@ def test_a_conversation_collects_the_items_of_its_responses() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 400), st.booleans()), max_size=20))
 def test_what_is_kept_stays_within_its_bound(puts: list[tuple[int, int, bool]]) -> None:
-    kept = Kept(most_bytes=4_000)
+    kept = KeptResponses(most_bytes=4_000)
     for number, size, text in puts:
         if text:
             kept = kept.with_response(StoredResponse(f"resp_{number}", "é" * size))
@@ -168,7 +168,7 @@ def test_what_is_kept_stays_within_its_bound(puts: list[tuple[int, int, bool]]) 
 
 def test_a_change_that_another_request_overtook_is_made_again() -> None:
     class Overtaken(MemoryStore):
-        def write(self, before: Kept, after: Kept) -> bool:
+        def write(self, before: KeptResponses, after: KeptResponses) -> bool:
             if not self.overtaken:
                 self.overtaken = True
                 super().write(before, before.with_response(StoredResponse("resp_2", "{}")))
@@ -178,7 +178,7 @@ def test_a_change_that_another_request_overtook_is_made_again() -> None:
         overtaken = False
 
     store: ResponseStore = Overtaken()
-    assert MemoryStore().write(Kept(), Kept()) is False
+    assert MemoryStore().write(KeptResponses(), KeptResponses()) is False
     kept, sent, _ = posted(store.read())
     MemoryStore.write(store, store.read(), kept)  # type: ignore[arg-type] # an Overtaken is one
     plan = answered(store, operation("DELETE", f"/v1/responses/{sent['id']}"), "DELETE")
@@ -223,7 +223,7 @@ def test_a_stream_is_resumed_over_its_route() -> None:
 
 
 def test_tokens_are_counted_as_in_the_usage_of_a_reply() -> None:
-    _, sent, _ = posted(Kept(), input="What is the weather?")
+    _, sent, _ = posted(KeptResponses(), input="What is the weather?")
     body = json.dumps({"model": "gpt-5", "input": "What is the weather?"}).encode()
     plan = OPERATIONS[urls.INPUT_TOKENS]["POST"](operation("POST", "/v1/responses/input_tokens", body))
     counted = sent["usage"]["input_tokens"]

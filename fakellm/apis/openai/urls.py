@@ -23,6 +23,8 @@ _BASES = re.compile(r"/v1|/api/v1|/openai/v1|/openai|")
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/completions|/embeddings)")
 
 _ELSEWHERE = {
+    "responses": "this part of the Responses API",
+    "conversations": "this part of the Conversations API",
     "messages": "Anthropic's Messages API",
     "assistants": "the Assistants API",
     "threads": "the Assistants API",

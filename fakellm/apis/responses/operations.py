@@ -35,7 +35,7 @@ def compact(request: OperationRequest) -> Plan:
     created = source.draw("created", lambda each: 1_780_000_000 + each.below(31_536_000))
     name = source.draw("id", lambda each: OPENAI.response(each, created))
     cipher = source.draw("encrypted_content", lambda each: "gAAAAA" + each.text(ALNUM + "-_", 394))
-    item = source.draw("item", lambda each: OPENAI.item(each, "compaction", name, created))
+    item = source.draw("item", lambda each: OPENAI.item(each, "compaction", name, created, 0))
     users = [each for each in input_items(sent.get("input"), name) if each.get("role") == "user"]
     read, written = _tokens(body, sent), 90 + source.draw("written", lambda each: each.below(60))
     return _json(

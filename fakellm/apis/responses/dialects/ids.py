@@ -42,11 +42,11 @@ _BASE36 = string.ascii_lowercase + string.digits
 
 
 class Ids(Struct, frozen=True):
-    """The ids of one provider. `response` draws one from the time; `item` from the type of the item, the response's id
-    and the time; `call` draws that of a call."""
+    """The ids of one provider. `response` draws one from the time; `item` from the type of the item, the response's id,
+    the time, and the item's number among those of its type; `call` draws that of a call."""
 
     response: Callable[[Source, int], str]
-    item: Callable[[Source, str, str, int], str]
+    item: Callable[[Source, str, str, int, int], str]
     call: Callable[[Source], str]
 
 
@@ -59,39 +59,43 @@ def _openai_response(source: Source, created: int) -> str:
     return f"resp_{source.text(HEX, 18)}{created & 0xFFFFFFFF:08x}{source.text(HEX, 24)}"
 
 
-def _openai_item(source: Source, kind: str, response: str, created: int) -> str:
+def _openai_item(source: Source, kind: str, response: str, created: int, number: int) -> str:
     shared = response.removeprefix("resp_")[:18].ljust(18, "0")
     return f"{prefix(kind)}_{shared}{created + 1 & 0xFFFFFFFF:08x}{source.text(HEX, 24)}"
+
+
+def _with_number(name: str, kind: str, number: int) -> str:
+    return f"{name}_{number}" if number or kind == "function_call" else name
 
 
 OPENAI = Ids(_openai_response, _openai_item, lambda source: "call_" + source.text(ALNUM, 24))
 XAI = Ids(
     lambda source, created: source.uuid(),
-    lambda source, kind, response, created: f"{prefix(kind)}_{response}",
+    lambda source, kind, response, created, number: _with_number(f"{prefix(kind)}_{response}", kind, number),
     lambda source: f"call-{source.uuid()}-0",
 )
 UUIDS = Ids(
     lambda source, created: source.uuid(),
-    lambda source, kind, response, created: source.uuid(),
+    lambda source, kind, response, created, number: source.uuid(),
     lambda source: "call_00_" + source.text(ALNUM, 20),
 )
 OPENROUTER = Ids(
     lambda source, created: f"gen-{created}-{source.text(ALNUM, 20)}",
-    lambda source, kind, response, created: f"{prefix(kind)}_tmp_{source.text(_BASE36, 11)}",
+    lambda source, kind, response, created, number: f"{prefix(kind)}_tmp_{source.text(_BASE36, 11)}",
     lambda source: "call_" + source.text(ALNUM, 24),
 )
 LMSTUDIO = Ids(
     lambda source, created: "resp_" + source.text(HEX, 48),
-    lambda source, kind, response, created: f"{prefix(kind)}_{source.text(_BASE36, 21)}",
+    lambda source, kind, response, created, number: f"{prefix(kind)}_{source.text(_BASE36, 21)}",
     lambda source: "call_" + source.text(_BASE36, 21),
 )
 MANTLE = Ids(
     lambda source, created: "resp_" + source.text(_BASE36, 52),
-    lambda source, kind, response, created: f"{prefix(kind)}_{source.text(HEX, 32)}",
+    lambda source, kind, response, created, number: f"{prefix(kind)}_{source.text(HEX, 32)}",
     lambda source: "call_" + source.text(HEX, 8),
 )
 COPILOT = Ids(
     lambda source, created: source.text(ALNUM + "+/", 60),
-    lambda source, kind, response, created: source.text(ALNUM + "+/", 88),
+    lambda source, kind, response, created, number: source.text(ALNUM + "+/", 88),
     lambda source: "call_" + source.text(ALNUM, 24),
 )

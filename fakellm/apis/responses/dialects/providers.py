@@ -71,6 +71,9 @@ _GROK = (
 )
 
 
+_GROK_CALL_DONE = ("sequence_number", "type", "arguments", "item_id", "output_index")
+
+
 def _grok_usage(usage: Usage) -> JSON:
     context = {"input_tokens": usage.input, "output_tokens": usage.output}
     counts = {"num_sources_used": 0, "num_server_side_tools_used": 0}
@@ -90,6 +93,7 @@ XAI = ResponsesDialect(
             "custom_tool_call": ("call_id", "input", "name", "type", "id", "status", REST),
             "output_text": ("type", "text", "logprobs", "annotations"),
             "summary_text": ("text", "type"),
+            "response.function_call_arguments.done": _GROK_CALL_DONE,
             "usage": (
                 *("input_tokens", "input_tokens_details", "output_tokens", "output_tokens_details", "total_tokens"),
                 *("num_sources_used", "num_server_side_tools_used", "cost_in_usd_ticks", "context_details"),
@@ -193,7 +197,7 @@ DEEPSEEK = ResponsesDialect(
 
 MANTLE = ResponsesDialect(
     name="bedrock-mantle",
-    usual=Variation(done=False, split={"arguments": "whole"}, responses=ResponsesSpelling(events=(REST,))),
+    usual=Variation(done=False, split={"arguments": "whole"}, sse=Framing(data_first=True)),
     layouts=Layouts(
         {
             **{
@@ -209,7 +213,6 @@ MANTLE = ResponsesDialect(
         },
         events=(REST,),
     ),
-    named=False,
     reasoning="part",
     ids=ids.MANTLE,
     fresh=False,

@@ -31,9 +31,17 @@ class Forms(Struct, frozen=True):
 class Maker:
     """Makes the forms of the items of one answer."""
 
-    def __init__(self, habits: Habits, source: Source, response: str, created: int, incomplete: bool) -> None:
+    def __init__(
+        self,
+        habits: Habits,
+        source: Source,
+        response: str = "",
+        created: int = 0,
+        incomplete: bool = False,
+        kinds: Sequence[str] = (),
+    ) -> None:
         self.habits, self.source = habits, source
-        self.response, self.created, self.incomplete = response, created, incomplete
+        self.response, self.created, self.incomplete, self.kinds = response, created, incomplete, kinds
         self._items: Mapping[str, JSON] = habits.recorded.get("items", {})
         self._ids: Sequence[str] = habits.recorded.get("ids", ())
 
@@ -62,7 +70,8 @@ class Maker:
         if number < len(self._ids):
             return self._ids[number]
         draw = self.habits.dialect.ids.item
-        return self.source.draw(("item", number), lambda each: draw(each, kind, self.response, self.created))
+        place = self.kinds[:number].count(kind)
+        return self.source.draw(("item", number), lambda each: draw(each, kind, self.response, self.created, place))
 
     def _item(self, block: Block, group: Sequence[Block], status: str, number: int) -> JSON:
         """A finished item, with all keys that it can have."""

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.apis.responses.requests.input_items import messages_of
-from fakellm.apis.responses.stored.store import Conversation, Kept, StoredResponse, texts_of
+from fakellm.apis.responses.stored.store import Conversation, KeptResponses, StoredResponse, texts_of
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.seed import HEX, Source
@@ -23,7 +23,7 @@ POLLS = 2
 """How many retrievals until a response in the background is completed: it is queued, and then in progress."""
 
 
-def continued(request: Request, kept: Kept) -> Request:
+def continued(request: Request, kept: KeptResponses) -> Request:
     """The request with the messages of the conversation that it continues, after its instructions.
 
     Raises RequestError if there is no such response or conversation.
@@ -36,7 +36,7 @@ def continued(request: Request, kept: Kept) -> Request:
     return replace(request, messages=messages)
 
 
-def history(body: JSON, kept: Kept) -> list[JSON]:
+def history(body: JSON, kept: KeptResponses) -> list[JSON]:
     """The items of the conversation so far."""
     if name := conversation_id(body):
         return [json.loads(item) for item in conversation(kept, name).items]
@@ -59,7 +59,7 @@ def conversation_id(body: JSON) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def conversation(kept: Kept, name: str) -> Conversation:
+def conversation(kept: KeptResponses, name: str) -> Conversation:
     """The conversation of this id. Raises RequestError."""
     found = kept.conversations.get(name)
     if found is None:
@@ -67,7 +67,7 @@ def conversation(kept: Kept, name: str) -> Conversation:
     return found
 
 
-def with_reply(kept: Kept, request: Request, sent: bytes) -> Kept:
+def with_reply(kept: KeptResponses, request: Request, sent: bytes) -> KeptResponses:
     """What is kept after a reply to this request, whose body is `sent`. Nothing of it is kept if the request does not
     want it (`store: false`), or if the reply is not a response that has ended."""
     response = _stored(request, sent)
@@ -80,7 +80,7 @@ def with_reply(kept: Kept, request: Request, sent: bytes) -> Kept:
     return kept.with_response(response) if request.body.get("store") is not False else kept
 
 
-def at_once(request: Request, kept: Kept, sent: bytes) -> bytes:
+def at_once(request: Request, kept: KeptResponses, sent: bytes) -> bytes:
     """What the client gets of a reply that is kept: one in the background is queued first."""
     name = (_object(sent) or {}).get("id") if request.body.get("background") and not request.stream else None
     response = kept.responses.get(name) if isinstance(name, str) else None

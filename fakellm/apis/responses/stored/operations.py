@@ -14,16 +14,16 @@ from msgspec.structs import replace
 
 from fakellm.apis.openai.request_body import invalid_value
 from fakellm.apis.responses.stored.keeping import conversation, input_items, shown
-from fakellm.apis.responses.stored.store import Conversation, Kept, StoredResponse, texts_of
+from fakellm.apis.responses.stored.store import Conversation, KeptResponses, StoredResponse, texts_of
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 
-MOST_ITEMS = 100
-Done = tuple[Kept, JSON]
+_MOST_ITEMS = 100
+Done = tuple[KeptResponses, JSON]
 """What is kept after an operation, and the reply."""
 
 
-def retrieve(kept: Kept, name: str) -> Done:
+def retrieve(kept: KeptResponses, name: str) -> Done:
     """`GET /responses/{id}`: the response object. One in the background gets on with each retrieval."""
     found = _response(kept, name)
     if found.polls:
@@ -32,7 +32,7 @@ def retrieve(kept: Kept, name: str) -> Done:
     return kept, shown(found)
 
 
-def events_after(kept: Kept, name: str, starting_after: int | None = None) -> Sequence[str]:
+def events_after(kept: KeptResponses, name: str, starting_after: int | None = None) -> Sequence[str]:
     """`GET /responses/{id}?stream=true`: the data of the events of its stream that follow the event of this number."""
     found = _response(kept, name)
     if not found.events:
@@ -46,13 +46,13 @@ def _number(data: str) -> int:
     return value if isinstance(value, int) else 0
 
 
-def delete(kept: Kept, name: str) -> Done:
+def delete(kept: KeptResponses, name: str) -> Done:
     """`DELETE /responses/{id}`."""
     _response(kept, name)
     return kept.without_response(name), {"id": name, "object": "response.deleted", "deleted": True}
 
 
-def cancel(kept: Kept, name: str) -> Done:
+def cancel(kept: KeptResponses, name: str) -> Done:
     """`POST /responses/{id}/cancel`: only one in the background, and only before it is completed; again: no change."""
     found = _response(kept, name)
     if not json.loads(found.body).get("background"):
@@ -64,7 +64,7 @@ def cancel(kept: Kept, name: str) -> Done:
     return kept, shown(found)
 
 
-def list_input_items(kept: Kept, name: str, query: Mapping[str, str]) -> Done:
+def list_input_items(kept: KeptResponses, name: str, query: Mapping[str, str]) -> Done:
     """`GET /responses/{id}/input_items`."""
     return kept, page(_response(kept, name).items, query)
 
@@ -72,8 +72,8 @@ def list_input_items(kept: Kept, name: str, query: Mapping[str, str]) -> Done:
 def page(items: Sequence[JSON], query: Mapping[str, str]) -> JSON:
     """A page of a list: `limit` items, the newest first unless `order=asc`, after the item with the id `after`."""
     limit = query.get("limit", "20")
-    if not limit.isdecimal() or not 1 <= int(limit) <= MOST_ITEMS:
-        raise invalid_value("limit", f"expected an integer from 1 to {MOST_ITEMS}, got {limit!r}")
+    if not limit.isdecimal() or not 1 <= int(limit) <= _MOST_ITEMS:
+        raise invalid_value("limit", f"expected an integer from 1 to {_MOST_ITEMS}, got {limit!r}")
     if query.get("order", "desc") not in ("asc", "desc"):
         raise invalid_value("order", f"expected 'asc' or 'desc', got {query['order']!r}")
     ordered = list(items) if query.get("order") == "asc" else list(reversed(items))
@@ -93,14 +93,14 @@ def page(items: Sequence[JSON], query: Mapping[str, str]) -> JSON:
     }
 
 
-def _response(kept: Kept, name: str) -> StoredResponse:
+def _response(kept: KeptResponses, name: str) -> StoredResponse:
     found = kept.responses.get(name)
     if found is None:
         raise RequestError(404, f"Response with id '{name}' not found.", None)
     return found
 
 
-def create_conversation(kept: Kept, name: str, created: int, body: JSON) -> Done:
+def create_conversation(kept: KeptResponses, name: str, created: int, body: JSON) -> Done:
     """`POST /conversations`."""
     items = texts_of(input_items(body.get("items") or [], name))
     made = Conversation(name, created, dumps(body.get("metadata") or {}), items)
@@ -113,31 +113,31 @@ def conversation_json(found: Conversation) -> JSON:
     return {"id": found.id, "object": "conversation", "created_at": found.created, "metadata": metadata}
 
 
-def retrieve_conversation(kept: Kept, name: str) -> Done:
+def retrieve_conversation(kept: KeptResponses, name: str) -> Done:
     """`GET /conversations/{id}`."""
     return kept, conversation_json(conversation(kept, name))
 
 
-def update_conversation(kept: Kept, name: str, body: JSON) -> Done:
+def update_conversation(kept: KeptResponses, name: str, body: JSON) -> Done:
     """`POST /conversations/{id}`: sets its metadata."""
     found = replace(conversation(kept, name), metadata=dumps(body.get("metadata") or {}))
     return kept.with_conversation(found), conversation_json(found)
 
 
-def delete_conversation(kept: Kept, name: str) -> Done:
+def delete_conversation(kept: KeptResponses, name: str) -> Done:
     """`DELETE /conversations/{id}`."""
     conversation(kept, name)
     return kept.without_conversation(name), {"id": name, "object": "conversation.deleted", "deleted": True}
 
 
-def list_conversation_items(kept: Kept, name: str, query: Mapping[str, str]) -> Done:
+def list_conversation_items(kept: KeptResponses, name: str, query: Mapping[str, str]) -> Done:
     """`GET /conversations/{id}/items`."""
     return kept, page([json.loads(item) for item in conversation(kept, name).items], query)
 
 
-def add_conversation_items(kept: Kept, name: str, body: JSON) -> Done:
+def add_conversation_items(kept: KeptResponses, name: str, body: JSON) -> Done:
     """`POST /conversations/{id}/items`."""
     found = conversation(kept, name)
     added = input_items(body.get("items") or [], f"{name} {len(found.items)}")
     kept = kept.with_conversation(replace(found, items=(*found.items, *texts_of(added))))
-    return kept, page(added, {"order": "asc", "limit": str(MOST_ITEMS)})
+    return kept, page(added, {"order": "asc", "limit": str(_MOST_ITEMS)})

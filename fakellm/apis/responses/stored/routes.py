@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from fakellm.apis.protocol import OperationRequest
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.stored import operations
-from fakellm.apis.responses.stored.store import Kept, ResponseStore
+from fakellm.apis.responses.stored.store import KeptResponses, ResponseStore
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.seed import HEX, Source
@@ -21,7 +21,7 @@ from fakellm.wire.framing import Framing, frame
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
 
-Change = Callable[[Kept, OperationRequest], operations.Done]
+Change = Callable[[KeptResponses, OperationRequest], operations.Done]
 JSON_TYPE = (("Content-Type", "application/json"),)
 
 
@@ -37,7 +37,7 @@ def answered(store: ResponseStore, request: OperationRequest, method: str) -> Pl
             return Plan(200, JSON_TYPE, (Frame(dumps(value, 2).encode("utf-8", "surrogatepass")),))
 
 
-def _stream(kept: Kept, request: OperationRequest) -> Plan:
+def _stream(kept: KeptResponses, request: OperationRequest) -> Plan:
     """The rest of a stream that broke off. https://platform.openai.com/docs/guides/background#streaming"""
     after = _query(request).get("starting_after")
     if after is not None and not after.isdecimal():
@@ -70,7 +70,7 @@ def _body(request: OperationRequest) -> JSON:
     return value
 
 
-def _new_conversation(kept: Kept, request: OperationRequest) -> operations.Done:
+def _new_conversation(kept: KeptResponses, request: OperationRequest) -> operations.Done:
     body = _body(request)
     source = Source(request.seed, "conversation", digest(body), len(kept.conversations))
     name = "conv_" + source.text(HEX, 50)

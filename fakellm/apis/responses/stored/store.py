@@ -72,7 +72,7 @@ class Conversation(Struct, frozen=True):
         return _OVERHEAD + sum(len(text) * (1 if text.isascii() else 4) + 60 for text in texts)
 
 
-class Kept(Struct, frozen=True):
+class KeptResponses(Struct, frozen=True):
     """All that is kept: responses and conversations by id, the oldest first, of at most `most_bytes` together."""
 
     most_bytes: int = 16 * 2**20
@@ -80,26 +80,26 @@ class Kept(Struct, frozen=True):
     conversations: Mapping[str, Conversation] = {}
     size: int = 0
 
-    def with_response(self, response: StoredResponse) -> Kept:
+    def with_response(self, response: StoredResponse) -> KeptResponses:
         """With this response, which is now the newest. One that exceeds the bound alone is not kept."""
         before = self.without_response(response.id)
         responses = {**before.responses, response.id: response}
         return _bounded(replace(before, responses=responses, size=before.size + response.size))
 
-    def without_response(self, name: str) -> Kept:
+    def without_response(self, name: str) -> KeptResponses:
         """Without the response of this id."""
         if name not in self.responses:
             return self
         responses = {key: value for key, value in self.responses.items() if key != name}
         return replace(self, responses=responses, size=self.size - self.responses[name].size)
 
-    def with_conversation(self, conversation: Conversation) -> Kept:
+    def with_conversation(self, conversation: Conversation) -> KeptResponses:
         """With this conversation in place of the one of the same id."""
         before = self.without_conversation(conversation.id)
         conversations = {**before.conversations, conversation.id: conversation}
         return _bounded(replace(before, conversations=conversations, size=before.size + conversation.size))
 
-    def without_conversation(self, name: str) -> Kept:
+    def without_conversation(self, name: str) -> KeptResponses:
         """Without the conversation of this id."""
         if name not in self.conversations:
             return self
@@ -107,7 +107,7 @@ class Kept(Struct, frozen=True):
         return replace(self, conversations=conversations, size=self.size - self.conversations[name].size)
 
 
-def _bounded(kept: Kept) -> Kept:
+def _bounded(kept: KeptResponses) -> KeptResponses:
     """Within the bound: without the oldest responses and then the oldest conversations."""
     if kept.size <= kept.most_bytes:
         return kept
@@ -116,17 +116,17 @@ def _bounded(kept: Kept) -> Kept:
         while size > kept.most_bytes and entries:
             oldest: Any = entries.pop(next(iter(entries)))
             size -= oldest.size
-    return Kept(kept.most_bytes, responses, conversations, size)
+    return KeptResponses(kept.most_bytes, responses, conversations, size)
 
 
 class ResponseStore(Protocol):
     """The owner of what is kept. A shared one must change it in one step: nothing is lost where two requests meet."""
 
-    def read(self) -> Kept:
+    def read(self) -> KeptResponses:
         """What is kept now."""
         ...
 
-    def write(self, before: Kept, after: Kept) -> bool:
+    def write(self, before: KeptResponses, after: KeptResponses) -> bool:
         """Keeps `after` if `before` is still what is kept; false if not: the operation has to be repeated."""
         ...
 
@@ -134,13 +134,13 @@ class ResponseStore(Protocol):
 class MemoryStore:
     """An owner in the memory of one process."""
 
-    def __init__(self, most_bytes: int = Kept().most_bytes) -> None:
-        self._kept = Kept(most_bytes)
+    def __init__(self, most_bytes: int = KeptResponses().most_bytes) -> None:
+        self._kept = KeptResponses(most_bytes)
 
-    def read(self) -> Kept:
+    def read(self) -> KeptResponses:
         return self._kept
 
-    def write(self, before: Kept, after: Kept) -> bool:
+    def write(self, before: KeptResponses, after: KeptResponses) -> bool:
         if self._kept is not before:
             return False
         self._kept = after

@@ -47,7 +47,8 @@ def answer(completion: Completion, request: Request, habits: Habits, seed: int, 
     encrypted = "reasoning.encrypted_content" in (request.body.get("include") or ())
     filled = tuple(_filled(blocks, habits, source, encrypted))
     word = completion.choices[0].finish_reason if completion.choices else None
-    maker = Maker(habits, source, name, created, word in INCOMPLETE)
+    kinds = [kind_of(group[0]) for group in grouped(filled)]
+    maker = Maker(habits, source, name, created, word in INCOMPLETE, kinds)
     filled = _with_ids(filled, maker)
     choices = tuple(replace(each, blocks=filled) for each in completion.choices[:1])
     completion = replace(completion, choices=choices)

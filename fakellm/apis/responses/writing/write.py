@@ -70,7 +70,7 @@ class _Writer:
         opaque = (isinstance(block, Opaque) for block in self.blocks)
         self.verbatim = {place.item for place, each in zip(self.places, opaque, strict=True) if each}
         self.open: dict[int, _Open] = {}
-        self.maker = Maker(answer.habits, answer.source, "", 0, False)
+        self.maker = Maker(answer.habits, answer.source)
         self.status = ""
         self.counted = False
 
