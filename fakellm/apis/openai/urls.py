@@ -25,7 +25,7 @@ _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/comple
 _ELSEWHERE = {
     "responses": "this part of the Responses API",
     "conversations": "this part of the Conversations API",
-    "messages": "Anthropic's Messages API",
+    "messages/batches": "Anthropic's batches",
     "assistants": "the Assistants API",
     "threads": "the Assistants API",
     "images": "pictures",
