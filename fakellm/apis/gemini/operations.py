@@ -109,7 +109,7 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
 def _values(bodies: list[dict[str, Any]], request: OperationRequest) -> list[list[float]]:
     model = request.target.model or ""
     usual = _OLDER if model.startswith(("text-embedding", "embedding", "text-multilingual")) else _USUAL
-    sizes = [body.get("outputDimensionality") or usual for body in bodies]
+    sizes = [_size(body) or _size(body.get("embedContentConfig") or {}) or usual for body in bodies]
     for size in sizes:
         if type(size) is not int or not 1 <= size <= _MOST_NUMBERS:
             raise invalid(f"output_dimensionality must be in range [1, {_MOST_NUMBERS}].", "outputDimensionality")
@@ -122,6 +122,10 @@ def _values(bodies: list[dict[str, Any]], request: OperationRequest) -> list[lis
         list(struct.unpack(f"<{size}f", vector(text, model, size, request.seed)))
         for text, size in zip(texts, sizes, strict=True)
     ]
+
+
+def _size(body: dict[str, Any]) -> Any:
+    return body.get("outputDimensionality")
 
 
 def _described(name: str) -> dict[str, Any]:
