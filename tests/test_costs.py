@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -10,11 +12,16 @@ import pytest
 from fakellm import Reply, ReplyChoice, Rule, Variation, When
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.engine import cost
+from fakellm.engine.response import Response
+from fakellm.engine.state import Limits
 from fakellm.generate import Generate
 from fakellm.generate.json_schema.regex_cost import growth
 from fakellm.model.request import Request
+from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Matcher, Pattern
 from fakellm.server import garbage
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
 from tests.conftest import chat
 
 PROSE = "the weather in Paris is fine, " * 60
@@ -121,15 +128,42 @@ def test_garbage_is_not_collected_within_a_pause(monkeypatch: pytest.MonkeyPatch
     assert gc.get_freeze_count() == exempt
 
 
-def test_a_process_that_only_serves_looks_at_its_scenario_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def only_serving(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Within such a test, this process only serves."""
+    before = gc.get_threshold()
     monkeypatch.setattr(garbage, "_server_only", [])
     garbage.server_only()
-    try:
-        with garbage.paused():
-            pass
-        assert gc.get_freeze_count() > 0
-    finally:
-        gc.unfreeze()
+    yield
+    gc.set_threshold(*before)
+    gc.unfreeze()
+
+
+@pytest.mark.usefixtures("only_serving")
+def test_a_process_that_only_serves_looks_at_its_scenario_no_more() -> None:
+    with garbage.paused():
+        pass
+    assert gc.get_freeze_count() > 0
+
+
+@pytest.mark.usefixtures("only_serving")
+def test_streams_that_start_when_others_end_make_no_garbage_that_must_be_looked_for() -> None:
+    app = App(load({"rules": [{"reply": {"content": "A b"}, "timing": {"gap": 1}}]}), limits=Limits(cache_bytes=0))
+    under_way: deque[list[Any]] = deque(maxlen=100)
+
+    def start(number: int) -> None:
+        body = chat(stream=True, messages=[{"role": "user", "content": f"Question {number}"}])
+        outcome, _ = app.handle(HttpRequest("POST", "/v1/chat/completions", body))
+        assert isinstance(outcome, Response)
+        bursts = iter(outcome.bursts)
+        under_way.append([outcome, next(bursts), bursts])
+
+    for number in range(200):
+        start(number)
+    before = gc.get_stats()[1]["collections"]
+    for number in range(200, 2_000):
+        start(number)
+    assert gc.get_stats()[1]["collections"] == before
 
 
 def test_a_collector_that_is_off_stays_off() -> None:

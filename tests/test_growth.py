@@ -196,7 +196,6 @@ def test_a_server_gives_memory_back_when_it_has_worked(monkeypatch: pytest.Monke
         task.cancel()
 
     monkeypatch.setattr(memory, "EVERY", 0.0)
-    gc.collect(1)
     asyncio.run(trimmed())
 
 

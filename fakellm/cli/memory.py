@@ -8,7 +8,7 @@ grows for hundreds of thousands of requests, though no more of it is in use. gli
 from __future__ import annotations
 
 import asyncio
-import gc
+import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -34,12 +34,12 @@ def trimmer() -> Callable[[int], int] | None:
 
 
 async def keep_small() -> None:
-    """Gives memory back every second, if requests have been handled since the last time, until it is cancelled."""
-    before = 0
+    """Gives memory back every second, if the process has worked since the last time, until it is cancelled."""
+    before = 0.0
     while True:
         await asyncio.sleep(EVERY)
-        collections = gc.get_stats()[1]["collections"]  # of the garbage collector, which runs only if there is work
-        if collections != before:
-            before = collections
+        worked = sum(os.times()[:2])  # CPU time in hundredths of a second, of which an idle process needs one a minute
+        if worked != before:
+            before = worked
             with suppress(OSError, RuntimeError):  # no file descriptor or thread is left; the next time there may be
                 await asyncio.to_thread(trim)

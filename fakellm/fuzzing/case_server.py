@@ -43,7 +43,7 @@ class _CaseApp(App):
     def _choices(self, request: HttpRequest, entry: Entry) -> int:
         """How many choices the request is for; none if it is not valid."""
         try:
-            return self._api.parse(bytes(memoryview(entry.request or b"")), {}, request.target.url).choices
+            return self._api.parse(entry.request.json if entry.request else b"", {}, request.target.url).choices
         except RequestError:
             return 0
 

@@ -15,10 +15,17 @@ _pauses: list[bool] = []
 """For each pause under way, whether the collector was enabled before the first one."""
 _server_only: list[bool] = []
 
+_THRESHOLDS = 7_000, 4, 3
+"""When the collector runs in a process that only serves: with Python's own 700, 10, 10, it looks at the young objects
+after every 700 that are made and not freed. 2,000 streams have 200,000 objects, and a few that start before others end
+would make it look at all of them every few seconds, which takes 50 ms; there is garbage in cycles only after clients
+have left early. Now it runs if there are 84,000 objects more."""
+
 
 def server_only() -> None:
     """Declares that this process does nothing but serve."""
     _server_only[:] = [True]
+    gc.set_threshold(*_THRESHOLDS)
 
 
 @contextmanager

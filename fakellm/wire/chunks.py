@@ -71,10 +71,11 @@ class PacedChunks(OnDemand[Frame]):
     def __init__(
         self, chunks: Callable[[], Iterable[bytes]], delays: Callable[[], Iterable[float]], count: int, size: int
     ) -> None:
-        super().__init__(self._frames, size, count)
+        super().__init__(lambda: map(_frame, chunks(), delays()), size, count)
         self.chunks = chunks
         self.delays = delays
 
-    def _frames(self) -> Iterator[Frame]:
-        for data, delay in zip(self.chunks(), self.delays(), strict=True):
-            yield Frame(data[data.index(b"\r\n") + 2 : -2], delay)
+
+def _frame(data: bytes, delay: float) -> Frame:
+    """The frame in a chunk."""
+    return Frame(data[data.index(b"\r\n") + 2 : -2], delay)
