@@ -166,6 +166,8 @@ class Trial:
         settings = self._settings(rule.stream, rule.dialect)
         provider = self._api.provider(settings.habits)
         completion = complete(rule.reply, self._request, 0, provider)
+        if self._api.restates:
+            completion = self._api.restate(completion, self._request, rule.reply.usage is UNSET)
         if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
         return of_completion(self._api.expressible(completion, self._plain), provider)
