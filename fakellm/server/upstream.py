@@ -10,10 +10,12 @@ import io
 import os
 import re
 from collections.abc import AsyncGenerator, Iterable
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
@@ -114,11 +116,23 @@ class _LoopError(Exception):
     """A connection goes to this server itself."""
 
 
+class _Protocol(ResponseHandler):
+    """A connection to the upstream, with which a body that is under way ends too: where the rest of one is not valid
+    HTTP, one of aiohttp's parsers leaves its reader waiting for ever."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError())
+
+
 class _Connector(aiohttp.TCPConnector):
     """Connects to other servers only: a recorder behind itself would pass one request on for ever."""
 
     def __init__(self, own: set[Address], **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment] # a partial is invariant
         self._own = own
 
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
