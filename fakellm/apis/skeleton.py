@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +23,8 @@ from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
+
+T = TypeVar("T")
 
 
 class Draft(Struct, frozen=True):
@@ -86,6 +88,12 @@ class Fill:
         assert self.counts is not None
         return self.counts
 
+    def once(self, name: str, draw: Callable[[Source], T]) -> T:
+        """What `draw` draws, for all holes that ask for it by this name."""
+        if name not in self._drawn:
+            self._drawn[name] = draw(self.source)
+        return cast(T, self._drawn[name])
+
     def below(self, name: str, n: int) -> int:
         """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
         drawn: Sequence[int] = self._drawn.get(name, ())
@@ -111,6 +119,11 @@ def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
 def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
+
+
+def per_content(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that depends only on the texts and the token counts of the stream up to the event."""
+    return Hole(name, make, "content")
 
 
 def with_holes(drawn: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,16 @@ from msgspec import Struct
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
-Scope = Literal["stream", "event", "length"]
+Scope = Literal["stream", "event", "content", "length"]
 
 
 class Hole(Struct, frozen=True, eq=False):
     """A JSON value, `make(values)`, that is computed when a template is filled. A hole is true, like most values.
 
     name: identifies the hole among those of a stream.
-    scope: whether one value fills all holes of this name in a stream; or each event has its own; or the value also
-        depends on the `length` of the event, in bytes with an empty text in the hole.
+    scope: whether one value fills all holes of this name in a stream; or each event has its own; or that depends on
+        nothing but the texts and token counts up to the event, its `content`; or the value also depends on the `length`
+        of the event, in bytes with an empty text in the hole.
     """
 
     name: str
@@ -81,12 +82,20 @@ class Template(Struct, frozen=True):
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""
-        if not self.holes:
+        return self._with({hole: values[hole.name] for hole in self.holes if hole.scope == "stream"})
+
+    def with_content(self, values: Any) -> Template:
+        """The template with the values of the holes of the scope `content`."""
+        return self._with({hole: self.encode(hole.make(values)) for hole in self.holes if hole.scope == "content"})
+
+    def _with(self, values: Mapping[Hole, str]) -> Template:
+        """The template with these texts in these holes."""
+        if not values:
             return self
         texts, holes = [self.texts[0]], []
         for hole, text in zip(self.holes, self.texts[1:], strict=True):
-            if hole.scope == "stream":
-                texts[-1] += values[hole.name] + text
+            if hole in values:
+                texts[-1] += values[hole] + text
             else:
                 holes.append(hole)
                 texts.append(text)
