@@ -8,14 +8,14 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from operator import methodcaller
 
 from msgspec import Struct
 
 from fakellm.apis.events import Written
-from fakellm.apis.skeleton import Fill, event_text
+from fakellm.apis.skeleton import Fill
 from fakellm.base.template import Hole, Template
 from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import COUNTED, PIECE
@@ -40,34 +40,51 @@ class _Between(Struct, frozen=True):
         return b"".join(parts)
 
 
-class _Alone(Struct, frozen=True):
-    """An event with values of its own. `counts`: the token counts in its batch; COUNTED stands for the completion's."""
+class _Own(Struct, frozen=True):
+    """The values that an event has of its own, and the size of its chunk, which they decide.
+
+    number: the event's. counts: the token counts in its batch; COUNTED stands for the completion's.
+    size: the bytes of the event without these values.
+    """
 
     number: int
-    data: Template
     piece: str
     counts: Usage | None
+    data: Template
+    holes: tuple[Hole, ...]
+    size: int
 
-    def filled(self, known: Mapping[str, str], fill: Fill) -> bytes:
-        fill.number, fill.counts = self.number, fill.usage if self.counts is COUNTED else self.counts
-        text = event_text(self.data, self.piece, fill, known)
-        return chunk(text.encode("utf-8", "surrogatepass"))
+    def filled(self, fill: Fill) -> list[bytes]:
+        """The first line of the chunk, and the values."""
+        fill.number, fill.encoded = self.number, self.piece
+        fill.counts = fill.usage if self.counts is COUNTED else self.counts
+        values = [b"" if hole.scope == "length" else self._value(hole, fill) for hole in self.holes]
+        size = self.size + sum(map(len, values))
+        for place, hole in enumerate(self.holes):
+            if hole.scope == "length":
+                fill.length = size + len('""') - self.data.around
+                values[place] = self._value(hole, fill)
+                size += len(values[place])
+        return [b"%x\r\n" % size, *values]
+
+    def _value(self, hole: Hole, fill: Fill) -> bytes:
+        return _bytes(self.data.encode(hole.make(fill)))
 
 
 class Sheet(Struct, frozen=True):
     """The chunks of a stream.
 
     parts: their texts, each followed by a place for what is filled in.
-    fillings: what is filled into each place: its number in `between` or, counted on, in `alone`.
+    fillings: what is filled into each place: its number in `between` or, counted on, among all values of `own`.
     between: what most chunks of a stream have the same of.
-    alone: the events with values of their own, which are filled in as a whole.
+    own: the values that some chunks have of their own, by the number of the chunk.
     starts: the first place of each chunk, and the number of places.
     """
 
     parts: tuple[bytes, ...]
     fillings: tuple[int, ...]
     between: tuple[_Between, ...]
-    alone: tuple[_Alone, ...]
+    own: dict[int, _Own]
     starts: tuple[int, ...]
 
     @property
@@ -78,28 +95,29 @@ class Sheet(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.alone))
+        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.own))
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
-        found += [each.filled(known, fill) for each in self.alone]
+        for each in self.own.values():
+            found += each.filled(fill)
         parts = list(self.parts)
         parts[1::2] = [found[number] for number in self.fillings]
         return Chunks(parts, self.count)
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""
-        found = self._between(known)
-        shared = len(found)
-        for start, end in pairwise(self.starts):
-            number = self.fillings[start]
-            if number >= shared:
-                yield self.alone[number - shared].filled(known, fill)
+        shared = self._between(known)
+        for number, (start, end) in enumerate(pairwise(self.starts)):
+            parts, fillings, found = list(self.parts[2 * start : 2 * end]), self.fillings[start:end], shared
+            if number in self.own:
+                own = self.own[number].filled(fill)
+                first = fillings[0]
+                parts[1::2] = [own[place - first] if place >= first else found[place] for place in fillings]
             else:
-                parts = list(self.parts[2 * start : 2 * end])
-                parts[1::2] = [found[number] for number in self.fillings[start:end]]
-                yield b"".join(parts)
+                parts[1::2] = [found[place] for place in fillings]
+            yield b"".join(parts)
 
     def _between(self, known: Mapping[str, str]) -> list[bytes]:
         values = {name: text.encode() for name, text in known.items()}
@@ -120,78 +138,78 @@ def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], co
                 made.add(each.data, piece, counts)
     for frame in after:
         made.chunk([(chunk(frame), _NOTHING)])
-    shared = len(made.between)
-    fillings = (number if number >= 0 else shared - 1 - number for number in made.fillings)
-    return Sheet(
-        tuple(made.parts), tuple(fillings), tuple(made.between), tuple(made.alone), (*made.starts, len(made.fillings))
-    )
+    return made.sheet()
 
 
 class _Maker:
     def __init__(self, lengths: Mapping[str, int], content: Fill | None) -> None:
         self._lengths = lengths
         self._content = content
-        self.parts: list[bytes] = []
-        self.fillings: list[int] = []
-        """Those in `alone` are -1, -2 and so on."""
-        self.between: dict[_Between, int] = {}
-        self.alone: list[_Alone] = []
-        self.starts: list[int] = []
+        self._parts: list[bytes] = []
+        self._fillings: list[int] = []
+        """Those of `own` are -1, -2 and so on."""
+        self._between: dict[_Between, int] = {}
+        self._own: dict[int, _Own] = {}
+        self._owned = 0
+        self._starts: list[int] = []
+
+    def sheet(self) -> Sheet:
+        """What has been added."""
+        shared = len(self._between)
+        fillings = (number if number >= 0 else shared - 1 - number for number in self._fillings)
+        starts = (*self._starts, len(self._fillings))
+        return Sheet(tuple(self._parts), tuple(fillings), tuple(self._between), self._own, starts)
 
     def add(self, data: Template, piece: str, counts: Usage | None) -> None:
         """Adds the chunk of an event."""
-        content, number = self._content, len(self.starts)
+        content, number = self._content, len(self._starts)
         if content is not None:
             content.number, content.counts, content.encoded = number, counts, piece
-        if all(self._is_known(hole) for hole in data.holes):
-            self._fill(data, piece)
-            return
-        if content is not None:
-            data = data.with_content(content)
-        self.alone.append(_Alone(number, data, piece, counts))
-        self.starts.append(len(self.fillings))
-        self.fillings.append(-len(self.alone))
-        self.parts += (b"", b"")
-
-    def _is_known(self, hole: Hole) -> bool:
-        content = hole.scope == "content" and self._content is not None
-        return content or hole.scope == "stream" or hole is PIECE.hole
-
-    def _fill(self, data: Template, piece: str) -> None:
-        """Adds the chunk of an event whose pieces and content are known: only the values of the stream are left."""
+        own: list[Hole] = []
         runs: list[tuple[str, list[str], list[str]]] = []
         text, alike = data.texts[0], False  # since the last value, and whether it is the same in other events
         for hole, following in zip(data.holes, data.texts[1:], strict=True):
-            if hole.scope != "stream":
-                text += (piece if hole is PIECE.hole else data.encode(hole.make(self._content))) + following
+            if hole is PIECE.hole or (hole.scope == "content" and content is not None):
+                text += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + following
                 alike = False
                 continue
-            if alike:
+            if hole.scope != "stream":
+                own.append(hole)
+                runs.append((text, [], []))
+            elif alike:
                 runs[-1][1].append(hole.name)
                 runs[-1][2].append(text)
             else:
                 runs.append((text, [hole.name], []))
-            text, alike = following, True
+            text, alike = following, hole.scope == "stream"
         runs.append((text, [], []))
         found = [(_bytes(text), _Between(tuple(names), tuple(map(_bytes, inner)))) for text, names, inner in runs]
         size = sum(len(text) + self._size(between) for text, between in found)
-        found[0] = (b"%x\r\n%b" % (size, found[0][0]), found[0][1])
         found[-1] = (found[-1][0] + b"\r\n", _NOTHING)
-        self.chunk(found)
+        if own:
+            self._own[number] = _Own(number, piece, counts, data, tuple(own), size)
+            found.insert(0, (b"", _NOTHING))
+        else:
+            found[0] = (b"%x\r\n%b" % (size, found[0][0]), found[0][1])
+        self.chunk(found, bool(own))
+
+    def chunk(self, texts: Sequence[tuple[bytes, _Between]], own: bool = False) -> None:
+        """Adds a chunk: texts, and what follows each. `own`: whether values of its own do, except after the last."""
+        self._starts.append(len(self._fillings))
+        for number, (text, between) in enumerate(texts, 1):
+            self._parts += (text, b"")
+            if own and not between.names and number < len(texts):
+                self._owned += 1
+                self._fillings.append(-self._owned)
+            else:
+                self._fillings.append(self._between.setdefault(between, len(self._between)))
 
     def _size(self, between: _Between) -> int:
         return sum(map(len, between.texts)) + sum(self._lengths[name] for name in between.names)
 
-    def chunk(self, texts: Sequence[tuple[bytes, _Between]]) -> None:
-        """Adds a chunk: texts, and what follows each."""
-        self.starts.append(len(self.fillings))
-        for text, between in texts:
-            self.parts += (text, b"")
-            self.fillings.append(self.between.setdefault(between, len(self.between)))
-
 
 _NOTHING = _Between((), ())
-_bytes = methodcaller("encode", "utf-8", "surrogatepass")
+_bytes: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
 
 
 def values_of(stream: Written, fill: Fill) -> dict[str, str]:

@@ -10,7 +10,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
-from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
 from msgspec import Struct
@@ -63,6 +62,7 @@ class Fill:
         self.length = 0
         self.encoded = '""'
         self._drawn: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
 
     @property
@@ -88,11 +88,11 @@ class Fill:
         assert self.counts is not None
         return self.counts
 
-    def once(self, name: str, draw: Callable[[Source], T]) -> T:
-        """What `draw` draws, for all holes that ask for it by this name."""
-        if name not in self._drawn:
-            self._drawn[name] = draw(self.source)
-        return cast(T, self._drawn[name])
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns for the first hole that needs the value of this name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return cast(T, self._made[name])
 
     def below(self, name: str, n: int) -> int:
         """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
@@ -207,16 +207,14 @@ def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
     return data.filled(known)
 
 
-def event_text(data: Template, piece: str, values: Fill, known: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The data of an event. `known`: the JSON of what is the same in the whole stream, unless that is filled in."""
+def event_text(data: Template, piece: str, values: Fill) -> str:
+    """The data of an event, in which everything that is the same in the whole stream is filled in already."""
     if not data.holes:
         values.number += 1
         return data.texts[0]
     texts, late, values.encoded = [data.texts[0]], None, piece
     for hole, text in zip(data.holes, data.texts[1:], strict=True):
-        if hole.scope == "stream":
-            texts.append(known[hole.name])
-        elif hole.scope == "length":
+        if hole.scope == "length":
             late = (hole, len(texts))
             texts.append('""')
         else:

@@ -82,20 +82,12 @@ class Template(Struct, frozen=True):
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""
-        return self._with({hole: values[hole.name] for hole in self.holes if hole.scope == "stream"})
-
-    def with_content(self, values: Any) -> Template:
-        """The template with the values of the holes of the scope `content`."""
-        return self._with({hole: self.encode(hole.make(values)) for hole in self.holes if hole.scope == "content"})
-
-    def _with(self, values: Mapping[Hole, str]) -> Template:
-        """The template with these texts in these holes."""
-        if not values:
+        if not self.holes:
             return self
         texts, holes = [self.texts[0]], []
         for hole, text in zip(self.holes, self.texts[1:], strict=True):
-            if hole in values:
-                texts[-1] += values[hole] + text
+            if hole.scope == "stream":
+                texts[-1] += values[hole.name] + text
             else:
                 holes.append(hole)
                 texts.append(text)

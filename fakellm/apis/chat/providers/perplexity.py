@@ -96,7 +96,7 @@ def _searched(chunks: tuple[Chunk, ...], found: Callable[[Source], JSON]) -> tup
         return replace(choice, extra={"message": {"role": "assistant", "content": so_far}} | choice.extra)
 
     def result(name: str) -> Hole:
-        return per_stream(name, lambda fill: fill.once("found", found)[name])
+        return per_stream(name, lambda fill: fill.once("found", lambda: found(fill.source))[name])
 
     results = {name: result(name) for name in ("citations", "search_results")}
     return tuple(replace(chunk, extra=results | chunk.extra) for chunk in in_parts(chunks, with_results))
