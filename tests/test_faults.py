@@ -113,10 +113,20 @@ def test_what_a_status_sends(fault: dict[str, Any], lines: list[str], body: byte
 
 
 def test_a_header_that_is_set_replaces_the_usual_one() -> None:
-    headers = {"content-type": "x/y", "content-length": "7"}
+    headers = {"content-type": "x/y"}
     names = [line.partition(":")[0] for line in head(ask({"kind": "status", "headers": headers})[0])]
     assert [name.lower() for name in names].count("content-type") == 1
     assert [name.lower() for name in names].count("content-length") == 1
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Connection", "Content-Encoding", "Trailer"])
+def test_a_header_that_delimits_the_response_is_not_set_by_hand(name: str) -> None:
+    for rule in (
+        {"reply": {}, "fault": {"kind": "status", "headers": {name: "7"}}},
+        {"reply": {"headers": {name: "7"}}},
+    ):
+        with pytest.raises(ScenarioError, match=f"'{name}' (would|is set)"):
+            load({"rules": [rule]})
 
 
 @pytest.mark.parametrize("stream", [True, False])

@@ -35,6 +35,7 @@ from tests.virtual_time import Listening, run
 GET = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
 RULES = {
     "rules": [
+        {"when": {"model": "gaps"}, "reply": {"content": "One two three"}, "timing": {"first": 4, "gap": 8}},
         {"when": {"model": "paced"}, "reply": {"content": "One two"}, "timing": {"gap": 3600}},
         {"when": {"model": "stalled"}, "reply": {"content": "One"}, "fault": {"kind": "stall", "at": "start"}},
         {"when": {"model": "slow"}, "reply": {"content": "One"}, "timing": {"first": 3600}},
@@ -110,6 +111,42 @@ def test_a_client_that_ends_its_side_during_a_wait_has_left(server: Handle, mode
     data = request(chat(model=model, stream=True)).replace(b"/v1/", f"/s/left-{model}/v1/".encode(), 1)
     talk(session, data, shut=True)  # it returns: the server closes the connection
     assert [entry.outcome for entry in session.journal] == ["client left"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_client_that_has_ended_its_side_gets_a_paced_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            writer.write(request(chat(model="gaps", stream=stream)))
+            writer.write_eof()
+            reply = await reader.read()
+            assert b"One" in reply
+            assert b"three" in reply
+            assert reply.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n" if stream else b"}\n")
+
+    run(everything())
+
+
+@pytest.mark.parametrize("later", [0.2, 3.0, 11.0])
+def test_a_client_that_ends_its_side_later_has_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, later: float
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    async def everything() -> None:
+        async with opened(tmp_path) as (reader, writer):
+            writer.write(request(chat(model="gaps", stream=True)))
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(later)
+            writer.write_eof()
+            assert b"[DONE]" not in await reader.read()
+            assert asyncio.get_running_loop().time() == pytest.approx(began + later)
+
+    run(everything())
 
 
 @pytest.mark.parametrize("status", [204, 304])

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
@@ -33,7 +34,7 @@ from fakellm.wire.frame_edits import Edit, edits, patched
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.timing import Timing
 from tests.chats import stream
-from tests.conftest import CORPUS, respond
+from tests.conftest import CORPUS, post, respond
 
 HELLO = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
 SSE = (("Content-Type", "text/event-stream"),)
@@ -146,6 +147,61 @@ def test_a_stream_without_a_chunk_is_kept_as_it_is(body: bytes) -> None:
     cassette = recording((HELLO, streamed(body)))
     scenario, _ = imported([cassette])
     assert answered(scenario, cassette.interactions[0].request) == body
+
+
+HEADER_TEXTS = st.text(st.characters(max_codepoint=255), max_size=8) | st.sampled_from(["text/event-stream", "/a", "5"])
+HEADER_NAMES = st.sampled_from(["Content-Type", "Location", "retry-after", "x-should-retry", "Content-Length"])
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["\ud800", 10**500, "{{x}}"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=6,
+)
+URLS = ["https://h/v1/chat/completions", "/api/chat", "/api/generate", "https://h/v1/responses", "/x"]
+BODIES = st.one_of(
+    st.binary(max_size=20),
+    st.sampled_from([CHUNK, CHUNK * 2, CHUNK + b"data: [DONE]\n\n", b'{"choices": [{"message": {"content": "a"}}]}']),
+    ODD.map(lambda value: b"data: " + json.dumps(value).encode() + b"\n\n"),
+    st.dictionaries(st.sampled_from(["id", "choices", "message", "error", "usage"]), ODD).map(
+        lambda value: json.dumps(value).encode()
+    ),
+)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(URLS),
+            st.dictionaries(st.sampled_from(["model", "messages", "stream", "tools", "x"]), ODD),
+            st.none() | st.integers(100, 999) | st.just(200),
+            st.lists(st.tuples(HEADER_NAMES, HEADER_TEXTS), max_size=3),
+            st.lists(BODIES, max_size=3),
+            st.sampled_from(["complete", "close", "reset", "stall"]),
+        ),
+        max_size=3,
+    )
+)
+def test_whatever_is_written_loads(interactions: list[Any]) -> None:
+    recorded = [
+        Interaction(
+            RecordedRequest("POST", url, (), json.dumps(HELLO | changes).encode()),
+            Plan(status, tuple(headers), tuple(map(Frame, bodies)), "close", end=end),
+        )
+        for url, changes, status, headers, bodies, end in interactions
+    ]
+    scenario, report = imported([Cassette("a.yaml", tuple(recorded))])
+    assert load(dump(scenario)) == scenario
+    assert len(scenario.rules) <= len(report) == len(recorded)
+
+
+@pytest.mark.parametrize("status", [100, 101, 103, 199])
+def test_a_status_that_answers_no_request_is_left_out(status: int) -> None:
+    cassette = recording((HELLO, Plan(status, (), ())), (HELLO, streamed(CHUNK)))
+    scenario, report = imported([cassette])
+    assert [each.outcome for each in report] == ["left out", "meaning"]
+    assert f"the status {status} answers no request" in report[0].reason
+    assert answered(scenario, cassette.interactions[0].request) == CHUNK
+    with fakellm.replay(cassette) as server:
+        assert post(server.base_url + "/chat/completions", cassette.interactions[0].request.body).content == CHUNK
 
 
 def test_an_error_keeps_its_retry_headers() -> None:

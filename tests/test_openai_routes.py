@@ -423,7 +423,6 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
         ("/v1/images/generations", "fakellm does not serve pictures."),
         ("/openai/v1/audio/speech", "fakellm does not serve speech."),
         ("/v1/messages", "fakellm does not serve Anthropic's Messages API."),
-        ("/api/chat", "fakellm does not serve Ollama's own API; it has /v1/chat/completions as well."),
         ("/", "there are POST /v1/chat/completions, "),
     ],
 )
@@ -463,7 +462,7 @@ KEYS = ["sk-first-0123456789", "second"]
             "invalid_api_key",
             "Incorrect API key provided: sk-other*******6789.",
         ),
-        ({"Api-Key": "third"}, "invalid_api_key", "Incorrect API key provided: third."),
+        ({"Api-Key": "third"}, "invalid_api_key", "Incorrect API key provided: th***."),
     ],
 )
 def test_without_its_key_a_request_is_refused(headers: dict[str, str], code: str | None, message: str) -> None:
@@ -498,7 +497,10 @@ def test_control_routes_and_preflights_need_no_key() -> None:
 def test_a_key_is_shortened_to_its_own_length(key: str) -> None:
     short = shortened(key)
     assert len(short) == len(key)
-    assert short == key or (short[:8], short[-4:], set(short[8:-4])) == (key[:8], key[-4:], {"*"})
+    if len(key) > 12:
+        assert (short[:8], short[-4:], set(short[8:-4])) == (key[:8], key[-4:], {"*"})
+    else:
+        assert (short[:2], set(short[2:])) in ((key[:2], {"*"}), (key, set()))
 
 
 # Headers

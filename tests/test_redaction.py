@@ -17,15 +17,16 @@ from click.testing import CliRunner
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from fakellm.base.secrets import search as secret_search
+from fakellm.base.secrets.names import secret_field, secret_header, secret_parameter
+from fakellm.base.secrets.search import cover
 from fakellm.cli import main
 from fakellm.importing.importer import imported
-from fakellm.recordings import content_codings, secret_search
+from fakellm.recordings import content_codings
 from fakellm.recordings.capture import readable
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl
 from fakellm.recordings.redaction import UnsearchableError, redacted
-from fakellm.recordings.secret_names import secret_field, secret_header, secret_parameter
-from fakellm.recordings.secret_search import cover
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import chat
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
 from fakellm.apis.target import Target
@@ -30,6 +31,7 @@ class ApiHome(Struct, frozen=True):
 HOMES: dict[str, ApiHome] = {
     "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
     "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+    "ollama": ApiHome("fakellm.apis.ollama.api", "OLLAMA", ollama_urls.DIALECTS),
 }
 """Each API, by its name in `when: {api: …}`."""
 
@@ -44,10 +46,14 @@ else:
     DialectName = Literal[DIALECT_NAMES]
     """Names as types: a file with an unknown one is refused beside all its other problems."""
 
-TARGETS: list[Callable[[str], Target | None]] = []
+TARGETS: list[Callable[[str], Target | None]] = [ollama_urls.target]
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
 
-REPLIES: dict[str, str] = {"/v1/chat/completions": "chat", "/v1/completions": "completions"}
+REPLIES: dict[str, str] = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completions",
+    **dict.fromkeys(ollama_urls.REPLIES, "ollama"),
+}
 """The routes to which requests for a reply are posted, and their APIs."""
 
 

@@ -177,6 +177,17 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # Ollama's own API
+    fraction: Annotated[
+        Literal[0, 3, 6, 9] | None,
+        Meta(
+            description=(
+                "Ollama's own API: how many digits `created_at` has after the point, less trailing zeros: 6 as on "
+                "macOS, or 9 as on Linux."
+            )
+        ),
+    ] = None
+
     def __post_init__(self) -> None:
         for part in self.split if isinstance(self.split, dict) else ():
             if not _PART.fullmatch(part):

@@ -70,12 +70,19 @@ SHOWN = 120
 
 
 def shortened(value: object) -> str:
-    """The value as Python writes it, cut after SHOWN characters."""
+    """The value as Python writes it, cut after SHOWN characters, in which what looks like a key is overwritten."""
+    from fakellm.base.secrets.search import cover  # most programs never need it
+
     try:
         text = repr(value)
     except RecursionError:
         return f"{'an object' if isinstance(value, dict) else 'an array'} that is nested too deeply"
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text):,} characters)"
+    shown = cover(())(text[:_SEARCHED])
+    return shown if len(text) <= SHOWN else f"{shown[:SHOWN]}… ({len(text):,} characters)"
+
+
+_SEARCHED = 500
+"""Characters of a value that are searched for keys: of a shorter part, the start of a key would not be found."""
 
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:

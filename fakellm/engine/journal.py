@@ -38,7 +38,7 @@ class Entry(Struct, gc=False):
     path: str
     request: Any = None
     """The JSON body; its text if it is not valid JSON, or nested deeper than MOST_LEVELS; null if there is none. Inside
-    the server, it is encoded as `msgspec.Raw`."""
+    the server, it is a `Kept`, and after its secrets are overwritten a `msgspec.Raw`."""
     rule: str | None = None
     """The rule or the recording that answered, `generated` or `upstream`; null if the request was refused."""
     matched: bool = True
@@ -79,7 +79,18 @@ class Entry(Struct, gc=False):
             self.without_effect = outcome.without_effect
 
 
-def kept_body(body: bytes, valid: bool = False) -> msgspec.Raw:
+class Kept(Struct, frozen=True):
+    """The body of a request, encoded as JSON. It may have secrets, which are overwritten when the journal is read: to
+    search each body as it arrives would take longer than to answer.
+
+    secrets: those of the request's headers and URL, if it goes to a real server. Others are found by name or form.
+    """
+
+    json: bytes
+    secrets: frozenset[str] = frozenset()
+
+
+def kept_body(body: bytes, valid: bool = False) -> bytes:
     """A request body for the journal, encoded: JSON as it was sent, any other text as a string, nothing as null. JSON
     of more than MOST_LEVELS becomes a string too: what reads the journal may not be able to read it.
 
@@ -89,12 +100,13 @@ def kept_body(body: bytes, valid: bool = False) -> msgspec.Raw:
         try:
             json.loads(body.decode("utf-8"), parse_constant=_no_constant)
         except (ValueError, RecursionError):
-            return _as_text(body)
-    return _as_text(body) if _is_deep(body) else msgspec.Raw(body)
+            return as_text(body)
+    return as_text(body) if _is_deep(body) else body
 
 
-def _as_text(body: bytes) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None))
+def as_text(body: bytes) -> bytes:
+    """A body as a JSON string, or as null if it is empty."""
+    return msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None)
 
 
 def _is_deep(body: bytes) -> bool:
@@ -117,7 +129,8 @@ def _size(entry: Entry) -> int:
     """How many bytes an entry takes, roughly."""
     size = _ENTRY_BYTES + len(entry.method[16:]) + len(entry.path)  # usual methods are short, and shared
     size += len((entry.explanation or "").encode("utf-8", "replace"))
-    return size + (len(memoryview(entry.request)) if isinstance(entry.request, msgspec.Raw) else 0)
+    body = entry.request.json if isinstance(entry.request, Kept) else entry.request
+    return size + (len(memoryview(body)) if body else 0)
 
 
 class Journal:

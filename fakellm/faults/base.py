@@ -78,12 +78,27 @@ def index(value: Place, count: int, source: Source, likely: Sequence[int] = ()) 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
+_FRAMING = {
+    "content-length": "would break the framing of the response; 'kind: content_length' of 'fault' does so on purpose",
+    "transfer-encoding": "would break the framing of the response; 'stream: {transfer: {body: …}}' chooses it",
+    "connection": "is set by the server; 'kind: hang_up' of 'fault' closes a connection that it promised to keep",
+    "content-encoding": "would not be true of the body; 'stream: {transfer: {gzip: true}}' compresses it",
+    "trailer": "would announce fields after the body, which are never sent",
+    "upgrade": "would offer another protocol, which the server does not speak",
+    "keep-alive": "is set by the server, which keeps connections as long as it runs",
+}
+"""Headers that state how a response is delimited, each with the reason why a scenario cannot set it."""
+
+
 def check_headers(headers: Mapping[str, str]) -> None:
-    """Raises FieldError, at `headers`, if a name or a value is not valid in the head of a response."""
+    """Raises FieldError, at `headers`, if a name or a value is not valid in the head of a response, or if the header
+    states how the response is delimited."""
     for name, value in headers.items():
         if not _TOKEN.fullmatch(name):
             raise FieldError(("headers", name), f"{name!r} is not the name of a header")
         check_header(("headers", name), value)
+        if name.lower() in _FRAMING:
+            raise FieldError(("headers", name), f"{name!r} {_FRAMING[name.lower()]}")
 
 
 def check_header(path: Path, value: object) -> None:

@@ -42,7 +42,7 @@ class _CaseApp(App):
     def _choices(self, entry: Entry) -> int:
         """How many choices the request is for; none if it is not valid."""
         try:
-            return self._api.parse(bytes(memoryview(entry.request or b"")), {}).choices
+            return self._api.parse(entry.request.json if entry.request else b"", {}).choices
         except RequestError:
             return 0
 

@@ -5,11 +5,13 @@ Knows no recordings, only requests and the rules that answer them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 
-from msgspec import json
+import msgspec
 from msgspec.structs import replace
 
+from fakellm.base.json_path import path_of
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern, When
 from fakellm.scenarios.scenario import Rule, Step
@@ -26,8 +28,19 @@ def distinguished(answered: Sequence[Answered]) -> tuple[Rule, ...]:
         key = ("", False) if request is None else (request.digest, request.stream)
         groups.setdefault(key, []).append((request, rule))
     firsts = [group[0][0] for group in groups.values()]
-    conditions = next((way for way in _WAYS if _differ(firsts, way)), _exactly)
-    return tuple(_rule(group, conditions) for group in groups.values())
+    for way in _WAYS:
+        if _differ(firsts, way):
+            return tuple(_rule(group, way) for group in groups.values())
+    return tuple(_rule(group, exactly) for group in _by_every_field(groups.values()))
+
+
+def _by_every_field(groups: Iterable[list[Answered]]) -> list[list[Answered]]:
+    """The groups whose requests differ in `exactly`. Those with more fields come first: a request that has all fields
+    of another matches the rule of that one too."""
+    merged: dict[str, list[Answered]] = {}
+    for group in groups:
+        merged.setdefault(_encoded(_when(group[0][0], exactly)), []).extend(group)
+    return sorted(merged.values(), key=lambda group: -len(_when(group[0][0], exactly).body))
 
 
 def _model_and_turn(request: Request) -> When:
@@ -50,9 +63,18 @@ def _and_messages(request: Request) -> When:
     )
 
 
-def _exactly(request: Request) -> When:
+def exactly(request: Request) -> When:
+    """Every field of the body that a condition can name. A null is the same as no field."""
     fields = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
-    return When(stream=request.stream, body={key: _value(value) for key, value in fields.items()})
+    body = {key: _value(value) for key, value in fields.items() if value is not None and _is_name(key)}
+    return When(stream=request.stream, body=body)
+
+
+def _is_name(key: str) -> bool:
+    try:
+        return path_of(key) == (key,)
+    except ValueError:
+        return False
 
 
 def _value(value: object) -> object:
@@ -65,13 +87,23 @@ _WAYS: tuple[Callable[[Request], When], ...] = (_model_and_turn, _and_user, _and
 
 def _differ(requests: Sequence[Request | None], way: Callable[[Request], When]) -> bool:
     """Whether the conditions differ for each request. A rule without a recorded request matches everything."""
-    made = [json.encode(When() if request is None else way(request), order="sorted") for request in requests]
-    return len(set(made)) == len(made)
+    made = [_when(request, way) for request in requests]
+    if any(set("*?[") & set(when.model or "") for when in made):  # it would match other models too
+        return False
+    return len(set(map(_encoded, made))) == len(made)
+
+
+def _when(request: Request | None, way: Callable[[Request], When]) -> When:
+    return When() if request is None else way(request)
+
+
+def _encoded(when: When) -> str:
+    return json.dumps(msgspec.to_builtins(when), sort_keys=True)
 
 
 def _rule(group: Sequence[Answered], conditions: Callable[[Request], When]) -> Rule:
     request, rule = group[0]
-    when = When() if request is None else conditions(request)
+    when = _when(request, conditions)
     if rule.patch and request is not None:  # its frames belong to a stream or to a whole body
         when = replace(when, stream=request.stream)
     then = tuple(Step(more.reply, more.stream, more.timing, more.fault, more.patch) for _, more in group[1:])

@@ -6,6 +6,7 @@ chat, whose dialects `chat_rule` tries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -14,17 +15,21 @@ from msgspec.structs import replace
 
 from fakellm.apis.openai.urls import with_model
 from fakellm.apis.route import CHAT, REPLIES, Route, api_named, target
-from fakellm.base.errors import RequestError
+from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.base.validation import FieldError
 from fakellm.engine.render import render
 from fakellm.faults import Close, Status
+from fakellm.faults.base import check_header
 from fakellm.importing.chat_rule import chat_rule
-from fakellm.importing.distinguish_rules import distinguished
+from fakellm.importing.distinguish_rules import distinguished, exactly
 from fakellm.importing.long_edits import long_edits
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.redaction import UnsearchableError, redacted
 from fakellm.recordings.request_identity import api, path_of
+from fakellm.scenarios.loader import dump_json, parse
+from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
@@ -63,6 +68,8 @@ def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Sce
                 report.append(Imported(place, "left out", reason=str(error)))
                 continue
             request, rule, became = _rule(known, place, route)
+            if rule is not None and (problem := _problem(request, rule)):
+                rule, became = None, Imported(place, "left out", reason=problem)
             report.append(became)
             if rule is not None:
                 rules.append((request, rule))
@@ -88,6 +95,8 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
             if streamed
             else "no stream"
         )
+        if plan.status is not None and not 200 <= plan.status <= 999:
+            return None, None, Imported(place, "left out", reason=f"the status {plan.status} answers no request")
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = stream.blocks(plan.body) if stream else [plan.body]
     request = replace(request, stream=streamed)
@@ -106,13 +115,38 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     return request if known else None, replace(rule, patch=patch), became
 
 
+def _problem(request: Request | None, rule: Rule) -> str:
+    """Why a rule cannot be written to a file, with conditions on all that its request has; empty if it can."""
+    text = dump_json(replace(rule, when=When() if request is None else exactly(request)))
+    if _HALF.search(text):
+        return "it has half of a surrogate pair, which YAML cannot express"
+    try:
+        parse(text, "rule")
+    except ScenarioError as error:
+        return error.problems[0]
+    return ""
+
+
+_HALF = re.compile(r"(?<!\\)(?:\\\\)*\\ud[89a-f]")
+"""In JSON in which nothing else is escaped that need not be."""
+
+
 def _literal(plan: Plan, kind: str) -> Rule:
     """The rule that sends the response literally, with the headers that state when a client may retry."""
     if plan.status is None:
         return Rule(reply=Reply(), fault=Close(at="start"))
-    headers = {name: value for name, value in plan.headers if name.lower() in _KEPT}
-    body = plan.body.decode("utf-8", "replace")
-    return Rule(reply=Reply(), fault=Status(status=plan.status, body=body, content_type=kind or None, headers=headers))
+    headers = {name: value for name, value in plan.headers if name.lower() in _KEPT and _is_sendable(value)}
+    body, content_type = plan.body.decode("utf-8", "replace"), kind if kind and _is_sendable(kind) else None
+    return Rule(reply=Reply(), fault=Status(status=plan.status, body=body, content_type=content_type, headers=headers))
+
+
+def _is_sendable(value: str) -> bool:
+    """Whether a rule can send the value of a header."""
+    try:
+        check_header((), value)
+    except FieldError:
+        return False
+    return True
 
 
 _KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")

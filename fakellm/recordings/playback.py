@@ -12,6 +12,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.recordings.cassette import Headers, Interaction
+from fakellm.wire.kinds import SSE, Kind, kind_of
 from fakellm.wire.plan import Frame, Plan
 
 # Headers of one connection (RFC 9110, section 7.6.1), those about how the body is sent, and cookies, because clients
@@ -60,14 +61,18 @@ def _sent(name: str, value: str, length: bool) -> bool:
 
 
 def _divided(plan: Plan) -> tuple[Frame, ...]:
-    """The frames of a stream that is one frame: each event with its blank line, and what follows the last event."""
-    if len(plan.frames) != 1 or not _is_stream(plan.headers, plan.body):
+    """The frames of a stream that is one frame: each event with its blank line, and what follows the last event; or
+    each line."""
+    kind = _kind(plan.headers, plan.body)
+    if len(plan.frames) != 1 or kind is None:
         return tuple(plan.frames)
-    first, *others = _BLOCK.findall(plan.body) or [b""]
+    first, *others = (_BLOCK.findall(plan.body) if kind is SSE else kind.blocks(plan.body)) or [b""]
     return (replace(plan.frames[0], data=first), *map(Frame, others))
 
 
-def _is_stream(headers: Headers, body: bytes) -> bool:
-    """Whether a body is server-sent events; recordings of only a body have no header for it."""
+def _kind(headers: Headers, body: bytes) -> Kind | None:
+    """The kind of stream that a body is, if it is one; recordings of only a body have no header for it."""
     types = [value for name, value in headers if name.lower() == "content-type"]
-    return types[-1].startswith("text/event-stream") if types else body.startswith((b"data:", b"event:", b":"))
+    if types:
+        return kind_of(types[-1])
+    return SSE if body.startswith((b"data:", b"event:", b":")) else None

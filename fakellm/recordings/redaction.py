@@ -2,7 +2,7 @@
 
 Headers with such a secret are left out. The secret is also searched everywhere else: providers repeat a wrong key in
 their error, and name the organisation when its limit is reached. There it is overwritten by as many other characters,
-so all lengths and all boundaries between chunks stay the same. `secret_names` and `secret_search` know what is secret.
+so all lengths and all boundaries between chunks stay the same. `base.secrets` knows what is secret.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import accumulate, pairwise
 from urllib.parse import parse_qsl, unquote
 
+import msgspec
 from msgspec.structs import replace
 
+from fakellm.base.secrets.names import secret_header, secret_parameter
+from fakellm.base.secrets.search import SHORTEST as SHORTEST
+from fakellm.base.secrets.search import cover, mask, named_values
 from fakellm.recordings.cassette import Headers, Interaction, RecordedRequest
 from fakellm.recordings.content_codings import MOST_BYTES
-from fakellm.recordings.secret_names import secret_header, secret_parameter
-from fakellm.recordings.secret_search import SHORTEST as SHORTEST
-from fakellm.recordings.secret_search import cover, mask, named_values
 from fakellm.wire.plan import Frame
 
 _URL = re.compile(r"((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)?([^?#]*)(\?[^#]*)?(#.*)?", re.DOTALL)
@@ -56,6 +57,23 @@ def redacted_request(request: RecordedRequest) -> RecordedRequest:
     return _request(request, cover(_secrets(request)))
 
 
+def redacted_url(url: str) -> str:
+    """A URL, or a path with a query, without its secrets."""
+    return cover(_in_url(url))(_without_secrets(url))
+
+
+def redacted_json(text: bytes, secrets: Iterable[str] = ()) -> bytes:
+    """JSON without its secrets and `secrets`; still JSON, of the same length unless a secret lies across its syntax."""
+    found = cover(secrets)(text.decode("latin-1")).encode("latin-1")
+    if found != text:
+        try:
+            found.decode()
+            msgspec.json.decode(found, type=msgspec.Raw)  # checks it without making objects
+        except (ValueError, RecursionError):
+            return msgspec.json.encode(found.decode("utf-8", "backslashreplace"))
+    return found
+
+
 def covering(request: RecordedRequest) -> Callable[[str], str]:
     """A function that overwrites the secrets of a request in a text about it."""
     secrets = cover(_secrets(request))
@@ -63,6 +81,11 @@ def covering(request: RecordedRequest) -> Callable[[str], str]:
     return lambda text: (
         secrets(text.encode(errors="surrogatepass").decode("latin-1")).encode("latin-1").decode(errors="surrogatepass")
     )
+
+
+def outer_secrets(headers: Headers, url: str) -> frozenset[str]:
+    """The secrets in the headers and the URL of a request."""
+    return frozenset([*_in_headers(headers), *_in_url(url)])
 
 
 def _request(request: RecordedRequest, covered: Callable[[str], str]) -> RecordedRequest:
@@ -90,7 +113,7 @@ def _secrets(request: RecordedRequest) -> set[str]:
     values = named_values(request.body.decode("latin-1"))
     # A value in a body may be an example or a description; only what could be a key is searched elsewhere.
     keys = {value for value in values if len(value) >= 12 and re.search("[0-9]", value) and not re.search(r"\s", value)}
-    return {*_in_headers(request.headers), *_in_url(request.url), *keys}
+    return {*outer_secrets(request.headers, request.url), *keys}
 
 
 def _in_headers(headers: Headers) -> Iterator[str]:

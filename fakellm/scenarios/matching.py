@@ -17,12 +17,10 @@ from msgspec import Meta, Struct
 
 from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
-from fakellm.base.validation import FieldError
+from fakellm.base.secrets.names import secret_field, secret_header
+from fakellm.base.validation import FieldError, shortened
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
-
-MAX_SHOWN = 120
-"""The most characters of a value in a difference: a prompt may have millions."""
 
 
 class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -118,7 +116,17 @@ class Difference(Struct, frozen=True):
     actual: Any
 
     def __str__(self) -> str:
-        return f"{self.field}: expected {_shown(self.expected)}, got {_shown(self.actual)}"
+        if _is_secret(self.field):
+            return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
+        return f"{self.field}: expected {shortened(self.expected)}, got {shortened(self.actual)}"
+
+
+def _is_secret(field: str) -> bool:
+    """Whether the values of a condition are keys, tokens or passwords, by the name of the header or field."""
+    block, _, name = field.partition(".")
+    if block == "headers":
+        return secret_header(name)
+    return block == "body" and any(isinstance(step, str) and secret_field(step) for step in path_of(name))
 
 
 class Check(NamedTuple):
@@ -290,10 +298,5 @@ def _check_regex(regex: str | None, path: tuple[str, ...] = ()) -> None:
         _compiled(regex or "")
     except (re.error, OverflowError, RecursionError) as error:
         reason = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
-        message = f"{_shown(regex)} is not a regular expression: {reason}"
+        message = f"{shortened(regex)} is not a regular expression: {reason}"
         raise FieldError((*path, "regex"), message) from None
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}… ({len(text):,} characters)"

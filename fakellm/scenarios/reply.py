@@ -114,17 +114,6 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
 _IN_BLOCKS = ("content", "reasoning", "refusal", "tool_calls", "logprobs", "refusal_logprobs", "annotations")
 
-_FRAMING = {
-    "content-length": "would break the framing of the response; 'kind: content_length' of 'fault' does so on purpose",
-    "transfer-encoding": "would break the framing of the response; 'stream: {transfer: {body: …}}' chooses it",
-    "connection": "is set by the server; 'kind: hang_up' of 'fault' closes a connection that it promised to keep",
-    "content-encoding": "would not be true of the body; 'stream: {transfer: {gzip: true}}' compresses it",
-    "trailer": "would announce fields after the body, which are never sent",
-    "upgrade": "would offer another protocol, which the server does not speak",
-    "keep-alive": "is set by the server, which keeps connections as long as it runs",
-}
-"""Headers that state how a response is delimited, each with the reason why a reply cannot set it."""
-
 
 class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `reply:` block of a rule: one choice, or several under `choices`, and the fields around them.
@@ -147,9 +136,6 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def __post_init__(self) -> None:
         super().__post_init__()
         check_headers(self.headers)
-        for name in self.headers:
-            if name.lower() in _FRAMING:
-                raise FieldError(("headers", name), f"{name!r} {_FRAMING[name.lower()]}")
         names = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET, False)]
         if self.choices and names:
             raise FieldError((names[0],), f"{names[0]!r} beside 'choices': put it in a choice, or leave out 'choices'")

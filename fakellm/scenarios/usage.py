@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from fakellm.apis.chat.meaning import NAME
 from fakellm.model import blocks
-from fakellm.model.blocks import own_value, with_own
+from fakellm.model.blocks import Own, own_value, with_own
 
 
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -26,15 +26,16 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     total: int | None = None
     details: dict[str, Any] | None = None
     cache_write: int = 0
+    own: Own = {}
+    """What only one API has beside them, by the name of the API."""
 
 
 def core_usage(usage: Usage) -> blocks.Usage:
     """The counts as the core has them; what only chat shows is its own."""
-    own = {"total": usage.total, "details": usage.details}
-    own = {key: value for key, value in own.items() if value is not None}
-    return blocks.Usage(
-        usage.prompt, usage.completion, usage.cached, usage.cache_write, usage.reasoning, with_own({}, NAME, own)
-    )
+    chat = {"total": usage.total, "details": usage.details}
+    chat = {key: value for key, value in chat.items() if value is not None}
+    own = with_own(usage.own, NAME, usage.own.get(NAME, {}) | chat)
+    return blocks.Usage(usage.prompt, usage.completion, usage.cached, usage.cache_write, usage.reasoning, own)
 
 
 def usage_block(usage: blocks.Usage) -> Usage:
@@ -47,4 +48,5 @@ def usage_block(usage: blocks.Usage) -> Usage:
         own_value(usage.own, NAME, "total"),
         own_value(usage.own, NAME, "details"),
         usage.cache_write,
+        {name: values for name, values in usage.own.items() if name != NAME},
     )

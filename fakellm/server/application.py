@@ -5,9 +5,7 @@ Owns the protocol of applications. Knows no rules, recordings, sockets or clock.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from copy import copy
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -18,18 +16,14 @@ from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import near_miss, shortened
 from fakellm.engine.engine import refusal
-from fakellm.engine.journal import Entry, kept_body
+from fakellm.engine.journal import Entry, Kept, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
+from fakellm.server.control.journal_view import journal_view
+from fakellm.server.control.parameters import check_parameters
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
-
-_AT_ONCE = 200
-"""How many entries of the journal are encoded before other work gets its turn: this takes well under a millisecond."""
-
-_BYTES_AT_ONCE = 2**20
-"""How many bytes of it."""
 
 _LONG_BODY = 64 * 1024
 """Longer bodies are looked at only where the work is done."""
@@ -106,12 +100,14 @@ def dispatch(
         hint = remedy(target.path)
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
-        raise UnknownRouteError(404, f"Unknown request URL: {request.method} {request.path}{hint}", "unknown_url")
+        raise UnknownRouteError(404, f"Unknown request URL: {request.method} {target.shown}{hint}", "unknown_url")
     handler = methods.get(request.method)
     if handler is None:
         allowed = ", ".join(methods)
-        message = f"Not allowed to {request.method} {request.path}; the method here is {allowed}."
+        message = f"Not allowed to {request.method} {target.shown}; the method here is {allowed}."
         raise UnknownRouteError(405, message, "method_not_allowed", headers={"Allow": allowed})
+    if target.control:
+        check_parameters(request.method, target.operation, target.query, request.body)
     return handler(app, request)
 
 
@@ -126,22 +122,28 @@ def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
     return replace(response, matched=not isinstance(error, UnknownRouteError))
 
 
-def journaled(app: Application, request: HttpRequest, outcome: Outcome, entry: Entry | None = None) -> Entry:
+def journaled(
+    app: Application,
+    request: HttpRequest,
+    outcome: Outcome,
+    entry: Entry | None = None,
+    secrets: frozenset[str] = frozenset(),
+) -> Entry:
     """The entry of a request, added to its session's journal if the session could be opened; if the request already has
-    an entry, that one."""
+    an entry, that one. `secrets`: known ones, which its body must not show."""
     if entry is not None:
         entry.fill(outcome)
         if filled := app.find(request.target.session):
             filled.journal.remeasure(entry)
         return entry
     valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
-    entry = Entry(request.method, request.path)
-    entry.fill(outcome)
     target = request.target
+    entry = Entry(request.method, target.shown)
+    entry.fill(outcome)
     if target.control:
         return entry
     long = isinstance(outcome, Work) and len(request.body) > _LONG_BODY
-    entry.request = msgspec.Raw(request.body) if long else kept_body(request.body, valid)
+    entry.request = Kept(request.body if long else kept_body(request.body, valid), secrets)
     try:
         session = app.session(target.session)
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in
@@ -165,26 +167,7 @@ def _health(app: Application, request: HttpRequest) -> Response:
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
-    """The journal as JSON, one entry per line; encoded in small parts, so that replies under way do not wait for it."""
-    journal = app.session(request.target.session).journal
-    entries = [copy(entry) if entry.under_way else entry for entry in journal]
-    dropped = (journal.dropped, journal.dropped_unmatched)
-
-    async def encoded() -> list[bytes]:
-        pieces, count, size = [b'{"entries": ['], 0, 0
-        for number, entry in enumerate(entries):
-            pieces.append((b",\n" if number else b"\n") + msgspec.json.encode(entry))
-            count, size = count + 1, size + len(pieces[-1])
-            if count >= _AT_ONCE or size >= _BYTES_AT_ONCE:
-                count, size = 0, 0
-                await asyncio.sleep(0)
-        return [*pieces, b'], "dropped": %d, "dropped_unmatched": %d}\n' % dropped]
-
-    def then(result: Callable[[], Any]) -> Response:
-        frames = tuple(map(Frame, result()))
-        return respond(Plan(200, (("Content-Type", "application/json"),), frames))
-
-    return Work(encoded, then)
+    return journal_view(app.session(request.target.session).journal)
 
 
 def _reset(app: Application, request: HttpRequest) -> Response:

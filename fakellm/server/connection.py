@@ -9,7 +9,7 @@ import asyncio
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import cast
 
@@ -44,17 +44,22 @@ class ClientConnection:
         return self._protocol.transport
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
+    def waiting(self, for_long: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Within this block, the reply waits for something other than the client: if the client ends its side, or has
-        done so before, it has left, and the task is cancelled."""
+        done so before, it has left, and the task is cancelled, unless the reply does not wait `for_long`."""
         transport = self._protocol.transport
-        if self._protocol.half_closed and transport is not None:
+        if self.half_closed and transport is not None and for_long():
             transport.close()
-        self._protocol.waits = True
+        self._protocol.waits = for_long
         try:
             yield
         finally:
-            self._protocol.waits = False
+            self._protocol.waits = None
+
+    @property
+    def half_closed(self) -> bool:
+        """Whether the client has ended its side; it may still read."""
+        return self._protocol.half_closed
 
     @property
     def left(self) -> bool:

@@ -148,7 +148,7 @@ class Server:
     def _refused(self, request: HttpRequest, error: Exception, entry: Entry | None = None) -> tuple[Response, Entry]:
         """The refusal of a request, which must be called while this error is handled."""
         if not isinstance(error, RequestError):
-            log.exception("%s %s", request.method, request.path)
+            log.exception("%s %s", request.method, request.target.shown)
             message = f"fakellm itself failed: {shortened(error)}. Please report this."
             error = RequestError(500, message, "internal_error")
         return self._app.refuse(request, error, entry)
@@ -163,7 +163,7 @@ class Server:
             if isinstance(outcome, Release):
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
-            message = f"No recording answers {request.method} {request.path}, and there is no upstream to ask."
+            message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
@@ -212,4 +212,4 @@ class Server:
 def _explain(request: HttpRequest, response: Response) -> None:
     generated = " with generated text" if response.rule == "generated" else ""
     status = f"{response.head.status}{generated}"
-    log.warning("%s %s: answered %s. %s", request.method, request.path, status, response.explanation)
+    log.warning("%s %s: answered %s. %s", request.method, request.target.shown, status, response.explanation)

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import InvalidURLError
 
 from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError, ServerError
@@ -21,6 +23,10 @@ log = logger()
 
 HEAD_SECONDS = 60.0
 """How long the rest of a request's head may take to arrive, after the part before it."""
+
+RIGHT_BEHIND = 0.1
+"""Seconds after a request in which the end of the client's side belongs to it: the client sends nothing more, and
+waits for its answer. Later, it is taken for a client that has given up."""
 
 _BLANK = b"\r\n\r\n"
 
@@ -43,8 +49,13 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
-_QUOTED = re.compile(r"(?: when reading)?:\s*b['\"].*", re.DOTALL)
-"""The bytes of a request that aiohttp quotes. They may be a line with an API key, and the log is kept."""
+_DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
+"""The part of a request that aiohttp quotes in an error. It may be a line with an API key."""
+
+
+def _head_end(data: bytes) -> int:
+    """Where the first blank line ends; 0 if there is none."""
+    return data.find(_BLANK) + 4 if _BLANK in data else 0
 
 
 class EndedResponse(web.StreamResponse):
@@ -79,44 +90,80 @@ class Connection(web.RequestHandler):
     half_closed = False
     """Whether the client has ended its side: it sends nothing more, and may still read."""
 
-    waits = False
-    """Whether the reply under way waits for its time, for a step or for the client to leave, instead of being made or
-    written. A client that ends its side then has left, as far as anyone can know."""
+    waits: Callable[[], bool] | None = None
+    """While the reply under way waits for its time, for a step or for the client to leave, instead of being made or
+    written: whether it waits for long. A client that ends its side then has left, as far as anyone can know, unless it
+    does so right behind its request and need not wait for long."""
+
+    _received_at = 0.0
+    """When the last data arrived."""
+
+    _before = b""
+    """The last three bytes of what arrived."""
 
     _last_body: StreamReader | None = None
     """The body of the newest request, which alone may be incomplete."""
+
+    _damaged = False
+    """Whether that body is damaged, so that nobody knows where the next request would start."""
 
     _head_timeout: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Takes in what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
         every head is passed on by itself."""
-        end = data.find(_BLANK) + 4
-        while 4 <= end < len(data):
-            super().data_received(data[:end])
+        self._received_at = self._loop.time()
+        before, self._before = self._before, (self._before + data[-3:])[-3:]
+        end = _head_end(before + data[:3]) - len(before)  # the blank line may have begun before
+        if end <= 0:
+            end = _head_end(data)
+        while 0 < end < len(data):
+            self._parse(data[:end])
             data = data[end:]
-            end = data.find(_BLANK) + 4
-        super().data_received(data)
+            end = _head_end(data)
+        self._parse(data)
         waiter = self._waiter
-        if self._messages:
-            self._last_body = self._messages[-1][1]
         if self._head_timeout is not None:
             self._head_timeout.cancel()
             self._head_timeout = None
         if waiter is not None and not waiter.done():  # there is no complete head yet
             self._head_timeout = self._loop.call_later(HEAD_SECONDS, self.force_close)
 
-    def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp's never keeps its side open
-        """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
-        waiter = self._waiter
-        idle = waiter is not None and not waiter.done()
-        if idle or self.waits or self._last_body is None or not self._last_body.is_eof():
-            return None
-        self.half_closed = True
+    def _parse(self, data: bytes) -> None:
+        """Takes in one part. If it damages the body that is arriving, that ends with an error: one of aiohttp's parsers
+        lets the request wait for the rest, and refuses what it takes for the next request."""
+        if self._damaged:
+            return
+        body, before = self._last_body, len(self._messages)
+        super().data_received(data)
+        more = len(self._messages) > before
+        if body is not None and not body.is_eof() and (more or body.exception() is not None):
+            self._damaged = True
+            if more:
+                self._messages.pop()
+            if body.exception() is None:
+                body.set_exception(web.RequestPayloadError())
+            body.feed_eof()
+            self._end_after_answers()
+        elif more:
+            self._last_body = self._messages[-1][1]
+
+    def _end_after_answers(self) -> None:
         if self._messages:
             self.finish_response = self._finish_one_of_several  # type: ignore[assignment, method-assign] # nobody else pays for it
         else:
             self.close()
+
+    def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp's never keeps its side open
+        """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
+        waiter = self._waiter
+        idle = waiter is not None and not waiter.done()
+        if idle or self._last_body is None or not self._last_body.is_eof():
+            return None
+        if self.waits is not None and (self._loop.time() - self._received_at > RIGHT_BEHIND or self.waits()):
+            return None
+        self.half_closed = True
+        self._end_after_answers()
         return True
 
     async def _finish_one_of_several(self, *arguments: Any) -> tuple[web.StreamResponse, bool]:
@@ -138,9 +185,10 @@ class Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         """The response to bytes that are not an HTTP request, since aiohttp's own is plain text."""
-        reason = str(message or exc).rstrip(".")
+        text = "Invalid URL" if isinstance(exc, InvalidURLError) else str(message or exc)
+        reason = _DATA.sub("", text).rstrip(".:")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
-        log.warning("This is not an HTTP request: %s.", _QUOTED.sub("", reason))
+        log.warning("%s", error.message)
         response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response

@@ -21,7 +21,7 @@ from fakellm.engine.state import Limits, MemoryState, Session, State
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
 from fakellm.recordings.playback import Recording, playback
-from fakellm.recordings.redaction import covering, redacted_request
+from fakellm.recordings.redaction import covering, outer_secrets, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.sending.lateness import Lateness
@@ -30,7 +30,8 @@ Again = Literal["repeat", "fail"]
 
 
 class Recordings:
-    """All interactions to answer with, by request; `whole`: without those that broke off."""
+    """All interactions to answer with, by request, but none with a status below 200; `whole`: without those that broke
+    off."""
 
     def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
@@ -45,7 +46,10 @@ class Recordings:
 
     def add(self, recording: Recording) -> None:
         """Adds a recording after all others."""
-        if self._whole and recording.interaction.response.end != "complete":
+        response = recording.interaction.response
+        if self._whole and response.end != "complete":
+            return
+        if response.status is not None and response.status < 200:  # it ends no request: a client would wait for ever
             return
         key, sketch = request_identity.key_and_sketch(recording.interaction.request, self._ignored)
         self.all.append(recording)
@@ -125,23 +129,22 @@ class Replay:
             outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
         except RequestError as error:
             return self.refuse(request, error)
-        entry = journaled(self, self._shown(request), outcome)
+        entry = self._journaled(request, outcome)
         if isinstance(outcome, Relay):
             entry.rule = "upstream"
         return outcome, entry
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, 0)
-        return response, journaled(self, self._shown(request), response, entry)
+        return response, self._journaled(request, response, entry)
 
-    def _shown(self, request: HttpRequest) -> HttpRequest:
-        """The request as the journal shows it: without the secrets of its query and, behind a recorder, of its body.
-        What is replayed for a test has none of value, and the search would take longer than the answer."""
-        if not self._relay and "?" not in request.path:
-            return request
-        body = request.body if self._relay else b""
-        shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), body))
-        return HttpRequest(request.method, shown.url, shown.body if self._relay else request.body, request.headers)
+    def _journaled(self, request: HttpRequest, outcome: Outcome, entry: Entry | None = None) -> Entry:
+        """The entry of a request. Behind a recorder, the keys of its headers are real: it shows them nowhere."""
+        if not self._relay:
+            return journaled(self, request, outcome, entry)
+        secrets = outer_secrets(_pairs(request), request.path)
+        shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), b"")).url
+        return journaled(self, replace(request, path=shown), outcome, entry, secrets)
 
     def session(self, name: str) -> Session[Recordings]:
         return self._state.open(name, self.recordings)

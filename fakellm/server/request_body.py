@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
@@ -62,11 +63,14 @@ async def read_body(request: web.BaseRequest) -> bytes:
                 size += len(piece)
                 if size > MOST_BYTES:
                     raise _too_large()
+        if request.content.exception() is not None:  # the last read may have begun before it
+            raise web.RequestPayloadError
     except TimeoutError:
         message = f"The body of your request did not arrive: nothing came for {BODY_SECONDS:g} s, after {size:,} bytes."
         raise RequestError(408, message, "request_timeout", headers={"Connection": "close"}) from None
-    except web.RequestPayloadError as error:
-        raise RequestError(400, f"The body of your request is damaged: {error}.", "invalid_body") from None
+    except (web.RequestPayloadError, HttpProcessingError):  # which one depends on aiohttp's parser
+        message = "The body of your request is damaged: its division into HTTP/1.1 chunks is not valid."
+        raise RequestError(400, message, "invalid_body", headers={"Connection": "close"}) from None
     body, header = b"".join(pieces), ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, []))
     if not header or not body:
         return body

@@ -5,6 +5,7 @@ Knows which API a path belongs to; knows no handler.
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
@@ -22,6 +23,7 @@ class RequestTarget(Struct, frozen=True):
     path: without the session's prefix and the query.
     route: what the path stands for.
     control: whether the route is a control route of fakellm, which no provider has.
+    shown: the whole target for the journal, the log and messages, in which secrets are overwritten.
     """
 
     session: str
@@ -29,6 +31,7 @@ class RequestTarget(Struct, frozen=True):
     query: str
     route: Target
     control: bool
+    shown: str
 
     @property
     def operation(self) -> str:
@@ -53,7 +56,7 @@ class RequestTarget(Struct, frozen=True):
     @property
     def parameters(self) -> dict[str, str]:
         """The query's parameters; of several with the same name, the first."""
-        return {name: values[0] for name, values in parse_qs(self.query).items()}
+        return {name: values[0] for name, values in parse_qs(self.query, keep_blank_values=True).items()}
 
 
 def session_and_path(path: str) -> tuple[str, str]:
@@ -64,9 +67,21 @@ def session_and_path(path: str) -> tuple[str, str]:
     return "", path
 
 
+_HARMLESS = re.compile(r"(?:/v1(?=/|$)|[A-Za-z/_.-])*+")
+"""Targets without a secret: they have no query, and every key has a digit."""
+
+
 @lru_cache(maxsize=256)
 def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    return RequestTarget(session, path, query, target_of(path), path.startswith("/_fakellm/"))
+    return RequestTarget(session, path, query, target_of(path), path.startswith("/_fakellm/"), _shown(text))
+
+
+def _shown(text: str) -> str:
+    if _HARMLESS.fullmatch(text):
+        return text
+    from fakellm.recordings.redaction import redacted_url  # most servers never need it
+
+    return redacted_url(text)

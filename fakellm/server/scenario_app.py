@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from msgspec import Raw
 from msgspec.structs import replace
 
 from fakellm.apis.openai import models
@@ -26,8 +25,9 @@ from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
+from fakellm.base.validation import shortened
 from fakellm.engine.engine import Engine, generated_response, signed
-from fakellm.engine.journal import Entry
+from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
@@ -120,7 +120,7 @@ class App:
 
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
-            entry.request = Raw(request.body if answer.journal is None else answer.journal)
+            entry.request = Kept(request.body if answer.journal is None else answer.journal)
             if current := self.find(request.target.session):
                 current.journal.remeasure(entry)
             assert answer.response
@@ -172,7 +172,7 @@ class App:
 def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
     """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
     response = respond(preflight(request.headers))
-    entry = Entry(request.method, request.path)
+    entry = Entry(request.method, request.target.shown)
     entry.fill(response)
     return response, entry
 
@@ -234,7 +234,11 @@ def _model(app: App, request: HttpRequest) -> Response:
 
 def _scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
-    strict = {"true": True, "": app.strict}.get(request.target.parameters.get("strict", ""), False)
+    text = request.target.parameters.get("strict")
+    if text not in ("true", "false", None):
+        message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
+        raise RequestError(400, message, "invalid_value", "strict")
+    strict = app.strict if text is None else text == "true"
 
     def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
         with paused():

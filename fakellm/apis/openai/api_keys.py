@@ -36,8 +36,10 @@ def check(headers: Mapping[str, str], keys: Collection[str], query: str = "") ->
 
 
 def shortened(key: str) -> str:
-    """The key as in OpenAI's message: stars between its first eight characters and its last four."""
-    return key if len(key) <= 12 else key[:8] + "*" * (len(key) - 12) + key[-4:]
+    """The key as in OpenAI's message: stars between its first eight characters and its last four. Of a key that is too
+    short for that, only the first two are shown."""
+    first, last = (8, 4) if len(key) > 12 else (2, 0)
+    return key[:first] + "*" * (len(key) - first - last) + key[len(key) - last :]
 
 
 _HEADERS = ("api-key", "x-api-key", "x-goog-api-key")

@@ -25,8 +25,6 @@ _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/comple
 _ELSEWHERE = {
     "responses": "the Responses API; a client's setting for chat completions makes it use /v1/chat/completions",
     "messages": "Anthropic's Messages API",
-    "api/chat": "Ollama's own API; it has /v1/chat/completions as well",
-    "api/generate": "Ollama's own API; it has /v1/chat/completions as well",
     "assistants": "the Assistants API",
     "threads": "the Assistants API",
     "images": "pictures",

@@ -9,6 +9,7 @@ import re
 
 from fakellm.recordings.cassette import Headers
 from fakellm.recordings.content_codings import decoded
+from fakellm.wire.kinds import kind_of
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 GONE = {"content-encoding", "content-length", "transfer-encoding", "connection", "keep-alive"}
@@ -65,4 +66,5 @@ def is_stream(headers: Headers, body: bytes) -> bool:
 
 
 def _delimited(headers: Headers, body: bytes) -> Delimited:
-    return "chunked" if is_stream(headers, body) else "length"
+    lines = any(kind_of(value) for name, value in headers if name.lower() == "content-type")
+    return "chunked" if lines or is_stream(headers, body) else "length"

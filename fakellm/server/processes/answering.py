@@ -135,7 +135,7 @@ def _refused(body: bytes, response: Response) -> Answered:
 
 
 def _journal(body: bytes, valid: bool) -> bytes | None:
-    kept = bytes(kept_body(body, valid))
+    kept = kept_body(body, valid)
     return None if kept == body else kept
 
 

@@ -19,6 +19,9 @@ from fakellm.wire.http1 import Burst
 _TURN = 8
 """How many bursts of a reply that are due are written before other work gets its turn."""
 
+HALF_CLOSED_PATIENCE = 60.0
+"""Seconds that a client which has ended its side may have to wait for the next part of its reply."""
+
 PIECE = 128 * 1024
 """The most bytes that are written at once. asyncio copies what a client has not read and keeps it for each client: this
 much, and up to 64 KiB before it."""
@@ -98,7 +101,7 @@ class _Paced:
 
     async def _until_due(self) -> None:
         """Leaves the reply to the clock, until it has to wait for something else."""
-        with self._client.waiting():
+        with self._client.waiting(self._waits_long):
             self._woken = asyncio.get_running_loop().create_future()
             self._pacer.clock.at(self._due, self)
             try:
@@ -106,6 +109,10 @@ class _Paced:
             finally:
                 if self._woken.cancelled():
                     self._pacer.clock.forget()
+
+    def _waits_long(self) -> bool:
+        """Whether the next burst is due so late that a client which has ended its side is taken for one that left."""
+        return self._due - self._pacer.clock.now() > HALF_CLOSED_PATIENCE
 
     @property
     def over(self) -> bool:
@@ -115,6 +122,8 @@ class _Paced:
         assert self._woken is not None
         try:
             if self._write(now):
+                if self._client.half_closed and self._waits_long():
+                    raise ConnectionResetError
                 return self._due
         except Exception as error:
             self._woken.set_exception(error)

@@ -1,6 +1,6 @@
 """Finds secrets in texts: known ones in every usual spelling, what looks like a key, and values with a telling name.
 
-Owns the spellings and the patterns; `secret_names` has the names. It knows no requests. Every pattern reads a text in
+Owns the spellings and the patterns; `names` has the names. It knows no requests. Every pattern reads a text in
 time that grows with its length only: quantifiers are bounded or possessive, and what one match has read, none reads
 again.
 """
@@ -16,7 +16,7 @@ from functools import lru_cache
 from itertools import groupby
 from urllib.parse import unquote
 
-from fakellm.recordings.secret_names import secret_field, secret_parameter
+from fakellm.base.secrets.names import secret_field, secret_parameter
 
 SHORTEST = 8
 """Anything shorter is not treated as a secret: a test's key `any` is part of half of all texts."""
@@ -30,17 +30,27 @@ _WINDOW = 2**20
 _BEYOND = 2**16
 """Characters that are searched at once, and those after them in which a match may end, or is searched again."""
 
-_LIKE_A_SECRET = re.compile(
-    r"(?:[eghnoprsx](?<![A-Za-z0-9][\s\S])(?:(?<=s)(?:k|ess)|(?<=o)rg|(?<=p)(?:roj|plx)|(?<=r)[k8]|(?<=e)k|(?<=h)f"
-    r"|(?<=g)(?:sk|h[pousr]|ithub_pat|lpat)|(?<=x)(?:ai|ox[abeoprs])|(?<=n)vapi)[-_][A-Za-z0-9_-]{16,}+"
-    r"|[Ay](?<![A-Za-z0-9][\s\S])(?:(?<=A)(?:[KS]IA[0-9A-Z]{16}|Iza[0-9A-Za-z_-]{35})|(?<=y)a29\.[0-9A-Za-z_-]{16,}+)"
-    r"|e(?<![A-Za-z0-9_-][\s\S])yJ[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+"
-    r"|[Bb]earer ([A-Za-z0-9._~+/-]{16,}+=*+)"
-    r"|-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*+)"
+_KEY = re.compile(r"[-_](?<=(?:[sreg]k|ss|rg|oj|lx|r8|hf|h[pousr]|at|ai|pi|x[abeoprs])[-_])(?=[A-Za-z0-9_-]{16})")
+_PREFIX = re.compile(
+    r"(?<![A-Za-z0-9])(?:sk|sess|org|proj|plx|r[k8]|ek|hf|gsk|gh[pousr]|github_pat|glpat|xai|xox[abeoprs]|nvapi)\Z"
 )
+_LONGEST_PREFIX = len("github_pat")
+_REST_OF_KEY = re.compile(r"[A-Za-z0-9_-]++")
 """Keys and ids in the form of OpenAI and others, in a header or not (https://github.com/Yelp/detect-secrets,
-https://github.com/gitleaks/gitleaks); with a digit, because words have none. Each starts with a literal character,
-which the others are skipped for, and only then checks the one before."""
+https://github.com/gitleaks/gitleaks), such as `sk-…`; with a digit, because words have none. A text has few places
+where one could go on after its prefix, and only there is the prefix looked for."""
+
+_OTHER_KEYS = {
+    "AKIA": r"(?<![A-Za-z0-9])AKIA[0-9A-Z]{16}",
+    "ASIA": r"(?<![A-Za-z0-9])ASIA[0-9A-Z]{16}",
+    "AIza": r"(?<![A-Za-z0-9])AIza[0-9A-Za-z_-]{35}",
+    "ya29": r"(?<![A-Za-z0-9])ya29\.[0-9A-Za-z_-]{16,}+",
+    "eyJ": r"(?<![A-Za-z0-9_-])eyJ[A-Za-z0-9_-]{8,}+\.eyJ[A-Za-z0-9_-]{8,}+\.[A-Za-z0-9_-]*+",
+    "earer ": r"(?<=[Bb]earer )[A-Za-z0-9._~+/-]{16,}+=*+",
+    "-----BEGIN": r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[^-]*+",
+}
+_PATTERNS = {literal: re.compile(pattern) for literal, pattern in _OTHER_KEYS.items()}
+"""Others, by a text that each of them has: most texts have none."""
 
 _FIELD = re.compile(r"""(["'])([A-Za-z_][\w.-]{1,80})\1\s{0,9}:\s{0,9}(["'])""", re.ASCII)
 _REST = {quote: re.compile(rf"(?:[^{quote}\\\r\n]|\\.)*+") for quote in "\"'"}
@@ -82,14 +92,14 @@ def named(text: str) -> Iterator[Span]:
             rest = _REST[found[3]].match(text, found.end())
             at = rest.end() if rest else found.end()
             yield found.end(), at
-    for found in _matches(_PARAMETER, text):
+    for found in _matches(_PARAMETER, text) if "=" in text else ():
         if (secret_parameter if found[1] else secret_field)(unquote(found[2])):
             yield found.span(3)
     if 'name="' in text:
         for found in _matches(_FORM_FIELD, text):
             if secret_field(found[1]):
                 yield found.span(2)
-    for found in _matches(_USER, text):
+    for found in _matches(_USER, text) if "://" in text else ():
         yield found.span(1 if found[2] is None else 2)
 
 
@@ -110,15 +120,33 @@ def mask(text: str) -> str:
 def _spans(text: str, known: re.Pattern[str] | None, depth: int) -> Iterator[Span]:
     if known:
         yield from (found.span() for found in _matches(known, text))
-    for found in _matches(_LIKE_A_SECRET, text):
-        if any(map(str.isdigit, found[0])):
-            yield found.span(found.lastindex or 0)
+    yield from _like_keys(text)
     yield from named(text)
     plain = _plain(text) if depth else text
     if plain != text:
         within = list(_spans(plain, known, depth - 1))
         if within:
             yield from _mapped(within, text)
+
+
+def _like_keys(text: str) -> Iterator[Span]:
+    """Where something looks like a key."""
+    end = 0
+    for found in _matches(_KEY, text):
+        at = found.start()
+        prefix = _PREFIX.search(text[max(at - _LONGEST_PREFIX - 1, 0) : at]) if at >= end else None
+        if prefix:
+            rest = _REST_OF_KEY.match(text, at)
+            start, end = at - len(prefix[0]), rest.end() if rest else at
+            if _has_digit(text[start:end]):
+                yield start, end
+    for literal, pattern in _PATTERNS.items():
+        if literal in text:
+            yield from (found.span() for found in _matches(pattern, text) if _has_digit(found[0]))
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
 
 
 def _matches(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

@@ -1,0 +1,1 @@
+"""Requests to Ollama's API: their bodies, and what they mean."""

@@ -1,0 +1,48 @@
+"""Which query parameters and bodies the control routes have: any other is refused, by its name.
+
+An ignored one would let a test pass that does not do what it says. Knows no handler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from fakellm.base.errors import RequestError
+from fakellm.base.validation import near_miss, shortened
+
+_PARAMETERS: Mapping[str, tuple[str, ...]] = {
+    "/_fakellm/step": ("frames", "request", "timeout"),
+    "/_fakellm/scenario": ("strict",),
+}
+"""The parameters of each control route; the others have none."""
+
+_WITH_BODY = ("/_fakellm/scenario",)
+_NO_CONTENT = (b"", b"{}", b"null")
+"""What clients send that always send JSON."""
+
+_MOST = 100
+"""The most parameters that are read."""
+
+
+def check_parameters(method: str, operation: str, query: str, body: bytes) -> None:
+    """Raises RequestError, status 400, if a request to a control route has a parameter that the route does not have, or
+    the same one twice, or a body if the route has none."""
+    allowed = _PARAMETERS.get(operation, ())
+    try:
+        names = [name for name, _ in parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST)]
+    except ValueError:
+        raise _refused(method, operation, f"no more than {_MOST} query parameters", allowed, "") from None
+    for number, name in enumerate(names):
+        if name not in allowed:
+            raise _refused(method, operation, f"no query parameter {shortened(name)}", allowed, name)
+        if name in names[:number]:
+            raise RequestError(400, f"The query parameter {name!r} is there twice.", "invalid_value", name)
+    if operation not in _WITH_BODY and body.strip() not in _NO_CONTENT:
+        raise _refused(method, operation, "no body", allowed, "")
+
+
+def _refused(method: str, operation: str, what: str, allowed: tuple[str, ...], name: str) -> RequestError:
+    known = f"; its query parameters are {', '.join(allowed)}" if allowed else ""
+    message = f"{method} {operation} has {what}{known}{near_miss(name, allowed)}."
+    return RequestError(400, message, "unknown_parameter", shortened(name)[1:-1] if name else None)
