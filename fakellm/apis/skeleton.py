@@ -10,8 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
-from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,6 +22,8 @@ from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
+
+T = TypeVar("T")
 
 
 class Draft(Struct, frozen=True):
@@ -65,6 +66,7 @@ class Fill:
         self.length = 0
         self.encoded = '""'
         self._drawn: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
 
     @property
@@ -89,6 +91,12 @@ class Fill:
         """The token counts of the event's batch, which has some."""
         assert self.counts is not None
         return self.counts
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns for the first hole that needs the value of this name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return cast(T, self._made[name])
 
     def below(self, name: str, n: int) -> int:
         """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
@@ -115,6 +123,11 @@ def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
 def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
+
+
+def per_content(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that depends only on the texts and the token counts of the stream up to the event."""
+    return Hole(name, make, "content")
 
 
 def with_holes(drawn: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,16 +212,14 @@ def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
     return data.filled(known)
 
 
-def event_text(data: Template, piece: str, values: Fill, known: Mapping[str, str] = MappingProxyType({})) -> str:
-    """The data of an event. `known`: the JSON of what is the same in the whole stream, unless that is filled in."""
+def event_text(data: Template, piece: str, values: Fill) -> str:
+    """The data of an event, in which everything that is the same in the whole stream is filled in already."""
     if not data.holes:
         values.number += 1
         return data.texts[0]
     texts, late, values.encoded = [data.texts[0]], None, piece
     for hole, text in zip(data.holes, data.texts[1:], strict=True):
-        if hole.scope == "stream":
-            texts.append(known[hole.name])
-        elif hole.scope == "length":
+        if hole.scope == "length":
             late = (hole, len(texts))
             texts.append('""')
         else:

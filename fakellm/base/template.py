@@ -14,15 +14,16 @@ from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
-Scope = Literal["stream", "event", "length"]
+Scope = Literal["stream", "event", "content", "length"]
 
 
 class Hole(Struct, frozen=True, eq=False):
     """A JSON value, `make(values)`, that is computed when a template is filled. A hole is true, like most values.
 
     name: identifies the hole among those of a stream.
-    scope: whether one value fills all holes of this name in a stream; or each event has its own; or the value also
-        depends on the `length` of the event, in bytes with an empty text in the hole.
+    scope: whether one value fills all holes of this name in a stream; or each event has its own; or that depends on
+        nothing but the texts and token counts up to the event, its `content`; or the value also depends on the `length`
+        of the event, in bytes with an empty text in the hole.
     """
 
     name: str
