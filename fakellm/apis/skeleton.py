@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -22,6 +22,8 @@ from fakellm.model.blocks import Usage
 from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
+
+T = TypeVar("T")
 
 
 class Draft(Struct, frozen=True):
@@ -64,6 +66,7 @@ class Fill:
         self.length = 0
         self.encoded = '""'
         self._drawn: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
 
     @property
@@ -88,6 +91,12 @@ class Fill:
         """The token counts of the event's batch, which has some."""
         assert self.counts is not None
         return self.counts
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns for the first hole that needs the value of this name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return cast(T, self._made[name])
 
     def below(self, name: str, n: int) -> int:
         """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
@@ -114,6 +123,11 @@ def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
 def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
+
+
+def per_content(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that depends only on the texts and the token counts of the stream up to the event."""
+    return Hole(name, make, "content")
 
 
 def with_holes(drawn: Mapping[str, Any]) -> dict[str, Any]:
