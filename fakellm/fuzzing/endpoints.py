@@ -82,7 +82,7 @@ def keeps_order(api: Route) -> bool:
 
 
 def with_usual_line_ends(stream: Variation, usual: Variation) -> Variation:
-    """The `stream:` block with the usual line ends, if its `sse` block, which replaces the usual one, leaves them open."""
+    """The `stream:` block with the usual line ends, unless its `sse` block, which replaces the usual one, sets any."""
     if stream.sse is None or usual.sse is None or stream.sse.line_end != "lf":
         return stream
     return replace(stream, sse=replace(stream.sse, line_end=usual.sse.line_end))
