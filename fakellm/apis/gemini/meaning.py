@@ -23,7 +23,7 @@ from fakellm.apis.gemini.frames.parts import (
     own_of_call,
     own_of_text,
 )
-from fakellm.apis.gemini.frames.usage import metadata, usage_of
+from fakellm.apis.gemini.frames.usage import is_count, metadata, usage_of
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.words import NAME, finish_word, stop_of
 from fakellm.base.json_text import dumps
@@ -62,7 +62,8 @@ def grammar(signature: str) -> Grammar:
 
 def expressible(completion: Completion, habits: GeminiHabits, whole: bool = False) -> Completion:
     """The part of a completion that Gemini can send; idempotent."""
-    usage = completion.usage and usage_of(metadata(completion.usage, habits), habits)
+    counted = metadata(completion.usage, habits) if completion.usage is not None else habits.between
+    usage = usage_of(counted, habits) if is_count(counted, habits) else None
     found = [
         [each for block in choice.blocks if (each := _expressible(block)) is not None] for choice in completion.choices
     ]
