@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.route import HOMES
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from tests.conftest import ROOT
@@ -21,4 +21,7 @@ def test_every_key_is_in_the_tables() -> None:
 
 def test_every_dialect_is_named() -> None:
     listed = TEXT[TEXT.index("## Dialects") :]
-    assert re.findall(r"`([a-z0-9-]+)`", listed) == sorted(DIALECTS)
+    rows = {
+        row[1]: re.findall(r"`([a-z0-9-]+)`", row[2]) for row in re.finditer(r"^\| `(\w+)` \| (.+) \|$", listed, re.M)
+    }
+    assert rows == {name: sorted(home.dialects) for name, home in HOMES.items() if home.dialects}

@@ -8,14 +8,17 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from operator import methodcaller
 
 from msgspec import Struct
 
 from fakellm.apis.events import Written
-from fakellm.apis.skeleton import Fill, event_text
+from fakellm.apis.skeleton import Fill
 from fakellm.base.template import Hole, Template
-from fakellm.streaming.shape import PIECE
+from fakellm.model.blocks import Usage
+from fakellm.streaming.shape import COUNTED, PIECE
 from fakellm.wire.chunks import Chunks, chunk
 
 Values = Mapping[str, bytes]
@@ -37,124 +40,178 @@ class _Between(Struct, frozen=True):
         return b"".join(parts)
 
 
-class _Alone(Struct, frozen=True):
-    """An event with values of its own. `counts`: whether its batch has the token counts of the completion."""
+class _Own(Struct, frozen=True):
+    """The values that an event has of its own, and the size of its chunk, which they decide.
+
+    number: the event's. counts: the token counts in its batch; COUNTED stands for the completion's.
+    size: the bytes of the event without these values.
+    """
 
     number: int
-    data: Template
     piece: str
-    counts: bool
+    counts: Usage | None
+    data: Template
+    holes: tuple[Hole, ...]
+    size: int
 
-    def filled(self, known: Mapping[str, str], fill: Fill) -> bytes:
-        fill.number, fill.counts = self.number, fill.usage if self.counts else None
-        text = event_text(self.data.filled(known), self.piece, fill)
-        return chunk(text.encode("utf-8", "surrogatepass"))
+    def filled(self, fill: Fill) -> list[bytes]:
+        """The first line of the chunk, and the values."""
+        fill.number, fill.encoded = self.number, self.piece
+        fill.counts = fill.usage if self.counts is COUNTED else self.counts
+        values = [b"" if hole.scope == "length" else self._value(hole, fill) for hole in self.holes]
+        size = self.size + sum(map(len, values))
+        for place, hole in enumerate(self.holes):
+            if hole.scope == "length":
+                fill.length = size + len('""') - self.data.around
+                values[place] = self._value(hole, fill)
+                size += len(values[place])
+        return [b"%x\r\n" % size, *values]
+
+    def _value(self, hole: Hole, fill: Fill) -> bytes:
+        return _bytes(self.data.encode(hole.make(fill)))
 
 
 class Sheet(Struct, frozen=True):
-    """The chunks of a stream. `parts`: three for each, of which the second is filled in.
+    """The chunks of a stream.
 
-    between: what is filled in; most chunks of a stream have the same.
-    alone: the events with values of their own, which are filled in as a whole.
-    middles: what is filled into each chunk: its number in `between` or, counted on, in `alone`.
+    parts: their texts, each followed by a place for what is filled in.
+    fillings: what is filled into each place: its number in `between` or, counted on, among all values of `own`.
+    between: what most chunks of a stream have the same of.
+    own: the values that some chunks have of their own, by the number of the chunk.
+    starts: the first place of each chunk, and the number of places.
     """
 
     parts: tuple[bytes, ...]
+    fillings: tuple[int, ...]
     between: tuple[_Between, ...]
-    alone: tuple[_Alone, ...]
-    middles: tuple[int, ...]
+    own: dict[int, _Own]
+    starts: tuple[int, ...]
+
+    @property
+    def count(self) -> int:
+        """How many chunks there are."""
+        return len(self.starts) - 1
 
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.alone))
+        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.own))
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
-        found += [each.filled(known, fill) for each in self.alone]
+        for each in self.own.values():
+            found += each.filled(fill)
         parts = list(self.parts)
-        parts[1::3] = [found[number] for number in self.middles]
-        return Chunks(b"".join(parts), len(self.middles))
+        parts[1::2] = [found[number] for number in self.fillings]
+        return Chunks(parts, self.count)
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""
-        parts, found = iter(self.parts), self._between(known)
-        shared = len(found)
-        for number, before, _, after in zip(self.middles, parts, parts, parts, strict=True):
-            middle = found[number] if number < shared else self.alone[number - shared].filled(known, fill)
-            yield b"".join((before, middle, after))
+        shared = self._between(known)
+        for number, (start, end) in enumerate(pairwise(self.starts)):
+            parts, fillings, found = list(self.parts[2 * start : 2 * end]), self.fillings[start:end], shared
+            if number in self.own:
+                own = self.own[number].filled(fill)
+                first = fillings[0]
+                parts[1::2] = [own[place - first] if place >= first else found[place] for place in fillings]
+            else:
+                parts[1::2] = [found[place] for place in fillings]
+            yield b"".join(parts)
 
     def _between(self, known: Mapping[str, str]) -> list[bytes]:
         values = {name: text.encode() for name, text in known.items()}
         return [each.filled(values) for each in self.between]
 
 
-def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str]) -> Sheet:
-    """The sheet of a stream for values of the same lengths as these. Its batches have no token counts but the
-    completion's. `after`: the frames that follow it."""
-    made = _Maker({name: len(text.encode()) for name, text in values.items()})
+def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], content: Fill | None = None) -> Sheet:
+    """The sheet of a stream for values of the same lengths as these. `after`: the frames that follow it.
+
+    content: fills in the texts and token counts, if these are always the same; if not, no batch has token counts but
+    the completion's.
+    """
+    made = _Maker({name: len(text.encode()) for name, text in values.items()}, content)
     for stretch in stream.stretches:
+        counts = COUNTED if content is None and stretch.usage else stretch.usage
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
-                made.add(each.data, piece, stretch.usage is not None)
+                made.add(each.data, piece, counts)
     for frame in after:
-        made.between((), (chunk(frame), b""))
-    shared = len(made.shared)
-    middles = (number if number >= 0 else shared - 1 - number for number in made.middles)
-    return Sheet(tuple(made.parts), tuple(made.shared), tuple(made.alone), tuple(middles))
+        made.chunk([(chunk(frame), _NOTHING)])
+    return made.sheet()
 
 
 class _Maker:
-    def __init__(self, lengths: Mapping[str, int]) -> None:
+    def __init__(self, lengths: Mapping[str, int], content: Fill | None) -> None:
         self._lengths = lengths
-        self.parts: list[bytes] = []
-        self.shared: dict[_Between, int] = {}
-        self.alone: list[_Alone] = []
-        self.middles: list[int] = []
-        """Those in `alone` are -1, -2 and so on."""
+        self._content = content
+        self._parts: list[bytes] = []
+        self._fillings: list[int] = []
+        """Those of `own` are -1, -2 and so on."""
+        self._between: dict[_Between, int] = {}
+        self._own: dict[int, _Own] = {}
+        self._owned = 0
+        self._starts: list[int] = []
 
-    def add(self, data: Template, piece: str, counts: bool) -> None:
-        if any(hole.scope != "stream" and hole is not PIECE.hole for hole in data.holes):
-            self.alone.append(_Alone(len(self.middles), data, piece, counts))
-            self.middles.append(-len(self.alone))
-            self.parts += (b"", b"", b"")
-            return
-        texts, names = [data.texts[0]], []
-        for hole, text in zip(data.holes, data.texts[1:], strict=True):
-            if hole is PIECE.hole:
-                texts[-1] += piece + text
+    def sheet(self) -> Sheet:
+        """What has been added."""
+        shared = len(self._between)
+        fillings = (number if number >= 0 else shared - 1 - number for number in self._fillings)
+        starts = (*self._starts, len(self._fillings))
+        return Sheet(tuple(self._parts), tuple(fillings), tuple(self._between), self._own, starts)
+
+    def add(self, data: Template, piece: str, counts: Usage | None) -> None:
+        """Adds the chunk of an event."""
+        content, number = self._content, len(self._starts)
+        if content is not None:
+            content.number, content.counts, content.encoded = number, counts, piece
+        own: list[Hole] = []
+        runs: list[tuple[str, list[str], list[str]]] = []
+        text, alike = data.texts[0], False  # since the last value, and whether it is the same in other events
+        for hole, following in zip(data.holes, data.texts[1:], strict=True):
+            if hole is PIECE.hole or (hole.scope == "content" and content is not None):
+                text += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + following
+                alike = False
+                continue
+            if hole.scope != "stream":
+                own.append(hole)
+                runs.append((text, [], []))
+            elif alike:
+                runs[-1][1].append(hole.name)
+                runs[-1][2].append(text)
             else:
-                names.append(hole.name)
-                texts.append(text)
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        size = sum(map(len, encoded)) + sum(self._lengths[name] for name in names)
-        encoded[0] = b"%x\r\n%b" % (size, encoded[0])
-        encoded[-1] += b"\r\n"
-        self.between(tuple(names), tuple(encoded))
+                runs.append((text, [hole.name], []))
+            text, alike = following, hole.scope == "stream"
+        runs.append((text, [], []))
+        found = [(_bytes(text), _Between(tuple(names), tuple(map(_bytes, inner)))) for text, names, inner in runs]
+        size = sum(len(text) + self._size(between) for text, between in found)
+        found[-1] = (found[-1][0] + b"\r\n", _NOTHING)
+        if own:
+            self._own[number] = _Own(number, piece, counts, data, tuple(own), size)
+            found.insert(0, (b"", _NOTHING))
+        else:
+            found[0] = (b"%x\r\n%b" % (size, found[0][0]), found[0][1])
+        self.chunk(found, bool(own))
 
-    def between(self, names: tuple[str, ...], texts: tuple[bytes, ...]) -> None:
-        """Adds a chunk with values between texts."""
-        middle = _Between(names, texts[1:-1])
-        self.middles.append(self.shared.setdefault(middle, len(self.shared)))
-        self.parts += (texts[0], b"", texts[-1] if len(texts) > 1 else b"")
+    def chunk(self, texts: Sequence[tuple[bytes, _Between]], own: bool = False) -> None:
+        """Adds a chunk: texts, and what follows each. `own`: whether values of its own do, except after the last."""
+        self._starts.append(len(self._fillings))
+        for number, (text, between) in enumerate(texts, 1):
+            self._parts += (text, b"")
+            if own and not between.names and number < len(texts):
+                self._owned += 1
+                self._fillings.append(-self._owned)
+            else:
+                self._fillings.append(self._between.setdefault(between, len(self._between)))
+
+    def _size(self, between: _Between) -> int:
+        return sum(map(len, between.texts)) + sum(self._lengths[name] for name in between.names)
+
+
+_NOTHING = _Between((), ())
+_bytes: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
 
 
 def values_of(stream: Written, fill: Fill) -> dict[str, str]:
     """The JSON of the values that are the same in the whole stream, by name."""
-    found: dict[str, str] = {}
-    for data, hole in holes_of(stream):
-        found[hole.name] = data.encode(hole.make(fill))
-    return found
-
-
-def holes_of(stream: Written) -> list[tuple[Template, Hole]]:
-    """The holes of these values, each with a template that it is in."""
-    found = {
-        hole.name: (each.data, hole)
-        for events in stream.skeleton
-        for each in events
-        for hole in each.data.holes
-        if hole.scope == "stream"
-    }
-    return list(found.values())
+    return {hole.name: data.encode(hole.make(fill)) for data, hole in stream.holes}

@@ -54,6 +54,8 @@ class TextStyle(Protocol):
 
 def spelled(value: Any, spelling: TextStyle) -> str:
     """The JSON of a chunk in the style of `spelling`."""
+    if type(value) is str and value.isascii() and not spelling.html:
+        return encode_basestring(value)  # all other styles write it so
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)

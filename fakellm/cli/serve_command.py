@@ -21,7 +21,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("serve")
+@click.command("serve", short_help="Serve the rules of scenario files, or generated text.")
 @click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path), metavar="[SCENARIO]...")
 @click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
 @click.option(

@@ -117,14 +117,6 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     return request if known else None, replace(rule, patch=patch), became
 
 
-def _kind_in(body: bytes, request: Request) -> Kind | None:
-    """The kind of a stream that only its first bytes show; None if it is none."""
-    start = body.lstrip()
-    if start.startswith((b"data:", b":", b"event:")):
-        return SSE
-    return ARRAY if request.stream and start.startswith(b"[") else None
-
-
 def _problem(request: Request | None, rule: Rule) -> str:
     """Why a rule cannot be written to a file, with conditions on all that its request has; empty if it can."""
     text = dump_json(replace(rule, when=When() if request is None else exactly(request)))
@@ -139,6 +131,14 @@ def _problem(request: Request | None, rule: Rule) -> str:
 
 _HALF = re.compile(r"(?<!\\)(?:\\\\)*\\ud[89a-f]")
 """In JSON in which nothing else is escaped that need not be."""
+
+
+def _kind_in(body: bytes, request: Request) -> Kind | None:
+    """The kind of a stream that only its first bytes show; None if it is none."""
+    start = body.lstrip()
+    if start.startswith((b"data:", b":", b"event:")):
+        return SSE
+    return ARRAY if request.stream and start.startswith(b"[") else None
 
 
 def _literal(plan: Plan, kind: str) -> Rule:

@@ -116,6 +116,9 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     multiline: Annotated[
         bool, Meta(description="Whether JSON is broken after its commas into several `data:` lines.")
     ] = False
+    data_first: Annotated[
+        bool, Meta(description="Whether the line with an event's type follows its data, as Bedrock's gateway sends it.")
+    ] = False
     insert: Annotated[
         tuple[Insert, ...],
         Meta(description=("Comments, heartbeats, unknown events and blank lines before certain events.")),
@@ -277,7 +280,10 @@ def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str,
         data = _STRING_OR_COMMA.sub(lambda found: found[1] or ",\n", event.data)
         event = msgspec.structs.replace(event, data=data)
     kind = [("event", framing.event)] if framing.event and event.event == "message" else []
-    return [*kind, *sse.fields(event), *framing.fields.items()]
+    lines = [*kind, *sse.fields(event)]
+    if framing.data_first:
+        lines.sort(key=lambda line: line[0] == "event")
+    return [*lines, *framing.fields.items()]
 
 
 def _line(name: str, value: str, space: bool) -> str:
