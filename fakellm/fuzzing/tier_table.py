@@ -133,8 +133,8 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "ticks": ("T4", "B13"),
     # Of the Messages API alone
     "key_order": ("T5", ""),
-    "pads": ("T2", "A15"),
-    "indent": ("T2", "A15"),
+    "pads": ("T2", ""),
+    "indent": ("T2", ""),
     "fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
@@ -148,6 +148,8 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
         "split.arguments": ("T3", "H6"),
         "padding": ("T3", "H9"),
         "usage": ("T4", "H1"),
+        "calls.opening": ("T3", "H6"),
+        "done": ("T4", "H8"),
     },
     "gemini": {
         "transfer.cut": ("T0", "A2 I1"),
