@@ -177,6 +177,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
 """The same by the name of another API, for steps whose tier or rows differ there. Of the rows of all other steps, only
 those about bytes and events (A) are of every API."""
 
+LEFT_OUT: dict[str, tuple[str, ...]] = {"gemini": ("sse.after",)}
+"""Families that are not drawn for an API: nothing marks the end of Gemini's streams, so nothing can follow it."""
+
 FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
     "responses": {"error": "G6", "close": "G7", "eof": "G7", "no_finish": "G7", "length": "G7"},
     "messages": {
