@@ -9,6 +9,7 @@ this.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from operator import methodcaller
 
@@ -71,7 +72,7 @@ class _Own(Struct, frozen=True):
         return _bytes(self.data.encode(hole.make(fill)))
 
 
-class Sheet(Struct, frozen=True):
+class Sheet(Struct, frozen=True, dict=True):
     """The chunks of a stream.
 
     parts: their texts, each followed by a place for what is filled in.
@@ -95,16 +96,30 @@ class Sheet(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.own))
+        return 2 * sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.own))
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
         for each in self.own.values():
             found += each.filled(fill)
-        parts = list(self.parts)
-        parts[1::2] = [found[number] for number in self.fillings]
+        parts, fillings = self._joined
+        parts = list(parts)
+        parts[1::2] = [found[number] for number in fillings]
         return Chunks(parts, self.count)
+
+    @cached_property
+    def _joined(self) -> tuple[list[bytes], list[int]]:
+        """The parts and what is filled in, without the places at the ends of chunks, where nothing is."""
+        parts, fillings = [b"", b""], [self.fillings[-1]]
+        for text, number in zip(self.parts[::2], self.fillings, strict=True):
+            if fillings[-1] == self.fillings[-1]:
+                parts[-2] += text
+                fillings[-1] = number
+            else:
+                parts += (text, b"")
+                fillings.append(number)
+        return parts, fillings
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""
