@@ -11,7 +11,6 @@ from collections.abc import Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
-from cachetools import LRUCache
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
@@ -225,19 +224,25 @@ class Cache:
     """Values computed for earlier requests, at most this many bytes; the least recently used are dropped."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._kept: LRUCache[Hashable, tuple[Any, int]] = LRUCache(most_bytes, getsizeof=lambda kept: kept[1])
-
-    @property
-    def size(self) -> int:
+        self._most = most_bytes
+        self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the least recently used first
+        self.size = 0
         """How many bytes its values take, as their sizes were stated."""
-        return int(self._kept.currsize)
 
     def find(self, key: Hashable) -> Any:
         """The value under this key, or None."""
         kept = self._kept.get(key)
-        return kept and kept[0]
+        if kept is None:
+            return None
+        self._kept.move_to_end(key)
+        return kept[0]
 
     def keep(self, key: Hashable, value: Any, size: int) -> None:
         """Keeps a value of this size, unless it is larger than the whole cache."""
-        if size <= self._kept.maxsize:
-            self._kept[key] = (value, size)
+        if size > self._most:
+            return
+        before = self._kept.pop(key, None)
+        self.size += size - (before[1] if before else 0)
+        while self.size > self._most:
+            self.size -= self._kept.popitem(last=False)[1][1]
+        self._kept[key] = (value, size)
