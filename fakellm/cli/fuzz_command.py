@@ -34,7 +34,9 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
-@click.command("fuzz", context_settings={"ignore_unknown_options": False})
+@click.command(
+    "fuzz", short_help="Find the stream that breaks a client.", context_settings={"ignore_unknown_options": False}
+)
 @click.option(
     "--api",
     "name",

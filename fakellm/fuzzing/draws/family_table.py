@@ -80,6 +80,7 @@ ANY: dict[str, Options] = {
     "sse.event": (_lines(event="message"),),
     "sse.fields": tuple(_lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}"}, {"x-y": ""})),
     "sse.multiline": (_lines(multiline=True),),
+    "sse.data_first": (_lines(data_first=True, event="message"),),
     "sse.insert: blank_line": _inserts({}),
     "sse.insert: comment": _inserts(
         *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", 'data: {"choices":[]}', "[DONE]"))
