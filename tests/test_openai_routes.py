@@ -421,7 +421,7 @@ def test_a_deployment_is_the_model_where_the_body_names_none() -> None:
         ("/v1/realtime", "fakellm does not serve the Realtime API."),
         ("/v1/images/generations", "fakellm does not serve pictures."),
         ("/openai/v1/audio/speech", "fakellm does not serve speech."),
-        ("/v1/messages", "fakellm does not serve Anthropic's Messages API."),
+        ("/v1/messages/batches", "fakellm does not serve Anthropic's batches."),
         ("/", "there are POST /v1/chat/completions, "),
     ],
 )

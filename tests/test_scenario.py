@@ -112,7 +112,7 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
+            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, own, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
             "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: "
             f"{', '.join(Variation.__struct_fields__)}; did you mean 'padding'?",
         ],

@@ -11,6 +11,8 @@ from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.gemini import urls as gemini_urls
+from fakellm.apis.messages.http import urls as messages_urls
 from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
@@ -32,6 +34,8 @@ class ApiHome(Struct, frozen=True):
 HOMES: dict[str, ApiHome] = {
     "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
     "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+    "gemini": ApiHome("fakellm.apis.gemini.api", "GEMINI", ("ai-studio", "vertex")),
+    "messages": ApiHome("fakellm.apis.messages.api", "MESSAGES", messages_urls.DIALECTS),
     "ollama": ApiHome("fakellm.apis.ollama.api", "OLLAMA", ollama_urls.DIALECTS),
     "responses": ApiHome("fakellm.apis.responses.api", "RESPONSES", responses_urls.DIALECTS),
 }
@@ -48,12 +52,16 @@ else:
     DialectName = Literal[DIALECT_NAMES]
     """Names as types: a file with an unknown one is refused beside all its other problems."""
 
-TARGETS: list[Callable[[str], Target | None]] = [ollama_urls.target, responses_urls.target]
+TARGETS: list[Callable[[str], Target | None]] = [
+    *(gemini_urls.target, messages_urls.target, ollama_urls.target, responses_urls.target),
+]
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
 
 REPLIES: dict[str, str] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
+    **gemini_urls.REPLIES,
+    **dict.fromkeys(messages_urls.REPLIES, "messages"),
     **dict.fromkeys(ollama_urls.REPLIES, "ollama"),
     **dict.fromkeys(responses_urls.REPLIES, "responses"),
 }

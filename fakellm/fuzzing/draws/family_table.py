@@ -118,6 +118,10 @@ ANY: dict[str, Options] = {
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
+ELSEWHERE: dict[str, Options] = {
+    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+}
+"""Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
     "calls.opening": tuple(Variation(calls=Calls(opening=opening)) for opening in ("piece", "alone")),
     "calls.opening: pair": (Variation(calls=Calls(opening="pair")),),
