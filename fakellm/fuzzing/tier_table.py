@@ -177,6 +177,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
 """The same by the name of another API, for steps whose tier or rows differ there. Of the rows of all other steps, only
 those about bytes and events (A) are of every API."""
 
+LEFT_OUT: dict[str, tuple[str, ...]] = {"gemini": ("sse.after",)}
+"""Families that are not drawn for an API: nothing marks the end of Gemini's streams, so nothing can follow it."""
+
 FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
     "responses": {"error": "G6", "close": "G7", "eof": "G7", "no_finish": "G7", "length": "G7"},
     "messages": {
@@ -189,7 +192,8 @@ FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "gemini": {"error": "I4", "no_choices": "I5"},
 }
-"""The rows of faults by the name of another API, besides those about HTTP (F), which are of every API."""
+"""The rows of faults by the name of another API. Those about HTTP (F), about JSON that is not valid (E7) and about
+streams without content (E8) are of every API."""
 
 FAULTS: dict[str, str] = {
     "status": "F6 F7 F11",

@@ -54,7 +54,6 @@ def items(framing: Framing) -> Items:
     """The part of a framing that an array can have."""
     return Items(
         line_end="crlf" if framing.line_end in ("crlf", "mixed") else "lf",
-        bom=framing.bom,
         insert=tuple(Insert(before=each.before) for each in framing.insert),
         ends_with="nothing" if framing.ends_with == "nothing" else "blank_line",
     )
@@ -77,7 +76,6 @@ def unframed(pieces: Sequence[bytes]) -> Framing:
     closed = bool(pieces) and pieces[-1].rstrip().endswith(b"]")
     return Framing(
         line_end="crlf" if all(line_ends) else "lf",
-        bom=bool(pieces) and pieces[0].startswith(b"\xef\xbb\xbf"),
         ends_with="blank_line" if closed else "nothing",
     )
 
@@ -137,4 +135,4 @@ class ItemDecoder:
         data = self._item.decode("utf-8", "replace").strip()
         self._item.clear()
         self._depth = 0
-        return Event(data.removeprefix("\ufeff")) if data else None
+        return Event(data) if data else None

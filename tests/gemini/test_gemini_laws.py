@@ -52,7 +52,16 @@ BLOCKS: st.SearchStrategy[Any] = st.one_of(
     st.builds(ToolCall, st.none() | TEXTS, st.text(min_size=1, max_size=5), OBJECTS.map(json.dumps), own=SIGNED),
     st.builds(Opaque, st.just("gemini"), st.sampled_from(PARTS)),
 )
-STOPS = st.none() | st.builds(Stop, st.sampled_from(["stop", "length", "tool_calls", "content_filter", "RECITATION"]))
+STOPPED = [
+    {},
+    {"gemini": {"finishReason": "SPII"}},
+    {"gemini": {"safetyRatings": [], "promptFeedback": {"safetyRatings": []}}},
+]
+STOPS = st.none() | st.builds(
+    Stop,
+    st.sampled_from(["stop", "length", "tool_calls", "content_filter", "RECITATION"]),
+    st.sampled_from(STOPPED),
+)
 USAGES = st.none() | st.builds(
     Usage,
     COUNTS,

@@ -68,6 +68,7 @@ class GeminiApi:
     operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = STREAM_KEYS
+    keeper = None
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:
@@ -91,7 +92,7 @@ class GeminiApi:
         found = _dialect(dialect, call.mode)
         full = stream.over(found.usual).over(PLAIN)
         habits = habits_of(full, found, "numbers" if call.mode.numbers else "names")
-        framing = full.sse or Framing()
+        framing = replace(full.sse or Framing(), after=())  # no event ends a stream that others could follow
         habits = replace(habits, array=call.mode.array, thoughts=call.thoughts)
         if call.mode.array:
             framing = items(framing)

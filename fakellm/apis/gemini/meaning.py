@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.gemini.frames.parts import (
     OUTSIDE,
+    RESPONSE_KEYS,
     SIGNATURE,
     TEXT_SIGNATURE,
     block_of,
@@ -23,7 +24,7 @@ from fakellm.apis.gemini.frames.parts import (
     own_of_call,
     own_of_text,
 )
-from fakellm.apis.gemini.frames.usage import metadata, usage_of
+from fakellm.apis.gemini.frames.usage import is_count, metadata, usage_of
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.words import NAME, finish_word, stop_of
 from fakellm.base.json_text import dumps
@@ -62,10 +63,9 @@ def grammar(signature: str) -> Grammar:
 
 def expressible(completion: Completion, habits: GeminiHabits, whole: bool = False) -> Completion:
     """The part of a completion that Gemini can send; idempotent."""
-    usage = completion.usage and usage_of(metadata(completion.usage, habits), habits)
-    found = [
-        [each for block in choice.blocks if (each := _expressible(block)) is not None] for choice in completion.choices
-    ]
+    counted = metadata(completion.usage, habits) if completion.usage is not None else habits.between
+    usage = usage_of(counted, habits) if is_count(counted, habits) else None
+    found = [[*_blocks(choice)] for choice in completion.choices]
     of_frame = [block for blocks in found for block in blocks if _is_of_frame(block)]
     found = [[block for block in blocks if block not in of_frame] for blocks in found]
     choices = (
@@ -73,6 +73,19 @@ def expressible(completion: Completion, habits: GeminiHabits, whole: bool = Fals
         for number, (choice, blocks) in enumerate(zip(completion.choices, found, strict=True))
     )
     return Completion(tuple(choices), usage)
+
+
+def _blocks(choice: Choice) -> Iterator[Block]:
+    """The blocks of a choice that can be sent, and what its stop has of its own beside the word, as blocks."""
+    for block in choice.blocks:
+        if (found := _expressible(block)) is not None:
+            yield found
+    own = choice.finish.own.get(NAME, {}) if choice.finish else {}
+    for place in OUTSIDE:
+        of_frame = place == "response"
+        more = {key: own[key] for key in own if key != "finishReason" and (key in RESPONSE_KEYS) == of_frame}
+        if more:
+            yield Opaque(NAME, {place: more})
 
 
 def _choice(found: list[Block], stop: Stop | None, whole: bool) -> Choice:

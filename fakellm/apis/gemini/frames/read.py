@@ -13,7 +13,7 @@ from typing import Any
 
 from fakellm.apis.gemini.frames.partial_args import PartialArgs
 from fakellm.apis.gemini.frames.parts import CANDIDATE_KEYS, RESPONSE_KEYS, SIGNATURE, TEXT_SIGNATURE, block_of
-from fakellm.apis.gemini.frames.usage import counts, usage_of
+from fakellm.apis.gemini.frames.usage import is_count, usage_of
 from fakellm.apis.gemini.frames.write import CALLED
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.words import NAME, decoded, stop_of
@@ -95,7 +95,7 @@ class _Reader:
         if unknown:
             found.append(Silence(None, None, {"response": unknown}))
         usage = frame.get("usageMetadata")
-        if isinstance(usage, dict) and (counts(usage) or usage != self.habits.between):
+        if usage is not None and is_count(usage, self.habits):
             found.append(Count(usage_of(usage, self.habits)))
         return tuple(found)
 

@@ -8,6 +8,7 @@ https://ai.google.dev/api/generate-content#UsageMetadata
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -65,6 +66,11 @@ def counts(value: Any) -> bool:
     return isinstance(value, dict) and not {*_COUNTS, _TOTAL}.isdisjoint(value)
 
 
+def is_count(value: Any, habits: GeminiHabits) -> bool:
+    """Whether a `usageMetadata` is more than what frames without token counts have."""
+    return isinstance(value, dict) and (counts(value) or value != habits.between)
+
+
 def ordered(value: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     """The value with these keys first, in this order."""
     first = {key: value[key] for key in keys if key in value}
@@ -90,5 +96,5 @@ def _number(value: Any) -> int:
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two values are written alike: 1, 1.0 and true are not."""
-    return repr(one) == repr(other)
+    """Whether two values are written alike, in any order of keys: 1, 1.0 and true are not."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
