@@ -160,13 +160,17 @@ def _silence(look: Any) -> Draft:
     return Draft(PING, event="ping")
 
 
+_PADS = tuple(Verbatim(" " * count) for count in range(16))
+
+
 def _pad(habits: MessagesHabits) -> Hole | None:
     """The spaces before the last brace of an event: from none to fifteen."""
     if not habits.padded:
         return None
+    recorded = [int(digit, 16) for digit in habits.pads]
 
     def spaces(fill: Fill) -> Verbatim:
-        recorded = habits.pads[fill.number : fill.number + 1]
-        return Verbatim(" " * (int(recorded, 16) if recorded else fill.below("pad", 16)))
+        number = fill.number
+        return _PADS[recorded[number] if number < len(recorded) else fill.below("pad", 16)]
 
     return Hole("pad", spaces, "event")
