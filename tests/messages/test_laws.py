@@ -148,7 +148,9 @@ def test_a_score_is_played_as_far_as_the_reply_fits_it(part: dict[str, Any], blo
     rule = {"reply": {"blocks": blocks}, "stream": {"score": {"runs": runs}}}
     for stream in (True, False):
         body = json.dumps({**MESSAGES.example(), "stream": stream}).encode()
-        answer = respond(App(load({"rules": [rule]})), HttpRequest("POST", "/v1/messages", body))
+        answer = respond(
+            App(load({"rules": [rule]})), HttpRequest("POST", "/v1/messages", body, {"anthropic-version": "2023-06-01"})
+        )
         assert answer.plan.status == 200
 
 
