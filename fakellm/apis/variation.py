@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
@@ -186,14 +187,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ] = None
 
     # Ollama's own API
-    fraction: Annotated[
-        Literal[0, 3, 6, 9] | None,
-        Meta(
-            description=(
-                "Ollama's own API: how many digits `created_at` has after the point, less trailing zeros: 6 as on "
-                "macOS, or 9 as on Linux."
-            )
-        ),
+    ollama: Annotated[
+        OllamaKeys | None, Meta(description="Ollama: how its lines are spelled, where no other key expresses it.")
     ] = None
 
     # Messages
@@ -241,7 +236,7 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         return filled
 
 
-_FILLED: tuple[type[Struct], ...] = (Variation, Calls, Spelling, ResponsesSpelling, GeminiKeys)
+_FILLED: tuple[type[Struct], ...] = (Variation, Calls, Spelling, ResponsesSpelling, GeminiKeys, OllamaKeys)
 """Blocks that are filled in key by key."""
 
 

@@ -147,7 +147,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "gemini.indent": ("T2", ""),
     "gemini.enums": ("T5", ""),
     "indent": ("T2", ""),
-    "fraction": ("T2", ""),
+    "ollama.fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 

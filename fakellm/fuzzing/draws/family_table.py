@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
@@ -132,7 +133,7 @@ def _gemini(field: str, *values: Any) -> dict[str, Options]:
 
 
 ELSEWHERE: dict[str, Options] = {
-    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+    "ollama.fraction": tuple(Variation(ollama=OllamaKeys(digits)) for digits in (0, 9, 3)),
     "pads": tuple(Variation(pads=pads) for pads in ("0123456789abcdef" * 3, "f" * 40, "")),
     **_responses("begins", ("created",), ("created", "queued", "in_progress")),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
