@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
@@ -118,7 +119,19 @@ ANY: dict[str, Options] = {
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
+
+
+def _responses(field: str, *values: Any) -> dict[str, Options]:
+    return {f"responses.{field}": tuple(Variation(responses=ResponsesSpelling(**{field: value})) for value in values)}
+
+
 ELSEWHERE: dict[str, Options] = {
+    **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
+    **_responses("whole", ("arguments",), ("content",), ("refusal",), ("reasoning",)),
+    **_responses("output", False),
+    **_responses("numbers", "absent", "gaps"),
+    **_responses("named", False),
+    **_responses("events", ("*",), ("sequence_number", "*")),
     "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
 }
 """Keys that have no effect in chat, only in other APIs."""
