@@ -28,14 +28,13 @@ _TIERS = {"auto", None}
 
 class Prepared(Struct, frozen=True):
     """What the events of an answer contain. states: the response object at each event before the items. final: at the
-    end, without its usage. padding: recorded padding, by the number of its event. first: the number of the first event.
+    end, without its usage. padding: recorded padding, by the number of its event.
     """
 
     states: Mapping[str, JSON]
     final: JSON
     items: tuple[Forms, ...]
     padding: Mapping[int, str]
-    first: int
 
 
 def answer(completion: Completion, request: Request, habits: Habits, seed: int, values: Values) -> Answer[Habits]:
@@ -134,7 +133,7 @@ def _prepared(
     }
     final = habits.layouts.response(status, {**base, **end}, sent)
     padding = {int(number): text for number, text in recorded.get("obfuscation", {}).items()}
-    return Prepared(states, final, forms, padding, recorded.get("first", 0))
+    return Prepared(states, final, forms, padding)
 
 
 def usage_json(usage: Usage | None, habits: Habits) -> JSON | None:
