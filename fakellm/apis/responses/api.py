@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
@@ -64,7 +64,7 @@ class ResponsesApi:
     def settings(
         self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
     ) -> Settings[Habits]:
-        return settings(stream, DIALECTS[dialect or "openai"], request.wants_obfuscation, summarizes(request))
+        return settings(stream, DIALECTS[dialect or "openai"], *self.shared(request))
 
     def provider(self, habits: Habits) -> Provider:
         return habits
@@ -83,8 +83,8 @@ class ResponsesApi:
     def grammar(self, habits: Habits) -> Grammar:
         return meaning.grammar(habits)
 
-    def shared(self, request: Request) -> Hashable:
-        return request.wants_obfuscation, summarizes(request)
+    def shared(self, request: Request) -> tuple[bool, bool, bool]:
+        return request.wants_obfuscation, summarizes(request), bool(request.body.get("background"))
 
     def alike(self, habits: Habits) -> Likeness:
         return "all"
@@ -120,7 +120,8 @@ class ResponsesApi:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
-        return habits.dialect.body_type, errors.body(failure, habits.dialect)
+        kind = habits.dialect.errors.types.get(failure.status, habits.dialect.body_type)
+        return kind, errors.body(failure, habits.dialect)
 
     def broken(
         self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]

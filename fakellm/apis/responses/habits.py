@@ -19,7 +19,8 @@ from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
 STREAM_KEYS = (
-    *("padding", "split", "usage", "done", "id", "spelling", "obfuscation", "sse", "transfer", "score", "responses"),
+    *("padding", "split", "usage", "done", "id", "obfuscation", "sse", "transfer", "score", "responses"),
+    *(f"spelling.{key}" for key in ("ascii", "html", "spaces", "floats", "order")),
 )
 """The keys of a `stream:` block that have an effect."""
 
@@ -74,10 +75,13 @@ class Habits(Struct, frozen=True):
         return usage.input + usage.output
 
 
-def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, summarizes: bool) -> Settings[Habits]:
+def settings(
+    variation: Variation, dialect: ResponsesDialect, obfuscates: bool, summarizes: bool, queued: bool = False
+) -> Settings[Habits]:
     """The variation in its parts; what it does not set is as the dialect usually does it.
 
     obfuscates: whether the request leaves obfuscation on. summarizes: whether it requests summaries of reasoning.
+    queued: whether it is for the background, where it waits first.
     """
     full = variation.over(dialect.usual).over(PLAIN)
     own = full.responses or ResponsesSpelling()
@@ -86,7 +90,7 @@ def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, 
     transfer = full.transfer or Transfer()
     habits = Habits(
         dialect=dialect,
-        begins=("created", "in_progress") if own.begins is None else own.begins,
+        begins=_begins(queued) if own.begins is None else own.begins,
         whole=own.whole or (),
         output=dialect.output if own.output is None else own.output,
         reasoning=reasoning,
@@ -104,6 +108,10 @@ def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, 
         own=own,
     )
     return Settings(division_of(full), habits, full.sse or Framing(), transfer, full.score)
+
+
+def _begins(queued: bool) -> tuple[Lifecycle, ...]:
+    return ("created", "queued", "in_progress") if queued else ("created", "in_progress")
 
 
 def body_style(habits: Habits) -> tuple[bool, bool]:

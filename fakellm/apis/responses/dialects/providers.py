@@ -58,6 +58,7 @@ CHATGPT = ResponsesDialect(
     name="chatgpt",
     layouts=Layouts(_OPENAI),
     output=False,
+    errors=Errors(body=lambda error, status: {"detail": error["message"]}),
     defaults={"store": False, "text": {"verbosity": "medium"}},
     obfuscates=True,
 )
@@ -193,6 +194,7 @@ DEEPSEEK = ResponsesDialect(
     counts_writes=False,
     indent=None,
     ascii=False,
+    errors=Errors(types={400: "application/octet-stream"}),
 )
 
 MANTLE = ResponsesDialect(
