@@ -162,10 +162,8 @@ def whole_object(answer: Answer[Habits]) -> JSON:
         {key: each.done.get(key, value) if key == "encrypted_content" else value for key, value in each.output.items()}
         for each in prepared.items
     ]
-    final = prepared.final
-    return with_usage(
-        {**final, "output": output} if final.get("output") else final, answer.completion.usage, answer.habits
-    )
+    final = {**prepared.final, "output": output} if "output" in prepared.final else prepared.final
+    return with_usage(final, answer.completion.usage, answer.habits)
 
 
 def with_usage(final: JSON, usage: Usage | None, habits: Habits) -> JSON:
