@@ -19,7 +19,7 @@ from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.reading.infer import block, infer, infer_whole
 from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
-from fakellm.apis.responses.requests.parse import parse, summarizes
+from fakellm.apis.responses.requests.parse import check_limit, parse, summarizes
 from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.writing import answering, whole
 from fakellm.apis.responses.writing.write import write
@@ -56,7 +56,8 @@ class ResponsesApi:
         return example(tools)
 
     def validate(self, request: Request, habits: Habits) -> None:
-        """Everything that a provider refuses is refused when the request is parsed."""
+        """All but the lowest limit of tokens is checked when the request is parsed."""
+        check_limit(request.max_tokens, habits.dialect.fewest_tokens)
 
     def allows_no_tokens(self, request: Request) -> bool:
         return False
