@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
 
 from fakellm.apis.protocol import Settings
 from fakellm.apis.responses.dialects.dialect import Reasoning, ResponsesDialect
 from fakellm.apis.responses.dialects.layout import Layouts
-from fakellm.apis.responses.spelling import Lifecycle, ResponsesSpelling, Whole
+from fakellm.apis.responses.spelling import Lifecycle, RecordedValues, ResponsesSpelling, Whole
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
@@ -42,7 +39,7 @@ class Habits(Struct, frozen=True):
     named: bool = True
     indent: bool = True
     layouts: Layouts = Layouts()
-    recorded: Mapping[str, Any] = {}
+    recorded: RecordedValues = RecordedValues()
     spelling: Spelling = Spelling()
     obfuscation: bool = False
     done: bool = False
@@ -98,7 +95,7 @@ def settings(
         named=dialect.named if own.named is None else own.named,
         indent=dialect.indent is not None if own.indent is None else own.indent,
         layouts=layouts.over(dialect.layouts),
-        recorded=own.recorded or {},
+        recorded=own.recorded or RecordedValues(),
         spelling=full.spelling or Spelling(),
         obfuscation=(dialect.obfuscates and obfuscates) if variation.obfuscation is None else variation.obfuscation,
         done=full.done is not False,

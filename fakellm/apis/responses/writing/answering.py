@@ -125,15 +125,14 @@ def _prepared(
         "status": status,
         "completed_at": None
         if reason
-        else recorded.get("completed_at", base["created_at"] + 1 + source.draw("took", lambda each: each.below(9))),
+        else recorded.completed_at or base["created_at"] + 1 + source.draw("took", lambda each: each.below(9)),
         "incomplete_details": {"reason": reason} if reason else None,
         "output": [each.output for each in forms] if habits.output else [],
         "service_tier": habits.dialect.tier if requested_tier in _TIERS else requested_tier,
         "usage": None,
     }
     final = habits.layouts.response(status, {**base, **end}, sent)
-    padding = {int(number): text for number, text in recorded.get("obfuscation", {}).items()}
-    return Prepared(states, final, forms, padding)
+    return Prepared(states, final, forms, recorded.obfuscation)
 
 
 def usage_json(usage: Usage | None, habits: Habits) -> JSON | None:

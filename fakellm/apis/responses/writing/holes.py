@@ -94,7 +94,7 @@ def _length(value: Any, fill: Fill) -> int:
 
 def numbered(habits: Habits) -> Hole:
     """The number of an event, counted from that of the recorded first one."""
-    first, step = habits.recorded.get("first", 0), 2 if habits.numbers == "gaps" else 1
+    first, step = habits.recorded.first, 2 if habits.numbers == "gaps" else 1
     if not first and step == 1:
         return _COUNTED
     return per_event("sequence_number", lambda fill: first + step * fill.number)

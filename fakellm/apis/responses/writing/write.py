@@ -150,7 +150,7 @@ class _Writer:
             yield from self._thought(number, state, at, value)
         elif isinstance(value, str) and (value or not isinstance(block, (Text, Refusal))):
             if isinstance(block, Text) and at == "text":
-                more = {"content_index": state.place.part, "logprobs": self.maker.logprobs(tokens, False)}
+                more = {"content_index": state.place.part, "logprobs": self.maker.logprobs(tokens)}
                 yield self._delta(_TEXT, number, value, **more)
             elif isinstance(block, Refusal) and at == "text":
                 yield self._delta(_REFUSAL, number, value, content_index=state.place.part)
@@ -211,7 +211,7 @@ class _Writer:
         index = place.part
         match block:
             case Text():
-                logprobs = self.maker.logprobs(value.logprobs if isinstance(value, Text) else (), True)
+                logprobs = self.maker.logprobs(value.logprobs if isinstance(value, Text) else ())
                 text = self._final(number, state, lambda item: item["content"][index]["text"])
                 yield self._event(f"{_TEXT}.done", number, content_index=index, text=text, logprobs=logprobs)
             case Refusal():
