@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
@@ -132,7 +133,7 @@ ELSEWHERE: dict[str, Options] = {
     **_responses("numbers", "absent", "gaps"),
     **_responses("named", False),
     **_responses("events", ("*",), ("sequence_number", "*")),
-    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+    "ollama.fraction": tuple(Variation(ollama=OllamaKeys(fraction=digits)) for digits in (0, 9, 3)),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
