@@ -155,6 +155,11 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
     "responses": {
         "split.arguments": ("T3", "G4"),
         "padding": ("T3", "G5"),
+        "id: changing": ("T4", "G1"),
+        "responses.output": ("T4", "G2"),
+        "responses.begins": ("T4", "G3"),
+        "responses.whole": ("T4", "G4"),
+        "responses.numbers": ("T4", "G10"),
     },
     "messages": {
         "split.arguments": ("T3", "H6"),

@@ -138,7 +138,7 @@ ELSEWHERE: dict[str, Options] = {
     "messages.pads": tuple(
         Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
     ),
-    **_responses("begins", ("created",), ("created", "queued", "in_progress")),
+    **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
     **_responses("output", False),
     **_responses("reasoning", "text", "part", "summary"),
