@@ -21,16 +21,16 @@ from tests.conftest import chat
 PER_FRAME = 5
 """Of a first request: for each frame of its stream. This is the bound to lower when rendering gets cheaper."""
 
-PER_REQUEST = 540
+PER_REQUEST = 500
 """Of a first request: for what does not depend on its frames."""
 
-GENERATED = 54
+GENERATED = 53
 """Of a first request whose text is generated: for each frame of its stream, all included."""
 
 PER_RULE = 1.5
 """Of a first request: for each rule that it does not match."""
 
-CACHED = 85
+CACHED = 80
 """Of a request that came before, however long its stream."""
 
 

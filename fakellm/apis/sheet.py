@@ -9,7 +9,7 @@ this.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from functools import cached_property
 from operator import methodcaller
 
 from msgspec import Struct
@@ -32,8 +32,6 @@ class _Between(Struct, frozen=True):
     texts: tuple[bytes, ...]
 
     def filled(self, values: Values) -> bytes:
-        if not self.names:
-            return b""
         parts = [values[self.names[0]]]
         for name, text in zip(self.names[1:], self.texts, strict=True):
             parts += (text, values[name])
@@ -71,53 +69,64 @@ class _Own(Struct, frozen=True):
         return _bytes(self.data.encode(hole.make(fill)))
 
 
-class Sheet(Struct, frozen=True):
-    """The chunks of a stream.
+class _Chunk(Struct, frozen=True):
+    """Texts, and what is filled in between them: its number in the sheet's `between` or, counted on, in `own`."""
 
-    parts: their texts, each followed by a place for what is filled in.
-    fillings: what is filled into each place: its number in `between` or, counted on, among all values of `own`.
-    between: what most chunks of a stream have the same of.
-    own: the values that some chunks have of their own, by the number of the chunk.
-    starts: the first place of each chunk, and the number of places.
-    """
+    texts: tuple[bytes, ...]
+    fillings: tuple[int, ...] = ()
+    own: _Own | None = None
 
-    parts: tuple[bytes, ...]
-    fillings: tuple[int, ...]
+    def filled(self, found: Sequence[bytes]) -> bytes:
+        if len(self.fillings) == 1:  # nearly always
+            return b"".join((self.texts[0], found[self.fillings[0]], self.texts[1]))
+        parts = [self.texts[0]]
+        for number, text in zip(self.fillings, self.texts[1:], strict=True):
+            parts += (found[number], text)
+        return b"".join(parts)
+
+
+class Sheet(Struct, frozen=True, dict=True):
+    """The chunks of a stream. `between`: what most of them have the same of."""
+
+    chunks: tuple[_Chunk, ...]
     between: tuple[_Between, ...]
-    own: dict[int, _Own]
-    starts: tuple[int, ...]
-
-    @property
-    def count(self) -> int:
-        """How many chunks there are."""
-        return len(self.starts) - 1
 
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.own))
+        texts = sum(len(text) + 50 for chunk in self.chunks for text in chunk.texts)
+        return 2 * texts + 300 * len(self.chunks) + 2_000 * len(self.between)
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
-        for each in self.own.values():
-            found += each.filled(fill)
-        parts = list(self.parts)
-        parts[1::2] = [found[number] for number in self.fillings]
-        return Chunks(parts, self.count)
+        for each in self.chunks:
+            if each.own is not None:
+                found += each.own.filled(fill)
+        parts, fillings = self._joined
+        parts = list(parts)
+        parts[1::2] = [found[number] for number in fillings]
+        return Chunks(parts, len(self.chunks))
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""
         shared = self._between(known)
-        for number, (start, end) in enumerate(pairwise(self.starts)):
-            parts, fillings, found = list(self.parts[2 * start : 2 * end]), self.fillings[start:end], shared
-            if number in self.own:
-                own = self.own[number].filled(fill)
-                first = fillings[0]
-                parts[1::2] = [own[place - first] if place >= first else found[place] for place in fillings]
-            else:
-                parts[1::2] = [found[place] for place in fillings]
-            yield b"".join(parts)
+        for each in self.chunks:
+            yield each.filled(shared if each.own is None else shared + each.own.filled(fill))
+
+    @cached_property
+    def _joined(self) -> tuple[list[bytes], list[int]]:
+        """The texts of all chunks, each with an empty place after it, and what is filled in there; after the last one,
+        the first of all."""
+        parts, fillings, shared = [b"", b""], list[int](), len(self.between)
+        owned = shared
+        for each in self.chunks:
+            parts[-2] += each.texts[0]
+            for number, text in zip(each.fillings, each.texts[1:], strict=True):
+                fillings.append(number if number < shared else number - shared + owned)
+                parts += (text, b"")
+            owned += 0 if each.own is None else 1 + len(each.own.holes)
+        return parts[:-1], fillings
 
     def _between(self, known: Mapping[str, str]) -> list[bytes]:
         values = {name: text.encode() for name, text in known.items()}
@@ -136,79 +145,71 @@ def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], co
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
                 made.add(each.data, piece, counts)
-    for frame in after:
-        made.chunk([(chunk(frame), _NOTHING)])
-    return made.sheet()
+    return made.sheet(after)
 
 
 class _Maker:
     def __init__(self, lengths: Mapping[str, int], content: Fill | None) -> None:
         self._lengths = lengths
         self._content = content
-        self._parts: list[bytes] = []
-        self._fillings: list[int] = []
-        """Those of `own` are -1, -2 and so on."""
+        self._chunks: list[_Chunk] = []
+        """In these, the values of `own` have the numbers -1, -2 and so on."""
         self._between: dict[_Between, int] = {}
-        self._own: dict[int, _Own] = {}
-        self._owned = 0
-        self._starts: list[int] = []
 
-    def sheet(self) -> Sheet:
-        """What has been added."""
+    def sheet(self, after: Sequence[bytes]) -> Sheet:
+        """What has been added, and these frames."""
         shared = len(self._between)
-        fillings = (number if number >= 0 else shared - 1 - number for number in self._fillings)
-        starts = (*self._starts, len(self._fillings))
-        return Sheet(tuple(self._parts), tuple(fillings), tuple(self._between), self._own, starts)
+        chunks = (
+            _Chunk(each.texts, tuple(n if n >= 0 else shared - 1 - n for n in each.fillings), each.own)
+            for each in self._chunks
+        )
+        return Sheet((*chunks, *(_Chunk((chunk(frame),)) for frame in after)), tuple(self._between))
 
     def add(self, data: Template, piece: str, counts: Usage | None) -> None:
         """Adds the chunk of an event."""
-        content, number = self._content, len(self._starts)
+        content, number = self._content, len(self._chunks)
         if content is not None:
             content.number, content.counts, content.encoded = number, counts, piece
+        texts = [data.texts[0]]
+        runs: list[tuple[list[str], list[str]] | None] = []  # names of values and what is between them; None: its own
         own: list[Hole] = []
-        runs: list[tuple[str, list[str], list[str]]] = []
-        text, alike = data.texts[0], False  # since the last value, and whether it is the same in other events
-        for hole, following in zip(data.holes, data.texts[1:], strict=True):
+        alike = False  # whether the last text is the same in other events
+        for hole, text in zip(data.holes, data.texts[1:], strict=True):
             if hole is PIECE.hole or (hole.scope == "content" and content is not None):
-                text += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + following
+                texts[-1] += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + text
                 alike = False
-                continue
-            if hole.scope != "stream":
+            elif hole.scope != "stream":
                 own.append(hole)
-                runs.append((text, [], []))
-            elif alike:
-                runs[-1][1].append(hole.name)
-                runs[-1][2].append(text)
+                runs.append(None)
+                texts.append(text)
+                alike = False
+            elif alike and (run := runs[-1]):
+                run[0].append(hole.name)
+                run[1].append(texts[-1])
+                texts[-1] = text
             else:
-                runs.append((text, [hole.name], []))
-            text, alike = following, hole.scope == "stream"
-        runs.append((text, [], []))
-        found = [(_bytes(text), _Between(tuple(names), tuple(map(_bytes, inner)))) for text, names, inner in runs]
-        size = sum(len(text) + self._size(between) for text, between in found)
-        found[-1] = (found[-1][0] + b"\r\n", _NOTHING)
+                runs.append(([hole.name], []))
+                texts.append(text)
+                alike = True
+        encoded, fillings = list(map(_bytes, texts)), list[int]()
+        size, owned = sum(map(len, encoded)), 1
+        for each in runs:
+            if each is None:
+                owned += 1
+                fillings.append(-owned)
+            else:
+                between = _Between(tuple(each[0]), tuple(map(_bytes, each[1])))
+                size += sum(map(len, between.texts)) + sum(self._lengths[name] for name in between.names)
+                fillings.append(self._between.setdefault(between, len(self._between)))
+        encoded[-1] += b"\r\n"
         if own:
-            self._own[number] = _Own(number, piece, counts, data, tuple(own), size)
-            found.insert(0, (b"", _NOTHING))
+            values = _Own(number, piece, counts, data, tuple(own), size)
+            self._chunks.append(_Chunk((b"", *encoded), (-1, *fillings), values))
         else:
-            found[0] = (b"%x\r\n%b" % (size, found[0][0]), found[0][1])
-        self.chunk(found, bool(own))
-
-    def chunk(self, texts: Sequence[tuple[bytes, _Between]], own: bool = False) -> None:
-        """Adds a chunk: texts, and what follows each. `own`: whether values of its own do, except after the last."""
-        self._starts.append(len(self._fillings))
-        for number, (text, between) in enumerate(texts, 1):
-            self._parts += (text, b"")
-            if own and not between.names and number < len(texts):
-                self._owned += 1
-                self._fillings.append(-self._owned)
-            else:
-                self._fillings.append(self._between.setdefault(between, len(self._between)))
-
-    def _size(self, between: _Between) -> int:
-        return sum(map(len, between.texts)) + sum(self._lengths[name] for name in between.names)
+            encoded[0] = b"%x\r\n%b" % (size, encoded[0])
+            self._chunks.append(_Chunk(tuple(encoded), tuple(fillings)))
 
 
-_NOTHING = _Between((), ())
 _bytes: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
 
 

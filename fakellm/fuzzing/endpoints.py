@@ -81,6 +81,13 @@ def keeps_order(api: Route) -> bool:
     return len(api.expressible(completion, habits).choices[0].blocks) == len(blocks)
 
 
+def with_usual_line_ends(stream: Variation, usual: Variation) -> Variation:
+    """The `stream:` block with the usual line ends, unless its `sse` block, which replaces the usual one, sets any."""
+    if stream.sse is None or usual.sse is None or stream.sse.line_end != "lf":
+        return stream
+    return replace(stream, sse=replace(stream.sse, line_end=usual.sse.line_end))
+
+
 def with_less(stream: Variation) -> Iterator[Callable[[Variation], Variation | None]]:
     """What resets a field of a `stream:` block, or a field of a block in it; it returns None if that is not valid."""
     for name in stream.__struct_fields__:

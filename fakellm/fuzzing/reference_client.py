@@ -27,6 +27,7 @@ from fakellm.base.errors import StreamError
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
 from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, settings_of
 from fakellm.fuzzing.oracle.normalize import total_of
+from fakellm.fuzzing.oracle.what_was_sent import up_to_the_end
 from fakellm.model.blocks import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from fakellm.model.fold import fold
 from fakellm.wire.kinds import SSE, kind_of
@@ -81,7 +82,7 @@ class ReferenceClient:
         if response.status_code != 200:
             raise StreamError(f"HTTP status {response.status_code}: {b''.join(body)[:200]!r}")
         if self._api is not CHAT:
-            completion = self._read(body)
+            completion = self._read(body, self._api.parse(json.dumps(request).encode(), {}, self._path).choices)
             self._keep_or_close()
             return completion
         chunks = [read_chunk(_OPENAI, event.data) for event in _events(body, self._idle)]
@@ -93,8 +94,9 @@ class ReferenceClient:
         self._keep_or_close()
         return completion
 
-    def _read(self, body: Iterator[bytes]) -> Completion:
-        """The completion in a stream of the API. Raises StreamError if it does not end as the API's streams do."""
+    def _read(self, body: Iterator[bytes], choices: int) -> Completion:
+        """The completion in a stream of the API with so many choices. Raises StreamError if it does not end as the
+        API's streams do."""
         habits = self._habits
         kind = kind_of(self._api.content_type(habits, True)) or SSE
         decoder, events, last = kind.decoder(), [], monotonic()
@@ -104,7 +106,7 @@ class ReferenceClient:
             last = monotonic() if found else last
             if monotonic() - last > self._idle:  # blank lines alone are not progress
                 raise StreamError(f"no event for {self._idle:g} s")
-        completion, end = fold(self._api.read([*events, *decoder.finish()], habits))
+        completion, end = fold(up_to_the_end(self._api.read([*events, *decoder.finish()], habits, choices)))
         if end is None or not completion.choices:
             raise StreamError(f"the stream ended after {len(events)} events without the end of an answer")
         if end.error is not None:

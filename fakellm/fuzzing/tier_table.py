@@ -133,8 +133,8 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "ticks": ("T4", "B13"),
     # Of the Messages API alone
     "key_order": ("T5", ""),
-    "pads": ("T2", "A15"),
-    "indent": ("T2", "A15"),
+    "pads": ("T2", ""),
+    "indent": ("T2", ""),
     "fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
@@ -148,6 +148,8 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
         "split.arguments": ("T3", "H6"),
         "padding": ("T3", "H9"),
         "usage": ("T4", "H1"),
+        "calls.opening": ("T3", "H6"),
+        "done": ("T4", "H8"),
     },
     "gemini": {
         "transfer.cut": ("T0", "A2 I1"),
@@ -174,6 +176,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
 }
 """The same by the name of another API, for steps whose tier or rows differ there. Of the rows of all other steps, only
 those about bytes and events (A) are of every API."""
+
+LEFT_OUT: dict[str, tuple[str, ...]] = {"gemini": ("sse.after",)}
+"""Families that are not drawn for an API: nothing marks the end of Gemini's streams, so nothing can follow it."""
 
 FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
     "responses": {"error": "G6", "close": "G7", "eof": "G7", "no_finish": "G7", "length": "G7"},

@@ -15,18 +15,18 @@ Knows no provider and draws nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec import UNSET, Struct
 
-from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Calls, Padding, Spelling
+from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Error, Fault
 from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS, Tier
-from fakellm.wire.framing import Framing, Insert
-from fakellm.wire.transfer import Transfer
+from fakellm.streaming.score import Score
+from fakellm.wire.framing import Insert
 
 
 class WireStep(Struct, frozen=True):
@@ -75,13 +75,18 @@ def named(name: str, api: str = "chat") -> WireStep:
     general = [f"{first}.{last}", first] if first in ("split", "fill") else [key]
     known = [f"{place}: {value}" for place in general] + general
     listed = next((each for each in known if each in TIERS), None)
-    if listed is None:
+    if listed is None and not _is_own(first):
         raise ValueError(f"there is no step {name!r}")
-    tier, rows = TIERS[listed]
+    tier, rows = TIERS[listed] if listed else ("T4", "")
     if api != "chat":
         own, common = ELSEWHERE.get(api, {}), [row for row in rows.split() if row.startswith("A")]
         tier, rows = next((own[each] for each in known if each in own), (tier, " ".join(common)))
     return WireStep(name, tier, tuple(rows.split()))
+
+
+def _is_own(field: str) -> bool:
+    """Whether a field of a `stream:` block is of an API that has no steps in the table: they are habits of it."""
+    return field in Variation.__struct_fields__ and not any(re.match(rf"{field}(\W|$)", name) for name in TIERS)
 
 
 def _names(variation: Variation, plain: Variation) -> Iterator[str]:
@@ -91,14 +96,8 @@ def _names(variation: Variation, plain: Variation) -> Iterator[str]:
             continue
         if field == "padding":
             yield from _paddings(value)
-        elif isinstance(value, (Calls, Spelling)):
-            yield from _block(field, value, usual)
-        elif isinstance(value, ResponsesSpelling):
-            yield from _block("responses", value, usual or ResponsesSpelling())
-        elif isinstance(value, Framing):
-            yield from _block("sse", value, usual or Framing())
-        elif isinstance(value, Transfer):
-            yield from _block("transfer", value, usual or Transfer())
+        elif isinstance(value, Struct) and not isinstance(value, Score):
+            yield from _block(field, value, usual or type(value)())
         elif field == "split" and isinstance(value, dict):
             yield from (f"split.{part}: {_way(cut)}" for part, cut in value.items() if cut != _usual_cut(part, usual))
         elif field == "fill":

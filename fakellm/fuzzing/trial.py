@@ -21,7 +21,7 @@ from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.steps import steps_of, usual
-from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less
+from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.oracle.what_was_sent import readings
@@ -123,7 +123,8 @@ class Trial:
         if self._api is CHAT:
             return rule
         dialect = rule.dialect if rule.dialect in self._api.dialects else None
-        stream, settings = rule.stream, self._settings(rule.stream, dialect)
+        stream = with_usual_line_ends(rule.stream, usual(dialect, self._api))
+        settings = self._settings(stream, dialect)
         for fewer in with_less(stream):
             smaller = fewer(stream)
             if smaller is not None and self._settings(smaller, dialect) == settings:
@@ -170,7 +171,8 @@ class Trial:
             completion = self._api.restate(completion, self._request, rule.reply.usage is UNSET)
         if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
-        return of_completion(self._api.expressible(completion, self._plain), provider)
+        habits = self._plain if self._api is CHAT else settings.habits
+        return of_completion(self._api.expressible(completion, habits), provider)
 
     def _rejects(self, rule: Rule, returned: Result | NoResult) -> bool:
         """Whether the client raises an error because of the answer, however it is sent: for a refusal, an answer that

@@ -113,18 +113,22 @@ class Careful:
 
     def result(self) -> dict[str, Any]:
         texts = {"text": "", "thinking": ""}
-        calls = []
+        calls: list[dict[str, Any]] = []
+        blocks: list[dict[str, Any]] = []
         for block in self.blocks.values():
             kind, text = block["type"], "".join(block["deltas"])
             if kind in texts:
                 texts[kind] += block[kind] + text
+                blocks.append({"type": kind, "text": block[kind] + text})
             elif kind == "tool_use":
                 calls.append({"name": block["name"], "arguments": self.arguments(block, text)})
+                blocks.append({"type": "tool_call", **calls[-1]})
         prompt = sum(self.usage.get(key, 0) for key in COUNTS[:3])
         return {
             "content": texts["text"],
             "reasoning": texts["thinking"],
             "tool_calls": calls,
+            "blocks": blocks,
             "finish_reason": REASONS.get(self.reason or "", self.reason),
             "usage": {"prompt_tokens": prompt, "completion_tokens": self.usage.get("output_tokens", 0)},
         }

@@ -14,12 +14,14 @@ from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
 from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.stored import keeping, operations
+from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.stored.routes import STORED, answered
-from fakellm.apis.responses.stored.store import Conversation, KeptResponses, MemoryStore, ResponseStore, StoredResponse
+from fakellm.apis.responses.stored.store import Conversation, KeptResponses, StoredResponse
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.stored import SessionStore, StoreShelf
 from fakellm.model.request import Request
 from fakellm.scenarios.loader import load
 from fakellm.wire.sse import Decoder
@@ -37,6 +39,10 @@ def posted(kept: KeptResponses, **body: Any) -> tuple[KeptResponses, dict[str, A
     after = keeping.with_reply(kept, request, response.plan.body)
     sent = keeping.at_once(request, after, response.plan.body)
     return after, json.loads(sent) if not request.stream else {}, request
+
+
+def new_store() -> SessionStore:
+    return SessionStore(StoreShelf(2**20)).open(KEEPER)
 
 
 def only(kept: KeptResponses) -> str:
@@ -167,8 +173,8 @@ def test_what_is_kept_stays_within_its_bound(puts: list[tuple[int, int, bool]]) 
 
 
 def test_a_change_that_another_request_overtook_is_made_again() -> None:
-    class Overtaken(MemoryStore):
-        def write(self, before: KeptResponses, after: KeptResponses) -> bool:
+    class Overtaken(SessionStore):
+        def write(self, before: Any, after: Any) -> bool:
             if not self.overtaken:
                 self.overtaken = True
                 super().write(before, before.with_response(StoredResponse("resp_2", "{}")))
@@ -177,10 +183,10 @@ def test_a_change_that_another_request_overtook_is_made_again() -> None:
 
         overtaken = False
 
-    store: ResponseStore = Overtaken()
-    assert MemoryStore().write(KeptResponses(), KeptResponses()) is False
+    store = Overtaken(StoreShelf(2**20)).open(KEEPER)
+    assert new_store().write(KeptResponses(), KeptResponses()) is False
     kept, sent, _ = posted(store.read())
-    MemoryStore.write(store, store.read(), kept)  # type: ignore[arg-type] # an Overtaken is one
+    SessionStore.write(store, store.read(), kept)
     plan = answered(store, operation("DELETE", f"/v1/responses/{sent['id']}"), "DELETE")
     assert json.loads(plan.body)["deleted"]
     assert list(store.read().responses) == ["resp_2"]
@@ -193,13 +199,13 @@ def operation(method: str, url: str, body: bytes = b"") -> OperationRequest:
 
 
 def test_every_route_is_answered() -> None:
-    store = MemoryStore()
+    store = new_store()
     kept, sent, _ = posted(store.read())
     kept, _ = operations.create_conversation(kept, "conv_1", 7, {})
     for route, methods in STORED.items():
         for method in methods:
             name = "conv_1" if "conversations" in route else sent["id"]
-            store = MemoryStore()
+            store = new_store()
             store.write(store.read(), kept)
             try:
                 plan = answered(store, operation(method, route.replace("{id}", name)), method)
@@ -210,7 +216,7 @@ def test_every_route_is_answered() -> None:
 
 
 def test_a_stream_is_resumed_over_its_route() -> None:
-    store = MemoryStore()
+    store = new_store()
     kept, _, _ = posted(store.read(), stream=True)
     store.write(store.read(), kept)
     plan = answered(store, operation("GET", f"/v1/responses/{only(kept)}?stream=true&starting_after=2"), "GET")

@@ -41,6 +41,7 @@ class MessagesApi:
     operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = STREAM_KEYS
+    keeper = None
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

@@ -83,6 +83,10 @@ class _Reader:
             for index, delta in deltas
             if type(index) is int and isinstance(delta, dict) and delta.get("partial_json") != ""
         }
+        self._counted_later = any(
+            isinstance(each, dict) and each.get("type") == "message_delta" and isinstance(each.get("usage"), dict)
+            for each in data
+        )
         self._start: Mapping[str, Any] | None = None
         self._begun = False
         self.ended = False
@@ -111,7 +115,7 @@ class _Reader:
             yield End()
 
     def _message(self, message: Mapping[str, Any]) -> Iterator[Delta]:
-        """The start of a message; all of it, if it has content already."""
+        """The start of a message; all of it, if it has content already. Its counts stand if no others follow."""
         if self._begun:
             raise ValueError("a second message begins")
         self._begun = True
@@ -124,7 +128,7 @@ class _Reader:
             yield Close(0, number)
         if stop:
             yield Finish(0, stop)
-        if isinstance(usage, dict) and (stop or message.get("content")):
+        if isinstance(usage, dict) and not self._counted_later:
             yield Count(read_usage(usage, None))
 
     def _opening(self, index: int, value: dict[str, Any]) -> Any:

@@ -19,6 +19,9 @@ ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/
 
 MODEL = "/v1/models/{model}"
 
+DEPLOYED = ("chat", "completions")
+"""The APIs whose model may be a deployment's name in the URL; other APIs read their URLs themselves."""
+
 _BASES = re.compile(r"/v1|/api/v1|/openai/v1|/openai|")
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/completions|/embeddings)")
 

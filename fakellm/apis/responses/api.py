@@ -20,6 +20,7 @@ from fakellm.apis.responses.reading.infer import block, infer, infer_whole
 from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
 from fakellm.apis.responses.requests.parse import parse, summarizes
+from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.writing import answering, whole
 from fakellm.apis.responses.writing.write import write
 from fakellm.apis.skeleton import Draft
@@ -42,6 +43,7 @@ class ResponsesApi:
     operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = STREAM_KEYS
+    keeper = KEEPER
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

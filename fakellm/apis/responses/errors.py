@@ -26,13 +26,11 @@ def body(failure: Failure, dialect: ResponsesDialect) -> bytes:
 
 def in_stream(
     failure: Failure, shape: str | None, before: Sequence[Event], dialect: ResponsesDialect, named: bool
-) -> Event | str:
-    """The error after these events of a stream: a nested one, a flat one (`message`), `response.failed` (`data`), a
-    chunk's, or a line that readers do not take for data."""
+) -> Event:
+    """The error after these events of a stream: an event `error` with a nested error, a flat one (`message`, `text`),
+    or `response.failed` (`data`)."""
     found = dialect.errors.fields(failure)
     number = sum(event.data != "[DONE]" for event in before)
-    if shape == "line":
-        return f"error: {dumps(found)}"
     if shape == "data":
         failed = {**failed_object(_response(before), found)}
         value: JSON = {"type": "response.failed", "response": failed, "sequence_number": number}

@@ -34,7 +34,7 @@ class Driver:
     """
 
     def __init__(self, command: Sequence[str], timeout: float, patience: float, api: str = "chat") -> None:
-        self._api = api
+        self.api = api
         self._command = list(command)
         self._timeout = timeout
         self._patience = patience
@@ -48,7 +48,7 @@ class Driver:
         patience = self._starting if starts else self._patience
         process = self._process = self._process or self._started()
         self._count += 1
-        case = {"id": self._count, "api": self._api, "base_url": base_url}
+        case = {"id": self._count, "api": self.api, "base_url": base_url}
         case |= {"request": request, "timeout": self._timeout}
         assert process.stdin
         try:

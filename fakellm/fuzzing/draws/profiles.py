@@ -16,7 +16,7 @@ from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
 from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, steps_of, usual
 from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
-from fakellm.fuzzing.tier_table import FAULTS, TIERS
+from fakellm.fuzzing.tier_table import FAULTS, LEFT_OUT, TIERS
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.kinds import SSE, kind_of
 
@@ -104,6 +104,7 @@ def _effective(api: Route) -> tuple[str, ...]:
         family
         for family in ALL_FAMILIES
         if (events or family != "transfer.content_type")
+        and family not in LEFT_OUT.get(name_of(api), ())
         and any(has_effect(api, each) for each in islice(found.get(family, ()), _ENOUGH))
         and not without_effect(found[family][0], api.stream_keys)
     )

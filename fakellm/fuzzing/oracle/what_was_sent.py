@@ -7,7 +7,7 @@ claim.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import StreamError
 from fakellm.model.blocks import Completion
-from fakellm.model.deltas import End
+from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
 from fakellm.wire.kinds import SSE, kind_of
 from fakellm.wire.plan import Plan
@@ -66,8 +66,16 @@ def _of_whole_body(body: bytes, route: Route, habits: Any, choices: int) -> Iter
         yield _reading(completion, choices)
 
 
+def up_to_the_end(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches up to the first that ends the stream: a client need not read what follows."""
+    for batch in batches:
+        yield batch
+        if any(isinstance(delta, End) for delta in batch):
+            return
+
+
 def _of_stream(events: Sequence[Event], route: Route, habits: Any, choices: int) -> WireReading:
-    batches = list(route.read(events, habits, choices))
+    batches = list(up_to_the_end(route.read(events, habits, choices)))
     completion, end = fold(batches)
     if end is None and route is not CHAT:  # a finish is not the end of a stream
         completion = replace(completion, choices=tuple(replace(each, finish=None) for each in completion.choices))

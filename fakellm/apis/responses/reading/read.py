@@ -77,21 +77,21 @@ class _Reader:
         self.items: dict[int, _Item] = {}
         self.ids: dict[str, int] = {}
         self.started = False
-        self.ended = False
+        self.ended = self.done = False
         self.blocks = 0
         self.calls = False
         self.error: Any = None
 
     def deltas(self, event: Event) -> Iterator[Delta]:
         """What an event adds."""
-        if event.data.strip() == "[DONE]" or not event.data:
+        if self.done or not event.data:
             return
-        try:
-            value = json.loads(event.data)
-        except ValueError as problem:
-            raise _BadEventError(str(problem)) from None
-        if not isinstance(value, dict):
-            raise _BadEventError(f"expected a JSON object, got {event.data[:40]}")
+        if event.data.strip() == "[DONE]":
+            self.done = True
+            return
+        value = self._object(event)
+        if value is None:
+            return
         kind = value.get("type") or event.event
         if self.error is not None:
             if kind == "response.failed" and "failed" not in self.error:
@@ -106,6 +106,20 @@ class _Reader:
             self.error = {"event": {key: each for key, each in value.items() if key not in ("type", "sequence_number")}}
         elif kind not in LIFECYCLE:
             yield from self._within(kind, value)
+
+    def _object(self, event: Event) -> JSON | None:
+        """The object of an event; None for what follows the end and is none."""
+        try:
+            value = json.loads(event.data)
+        except ValueError as problem:
+            if self.ended:
+                return None
+            raise _BadEventError(str(problem)) from None
+        if isinstance(value, dict):
+            return value
+        if self.ended:
+            return None
+        raise _BadEventError(f"expected a JSON object, got {event.data[:40]}")
 
     def _within(self, kind: str, value: JSON) -> Iterator[Delta]:
         match kind:

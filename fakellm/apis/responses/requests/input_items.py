@@ -44,21 +44,27 @@ def _messages(items: Iterable[JSON]) -> Iterable[Message]:
 
 def _of_the_model(item: JSON) -> Message | None:
     """What an item adds to the model's turn; None if it is not the model's."""
-    kind = item.get("type", "message")
+    kind = _kind(item)
     if kind == "message":
         return Message("assistant", text_of(item.get("content"))) if item.get("role") == "assistant" else None
     if kind in _CALLS:
         text = item.get(_CALLS[kind])
         call = PastCall(str(item.get("call_id", "")), str(item.get("name", "")), text if isinstance(text, str) else "")
         return Message("assistant", "", (call,))
-    return Message("assistant") if isinstance(kind, str) and (kind == "reasoning" or kind.endswith("_call")) else None
+    return Message("assistant") if kind == "reasoning" or kind.endswith("_call") else None
+
+
+def _kind(item: JSON) -> str:
+    """The type of an item; a message needs none."""
+    found = item.get("type", "message")
+    return found if isinstance(found, str) else ""
 
 
 def _message(item: JSON) -> Message | None:
-    kind = item.get("type", "message")
+    kind = _kind(item)
     if kind == "message":
         return Message(str(item.get("role", "user")), text_of(item.get("content")))
-    if isinstance(kind, str) and kind.endswith(_RESULTS):
+    if kind.endswith(_RESULTS):
         return Message("tool", text_of(item.get("output")), (), str(item.get("call_id", "")))
     return None
 

@@ -18,6 +18,7 @@ from fakellm.apis.openai.request_body import (
     typed,
     unsupported_value,
 )
+from fakellm.apis.responses.names import NAME
 from fakellm.apis.responses.requests.body import ResponsesBody, ResponsesTool, TextOptions
 from fakellm.apis.responses.requests.input_items import messages_of
 from fakellm.base.errors import RequestError
@@ -81,6 +82,7 @@ def neutral(typed_body: ResponsesBody, body: dict[str, Any], headers: Mapping[st
     options = typed_body.stream_options
     logprobs = _LOGPROBS in (typed_body.include or ())
     request = Request(
+        api=NAME,
         model=typed_body.model or "",
         messages=messages_of(typed_body.instructions, body.get("input")),
         body=body,

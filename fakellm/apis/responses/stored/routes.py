@@ -9,10 +9,10 @@ import json
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
-from fakellm.apis.protocol import OperationRequest
+from fakellm.apis.protocol import OperationRequest, Store
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.stored import operations
-from fakellm.apis.responses.stored.store import KeptResponses, ResponseStore
+from fakellm.apis.responses.stored.store import KeptResponses
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.seed import HEX, Source
@@ -25,7 +25,7 @@ Change = Callable[[KeptResponses, OperationRequest], operations.Done]
 JSON_TYPE = (("Content-Type", "application/json"),)
 
 
-def answered(store: ResponseStore, request: OperationRequest, method: str) -> Plan:
+def answered(store: Store, request: OperationRequest, method: str) -> Plan:
     """The response to a request for one of `STORED`. Raises RequestError."""
     if method == "GET" and request.target.route == urls.ONE and _query(request).get("stream") == "true":
         return _stream(store.read(), request)

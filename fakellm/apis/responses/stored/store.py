@@ -1,4 +1,4 @@
-"""What is kept of responses and conversations, as a value with a bound in bytes; and the protocol of its owner.
+"""What is kept of responses and conversations, as a value with a bound in bytes.
 
 A response is kept as the texts that were sent, so that it takes as much memory as it counts. When the bound is
 exceeded, the oldest responses are forgotten first. Knows no HTTP and no clock: a response in the background gets on
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -117,34 +117,6 @@ def _bounded(kept: KeptResponses) -> KeptResponses:
             oldest: Any = entries.pop(next(iter(entries)))
             size -= oldest.size
     return KeptResponses(kept.most_bytes, responses, conversations, size)
-
-
-class ResponseStore(Protocol):
-    """The owner of what is kept. A shared one must change it in one step: nothing is lost where two requests meet."""
-
-    def read(self) -> KeptResponses:
-        """What is kept now."""
-        ...
-
-    def write(self, before: KeptResponses, after: KeptResponses) -> bool:
-        """Keeps `after` if `before` is still what is kept; false if not: the operation has to be repeated."""
-        ...
-
-
-class MemoryStore:
-    """An owner in the memory of one process."""
-
-    def __init__(self, most_bytes: int = KeptResponses().most_bytes) -> None:
-        self._kept = KeptResponses(most_bytes)
-
-    def read(self) -> KeptResponses:
-        return self._kept
-
-    def write(self, before: KeptResponses, after: KeptResponses) -> bool:
-        if self._kept is not before:
-            return False
-        self._kept = after
-        return True
 
 
 def texts_of(items: Sequence[JSON]) -> tuple[str, ...]:
