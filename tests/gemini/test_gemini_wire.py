@@ -168,6 +168,19 @@ def test_padding_is_an_empty_text() -> None:
     assert [each["candidates"][0]["content"]["parts"] for each in found].count([{"text": ""}]) == 2
 
 
+def test_log_probabilities_are_the_candidates() -> None:
+    tokens = [["One", -0.5, [["One", -0.5], ["Two", -1.5]]], [" two", -0.25]]
+    (whole,) = [json.loads(reply({"content": "One two", "logprobs": tokens}, WHOLE).body)["candidates"]]
+    assert whole[0]["avgLogprobs"] == -0.375
+    result = whole[0]["logprobsResult"]
+    assert result["chosenCandidates"][1] == {"token": " two", "logProbability": -0.25}
+    assert [each["token"] for each in result["topCandidates"][0]["candidates"]] == ["One", "Two"]
+    asked = {**HI, "generationConfig": {"responseLogprobs": True, "logprobs": 2}}
+    generated = json.loads(plan(None, f"{AI_STUDIO}:generateContent", asked, strict=False).body)["candidates"][0]
+    assert len(generated["logprobsResult"]["topCandidates"][0]["candidates"]) == 2
+    assert "logprobsResult" not in plan(None, f"{AI_STUDIO}:generateContent", strict=False).body.decode()
+
+
 ERROR = {"kind": "error", "frame": 1, "status": 503, "message": "The model is overloaded."}
 OVERLOADED = {"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}
 

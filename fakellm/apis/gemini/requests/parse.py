@@ -132,6 +132,7 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
         choices=count,
         max_tokens=config.get("maxOutputTokens") or None,
         stop=tuple(config.get("stopSequences", ())),
+        top_logprobs=config.get("logprobs", 0) if config.get("responseLogprobs") else None,
         effort=_effort(config.get("thinkingConfig", {})),
         offered=offered,
         tool_choice=choice,
