@@ -205,6 +205,13 @@ def test_a_generated_reply_follows_the_schema(number: int) -> None:
     assert all(type(each) is int for each in value["a"])
 
 
+def test_a_value_of_an_enum_is_sent_without_quotes() -> None:
+    schema = {"type": "STRING", "enum": ["red", "green"]}
+    body = config(responseMimeType="text/x.enum", responseSchema=schema)
+    (candidate,) = json.loads(plan(None, GENERATE, body, strict=False).body)["candidates"]
+    assert candidate["content"]["parts"][0]["text"] in ("red", "green")
+
+
 UNKNOWN = "Invalid JSON payload received. Unknown name"
 REFUSED: list[tuple[Any, str]] = [
     (b"{", "Invalid JSON payload received. Unexpected token. "),

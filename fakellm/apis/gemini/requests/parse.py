@@ -23,6 +23,7 @@ from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, R
 
 ROLES = ("user", "model", "function")
 _MOST_CANDIDATES = 8
+_ENUM = "text/x.enum"
 _LEVELS = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high", "XHIGH": "xhigh"}
 
 
@@ -212,12 +213,14 @@ def _tool_choice(config: dict[str, Any], offered: tuple[Tool, ...]) -> tuple[str
 
 
 def _output(config: dict[str, Any]) -> JsonOutput | None:
-    if config.get("responseMimeType") != "application/json" and "responseJsonSchema" not in config:
+    kind = config.get("responseMimeType")
+    if kind not in ("application/json", _ENUM) and "responseJsonSchema" not in config:
         return None
     schema = config.get("responseJsonSchema")
     if schema is None and "responseSchema" in config:
         schema = json_schema(config["responseSchema"])
-    return JsonOutput(schema if isinstance(schema, dict) else None, param="generation_config.response_schema")
+    found = schema if isinstance(schema, dict) else None
+    return JsonOutput(found, param="generation_config.response_schema", bare=kind == _ENUM)
 
 
 def _effort(config: dict[str, Any]) -> str | None:
