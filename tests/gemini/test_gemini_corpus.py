@@ -33,7 +33,7 @@ ENTRIES: list[dict[str, Any]] = [
 pytestmark = pytest.mark.skipif(not ENTRIES, reason=f"the recordings are not here: no {INDEX}")
 
 REPLIES = ("generateContent", "streamGenerateContent")
-HABITS = habits_of(AI_STUDIO.usual.over(PLAIN), AI_STUDIO, "names")
+HABITS = habits_of(AI_STUDIO.usual.over(PLAIN), AI_STUDIO)
 
 
 def exchanges() -> Iterator[tuple[str, dict[str, Any], Interaction, bool]]:

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from fakellm.apis.gemini.api import GEMINI
+from fakellm.apis.gemini.frames.infer import usual_habits
+from fakellm.apis.gemini.habits import VERTEX as VERTEX_DIALECT
+from fakellm.model.fold import fold
 from fakellm.wire.json_array import ItemDecoder
+from fakellm.wire.sse import Event
 from tests.conftest import ROOT
 from tests.gemini.samples import AI_STUDIO, ARRAY_STREAM, HI, STREAM, VERTEX, WHOLE, frames, plan, reply
 
@@ -131,6 +135,31 @@ def test_calls_get_ids_if_the_rule_says_so() -> None:
     ids = [part["functionCall"]["id"] for part in whole["candidates"][0]["content"]["parts"]]
     assert len({*ids}) == 2
     assert all(len(each) == 8 for each in ids)
+
+
+def test_arguments_are_streamed_if_the_request_asks_for_it() -> None:
+    arguments = {"city": "Köln am schönen Rhein", "days": [1, {"rain": True}], "note": None}
+    calls = {"tool_calls": [{"name": "weather", "arguments": arguments}, {"name": "time"}]}
+    mode = {"functionCallingConfig": {"mode": "AUTO", "streamFunctionCallArguments": True}}
+    body = {**HI, "tools": [{"functionDeclarations": [{"name": "weather"}, {"name": "time"}]}], "toolConfig": mode}
+    sent = frames(reply(calls, STREAM, VERTEX, body))
+    more = {"willContinue": True}
+    assert [part["functionCall"] for each in sent for part in each["candidates"][0]["content"]["parts"]] == [
+        {"name": "weather", **more},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Köln am schönen ", **more}], **more},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Rhein"}], **more},
+        {"partialArgs": [{"jsonPath": "$.days[0]", "numberValue": 1}], **more},
+        {"partialArgs": [{"jsonPath": "$.days[1].rain", "boolValue": True}], **more},
+        {"partialArgs": [{"jsonPath": "$.note", "nullValue": "NULL_VALUE"}], **more},
+        {},
+        {"name": "time", "args": {}},
+    ]
+    assert [each["candidates"][0].get("finishReason") for each in sent] == [None] * 6 + ["STOP"]
+    events = [Event(json.dumps(frame)) for frame in sent]
+    weather, _ = fold(GEMINI.read(events, usual_habits(VERTEX_DIALECT)))[0].choices[0].tool_calls
+    assert json.loads(weather.arguments) == arguments
+    whole = json.loads(reply(calls, WHOLE, VERTEX, body).body)
+    assert whole["candidates"][0]["content"]["parts"][0] == {"functionCall": {"name": "weather", "args": arguments}}
 
 
 def test_arguments_that_are_not_an_object_are_a_malformed_call() -> None:

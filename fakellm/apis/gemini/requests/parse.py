@@ -40,6 +40,12 @@ class GeminiCall(Struct, frozen=True):
         return found
 
     @property
+    def stream_args(self) -> bool:
+        """Whether the arguments of function calls are to be streamed."""
+        calling = self.fields.get("toolConfig", {}).get("functionCallingConfig", {})
+        return bool(calling.get("streamFunctionCallArguments"))
+
+    @property
     def thoughts(self) -> bool:
         """Whether the thoughts of the model are requested."""
         return bool(self.config.get("thinkingConfig", {}).get("includeThoughts"))
