@@ -22,7 +22,7 @@ from fakellm.base.json_text import dumps
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
 
 ROLES = ("user", "model", "function")
-_MOST_CANDIDATES = 8
+_MOST_CANDIDATES, _MOST_LOGPROBS = 8, 20
 _ENUM = "text/x.enum"
 _LEVELS = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high", "XHIGH": "xhigh"}
 
@@ -120,10 +120,8 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
     """The request of a body that was read."""
     config = call.config
     offered = tuple(_offered(call.fields.get("tools", ())))
-    count = config.get("candidateCount", 1)
-    if not 1 <= count <= _MOST_CANDIDATES:
-        problem = f"candidate_count must be between 1 and {_MOST_CANDIDATES}, got {count}"
-        raise invalid(f"* GenerateContentRequest.generation_config.candidate_count: {problem}\n", "candidateCount")
+    count = _within(config.get("candidateCount", 1), 1, _MOST_CANDIDATES, "candidate_count")
+    likely = _within(config.get("logprobs", 0), 0, _MOST_LOGPROBS, "logprobs")
     output = _output(config)
     choice, allowed = _tool_choice(call.fields.get("toolConfig", {}).get("functionCallingConfig", {}), offered)
     request = Request(
@@ -139,7 +137,7 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
         choices=count,
         max_tokens=config.get("maxOutputTokens") or None,
         stop=tuple(config.get("stopSequences", ())),
-        top_logprobs=config.get("logprobs", 0) if config.get("responseLogprobs") else None,
+        top_logprobs=likely if config.get("responseLogprobs") else None,
         effort=_effort(config.get("thinkingConfig", {})),
         offered=offered,
         tool_choice=choice,
@@ -154,13 +152,21 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
     return request
 
 
+def _within(number: int, least: int, most: int, name: str) -> int:
+    """The number. Raises RequestError if it is outside its range."""
+    if not least <= number <= most:
+        problem = f"{name} must be between {least} and {most}, got {str(number)[:20]}"
+        raise invalid(f"* GenerateContentRequest.generation_config.{name}: {problem}\n", name)
+    return number
+
+
 def messages(fields: dict[str, Any]) -> Iterator[Message]:
     """The messages of a conversation, the system's first."""
     system = fields.get("systemInstruction")
     if system:
         yield Message("system", text_of(system.get("parts", ())))
     for content in fields.get("contents", ()):
-        yield from _message(content.get("role", "user"), content["parts"])
+        yield from _message(content.get("role", "user"), content.get("parts") or [])
 
 
 def _message(role: str, parts: list[dict[str, Any]]) -> Iterator[Message]:
