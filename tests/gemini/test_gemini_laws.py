@@ -16,6 +16,7 @@ from fakellm.apis.gemini.habits import DIALECTS, GeminiHabits, habits_of
 from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, End
@@ -95,12 +96,13 @@ KEYS = st.builds(
 )
 
 
-def habits_with(dialect: str, keys: GeminiKeys = GeminiKeys()) -> GeminiHabits:  # noqa: B008 # it is frozen
-    full = Variation(gemini=keys).over(DIALECTS[dialect].usual).over(PLAIN)
+def habits_with(dialect: str, keys: GeminiKeys | None = None, extra: dict[str, Any] | None = None) -> GeminiHabits:
+    full = Variation(gemini=keys, spelling=Spelling(extra=extra)).over(DIALECTS[dialect].usual).over(PLAIN)
     return habits_of(full, DIALECTS[dialect])
 
 
-HABITS = st.builds(habits_with, st.sampled_from(sorted(DIALECTS)), KEYS)
+EXTRA = st.sampled_from([{}, {}, {"x": 1, "choice.y": [], "delta.z": {"a": None}}])
+HABITS = st.builds(habits_with, st.sampled_from(sorted(DIALECTS)), KEYS, EXTRA)
 PLAIN_HABITS = habits_with("ai-studio")
 DRAWN = {"id": "StwRadyROZ3qptQPg8OiiQU", "created": 17, "model": "gemini-2.5-flash"}
 FRAMINGS = [Framing(line_end="crlf"), Items(line_end="crlf"), Items()]

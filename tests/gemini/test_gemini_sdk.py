@@ -183,7 +183,7 @@ def signed(completion: Completion) -> bool:
 
 def known(habits: GeminiHabits) -> bool:
     """Whether the SDK's models have it all: they lack the `serviceTier` that AI Studio sends, and numbers for enums."""
-    return habits.enums == "names" and "serviceTier" not in habits.usage
+    return habits.enums == "names" and not habits.spelling.extra and "serviceTier" not in habits.usage
 
 
 def whole_characters(division: Division) -> bool:

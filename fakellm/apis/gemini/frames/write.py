@@ -96,10 +96,20 @@ def frame(
     value |= {"modelVersion": drawn.get("model"), "createTime": time, "responseId": drawn.get("id")}
     keys = habits.spelling.keys
     if keys is not None:
-        return {key: value[key] for key in keys if key in value}
+        return {key: value[key] for key in keys if key in value} | _extra(habits, "")
     if "createTime" not in habits.dialect.frame_keys:
         del value["createTime"]
-    return ordered(value, habits.dialect.frame_keys)
+    return ordered(value, habits.dialect.frame_keys) | _extra(habits, "")
+
+
+def _extra(habits: GeminiHabits, place: str) -> dict[str, Any]:
+    """The keys that every frame has in addition: of a candidate, `choice.`; of its content, `delta.`."""
+    extra = habits.spelling.extra or {}
+    found = {key.removeprefix(place): value for key, value in extra.items() if key.startswith(place)}
+    return found if place else {key: value for key, value in found.items() if not key.startswith(_INNER)}
+
+
+_INNER = ("choice.", "delta.")
 
 
 def _of_response(delta: Delta) -> dict[str, Any] | None:
@@ -218,6 +228,7 @@ class _Candidate:
         value |= self.more
         if value.get("finishMessage", "") is None and self.calls:
             del value["finishMessage"]
+        value |= _extra(habits, "choice.")
         keys = habits.spelling.choice_keys
         return value if keys is None else {key: value[key] for key in keys if key in value}
 
@@ -227,4 +238,4 @@ class _Candidate:
 
     def _content(self, parts: list[Any]) -> dict[str, Any]:
         role = {"first": ("role", "parts"), "last": ("parts", "role"), "never": ("parts",)}[self.habits.role]
-        return {key: parts if key == "parts" else "model" for key in role}
+        return {key: parts if key == "parts" else "model" for key in role} | _extra(self.habits, "delta.")
