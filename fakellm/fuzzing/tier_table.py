@@ -136,6 +136,19 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "pads": ("T2", ""),
     "indent": ("T2", ""),
     "fraction": ("T2", ""),
+    # Of the Gemini API alone
+    "gemini.index": ("T3", ""),
+    "gemini.role": ("T3", ""),
+    "gemini.bare": ("T3", ""),
+    "gemini.details": ("T3", ""),
+    "gemini.usage": ("T2", ""),
+    "gemini.between": ("T3", ""),
+    "gemini.call_message": ("T3", ""),
+    "gemini.signature": ("T3", ""),
+    "gemini.call_ids": ("T3", ""),
+    "gemini.stream_args": ("T5", ""),
+    "gemini.indent": ("T2", ""),
+    "gemini.enums": ("T5", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 
@@ -156,6 +169,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
         "sse.line_end": ("T1", "A3 I1"),
         "finish": ("T3", "I2"),
         "usage: running": ("T5", "I6"),
+        "gemini.bare": ("T3", "I5"),
+        "gemini.signature": ("T3", "I3"),
+        "gemini.call_ids": ("T3", "I7"),
     },
     "ollama": {
         "transfer.cut": ("T0", "J1"),

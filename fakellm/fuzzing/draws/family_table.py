@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
@@ -18,6 +19,10 @@ from fakellm.wire.transfer import Transfer
 Options = Sequence[Variation]
 
 _PLACES: tuple[tuple[int, ...], ...] = ((1,), (0,), (2,), (3,), (5,), (0, 1, 2), (99,))
+
+
+def _gemini(name: str, *values: Any) -> Options:
+    return tuple(Variation(gemini=GeminiKeys(**{name: value})) for value in values)
 
 
 def _bytes(**fields: Any) -> Variation:
@@ -120,6 +125,14 @@ ANY: dict[str, Options] = {
 }
 ELSEWHERE: dict[str, Options] = {
     "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+    "gemini.index": _gemini("index", False, True),
+    "gemini.role": _gemini("role", "first", "last", "never"),
+    "gemini.bare": _gemini("bare", "role", "empty", "null", "absent", "text"),
+    "gemini.details": _gemini("details", (), ("prompt", "candidates")),
+    "gemini.usage": _gemini("usage", {"serviceTier": "standard"}),
+    "gemini.between": _gemini("between", {"trafficType": "ON_DEMAND"}, {}),
+    "gemini.call_message": _gemini("call_message", False, True),
+    "gemini.call_ids": _gemini("call_ids", True),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
