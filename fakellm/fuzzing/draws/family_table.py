@@ -24,6 +24,10 @@ Options = Sequence[Variation]
 _PLACES: tuple[tuple[int, ...], ...] = ((1,), (0,), (2,), (3,), (5,), (0, 1, 2), (99,))
 
 
+def _gemini(name: str, *values: Any) -> Options:
+    return tuple(Variation(gemini=GeminiKeys(**{name: value})) for value in values)
+
+
 def _bytes(**fields: Any) -> Variation:
     return Variation(transfer=Transfer(**fields))
 
