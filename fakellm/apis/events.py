@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from sys import getsizeof
 from typing import Any
 
@@ -11,13 +12,14 @@ from msgspec.structs import replace
 
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, Skeleton, encoded, fill, size_of, skeleton, with_holes
+from fakellm.base.template import Hole, Template
 from fakellm.model.blocks import Usage
 from fakellm.model.deltas import Batch, End
 from fakellm.streaming.shape import Shape, Stretch, call_ids, shaped
 from fakellm.wire.sse import Event
 
 
-class Written(Struct, frozen=True):
+class Written(Struct, frozen=True, dict=True):
     """A stream before the values of a reply are filled in. `usage`: the completion's token counts, which some stretches
     have."""
 
@@ -39,7 +41,19 @@ class Written(Struct, frozen=True):
         """How many events there are."""
         return sum(len(stretch.pieces) * len(self.skeleton[stretch.batch]) for stretch in self.stretches)
 
-    @property
+    @cached_property
+    def holes(self) -> tuple[tuple[Template, Hole], ...]:
+        """The holes of the values that are the same in the whole stream, each with a template that it is in."""
+        found = {
+            hole.name: (each.data, hole)
+            for events in self.skeleton
+            for each in events
+            for hole in each.data.holes
+            if hole.scope == "stream"
+        }
+        return tuple(found.values())
+
+    @cached_property
     def in_order(self) -> bool:
         """Whether nothing follows the batches that end the stream."""
         ended = [stretch.batch in self.ends for stretch in self.stretches]

@@ -8,14 +8,17 @@ this.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from operator import methodcaller
 
 from msgspec import Struct
 
 from fakellm.apis.events import Written
-from fakellm.apis.skeleton import Fill, event_text
+from fakellm.apis.skeleton import Fill
 from fakellm.base.template import Hole, Template
-from fakellm.streaming.shape import PIECE
+from fakellm.model.blocks import Usage
+from fakellm.streaming.shape import COUNTED, PIECE
 from fakellm.wire.chunks import Chunks, chunk
 
 Values = Mapping[str, bytes]
@@ -29,132 +32,187 @@ class _Between(Struct, frozen=True):
     texts: tuple[bytes, ...]
 
     def filled(self, values: Values) -> bytes:
-        if not self.names:
-            return b""
         parts = [values[self.names[0]]]
         for name, text in zip(self.names[1:], self.texts, strict=True):
             parts += (text, values[name])
         return b"".join(parts)
 
 
-class _Alone(Struct, frozen=True):
-    """An event with values of its own. `counts`: whether its batch has the token counts of the completion."""
+class _Own(Struct, frozen=True):
+    """The values that an event has of its own, and the size of its chunk, which they decide.
 
-    number: int
-    data: Template
-    piece: str
-    counts: bool
-
-    def filled(self, known: Mapping[str, str], fill: Fill) -> bytes:
-        fill.number, fill.counts = self.number, fill.usage if self.counts else None
-        text = event_text(self.data.filled(known), self.piece, fill)
-        return chunk(text.encode("utf-8", "surrogatepass"))
-
-
-class Sheet(Struct, frozen=True):
-    """The chunks of a stream. `parts`: three for each, of which the second is filled in.
-
-    between: what is filled in; most chunks of a stream have the same.
-    alone: the events with values of their own, which are filled in as a whole.
-    middles: what is filled into each chunk: its number in `between` or, counted on, in `alone`.
+    number: the event's. counts: the token counts in its batch; COUNTED stands for the completion's.
+    size: the bytes of the event without these values.
     """
 
-    parts: tuple[bytes, ...]
+    number: int
+    piece: str
+    counts: Usage | None
+    data: Template
+    holes: tuple[Hole, ...]
+    size: int
+
+    def filled(self, fill: Fill) -> list[bytes]:
+        """The first line of the chunk, and the values."""
+        fill.number, fill.encoded = self.number, self.piece
+        fill.counts = fill.usage if self.counts is COUNTED else self.counts
+        values = [b"" if hole.scope == "length" else self._value(hole, fill) for hole in self.holes]
+        size = self.size + sum(map(len, values))
+        for place, hole in enumerate(self.holes):
+            if hole.scope == "length":
+                fill.length = size + len('""') - self.data.around
+                values[place] = self._value(hole, fill)
+                size += len(values[place])
+        return [b"%x\r\n" % size, *values]
+
+    def _value(self, hole: Hole, fill: Fill) -> bytes:
+        return _bytes(self.data.encode(hole.make(fill)))
+
+
+class _Chunk(Struct, frozen=True):
+    """Texts, and what is filled in between them: its number in the sheet's `between` or, counted on, in `own`."""
+
+    texts: tuple[bytes, ...]
+    fillings: tuple[int, ...] = ()
+    own: _Own | None = None
+
+    def filled(self, found: Sequence[bytes]) -> bytes:
+        if len(self.fillings) == 1:  # nearly always
+            return b"".join((self.texts[0], found[self.fillings[0]], self.texts[1]))
+        parts = [self.texts[0]]
+        for number, text in zip(self.fillings, self.texts[1:], strict=True):
+            parts += (found[number], text)
+        return b"".join(parts)
+
+
+class Sheet(Struct, frozen=True, dict=True):
+    """The chunks of a stream. `between`: what most of them have the same of."""
+
+    chunks: tuple[_Chunk, ...]
     between: tuple[_Between, ...]
-    alone: tuple[_Alone, ...]
-    middles: tuple[int, ...]
 
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return sum(len(part) + 50 for part in self.parts) + 2_000 * (len(self.between) + len(self.alone))
+        texts = sum(len(text) + 50 for chunk in self.chunks for text in chunk.texts)
+        return 2 * texts + 300 * len(self.chunks) + 2_000 * len(self.between)
 
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
-        found += [each.filled(known, fill) for each in self.alone]
-        parts = list(self.parts)
-        parts[1::3] = [found[number] for number in self.middles]
-        return Chunks(b"".join(parts), len(self.middles))
+        for each in self.chunks:
+            if each.own is not None:
+                found += each.own.filled(fill)
+        parts, fillings = self._joined
+        parts = list(parts)
+        parts[1::2] = [found[number] for number in fillings]
+        return Chunks(parts, len(self.chunks))
 
     def each(self, known: Mapping[str, str], fill: Fill) -> Iterator[bytes]:
         """The same chunks one by one, each made when it is needed."""
-        parts, found = iter(self.parts), self._between(known)
-        shared = len(found)
-        for number, before, _, after in zip(self.middles, parts, parts, parts, strict=True):
-            middle = found[number] if number < shared else self.alone[number - shared].filled(known, fill)
-            yield b"".join((before, middle, after))
+        shared = self._between(known)
+        for each in self.chunks:
+            yield each.filled(shared if each.own is None else shared + each.own.filled(fill))
+
+    @cached_property
+    def _joined(self) -> tuple[list[bytes], list[int]]:
+        """The texts of all chunks, each with an empty place after it, and what is filled in there; after the last one,
+        the first of all."""
+        parts, fillings, shared = [b"", b""], list[int](), len(self.between)
+        owned = shared
+        for each in self.chunks:
+            parts[-2] += each.texts[0]
+            for number, text in zip(each.fillings, each.texts[1:], strict=True):
+                fillings.append(number if number < shared else number - shared + owned)
+                parts += (text, b"")
+            owned += 0 if each.own is None else 1 + len(each.own.holes)
+        return parts[:-1], fillings
 
     def _between(self, known: Mapping[str, str]) -> list[bytes]:
         values = {name: text.encode() for name, text in known.items()}
         return [each.filled(values) for each in self.between]
 
 
-def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str]) -> Sheet:
-    """The sheet of a stream for values of the same lengths as these. Its batches have no token counts but the
-    completion's. `after`: the frames that follow it."""
-    made = _Maker({name: len(text.encode()) for name, text in values.items()})
+def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], content: Fill | None = None) -> Sheet:
+    """The sheet of a stream for values of the same lengths as these. `after`: the frames that follow it.
+
+    content: fills in the texts and token counts, if these are always the same; if not, no batch has token counts but
+    the completion's.
+    """
+    made = _Maker({name: len(text.encode()) for name, text in values.items()}, content)
     for stretch in stream.stretches:
+        counts = COUNTED if content is None and stretch.usage else stretch.usage
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
-                made.add(each.data, piece, stretch.usage is not None)
-    for frame in after:
-        made.between((), (chunk(frame), b""))
-    shared = len(made.shared)
-    middles = (number if number >= 0 else shared - 1 - number for number in made.middles)
-    return Sheet(tuple(made.parts), tuple(made.shared), tuple(made.alone), tuple(middles))
+                made.add(each.data, piece, counts)
+    return made.sheet(after)
 
 
 class _Maker:
-    def __init__(self, lengths: Mapping[str, int]) -> None:
+    def __init__(self, lengths: Mapping[str, int], content: Fill | None) -> None:
         self._lengths = lengths
-        self.parts: list[bytes] = []
-        self.shared: dict[_Between, int] = {}
-        self.alone: list[_Alone] = []
-        self.middles: list[int] = []
-        """Those in `alone` are -1, -2 and so on."""
+        self._content = content
+        self._chunks: list[_Chunk] = []
+        """In these, the values of `own` have the numbers -1, -2 and so on."""
+        self._between: dict[_Between, int] = {}
 
-    def add(self, data: Template, piece: str, counts: bool) -> None:
-        if any(hole.scope != "stream" and hole is not PIECE.hole for hole in data.holes):
-            self.alone.append(_Alone(len(self.middles), data, piece, counts))
-            self.middles.append(-len(self.alone))
-            self.parts += (b"", b"", b"")
-            return
-        texts, names = [data.texts[0]], []
+    def sheet(self, after: Sequence[bytes]) -> Sheet:
+        """What has been added, and these frames."""
+        shared = len(self._between)
+        chunks = (
+            _Chunk(each.texts, tuple(n if n >= 0 else shared - 1 - n for n in each.fillings), each.own)
+            for each in self._chunks
+        )
+        return Sheet((*chunks, *(_Chunk((chunk(frame),)) for frame in after)), tuple(self._between))
+
+    def add(self, data: Template, piece: str, counts: Usage | None) -> None:
+        """Adds the chunk of an event."""
+        content, number = self._content, len(self._chunks)
+        if content is not None:
+            content.number, content.counts, content.encoded = number, counts, piece
+        texts = [data.texts[0]]
+        runs: list[tuple[list[str], list[str]] | None] = []  # names of values and what is between them; None: its own
+        own: list[Hole] = []
+        alike = False  # whether the last text is the same in other events
         for hole, text in zip(data.holes, data.texts[1:], strict=True):
-            if hole is PIECE.hole:
-                texts[-1] += piece + text
-            else:
-                names.append(hole.name)
+            if hole is PIECE.hole or (hole.scope == "content" and content is not None):
+                texts[-1] += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + text
+                alike = False
+            elif hole.scope != "stream":
+                own.append(hole)
+                runs.append(None)
                 texts.append(text)
-        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
-        size = sum(map(len, encoded)) + sum(self._lengths[name] for name in names)
-        encoded[0] = b"%x\r\n%b" % (size, encoded[0])
+                alike = False
+            elif alike and (run := runs[-1]):
+                run[0].append(hole.name)
+                run[1].append(texts[-1])
+                texts[-1] = text
+            else:
+                runs.append(([hole.name], []))
+                texts.append(text)
+                alike = True
+        encoded, fillings = list(map(_bytes, texts)), list[int]()
+        size, owned = sum(map(len, encoded)), 1
+        for each in runs:
+            if each is None:
+                owned += 1
+                fillings.append(-owned)
+            else:
+                between = _Between(tuple(each[0]), tuple(map(_bytes, each[1])))
+                size += sum(map(len, between.texts)) + sum(self._lengths[name] for name in between.names)
+                fillings.append(self._between.setdefault(between, len(self._between)))
         encoded[-1] += b"\r\n"
-        self.between(tuple(names), tuple(encoded))
+        if own:
+            values = _Own(number, piece, counts, data, tuple(own), size)
+            self._chunks.append(_Chunk((b"", *encoded), (-1, *fillings), values))
+        else:
+            encoded[0] = b"%x\r\n%b" % (size, encoded[0])
+            self._chunks.append(_Chunk(tuple(encoded), tuple(fillings)))
 
-    def between(self, names: tuple[str, ...], texts: tuple[bytes, ...]) -> None:
-        """Adds a chunk with values between texts."""
-        middle = _Between(names, texts[1:-1])
-        self.middles.append(self.shared.setdefault(middle, len(self.shared)))
-        self.parts += (texts[0], b"", texts[-1] if len(texts) > 1 else b"")
+
+_bytes: Callable[[str], bytes] = methodcaller("encode", "utf-8", "surrogatepass")
 
 
 def values_of(stream: Written, fill: Fill) -> dict[str, str]:
     """The JSON of the values that are the same in the whole stream, by name."""
-    found: dict[str, str] = {}
-    for data, hole in holes_of(stream):
-        found[hole.name] = data.encode(hole.make(fill))
-    return found
-
-
-def holes_of(stream: Written) -> list[tuple[Template, Hole]]:
-    """The holes of these values, each with a template that it is in."""
-    found = {
-        hole.name: (each.data, hole)
-        for events in stream.skeleton
-        for each in events
-        for hole in each.data.holes
-        if hole.scope == "stream"
-    }
-    return list(found.values())
+    return {hole.name: data.encode(hole.make(fill)) for data, hole in stream.holes}

@@ -10,7 +10,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from sys import getsizeof
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,13 +23,19 @@ from fakellm.streaming.shape import PIECE, Address, Stretch
 from fakellm.wire.framing import Framing, alone
 from fakellm.wire.sse import Event
 
+T = TypeVar("T")
+
 
 class Draft(Struct, frozen=True):
-    """An event as an API writes it: JSON, which may contain holes, in a style; or a literal text. `event`: its type."""
+    """An event as an API writes it: JSON, which may contain holes, in a style; or a literal text. `event`: its type.
+
+    pad: the white space before the last brace of the JSON.
+    """
 
     data: Any
     style: TextStyle | None = None
     event: str = "message"
+    pad: Hole | None = None
 
 
 class EventSkeleton(Struct, frozen=True):
@@ -60,6 +66,7 @@ class Fill:
         self.length = 0
         self.encoded = '""'
         self._drawn: dict[str, Any] = {}
+        self._made: dict[str, Any] = {}
         self._texts: dict[str, str] = {}
 
     @property
@@ -84,6 +91,12 @@ class Fill:
         """The token counts of the event's batch, which has some."""
         assert self.counts is not None
         return self.counts
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """What `make` returns for the first hole that needs the value of this name."""
+        if name not in self._made:
+            self._made[name] = make()
+        return cast(T, self._made[name])
 
     def below(self, name: str, n: int) -> int:
         """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
@@ -112,6 +125,11 @@ def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     return Hole(name, make, "event")
 
 
+def per_content(name: str, make: Callable[[Fill], Any]) -> Hole:
+    """A value that depends only on the texts and the token counts of the stream up to the event."""
+    return Hole(name, make, "content")
+
+
 def with_holes(drawn: Mapping[str, Any]) -> dict[str, Any]:
     """The drawn values as holes, except those that are not sent, and the model's name, on which events may depend."""
     return {name: value if name == "model" or not value else _hole(name, value) for name, value in drawn.items()}
@@ -130,7 +148,8 @@ def skeleton(written: Iterable[Sequence[Draft]]) -> Skeleton:
 def _event_skeleton(draft: Draft) -> EventSkeleton:
     if draft.style is None:
         return EventSkeleton(Template((str(draft.data),), ()), draft.event)
-    return EventSkeleton(template(draft.data, draft.style), draft.event)
+    made = template(draft.data, draft.style)
+    return EventSkeleton(made.padded(draft.pad) if draft.pad else made, draft.event)
 
 
 def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:

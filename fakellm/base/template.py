@@ -10,18 +10,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
-Scope = Literal["stream", "event", "length"]
+Scope = Literal["stream", "event", "content", "length"]
 
 
 class Hole(Struct, frozen=True, eq=False):
     """A JSON value, `make(values)`, that is computed when a template is filled. A hole is true, like most values.
 
     name: identifies the hole among those of a stream.
-    scope: whether one value fills all holes of this name in a stream; or each event has its own; or the value also
-        depends on the `length` of the event, in bytes with an empty text in the hole.
+    scope: whether one value fills all holes of this name in a stream; or each event has its own; or that depends on
+        nothing but the texts and token counts up to the event, its `content`; or the value also depends on the `length`
+        of the event, in bytes with an empty text in the hole.
     """
 
     name: str
@@ -58,6 +60,10 @@ class HoleNumber(int):
         return f"<{self.hole.name}>"
 
 
+class Verbatim(str):
+    """A text in a hole that is written as it is, not as JSON: white space between tokens, for example."""
+
+
 def resolved(value: Any, values: Any) -> Any:
     """The value that fills a hole; any other value is itself."""
     hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
@@ -77,7 +83,12 @@ class Template(Struct, frozen=True):
     def encode(self, value: Any) -> str:
         """The text of a value in a hole."""
         assert self.style is not None
-        return str(value) if type(value) is int else spelled(value, self.style)
+        return str(value) if type(value) is int or type(value) is Verbatim else spelled(value, self.style)
+
+    def padded(self, hole: Hole) -> Template:
+        """The template with a hole before its last character: the brace that ends an object."""
+        *texts, last = self.texts
+        return replace(self, texts=(*texts, last[:-1], last[-1:]), holes=(*self.holes, hole))
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""

@@ -51,8 +51,12 @@ def stream(
         return _written(divided(answer, settings, route), answer, route, memo, framing)
 
     fixed, key = memo.fixed and settings.score is None and settings.division.fixed, memo_key(answer)
-    keep = memo if fixed else FORGETFUL
-    found = keep.get(("stream", key), lambda: made(FORGETFUL if fixed else memo), lambda found: found.size)
+    usage = answer.completion.usage
+    counts = usage.input if usage and settings.division.usage == "running" else None
+    if counts is not None:  # what is kept serves all prompts of so many tokens
+        key = key, counts
+    keep, skeletons = memo if fixed else FORGETFUL, FORGETFUL if fixed and counts is None else memo
+    found = keep.get(("stream", key), lambda: made(skeletons), lambda found: found.size)
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
     after = [alone(Event(data), framing) for data in framing.after]
@@ -62,7 +66,8 @@ def stream(
         fill = fill_of(found, answer)
         values = values_of(found, fill)
         lengths = tuple(map(len, values.values()))
-        lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values), lambda made: made.size)
+        content = None if counts is None else fill_of(found, answer)
+        lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
         if timing == AT_ONCE:
             return lines.filled(values, fill)
         chunks, size = lambda: lines.each(values, fill_of(found, answer)), _SIZE + sum(lengths)

@@ -76,9 +76,10 @@ class Division(Struct, frozen=True, omit_defaults=True):
 
     @property
     def fixed(self) -> bool:
-        """Whether it divides a text in the same way whatever the seed, the request and the token counts are."""
+        """Whether it divides a text in the same way whatever the seed and the request are; if `usage` is `running`, for
+        the same token counts."""
         cuts = self.split.values() if isinstance(self.split, dict) else (self.split,)
-        return "random" not in cuts and self.usage != "running"
+        return "random" not in cuts
 
 
 def part_of(block: Block) -> str:

@@ -27,20 +27,21 @@ def unchunked(data: bytes) -> list[bytes]:
 
 
 class Chunks(Sequence[Frame]):
-    """So many frames without delays, as chunks. Frames are made of them only if somebody looks at one."""
+    """So many frames without delays, as the parts of their chunks. Frames are made of them only if somebody looks at
+    one."""
 
-    def __init__(self, data: bytes, count: int) -> None:
-        self.data = data
+    def __init__(self, parts: Sequence[bytes], count: int) -> None:
+        self.parts = parts
         self._count = count
 
     @classmethod
     def of(cls, pieces: Sequence[bytes]) -> Chunks:
         """One frame for each of these pieces, none of which is empty."""
-        return cls(b"".join([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces]), len(pieces))
+        return cls([b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces], len(pieces))
 
     @cached_property
     def _frames(self) -> tuple[Frame, ...]:
-        return tuple(map(Frame, unchunked(self.data)))
+        return tuple(map(Frame, unchunked(b"".join(self.parts))))
 
     def __len__(self) -> int:
         return self._count

@@ -86,8 +86,8 @@ def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
     frames = plan.frames
-    body = frames.data if isinstance(frames, Chunks) else b"".join(chunk(frame.data) for frame in frames)
-    return Burst(b"".join((head, body, _end(plan))), plan.delay, len(frames))
+    body = frames.parts if isinstance(frames, Chunks) else [chunk(frame.data) for frame in frames]
+    return Burst(b"".join((head, *body, _end(plan))), plan.delay, len(frames))
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:
@@ -127,7 +127,7 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
-    write = str if plan.header_case is None else getattr(str, plan.header_case)
-    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}"]
-    lines += [f"{write(name)}: {value}" for name, value in headers]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")  # as recorded (RFC 9110, 5.5)
+    if plan.header_case is not None:
+        headers = [(getattr(name, plan.header_case)(), value) for name, value in headers]
+    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}", *map(": ".join, headers), "", ""]
+    return "\r\n".join(lines).encode("latin-1")  # as recorded (RFC 9110, 5.5)

@@ -107,9 +107,12 @@ def due(body: bytes, delay: float, step: bool) -> tuple[Frame, ...]:
     return tuple(Frame(piece, delay / len(pieces), step) for piece in pieces)
 
 
+_USUAL = Transfer()
+
+
 def carry(plan: Plan, transfer: Transfer) -> Plan:
     """The plan with its body sent in this way. A client that reads HTTP gets the same bytes in other pieces."""
-    if transfer == Transfer():
+    if transfer == _USUAL:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if transfer.gzip:

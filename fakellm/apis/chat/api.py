@@ -6,7 +6,8 @@ https://platform.openai.com/docs/api-reference/chat
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -52,6 +53,7 @@ class ChatApi:
     operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = frozenset(Variation.__struct_fields__)
+    keeper = None
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:
@@ -101,7 +103,7 @@ class ChatApi:
         model = values.get("model") or request.model
         fingerprint = values.get("system_fingerprint")
         if "system_fingerprint" not in values:
-            fingerprint = dialect.fingerprint(Source(seed, model, "system_fingerprint"))
+            fingerprint = _fingerprint(dialect.fingerprint, seed, model)
         source = Source(seed, request.digest)
         drawn = {
             "id": values.get("id") or source.draw("id", dialect.completion_id),
@@ -207,6 +209,12 @@ class ChatApi:
 
 
 CHAT = ChatApi()
+
+
+@lru_cache(maxsize=16)
+def _fingerprint(draw: Callable[[Source], str | None], seed: int, model: str) -> str | None:
+    """The `system_fingerprint` of a model, which all its replies share."""
+    return draw(Source(seed, model, "system_fingerprint"))
 
 
 def as_requested(variation: Variation, request: Request, dialect: Dialect) -> Variation:

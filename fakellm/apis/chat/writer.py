@@ -9,7 +9,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.protocol import Values
-from fakellm.apis.skeleton import Fill
+from fakellm.apis.skeleton import Fill, per_content
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, WordForWord, dumps
 from fakellm.base.seed import ALNUM, Source
@@ -26,8 +26,8 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     if chunk.usage is not None:
         frame["usage"] = None
     if isinstance(chunk.usage, Usage):
-        frame["usage"] = Hole(
-            "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted)), "event"
+        frame["usage"] = per_content(
+            "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted))
         )
     counted = isinstance(chunk.usage, Usage) and spelling.usage_keys != ()
     ends = counted or any(choice.finish_reason for choice in chunk.choices)

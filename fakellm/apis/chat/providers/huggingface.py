@@ -78,11 +78,14 @@ def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     created = chunks[0].created
 
     def first(fill: Fill) -> int:
-        return fill.source.draw("ttft_ms", lambda source: source.between(80, 900))
+        draw = fill.source.draw
+        return fill.once("ttft_ms", lambda: draw("ttft_ms", lambda source: source.between(80, 900)))
+
+    def start(fill: Fill) -> int:
+        return int(fill.once("start", lambda: fill.at_start(created) * 10**6 + first(fill) * 1000))
 
     def written(fill: Fill) -> int:
-        start = fill.at_start(created) * 10**6 + first(fill) * 1000
-        return int(start + fill.number * _GAP + fill.below("ts_us", _GAP))
+        return start(fill) + fill.number * _GAP + fill.below("ts_us", _GAP)
 
     metrics = {"ttft_ms": per_stream("ttft_ms", first), "ts_us": per_event("ts_us", written)}
 

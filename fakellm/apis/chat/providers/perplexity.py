@@ -15,7 +15,7 @@ from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, with_last
-from fakellm.apis.skeleton import Fill, per_event, per_stream
+from fakellm.apis.skeleton import Fill, per_content, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON
@@ -92,11 +92,11 @@ def _searched(chunks: tuple[Chunk, ...], found: Callable[[Source], JSON]) -> tup
 
     def with_results(choice: ChunkChoice) -> ChunkChoice:
         name, text = f"message {choice.index}", text_or_empty(choice.delta.content)
-        so_far = per_event("message", lambda fill: fill.so_far(name, text))
+        so_far = per_content("message", lambda fill: fill.so_far(name, text))
         return replace(choice, extra={"message": {"role": "assistant", "content": so_far}} | choice.extra)
 
     def result(name: str) -> Hole:
-        return per_stream(name, lambda fill: found(fill.source)[name])
+        return per_stream(name, lambda fill: fill.once("found", lambda: found(fill.source))[name])
 
     results = {name: result(name) for name in ("citations", "search_results")}
     return tuple(replace(chunk, extra=results | chunk.extra) for chunk in in_parts(chunks, with_results))
@@ -105,7 +105,7 @@ def _searched(chunks: tuple[Chunk, ...], found: Callable[[Source], JSON]) -> tup
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     chunks = in_parts(_searched(chunks, _found), _with_role)
     before = tuple(
-        replace(chunk, extra=chunk.extra | {"usage": per_event("usage so far", _so_far)})
+        replace(chunk, extra=chunk.extra | {"usage": per_content("usage so far", _so_far)})
         if isinstance(chunk.usage, Usage)
         else chunk
         for chunk in chunks[:-1]
