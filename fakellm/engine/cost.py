@@ -59,9 +59,7 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
         tokens /= choices
     chunks = tokens + 3 + (_padding(rule) if rule else 0)
     each = _CHUNK_ALONE if rule and rule.stream.spelling and rule.stream.spelling.each else _CHUNK
-    divided = request.stream or (
-        rule is not None and rule.timing != AT_ONCE
-    )  # a whole body waits as long as its stream
+    divided = request.stream or (rule is not None and rule.timing != AT_ONCE)  # it waits as long as its stream
     stream = choices * chunks * each if divided else 0.0
     logprobs = 0.0 if request.top_logprobs is None else choices * tokens * (1 + request.top_logprobs) * _LOGPROB
     return drawn + stream + logprobs
