@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from fakellm import Reply, Rule, ScenarioError, Variation, When, load
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import DIALECT_NAMES
 from fakellm.base.validation import null_places
 from fakellm.faults import Fault
 from fakellm.scenarios.scenario import ScenarioFile
@@ -28,7 +28,7 @@ LISTS = {
     "<reply>": keys(Reply),
     "<stream>": keys(Variation),
     "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
-    "<dialects>": ", ".join(DIALECTS),
+    "<dialects>": ", ".join(DIALECT_NAMES),
 }
 """Long lists of allowed words, by the name that stands for each in the messages below."""
 
@@ -253,7 +253,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {usage: {promt: 3}}",
         [
-            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details, cache_write; did you mean 'prompt'?"
+            "a.yaml:2:19: rules[0].reply.usage: unknown key 'promt'; allowed here: prompt, completion, cached, reasoning, total, details, cache_write, own; did you mean 'prompt'?"
         ],
     ),
     ("rules:\n- reply: {usage: 3}", ["a.yaml:2:18: rules[0].reply.usage: expected object | null, got integer"]),

@@ -9,6 +9,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import click
 import jsonschema
 import pytest
 import yaml
@@ -237,3 +238,9 @@ def test_a_task_beside_the_server_that_fails_ends_the_command() -> None:
 def test_every_command_has_a_help_text() -> None:
     listed = re.findall(r"^  (\w+)  +(\S.+)$", run("--help").stdout.partition("Commands:")[2], re.MULTILINE)
     assert {"check", "render", "schema", "serve"} <= {name for name, _ in listed}
+
+
+def test_the_list_of_commands_says_in_whole_sentences_what_they_do() -> None:
+    lines = run("-h").stdout.partition("Commands:\n")[2].splitlines()
+    assert len(lines) == len(main.list_commands(click.Context(main)))
+    assert [line for line in lines if not re.fullmatch(r"  [a-z]+ +[A-Z][^.]+\.", line)] == []

@@ -7,6 +7,8 @@ import json
 import math
 import os
 import re
+import sys
+import threading
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -22,9 +24,10 @@ import fakellm
 from fakellm import Reply, Rule, on
 from fakellm.base.budget import Budget
 from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.cli.reload import Files
 from fakellm.engine.state import Limits
 from fakellm.scenarios import loader
-from fakellm.scenarios.loader import dump_json, load, parse
+from fakellm.scenarios.loader import dump_json, load, parse, read
 from fakellm.scenarios.scenario import ScenarioFile
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import chat, respond
@@ -430,3 +433,37 @@ def test_a_reply_cannot_set_headers_that_would_break_its_framing(name: str) -> N
 def test_an_option_of_a_wrong_type_is_refused(start: Any, options: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValueError, match=problem), start(**options):
         pass
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_a_folder_with_links_to_itself_is_read_once(tmp_path: Path) -> None:
+    """Through two of them, there are as many paths as there are files in the world."""
+    (tmp_path / "c.yaml").write_text("rules: [{reply: {content: a}}]")
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).symlink_to(tmp_path)
+    assert len(load(tmp_path).rules) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_only_a_file_that_is_named_may_be_a_pipe_and_only_once(tmp_path: Path) -> None:
+    """Else the reading would never end: nobody writes to it."""
+    os.mkfifo(tmp_path / "pipe.yaml")
+    problem = f"{tmp_path / 'pipe.yaml'}: not a regular file"
+    assert read([tmp_path]).problems == (problem,)
+    assert read([tmp_path / "pipe.yaml"], again=True).problems == (problem,)
+    writer = threading.Thread(target=(tmp_path / "pipe.yaml").write_text, args=("rules: [{reply: {content: a}}]",))
+    writer.start()
+    assert len(load(tmp_path / "pipe.yaml").rules) == 1
+    writer.join()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+def test_files_that_are_replaced_by_a_pipe_are_a_problem_and_no_wait(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("rules: []")
+    files = Files([file], read([file]))
+    file.unlink()
+    os.mkfifo(file)
+    reading = files.changed()
+    assert reading is not None
+    assert reading.problems == (f"{file}: not a regular file",)

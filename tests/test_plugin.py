@@ -79,7 +79,7 @@ def test_swallows(fakellm):
     [
         ("urllib.request.urlopen(base + '/chat/completion', b'{}')", "Unknown request URL: POST *"),
         ("urllib.request.urlopen(base + '/chat/completions')", "Not allowed to GET *"),
-        ("urllib.request.urlopen(base + '/responses', b'{}')", "*fakellm does not serve the Responses API; *"),
+        ("urllib.request.urlopen(base + '/rerank', b'{}')", "*fakellm does not serve Cohere's API.*"),
     ],
 )
 def test_an_unknown_url_or_method_fails_the_test(pytester: pytest.Pytester, code: str, told: str) -> None:

@@ -14,7 +14,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
@@ -501,6 +501,34 @@ def test_a_recorder_behind_itself_is_refused(file: Path) -> None:
     assert file.read_bytes() == fakellm_jsonl.dumps_header()
 
 
+@pytest.mark.parametrize("count", [2, 3])
+def test_recorders_in_a_loop_refuse(tmp_path: Path, count: int) -> None:
+    with ExitStack() as stack:
+        free = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        ports = [each.getsockname()[1] for each in free]
+    with ExitStack() as stack:
+        for number, port in enumerate(ports):
+            upstream = f"http://127.0.0.1:{ports[(number + 1) % count]}"
+            handle = stack.enter_context(fakellm.record(upstream, tmp_path / f"{number}.jsonl", port=port))
+        got = receive(handle.base_url + CHAT, chat())
+    error = json.loads(got.body)["error"]
+    assert (got.status, error["code"]) == (502, "upstream_is_recorder")
+    assert "leads back to this recorder" in error["message"]
+
+
+def test_a_recorder_behind_another_is_none_in_a_loop(file: Path, tmp_path: Path) -> None:
+    """What one adds to a request for the next is not recorded."""
+    with (
+        fakellm.serve() as server,
+        fakellm.record(server.url, tmp_path / "inner.jsonl") as inner,
+        fakellm.record(inner.url, file) as outer,
+    ):
+        assert receive(outer.base_url + CHAT, chat()).status == 200
+    for path in (file, tmp_path / "inner.jsonl"):
+        assert len(kept(path)) == 1
+        assert b"x-fakellm-recorder" not in path.read_bytes().lower()
+
+
 @pytest.mark.parametrize(
     ("upstream", "host", "own"),
     [
@@ -877,6 +905,7 @@ def test_a_kill_in_the_middle_leaves_whole_lines(file: Path) -> None:
         open_stream.start()
         upstream.step(2)
         receive(recorder.base_url + CHAT, chat(model="big"))
+        wait_for(lambda: file.read_bytes().count(b"\n") == 2)  # a thread searches it first
         answered: Queue[bool] = Queue()
 
         def ask() -> None:
@@ -912,6 +941,25 @@ def test_missing_only_sends_one_request_to_the_upstream(file: Path) -> None:
         assert [entry.request["model"] for entry in upstream.journal] == ["b", "cut"]  # one that broke off is no answer
     assert second[1].replayable == first[0].replayable
     assert [json.loads(each.request.body)["model"] for each in kept(file)] == ["a", "cut", "b", "cut"]
+
+
+@pytest.mark.parametrize(("before", "requests"), [(0, 0), (0, 1), (2, 3)])
+def test_the_command_says_at_its_end_what_it_recorded(file: Path, before: int, requests: int) -> None:
+    file.write_bytes(fakellm_jsonl.dumps_header() + fakellm_jsonl.dump_line(ONE) * before)
+    command = [sys.executable, "-m", "fakellm", "record", "-o", str(file), "--port", "0", "--ready", "json"]
+    with fakellm.serve() as server:
+        process = subprocess.Popen(
+            [*command, "--upstream", server.url, "--watch-stdin"], stdin=-1, stdout=-1, stderr=-1, text=True
+        )
+        assert process.stdout
+        url = json.loads(process.stdout.readline())["url"]
+        for _ in range(requests):
+            receive(url + "/v1" + CHAT, chat())
+        output, errors = process.communicate()
+    what = "1 interaction" if requests == 1 else f"{requests} interactions"
+    more = f", after {before} of before" if before else ""
+    assert (output, errors) == ("", f"fakellm recorded {what} in {file}{more}\n")
+    assert file.read_bytes().count(b"\n") == 1 + before + requests
 
 
 def test_the_command_reports_that_a_line_was_cut_off(file: Path) -> None:

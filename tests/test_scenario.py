@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fakellm import Call, Reply, ReplyChoice, Rule, Scenario, ScenarioError, Timing, Usage, Variation, When, dump, load
-from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import DIALECT_NAMES
 from fakellm.apis.variation_blocks import Spelling
 from tests.conftest import ROOT
 
@@ -112,9 +112,9 @@ REFUSED = [
         "rules:\n- reply: {contnt: Hi}\n  stream: {paddding: 3}",
         [
             "a.yaml:2:11: rules[0].reply: unknown key 'contnt'; allowed here: content, reasoning, refusal, tool_calls, "
-            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
-            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: padding, split, role, together, turns, interleave, "
-            "calls, reasoning, fill, finish, unfinished, usage, usage_before, done, id, ticks, spelling, obfuscation, sse, transfer, score; did you mean 'padding'?",
+            "finish_reason, logprobs, refusal_logprobs, annotations, template, blocks, own, generate, choices, id, created, model, system_fingerprint, usage, headers; did you mean 'content'?",
+            "a.yaml:3:12: rules[0].stream: unknown key 'paddding'; allowed here: "
+            f"{', '.join(Variation.__struct_fields__)}; did you mean 'padding'?",
         ],
     ),
     (
@@ -151,7 +151,7 @@ REFUSED = [
     ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
     (
         "dialect: xia\nrules: []",
-        [f"a.yaml:1:10: dialect: 'xia' is not one of {', '.join(DIALECTS)}; did you mean 'xai'?"],
+        [f"a.yaml:1:10: dialect: 'xia' is not one of {', '.join(DIALECT_NAMES)}; did you mean 'xai'?"],
     ),
     (
         "rules:\n- reply: {content: a, choices: [{content: b}]}",

@@ -201,7 +201,7 @@ def test_the_journal_is_encoded_a_little_at_a_time() -> None:
 
 @pytest.mark.parametrize("start", [fakellm.serve, fakellm.spawn])
 def test_each_bound_is_an_option(start: Any) -> None:
-    limits = {"cache_bytes": 0, "journal_bytes": 5_000, "max_sessions": 2, "max_attempts": 1}
+    limits = {"cache_bytes": 0, "journal_bytes": 5_000, "stored_bytes": 5_000, "max_sessions": 2, "max_attempts": 1}
     with start(ONCE, **limits) as server:
         for seed in (1, 2, 1):
             post(server.base_url + "/chat/completions", chat(seed=seed))

@@ -54,6 +54,7 @@ class Toy:
     """The API. Its replies have an id, which is drawn."""
 
     name = "toy"
+    keeper = None
     restates = False
     operations: Mapping[str, Any] = {}
     dialects: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ class Careful:
         address = urlsplit(base_url)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=IDLE)
         try:
-            connection.request("POST", f"{address.path}/toy", json.dumps(request))
+            connection.request("POST", f"{address.path}/v1/toy", json.dumps(request))
             response = connection.getresponse()
             if response.status != 200:
                 raise ToyError(f"HTTP status {response.status}")
@@ -60,13 +60,15 @@ class Careful:
         self, kinds: dict[int, dict[str, Any]], pieces: dict[int, list[str]], stop: str | None, usage: list[int] | None
     ) -> dict[str, Any]:
         texts = {"text": "", "thinking": "", "refusal": ""}
-        calls = []
+        calls, blocks = [], []
         for number, block in kinds.items():
             text = self.joined(pieces[number])
             if block["type"] == "call":
                 calls.append({"name": block["name"], "arguments": text})
+                blocks.append({"type": "tool_call", **calls[-1]})
             else:
                 texts[block["type"]] += text
+                blocks.append({"type": block["type"], "text": text})
         counts = {"prompt_tokens": usage[0], "completion_tokens": usage[1]} if usage else None
         return {
             "content": texts["text"],
@@ -74,6 +76,7 @@ class Careful:
             "refusal": texts["refusal"],
             "tool_calls": calls,
             "finish_reason": stop,
+            "blocks": blocks,
             "usage": counts,
         }
 

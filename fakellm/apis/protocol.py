@@ -93,6 +93,52 @@ Operation = Callable[[OperationRequest], Plan]
 """The response to a request for an operation: a pure function. Raises RequestError."""
 
 
+class Store(Protocol):
+    """What a session keeps for an API, as one value, which is replaced as a whole."""
+
+    def read(self) -> Any:
+        """What is kept now."""
+        ...
+
+    def write(self, before: Any, after: Any) -> bool:
+        """Keeps `after` if `before` is still what is kept; if not, the caller has to start again from what is."""
+        ...
+
+
+class Keeper(Protocol):
+    """How an API keeps its replies, so that clients can retrieve and continue them. What is kept is a value with a
+    `size` in bytes; all functions are pure."""
+
+    @property
+    def operations(self) -> Mapping[str, Collection[str]]:
+        """The methods of each route of what is kept."""
+        ...
+
+    def empty(self, most_bytes: int) -> Any:
+        """Nothing kept, of which there will never be more than this."""
+        ...
+
+    def refers(self, body: bytes) -> bool:
+        """Whether a request may continue something that is kept."""
+        ...
+
+    def continued(self, request: Request, kept: Any) -> Request:
+        """The request with all that it continues. Raises RequestError if that is not kept."""
+        ...
+
+    def with_reply(self, kept: Any, request: Request, sent: bytes) -> Any:
+        """What is kept after a reply to this request, whose body is `sent`."""
+        ...
+
+    def at_once(self, request: Request, kept: Any, sent: bytes) -> bytes:
+        """The body that the client gets now, in place of `sent`: of a reply in the background, that it is queued."""
+        ...
+
+    def operate(self, store: Store, request: OperationRequest, method: str) -> Plan:
+        """The response to a request for one of `operations`. Raises RequestError."""
+        ...
+
+
 class Provider(Protocol):
     """What an API, or one of its providers, does where a reply does not set it."""
 
@@ -141,6 +187,11 @@ class Api(Protocol[Habits]):
     @property
     def operations(self) -> Mapping[str, Mapping[str, Operation]]:
         """Operations that return no reply, by route and method: count, list models, embed."""
+        ...
+
+    @property
+    def keeper(self) -> Keeper | None:
+        """How it keeps its replies; None if it does not."""
         ...
 
     # Dialects

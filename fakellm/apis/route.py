@@ -11,9 +11,12 @@ from msgspec import Struct
 
 from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.gemini import urls as gemini_urls
+from fakellm.apis.messages.http import urls as messages_urls
 from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
+from fakellm.apis.responses import urls as responses_urls
 from fakellm.apis.target import Target
 
 Route = Api[Any]
@@ -31,7 +34,10 @@ class ApiHome(Struct, frozen=True):
 HOMES: dict[str, ApiHome] = {
     "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
     "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
+    "gemini": ApiHome("fakellm.apis.gemini.api", "GEMINI", ("ai-studio", "vertex")),
+    "messages": ApiHome("fakellm.apis.messages.api", "MESSAGES", messages_urls.DIALECTS),
     "ollama": ApiHome("fakellm.apis.ollama.api", "OLLAMA", ollama_urls.DIALECTS),
+    "responses": ApiHome("fakellm.apis.responses.api", "RESPONSES", responses_urls.DIALECTS),
 }
 """Each API, by its name in `when: {api: …}`."""
 
@@ -46,13 +52,18 @@ else:
     DialectName = Literal[DIALECT_NAMES]
     """Names as types: a file with an unknown one is refused beside all its other problems."""
 
-TARGETS: list[Callable[[str], Target | None]] = [ollama_urls.target]
+TARGETS: list[Callable[[str], Target | None]] = [
+    *(gemini_urls.target, messages_urls.target, ollama_urls.target, responses_urls.target),
+]
 """For each API with paths of its own, what a path is to it; None if it does not belong to it."""
 
 REPLIES: dict[str, str] = {
     "/v1/chat/completions": "chat",
     "/v1/completions": "completions",
+    **gemini_urls.REPLIES,
+    **dict.fromkeys(messages_urls.REPLIES, "messages"),
     **dict.fromkeys(ollama_urls.REPLIES, "ollama"),
+    **dict.fromkeys(responses_urls.REPLIES, "responses"),
 }
 """The routes to which requests for a reply are posted, and their APIs."""
 

@@ -27,11 +27,15 @@ T = TypeVar("T")
 
 
 class Draft(Struct, frozen=True):
-    """An event as an API writes it: JSON, which may contain holes, in a style; or a literal text. `event`: its type."""
+    """An event as an API writes it: JSON, which may contain holes, in a style; or a literal text. `event`: its type.
+
+    pad: the white space before the last brace of the JSON.
+    """
 
     data: Any
     style: TextStyle | None = None
     event: str = "message"
+    pad: Hole | None = None
 
 
 class EventSkeleton(Struct, frozen=True):
@@ -144,7 +148,8 @@ def skeleton(written: Iterable[Sequence[Draft]]) -> Skeleton:
 def _event_skeleton(draft: Draft) -> EventSkeleton:
     if draft.style is None:
         return EventSkeleton(Template((str(draft.data),), ()), draft.event)
-    return EventSkeleton(template(draft.data, draft.style), draft.event)
+    made = template(draft.data, draft.style)
+    return EventSkeleton(made.padded(draft.pad) if draft.pad else made, draft.event)
 
 
 def framed(skeleton: Skeleton, framing: Framing) -> Skeleton:

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
@@ -177,6 +179,12 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
+    # The Responses API only
+    responses: Annotated[
+        ResponsesSpelling | None,
+        Meta(description="Responses: how only this API can spell a reply; other APIs ignore it."),
+    ] = None
+
     # Ollama's own API
     fraction: Annotated[
         Literal[0, 3, 6, 9] | None,
@@ -186,6 +194,35 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
                 "macOS, or 9 as on Linux."
             )
         ),
+    ] = None
+
+    # Messages
+    key_order: Annotated[
+        dict[str, tuple[str, ...]] | None,
+        Meta(
+            description=(
+                "Messages: the keys of an object in their order, by object: `message`, its `usage`, the `delta` and "
+                "the `delta_usage` of `message_delta`, or a type of block. Keys that have no value are null, or left "
+                "out if they may be."
+            )
+        ),
+    ] = None
+    pads: Annotated[
+        Annotated[str, Meta(pattern="^[0-9a-f]*$")] | None,
+        Meta(
+            description=(
+                "Messages: how many spaces precede the last brace of each event, as one hexadecimal digit for each; "
+                "with `obfuscation: true` they are drawn."
+            )
+        ),
+    ] = None
+    indent: Annotated[
+        Annotated[int, Meta(ge=0, le=8)] | None, Meta(description="Messages: by how much a whole body is indented.")
+    ] = None
+
+    # Gemini
+    gemini: Annotated[
+        GeminiKeys | None, Meta(description="Gemini: how its frames are spelled, where no other key expresses it.")
     ] = None
 
     def __post_init__(self) -> None:
@@ -204,13 +241,17 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         return filled
 
 
+_FILLED: tuple[type[Struct], ...] = (Variation, Calls, Spelling, ResponsesSpelling, GeminiKeys)
+"""Blocks that are filled in key by key."""
+
+
 def _over(value: Any, usual: Any) -> Any:
     """`value` if it is set, else `usual`; blocks and mappings are filled in key by key."""
     if value is None:
         return usual
     if isinstance(value, dict) and isinstance(usual, dict):
         return usual | value
-    if isinstance(value, (Variation, Calls, Spelling)) and type(value) is type(usual):
+    if isinstance(value, _FILLED) and type(value) is type(usual):
         fields = {name: _over(getattr(value, name), getattr(usual, name)) for name in value.__struct_fields__}
         return msgspec.structs.replace(usual, **fields)
     return value

@@ -101,15 +101,24 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         bool | None, Meta(description="Whether all characters outside ASCII are written as `\\uXXXX`.")
     ] = None
     html: Annotated[
-        bool | None, Meta(description="Whether `<`, `>` and `&` are written as `\\uXXXX`, as Go writes JSON.")
+        bool | Literal["angles"] | None,
+        Meta(
+            description=(
+                "Whether `<`, `>` and `&` are written as `\\uXXXX`, as Go writes JSON; `angles`: only `<` and `>`, as "
+                "Google does."
+            )
+        ),
     ] = None
-    spaces: Annotated[bool | None, Meta(description="Whether a space follows each colon and comma.")] = None
+    spaces: Annotated[
+        bool | Literal["colons"] | None,
+        Meta(description="Whether a space follows each colon and comma; `colons`: only each colon."),
+    ] = None
     floats: Annotated[
-        Literal["exponent", "decimal"] | None,
+        Literal["exponent", "decimal", "double"] | None,
         Meta(
             description=(
                 "How small numbers are written: with an exponent as Python does, `2e-05`, or as `decimal` fractions, "
-                "as JavaScript does."
+                "as JavaScript does. `double`: with an exponent, and 17 digits where 15 are not enough, as C++ does."
             )
         ),
     ] = None

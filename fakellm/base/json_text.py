@@ -25,6 +25,14 @@ def dumps(value: Any, indent: int | None = None) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def indented(text: str, indent: int = 2) -> str:
+    """JSON with a line for each value; its numbers and escapes stay as they are."""
+    try:
+        return msgspec.json.format(text, indent=indent)
+    except (msgspec.DecodeError, RecursionError):  # a lone surrogate
+        return dumps(json.loads(text), indent)
+
+
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 """Made once: json.dumps would make a new encoder for each frame."""
 
@@ -35,11 +43,11 @@ class TextStyle(Protocol):
     @property
     def ascii(self) -> bool | None: ...
     @property
-    def html(self) -> bool | None: ...
+    def html(self) -> bool | Literal["angles"] | None: ...
     @property
-    def spaces(self) -> bool | None: ...
+    def spaces(self) -> bool | Literal["colons"] | None: ...
     @property
-    def floats(self) -> Literal["exponent", "decimal"] | None: ...
+    def floats(self) -> Literal["exponent", "decimal", "double"] | None: ...
     @property
     def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
 
@@ -52,11 +60,13 @@ def spelled(value: Any, spelling: TextStyle) -> str:
         value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)
     if spelling.spaces:
-        text = json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
+        text = _SPACED[spelling.spaces](value).encode("utf-8", "backslashreplace").decode()
     if spelling.floats == "decimal" and "e-0" in text:
         text = _NUMBER.sub(_decimal, text)
+    elif spelling.floats == "double" and _LONG.search(text):
+        text = _LONG.sub(_double, text)
     if spelling.html:
-        text = text.translate(_HTML)
+        text = text.translate(_ANGLES if spelling.html == "angles" else _HTML)
     return _ascii(text) if spelling.ascii else text
 
 
@@ -88,6 +98,18 @@ _NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|[-\d.]+e-\d+')
 """A string, which is skipped, or a number with an exponent."""
 
 
+_LONG = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.\d+(?:e[+-]\d+)?')
+"""A string, which is skipped, or a number with a fraction."""
+
+
+def _double(found: re.Match[str]) -> str:
+    """A number as C++ writes a double: with 15 digits, or with 17 if those are not enough."""
+    if found[0].startswith('"'):
+        return found[0]
+    value = float(found[0])
+    return found[0] if value.is_integer() or float(f"{value:.15g}") == value else f"{value:.17g}"
+
+
 def _decimal(found: re.Match[str]) -> str:
     """A number as JavaScript writes it: without an exponent down to a millionth, below that with one that has no zero
     in front."""
@@ -99,6 +121,11 @@ def _decimal(found: re.Match[str]) -> str:
 
 _HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 """What Go escapes, so that JSON can stand in HTML and JavaScript: https://pkg.go.dev/encoding/json#HTMLEscape"""
+_SPACED = {
+    True: json.JSONEncoder(ensure_ascii=False).encode,
+    "colons": json.JSONEncoder(ensure_ascii=False, separators=(",", ": ")).encode,
+}
+_ANGLES = {ord(character): f"\\u{ord(character):04x}" for character in "<>"}
 
 
 class WordForWord(Struct, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
@@ -59,6 +60,10 @@ class HoleNumber(int):
         return f"<{self.hole.name}>"
 
 
+class Verbatim(str):
+    """A text in a hole that is written as it is, not as JSON: white space between tokens, for example."""
+
+
 def resolved(value: Any, values: Any) -> Any:
     """The value that fills a hole; any other value is itself."""
     hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
@@ -78,7 +83,12 @@ class Template(Struct, frozen=True):
     def encode(self, value: Any) -> str:
         """The text of a value in a hole."""
         assert self.style is not None
-        return str(value) if type(value) is int else spelled(value, self.style)
+        return str(value) if type(value) is int or type(value) is Verbatim else spelled(value, self.style)
+
+    def padded(self, hole: Hole) -> Template:
+        """The template with a hole before its last character: the brace that ends an object."""
+        *texts, last = self.texts
+        return replace(self, texts=(*texts, last[:-1], last[-1:]), holes=(*self.holes, hole))
 
     def filled(self, values: Mapping[str, str]) -> Template:
         """The template with the texts of these values in the holes of the same name and of the scope `stream`."""
@@ -108,6 +118,10 @@ def template(value: Any, style: TextStyle) -> Template:
     return Template(tuple(parts[::2]), tuple(holes[int(number)] for number in parts[1::2]), style)
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+"""The types of values that hold none: nearly all, and log probabilities have a million of them."""
+
+
 def _marked(value: Any, holes: list[Hole], mark: str) -> Any:
     """The value with a numbered mark in place of each hole."""
     hole = value.hole if isinstance(value, (HoleText, HoleNumber)) else value
@@ -115,9 +129,9 @@ def _marked(value: Any, holes: list[Hole], mark: str) -> Any:
         holes.append(hole)
         return f"{mark}{len(holes) - 1}"
     if isinstance(value, dict):
-        return {key: _marked(item, holes, mark) for key, item in value.items()}
+        return {key: item if type(item) in _PLAIN else _marked(item, holes, mark) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_marked(item, holes, mark) for item in value]
+        return [item if type(item) in _PLAIN else _marked(item, holes, mark) for item in value]
     if isinstance(value, WordForWord):
         return WordForWord(_marked(value.value, holes, mark))
     return value

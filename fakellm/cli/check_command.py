@@ -15,7 +15,7 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.server.garbage import paused
 
 
-@click.command("check")
+@click.command("check", short_help="Check whether scenario files can be served.")
 @click.argument("scenarios", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="SCENARIO...")
 def command(scenarios: tuple[Path, ...]) -> None:
     """Read SCENARIO files and folders, each as a separate scenario, and report every problem in them.

@@ -14,10 +14,11 @@ from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import WRITERS, read_file, write
 from fakellm.recordings.redaction import UnsearchableError, redacted
+from fakellm.recordings.whole_file import write_whole
 from fakellm.scenarios.loader import load_files
 
 
-@click.command("export")
+@click.command("export", short_help="Write a recording in another format.")
 @click.argument("file", type=click.Path(path_type=Path), metavar="FILE")
 @click.option(
     "--format",
@@ -50,7 +51,7 @@ def command(file: Path, format_: str, output: Path, only: int | None, seed: int)
             fail(f"{file}: there is no interaction {only}; the last of {many} is {many - 1}", 2)
         if only is not None:
             cassette = replace(cassette, interactions=cassette.interactions[only : only + 1])
-        output.write_bytes(write(cassette, format_))
+        write_whole(output, write(cassette, format_))
     except (CassetteError, ReplyError, ScenarioError) as error:
         fail(str(error), 2)
     except OSError as error:

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import click
 
+from fakellm.apis.route import CHAT, HOMES
 from fakellm.base.errors import FakellmError
 from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.draws.profiles import PROFILES
+from fakellm.fuzzing.endpoints import fuzzed_api, name_of
 from fakellm.fuzzing.matrix import alone, matrix
 from fakellm.fuzzing.matrix_formats import as_html, as_markdown, as_text, caption
 from fakellm.fuzzing.report import report, title
@@ -32,7 +34,17 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
-@click.command("fuzz", context_settings={"ignore_unknown_options": False})
+@click.command(
+    "fuzz", short_help="Find the stream that breaks a client.", context_settings={"ignore_unknown_options": False}
+)
+@click.option(
+    "--api",
+    "name",
+    default="chat",
+    show_default=True,
+    type=click.Choice(list(HOMES)),
+    help="The API whose clients are tried.",
+)
 @click.option("--profile", default="default", show_default=True, metavar="NAME", help=f"One of {', '.join(PROFILES)}.")
 @click.option("--examples", default=200, show_default=True, type=click.IntRange(1), help="Number of cases.")
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")
@@ -65,6 +77,7 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
 def command(
     cmd: tuple[str, ...],
     clients: tuple[str, ...],
+    name: str,
     profile: str,
     examples: int,
     seed: int,
@@ -88,6 +101,7 @@ def command(
         exclude=exclude,
         max_failures=max_failures,
         deadline=2 * timeout + 1,
+        api=fuzzed_api(name),
     )
     named = _named([*([(cmd[-1], cmd)] if cmd else []), *map(_client, clients)])
     if not table and (style or failing_only or len(named) > 1):
@@ -98,7 +112,7 @@ def command(
     _check_unused("--replay", file, ("profile", "examples", "exclude", "max_failures"))
     if not named:
         fail("fakellm fuzz: there is no client: write the command that starts it after --", 2)
-    drivers = {name: Driver(words, timeout, search.deadline + 1) for name, words in named.items()}
+    drivers = {each: Driver(words, timeout, search.deadline + 1, name) for each, words in named.items()}
     try:
         if table:
             _print_matrix(drivers, search, style or "text", failing_only)
@@ -107,7 +121,7 @@ def command(
         if file is not None:
             outcome = replay(driver, search, list(rules_of(file)))
         else:
-            known = list(saved(FOLDER))
+            known = list(saved(FOLDER, search.api))
             with _progress(len(known) + examples) as progress:
                 outcome = run(driver, search, known, progress)
     except KeyboardInterrupt:
@@ -155,7 +169,8 @@ def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...]) -> None:
         except OSError as error:
             replays.append(f"run the same command again; the failure could not be saved: {error}")
         else:
-            replays.append(f"fakellm fuzz --replay {shlex.quote(str(scenario))} -- {shlex.join(cmd)}")
+            api = "" if outcome.search.api is CHAT else f"--api {name_of(outcome.search.api)} "
+            replays.append(f"fakellm fuzz {api}--replay {shlex.quote(str(scenario))} -- {shlex.join(cmd)}")
     click.echo(report(outcome, replays), nl=False)
     sys.exit(130 if outcome.interrupted else 1 if outcome.failures else 0)
 

@@ -11,6 +11,7 @@ from fakellm.base.errors import CassetteError
 from fakellm.cli.serving import count, fail
 from fakellm.importing.importer import Imported, imported
 from fakellm.recordings.formats import read_file
+from fakellm.recordings.whole_file import write_whole
 from fakellm.scenarios.loader import dump
 
 _OUTCOMES = {
@@ -21,7 +22,7 @@ _OUTCOMES = {
 }
 
 
-@click.command("import")
+@click.command("import", short_help="Turn recordings into a scenario.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="SCENARIO", help="The file to write."
@@ -35,7 +36,7 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     """
     try:
         scenario, report = imported([read_file(file) for file in files], name or output.stem)
-        output.write_text(dump(scenario), encoding="utf-8")
+        write_whole(output, dump(scenario).encode())
     except CassetteError as error:
         fail(str(error), 2)
     except OSError as error:

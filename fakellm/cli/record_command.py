@@ -9,7 +9,7 @@ import click
 
 from fakellm.base.errors import CassetteError
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import fail, run, serving
+from fakellm.cli.serving import count, fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.upstream_url import checked_upstream, is_own
 from fakellm.server.recording_proxy import Recorder
@@ -23,7 +23,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("record")
+@click.command("record", short_help="Record what a real server answers.")
 @click.option(
     "--upstream",
     required=True,
@@ -55,4 +55,7 @@ def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> 
         fail(str(error), 2)
     app = Replay([file.cassette] if missing_only else [], relay=True)
     learn = app.recordings.add if missing_only else None
+    before = len(file.cassette.interactions)
     run(app, f"records {upstream} to {output}", proxy=lambda: Recorder(upstream, file, learn), **options)
+    more = f", after {before:,} of before" if before else ""
+    click.echo(f"fakellm recorded {count(file.added, 'interaction')} in {output}{more}", err=True)

@@ -37,7 +37,7 @@ class Files:
         if now == self._stamps:
             return None
         with paused():
-            reading = read(self._paths)
+            reading = read(self._paths, again=True)
         # The stamps of known files are from before this reading, so that a change in the meantime is noticed.
         self._stamps = {file: now[file] if file in now else _stamp(file) for file in reading.files}
         return reading

@@ -16,7 +16,7 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
 
 
-@click.command("render")
+@click.command("render", short_help="Print what the rules of a scenario would send.")
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--turn", type=click.IntRange(min=1), help="Only rules that can match this turn of a conversation.")
 @click.option("--rule", "name", help="Only the rule with this name.")

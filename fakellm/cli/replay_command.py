@@ -14,7 +14,7 @@ from fakellm.recordings.formats import read_file
 from fakellm.server.replay_app import Again, Replay
 
 
-@click.command("replay")
+@click.command("replay", short_help="Answer with recordings, unchanged.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
     "--again",

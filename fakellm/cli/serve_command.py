@@ -21,7 +21,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("serve")
+@click.command("serve", short_help="Serve the rules of scenario files, or generated text.")
 @click.argument("scenarios", nargs=-1, type=click.Path(path_type=Path), metavar="[SCENARIO]...")
 @click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
 @click.option(
@@ -50,6 +50,13 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     help="How much to keep of the journals of all sessions.",
 )
 @click.option(
+    "--stored-bytes",
+    default=Limits().stored_bytes,
+    show_default=True,
+    type=click.IntRange(0),
+    help="How much to keep of the replies that clients can retrieve and continue.",
+)
+@click.option(
     "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
 )
 @click.option(
@@ -67,6 +74,7 @@ def command(
     api_keys: tuple[str, ...],
     cache_bytes: int,
     journal_bytes: int,
+    stored_bytes: int,
     max_sessions: int,
     max_attempts: int,
     **options: Any,
@@ -77,7 +85,11 @@ def command(
     """
     log_to_stderr()
     limits = Limits(
-        cache_bytes=cache_bytes, journal_bytes=journal_bytes, max_sessions=max_sessions, max_attempts=max_attempts
+        cache_bytes=cache_bytes,
+        journal_bytes=journal_bytes,
+        stored_bytes=stored_bytes,
+        max_sessions=max_sessions,
+        max_attempts=max_attempts,
     )
     with paused():
         from fakellm.server.scenario_app import App

@@ -1,6 +1,6 @@
 """Runs a driver in Python: reads one case per line and writes one result per line. Knows no client.
 
-{"id": 1, "base_url": "http://127.0.0.1:8080/v1", "request": {"model": "m", …, "stream": true}, "timeout": 5.0}
+{"id": 1, "api": "chat", "base_url": "http://127.0.0.1:8080/v1", "request": {"model": "m", …}, "timeout": 5.0}
 {"id": 1, "content": "Hi", "tool_calls": [], "finish_reason": "stop", "usage": {"prompt_tokens": 1, …}}
 {"id": 1, "error": {"type": "openai.APITimeoutError", "message": "Request timed out."}}
 """

@@ -70,13 +70,17 @@ GENERATED = Reply(generate=Generate())
 """A reply in which everything is drawn."""
 
 
+_OF_CLIENTS = ("function", "custom")
+"""The kinds of calls that a client runs; after one, it is its turn."""
+
+
 def _choice(choice: ReplyChoice, provider: Provider) -> Choice:
     found = choice_blocks(choice)
     finish = choice.finish_reason
     if finish is UNSET:
-        calls = any(isinstance(block, ToolCall) for block in found)
+        calls = any(isinstance(block, ToolCall) and block.kind in _OF_CLIENTS for block in found)
         finish = ("tool_calls" if calls else "stop") if provider.finishes else None
-    return Choice(found, None if finish is None else Stop(finish))
+    return Choice(found, None if finish is None else Stop(finish, choice.own))
 
 
 def _without_reasoning(choice: Choice) -> Choice:

@@ -101,14 +101,19 @@ class Engine:
         headers: Mapping[str, str] | None = None,
         most: float = inf,
         url: str = "",
+        continued: Callable[[Request], Request] | None = None,
     ) -> Matched:
         """The rule that matches a request. Raises RequestError for an invalid request, and LongWorkError if finding the
-        rule may take more than `most` milliseconds. `url`: see `Api.parse`."""
+        rule may take more than `most` milliseconds. `url`: see `Api.parse`. `continued`: makes the whole request of one
+        that continues another."""
         read = self.ruleset.headers(headers or {})
-        key = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
-        match, request = self._cache.find(key), None
+        key: Hashable = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
+        match, request = None if continued else self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read), url)
+            if continued:
+                request = continued(request)
+                key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
             if most < inf and self.ruleset.slow(request, len(body), most):
                 raise LongWorkError
             match = self._match(request)

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.journal import Journal, Shelf
+from fakellm.engine.stored import SessionStore, StoreShelf
 
 Content = TypeVar("Content")
 
@@ -26,17 +27,20 @@ class Limits(Struct, frozen=True, kw_only=True):
         common, for when another comes; the least recently used are dropped.
     journal_bytes: of the journals of all sessions; the oldest entries are dropped, and each journal counts them.
     max_sessions: including the one at the root. A session without its own scenario is dropped when it is idle.
+    stored_bytes: of the replies that clients can retrieve and continue, in all sessions; the oldest are dropped.
     max_attempts: requests whose attempts are counted; the least recently used are dropped, and the journal records it.
     """
 
     cache_bytes: int = 16 * 2**20
     journal_bytes: int = 64 * 2**20
+    stored_bytes: int = 16 * 2**20
     max_sessions: int = 1_000
     max_attempts: int = 10_000
 
     def __post_init__(self) -> None:
-        for name, least in (("cache_bytes", 0), ("journal_bytes", 0), ("max_sessions", 1), ("max_attempts", 1)):
+        for name in self.__struct_fields__:
             value: object = getattr(self, name)
+            least = 1 if name.startswith("max_") else 0
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise ValueError(f"{name} must be a whole number, {least} or more, got {value!r}")
 
@@ -46,6 +50,7 @@ class LimitOptions(TypedDict, total=False):
 
     cache_bytes: int
     journal_bytes: int
+    stored_bytes: int
     max_sessions: int
     max_attempts: int
 
@@ -59,10 +64,11 @@ class AttemptCount(NamedTuple):
 
 
 class Session(Protocol[Content]):
-    """One session: its content, its journal and its counts of attempts."""
+    """One session: its content, its journal, what APIs keep of its replies, and its counts of attempts."""
 
     content: Content
     journal: Journal
+    store: SessionStore
 
     def count(self, *key: Hashable) -> AttemptCount:
         """Counts one more attempt under these values."""
@@ -132,10 +138,13 @@ class _Counts:
 class MemorySession(Generic[Content]):
     """A session in this process."""
 
-    def __init__(self, content: Content, own: bool, shelf: Shelf, counts: _Counts, forgotten: bool) -> None:
+    def __init__(
+        self, content: Content, own: bool, shelf: Shelf, stores: StoreShelf, counts: _Counts, forgotten: bool
+    ) -> None:
         self.content = content
         self.own = own
         self.journal = Journal(shelf)
+        self.store = SessionStore(stores)
         self.replies = 0
         self._counts = counts
         self._tally = _Tally(forgotten)
@@ -159,6 +168,7 @@ class MemoryState(Generic[Content]):
         self._most = limits.max_sessions
         self._sessions: OrderedDict[str, MemorySession[Content]] = OrderedDict()  # the least recently used first
         self._shelf = Shelf(limits.journal_bytes)
+        self._stores = StoreShelf(limits.stored_bytes)
         self._counts = _Counts(limits.max_attempts)
         self._evicted = False
 
@@ -180,6 +190,7 @@ class MemoryState(Generic[Content]):
         session = self._sessions.pop(name, None)
         if session:
             session.journal.close()
+            session.store.clear()
 
     def sessions(self) -> dict[str, MemorySession[Content]]:
         return dict(self._sessions)
@@ -188,7 +199,9 @@ class MemoryState(Generic[Content]):
         if len(self._sessions) >= self._most:
             self._make_room()
         # A session that was dropped cannot be distinguished from a new one: its counts are gone.
-        session = MemorySession(content, own, self._shelf, self._counts, forgotten=self._evicted and not own)
+        session = MemorySession(
+            content, own, self._shelf, self._stores, self._counts, forgotten=self._evicted and not own
+        )
         self._sessions[name] = session
         return session
 

@@ -120,7 +120,7 @@ class Truncated(EventFault, frozen=True, tag="truncated"):
 
         def start(text: str) -> str:
             line = text.encode("utf-8", "surrogatepass")
-            return line[: len(line) - source.between(1, len(line) // 2)].decode("utf-8", "ignore")
+            return line[: len(line) - source.between(1, max(len(line) // 2, 1))].decode("utf-8", "ignore")
 
         return sent.whole(_changed(sent.blocks, number, start))
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
-from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.saved_failures import FOLDER, save, saved
@@ -22,6 +23,7 @@ __all__ = [
     "FuzzError",
     "Outcome",
     "Result",
+    "ReturnedBlock",
     "ReturnedCall",
     "ReturnedChoice",
     "ReturnedUsage",
@@ -47,13 +49,15 @@ def fuzz(
     max_failures: int = 1,
     timeout: float = 5.0,
     failures: str | Path | None = FOLDER,
+    api: str = "chat",
 ) -> Outcome:
     """Raises FuzzError with a report if `client` misreads a stream; otherwise returns what was tried.
 
-    client: ``client(base_url, request)``, async or not, sends the request (a mapping, the body of a chat completion)
+    client: ``client(base_url, request)``, async or not, sends the request (a mapping, the body of a request to `api`)
         and either raises or returns what it read: a Result, or a mapping with its names (`content`, `tool_calls`,
-        `finish_reason`, `usage` and, if the client reports them, `reasoning`, `refusal`, `choices`). Names that it
-        leaves out are not compared. It is always called in the same thread, which is its own.
+        `finish_reason`, `usage` and, if the client reports them, `reasoning`, `refusal`, `blocks`, `choices`). Names
+        that it leaves out are not compared. It is always called in the same thread, which is its own.
+    api: the API of the requests, by its name in `when: {api: …}`. `base_url` is what its SDK takes.
     profile, exclude: as in `fakellm.strategies.streams`: what is drawn, and steps to leave out.
     examples: the number of cases, not counting those that repeat or shrink a failure.
     max_failures: how many different causes to find before the run ends.
@@ -65,12 +69,18 @@ def fuzz(
     """
     __tracebackhide__ = True  # for pytest: the report needs no traceback
     _check(profile, examples, max_failures, timeout, seed, exclude)
-    exclude = tuple(exclude)
     search = Search(
-        profile=profile, examples=examples, seed=seed, exclude=exclude, max_failures=max_failures, deadline=timeout
+        profile=profile,
+        examples=examples,
+        seed=seed,
+        exclude=tuple(exclude),
+        max_failures=max_failures,
+        deadline=timeout,
+        api=fuzzed_api(api),
     )
     folder = Path(failures) if failures is not None else None
-    outcome = run(FunctionClient(client, 2 * timeout + 1), search, list(saved(folder)) if folder else ())
+    known = list(saved(folder, search.api)) if folder else ()
+    outcome = run(FunctionClient(client, 2 * timeout + 1), search, known)
     if outcome.failures:
         raise FuzzError(report(outcome, [_replay(failure, folder, seed) for failure in outcome.failures]), outcome)
     if outcome.interrupted:

@@ -9,6 +9,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import RequestError, ServerError
 from fakellm.engine.journal import Entry
 from fakellm.engine.response import Outcome, Response
+from fakellm.fuzzing.endpoints import endpoint_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.hosting import Hosted
 from fakellm.server.scenario_app import App, HttpRequest
@@ -34,15 +35,15 @@ class _CaseApp(App):
         self.requested = True
         self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        self.accepts_choices = self._choices(entry) > 1
+        self.accepts_choices = self._choices(request, entry) > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
 
-    def _choices(self, entry: Entry) -> int:
+    def _choices(self, request: HttpRequest, entry: Entry) -> int:
         """How many choices the request is for; none if it is not valid."""
         try:
-            return self._api.parse(entry.request.json if entry.request else b"", {}).choices
+            return self._api.parse(entry.request.json if entry.request else b"", {}, request.target.url).choices
         except RequestError:
             return 0
 
@@ -62,6 +63,7 @@ class CaseServer:
 
     def __init__(self, seed: int = 0, deadline: float = 10.0, api: Route = CHAT) -> None:
         self._app = _CaseApp(seed, api)
+        self._base = endpoint_of(api).base
         self._hosted = Hosted(self._app)
         self._deadline = deadline
         self._case = 0
@@ -72,7 +74,8 @@ class CaseServer:
 
     @property
     def base_url(self) -> str:
-        return self._hosted.url + "/v1"
+        """The base URL that an SDK of the API takes."""
+        return self._hosted.url + self._base
 
     @property
     def plans(self) -> list[Plan]:

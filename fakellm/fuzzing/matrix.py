@@ -7,6 +7,7 @@ from itertools import chain
 
 from msgspec import Struct
 
+from fakellm.apis.route import CHAT
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import ClientUnderTest
 from fakellm.fuzzing.draws import cases
@@ -69,7 +70,11 @@ def _fill(
             try:
                 trial = Trial(client, server, search.api)
                 for rule in alone(search):
-                    row = Row(tuple(steps_of(rule, search.api)), rule.dialect or "openai", {})
+                    row = Row(
+                        tuple(steps_of(rule, search.api)),
+                        rule.dialect or ("openai" if search.api is CHAT else "usual"),
+                        {},
+                    )
                     row = rows.setdefault(row.name, row)
                     case = trial.judge(rule)
                     if name not in row.cells or not row.cells[name].verdict.failed:
@@ -82,6 +87,6 @@ def _fill(
 
 def alone(search: Search) -> Iterator[Rule]:
     """Each step of a profile by itself, in the profile's first dialect, and the usual wires of its other dialects."""
-    profile = profile_of(search.profile, search.exclude)
+    profile = profile_of(search.profile, search.exclude, search.api)
     singles = chain.from_iterable(cases.singles(family, profile) for family in profile.families)
     return chain(singles, cases.broken(profile) if profile.faults else (), cases.wires(profile))

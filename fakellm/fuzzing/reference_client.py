@@ -1,7 +1,7 @@
-"""A correct client in a page or two: every rule of `fakellm.fuzzing.oracle.verdicts` can be kept.
+"""A correct client of any API in a few pages: every rule of `fakellm.fuzzing.oracle.verdicts` can be kept.
 
-h11 reads HTTP/1.1; the package's own event decoder and `fold` read the stream. This module owns the connection and what
-counts as a whole answer, and knows nothing about faults and variations.
+h11 reads HTTP/1.1; the package's own decoders, an API's `read` and `fold` read the stream. This module owns the
+connection and what counts as a whole answer, and knows nothing about faults and variations.
 """
 
 from __future__ import annotations
@@ -15,31 +15,40 @@ from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import h11
+from msgspec import UNSET
 
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.apis.chat.reader import read_chunk
+from fakellm.apis.protocol import Provider
+from fakellm.apis.route import CHAT, Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import StreamError
-from fakellm.fuzzing.clients.result import Result, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, settings_of
 from fakellm.fuzzing.oracle.normalize import total_of
-from fakellm.model.blocks import Choice, Completion, Usage
+from fakellm.fuzzing.oracle.what_was_sent import up_to_the_end
+from fakellm.model.blocks import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from fakellm.model.fold import fold
+from fakellm.wire.kinds import SSE, kind_of
 from fakellm.wire.sse import Decoder, Event
 
 _OPENAI = DIALECTS["openai"]
 
 
 class ReferenceClient:
-    """``ReferenceClient()(base_url, request)`` sends a chat request and returns what its stream contains.
+    """``ReferenceClient()(base_url, request)`` sends a request for a stream and returns what the stream contains.
 
     It keeps its connection open for the next request.
 
-    idle: seconds without an event after which it gives up. Raises StreamError when the response is not a whole answer,
-    and OSError when the connection fails.
+    api: what the request is for: an API, or its name. idle: seconds without an event after which it gives up. Raises
+    StreamError when the response is not a whole answer, and OSError when the connection fails.
     """
 
-    def __init__(self, idle: float = 1.0) -> None:
+    def __init__(self, idle: float = 1.0, api: Route | str = CHAT) -> None:
         self._idle = idle
+        self._api = fuzzed_api(api) if isinstance(api, str) else api
+        self._path = endpoint_of(self._api).path
         self._socket: socket.socket | None = None
         self._http = h11.Connection(h11.CLIENT)
         self._received = False  # whether a byte of the response has arrived
@@ -53,7 +62,13 @@ class ReferenceClient:
         except BaseException:
             self.close()
             raise
-        return _result(completion)
+        if self._api is CHAT:
+            return _result(completion, _OPENAI)
+        return _result(completion, self._api.provider(self._habits))
+
+    @property
+    def _habits(self) -> Any:
+        return settings_of(self._api, Variation()).habits
 
     def close(self) -> None:
         if self._socket is not None:
@@ -66,6 +81,10 @@ class ReferenceClient:
         body = _decompressed(self._body(), headers.get("content-encoding", "identity").lower())
         if response.status_code != 200:
             raise StreamError(f"HTTP status {response.status_code}: {b''.join(body)[:200]!r}")
+        if self._api is not CHAT:
+            completion = self._read(body, self._api.parse(json.dumps(request).encode(), {}, self._path).choices)
+            self._keep_or_close()
+            return completion
         chunks = [read_chunk(_OPENAI, event.data) for event in _events(body, self._idle)]
         completion, _ = fold(read_batches(chunks))
         finished = sum(bool(choice.finish_reason) for choice in completion.choices)
@@ -73,6 +92,25 @@ class ReferenceClient:
         if finished < expected:
             raise StreamError(f"the stream ended after {finished} of {expected} choices had finished")
         self._keep_or_close()
+        return completion
+
+    def _read(self, body: Iterator[bytes], choices: int) -> Completion:
+        """The completion in a stream of the API with so many choices. Raises StreamError if it does not end as the
+        API's streams do."""
+        habits = self._habits
+        kind = kind_of(self._api.content_type(habits, True)) or SSE
+        decoder, events, last = kind.decoder(), [], monotonic()
+        for data in body:
+            found = decoder.feed(data)
+            events += found
+            last = monotonic() if found else last
+            if monotonic() - last > self._idle:  # blank lines alone are not progress
+                raise StreamError(f"no event for {self._idle:g} s")
+        completion, end = fold(up_to_the_end(self._api.read([*events, *decoder.finish()], habits, choices)))
+        if end is None or not completion.choices:
+            raise StreamError(f"the stream ended after {len(events)} events without the end of an answer")
+        if end.error is not None:
+            raise StreamError(str(end.error))
         return completion
 
     def _response(self, address: SplitResult, request: dict[str, Any]) -> h11.Response:
@@ -100,7 +138,7 @@ class ReferenceClient:
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
         ]
-        head = h11.Request(method="POST", target=f"{address.path}/chat/completions", headers=headers)
+        head = h11.Request(method="POST", target=address.path + self._path, headers=headers)
         self._socket.sendall(b"".join(self._http.send(event) or b"" for event in (head, h11.Data(body), _END)))
         while not isinstance(response := self._next_event(), h11.Response):
             continue  # 100 to 199 are only a notice of what follows
@@ -174,16 +212,31 @@ def _checked(event: Event) -> Event:
     return event
 
 
-def _result(completion: Completion) -> Result:
-    choices = tuple(_choice(choice) for choice in completion.choices)
+def _result(completion: Completion, provider: Provider) -> Result:
+    choices = tuple(_choice(choice, provider is not _OPENAI) for choice in completion.choices)
     first = {name: getattr(choices[0], name) for name in ReturnedChoice.__struct_fields__}
-    return Result(**first, usage=_usage(completion.usage) if completion.usage else None, choices=choices)
+    return Result(**first, usage=_usage(completion.usage, provider) if completion.usage else None, choices=choices)
 
 
-def _choice(choice: Choice) -> ReturnedChoice:
+def _choice(choice: Choice, ordered: bool) -> ReturnedChoice:
+    """The choice; its blocks only if the API may have them in any order."""
     calls = tuple(ReturnedCall(call.name, call.arguments) for call in choice.tool_calls)
-    return ReturnedChoice(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason)
+    blocks = tuple(_blocks(choice)) if ordered else UNSET
+    return ReturnedChoice(choice.content, choice.reasoning, choice.refusal, calls, choice.finish_reason, blocks)
 
 
-def _usage(usage: Usage) -> ReturnedUsage:
-    return ReturnedUsage(usage.input, usage.output, total_of(usage, _OPENAI))
+def _blocks(choice: Choice) -> Iterator[ReturnedBlock]:
+    for block in choice.blocks:
+        match block:
+            case Text(text):
+                yield ReturnedBlock("text", text)
+            case Refusal(text):
+                yield ReturnedBlock("refusal", text)
+            case Thinking(parts):
+                yield ReturnedBlock("thinking", "".join(parts))
+            case ToolCall():
+                yield ReturnedBlock("tool_call", None, block.name, block.arguments)
+
+
+def _usage(usage: Usage, provider: Provider) -> ReturnedUsage:
+    return ReturnedUsage(usage.input, usage.output, total_of(usage, provider))

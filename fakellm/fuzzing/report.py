@@ -5,11 +5,14 @@ from __future__ import annotations
 from textwrap import indent
 from typing import Any
 
+from fakellm.apis.route import CHAT
+from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.scenarios.loader import dump
+from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
 
 MAX_FRAMES = 40
@@ -22,7 +25,8 @@ def report(outcome: Outcome, replays: list[str]) -> str:
     """The whole report; `replays` says for each failure how to reproduce it."""
     search = outcome.search
     head = f"{_counted(len(outcome.failures), 'failure')} in {_counted(outcome.cases, 'case')}"
-    head += f" (profile {search.profile}, seed {search.seed})"
+    api = "" if search.api is CHAT else f"API {name_of(search.api)}, "
+    head += f" ({api}profile {search.profile}, seed {search.seed})"
     parts = [f"{head}, then interrupted" if outcome.interrupted else head]
     for number, (failure, replay) in enumerate(zip(outcome.failures, replays, strict=True), 1):
         parts.append(f"{number}. {described(failure, replay)}")
@@ -45,9 +49,9 @@ def _counted(number: int, noun: str) -> str:
 
 
 def compared(fields: frozenset[str]) -> str:
-    """Which fields were compared, and which were not because the client does not report them."""
+    """Which fields were compared, and which were not because the client does not report them; few report `blocks`."""
     known = [field for field in FIELDS if field in fields]
-    others = [field for field in FIELDS if field not in fields]
+    others = [field for field in FIELDS if field not in fields and field != "blocks"]
     return f"Compared: {', '.join(known)}" + (f"; not reported by the client: {', '.join(others)}" if others else "")
 
 
@@ -107,10 +111,12 @@ def wire(plan: Plan) -> str:
     """A response: its head in one line, then its frames."""
     head = "no head" if plan.status is None else f"HTTP {plan.status}"
     ending = "" if plan.end == "complete" else f"<{plan.end}>"
-    lines = [f"{head} {dict(plan.headers).get('Content-Type', '')}".rstrip()]
+    content_type = dict(plan.headers).get("Content-Type", "")
+    lines_only = kind_of(content_type) is NDJSON
+    lines = [f"{head} {content_type}".rstrip()]
     for frame in plan.frames[:MAX_FRAMES]:
         text = frame.data.decode("utf-8", "backslashreplace")
-        whole = text.endswith(("\n\n", "\r\r", "\r\n\r\n", "\n\r\n"))
+        whole = text.endswith(("\n",) if lines_only else ("\n\n", "\r\r", "\r\n\r\n", "\n\r\n"))
         shown = "".join(_visible(character) for character in text)
         lines.append(shown if whole else f"{shown}┊")
     more = len(plan.frames) - MAX_FRAMES

@@ -30,7 +30,7 @@ def run(
     progress: called after each case with the number of cases so far. Raises CannotRunError if the client cannot be
     tried, and ValueError if the profile or an excluded step is unknown.
     """
-    profile = profile_of(search.profile, search.exclude)
+    profile = profile_of(search.profile, search.exclude, search.api)
     known = list(saved)
     again = [rule for rule in known if profile.contains(rule)]
     outcome = Outcome(search, skipped=len(known) - len(again))
@@ -50,11 +50,12 @@ def run(
 
 def _cases(search: Search) -> Iterator[Rule]:
     """The cases of every run; after them, without end, what the seed draws, alternating with other known cases."""
-    profile = profile_of(search.profile, search.exclude)
+    profile = profile_of(search.profile, search.exclude, search.api)
     yield from cases.first(profile)
     known, picks = list(cases.again(profile)), Source(search.seed, "known")
     for number in count():
-        yield rule_of(draws.scenario(Source(search.seed, "case", number), search.profile, search.exclude))
+        source = Source(search.seed, "case", number)
+        yield rule_of(draws.scenario(source, search.profile, search.exclude, search.api))
         if known:
             yield known.pop(picks.below(len(known)))
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from fakellm.apis.route import CHAT, Route
+from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.run import rule_of
 from fakellm.fuzzing.search import ClientFailure
 from fakellm.scenarios.loader import SUFFIXES, dump, load
@@ -25,7 +27,11 @@ def scenario_of(failure: ClientFailure) -> Scenario:
     cause = (*(step.name for step in failure.case.steps), verdict.outcome, verdict.field)
     name = re.sub(r"[^a-z0-9]+", "-", " ".join(filter(None, cause)).lower()).strip("-")
     before = [msgspec.structs.replace(failure.before, when=When(turn=1))] if failure.before else []
-    return Scenario(name=name[:100], rules=(*before, failure.case.rule))
+    rule, api = failure.case.rule, failure.case.api
+    if api is not CHAT:
+        rule = msgspec.structs.replace(rule, when=When(api=name_of(api)))
+        before = [msgspec.structs.replace(each, when=When(turn=1, api=name_of(api))) for each in before]
+    return Scenario(name=name[:100], rules=(*before, rule))
 
 
 def save(folder: Path, failure: ClientFailure, comment: str) -> Path:
@@ -45,11 +51,13 @@ def _printable(character: str) -> str:
     return character if character.isprintable() else character.encode("unicode_escape").decode()
 
 
-def saved(folder: Path) -> Iterator[Rule]:
-    """The rules of all failures in the folder, if it exists. Raises ScenarioError if a file is not a valid scenario."""
+def saved(folder: Path, api: Route = CHAT) -> Iterator[Rule]:
+    """The rules of all failures of an API's clients in the folder, if it exists. Raises ScenarioError if a file is not
+    a valid scenario."""
     for file in sorted(folder.glob("*")) if folder.is_dir() else ():
         if file.suffix in SUFFIXES:
-            yield from rules_of(file)
+            rules = (rule for rule in rules_of(file) if (rule.when.api or "chat") == name_of(api))
+            yield from (msgspec.structs.replace(rule, when=When(turn=rule.when.turn)) for rule in rules)
 
 
 def rules_of(file: Path) -> Iterator[Rule]:

@@ -162,7 +162,8 @@ class FailureSearch:
                 failure.case = again
             return alike
 
-        shrink(failure.case.rule, fails, _TRIES_WITH_RESTART if first.outcome == "driver" else _TRIES)
+        tries = _TRIES_WITH_RESTART if first.outcome == "driver" else _TRIES
+        shrink(failure.case.rule, fails, tries, self._outcome.search.api)
 
 
 def _alike(one: Verdict, other: Verdict) -> bool:

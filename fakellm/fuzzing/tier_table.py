@@ -28,6 +28,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "sse.event": ("T1", ""),
     "sse.fields": ("T1", ""),
     "sse.multiline": ("T1", "A9"),
+    "sse.data_first": ("T1", ""),
     "sse.insert: blank_line": ("T1", ""),
     "sse.insert: comment": ("T1", "A5 A6"),
     "sse.insert: id": ("T1", "A6 A7"),
@@ -114,13 +115,84 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "usage: after": ("T4", "B10"),
     "usage: running": ("T5", "D1"),
     "usage: none": ("T4", "D5"),
+    "responses.begins": ("T4", ""),
+    "responses.whole": ("T4", ""),
+    "responses.output": ("T4", ""),
+    "responses.reasoning": ("T4", ""),
+    "responses.numbers": ("T4", ""),
+    "responses.named": ("T4", ""),
+    "responses.indent": ("T2", ""),
+    "responses.events": ("T2", ""),
+    "responses.orders": ("T5", ""),
+    "responses.constants": ("T5", ""),
+    "responses.recorded": ("T5", ""),
     "done": ("T4", "B11"),
     "id: constant": ("T3", ""),
     "id: first_empty": ("T4", "B1 B13"),
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
+    # Of the Messages API alone
+    "key_order": ("T5", ""),
+    "pads": ("T2", ""),
+    "indent": ("T2", ""),
+    "fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
+
+ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
+    "responses": {
+        "split.arguments": ("T3", "G4"),
+        "padding": ("T3", "G5"),
+    },
+    "messages": {
+        "split.arguments": ("T3", "H6"),
+        "padding": ("T3", "H9"),
+        "usage": ("T4", "H1"),
+        "calls.opening": ("T3", "H6"),
+        "done": ("T4", "H8"),
+    },
+    "gemini": {
+        "transfer.cut": ("T0", "A2 I1"),
+        "sse.line_end": ("T1", "A3 I1"),
+        "finish": ("T3", "I2"),
+        "usage: running": ("T5", "I6"),
+    },
+    "ollama": {
+        "transfer.cut": ("T0", "J1"),
+        "transfer.cut: size": ("T0", "J1"),
+        "transfer.coalesce": ("T0", "J1"),
+        "sse.line_end": ("T1", "J1"),
+        "sse.insert: blank_line": ("T1", "J1"),
+        "sse.ends_with": ("T1", "J1"),
+        "together: calls": ("T3", "J2 J3"),
+        "together: parts": ("T3", "J2"),
+        "finish": ("T3", "J2"),
+        "calls.before": ("T3", "J2"),
+        "calls.index": ("T3", "J3"),
+        "calls.index: from_one": ("T3", "J3"),
+        "calls.index: zero": ("T3", "J3"),
+        "spelling.call_keys": ("T4", "J3"),
+    },
+}
+"""The same by the name of another API, for steps whose tier or rows differ there. Of the rows of all other steps, only
+those about bytes and events (A) are of every API."""
+
+LEFT_OUT: dict[str, tuple[str, ...]] = {"gemini": ("sse.after",)}
+"""Families that are not drawn for an API: nothing marks the end of Gemini's streams, so nothing can follow it."""
+
+FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
+    "responses": {"error": "G6", "close": "G7", "eof": "G7", "no_finish": "G7", "length": "G7"},
+    "messages": {
+        "error": "H2",
+        "close": "H3",
+        "eof": "H3",
+        "length": "H7",
+        "bad_arguments": "H7",
+        "finish_reason": "H9",
+    },
+    "gemini": {"error": "I4", "no_choices": "I5"},
+}
+"""The rows of faults by the name of another API, besides those about HTTP (F), which are of every API."""
 
 FAULTS: dict[str, str] = {
     "status": "F6 F7 F11",

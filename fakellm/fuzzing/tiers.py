@@ -15,17 +15,18 @@ Knows no provider and draws nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from msgspec import UNSET, Struct
 
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Calls, Padding, Spelling
+from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Error, Fault
-from fakellm.fuzzing.tier_table import FAULTS, TIERS, Tier
-from fakellm.wire.framing import Framing, Insert
-from fakellm.wire.transfer import Transfer
+from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS, Tier
+from fakellm.streaming.score import Score
+from fakellm.wire.framing import Insert
 
 
 class WireStep(Struct, frozen=True):
@@ -40,27 +41,32 @@ class WireStep(Struct, frozen=True):
     rows: tuple[str, ...] = ()
 
 
-def steps(variation: Variation, plain: Variation = PLAIN) -> list[WireStep]:
+def steps(variation: Variation, plain: Variation = PLAIN, api: str = "chat") -> list[WireStep]:
     """Every step of `variation` away from the plain wire, each name once. Fields that it leaves open are not steps.
+    `api`: the name of the API whose tiers and rows they have.
 
     plain: the wire to compare with, every field set. The usual wire of a dialect is ``dialect.usual.over(PLAIN)``; to
         compare a whole stream of that dialect with PLAIN, pass ``variation.over(dialect.usual)``.
     """
-    return [named(name) for name in dict.fromkeys(_names(variation, plain))]
+    return [named(name, api) for name in dict.fromkeys(_names(variation, plain))]
 
 
-def contested(variation: Variation) -> list[WireStep]:
-    """The steps that two sane clients may read differently (T5)."""
-    return [step for step in steps(variation) if step.tier == "T5"]
+def contested(variation: Variation, plain: Variation = PLAIN, api: str = "chat") -> list[WireStep]:
+    """The steps away from the plain wire that two sane clients may read differently (T5)."""
+    return [step for step in steps(variation, plain, api) if step.tier == "T5"]
 
 
-def step_of(fault: Fault) -> WireStep:
+def step_of(fault: Fault, api: str = "chat") -> WireStep:
     """The fault as a step, named after its kind; an error in the stream also after its shape: `error: chunk`."""
     name = f"error: {fault.shape}" if isinstance(fault, Error) and fault.shape else fault.kind
-    return WireStep(name, "fault", tuple(FAULTS.get(name, FAULTS[fault.kind]).split()))
+    rows = FAULTS.get(name, FAULTS[fault.kind]).split()
+    if api != "chat":
+        own = FAULTS_ELSEWHERE.get(api, {}).get(fault.kind, "").split()
+        rows = [*own, *(row for row in rows if row.startswith("F"))]
+    return WireStep(name, "fault", tuple(rows))
 
 
-def named(name: str) -> WireStep:
+def named(name: str, api: str = "chat") -> WireStep:
     """The step with this name. A name as in `steps`, or without its value: `split.content` is any cut of the content.
     Raises ValueError if there is no such step."""
     key, _, value = name.partition(": ")
@@ -69,10 +75,18 @@ def named(name: str) -> WireStep:
     general = [f"{first}.{last}", first] if first in ("split", "fill") else [key]
     known = [f"{place}: {value}" for place in general] + general
     listed = next((each for each in known if each in TIERS), None)
-    if listed is None:
+    if listed is None and not _is_own(first):
         raise ValueError(f"there is no step {name!r}")
-    tier, rows = TIERS[listed]
+    tier, rows = TIERS[listed] if listed else ("T4", "")
+    if api != "chat":
+        own, common = ELSEWHERE.get(api, {}), [row for row in rows.split() if row.startswith("A")]
+        tier, rows = next((own[each] for each in known if each in own), (tier, " ".join(common)))
     return WireStep(name, tier, tuple(rows.split()))
+
+
+def _is_own(field: str) -> bool:
+    """Whether a field of a `stream:` block is of an API that has no steps in the table: they are habits of it."""
+    return field in Variation.__struct_fields__ and not any(re.match(rf"{field}(\W|$)", name) for name in TIERS)
 
 
 def _names(variation: Variation, plain: Variation) -> Iterator[str]:
@@ -82,12 +96,8 @@ def _names(variation: Variation, plain: Variation) -> Iterator[str]:
             continue
         if field == "padding":
             yield from _paddings(value)
-        elif isinstance(value, (Calls, Spelling)):
-            yield from _block(field, value, usual)
-        elif isinstance(value, Framing):
-            yield from _block("sse", value, usual or Framing())
-        elif isinstance(value, Transfer):
-            yield from _block("transfer", value, usual or Transfer())
+        elif isinstance(value, Struct) and not isinstance(value, Score):
+            yield from _block(field, value, usual or type(value)())
         elif field == "split" and isinstance(value, dict):
             yield from (f"split.{part}: {_way(cut)}" for part, cut in value.items() if cut != _usual_cut(part, usual))
         elif field == "fill":

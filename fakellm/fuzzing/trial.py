@@ -5,7 +5,6 @@ Knows neither where rules come from nor what is done with the verdicts, and of a
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import msgspec
@@ -13,7 +12,7 @@ from msgspec import UNSET, Struct
 
 from fakellm.apis.protocol import Settings
 from fakellm.apis.route import CHAT, Route
-from fakellm.apis.variation import Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.engine.complete import complete
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
@@ -21,7 +20,8 @@ from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
-from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.draws.steps import steps_of, usual
+from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.oracle.what_was_sent import readings
@@ -52,7 +52,8 @@ class Trial:
         self._client = client
         self._server = server
         self._api = api
-        self._request = api.parse(json.dumps(api.example()).encode(), {})  # fills what a hand-written reply leaves out
+        self._name = name_of(api)
+        self._request = example_request(api)  # fills what a hand-written reply leaves out
         self._plain = self._settings(Variation(), None).habits
         self._only_one_call = False
         self._accepts_choices = False
@@ -72,7 +73,8 @@ class Trial:
         actual = of_result(simple)["content"]
         if actual != expected:
             raise CannotRunError(f"the client misreads a plain stream: expected {expected!r}, got {actual!r}")
-        fields = {"content"} | {field for field in ("finish_reason", "usage") if getattr(simple, field) is not UNSET}
+        others = ("finish_reason", "usage", "blocks")
+        fields = {"content"} | {field for field in others if getattr(simple, field) is not UNSET}
         for field, base in (
             ("reasoning", bases.REASONED),
             ("refusal", bases.REFUSED),
@@ -98,7 +100,7 @@ class Trial:
         if actual != expected:
             wrong = f"expected {expected}, got {actual}"
             raise CannotRunError(f"the client returns no content, and misreads a plain tool call: {wrong}")
-        fields = ("tool_calls", "finish_reason", "usage")
+        fields = ("tool_calls", "finish_reason", "usage", "blocks")
         return frozenset(field for field in fields if getattr(returned, field) is not UNSET)
 
     def ask(self, rule: Rule) -> Result | NoResult:
@@ -118,17 +120,19 @@ class Trial:
     def _sendable(self, rule: Rule) -> Rule:
         """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect
         on what this API sends."""
-        if rule.dialect is None or rule.dialect in self._api.dialects:
+        if self._api is CHAT:
             return rule
-        stream, settings = rule.stream, self._settings(rule.stream, None)
-        for field in stream.__struct_fields__:
-            fewer = msgspec.structs.replace(stream, **{field: None})
-            if self._settings(fewer, None) == settings:
-                stream = fewer
-        return msgspec.structs.replace(rule, stream=stream, dialect=None)
+        dialect = rule.dialect if rule.dialect in self._api.dialects else None
+        stream = with_usual_line_ends(rule.stream, usual(dialect, self._api))
+        settings = self._settings(stream, dialect)
+        for fewer in with_less(stream):
+            smaller = fewer(stream)
+            if smaller is not None and self._settings(smaller, dialect) == settings:
+                stream = smaller
+        return msgspec.structs.replace(rule, stream=stream, dialect=dialect)
 
     def _settings(self, stream: Variation, dialect: str | None) -> Settings[Any]:
-        return self._api.settings(stream, dialect, self._request, 0, False)
+        return settings_of(self._api, stream, dialect)
 
     def _acceptable(self, rule: Rule) -> Rule:
         """The rule without what this client does not request: with one tool call if it reads nothing else, with one
@@ -163,9 +167,12 @@ class Trial:
         settings = self._settings(rule.stream, rule.dialect)
         provider = self._api.provider(settings.habits)
         completion = complete(rule.reply, self._request, 0, provider)
+        if self._api.restates:
+            completion = self._api.restate(completion, self._request, rule.reply.usage is UNSET)
         if settings.division.usage == "none":
             completion = msgspec.structs.replace(completion, usage=None)
-        return of_completion(self._api.expressible(completion, self._plain), provider)
+        habits = self._plain if self._api is CHAT else settings.habits
+        return of_completion(self._api.expressible(completion, habits), provider)
 
     def _rejects(self, rule: Rule, returned: Result | NoResult) -> bool:
         """Whether the client raises an error because of the answer, however it is sent: for a refusal, an answer that
@@ -181,7 +188,8 @@ class Trial:
         """The contested steps of the rule and of its dialect's usual wire, as far as they show: how reasoning is sent
         does not matter to an answer without reasoning."""
         reasoning = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
-        steps = contested(rule.stream.over(self._api.usual(rule.dialect)))
+        plain = PLAIN if self._api is CHAT else usual(None, self._api)
+        steps = contested(rule.stream.over(usual(rule.dialect, self._api)), plain, self._name)
         return [step.name for step in steps if reasoning or not step.name.startswith("reasoning")]
 
 

@@ -24,7 +24,7 @@ def distinguished(answered: Sequence[Answered]) -> tuple[Rule, ...]:
     """The rules with as few conditions as needed, of the same kind for all. If the same request comes again, the next
     reply of its rule answers it."""
     groups: dict[tuple[str, bool], list[Answered]] = {}
-    for request, rule in answered:
+    for request, rule in sorted(answered, key=lambda each: each[0] is None):  # what matches everything comes last
         key = ("", False) if request is None else (request.digest, request.stream)
         groups.setdefault(key, []).append((request, rule))
     firsts = [group[0][0] for group in groups.values()]

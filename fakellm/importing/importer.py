@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -33,7 +34,8 @@ from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
-from fakellm.wire.kinds import SSE, Kind, kind_of
+from fakellm.wire.framing import Framing
+from fakellm.wire.kinds import ARRAY, SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
 
 _UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
@@ -80,12 +82,12 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     """The request, the rule that answers it as recorded, and the report on it."""
     known = bool(interaction.request.body)
     try:
-        request = _request(interaction.request if known else _UNKNOWN, route)
+        request = _request(interaction.request if known else _example(interaction.request, route), route)
     except RequestError as error:
         return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
     plan = interaction.response
     kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
-    stream = kind_of(kind) or (SSE if plan.body.lstrip(b"\r\n").startswith((b"data:", b":", b"event:")) else None)
+    stream = kind_of(kind) or _kind_in(plan.body, request)
     streamed = stream is not None
     if plan.status != 200 or (known and streamed != request.stream):
         reason = (
@@ -129,6 +131,14 @@ def _problem(request: Request | None, rule: Rule) -> str:
 
 _HALF = re.compile(r"(?<!\\)(?:\\\\)*\\ud[89a-f]")
 """In JSON in which nothing else is escaped that need not be."""
+
+
+def _kind_in(body: bytes, request: Request) -> Kind | None:
+    """The kind of a stream that only its first bytes show; None if it is none."""
+    start = body.lstrip()
+    if start.startswith((b"data:", b":", b"event:")):
+        return SSE
+    return ARRAY if request.stream and start.startswith(b"[") else None
 
 
 def _literal(plan: Plan, kind: str) -> Rule:
@@ -175,6 +185,13 @@ def _request(recorded: RecordedRequest, route: Route) -> Request:
     return route.parse(body, {}, path_of(recorded.url) + mark + query)
 
 
+def _example(recorded: RecordedRequest, route: Route) -> RecordedRequest:
+    """The request for a recording without its body."""
+    if route is CHAT:
+        return _UNKNOWN
+    return replace(recorded, body=msgspec.json.encode(route.example()))
+
+
 def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
     """The rule that plays a stream as it was divided; None if nothing in it can be read."""
     events = kind.events(b"".join(pieces))
@@ -185,7 +202,8 @@ def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
         return None
     framed = kind.framing(pieces)
     dialect, spelled = route.block(habits)
-    stream = replace(spelled, score=observe(batches), sse=None if framed == type(framed)() else framed)
+    usual = route.usual(dialect).sse or Framing()
+    stream = replace(spelled, score=observe(batches), sse=None if framed == usual else framed)
     return Rule(reply=reply_of(fold(batches)[0], drawn), stream=stream, dialect=dialect)
 
 

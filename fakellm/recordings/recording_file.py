@@ -6,14 +6,9 @@ worst cuts the line that was being written. It knows no HTTP.
 
 from __future__ import annotations
 
-import os
-import stat
-import sys
-from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
-from tempfile import NamedTemporaryFile
-from typing import IO
+from threading import Lock
 
 from msgspec.structs import replace
 
@@ -21,6 +16,7 @@ from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Interaction
 from fakellm.recordings.file_lock import open_alone
 from fakellm.recordings.formats import fakellm_jsonl
+from fakellm.recordings.whole_file import replacing
 
 
 class RecordingFile:
@@ -53,6 +49,7 @@ class RecordingFile:
             self._file.close()
             raise
         self._count = len(self.cassette.interactions)
+        self._adding = Lock()
         self._lines: list[tuple[int, int]] = []  # the number and length of each line, in the order of the file
 
     def _unusable(self, error: OSError) -> CassetteError:
@@ -64,10 +61,17 @@ class RecordingFile:
         return self._count
 
     def add(self, number: int, interaction: Interaction) -> None:
-        """Appends an interaction that has ended. If that fails, raises OSError and leaves the file as it was."""
+        """Appends an interaction that has ended, from any thread. If that fails, raises OSError and leaves the file as
+        it was."""
         line = fakellm_jsonl.dump_line(interaction)
-        self._write(line)
-        self._lines.append((number, len(line)))
+        with self._adding:
+            self._write(line)
+            self._lines.append((number, len(line)))
+
+    @property
+    def added(self) -> int:
+        """How many interactions were appended."""
+        return len(self._lines)
 
     def close(self) -> None:
         """Ends the recording, and sorts the interactions in the order in which they started; does nothing again.
@@ -91,26 +95,11 @@ class RecordingFile:
         self._size += len(line)
 
     def _sort(self) -> None:
-        """Writes a new file beside the old one and then replaces it, so that the file is always whole.
-
-        A link to the file stays one, and the new file has the owner and the permissions of the old one.
-        """
-        path = self.path.resolve()
-        with (
-            path.open("rb") as old,
-            NamedTemporaryFile("wb", prefix=f"{path.name}.", suffix=".new", dir=path.parent, delete=False) as new,
-        ):
-            try:
-                _take_rights(old, new)
-                for start, length in self._in_order():
-                    old.seek(start)
-                    new.write(old.read(length))
-                new.flush()
-                os.fsync(new.fileno())  # else a crash of the machine could keep the name and lose the lines
-                Path(new.name).replace(path)
-            except BaseException:
-                Path(new.name).unlink()
-                raise
+        """Writes a new file with the same lines, which then replaces the old one."""
+        with self.path.open("rb") as old, replacing(self.path) as new:
+            for start, length in self._in_order():
+                old.seek(start)
+                new.write(old.read(length))
 
     def _in_order(self) -> list[tuple[int, int]]:
         """The start and length of each part of the file: what it contained before, then the lines by their numbers."""
@@ -136,12 +125,3 @@ class RecordingFile:
                 file.write(data[len(whole) :] + b"\n")
             self._file.truncate(len(whole))
         return whole
-
-
-def _take_rights(old: IO[bytes], new: IO[bytes]) -> None:
-    """Gives the new file the permissions and, if we may, the owner of the old one."""
-    before = os.fstat(old.fileno())
-    if sys.platform != "win32":
-        with suppress(OSError):
-            os.fchown(new.fileno(), before.st_uid, before.st_gid)
-        os.fchmod(new.fileno(), stat.S_IMODE(before.st_mode))

@@ -68,12 +68,15 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
     return reading.scenario
 
 
-def read(paths: Sequence[FilePath]) -> Reading:
-    """The scenario in the files and folders, and in those that they include. Each file is read once."""
+def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
+    """The scenario in the files and folders, and in those that they include. Each file is read once. `again`: they have
+    been read before, so that none may be a pipe."""
     waiting = [(path, _real(path), "") for path in paths][::-1]
     parts: list[Document] = []
     visited: dict[FilePath, None] = {}
     found: list[str] = []
+    named = frozenset(() if again else paths)
+    folders: set[FilePath] = set()
     while waiting:
         path, real, by = waiting.pop()
         if real in visited:
@@ -81,13 +84,17 @@ def read(paths: Sequence[FilePath]) -> Reading:
         visited[real] = None
         try:
             if path.is_dir():
+                real = _real(path)  # a link in a folder may lead back to it
+                if real in folders:
+                    continue
+                folders.add(real)
                 files = _files(path)
                 reals = files if path == real else [real / file.name for file in files]
                 waiting += [(*both, by) for both in zip(files, reals, strict=True)][::-1]
                 continue
             name = str(path)
             syntax: Syntax = "json" if name.endswith(".json") else "yaml"
-            parts.append(read_document(_text(path, by), name, syntax))
+            parts.append(read_document(_text(path, by, regular=bool(by) or path not in named), name, syntax))
             included = [path.parent / each for each in parts[-1].scenario.include]
             waiting += [(each, _real(each), f" (included by {path})") for each in included][::-1]
         except ScenarioError as error:
@@ -197,10 +204,10 @@ def _files(path: FilePath) -> list[FilePath]:
     return files
 
 
-def _text(file: FilePath, by: str) -> str:
-    """The text of a file. One that is included must be a regular file: reading a device or a pipe may never end."""
+def _text(file: FilePath, by: str, regular: bool) -> str:
+    """The text of a file. Only one that a user names may be a device or a pipe, whose reading may never end."""
     try:
-        if by and file.exists() and not file.is_file():
+        if regular and file.exists() and not file.is_file():
             raise ScenarioError([f"{file}: not a regular file{by}"])
         with open(str(file), "rb") as opened:  # noqa: PTH123 # of 10,000 files, half the calls of Path.open
             data = opened.read(BUDGET.scenario_bytes + 1)

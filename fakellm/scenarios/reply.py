@@ -16,7 +16,7 @@ from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
-from fakellm.model.blocks import Block, Choice, Completion, Refusal, Text, Token, ToolCall
+from fakellm.model.blocks import Block, Choice, Completion, Own, Refusal, Text, Token, ToolCall
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
 from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, check_annotations, core_block, reply_block, texts_of
@@ -82,6 +82,14 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             )
         ),
     ] = ()
+    own: Annotated[
+        Own,
+        Meta(
+            description=(
+                "What only one API sends with the finish, by the name of the API: `{messages: {stop_sequence: END}}`."
+            )
+        ),
+    ] = {}
 
     def __post_init__(self) -> None:
         beside = [name for name in _IN_BLOCKS if getattr(self, name)]
@@ -136,7 +144,8 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
     def __post_init__(self) -> None:
         super().__post_init__()
         check_headers(self.headers)
-        names = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in ("", (), UNSET, False)]
+        unset: tuple[Any, ...] = ("", (), {}, UNSET, False)
+        names = [name for name in ReplyChoice.__struct_fields__ if getattr(self, name) not in unset]
         if self.choices and names:
             raise FieldError((names[0],), f"{names[0]!r} beside 'choices': put it in a choice, or leave out 'choices'")
         if self.generate and (names := [*names, *(["choices"] if self.choices else [])]):
@@ -220,6 +229,7 @@ def _reply_choice(choice: Choice) -> ReplyChoice:
         logprobs_of(choice, Refusal) if choice.refusal else (),
         tuple(annotations_of(choice)),
     )
+    own = choice.finish.own if choice.finish else {}
     if choice_blocks(short) == choice.blocks:
-        return short
-    return ReplyChoice(finish_reason=choice.finish_reason, blocks=tuple(map(reply_block, choice.blocks)))
+        return msgspec.structs.replace(short, own=own)
+    return ReplyChoice(finish_reason=choice.finish_reason, blocks=tuple(map(reply_block, choice.blocks)), own=own)

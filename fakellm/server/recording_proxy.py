@@ -22,18 +22,18 @@ from fakellm.recordings.capture import MOST_BYTES, Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording
 from fakellm.recordings.recording_file import RecordingFile
-from fakellm.recordings.redaction import UnsearchableError, covering, redacted, redacted_request
+from fakellm.recordings.redaction import covering, redacted, redacted_request
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.offload import offload
-from fakellm.server.upstream import Upstream, passed_on, pieces
+from fakellm.server.upstream import PASSED_BY, Upstream, passed_on, pieces
 from fakellm.wire.chunks import chunk
 from fakellm.wire.http1 import bursts, head_of
 from fakellm.wire.plan import Plan
 
-AT_ONCE = 4 * 2**20
-"""The most bytes of an interaction that are searched for secrets while nothing else is served: it takes 0.3 s."""
+AT_ONCE = 128 * 1024
+"""The most bytes of an interaction that are searched for secrets while nothing else is served: it takes some 10 ms."""
 _EXPANDED = 50
 """How many times longer a compressed body is taken to be; usual are five times, possible are a thousand."""
 
@@ -59,11 +59,12 @@ class Recorder:
         """Answers the client with the upstream's response, and returns the part of it that arrived."""
         number, passed, captured = self._file.number(), passed_on(request, self._upstream.url), Capture(self._clock.now)
         try:
-            await self._pass_on(passed, captured, entry, client)
+            await self._pass_on(passed, captured, entry, client, request.headers.get(PASSED_BY, ""))
         except RequestError as error:
-            # Nothing answered, so there is nothing to record.
-            path = redacted_request(replace(passed, url=request.path)).url
-            message = covering(passed)(" ".join(error.message.split()))  # aiohttp's errors may have the URL, and lines
+            # Nothing answered, so there is nothing to record. aiohttp's errors may have the URL, and several lines.
+            head = replace(passed, body=b"")
+            path = redacted_request(replace(head, url=request.path)).url
+            message = covering(head)(" ".join(error.message.split()))
             log.warning("%s %s: %s %s", request.method, path, error.status, message)
             entry.status, entry.explanation = error.status, message
             return _refuse(request, RequestError(error.status, message, error.code), client)
@@ -90,10 +91,10 @@ class Recorder:
             log.error("%s: its interactions stay in the order in which they ended: %s", self._file.path, reason)
 
     async def _pass_on(
-        self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection
+        self, request: RecordedRequest, captured: Capture, entry: Entry, client: ClientConnection, passed_by: str
     ) -> None:
         own = client.transport and client.transport.get_extra_info("sockname")
-        response = await self._upstream.ask(request, captured, own[:2] if own else None)
+        response = await self._upstream.ask(request, captured, own[:2] if own else None, passed_by)
         if response is None:
             return
         async with response, aclosing(pieces(response, captured)) as arriving:
@@ -110,41 +111,42 @@ class Recorder:
                 client.write(chunk(b""))
 
     def _keep(self, number: int, request: RecordedRequest, captured: Capture) -> None:
-        """Records the interaction: at once if it is short, else when another thread has searched it for secrets."""
+        """Records the interaction: at once if it is short, else in another thread, which may take a while."""
+        url = redacted_request(replace(request, body=b"")).url
         if captured.too_long:
-            url = redacted_request(request).url
             log.error("%s %s: not recorded: its body has more than %s bytes", request.method, url, f"{MOST_BYTES:,}")
             return
         plan = captured.plan
-        search = partial(_searched, request, plan)
+        record = partial(self._record, number, request, plan, url)
         compressed = any(name.lower() == "content-encoding" for name, _ in plan.headers)
-        if len(request.body) + len(plan.body) * (_EXPANDED if compressed else 1) <= AT_ONCE:
-            self._add(number, request, search)
+        size = sum(len(frame.data) for frame in plan.frames)
+        if len(request.body) + size * (_EXPANDED if compressed else 1) <= AT_ONCE:
+            self._learned(number, record())
             return
-        task = asyncio.get_running_loop().create_task(self._add_later(number, request, search))
+        task = asyncio.get_running_loop().create_task(self._record_later(number, record))
         self._searching.add(task)
         task.add_done_callback(self._searching.discard)
 
-    async def _add_later(self, number: int, request: RecordedRequest, search: Callable[[], Interaction]) -> None:
-        self._add(number, request, await offload(search))
+    async def _record_later(self, number: int, record: Callable[[], Interaction | None]) -> None:
+        self._learned(number, (await offload(record))())
 
-    def _add(self, number: int, request: RecordedRequest, searched: Callable[[], Interaction]) -> None:
-        # The client has its response: whatever prevents the recording must not affect it.
+    def _record(self, number: int, request: RecordedRequest, plan: Plan, url: str) -> Interaction | None:
+        """Searches an interaction for secrets and writes it; returns it unless it cannot be searched. The client has
+        its response: whatever prevents the recording must not affect it."""
         try:
-            interaction = searched()
-        except UnsearchableError as error:
-            log.error("%s %s: not recorded: %s", request.method, redacted_request(request).url, error)
-            return
+            interaction = redacted(Interaction(request, readable(plan)))
+        except Exception as error:  # an UnsearchableError, or too little memory
+            log.error("%s %s: not recorded: %s", request.method, url, error if str(error) else repr(error))
+            return None
         try:
             self._file.add(number, interaction)
-        except OSError as error:
-            log.error("%s %s: not recorded: %s", request.method, interaction.request.url, error)
-        if self._learn:
+        except Exception as error:
+            log.error("%s %s: not recorded: %s", request.method, url, error if str(error) else repr(error))
+        return interaction
+
+    def _learned(self, number: int, interaction: Interaction | None) -> None:
+        if self._learn and interaction is not None:
             self._learn(Recording(f"{self._file.path}#{number}", interaction, framed=True))
-
-
-def _searched(request: RecordedRequest, plan: Plan) -> Interaction:
-    return redacted(Interaction(request, readable(plan)))
 
 
 def _refuse(request: HttpRequest, error: RequestError, client: ClientConnection) -> Plan:

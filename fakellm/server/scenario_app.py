@@ -19,8 +19,8 @@ from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
 from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
-from fakellm.apis.openai.urls import MODEL, remedy, with_model
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.openai.urls import DEPLOYED, MODEL, remedy, with_model
+from fakellm.apis.protocol import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
@@ -39,7 +39,7 @@ from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import Answered, parsed
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, read_there
-from fakellm.server.processes.model_reply import answered_with, refused_there, replied
+from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied
 from fakellm.server.processes.workers import WorkEndedError, in_worker
 from fakellm.server.sending.lateness import Lateness
 
@@ -87,7 +87,7 @@ class App:
         try:
             if not target.control:
                 check(request.headers, self.api_keys, target.query)
-            if long:
+            if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
@@ -97,9 +97,9 @@ class App:
         return outcome, journaled(self, request, outcome)
 
     def routed(self, request: HttpRequest) -> HttpRequest:
-        """The request with the model that its URL names in its body."""
+        """The request with the model in its body that its URL names, as the deployments of OpenAI's models have it."""
         target = request.target
-        if target.model is None or target.operation == MODEL:
+        if target.model is None or target.operation == MODEL or target.route.api not in DEPLOYED:
             return request
         return replace(request, body=with_model(request.body, target.model))
 
@@ -202,8 +202,19 @@ def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
 def _operations(request: HttpRequest) -> Mapping[str, Handler[App]]:
     """The handlers of an API's operation, by method; none for any other URL."""
     target = request.target.route
-    operations = request.target.api.operations.get(target.route, {})
-    return {method: partial(_operated, operation) for method, operation in operations.items()}
+    api = request.target.api
+    operations = api.operations.get(target.route, {})
+    found: dict[str, Handler[App]] = {method: partial(_operated, operation) for method, operation in operations.items()}
+    if api.keeper:
+        for method in api.keeper.operations.get(target.route, ()):
+            found[method] = partial(_kept, api.keeper, method)
+    return found
+
+
+def _kept(keeper: Keeper, method: str, app: App, request: HttpRequest) -> Response:
+    """The response to an operation on what the session has kept."""
+    store = app.session(request.target.session).store.open(keeper)
+    return _operated(lambda call: keeper.operate(store, call, method), app, request)
 
 
 def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:

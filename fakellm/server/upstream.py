@@ -7,12 +7,15 @@ response broke off. Records nothing and writes to no client.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import AsyncGenerator, Iterable
+from functools import partial
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import HttpProcessingError
 from yarl import URL
 
@@ -31,9 +34,13 @@ Address = tuple[str, int]
 CONNECT = 30.0
 """Seconds that the upstream has to accept a connection. It may answer for as long as the client waits."""
 
+PASSED_BY = "x-fakellm-recorder"
+"""The header in which a request names the recorders that have passed it on. `Via` (RFC 9110, 7.6.3) is for that, but
+some servers do not compress their responses to requests with it."""
+
 # Headers of one connection (RFC 9110, section 7.6.1), and those that each connection sets again.
 _NOT_PASSED_ON = re.compile(
-    "connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-length|content-encoding",
+    f"{PASSED_BY}|connection|keep-alive|proxy-.*|te|trailer|transfer-encoding|upgrade|host|expect|content-length|content-encoding",
     re.IGNORECASE,
 )
 
@@ -44,6 +51,7 @@ class Upstream:
     def __init__(self, url: str) -> None:
         self.url = checked_upstream(url)
         self._own: set[Address] = set()
+        self._name = f"{os.getpid()}-{id(self):x}"
         # A new connection per request: if the upstream has just closed a kept one, that would look like a fault.
         self._session = aiohttp.ClientSession(
             connector=_Connector(self._own, force_close=True, limit=0),
@@ -54,20 +62,26 @@ class Upstream:
         )
 
     async def ask(
-        self, request: RecordedRequest, captured: Capture, own: Address | None = None
+        self, request: RecordedRequest, captured: Capture, own: Address | None = None, passed_by: str = ""
     ) -> aiohttp.ClientResponse | None:
         """The response, after its head has arrived and been captured; None if the connection ended before.
 
-        own: the address at which this server got the request. Raises RequestError if the upstream cannot be reached or
-        is this server: 502, or 504 if it did not accept in time.
+        own: the address at which this server got the request. passed_by: its header of that name. Raises RequestError
+        if the upstream cannot be reached, is this server or leads back to it: 502, or 504 if it did not accept in time.
         """
+        names = passed_by.split()
+        if self._name in names:
+            message = (
+                f"The upstream {self.url} leads back to this recorder: give each recorder the URL of a real server."
+            )
+            raise RequestError(502, message, "upstream_is_recorder")
         if own is not None:
             self._own.add(own)
         try:
             response = await self._session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=_passed_headers(request.headers),
+                headers=[*_passed_headers(request.headers), (PASSED_BY, " ".join([*names, self._name]))],
                 data=io.BytesIO(request.body) if request.body else None,
                 allow_redirects=False,
             )
@@ -102,11 +116,23 @@ class _LoopError(Exception):
     """A connection goes to this server itself."""
 
 
+class _Protocol(ResponseHandler):
+    """A connection to the upstream, with which a body that is under way ends too: where the rest of one is not valid
+    HTTP, one of aiohttp's parsers leaves its reader waiting for ever."""
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        body = self._payload
+        super().connection_lost(exc)
+        if body is not None and not body.is_eof() and body.exception() is None:
+            body.set_exception(aiohttp.ClientPayloadError())
+
+
 class _Connector(aiohttp.TCPConnector):
     """Connects to other servers only: a recorder behind itself would pass one request on for ever."""
 
     def __init__(self, own: set[Address], **options: Any) -> None:
         super().__init__(**options)
+        self._factory = partial(_Protocol, loop=self._loop)  # type: ignore[assignment] # a partial is invariant
         self._own = own
 
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:

@@ -1,6 +1,7 @@
 """Arranges the blocks of a choice in the order in which they are sent: consecutively, in turns, or sharing batches.
 
-If the grammar forbids an order, they stay consecutive. Knows no API by name.
+If the grammar forbids an order, they stay consecutive; calls of one batch each can share it all the same. Knows no API
+by name.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ def arranged(index: int, choice: Choice, division: Division, grammar: Grammar, s
     """The batches of the blocks of a choice, in the order in which they are sent."""
     streams = rows_of(index, choice, division, grammar, source)
     in_order = list(chain.from_iterable(streams))
-    if grammar.overlap == "no":
-        return in_order
     parts = [part_of(block) for block in choice.blocks]
     shared = grammar.share != "no"
+    if grammar.overlap == "no":
+        whole = all(len(stream) == 1 for part, stream in zip(parts, streams, strict=True) if part == "tool_calls")
+        together = shared and whole and "calls" in division.together
+        return _runs(streams, parts, Division(together=("calls",)), True) if together else in_order
     if not _reordered(division, shared):
         found = _runs(streams, parts, division, shared)
     else:

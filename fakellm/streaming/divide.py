@@ -44,10 +44,16 @@ def rows(completion: Completion, division: Division, grammar: Grammar, source: S
     if not merged and (completion.usage is None or division.usage == "none") and not _numbered(division.silences):
         merged = [()]
     merged = with_marks(merged, completion, division)
+    most = len(merged) - _closes(merged, grammar)
     for silences, place in _numbered(division.silences):
-        at = place if grammar.silent_first else max(place, 1)
+        at = min(place if grammar.silent_first else max(place, 1), most)
         merged[at:at] = [(Silent(0, None, silences.look),)] * count_of(silences)
     return _with_end(_with_usage(merged, completion, division, grammar) or [()], grammar)
+
+
+def _closes(rows: list[Row], grammar: Grammar) -> bool:
+    """Whether the last batch has the finish and, as the grammar requires, will have the end: nothing may follow it."""
+    return grammar.joins.end == "must" and bool(rows) and any(isinstance(part, Finishes) for part in rows[-1])
 
 
 def _counted(division: Division, completion: Completion) -> Division:

@@ -1,6 +1,7 @@
 """Frames events as server-sent events, in any way that keeps their meaning. It owns Framing, Insert and `frame`.
 
-Streams that are not server-sent events have a framing that is a kind of this one: see `fakellm.wire.ndjson`.
+Streams that are not server-sent events have a framing that is a kind of this one: see `fakellm.wire.ndjson` and
+`fakellm.wire.json_array`.
 
 No framing may change what a reader gets: `fakellm.wire.sse.Decoder` yields the same events and, in addition, only those
 that the framing inserts. It knows no provider, and of JSON only where a line may be broken.
@@ -115,6 +116,9 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     multiline: Annotated[
         bool, Meta(description="Whether JSON is broken after its commas into several `data:` lines.")
     ] = False
+    data_first: Annotated[
+        bool, Meta(description="Whether the line with an event's type follows its data, as Bedrock's gateway sends it.")
+    ] = False
     insert: Annotated[
         tuple[Insert, ...],
         Meta(description=("Comments, heartbeats, unknown events and blank lines before certain events.")),
@@ -148,6 +152,21 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         """The lines of a comment."""
         return (_line("", text, self.space),)
 
+    uniform: ClassVar[bool] = True
+    """Whether the bytes of an event can depend on it alone."""
+    last: ClassVar[tuple[str, ...]] = ()
+    """The lines after the last event of a stream, if it has any."""
+
+    def joined(self, blocks: Sequence[tuple[str, ...]]) -> list[str]:
+        """The text of each block, from its lines; if the framing ends with `nothing`, the last may be empty."""
+        ends = cycle(_LINE_ENDS[self.line_end])
+        ended = [[line + next(ends) for line in (*lines, *self.closing)] for lines in blocks]
+        pieces = ["".join(lines) for lines in ended]
+        if self.ends_with != "blank_line" and ended:
+            text = "".join(ended[-1][:-1] if self.closing else ended[-1])
+            pieces[-1] = text.rstrip("\r\n") if self.ends_with == "nothing" else text
+        return pieces
+
     def __post_init__(self) -> None:
         for name, value in self.fields.items():
             if not _UNKNOWN_FIELD.fullmatch(name):
@@ -171,7 +190,7 @@ class Block(Struct, frozen=True):
 
 def blocks(events: Sequence[Event], framing: Framing) -> list[Block]:
     """The blocks of the events and of the inserts between them."""
-    return list(_blocks(events, framing))
+    return [*_blocks(events, framing), *([Block(framing.last)] if framing.last else [])]
 
 
 def comment(text: str, framing: Framing) -> Block:
@@ -193,7 +212,7 @@ def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
 
 def is_uniform(framing: Framing) -> bool:
     """Whether the framing of an event depends neither on its number nor on its data."""
-    return not (framing.ids or framing.multiline or framing.line_end == "mixed")
+    return framing.uniform and not (framing.ids or framing.multiline or framing.line_end == "mixed")
 
 
 def is_plain(framing: Framing) -> bool:
@@ -230,12 +249,7 @@ def in_stream(events: list[bytes], framing: Framing) -> list[bytes]:
 
 def encode(blocks: Sequence[Block], framing: Framing) -> list[bytes]:
     """The bytes of each block, in order; if the framing ends with `nothing`, the last may be empty."""
-    ends = cycle(_LINE_ENDS[framing.line_end])
-    ended = [[line + next(ends) for line in (*block.lines, *framing.closing)] for block in blocks]
-    pieces = ["".join(lines) for lines in ended]
-    if framing.ends_with != "blank_line" and ended:
-        text = "".join(ended[-1][:-1] if framing.closing else ended[-1])
-        pieces[-1] = text.rstrip("\r\n") if framing.ends_with == "nothing" else text
+    pieces = framing.joined([block.lines for block in blocks])
     if framing.bom:
         pieces[:1] = ["\ufeff" + piece for piece in pieces[:1]]
     return [piece.encode("utf-8", "surrogatepass") for piece in pieces]
@@ -266,7 +280,10 @@ def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str,
         data = _STRING_OR_COMMA.sub(lambda found: found[1] or ",\n", event.data)
         event = msgspec.structs.replace(event, data=data)
     kind = [("event", framing.event)] if framing.event and event.event == "message" else []
-    return [*kind, *sse.fields(event), *framing.fields.items()]
+    lines = [*kind, *sse.fields(event)]
+    if framing.data_first:
+        lines.sort(key=lambda line: line[0] == "event")
+    return [*lines, *framing.fields.items()]
 
 
 def _line(name: str, value: str, space: bool) -> str:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from fakellm.wire import ndjson, sse, unframing
+from fakellm.wire import json_array, ndjson, sse, unframing
 from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Event
 
@@ -42,6 +42,8 @@ class Kind(Struct, frozen=True):
 
 SSE = Kind(sse.Decoder, unframing.blocks, unframing.framing)
 NDJSON = Kind(ndjson.LineDecoder, ndjson.blocks, ndjson.unframed)
+ARRAY = Kind(json_array.ItemDecoder, json_array.blocks, json_array.unframed)
+"""One JSON array; its Content-Type is that of whole bodies."""
 
 _KINDS = {"text/event-stream": SSE, "application/x-ndjson": NDJSON, "application/ndjson": NDJSON}
 

@@ -43,6 +43,7 @@ def framing(pieces: Sequence[bytes]) -> Framing:
     return Framing(
         line_end="crlf" if any(b"\r\n" in piece for piece in events) else "lf",
         space=not any(piece.startswith(b"data:{") for piece in events),
+        data_first=any(re.match(rb"(?:data:[^\r\n]*[\r\n]+)+event:", piece) for piece in pieces),
         bom=bool(pieces) and pieces[0].startswith(b"\xef\xbb\xbf"),
         insert=tuple(_inserts(pieces, data)),
         after=tuple(each for each in data[done + 1 :] if each is not None),

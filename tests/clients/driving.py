@@ -13,6 +13,7 @@ import pytest
 
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.oracle.verdicts import Verdict, under_variation
 from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
@@ -34,6 +35,7 @@ PYTHON = {
     "litellm_chunks": ("litellm", "1"),
     "llama_index_chat": ("llama-index-llms-openai-like", "0"),
     "instructor_partial": ("instructor", "1"),
+    "ollama_chat": ("ollama", "0"),
 }
 """By the driver's name: the distribution that it runs, and which major release of it."""
 
@@ -44,7 +46,10 @@ JAVASCRIPT = {
     "ai_sdk.mjs openai": "@ai-sdk/openai",
     "ai_sdk.mjs openai-compatible": "@ai-sdk/openai-compatible",
     "plain_fetch.mjs": "node",
+    "ollama.mjs": "ollama",
 }
+APIS = {"ollama_chat": "ollama", "ollama.mjs": "ollama"}
+"""The APIs of the drivers that are not for chat."""
 
 NAMES = (*PYTHON, *JAVASCRIPT)
 
@@ -90,8 +95,10 @@ def command(name: str) -> list[str]:
 def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
     """The driver, with its client imported; the caller closes it. Skips the test if the client is not installed."""
     need(name)
-    driver = Driver(command(name), timeout, patience)
-    driver.ask("http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply())))  # there is no server
+    driver = Driver(command(name), timeout, patience, APIS.get(name, "chat"))
+    driver.ask(
+        "http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply()), fuzzed_api(driver.api))
+    )  # there is no server
     return driver
 
 

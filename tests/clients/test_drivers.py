@@ -12,6 +12,7 @@ from fakellm import faults
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.clients.result import NoResult, Result, ReturnedUsage
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api
 from fakellm.fuzzing.oracle.normalize import arguments
 from fakellm.scenarios.reply import Call, Reply
 from fakellm.scenarios.scenario import Rule
@@ -42,7 +43,8 @@ def driver(name: str) -> Iterator[Driver]:
 def ask(driver: Driver, server: Handle, reply: Reply, fault: faults.Fault | None = None) -> Result | NoResult:
     rule = Rule(reply=reply, fault=fault)
     server.load(rule)
-    return driver.ask(server.base_url, cases.request(rule))
+    api = fuzzed_api(driver.api)
+    return driver.ask(server.url + endpoint_of(api).base, cases.request(rule, api))
 
 
 def calls(answer: Result | NoResult) -> list[tuple[str | None, str]]:

@@ -53,6 +53,7 @@ class ChatApi:
     operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = frozenset(Variation.__struct_fields__)
+    keeper = None
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

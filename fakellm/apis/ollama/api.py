@@ -40,6 +40,7 @@ class OllamaApi:
     operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = STREAM_KEYS
+    keeper = None
     restates = False
 
     def usual(self, dialect: str | None) -> Variation:

@@ -19,12 +19,16 @@ ROUTES = ("/chat/completions", "/completions", "/embeddings", "/moderations", "/
 
 MODEL = "/v1/models/{model}"
 
+DEPLOYED = ("chat", "completions")
+"""The APIs whose model may be a deployment's name in the URL; other APIs read their URLs themselves."""
+
 _BASES = re.compile(r"/v1|/api/v1|/openai/v1|/openai|")
 _DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)(/chat/completions|/completions|/embeddings)")
 
 _ELSEWHERE = {
-    "responses": "the Responses API; a client's setting for chat completions makes it use /v1/chat/completions",
-    "messages": "Anthropic's Messages API",
+    "responses": "this part of the Responses API",
+    "conversations": "this part of the Conversations API",
+    "messages/batches": "Anthropic's batches",
     "assistants": "the Assistants API",
     "threads": "the Assistants API",
     "images": "pictures",

@@ -1,7 +1,7 @@
 """Drivers as clients: programs that speak lines of JSON. Owns the process and the lines.
 
-A driver is started once and receives ``{"id", "base_url", "request", "timeout"}``, one line per case. It answers each
-with one line: the `id` and the fields of a Result, or an `error` with its `type` and `message`.
+A driver is started once and receives ``{"id", "api", "base_url", "request", "timeout"}``, one line per case. It
+answers each with one line: the `id` and the fields of a Result, or an `error` with its `type` and `message`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ class Driver:
     """A client in its own process. If it dies, prints an invalid line or hangs, it is restarted for the next case.
 
     timeout: seconds that the driver is to give its client. patience: seconds without an answer after which the driver
-    has hung. Raises CannotRunError if the command cannot be started.
+    has hung. api: the name of the API of its requests. Raises CannotRunError if the command cannot be started.
     """
 
-    def __init__(self, command: Sequence[str], timeout: float, patience: float) -> None:
+    def __init__(self, command: Sequence[str], timeout: float, patience: float, api: str = "chat") -> None:
+        self.api = api
         self._command = list(command)
         self._timeout = timeout
         self._patience = patience
@@ -47,7 +48,8 @@ class Driver:
         patience = self._starting if starts else self._patience
         process = self._process = self._process or self._started()
         self._count += 1
-        case = {"id": self._count, "base_url": base_url, "request": request, "timeout": self._timeout}
+        case = {"id": self._count, "api": self.api, "base_url": base_url}
+        case |= {"request": request, "timeout": self._timeout}
         assert process.stdin
         try:
             process.stdin.write(json.dumps(case) + "\n")

@@ -29,6 +29,16 @@ class ReturnedUsage(Struct, frozen=True):
     total_tokens: int | None = None
 
 
+class ReturnedBlock(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A block of an answer, in APIs that have them in order: a `text`, `refusal` or `thinking` with its `text`, or a
+    `tool_call` with its `name` and `arguments`."""
+
+    type: Literal["text", "refusal", "thinking", "tool_call"]
+    text: str | None = None
+    name: str | None = None
+    arguments: str | dict[str, Any] | None = None
+
+
 class ReturnedChoice(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """One choice. A field that the client does not report is left out, which is not the same as null: a client that
     reports usage and found none returns null."""
@@ -38,6 +48,7 @@ class ReturnedChoice(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     refusal: str | UnsetType | None = UNSET
     tool_calls: tuple[ReturnedCall, ...] | UnsetType | None = UNSET
     finish_reason: str | UnsetType | None = UNSET
+    blocks: tuple[ReturnedBlock, ...] | UnsetType | None = UNSET
 
 
 class Result(ReturnedChoice, frozen=True, omit_defaults=True, forbid_unknown_fields=True):

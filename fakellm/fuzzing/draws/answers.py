@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.meaning import chat_choice
 from fakellm.fuzzing.draws.picks import Picks
-from fakellm.model.blocks import Choice, Completion, Text, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.scenarios.reply import Reply, reply_of
 
 TEXTS = (
@@ -145,12 +145,12 @@ def reply(completion: Completion) -> Reply:
     return reply_of(completion, _ENVELOPE)
 
 
-def answer(picks: Picks) -> Completion:
+def answer(picks: Picks, ordered: bool = False) -> Completion:
     """A complete answer that every client must be able to read: it has content, a finish reason that fits, and usage.
 
-    Nine in ten have one choice. The plainest is the text "a".
+    Nine in ten have one choice. The plainest is the text "a". `ordered`: whether text may follow a call.
     """
-    kind = picks.choice(_KINDS)
+    kind = picks.choice((*_KINDS, "blocks", "blocks") if ordered else _KINDS)
     kinds = [picks.choice(_CHOICES), picks.choice(_CHOICES)] if kind == "choices" else [kind]
     choices = tuple(_choice(picks, each) for each in kinds)
     return Completion(choices, picks.choice(USAGES))
@@ -167,6 +167,10 @@ def _choice(picks: Picks, kind: str) -> Choice:
         case "text and calls":
             called = _choice(picks, "calls")
             return replace(called, blocks=(Text(_text(picks)), *called.blocks))
+        case "blocks":
+            calls = [ToolCall(f"call_{number}", picks.choice(NAMES), picks.choice(ARGUMENTS)) for number in range(2)]
+            texts = [Text(_text(picks)) for _ in range(2)]
+            return Choice((Thinking((_text(picks),)), texts[0], calls[0], texts[1], calls[1]), Stop("tool_calls"))
         case "any text":
             characters = [picks.choice(picks.choice(_CHARACTERS)) for _ in range(1 + picks.below(6))]
             return chat_choice("".join(map(chr, characters)), finish_reason="stop")

@@ -13,17 +13,20 @@ from typing import Any
 import msgspec
 
 from fakellm.apis.route import CHAT, Route
-from fakellm.apis.variation import Variation
+from fakellm.apis.variation import PLAIN, Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.answers import reply as reply_to
-from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, REASONED, SIMPLE, TEXT
+from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, ORDERED, REASONED, SIMPLE, TEXT
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.fault_cases import FAULTS, MORE_FAULTS
 from fakellm.fuzzing.draws.payloads import payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
-from fakellm.fuzzing.tiers import contested, named, steps
+from fakellm.fuzzing.endpoints import has_effect, keeps_order, name_of
+from fakellm.fuzzing.tiers import contested, steps
 from fakellm.model.blocks import Completion
+from fakellm.scenarios.reply import Call
+from fakellm.scenarios.reply_blocks import CallBlock
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
@@ -55,9 +58,10 @@ def first(profile: Profile) -> Iterator[Rule]:
     fault and each dialect."""
     dialect = profile.dialects[0]
     if profile.families:
-        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in BASES)
+        ordered = (ORDERED,) if keeps_order(profile.api) else ()
+        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in (*BASES, *ordered))
         alone = {family: next(singles(family, profile), None) for family in profile.families}
-        written = [rule for family, rule in alone.items() if rule and named(family).tier == "T2"]
+        written = [rule for family, rule in alone.items() if rule and profile.tier(family) == "T2"]
         yield from (rule for rule in alone.values() if rule and rule not in written)
         yield from _around([*written, *_with_payloads(profile)], profile)
         if not excludes(profile.exclude, PAUSES.name):
@@ -78,7 +82,7 @@ def _with_payloads(profile: Profile) -> Iterator[Rule]:
     """The payloads, each in its own variation if the profile draws its steps, or else with the bytes in another form;
     and the long streams whose steps the profile draws."""
     dialect = profile.dialects[0]
-    of_bytes = [family for family in profile.families if named(family).tier == "T0"]
+    of_bytes = [family for family in profile.families if profile.tier(family) == "T0"]
     forms = (rule.stream for family in of_bytes for rule in islice(singles(family, profile), 1, None))
     for completion, variation in payloads():
         if variation == Variation() or not _is_drawn(variation, profile):
@@ -101,29 +105,33 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
     Content and the spelling of JSON mean the same in every dialect, so trying the dialects costs no extra cases. Only
     dialects whose usual wire is contested get cases of their own, since the verdicts there are more lenient.
     """
-    waiting = [name for name in profile.dialects if not contested(CHAT.usual(name))] or list(profile.dialects)
+    api, name = profile.api, name_of(profile.api)
+    plain = PLAIN if api is CHAT else usual(None, api)
+    waiting = [each for each in profile.dialects if not contested(api.usual(each), plain, name)]
+    waiting = waiting or list(profile.dialects)
     waiting.append(waiting.pop(0))  # the first one has been tried
     left = dict.fromkeys(profile.dialects[1:])
     for rule in rules:
-        unusual = (name for name in waiting if rule.stream == Variation() or steps(rule.stream, usual(name)))
+        unusual = (each for each in waiting if rule.stream == Variation() or steps(rule.stream, usual(each, api)))
         dialect = next(unusual, waiting[0])
         waiting.append(waiting.pop(waiting.index(dialect)))
         left.pop(dialect, None)
         yield msgspec.structs.replace(rule, dialect=dialect)
-    yield from (Rule(reply=reply_to(CALLS), dialect=name) for name in left)
+    yield from (Rule(reply=reply_to(CALLS), dialect=each) for each in left)
 
 
 def singles(family: str, profile: Profile) -> Iterator[Rule]:
     """Each step of a family alone, once per name, or in all its forms if they are few; on a second answer too if the
     step concerns deltas."""
     dialect = profile.dialects[0]
-    plain = usual(dialect)
-    tier = named(family).tier
+    plain = usual(dialect, profile.api)
+    tier = profile.tier(family)
     turns = []
     for base in (CALL, TEXT) if tier == "T1" else BASES:
         found: dict[tuple[str, int], Variation] = {}
         forms = options(base).get(family, ())
-        for number, variation in enumerate(filter(profile.allows, forms)):
+        allowed = (each for each in forms if profile.allows(each) and has_effect(profile.api, each))
+        for number, variation in enumerate(allowed):
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else 0), variation)
@@ -150,5 +158,6 @@ def _with_faults(faults: Iterable[tuple[Completion, Fault]], profile: Profile) -
 def request(rule: Rule, api: Route = CHAT) -> dict[str, Any]:
     """The body of a request that fits the reply of `rule`: with the tools that it calls, and for as many choices."""
     choices = rule.reply.choices or (rule.reply,)
-    names = dict.fromkeys(call.name for choice in choices for call in choice.tool_calls)
+    calls = (call for choice in choices for call in (*choice.tool_calls, *choice.blocks))
+    names = dict.fromkeys(call.name for call in calls if isinstance(call, (Call, CallBlock)))
     return api.example(tuple(names), len(choices))

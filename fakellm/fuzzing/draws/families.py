@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any, overload
 
 from fakellm.apis.variation import Variation
-from fakellm.fuzzing.draws.family_table import ANY, CALLS, CHOICES, PARALLEL, REASONING, USAGE, Options
+from fakellm.fuzzing.draws.family_table import (
+    ANY,
+    CALLS,
+    CHOICES,
+    ELSEWHERE,
+    PARALLEL,
+    REASONING,
+    USAGE,
+    Options,
+)
 from fakellm.model.blocks import Completion
 
 
@@ -18,7 +27,7 @@ def options(completion: Completion) -> Mapping[str, Options]:
     """The families that apply to this completion, each with its options."""
     choices = completion.choices
     calls = [call for choice in choices for call in choice.tool_calls]
-    found = dict(ANY)
+    found = ANY | ELSEWHERE
     if any(call.arguments for call in calls):
         found |= CALLS
     if any(len(choice.tool_calls) > 1 for choice in choices):
@@ -88,4 +97,6 @@ FAMILIES: tuple[str, ...] = (
     *PARALLEL,
     *CHOICES,
 )
-"""The names of all families, from the bytes up."""
+"""The names of all families that have an effect in chat, from the bytes up."""
+
+ALL_FAMILIES = (*FAMILIES, *ELSEWHERE)

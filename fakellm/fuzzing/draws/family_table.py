@@ -80,6 +80,7 @@ ANY: dict[str, Options] = {
     "sse.event": (_lines(event="message"),),
     "sse.fields": tuple(_lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}"}, {"x-y": ""})),
     "sse.multiline": (_lines(multiline=True),),
+    "sse.data_first": (_lines(data_first=True, event="message"),),
     "sse.insert: blank_line": _inserts({}),
     "sse.insert: comment": _inserts(
         *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", 'data: {"choices":[]}', "[DONE]"))
@@ -117,6 +118,10 @@ ANY: dict[str, Options] = {
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
+ELSEWHERE: dict[str, Options] = {
+    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+}
+"""Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
     "calls.opening": tuple(Variation(calls=Calls(opening=opening)) for opening in ("piece", "alone")),
     "calls.opening: pair": (Variation(calls=Calls(opening="pair")),),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import islice
 
 from msgspec import Struct
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.effects import without_effect
+from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
-from fakellm.fuzzing.draws.families import FAMILIES
-from fakellm.fuzzing.draws.steps import PAUSES, excludes, names, names_elsewhere, steps_of, usual
-from fakellm.fuzzing.tier_table import FAULTS, TIERS
+from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
+from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, steps_of, usual
+from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
+from fakellm.fuzzing.tier_table import FAULTS, LEFT_OUT, TIERS
 from fakellm.scenarios.scenario import Rule
+from fakellm.wire.kinds import SSE, kind_of
 
 STRICT = (
     "sse.bom",
@@ -31,19 +35,28 @@ somebody else's bug helps nobody."""
 
 
 class Profile(Struct, frozen=True):
-    """What may be drawn: families of steps, in one of the dialects, and faults if set; but nothing in `exclude`."""
+    """What may be drawn: families of steps, in one of the dialects, and faults if set; but nothing in `exclude`.
+
+    dialects: None stands for the usual one of an API other than chat.
+    """
 
     name: str
     families: tuple[str, ...]
-    dialects: tuple[str, ...] = ("openai",)
+    dialects: tuple[str | None, ...] = ("openai",)
     faults: bool = False
     exclude: tuple[str, ...] = ()
+    api: Route = CHAT
+
+    def tier(self, family: str) -> str:
+        """The tier of a family."""
+        return tiers.named(family, name_of(self.api)).tier
 
     def allows(self, variation: Variation) -> bool:
         """Whether none of its steps is excluded. An option of one family may also take a step of another."""
         if not self.exclude:
             return True
-        wires = [PLAIN] if all(each in names() for each in self.exclude) else [PLAIN, *map(usual, self.dialects)]
+        plain = all(each in names() for each in self.exclude)
+        wires = [PLAIN] if plain else [PLAIN, *(usual(name, self.api) for name in self.dialects)]
         return not any(excludes(self.exclude, step.name) for wire in wires for step in tiers.steps(variation, wire))
 
     def allows_fault(self, fault: Fault) -> bool:
@@ -51,74 +64,117 @@ class Profile(Struct, frozen=True):
 
     def contains(self, rule: Rule) -> bool:
         """Whether a rule belongs to this profile. One that failed under another profile may not."""
-        names = [step.name for step in steps_of(rule)]
-        streamed = [step.name for step in steps_of(rule) if step.tier != "fault" and step != PAUSES]
+        steps = steps_of(rule, self.api)
+        names = [step.name for step in steps]
+        streamed = [step.name for step in steps if step.tier != "fault" and step != PAUSES]
         return (
             self.allows(rule.stream)
             and not any(excludes(self.exclude, step) for step in names)
             and (rule.fault is None or self.faults)
-            and (rule.dialect or "openai") in ("openai", *self.dialects)
+            and rule.dialect in (None, "openai", *self.dialects)
             and all(self.draws(step) or step in self._habits for step in streamed)
         )
 
     def draws(self, step: str) -> bool:
         """Whether a step is drawn, that is, whether its nearest family is: for `role: every` that name, not `role`."""
-        nearest = max((family for family in FAMILIES if excludes((family,), step)), key=len, default="")
+        nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
         return nearest in self.families
 
     @property
     def _habits(self) -> set[str]:
-        """The habits of its dialects as steps on OpenAI's wire, which is how a shrunk failure may name them."""
-        habits = (tiers.steps(CHAT.usual(name), usual("openai")) for name in self.dialects)
+        """The habits of its dialects as steps on the usual wire, which is how a shrunk failure may name them."""
+        habits = (tiers.steps(self.api.usual(name), usual(None, self.api)) for name in self.dialects)
         return {step.name for found in habits for step in found}
 
 
-def _of(*included: str) -> tuple[str, ...]:
-    return tuple(name for name in FAMILIES if tiers.named(name).tier in included)
+def _of(api: Route, *included: str) -> tuple[str, ...]:
+    """The families of these tiers that have an effect in the API."""
+    name = name_of(api)
+    return tuple(family for family in _effective(api) if tiers.named(family, name).tier in included)
 
 
-_DEFAULT = tuple(name for name in _of("T0", "T1", "T2", "T3") if name not in STRICT)
+@lru_cache(maxsize=16)
+def _effective(api: Route) -> tuple[str, ...]:
+    """The families that have an effect in the API. Other values of a Content-Type are known for events alone."""
+    if api is CHAT:
+        return FAMILIES
+    found = options(WHOLE)
+    events = kind_of(api.content_type(settings_of(api, Variation()).habits, True)) is SSE
+    return tuple(
+        family
+        for family in ALL_FAMILIES
+        if (events or family != "transfer.content_type")
+        and family not in LEFT_OUT.get(name_of(api), ())
+        and any(has_effect(api, each) for each in islice(found.get(family, ()), _ENOUGH))
+        and not without_effect(found[family][0], api.stream_keys)
+    )
 
-_PROFILES = {
-    "default": lambda: Profile("default", _DEFAULT),
-    "strict-sse": lambda: Profile("strict-sse", _of("T0", "T1", "T2", "T3")),
-    "contested": lambda: Profile("contested", _of("T5")),
-    "faults": lambda: Profile("faults", (), faults=True),
-    "all": lambda: Profile("all", FAMILIES, tuple(dict.fromkeys(("openai", *CHAT.dialects))), faults=True),
-}
 
-PROFILES = (*_PROFILES, *CHAT.dialects)
+_ENOUGH = 9
+"""So many forms of a step show whether it has an effect."""
+
+
+def _default(api: Route) -> tuple[str, ...]:
+    return tuple(name for name in _of(api, "T0", "T1", "T2", "T3") if name not in STRICT)
+
+
+def _usual_dialect(api: Route) -> str | None:
+    return "openai" if api is CHAT else None
+
+
+def _made(name: str, api: Route) -> Profile:
+    first = (_usual_dialect(api),)
+    match name:
+        case "default":
+            return Profile(name, _default(api), first, api=api)
+        case "strict-sse":
+            return Profile(name, _of(api, "T0", "T1", "T2", "T3"), first, api=api)
+        case "contested":
+            return Profile(name, _of(api, "T5"), first, api=api)
+        case "faults":
+            return Profile(name, (), first, faults=True, api=api)
+        case "all":
+            return Profile(name, _effective(api), tuple(dict.fromkeys((*first, *api.dialects))), faults=True, api=api)
+    return Profile(name, _default(api), (name,), api=api)
+
+
+_NAMED = ("default", "strict-sse", "contested", "faults", "all")
+
+PROFILES = (*_NAMED, *CHAT.dialects)
 """`default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3. `contested`: T5 alone. `faults`: one fault each, nothing
-else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire."""
+else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire. Another API
+has the first five and its own dialects."""
 
 
 @lru_cache(maxsize=64)
-def profile(name: str, exclude: tuple[str, ...] = ()) -> Profile:
-    """The profile with this name, without the excluded steps: families, faults, or whole blocks such as `sse`.
+def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Profile:
+    """The profile with this name of an API, without the excluded steps: families, faults, or whole blocks such as
+    `sse`.
 
     Raises ValueError if there is no such profile or step, or if nothing is left.
     """
-    if name not in PROFILES:
-        raise ValueError(
-            f"there is no profile {name!r}; the profiles are {', '.join(PROFILES)}{near_miss(name, PROFILES)}"
-        )
-    _check(exclude)
-    found = _PROFILES[name]() if name in _PROFILES else Profile(name, _DEFAULT, (name,))
+    known = (*_NAMED, *api.dialects)
+    if name not in known:
+        raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
+    _check(exclude, api)
+    found = _made(name, api)
     kept = tuple(family for family in found.families if not excludes(exclude, family))
     faults = found.faults and any(not excludes(exclude, fault) for fault in FAULTS)
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
-    return Profile(found.name, kept, found.dialects, faults, exclude)
+    return Profile(found.name, kept, found.dialects, faults, exclude, api)
 
 
-def _check(exclude: tuple[str, ...]) -> None:
+def _check(exclude: tuple[str, ...], api: Route) -> None:
     """Raises ValueError if an excluded step does not exist."""
     for each in exclude:
-        if not _exists(each):
+        if not _exists(each, api):
             listed = f"; the steps are {', '.join(names())}"
             raise ValueError(f"there is no step {each!r} to exclude{near_miss(each, names()) or listed}")
 
 
-def _exists(name: str) -> bool:
+def _exists(name: str, api: Route) -> bool:
     known = (*names(), *TIERS)
-    return any(excludes((name,), step) for step in known) or any(excludes((name,), step) for step in names_elsewhere())
+    return any(excludes((name,), step) for step in known) or any(
+        excludes((name,), step) for step in names_elsewhere(api)
+    )

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from msgspec.structs import replace
-
 from fakellm.apis.chat.meaning import chat_choice
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.fuzzing import tiers
-from fakellm.fuzzing.draws.families import FAMILIES, options
+from fakellm.fuzzing.draws.families import ALL_FAMILIES, options
+from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.tier_table import FAULTS
 from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.blocks import Completion, ToolCall, Usage
@@ -27,19 +26,18 @@ PAUSES = WireStep("timing", "T0")
 def steps_of(rule: Rule, api: Route = CHAT) -> list[WireStep]:
     """The rule's steps away from the usual wire of its dialect, including pauses and its fault."""
     pauses = [PAUSES] if rule.timing != Timing() else []
-    found = [
-        *tiers.steps(rule.stream, usual(rule.dialect, api)),
+    name = name_of(api)
+    return [
+        *tiers.steps(rule.stream, usual(rule.dialect, api), name),
         *pauses,
-        *([tiers.step_of(rule.fault)] if rule.fault else []),
+        *([tiers.step_of(rule.fault, name)] if rule.fault else []),
     ]
-    # the list of client bugs is of clients of chat
-    return found if api is CHAT else [replace(step, rows=()) for step in found]
 
 
 @lru_cache(maxsize=64)
 def usual(dialect: str | None, api: Route = CHAT) -> Variation:
-    """The usual wire of a dialect, with every field set."""
-    return api.usual(dialect).over(PLAIN)
+    """The usual wire of a dialect, with every field set; if the API does not have the dialect, its own usual wire."""
+    return api.usual(dialect if dialect in api.dialects else None).over(PLAIN)
 
 
 def excludes(exclude: tuple[str, ...], step: str) -> bool:
@@ -50,20 +48,21 @@ def excludes(exclude: tuple[str, ...], step: str) -> bool:
 @lru_cache(maxsize=1)
 def names() -> tuple[str, ...]:
     """All names that can be excluded: families, every step that one of their options takes, pauses and faults."""
-    return tuple(dict.fromkeys((*FAMILIES, *FAULTS, PAUSES.name, *_step_names(PLAIN))))
+    return tuple(dict.fromkeys((*ALL_FAMILIES, *FAULTS, PAUSES.name, *_step_names(PLAIN))))
 
 
-@lru_cache(maxsize=1)
-def names_elsewhere() -> tuple[str, ...]:
+@lru_cache(maxsize=8)
+def names_elsewhere(api: Route = CHAT) -> tuple[str, ...]:
     """The names of steps away from the usual wire of any dialect, such as `split.content: whole` if it usually cuts
     texts."""
-    return tuple(dict.fromkeys(name for dialect in CHAT.dialects for name in _step_names(usual(dialect))))
+    dialects = api.dialects or (None,)
+    return tuple(dict.fromkeys(name for dialect in dialects for name in _step_names(usual(dialect, api))))
 
 
 def _step_names(plain: Variation) -> list[str]:
-    return [step.name for family in options(_WHOLE).values() for each in family for step in tiers.steps(each, plain)]
+    return [step.name for family in options(WHOLE).values() for each in family for step in tiers.steps(each, plain)]
 
 
 _CALLS = (ToolCall("a", "f", '{"a":1}'), ToolCall("b", "f", "{}"))
-_WHOLE = Completion((chat_choice("A 🌍", "Hm 🌍", "No 🌍", _CALLS), chat_choice("A")), Usage(1, 1))
+WHOLE = Completion((chat_choice("A 🌍", "Hm 🌍", "No 🌍", _CALLS), chat_choice("A")), Usage(1, 1))
 """An answer to which every family applies."""

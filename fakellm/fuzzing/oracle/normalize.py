@@ -7,13 +7,14 @@ index, and only the last finish reason and usage count. Ids, times, fingerprints
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from fakellm.apis.protocol import Provider
-from fakellm.fuzzing.clients.result import Result, ReturnedChoice
-from fakellm.model.blocks import Choice, Completion, Usage, own_value
+from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedChoice
+from fakellm.model.blocks import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage, own_value
 
-FIELDS = ("content", "reasoning", "refusal", "tool_calls", "finish_reason", "usage", "choices")
+FIELDS = ("content", "reasoning", "refusal", "tool_calls", "blocks", "finish_reason", "usage", "choices")
 Normal = dict[str, Any]
 """A value for each of FIELDS; in `choices`, the normal form of each choice, without `usage` and `choices`."""
 
@@ -51,8 +52,21 @@ def _of_choice(choice: Choice) -> Normal:
         "reasoning": choice.reasoning,
         "refusal": choice.refusal,
         "tool_calls": [(call.name, arguments(call.arguments)) for call in choice.tool_calls],
+        "blocks": list(_blocks(choice)),
         "finish_reason": choice.finish_reason,
     }
+
+
+def _blocks(choice: Choice) -> Iterator[tuple[str, ...]]:
+    """The blocks that are not empty, in their order."""
+    for block in choice.blocks:
+        match block:
+            case ToolCall():
+                yield "tool_call", block.name, arguments(block.arguments)
+            case Thinking(parts) if any(parts):
+                yield "thinking", "".join(parts)
+            case Text(text) | Refusal(text) if text:
+                yield "text" if isinstance(block, Text) else "refusal", text
 
 
 def _of_returned(choice: ReturnedChoice) -> Normal:
@@ -61,8 +75,15 @@ def _of_returned(choice: ReturnedChoice) -> Normal:
         "reasoning": choice.reasoning or "",
         "refusal": choice.refusal or "",
         "tool_calls": [(call.name or "", arguments(call.arguments)) for call in choice.tool_calls or ()],
+        "blocks": [_of_block(block) for block in choice.blocks or () if block.type == "tool_call" or block.text],
         "finish_reason": choice.finish_reason or None,
     }
+
+
+def _of_block(block: ReturnedBlock) -> tuple[str, ...]:
+    if block.type == "tool_call":
+        return block.type, block.name or "", arguments(block.arguments)
+    return block.type, block.text or ""
 
 
 def arguments(value: str | dict[str, Any] | None) -> str:

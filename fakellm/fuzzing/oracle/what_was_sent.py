@@ -7,18 +7,20 @@ claim.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fakellm.apis.route import Route
+from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import StreamError
 from fakellm.model.blocks import Completion
-from fakellm.model.deltas import End
+from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
+from fakellm.wire.kinds import SSE, kind_of
 from fakellm.wire.plan import Plan
-from fakellm.wire.sse import Decoder
+from fakellm.wire.sse import Event
 
 _NOTHING = Completion()
 
@@ -45,10 +47,10 @@ def readings(plan: Plan, route: Route, habits: Any, choices: int = 1) -> tuple[W
     """
     if plan.status != 200:
         return (WireReading(error=f"HTTP status {plan.status}" if plan.status else None, empty=True),)
-    body = plan.body
-    found = [_of_stream(body, route, habits, choices)]
+    body, kind = plan.body, kind_of(route.content_type(habits, True)) or SSE
+    found = [_of_stream(kind.decoder().feed(body), route, habits, choices)]
     if not body.endswith((b"\n", b"\r")):
-        terminated = _of_stream(body + b"\n\n", route, habits, choices)
+        terminated = _of_stream(kind.events(body + b"\n\n"), route, habits, choices)
         found += [] if terminated.error else [terminated]
     streamed = body.startswith((b"data:", b"event:"))
     return tuple(found) if streamed else (*found, *_of_whole_body(body, route, habits, choices))
@@ -64,9 +66,19 @@ def _of_whole_body(body: bytes, route: Route, habits: Any, choices: int) -> Iter
         yield _reading(completion, choices)
 
 
-def _of_stream(body: bytes, route: Route, habits: Any, choices: int) -> WireReading:
-    batches = list(route.read(Decoder().feed(body), habits, choices))
+def up_to_the_end(batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches up to the first that ends the stream: a client need not read what follows."""
+    for batch in batches:
+        yield batch
+        if any(isinstance(delta, End) for delta in batch):
+            return
+
+
+def _of_stream(events: Sequence[Event], route: Route, habits: Any, choices: int) -> WireReading:
+    batches = list(up_to_the_end(route.read(events, habits, choices)))
     completion, end = fold(batches)
+    if end is None and route is not CHAT:  # a finish is not the end of a stream
+        completion = replace(completion, choices=tuple(replace(each, finish=None) for each in completion.choices))
     error = None
     if end is not None and end.error is not None:
         error = f"an error: {end.error if isinstance(end.error, str) else json.dumps(end.error, ensure_ascii=False)}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Padding
 from fakellm.faults import Fault
@@ -29,14 +29,14 @@ _MAX_CUT = 4096
 """Up to which byte of a body a single cut is searched for."""
 
 
-def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
-    """The smallest rule found that still fails. `fails` is called at most `most` times, and never twice for the same
-    rule, since two ways to shrink a rule may undo each other."""
+def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300, api: Route = CHAT) -> Rule:
+    """The smallest rule found that still fails in this API. `fails` is called at most `most` times, and never twice for
+    the same rule, since two ways to shrink a rule may undo each other."""
     tried = {repr(rule)}
     progress = True
     while progress:
         progress = False
-        for smaller in _smaller(rule):
+        for smaller in _smaller(rule, api):
             if len(tried) > most:
                 return rule
             if repr(smaller) in tried:
@@ -48,12 +48,13 @@ def shrink(rule: Rule, fails: Callable[[Rule], bool], most: int = 300) -> Rule:
     return rule
 
 
-def _smaller(rule: Rule) -> Iterator[Rule]:
+def _smaller(rule: Rule, api: Route) -> Iterator[Rule]:
     """Rules that are a little smaller; first those with a step less."""
     if rule.dialect not in (None, "openai"):
-        yield replace(rule, dialect="openai")
+        plain = "openai" if api is CHAT else None
+        yield replace(rule, dialect=plain)
         # its habits as steps on the plain wire, from which the irrelevant ones are then dropped one by one
-        yield replace(rule, dialect="openai", stream=rule.stream.over(CHAT.usual(rule.dialect)))
+        yield replace(rule, dialect=plain, stream=rule.stream.over(api.usual(rule.dialect)))
     if rule.timing != Timing():
         yield replace(rule, timing=Timing())
     if rule.stream != Variation():

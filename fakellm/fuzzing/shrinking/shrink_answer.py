@@ -9,7 +9,9 @@ from typing import Any
 import msgspec
 from msgspec import UNSET
 
+from fakellm.model.blocks import Refusal, Text
 from fakellm.scenarios.reply import Call, Reply, ReplyChoice
+from fakellm.scenarios.reply_blocks import ReplyBlock
 
 replace = msgspec.structs.replace
 
@@ -36,17 +38,18 @@ def _reply(reply: Reply, choices: tuple[ReplyChoice, ...]) -> Reply:
 def _choices(choice: ReplyChoice) -> Iterator[ReplyChoice]:
     """A plain text instead of the choice, or the choice with a little less content, but never empty."""
     plain = ReplyChoice(content="a", finish_reason="stop")
-    if choice.tool_calls or choice.refusal or choice.reasoning:
+    if choice.tool_calls or choice.refusal or choice.reasoning or choice.blocks:
         yield plain
     for smaller in _parts(choice):
-        if smaller.content or smaller.refusal or smaller.tool_calls:
-            calls = bool(smaller.tool_calls)
+        if smaller.content or smaller.refusal or smaller.tool_calls or smaller.blocks:
+            calls = smaller.calls > 0
             finish = "stop" if smaller.finish_reason == "tool_calls" and not calls else smaller.finish_reason
             yield replace(smaller, finish_reason=finish)
 
 
 def _parts(choice: ReplyChoice) -> Iterator[ReplyChoice]:
     calls = choice.tool_calls
+    yield from (replace(choice, blocks=blocks) for blocks in _blocks(choice.blocks))
     yield from (replace(choice, tool_calls=calls[:number] + calls[number + 1 :]) for number in range(len(calls)))
     if len(calls) > 1 and any(call.arguments not in ("", "{}") for call in calls):
         yield replace(choice, tool_calls=tuple(replace(call, arguments="{}") for call in calls))
@@ -55,6 +58,16 @@ def _parts(choice: ReplyChoice) -> Iterator[ReplyChoice]:
     for number, call in enumerate(calls):
         for smaller in _calls(call):
             yield replace(choice, tool_calls=(*calls[:number], smaller, *calls[number + 1 :]))
+
+
+def _blocks(blocks: tuple[ReplyBlock, ...]) -> Iterator[tuple[ReplyBlock, ...]]:
+    """The blocks without one of them, or with a shorter text in one."""
+    for number, block in enumerate(blocks):
+        before, after = blocks[:number], blocks[number + 1 :]
+        if len(blocks) > 1:
+            yield (*before, *after)
+        if isinstance(block, (Text, Refusal)):
+            yield from ((*before, replace(block, text=text), *after) for text in _texts(block.text) if text)
 
 
 def _calls(call: Call) -> Iterator[Call]:

@@ -27,6 +27,7 @@ def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
         event=draw(st.sampled_from((None, "message"))),
         fields=draw(st.dictionaries(st.sampled_from(("foo", "Data", "x-y")), _LINES, max_size=2)),
         multiline=draw(st.booleans()),
+        data_first=draw(st.booleans()),
         insert=tuple(draw(st.lists(_inserts(strict_sse), max_size=3))),
         after=after,
     )

@@ -47,7 +47,7 @@ def _gemini(body: bytes) -> str:
 def _first(body: bytes) -> Any:
     """The first JSON value of a body: of its events, its lines or its array, or itself."""
     if body.lstrip()[:1] not in (b"{", b"["):
-        events = Decoder().feed(body[:_MOST].rpartition(b"\n\n")[0] + b"\n\n")
+        events = Decoder().feed(body[:_MOST] + b"\n\n")
         body = next((event.data.encode() for event in events if event.data), b"")
     try:
         value, _ = json.JSONDecoder().raw_decode(body.decode("utf-8", "replace").lstrip())

@@ -14,29 +14,37 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from fakellm.apis.protocol import Keeper
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched
-from fakellm.engine.response import Outcome, Response, Work
+from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.state import Session
+from fakellm.engine.stored import SessionStore
+from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
+from fakellm.wire.plan import Frame
 
 
 def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
     """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
     in another process."""
-    engine, most = session.content, MOST_MILLISECONDS if offloads else inf
+    engine, keeper = session.content, request.target.api.keeper
+    continued = continuing(session, request)
+    most = MOST_MILLISECONDS if offloads and not continued else inf
     try:
-        matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url)
+        matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
     except LongWorkError:
         return Work(partial(answered_with, session, request), _response)
     if not matched.match.counts:
-        return _rendered(most, request, engine, matched, 1)
-    count = session.count(matched.match.rule, matched.match.digest)
-    outcome = _rendered(most, request, engine, matched, count.number)
-    return _forgotten(outcome) if count.forgotten else outcome
+        outcome = _rendered(most, request, engine, matched, 1)
+    else:
+        count = session.count(matched.match.rule, matched.match.digest)
+        outcome = _rendered(most, request, engine, matched, count.number)
+        outcome = _forgotten(outcome) if count.forgotten else outcome
+    return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -84,6 +92,10 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
     except RequestError as error:
         return await refused_there(engine, request, error)
     response = answer.response or await _called(engine, request, number)
+    if keeper := request.target.api.keeper:  # a thread reads the request, however long it is
+        target = request.target
+        read = await in_thread(lambda: target.api.parse(request.body, {}, target.url))
+        response = remembered(session.store, keeper, read(), response)
     return replace(answer, response=replace(response, attempts_forgotten=forgotten))
 
 
@@ -103,8 +115,38 @@ async def _called(engine: Engine, request: HttpRequest, number: int) -> Response
     return outcome.then(await offload(outcome.run)) if isinstance(outcome, Work) else outcome
 
 
-def _forgotten(outcome: Response | Work) -> Outcome:
+def _forgotten(outcome: Response | Work) -> Response | Work:
     """The outcome, with the mark that this may not be the first attempt."""
+    return _changed(outcome, lambda response: replace(response, attempts_forgotten=True))
+
+
+def _changed(outcome: Response | Work, change: Callable[[Response], Response]) -> Response | Work:
     if isinstance(outcome, Response):
-        return replace(outcome, attempts_forgotten=True)
-    return replace(outcome, then=lambda result: replace(outcome.then(result), attempts_forgotten=True))
+        return change(outcome)
+    return replace(outcome, then=lambda result: change(outcome.then(result)))
+
+
+def continuing(session: Session[Engine], request: HttpRequest) -> Callable[[Request], Request] | None:
+    """What makes the whole request of one that may continue a reply that is kept; None for any other request."""
+    keeper = request.target.api.keeper
+    if keeper is None or not keeper.refers(request.body):
+        return None
+    return partial(keeper.continued, kept=session.store.open(keeper).read())
+
+
+def remembered(store: SessionStore, keeper: Keeper, request: Request, response: Response) -> Response:
+    """The response that a client gets now, after the reply has been kept. What a fault has changed is not."""
+    if response.head.status != 200 or response.fault:
+        return response
+    plan = response.plan
+    sent = plan.body
+    while True:
+        before = store.open(keeper).read()
+        after = keeper.with_reply(before, request, sent)
+        if after is before or store.write(before, after):
+            break
+    now = keeper.at_once(request, after, sent)
+    if now is sent:
+        return response
+    made = respond(replace(plan, frames=(Frame(now),)))
+    return replace(response, head=made.head, bursts=made.bursts, frames=made.frames)

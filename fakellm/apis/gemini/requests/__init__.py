@@ -1,0 +1,1 @@
+"""Requests to the Gemini API: their fields, validation as Google validates them, and the neutral request."""

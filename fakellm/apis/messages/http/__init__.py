@@ -1,0 +1,1 @@
+"""What surrounds a message in HTTP: URLs, headers, errors, and operations that return no message."""

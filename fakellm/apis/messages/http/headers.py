@@ -1,0 +1,49 @@
+"""The headers of a response, as Anthropic sends them: an id, an organization, and limits that are never enforced."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from fakellm.apis.messages.dialect import BASE58
+from fakellm.base.errors import RequestError
+from fakellm.base.seed import Source
+from fakellm.base.validation import SHOWN
+
+VERSION = "anthropic-version"
+
+Headers = tuple[tuple[str, str], ...]
+
+_REQUESTS, _INPUT, _OUTPUT = 4_000, 2_000_000, 400_000
+"""The limits per minute."""
+_RESET = "2026-01-01T00:00:00Z"
+"""When the limits are reset: no clock decides what is sent."""
+
+
+def check(headers: Mapping[str, str]) -> None:
+    """Raises RequestError if the version of the API is missing, or is not one."""
+    version = next((value for name, value in headers.items() if name.lower() == VERSION), None)
+    if version is None:
+        raise RequestError(400, f"{VERSION}: header is required", None, VERSION)
+    if version not in ("2023-06-01", "2023-01-01"):
+        raise RequestError(400, f'{VERSION}: "{version[:SHOWN]}" is not a valid version', None, VERSION)
+
+
+def usual(seed: int, requested: str, status: int | None) -> Headers:
+    """The headers of a reply with this status; `requested` identifies the request. After a 429, nothing remains."""
+    source = Source(seed, "messages headers", requested, status or 0)
+    used = source.draw("tokens", lambda each: each.between(20, 2000))
+    limits = (
+        ("requests", _REQUESTS, 1),
+        ("input-tokens", _INPUT, used),
+        ("output-tokens", _OUTPUT, used),
+        ("tokens", _INPUT + _OUTPUT, 2 * used),
+    )
+    found = [("request-id", "req_011C" + source.draw("request-id", lambda each: each.text(BASE58, 20)))]
+    found.append(("anthropic-organization-id", Source(seed, "organization").uuid()))
+    for name, limit, spent in limits:
+        left = 0 if status == 429 else limit - spent
+        prefix = f"anthropic-ratelimit-{name}"
+        found += [(f"{prefix}-limit", str(limit)), (f"{prefix}-remaining", str(left)), (f"{prefix}-reset", _RESET)]
+    found.append(("access-control-allow-origin", "*"))
+    found.append(("access-control-expose-headers", "*"))
+    return tuple(found)

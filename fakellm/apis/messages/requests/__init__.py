@@ -1,0 +1,1 @@
+"""Requests to the Messages API: their types, their validation, and the neutral request."""

@@ -1,0 +1,1 @@
+"""The providers of the Responses API, and the types that describe them."""

@@ -1,0 +1,1 @@
+"""Output items: their JSON, and the blocks that they stand for."""

@@ -1,0 +1,1 @@
+"""From events and bodies back to batches, habits and drawn values."""

@@ -1,0 +1,1 @@
+"""What is kept of responses and conversations, and the operations on it."""

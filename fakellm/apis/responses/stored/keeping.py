@@ -1,0 +1,159 @@
+"""What is kept of a reply, and the conversation that a request continues. Pure functions of what is kept.
+
+https://platform.openai.com/docs/guides/conversation-state
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.apis.responses.requests.input_items import messages_of
+from fakellm.apis.responses.stored.store import Conversation, KeptResponses, StoredResponse, texts_of
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import JSON, dumps
+from fakellm.base.seed import HEX, Source
+from fakellm.model.request import Request
+from fakellm.wire.sse import Decoder
+
+POLLS = 2
+"""How many retrievals until a response in the background is completed: it is queued, and then in progress."""
+
+
+def continued(request: Request, kept: KeptResponses) -> Request:
+    """The request with the messages of the conversation that it continues, after its instructions.
+
+    Raises RequestError if there is no such response or conversation.
+    """
+    before = history(request.body, kept)
+    if not before:
+        return request
+    body = request.body
+    messages = messages_of(body.get("instructions"), [*before, *input_items(body.get("input"), "")])
+    return replace(request, messages=messages)
+
+
+def history(body: JSON, kept: KeptResponses) -> list[JSON]:
+    """The items of the conversation so far."""
+    if name := conversation_id(body):
+        return [json.loads(item) for item in conversation(kept, name).items]
+    found: list[JSON] = []
+    name = body.get("previous_response_id")
+    while isinstance(name, str):
+        response = kept.responses.get(name)
+        if response is None:
+            message = f"Previous response with id '{name}' not found."
+            raise RequestError(400, message, "previous_response_not_found", "previous_response_id")
+        found = [*response.items, *response.output, *found]
+        name = response.previous
+    return found
+
+
+def conversation_id(body: JSON) -> str | None:
+    """The id of the conversation that a request belongs to."""
+    value = body.get("conversation")
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else None
+
+
+def conversation(kept: KeptResponses, name: str) -> Conversation:
+    """The conversation of this id. Raises RequestError."""
+    found = kept.conversations.get(name)
+    if found is None:
+        raise RequestError(404, f"Conversation with id '{name}' not found.", None)
+    return found
+
+
+def with_reply(kept: KeptResponses, request: Request, sent: bytes) -> KeptResponses:
+    """What is kept after a reply to this request, whose body is `sent`. Nothing of it is kept if the request does not
+    want it (`store: false`), or if the reply is not a response that has ended."""
+    response = _stored(request, sent)
+    if response is None:
+        return kept
+    if response.conversation and response.conversation in kept.conversations:
+        before = kept.conversations[response.conversation]
+        items = (*before.items, *texts_of(response.items), *texts_of(response.output))
+        kept = kept.with_conversation(replace(before, items=items))
+    return kept.with_response(response) if request.body.get("store") is not False else kept
+
+
+def at_once(request: Request, kept: KeptResponses, sent: bytes) -> bytes:
+    """What the client gets of a reply that is kept: one in the background is queued first."""
+    name = (_object(sent) or {}).get("id") if request.body.get("background") and not request.stream else None
+    response = kept.responses.get(name) if isinstance(name, str) else None
+    return dumps(shown(response), 2).encode("utf-8", "surrogatepass") if response else sent
+
+
+def shown(response: StoredResponse) -> JSON:
+    """The response object as it is now."""
+    body: JSON = json.loads(response.body)
+    if response.cancelled or response.polls:
+        status = "cancelled" if response.cancelled else "queued" if response.polls == POLLS else "in_progress"
+        changed: JSON = {"status": status, "completed_at": None, "output": [], "usage": None}
+        body |= {key: value for key, value in changed.items() if key in body}
+        if "incomplete_details" in body:
+            body["incomplete_details"] = None
+    return body
+
+
+def _stored(request: Request, sent: bytes) -> StoredResponse | None:
+    events = tuple(event.data for event in Decoder().feed(sent)) if request.stream else ()
+    response = next(filter(None, map(_response, reversed(events))), None) if events else _object(sent)
+    if response is None or response.get("object") != "response" or not isinstance(response.get("id"), str):
+        return None
+    background = bool(request.body.get("background"))
+    return StoredResponse(
+        id=response["id"],
+        body=dumps(response),
+        input=dumps(input_items(request.body.get("input"), response["id"])),
+        events=events,
+        previous=request.body.get("previous_response_id"),
+        conversation=conversation_id(request.body),
+        polls=POLLS if background and not request.stream else 0,
+    )
+
+
+def _response(data: str) -> JSON | None:
+    """The response object of an event that ends a stream."""
+    value = _object(data)
+    ended = value is not None and value.get("type") in ("response.completed", "response.incomplete", "response.failed")
+    return value.get("response") if ended and value else None
+
+
+def _object(text: str | bytes) -> JSON | None:
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def input_items(value: Any, response: str) -> list[JSON]:
+    """The input of a request as items with ids, which depend on the id of the response."""
+    items: Sequence[Any] = (
+        [{"role": "user", "content": value}] if isinstance(value, str) else value if isinstance(value, list) else ()
+    )
+    return [_item(item, response, number) for number, item in enumerate(items) if isinstance(item, dict)]
+
+
+def _item(item: JSON, response: str, number: int) -> JSON:
+    kind = item.get("type", "message")
+    prefix = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}.get(
+        kind, "item"
+    )
+    name = item.get("id") or f"{prefix}_{Source(0, response, number).text(HEX, 48)}"
+    if kind != "message":
+        return {"id": name, **item}
+    role = item.get("role", "user")
+    content = item.get("content")
+    if isinstance(content, str):
+        text = (
+            {"type": "output_text", "annotations": [], "logprobs": []}
+            if role == "assistant"
+            else {"type": "input_text"}
+        )
+        content = [{**text, "text": content}]
+    return {"id": name, "type": "message", "status": "completed", "content": content or [], "role": role}

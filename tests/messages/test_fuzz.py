@@ -1,0 +1,132 @@
+"""The fuzzer on clients of the Messages API: correct ones hold, and each wrong one is caught by the step it misreads."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fakellm.apis.messages.api import MESSAGES
+from fakellm.apis.messages.dialects import dialect_of
+from fakellm.apis.messages.habits import settings as settings_of
+from fakellm.engine.complete import complete
+from fakellm.engine.engine import Engine
+from fakellm.engine.render import render
+from fakellm.engine.response import Response
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache
+from fakellm.faults import Close, Eof, NoFinish, Reset, Truncated
+from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
+from fakellm.fuzzing.clients.client_under_test import CannotRunError
+from fakellm.fuzzing.oracle.normalize import FIELDS
+from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.fuzzing.run import run
+from fakellm.fuzzing.search import Outcome, Search
+from fakellm.fuzzing.strategies import streams
+from fakellm.model.deltas import End
+from fakellm.model.fold import fold
+from fakellm.scenarios.scenario import Scenario
+from fakellm.wire.sse import Decoder
+from tests.messages import clients
+from tests.messages.test_requests import body
+
+
+def searched(client: ClientFunction, profile: str) -> Outcome:
+    """What the fuzzer finds in a client of this API in 200 cases."""
+    return run(FunctionClient(client), Search(profile=profile, api=MESSAGES))
+
+
+@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+def test_a_correct_client_holds(profile: str) -> None:
+    outcome = searched(clients.Careful(), profile)
+    assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
+    assert outcome.compared == set(FIELDS) - {"choices", "refusal"}
+
+
+@pytest.mark.parametrize(
+    ("client", "cause", "outcome"),
+    [
+        (clients.AddsUsage(), ("differs", "usage"), "differs"),
+        (clients.KeepsTheFirstUsage(), ("differs", "usage"), "differs"),
+        (clients.IgnoresErrors(), ("error: data",), "silent"),
+        (clients.TakesTheEndOfTheBodyAsTheEnd(), ("eof",), "silent"),
+        (clients.ParsesEveryEvent(), ("sse.insert: heartbeat",), "error"),
+        (clients.IgnoresTheInputAtTheStart(), ("calls.opening: piece",), "differs"),
+        (clients.AddsTheInputAtTheStart(), ("differs", "tool_calls"), "differs"),
+        (clients.TakesTheIndexForTheNumberOfTheCall(), ("differs", "content"), "differs"),
+        (clients.DropsTheLastPiece(), ("split.content",), "differs"),
+    ],
+    ids=lambda value: type(value).__name__ if callable(value) else value,
+)
+def test_a_wrong_client_is_caught(client: ClientFunction, cause: tuple[str, ...], outcome: str) -> None:
+    found = searched(client, "all")
+    (failure,) = found.failures
+    assert (failure.cause, failure.case.verdict.outcome) == (cause, outcome)
+
+
+@pytest.mark.parametrize(
+    "client", [clients.ReadsPings(), clients.ComparesBytes()], ids=lambda each: type(each).__name__
+)
+def test_a_client_that_misreads_every_stream_cannot_be_tried(client: ClientFunction) -> None:
+    """Pings and the spaces before a brace are in each stream that Anthropic sends."""
+    with pytest.raises(CannotRunError, match="the client misreads a plain stream"):
+        searched(client, "default")
+
+
+def parsed(stream: bool = True) -> Any:
+    return MESSAGES.parse(json.dumps(body(stream=stream)).encode(), {})
+
+
+@given(streams("all", exclude=("sse.ends_with",)))
+def test_a_correct_reader_finds_the_completion(scenario: Scenario) -> None:
+    """Under a variation it finds exactly the completion; a fault never passes as a whole answer that differs."""
+    (rule,) = scenario.rules
+    if rule.stream.transfer and rule.stream.transfer.gzip:
+        return
+    request = parsed()
+    dialect = rule.dialect if rule.dialect in MESSAGES.dialects else None
+    habits = settings_of(rule.stream, dialect_of(dialect)).habits
+    meant = MESSAGES.expressible(complete(rule.reply, request, 0, MESSAGES.provider(habits)), habits)
+    plan = render(msgspec.structs.replace(rule, name="drawn"), request, 0, MESSAGES)
+    for reading in readings(plan, MESSAGES, habits):
+        found = MESSAGES.expressible(without_draws(reading.completion), habits)
+        if rule.fault is None and not reading.error:
+            assert found == without_draws(meant)
+            break
+        if isinstance(rule.fault, (NoFinish, Eof, Close, Reset, Truncated)):
+            ended = fold(MESSAGES.read(Decoder().feed(plan.body), habits))[1] == End()
+            assert found == without_draws(meant) or reading.error or not ended
+    else:
+        assert rule.fault is not None
+
+
+def without_draws(completion: Any) -> Any:
+    """The completion without ids, signatures and the counts of `message_start`, which are drawn."""
+    choices = []
+    for choice in completion.choices:
+        blocks = tuple(
+            msgspec.structs.replace(block, **{key: "" for key in ("id", "signature") if hasattr(block, key)})
+            for block in choice.blocks
+        )
+        choices.append(msgspec.structs.replace(choice, blocks=blocks))
+    usage = completion.usage and msgspec.structs.replace(completion.usage, own={})
+    return msgspec.structs.replace(completion, choices=tuple(choices), usage=usage)
+
+
+@settings(max_examples=60)
+@given(streams("all"), st.lists(st.sampled_from(["a", "b", "é", "a long prompt"]), min_size=1, max_size=3))
+def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: list[str]) -> None:
+    """Whatever its spelling, fault and timing: the cache is only a cache."""
+    ruleset = Ruleset(scenario)
+    warm = Engine(ruleset, 0, strict=True, cache=Cache(10**7))
+    for user in users:
+        for stream in (True, False):
+            sent = json.dumps(body(stream=stream, messages=[{"role": "user", "content": user}])).encode()
+            cold = Engine(ruleset, 0, strict=True)
+            response = cold.respond(cold.match(sent, MESSAGES))
+            assert warm.respond(warm.match(sent, MESSAGES)) == response
+            assert isinstance(response, Response)

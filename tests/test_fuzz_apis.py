@@ -1,0 +1,55 @@
+"""The fuzzer with every API that rules answer: the reference client holds, and each step and fault has its API's rows."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import pytest
+
+import fakellm
+from fakellm.apis.route import HOMES
+from fakellm.fuzzing.draws.families import ALL_FAMILIES
+from fakellm.fuzzing.draws.profiles import profile
+from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, name_of
+from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.reference_client import ReferenceClient
+from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS
+from fakellm.fuzzing.tiers import named
+
+
+@pytest.mark.parametrize("api", HOMES)
+@pytest.mark.parametrize("name", ["default", "faults", "all"])
+def test_the_reference_client_of_an_api_holds(api: str, name: str) -> None:
+    with closing(ReferenceClient(2.0, api)) as client:
+        outcome = fakellm.fuzz(client, api=api, profile=name, examples=120, failures=None)
+    assert (outcome.cases, outcome.failures, outcome.internal) == (120, [], {})
+    assert {"content", "tool_calls", "finish_reason", "usage"} <= outcome.compared
+
+
+@pytest.mark.parametrize("api", HOMES)
+def test_an_api_has_an_endpoint_and_profiles(api: str) -> None:
+    found = fuzzed_api(api)
+    assert name_of(found) == api
+    assert endpoint_of(found).url.startswith("/")
+    assert set(profile("default", (), found).families) <= set(ALL_FAMILIES)
+    for dialect in found.dialects:
+        assert profile(dialect, (), found).dialects == (dialect,)
+
+
+def test_the_tables_of_other_apis_name_known_steps_and_rows() -> None:
+    for steps in ELSEWHERE.values():
+        for step, (tier, rows) in steps.items():
+            assert named(step).tier
+            assert tier.startswith("T")
+            assert set(rows.split()) <= set(BUGS)
+    for faults in FAULTS_ELSEWHERE.values():
+        assert set(faults) <= set(FAULTS)
+        assert {row for rows in faults.values() for row in rows.split()} <= set(BUGS)
+
+
+def test_a_step_of_another_api_has_that_apis_rows() -> None:
+    assert set(TIERS) >= {"transfer.cut", "padding"}
+    assert named("transfer.cut").rows == ("A2",)
+    assert named("padding").rows == ("B6",)
+    assert named("padding", "messages").rows == ("H9",)
+    assert named("padding", "toy").rows == ()
