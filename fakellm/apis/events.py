@@ -38,7 +38,7 @@ class Written(Struct, frozen=True, dict=True):
         pieces = (piece for stretch in self.stretches for piece in stretch.pieces)
         return size_of(self.skeleton) + sum(50 + getsizeof(piece) for piece in pieces) + 8 * len(self.tokens)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many events there are."""
         return sum(len(stretch.pieces) * len(self.skeleton[stretch.batch]) for stretch in self.stretches)

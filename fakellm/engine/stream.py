@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from operator import methodcaller
@@ -63,22 +64,22 @@ def stream(
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
     after = [alone(Event(data), framing) for data in framing.after]
-    chunks: Callable[[], Iterable[bytes]]
-    if plain and fixed:
-        fill = fill_of(found, answer)
-        values = values_of(found, fill)
-        lengths = tuple(map(len, values.values()))
-        content = None if counts is None else fill_of(found, answer)
-        lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
-        if timing == AT_ONCE:
-            return lines.filled(values, fill)
-        chunks, size = lambda: lines.each(values, fill_of(found, answer)), _SIZE + sum(lengths)
-    elif plain and timing != AT_ONCE:
-        chunks, size = lambda: map(chunk, chain(map(_ENCODED, filled(found, answer)), after)), _SIZE + found.size
-    else:
+    if not plain or (timing == AT_ONCE and not fixed):
         return pace(in_stream([*map(_ENCODED, filled(found, answer)), *after], framing), timing, source)
     count = found.count + len(after)
-    return PacedChunks(chunks, lambda: delays(count, timing, source, found.tokens), count, size)
+    waits = partial(delays, count, timing, source, found.tokens)
+    if not fixed:
+        size = _SIZE + found.size
+        return PacedChunks(lambda: map(chunk, chain(map(_ENCODED, filled(found, answer)), after)), waits, count, size)
+    fill = fill_of(found, answer)
+    values = values_of(found, fill)
+    lengths = tuple(map(len, values.values()))
+    content = None if counts is None else fill_of(found, answer)
+    lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
+    if timing == AT_ONCE:
+        return lines.filled(values, fill)
+    size = _SIZE + sum(lengths)
+    return PacedChunks(lambda: lines.each(values, fill_of(found, answer)), waits, count, size)
 
 
 def _by_events(
