@@ -192,7 +192,8 @@ FAULTS_ELSEWHERE: dict[str, dict[str, str]] = {
     },
     "gemini": {"error": "I4", "no_choices": "I5"},
 }
-"""The rows of faults by the name of another API, besides those about HTTP (F), which are of every API."""
+"""The rows of faults by the name of another API. Those about HTTP (F), about JSON that is not valid (E7) and about
+streams without content (E8) are of every API."""
 
 FAULTS: dict[str, str] = {
     "status": "F6 F7 F11",

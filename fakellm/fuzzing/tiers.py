@@ -62,7 +62,7 @@ def step_of(fault: Fault, api: str = "chat") -> WireStep:
     rows = FAULTS.get(name, FAULTS[fault.kind]).split()
     if api != "chat":
         own = FAULTS_ELSEWHERE.get(api, {}).get(fault.kind, "").split()
-        rows = [*own, *(row for row in rows if row.startswith("F"))]
+        rows = [*own, *(row for row in rows if row.startswith("F") or row in ("E7", "E8"))]
     return WireStep(name, "fault", tuple(rows))
 
 

@@ -56,18 +56,19 @@ def _and_stream(request: Request) -> When:
 
 
 def _and_messages(request: Request) -> When:
-    return When(
-        model=request.model,
-        stream=request.stream,
-        body={"messages": request.body["messages"], "tools": request.body.get("tools")},
-    )
+    body = {key: _value(request.body[key]) for key in _CONVERSATIONS if request.body.get(key) is not None}
+    return When(model=request.model, stream=request.stream, body={**body, "tools": request.body.get("tools")})
+
+
+_CONVERSATIONS = ("messages", "contents", "input", "prompt")
+"""The fields of a body that have the conversation, in one API or another."""
 
 
 def exactly(request: Request) -> When:
-    """Every field of the body that a condition can name. A null is the same as no field."""
+    """Every field of the body that a condition can name, and a model in the URL. A null is the same as no field."""
     fields = {key: value for key, value in request.body.items() if key not in ("stream", "stream_options")}
     body = {key: _value(value) for key, value in fields.items() if value is not None and _is_name(key)}
-    return When(stream=request.stream, body=body)
+    return When(model=None if "model" in body else request.model or None, stream=request.stream, body=body)
 
 
 def _is_name(key: str) -> bool:

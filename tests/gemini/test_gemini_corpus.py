@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -17,10 +18,11 @@ from fakellm.model.fold import fold
 from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump, load
+from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.wire.kinds import ARRAY, SSE
-from tests.conftest import SURFACES
+from tests.conftest import SURFACES, respond
 
 INDEX = SURFACES / "index.json"
 ENTRIES: list[dict[str, Any]] = [
@@ -81,3 +83,21 @@ def test_streamed_arguments_are_read() -> None:
     ]
     print(calls)
     assert calls
+
+
+def test_an_imported_cassette_answers_its_requests_as_recorded() -> None:
+    """All its interactions together, through the server."""
+    same: Counter[bool] = Counter()
+    for entry in ENTRIES:
+        cassette = read_file(SURFACES / entry["file"])
+        app = App(load(dump(imported([cassette])[0])), strict=True)
+        for each in entry["exchanges"]:
+            interaction = cassette.interactions[each["i"]]
+            request, response = interaction.request, interaction.response
+            if each["api"] == "gemini" and each["op"] in REPLIES and response.status == 200 and request.body:
+                url = urlsplit(request.url)
+                target = f"{url.path}?{url.query}" if url.query else url.path
+                sent = respond(app, HttpRequest("POST", target, request.body)).plan.body
+                same[sent == response.body] += 1
+    assert same[True] >= 81
+    assert not same[False]

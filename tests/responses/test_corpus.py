@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import Struct
 
 from fakellm.apis.responses.api import RESPONSES
+from fakellm.engine.render import render
 from fakellm.importing.importer import imported
 from fakellm.model.fold import fold
 from fakellm.recordings.cassette import Cassette, Interaction
@@ -113,3 +115,22 @@ def test_a_body_has_the_meaning_of_its_items() -> None:
                 for part in item["content"]
             ]
             assert completion.choices[0].content == "".join(texts)
+
+
+def test_an_imported_rule_repeats_the_request_that_it_answers() -> None:
+    """What was recorded takes the place of defaults, not of what another request sets."""
+    each = next(
+        each for each in recorded() if each.exact and each.stream and b"instructions" in each.interaction.request.body
+    )
+    scenario, _ = imported([Cassette("x", (each.interaction,))])
+    body = json.loads(each.interaction.request.body) | {"instructions": "Be brief", "tools": [], "temperature": 0.5}
+    (rule,) = scenario.rules
+    rule = msgspec.structs.replace(rule, name="x", dialect=rule.dialect or "openai")
+    plan = render(rule, RESPONSES.parse(json.dumps(body).encode(), {}), 0, RESPONSES)
+    first, *_, last = (
+        json.loads(event.data)["response"]
+        for event in Decoder().feed(plan.body)
+        if "response" in json.loads(event.data)
+    )
+    for response in (first, last):
+        assert (response["instructions"], response["tools"], response["temperature"]) == ("Be brief", [], 0.5)

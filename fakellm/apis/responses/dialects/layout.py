@@ -7,7 +7,7 @@ for `message` holds for each of these places. Knows no provider.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -59,9 +59,11 @@ class Layouts(Struct, frozen=True, dict=True):
                 value = {**self.constants[name], **value}
         return value
 
-    def response(self, at: str, value: JSON) -> JSON:
-        """The response object at an event, laid out; its constants replace what the request and the provider set."""
-        changed = {**value, **self.constants.get("response", {}), **self.constants.get(f"response@{at}", {})}
+    def response(self, at: str, value: JSON, sent: Mapping[str, Any]) -> JSON:
+        """The response object at an event, laid out. Its constants replace defaults, and what repeats the request that
+        was sent, unless they contradict it."""
+        constants = {**self.constants.get("response", {}), **self.constants.get(f"response@{at}", {})}
+        changed = {**value, **{key: each for key, each in constants.items() if _agrees(key, each, sent.get(key))}}
         order = self.orders.get(f"response@{at}", self.orders.get("response", (REST,)))
         return _ordered(changed, order)
 
@@ -72,6 +74,37 @@ def names(kind: str) -> Iterator[str]:
     base, at, _ = kind.partition("@")
     if at:
         yield base
+
+
+def _agrees(key: str, constant: Any, sent: Any) -> bool:
+    """Whether a constant can be what a provider makes of this parameter, to which it adds defaults and which it
+    rewrites: schemas of tools, for example, become strict."""
+    if key == "tools" and isinstance(sent, list):
+        return _tools(sent) <= _tools(constant) and bool(sent) == bool(constant)
+    if key in _NAMED and sent is not None:
+        return bool(_NAMED[key](sent) in (None, _NAMED[key](constant)))
+    return bool(sent is None or constant == sent or key == "moderation" or (key == "service_tier" and sent == "auto"))
+
+
+def _tools(value: Any) -> set[Any]:
+    return {str(each.get("name") or each.get("type")) for each in value or () if isinstance(each, dict)}
+
+
+def _format(value: Any) -> tuple[Any, ...]:
+    found = value.get("format") if isinstance(value, dict) else None
+    return (found.get("type", "text"), found.get("name")) if isinstance(found, dict) else ("text", None)
+
+
+def _effort(value: Any) -> Any:
+    return value.get("effort") if isinstance(value, dict) else None
+
+
+def _id(value: Any) -> Any:
+    return value.get("id") if isinstance(value, dict) else value
+
+
+_NAMED: Mapping[str, Callable[[Any], Any]] = {"text": _format, "reasoning": _effort, "prompt": _id, "conversation": _id}
+"""What has to be the same in a constant and a parameter, by its name."""
 
 
 def _ordered(value: JSON, order: tuple[str, ...]) -> JSON:

@@ -140,7 +140,7 @@ class _Reader:
                 yield self._thought(value, "parts", value["content_index"], value["delta"])
             case "response.reasoning_summary_part.done":
                 item, index = self._item(value), value["summary_index"]
-                if f"summary.{index}" not in item.texts:
+                if f"summary.{index}" not in item.texts and not _object(value["part"]).get("text"):
                     yield self._thought(value, "summary", index, "")
             case _ if kind in _TEXT_PIECES:
                 item = self._item(value)

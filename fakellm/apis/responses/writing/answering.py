@@ -66,7 +66,7 @@ def answer(completion: Completion, request: Request, habits: Habits, seed: int, 
         "id": name,
         "created": created,
         "model": model,
-        "response": _prepared(base, forms, word, habits, source),
+        "response": _prepared(base, request.body, forms, word, habits, source),
     }
     return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
 
@@ -107,13 +107,16 @@ def _with_ids(blocks: Sequence[Block], maker: Maker) -> tuple[Block, ...]:
     return tuple(found)
 
 
-def _prepared(base: JSON, forms: tuple[Forms, ...], word: str | None, habits: Habits, source: Source) -> Prepared:
+def _prepared(
+    base: JSON, sent: JSON, forms: tuple[Forms, ...], word: str | None, habits: Habits, source: Source
+) -> Prepared:
     recorded = habits.recorded
     requested_tier = base.get("service_tier")
     states = {
         step: habits.layouts.response(
             step,
             {**base, "status": "queued" if step == "queued" else "in_progress", "output": [], "usage": None},
+            sent,
         )
         for step in ("created", "queued", "in_progress")
     }
@@ -129,7 +132,7 @@ def _prepared(base: JSON, forms: tuple[Forms, ...], word: str | None, habits: Ha
         "service_tier": habits.dialect.tier if requested_tier in _TIERS else requested_tier,
         "usage": None,
     }
-    final = habits.layouts.response(status, {**base, **end})
+    final = habits.layouts.response(status, {**base, **end}, sent)
     padding = {int(number): text for number, text in recorded.get("obfuscation", {}).items()}
     return Prepared(states, final, forms, padding, recorded.get("first", 0))
 
