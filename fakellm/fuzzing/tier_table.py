@@ -132,10 +132,10 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
     # Of the Messages API alone
-    "key_order": ("T5", ""),
-    "pads": ("T2", ""),
-    "indent": ("T2", ""),
-    "fraction": ("T2", ""),
+    "messages.key_order": ("T5", ""),
+    "messages.pads": ("T2", ""),
+    "messages.indent": ("T2", ""),
+    "ollama.fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.ollama.dialects import DIALECTS, OllamaDialect, Route
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -19,7 +20,7 @@ _SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "last_keys", "
 
 STREAM_KEYS = frozenset(
     {
-        *("padding", "split", "role", "together", "turns", "finish", "usage", "sse", "transfer", "score", "fraction"),
+        *("padding", "split", "role", "together", "turns", "finish", "usage", "sse", "transfer", "score", "ollama"),
         *("calls.index", "calls.before", "spelling.extra", "spelling.each", *(f"spelling.{key}" for key in _SPELLED)),
     }
 )
@@ -54,7 +55,7 @@ def split(
     found = DIALECTS.get(dialect or "") or next(iter(DIALECTS.values()))
     full = variation.over(found.usual).over(PLAIN)
     calls, transfer = full.calls or Calls(), full.transfer or Transfer()
-    division = division_of(full)
+    division, fraction = division_of(full), (full.ollama or OllamaKeys()).fraction
     if division.finish in ("early", "twice"):  # the reason is on the line that ends the stream
         division = replace(division, finish="alone")
     habits = OllamaHabits(
@@ -62,7 +63,7 @@ def split(
         route=route,
         spelling=full.spelling or Spelling(),
         index=calls.index or "given",
-        digits=6 if full.fraction is None else full.fraction,
+        digits=6 if fraction is None else fraction,
         context=context,
         margins=transfer.margins or ("", ""),
     )
@@ -73,12 +74,13 @@ def block(habits: OllamaHabits) -> Variation:
     """The `stream:` block with these habits: what the dialect does not do as usual."""
     usual = habits.dialect.usual.over(PLAIN)
     spelling = _unlike(habits.spelling, usual.spelling or Spelling())
+    own = OllamaKeys(fraction=habits.digits)
     index = None if habits.index == (usual.calls or Calls()).index else habits.index
     return Variation(
         calls=Calls(index=index) if index else None,
         spelling=None if spelling == Spelling() else spelling,
         transfer=Transfer(margins=habits.margins) if any(habits.margins) else None,
-        fraction=None if habits.digits == usual.fraction else habits.digits,
+        ollama=None if own == usual.ollama else own,
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
@@ -119,7 +120,7 @@ ANY: dict[str, Options] = {
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
 ELSEWHERE: dict[str, Options] = {
-    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+    "ollama.fraction": tuple(Variation(ollama=OllamaKeys(fraction=digits)) for digits in (0, 9, 3)),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {

@@ -1,0 +1,21 @@
+"""The keys of a `stream:` block that only Ollama's own API has. Owns the values, not their effect."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+
+class OllamaKeys(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The `ollama:` block of a rule's `stream:`."""
+
+    fraction: Annotated[
+        Literal[0, 3, 6, 9] | None,
+        Meta(
+            description=(
+                "How many digits `created_at` has after the point, less trailing zeros: 6 as on macOS, or 9 as on "
+                "Linux."
+            )
+        ),
+    ] = None
