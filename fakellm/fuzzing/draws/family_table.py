@@ -24,10 +24,6 @@ Options = Sequence[Variation]
 _PLACES: tuple[tuple[int, ...], ...] = ((1,), (0,), (2,), (3,), (5,), (0, 1, 2), (99,))
 
 
-def _gemini(name: str, *values: Any) -> Options:
-    return tuple(Variation(gemini=GeminiKeys(**{name: value})) for value in values)
-
-
 def _bytes(**fields: Any) -> Variation:
     return Variation(transfer=Transfer(**fields))
 
@@ -157,7 +153,7 @@ ELSEWHERE: dict[str, Options] = {
     **_gemini("call_message", True, False),
     **_gemini("details", (), ("prompt", "candidates")),
     **_gemini("usage", {"serviceTier": "standard"}),
-    **_gemini("between", {"trafficType": "ON_DEMAND"}),
+    **_gemini("between", {"trafficType": "ON_DEMAND"}, {}),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
