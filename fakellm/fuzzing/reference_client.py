@@ -216,7 +216,9 @@ def _checked(event: Event) -> Event:
 def _result(completion: Completion, provider: Provider) -> Result:
     choices = tuple(_choice(choice, provider is not _OPENAI) for choice in completion.choices)
     first = {name: getattr(choices[0], name) for name in ReturnedChoice.__struct_fields__}
-    return Result(**first, usage=_usage(completion.usage, provider) if completion.usage else None, choices=choices)
+    usage = completion.usage
+    counted = usage and (provider is _OPENAI or usage.input or usage.output)  # else it has only what is not a count
+    return Result(**first, usage=_usage(usage, provider) if usage and counted else None, choices=choices)
 
 
 def _choice(choice: Choice, ordered: bool) -> ReturnedChoice:
