@@ -143,7 +143,7 @@ def input_items(value: Any, response: str) -> list[JSON]:
 def _item(item: JSON, response: str, number: int) -> JSON:
     kind = item.get("type", "message")
     prefix = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}.get(
-        kind, "item"
+        str(kind), "item"
     )
     name = item.get("id") or f"{prefix}_{Source(0, response, number).text(HEX, 48)}"
     if kind != "message":
