@@ -134,7 +134,11 @@ TIERS: dict[str, tuple[Tier, str]] = {
     # Of the Messages API alone
     "messages.key_order": ("T5", ""),
     "messages.pads": ("T2", ""),
+    "messages.indent": ("T2", ""),
+    "ollama.fraction": ("T2", ""),
+    # Of the Gemini API alone
     "gemini": ("T4", ""),
+    "gemini.stream_args": ("T5", ""),
     "gemini.index": ("T3", ""),
     "gemini.role": ("T3", ""),
     "gemini.bare": ("T3", "I5"),
@@ -146,9 +150,6 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "gemini.between": ("T2", "I6"),
     "gemini.indent": ("T2", ""),
     "gemini.enums": ("T5", ""),
-    "gemini.stream_args": ("T5", ""),
-    "messages.indent": ("T2", ""),
-    "ollama.fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 
@@ -174,6 +175,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
         "sse.line_end": ("T1", "A3 I1"),
         "finish": ("T3", "I2"),
         "usage: running": ("T5", "I6"),
+        "gemini.bare": ("T3", "I5"),
+        "gemini.signature": ("T3", "I3"),
+        "gemini.call_ids": ("T3", "I7"),
     },
     "ollama": {
         "transfer.cut": ("T0", "J1"),

@@ -153,7 +153,7 @@ ELSEWHERE: dict[str, Options] = {
     **_gemini("call_message", True, False),
     **_gemini("details", (), ("prompt", "candidates")),
     **_gemini("usage", {"serviceTier": "standard"}),
-    **_gemini("between", {"trafficType": "ON_DEMAND"}),
+    **_gemini("between", {"trafficType": "ON_DEMAND"}, {}),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {
