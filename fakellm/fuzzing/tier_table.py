@@ -131,9 +131,10 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "id: first_empty": ("T4", "B1 B13"),
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
-    # Of the Messages API alone
-    "key_order": ("T5", ""),
-    "pads": ("T2", ""),
+    # Of one API alone
+    "messages.key_order": ("T5", ""),
+    "messages.pads": ("T2", ""),
+    "messages.indent": ("T2", ""),
     "gemini": ("T4", ""),
     "gemini.index": ("T3", ""),
     "gemini.role": ("T3", ""),
@@ -146,7 +147,6 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "gemini.between": ("T2", "I6"),
     "gemini.indent": ("T2", ""),
     "gemini.enums": ("T5", ""),
-    "indent": ("T2", ""),
     "ollama.fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""

@@ -11,6 +11,7 @@ from itertools import product
 from typing import Any
 
 from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
@@ -134,7 +135,9 @@ def _gemini(field: str, *values: Any) -> dict[str, Options]:
 
 ELSEWHERE: dict[str, Options] = {
     "ollama.fraction": tuple(Variation(ollama=OllamaKeys(digits)) for digits in (0, 9, 3)),
-    "pads": tuple(Variation(pads=pads) for pads in ("0123456789abcdef" * 3, "f" * 40, "")),
+    "messages.pads": tuple(
+        Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
+    ),
     **_responses("begins", ("created",), ("created", "queued", "in_progress")),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
     **_responses("output", False),
