@@ -5,16 +5,22 @@ from __future__ import annotations
 from contextlib import closing
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import fakellm
 from fakellm.apis.route import HOMES
+from fakellm.engine.render import render
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.draws.profiles import profile
-from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, name_of
+from fakellm.fuzzing.endpoints import endpoint_of, example_request, fuzzed_api, name_of, settings_of
 from fakellm.fuzzing.known_bugs import BUGS
+from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.reference_client import ReferenceClient
 from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS
 from fakellm.fuzzing.tiers import named
+from fakellm.strategies import streams
 
 
 @pytest.mark.parametrize("api", HOMES)
@@ -53,3 +59,18 @@ def test_a_step_of_another_api_has_that_apis_rows() -> None:
     assert named("padding").rows == ("B6",)
     assert named("padding", "messages").rows == ("H9",)
     assert named("padding", "toy").rows == ()
+
+
+@pytest.mark.parametrize("api", HOMES)
+@settings(max_examples=40)
+@given(data=st.data())
+def test_what_strategies_draw_for_an_api_is_read_by_its_reader(api: str, data: st.DataObject) -> None:
+    scenario = data.draw(streams("all", exclude=("sse.ends_with", "transfer.gzip"), api=api))
+    (rule,) = scenario.rules
+    found = fuzzed_api(api)
+    request = example_request(found)
+    plan = render(replace(rule, name="drawn", dialect=rule.dialect or scenario.dialect), request, 0, found)
+    habits = settings_of(found, rule.stream, scenario.dialect).habits
+    reads = readings(plan, found, habits, len(rule.reply.choices or (rule.reply,)))
+    if rule.fault is None:
+        assert any(each.completion.choices and not each.error for each in reads)

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from fakellm.wire.sse import Decoder, Event
 from tests.toy_api import KNOWN
 
-IDLE = 0.5
+IDLE = 2.0
 """Seconds without an event after which a client gives up."""
 
 

@@ -17,7 +17,7 @@ def without_effect(stream: Variation, keys: Collection[str]) -> tuple[str, ...]:
 def _set(stream: Variation) -> Iterator[str]:
     for name in stream.__struct_fields__:
         value = getattr(stream, name)
-        if isinstance(value, (Calls, Spelling)):
+        if isinstance(value, (Calls, Spelling)):  # a block of one API has an effect as a whole or not at all
             yield from (f"{name}.{key}" for key in value.__struct_fields__ if getattr(value, key) is not None)
         elif value is not None:
             yield name

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.messages.stream_keys import MessagesKeys
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
 from fakellm.base.validation import FieldError, near_miss
@@ -179,50 +181,18 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
 
-    # The Responses API only
+    # What only one API has, by its name. Other APIs ignore it.
     responses: Annotated[
-        ResponsesSpelling | None,
-        Meta(description="Responses: how only this API can spell a reply; other APIs ignore it."),
+        ResponsesSpelling | None, Meta(description="How the Responses API spells a reply, beside the other keys.")
     ] = None
-
-    # Ollama's own API
-    fraction: Annotated[
-        Literal[0, 3, 6, 9] | None,
-        Meta(
-            description=(
-                "Ollama's own API: how many digits `created_at` has after the point, less trailing zeros: 6 as on "
-                "macOS, or 9 as on Linux."
-            )
-        ),
+    messages: Annotated[
+        MessagesKeys | None, Meta(description="How the Messages API spells a reply, beside the other keys.")
     ] = None
-
-    # Messages
-    key_order: Annotated[
-        dict[str, tuple[str, ...]] | None,
-        Meta(
-            description=(
-                "Messages: the keys of an object in their order, by object: `message`, its `usage`, the `delta` and "
-                "the `delta_usage` of `message_delta`, or a type of block. Keys that have no value are null, or left "
-                "out if they may be."
-            )
-        ),
-    ] = None
-    pads: Annotated[
-        Annotated[str, Meta(pattern="^[0-9a-f]*$")] | None,
-        Meta(
-            description=(
-                "Messages: how many spaces precede the last brace of each event, as one hexadecimal digit for each; "
-                "with `obfuscation: true` they are drawn."
-            )
-        ),
-    ] = None
-    indent: Annotated[
-        Annotated[int, Meta(ge=0, le=8)] | None, Meta(description="Messages: by how much a whole body is indented.")
-    ] = None
-
-    # Gemini
     gemini: Annotated[
-        GeminiKeys | None, Meta(description="Gemini: how its frames are spelled, where no other key expresses it.")
+        GeminiKeys | None, Meta(description="How the Gemini API spells a reply, beside the other keys.")
+    ] = None
+    ollama: Annotated[
+        OllamaKeys | None, Meta(description="How Ollama's own API spells a reply, beside the other keys.")
     ] = None
 
     def __post_init__(self) -> None:
@@ -241,7 +211,15 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         return filled
 
 
-_FILLED: tuple[type[Struct], ...] = (Variation, Calls, Spelling, ResponsesSpelling, GeminiKeys)
+_FILLED: tuple[type[Struct], ...] = (
+    Variation,
+    Calls,
+    Spelling,
+    ResponsesSpelling,
+    MessagesKeys,
+    GeminiKeys,
+    OllamaKeys,
+)
 """Blocks that are filled in key by key."""
 
 

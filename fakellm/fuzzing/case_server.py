@@ -24,6 +24,7 @@ class _CaseApp(App):
 
     def __init__(self, seed: int, api: Route) -> None:
         super().__init__(seed=seed)
+        self.offloads = False  # nothing else waits; and a process that starts may take longer than a client's patience
         self._api = api
         self.plans: list[Plan] = []
         self.requested = False

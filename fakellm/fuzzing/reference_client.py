@@ -137,6 +137,7 @@ class ReferenceClient:
             ("Accept-Encoding", "gzip"),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
+            ("anthropic-version", "2023-06-01"),
         ]
         head = h11.Request(method="POST", target=address.path + self._path, headers=headers)
         self._socket.sendall(b"".join(self._http.send(event) or b"" for event in (head, h11.Data(body), _END)))
@@ -215,7 +216,9 @@ def _checked(event: Event) -> Event:
 def _result(completion: Completion, provider: Provider) -> Result:
     choices = tuple(_choice(choice, provider is not _OPENAI) for choice in completion.choices)
     first = {name: getattr(choices[0], name) for name in ReturnedChoice.__struct_fields__}
-    return Result(**first, usage=_usage(completion.usage, provider) if completion.usage else None, choices=choices)
+    usage = completion.usage
+    counted = usage and (provider is _OPENAI or usage.input or usage.output)  # else it has only what is not a count
+    return Result(**first, usage=_usage(usage, provider) if usage and counted else None, choices=choices)
 
 
 def _choice(choice: Choice, ordered: bool) -> ReturnedChoice:

@@ -79,7 +79,8 @@ def named(name: str, api: str = "chat") -> WireStep:
         raise ValueError(f"there is no step {name!r}")
     tier, rows = TIERS[listed] if listed else ("T4", "")
     if api != "chat":
-        own, common = ELSEWHERE.get(api, {}), [row for row in rows.split() if row.startswith("A")]
+        own = ELSEWHERE.get(api, {})
+        common = [row for row in rows.split() if row.startswith("A") or key.startswith(api)]
         tier, rows = next((own[each] for each in known if each in own), (tier, " ".join(common)))
     return WireStep(name, tier, tuple(rows.split()))
 

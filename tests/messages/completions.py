@@ -11,6 +11,7 @@ from fakellm.apis.messages.api import MESSAGES
 from fakellm.apis.messages.dialects import DIALECTS
 from fakellm.apis.messages.habits import MessagesHabits, settings
 from fakellm.apis.messages.names import NAME
+from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
@@ -93,10 +94,14 @@ VARIATIONS = st.builds(
     usage=st.sampled_from([None, "own", "both", "finish", "none", "every"]),
     done=st.none() | st.booleans(),
     obfuscation=st.none() | st.booleans(),
-    pads=st.none() | st.text("09af", max_size=5),
     spelling=st.none() | st.builds(Spelling, *[st.none() | st.booleans()] * 3),
-    indent=st.none() | st.integers(0, 4),
-    key_order=st.none() | st.just({"usage": ("output_tokens", "input_tokens"), "text": ("text", "type")}),
+    messages=st.none()
+    | st.builds(
+        MessagesKeys,
+        pads=st.none() | st.text("09af", max_size=5),
+        indent=st.none() | st.integers(0, 4),
+        key_order=st.none() | st.just({"usage": ("output_tokens", "input_tokens"), "text": ("text", "type")}),
+    ),
 )
 HABITS = st.builds(
     lambda variation, dialect: settings(variation, dialect).habits, VARIATIONS, st.sampled_from(list(DIALECTS.values()))

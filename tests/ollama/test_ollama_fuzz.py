@@ -42,7 +42,7 @@ WRONG: dict[ClientFunction, tuple[str, ...]] = {
     clients.KeysCallsByTheirIndex(): ("calls.index: absent",),
     clients.ReadsEitherTextOrThinking(): ("together: parts",),
     clients.TakesAnEmptyLineForTheEnd(): ("padding",),
-    clients.NeedsSixDigits(): ("fraction",),
+    clients.NeedsSixDigits(): ("ollama.fraction",),
     clients.NeedsDoneSecond(): ("spelling.order: sorted",),
 }
 
@@ -72,7 +72,7 @@ def test_failures_are_saved_for_clients_of_this_api(tmp_path: Path) -> None:
 def test_what_has_no_effect_is_not_drawn() -> None:
     families = profile("all", (), fuzzed_api("ollama")).families
     assert not {"sse.insert: comment", "obfuscation", "done", "transfer.content_type", "calls.order"} & set(families)
-    assert {"fraction", "sse.insert: blank_line", "calls.index: zero"} <= set(families)
+    assert {"ollama.fraction", "sse.insert: blank_line", "calls.index: zero"} <= set(families)
 
 
 def test_rows_are_those_of_the_api() -> None:

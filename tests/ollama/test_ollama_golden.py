@@ -56,8 +56,8 @@ def test_calls_stand_apart_or_together_and_before_or_on_the_last_line(stream: ob
     ("stream", "expected"),
     [
         ({}, "2025-05-17T11:00:44.852993Z"),
-        ({"fraction": 0}, "2025-05-17T11:00:44Z"),
-        ({"fraction": 9}, "2025-05-17T11:00:44.852993146Z"),
+        ({"ollama": {"fraction": 0}}, "2025-05-17T11:00:44Z"),
+        ({"ollama": {"fraction": 9}}, "2025-05-17T11:00:44.852993146Z"),
         ({"spelling": {"each": {"created_at": ["now"]}}}, "now"),
     ],
 )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from fakellm.apis.messages.dialect import MessagesDialect
 from fakellm.apis.messages.habits import Keys
+from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding
 from fakellm.base.seed import HEX
@@ -34,12 +35,16 @@ VERTEX = MessagesDialect(
         padding=(Padding(before=(1,)),),
         obfuscation=True,
         done=False,
-        key_order={
-            "message": ("model", "id", "type", "role", "content", "stop_reason", "stop_sequence", "usage"),
-            "usage": (*("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"),),
-            "delta": ("stop_reason", "stop_sequence"),
-            "delta_usage": ("output_tokens",),
-        },
+        messages=MessagesKeys(
+            key_order={
+                "message": ("model", "id", "type", "role", "content", "stop_reason", "stop_sequence", "usage"),
+                "usage": (
+                    *("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"),
+                ),
+                "delta": ("stop_reason", "stop_sequence"),
+                "delta_usage": ("output_tokens",),
+            }
+        ),
     ),
     ids={**_IDS, "message": "msg_vrtx_01", "tool_use": "toolu_vrtx_01"},
 )
@@ -50,12 +55,14 @@ BEDROCK = MessagesDialect(
         padding=0,
         obfuscation=False,
         done=False,
-        key_order={
-            "message": ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"),
-            "usage": ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"),
-            "delta": ("stop_reason", "stop_sequence"),
-            "delta_usage": ("output_tokens",),
-        },
+        messages=MessagesKeys(
+            key_order={
+                "message": ("id", "type", "role", "model", "content", "stop_reason", "stop_sequence", "usage"),
+                "usage": ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens"),
+                "delta": ("stop_reason", "stop_sequence"),
+                "delta_usage": ("output_tokens",),
+            }
+        ),
     ),
     ids={**_IDS, "message": "msg_bdrk_01", "tool_use": "toolu_bdrk_01"},
     errors="message",
@@ -68,7 +75,7 @@ _COMPATIBLE: Keys = {
     "delta_usage": ("input_tokens", "output_tokens", "cache_read_input_tokens"),
 }
 """The keys of servers that repeat what Anthropic documented in 2024."""
-_PLAIN = Variation(padding=0, obfuscation=False, done=False, key_order=dict(_COMPATIBLE))
+_PLAIN = Variation(padding=0, obfuscation=False, done=False, messages=MessagesKeys(key_order=dict(_COMPATIBLE)))
 
 ZAI = MessagesDialect(
     name="zai",
@@ -83,7 +90,9 @@ ZAI = MessagesDialect(
 
 KIMI = MessagesDialect(
     name="kimi",
-    usual=Variation(key_order={"usage": ("input_tokens", "cache_read_input_tokens", "output_tokens")}).over(_PLAIN),
+    usual=Variation(
+        messages=MessagesKeys(key_order={"usage": ("input_tokens", "cache_read_input_tokens", "output_tokens")})
+    ).over(_PLAIN),
     ids={"message": "msg_", "tool_use": "toolu_"},
     start="all",
 )

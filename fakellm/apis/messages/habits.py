@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.messages.dialect import MessagesDialect
+from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -34,7 +35,7 @@ KEYS: Keys = {
 
 STREAM_KEYS = (
     *("padding", "split", "usage", "done", "spelling.ascii", "spelling.html", "spelling.spaces", "spelling.floats"),
-    *("spelling.order", "calls.opening", "obfuscation", "sse", "transfer", "score", "key_order", "pads", "indent"),
+    *("spelling.order", "calls.opening", "obfuscation", "sse", "transfer", "score", "messages"),
 )
 """The keys of a `stream:` block that have an effect."""
 
@@ -77,22 +78,22 @@ class MessagesHabits(Struct, frozen=True):
 def settings(stream: Variation, dialect: MessagesDialect) -> Settings[MessagesHabits]:
     """The variation in its parts. What it does not set is as the dialect usually does it, else as in PLAIN."""
     full = stream.over(dialect.usual).over(PLAIN)
-    transfer = full.transfer or Transfer()
-    keys = {**KEYS, **(dialect.usual.key_order or {})}
+    transfer, own = full.transfer or Transfer(), full.messages or MessagesKeys()
+    keys = {**KEYS, **((dialect.usual.messages or MessagesKeys()).key_order or {})}
     if stream.usage == "own":
         keys |= ONLY_OUTPUT
     elif stream.usage in ("finish", "both"):
         keys["delta_usage"] = KEYS["delta_usage"]
     habits = MessagesHabits(
         dialect=dialect,
-        keys=keys | (stream.key_order or {}),
+        keys=keys | ((stream.messages or MessagesKeys()).key_order or {}),
         spelling=full.spelling or Spelling(),
-        padded=bool(full.obfuscation) or bool(full.pads),
-        pads=full.pads or "",
+        padded=bool(full.obfuscation) or bool(own.pads),
+        pads=own.pads or "",
         start="zeros" if stream.usage == "finish" else dialect.start,
         input_at_start=(full.calls or Calls()).opening == "piece",
         done=full.done is True,
-        indent=full.indent,
+        indent=own.indent,
         margins=transfer.margins or ("", ""),
     )
     division = replace(division_of(full), usage="finish")
@@ -108,15 +109,14 @@ def variation(habits: MessagesHabits) -> Variation:
         for name, value in _fields(habits.spelling)
         if value is not None and value != getattr(usual.spelling, name)
     }
+    own = MessagesKeys(key_order=keys or None, pads=habits.pads or None, indent=habits.indent)
     return Variation(
         obfuscation=False if usual.padded and not habits.padded else None,
         done=None if habits.done == usual.done else habits.done,
         usage="finish" if habits.start == "zeros" and usual.start != "zeros" else None,
         spelling=Spelling(**spelling) if spelling else None,
         transfer=None if habits.margins == usual.margins else Transfer(margins=habits.margins),
-        key_order=keys or None,
-        pads=habits.pads or None,
-        indent=habits.indent,
+        messages=None if own == MessagesKeys() else own,
     )
 
 

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from fakellm.apis.chat.providers.common import LOWER_ALNUM
 from fakellm.apis.ollama.meaning import METRICS
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
 from fakellm.base.seed import Source
@@ -59,10 +60,12 @@ _USUAL = Variation(
     finish="alone",
     usage="finish",
     spelling=Spelling(html=True, floats="decimal", call_keys=("id", "function")),
-    fraction=6,
+    ollama=OllamaKeys(fraction=6),
 )
 
-_OLDER = Variation(calls=Calls(index="absent"), spelling=Spelling(call_keys=("function",)), fraction=9).over(_USUAL)
+_OLDER = Variation(
+    calls=Calls(index="absent"), spelling=Spelling(call_keys=("function",)), ollama=OllamaKeys(fraction=9)
+).over(_USUAL)
 
 DIALECTS: Mapping[str, OllamaDialect] = {
     dialect.name: dialect

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.ollama.dialects import DIALECTS, OllamaDialect, Route
+from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -19,7 +20,7 @@ _SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "last_keys", "
 
 STREAM_KEYS = frozenset(
     {
-        *("padding", "split", "role", "together", "turns", "finish", "usage", "sse", "transfer", "score", "fraction"),
+        *("padding", "split", "role", "together", "turns", "finish", "usage", "sse", "transfer", "score", "ollama"),
         *("calls.index", "calls.before", "spelling.extra", "spelling.each", *(f"spelling.{key}" for key in _SPELLED)),
     }
 )
@@ -62,11 +63,17 @@ def split(
         route=route,
         spelling=full.spelling or Spelling(),
         index=calls.index or "given",
-        digits=6 if full.fraction is None else full.fraction,
+        digits=digits_of(full),
         context=context,
         margins=transfer.margins or ("", ""),
     )
     return Settings(division, habits, lines(full.sse or Framing()), transfer, full.score)
+
+
+def digits_of(variation: Variation) -> Literal[0, 3, 6, 9]:
+    """How many digits of a fraction a time has."""
+    digits = (variation.ollama or OllamaKeys()).fraction
+    return 6 if digits is None else digits
 
 
 def block(habits: OllamaHabits) -> Variation:
@@ -78,7 +85,7 @@ def block(habits: OllamaHabits) -> Variation:
         calls=Calls(index=index) if index else None,
         spelling=None if spelling == Spelling() else spelling,
         transfer=Transfer(margins=habits.margins) if any(habits.margins) else None,
-        fraction=None if habits.digits == usual.fraction else habits.digits,
+        ollama=None if habits.digits == digits_of(usual) else OllamaKeys(habits.digits),
     )
 
 

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.ollama.dialects import DIALECTS, MESSAGE, OllamaDialect, Route
+from fakellm.apis.ollama.habits import digits_of
 from fakellm.apis.ollama.meaning import METRICS
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
@@ -80,7 +81,7 @@ def _distance(dialect: OllamaDialect, route: Route, values: list[JSON], calls: l
     spelled = (dialect.usual.spelling or Spelling()).call_keys or ()
     wrong += sum(("id" in call) != ("id" in spelled) for call in calls)
     digits = max((len(str(value.get("created_at")).rpartition(".")[2]) for value in values), default=0) - 1
-    return 10 * wrong + (digits > (dialect.usual.fraction or 0))
+    return 10 * wrong + (digits > digits_of(dialect.usual))
 
 
 def _is_sorted(values: list[JSON]) -> bool:

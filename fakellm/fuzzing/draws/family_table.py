@@ -10,6 +10,10 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from fakellm.apis.gemini.stream_keys import GeminiKeys
+from fakellm.apis.messages.stream_keys import MessagesKeys
+from fakellm.apis.ollama.stream_keys import OllamaKeys
+from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
@@ -118,8 +122,38 @@ ANY: dict[str, Options] = {
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
+
+
+def _responses(field: str, *values: Any) -> dict[str, Options]:
+    made = tuple(Variation(responses=ResponsesSpelling(**{field: value})) for value in values)
+    return {f"responses.{field}": made}
+
+
+def _gemini(field: str, *values: Any) -> dict[str, Options]:
+    return {f"gemini.{field}": tuple(Variation(gemini=GeminiKeys(**{field: value})) for value in values)}
+
+
 ELSEWHERE: dict[str, Options] = {
-    "fraction": tuple(Variation(fraction=digits) for digits in (0, 9, 3)),
+    "ollama.fraction": tuple(Variation(ollama=OllamaKeys(digits)) for digits in (0, 9, 3)),
+    "messages.pads": tuple(
+        Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
+    ),
+    **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
+    **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
+    **_responses("output", False),
+    **_responses("reasoning", "text", "part", "summary"),
+    **_responses("numbers", "gaps", "absent"),
+    **_responses("named", False),
+    **_responses("events", ("*",), ("sequence_number", "type", "*")),
+    **_gemini("index", False, True),
+    **_gemini("role", "first", "last", "never"),
+    **_gemini("bare", "text", "role", "empty", "null", "absent"),
+    **_gemini("signature", "beside", "after"),
+    **_gemini("call_ids", True, False),
+    **_gemini("call_message", True, False),
+    **_gemini("details", (), ("prompt", "candidates")),
+    **_gemini("usage", {"serviceTier": "standard"}),
+    **_gemini("between", {"trafficType": "ON_DEMAND"}, {}),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {

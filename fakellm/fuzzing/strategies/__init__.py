@@ -19,6 +19,7 @@ from fakellm.fuzzing.draws.faults import fault
 from fakellm.fuzzing.draws.profiles import PROFILES
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
+from fakellm.fuzzing.endpoints import fuzzed_api, keeps_order
 from fakellm.fuzzing.strategies.completions import completions, texts
 from fakellm.fuzzing.strategies.framings import framings, transfers
 from fakellm.model.blocks import Completion
@@ -57,27 +58,30 @@ class _Drawn:
 
 
 @st.composite
-def streams(draw: st.DrawFn, profile: str = "default", exclude: tuple[str, ...] = ()) -> Scenario:
+def streams(draw: st.DrawFn, profile: str = "default", exclude: tuple[str, ...] = (), api: str = "chat") -> Scenario:
     """Scenarios with one rule that answers any request: an answer, and either a few steps away from the plain wire or
     a fault.
 
     profile: one of PROFILES. `default` is what every client must read that reads as much as the official OpenAI SDK;
         the others are `strict-sse`, `contested`, `faults`, `all`, and the names of dialects for their usual wires.
     exclude: steps to leave out, by name or as whole blocks: `sse.line_end`, `transfer`, `truncated`.
+    api: the API whose streams they are, by its name in `when: {api: …}`; it has its own dialects.
 
     Pass one to a server's `load`, let a client read the reply, and compare the result with `scenario.rules[0].reply`.
-    ``fakellm.dump`` prints it as a file for ``scenarios/``. Raises ValueError if the profile or a step does not exist.
+    ``fakellm.dump`` prints it as a file for ``scenarios/``. Raises ValueError if the profile, a step or the API does
+    not exist.
     """
-    return draws.scenario(_Drawn(draw), profile, exclude)
+    return draws.scenario(_Drawn(draw), profile, exclude, fuzzed_api(api))
 
 
 @st.composite
-def answers(draw: st.DrawFn) -> Completion:
+def answers(draw: st.DrawFn, api: str = "chat") -> Completion:
     """Complete answers that every client must be able to read: with content, a finish reason that fits, and usage.
 
-    Nine in ten have one choice. `completions` also draws what no provider sends. Shrinks to the text "a".
+    Nine in ten have one choice. `completions` also draws what no provider sends. Shrinks to the text "a". In an `api`
+    that keeps the order of blocks, text may follow a call.
     """
-    return answer(_Drawn(draw))
+    return answer(_Drawn(draw), keeps_order(fuzzed_api(api)))
 
 
 @st.composite
@@ -87,13 +91,14 @@ def variations(
     profile: str = "default",
     exclude: tuple[str, ...] = (),
     most: int = 3,
+    api: str = "chat",
 ) -> Variation:
     """Ways to divide, frame and send `completion`: at most `most` steps of the profile at once, usually one or two.
 
-    exclude: steps to leave out, as for `streams`. Shrinks to ``Variation()``, that is, to the fewest steps and to the
+    exclude, api: as for `streams`. Shrinks to ``Variation()``, that is, to the fewest steps and to the
     cut nearest to a boundary.
     """
-    return variation(_Drawn(draw), completion, profile_of(profile, exclude), most)
+    return variation(_Drawn(draw), completion, profile_of(profile, exclude, fuzzed_api(api)), most)
 
 
 @st.composite
