@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import inf
 from statistics import median
 
 from benchmarks import servers
@@ -127,4 +128,4 @@ def _spread(measured: Measured) -> float:
 def _faster(ours: Measured, other: Measured) -> float:
     """How many times as many streams per second as the other, by round."""
     pairs = zip(ours.rates, other.rates, strict=True)
-    return median(mine.per_second / theirs.per_second for mine, theirs in pairs)
+    return median(mine.per_second / theirs.per_second if theirs.per_second else inf for mine, theirs in pairs)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from fakellm import Reply, ReplyChoice, Rule, Variation, When
 from fakellm.apis.chat.requests.parse import parse
@@ -22,6 +23,7 @@ from fakellm.scenarios.matching import Matcher, Pattern
 from fakellm.server import garbage
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from fakellm.wire.timing import Timing
 from tests.conftest import chat
 
 PROSE = "the weather in Paris is fine, " * 60
@@ -100,6 +102,11 @@ def test_a_reply_costs_what_it_sends() -> None:
     assert generated < 1
     assert milliseconds(n=100) == pytest.approx(100 * generated)
     assert milliseconds(stream=True) > 2 * generated
+    paced = Rule(reply=Reply(content="word " * 5_000), timing=Timing(gap=0.1))
+    assert milliseconds(paced) == milliseconds(paced, stream=True), (
+        "a whole body waits as long as its stream would take"
+    )
+    assert milliseconds(replace(paced, timing=Timing())) < milliseconds(paced) / 2
     assert milliseconds(stream=True, max_tokens=1) < milliseconds(stream=True)
     assert milliseconds(logprobs=True, top_logprobs=20) > 20
     assert milliseconds(reasoning_effort="max") > 5 * generated

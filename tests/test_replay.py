@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm.engine.journal import Entry
-from fakellm.engine.response import Response
+from fakellm.engine.response import Response, Work
 from fakellm.importing.importer import imported
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -247,6 +247,40 @@ def test_a_request_with_secrets_is_that_of_a_recording_without_them() -> None:
         outcome, _ = app.handle(HttpRequest("POST", "/v1/x", body, dict(headers)))
         assert isinstance(outcome, Response)
         assert outcome.head.status == 200
+
+
+def test_a_recorded_secret_is_not_shown_as_a_difference() -> None:
+    app = Replay([tape(interaction(chat(password="what was recorded", user="a")))])
+    message = answered(app, chat(password="what is sent", user="b"))
+    assert b"password: expected another secret" in message
+    assert b'user: expected \\"a\\", got \\"b\\"' in message
+    assert b"what was recorded" not in message
+    assert b"what is sent" not in message
+
+
+@given(st.text("ab", max_size=30), st.text("ab", max_size=30))
+def test_long_texts_are_shown_where_they_differ(one: str, other: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(request_identity, "_COMPARED", 4)
+        same = request_identity._first_difference(one, other)
+    assert one[:same] == other[:same]
+    assert one == other or one[same : same + 1] != other[same : same + 1]
+
+
+@pytest.mark.parametrize("body", [chat(user="x" * 70_000), b"[" * 70_000, b"", chat(user="another")])
+def test_long_bodies_are_searched_in_a_thread_with_the_same_answer(body: bytes) -> None:
+    """Of the request, and of a recording that it is compared with."""
+    recorded = interaction(chat(user="x" * 70_000), b"found")
+    app = Replay([tape(recorded)])
+    request = HttpRequest("POST", "/v1/chat/completions", body)
+    assert isinstance(app.handle(request)[0], Work)
+    response, entry = handled(app, request)
+    direct = app._answer(request)
+    assert isinstance(direct, Response)
+    assert (response.plan, response.rule, response.explanation) == (direct.plan, direct.rule, direct.explanation)
+    view = json.loads(respond(app, HttpRequest("GET", "/_fakellm/journal")).plan.body)["entries"]
+    assert view[1]["request"] == (json.loads(body) if body.startswith(b"{") else body.decode() or None)
+    assert view[1]["status"] == response.head.status == entry.status
 
 
 def test_neither_the_journal_nor_a_message_has_secrets() -> None:

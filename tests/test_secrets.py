@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -34,11 +35,30 @@ def asked(path: str = CHAT, body: bytes | None = None, headers: dict[str, str] |
     return HttpRequest("POST", path, chat() if body is None else body, headers or {})
 
 
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "/v1/messages": {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "Hi"}]},
+    "/v1/responses": {"model": "m", "input": "Hi"},
+    "/v1beta/models/m:generateContent": {"contents": [{"parts": [{"text": "Hi"}]}]},
+    "/api/chat": {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": False},
+}
+"""Requests to the other APIs."""
+
+
+def asked_elsewhere(path: str, query: str = "", headers: dict[str, str] | None = None, **fields: Any) -> HttpRequest:
+    body = json.dumps(ELSEWHERE[path] | fields).encode()
+    return HttpRequest("POST", path + query, body, headers or {})
+
+
 HEADERS: Sequence[Place] = (
+    *(partial(lambda path, name, secret: asked_elsewhere(path, headers={name: secret}), path) for path in ELSEWHERE),
     lambda name, secret: asked(headers={name: secret}),
     lambda name, secret: asked(headers={name: f"Bearer {secret}"}),
 )
 URLS: Sequence[Place] = (
+    *(
+        partial(lambda path, name, secret: asked_elsewhere(path, f"?{name}={quote(secret, safe='')}"), path)
+        for path in ELSEWHERE
+    ),
     lambda name, secret: asked(f"{CHAT}?a=b&{name}={quote(secret, safe='')}"),
     lambda name, secret: asked(f"/s/mine/v1/nowhere?{name}={quote(secret, safe='')}&a=b"),
     lambda name, secret: asked(f"{CHAT}?{name.replace('_', '%5F')}={secret.replace('+', '%2B')}#x"),
@@ -46,6 +66,7 @@ URLS: Sequence[Place] = (
     lambda name, secret: HttpRequest("GET", f"/_fakellm/nowhere?{name}={quote(secret, safe='')}"),
 )
 BODIES: Sequence[Place] = (
+    *(partial(lambda path, name, secret: asked_elsewhere(path, **{name: secret}), path) for path in ELSEWHERE),
     lambda name, secret: asked(body=chat(**{name: secret})),
     lambda name, secret: asked(body=chat(metadata={"a": [{name: secret}]})),
     lambda name, secret: asked(body=chat(user=json.dumps({"arguments": json.dumps({name: secret})}))),
@@ -73,7 +94,10 @@ def applications(name: str, secret: str) -> list[Application]:
 
 
 @given(SECRETS, PLACED)
-@example("a-plain-password-1", (HEADERS[0], "authorization"))
+@example("a-plain-password-1", (HEADERS[-1], "authorization"))
+@example("a-plain-password-1", (HEADERS[0], "x-api-key"))
+@example("a-plain-password-1", (HEADERS[2], "x-goog-api-key"))
+@example("a-plain-password-1", (URLS[2], "key"))
 def test_no_secret_reaches_the_journal_the_log_or_a_reply(secret: str, placed: tuple[Place, str]) -> None:
     place, name = placed
     request = place(name, secret)

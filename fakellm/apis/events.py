@@ -15,6 +15,7 @@ from fakellm.apis.skeleton import Fill, Skeleton, encoded, fill, size_of, skelet
 from fakellm.base.template import Hole, Template
 from fakellm.model.blocks import Usage
 from fakellm.model.deltas import Batch, End
+from fakellm.model.tokens import tokens_in
 from fakellm.streaming.shape import Shape, Stretch, call_ids, shaped
 from fakellm.wire.sse import Event
 
@@ -28,18 +29,28 @@ class Written(Struct, frozen=True, dict=True):
     ends: frozenset[int]
     """The numbers of the shape's batches that end a stream."""
     usage: Usage | None
+    tokens: tuple[int, ...] = ()
+    """How many tokens of text each event has, if they were counted."""
 
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes."""
-        return size_of(self.skeleton) + sum(
-            50 + getsizeof(piece) for stretch in self.stretches for piece in stretch.pieces
-        )
+        pieces = (piece for stretch in self.stretches for piece in stretch.pieces)
+        return size_of(self.skeleton) + sum(50 + getsizeof(piece) for piece in pieces) + 8 * len(self.tokens)
 
-    @property
+    @cached_property
     def count(self) -> int:
         """How many events there are."""
         return sum(len(stretch.pieces) * len(self.skeleton[stretch.batch]) for stretch in self.stretches)
+
+    def tokens_of(self, batches: Sequence[Batch]) -> tuple[int, ...]:
+        """How many tokens of text each event has, from the batches of the stream; those that end it have none."""
+        found: list[int] = []
+        numbers = (stretch.batch for stretch in self.stretches for _ in stretch.pieces)
+        for number, batch in zip(numbers, batches, strict=True):
+            more = len(self.skeleton[number])
+            found += [0 if number in self.ends else tokens_in(batch), *[0] * (more - 1)] if more else ()
+        return tuple(found)
 
     @cached_property
     def holes(self) -> tuple[tuple[Template, Hole], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +13,7 @@ from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.gemini import urls as gemini_urls
 from fakellm.apis.messages.http import urls as messages_urls
+from fakellm.apis.messages.http import version
 from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
 from fakellm.apis.protocol import Api
@@ -23,19 +24,27 @@ Route = Api[Any]
 """Any API, whatever the type of its habits."""
 
 
+def _any_headers(headers: Mapping[str, str], path: str) -> None:
+    """Accepts all headers."""
+
+
 class ApiHome(Struct, frozen=True):
-    """Where an API is: its module, the object there, and the names of its dialects."""
+    """Where an API is: its module, the object there, and the names of its dialects.
+
+    check: raises RequestError for the headers of a request to a path of the API that it refuses, whatever the body.
+    """
 
     module: str
     attribute: str
     dialects: tuple[str, ...] = ()
+    check: Callable[[Mapping[str, str], str], None] = _any_headers
 
 
 HOMES: dict[str, ApiHome] = {
     "chat": ApiHome("fakellm.apis.chat.api", "CHAT", tuple(DIALECTS)),
     "completions": ApiHome("fakellm.apis.openai.legacy_completions", "LEGACY_COMPLETIONS"),
     "gemini": ApiHome("fakellm.apis.gemini.api", "GEMINI", ("ai-studio", "vertex")),
-    "messages": ApiHome("fakellm.apis.messages.api", "MESSAGES", messages_urls.DIALECTS),
+    "messages": ApiHome("fakellm.apis.messages.api", "MESSAGES", messages_urls.DIALECTS, version.check),
     "ollama": ApiHome("fakellm.apis.ollama.api", "OLLAMA", ollama_urls.DIALECTS),
     "responses": ApiHome("fakellm.apis.responses.api", "RESPONSES", responses_urls.DIALECTS),
 }

@@ -12,6 +12,7 @@ from fakellm.generate.answer import EFFORTS
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
 from fakellm.scenarios.usage import Usage
+from fakellm.wire.timing import AT_ONCE
 
 SCHEMA = 0.6
 """Milliseconds for a small JSON Schema, once the library that checks them is loaded."""
@@ -58,7 +59,8 @@ def milliseconds(rule: Rule | None, request: Request) -> float:
         tokens /= choices
     chunks = tokens + 3 + (_padding(rule) if rule else 0)
     each = _CHUNK_ALONE if rule and rule.stream.spelling and rule.stream.spelling.each else _CHUNK
-    stream = choices * chunks * each if request.stream else 0.0
+    divided = request.stream or (rule is not None and rule.timing != AT_ONCE)  # it waits as long as its stream
+    stream = choices * chunks * each if divided else 0.0
     logprobs = 0.0 if request.top_logprobs is None else choices * tokens * (1 + request.top_logprobs) * _LOGPROB
     return drawn + stream + logprobs
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from hashlib import blake2b
 from itertools import chain
 from operator import methodcaller
@@ -44,11 +45,14 @@ def stream(
 ) -> Sequence[Frame]:
     """The frames of a stream, one for each event and one for each block between events."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
-    if counting or isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing):
+    plain = is_plain(framing) and not timing.step  # steps show all frames before the first is sent
+    if isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing) or (counting and not plain):
         return _by_events(answer, settings, route, timing, fault)
 
     def made(memo: Memo) -> Written:
-        return _written(divided(answer, settings, route), answer, route, memo, framing)
+        batches = divided(answer, settings, route)
+        found = _written(batches, answer, route, memo, framing)
+        return replace(found, tokens=found.tokens_of(batches)) if counting else found
 
     fixed, key = memo.fixed and settings.score is None and settings.division.fixed, memo_key(answer)
     usage = answer.completion.usage
@@ -56,33 +60,33 @@ def stream(
     if counts is not None:  # what is kept serves all prompts of so many tokens
         key = key, counts
     keep, skeletons = memo if fixed else FORGETFUL, FORGETFUL if fixed and counts is None else memo
-    found = keep.get(("stream", key), lambda: made(skeletons), lambda found: found.size)
+    found = keep.get(("stream", key, counting), lambda: made(skeletons), lambda found: found.size)
     if not found.in_order:
         return _by_events(answer, settings, route, timing, fault)
     after = [alone(Event(data), framing) for data in framing.after]
-    plain = is_plain(framing) and not timing.step  # steps show all frames before the first is sent
-    chunks: Callable[[], Iterable[bytes]]
-    if plain and fixed:
-        fill = fill_of(found, answer)
-        values = values_of(found, fill)
-        lengths = tuple(map(len, values.values()))
-        content = None if counts is None else fill_of(found, answer)
-        lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
-        if timing == AT_ONCE:
-            return lines.filled(values, fill)
-        chunks, size = lambda: lines.each(values, fill_of(found, answer)), _SIZE + sum(lengths)
-    elif plain and timing != AT_ONCE:
-        chunks, size = lambda: map(chunk, chain(map(_ENCODED, filled(found, answer)), after)), _SIZE + found.size
-    else:
+    if not plain or (timing == AT_ONCE and not fixed):
         return pace(in_stream([*map(_ENCODED, filled(found, answer)), *after], framing), timing, source)
     count = found.count + len(after)
-    return PacedChunks(chunks, lambda: delays(count, timing, source), count, size)
+    waits = partial(delays, count, timing, source, found.tokens)
+    if not fixed:
+        size = _SIZE + found.size
+        return PacedChunks(lambda: map(chunk, chain(map(_ENCODED, filled(found, answer)), after)), waits, count, size)
+    fill = fill_of(found, answer)
+    values = values_of(found, fill)
+    lengths = tuple(map(len, values.values()))
+    content = None if counts is None else fill_of(found, answer)
+    lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
+    if timing == AT_ONCE:
+        return lines.filled(values, fill)
+    size = _SIZE + sum(lengths)
+    return PacedChunks(lambda: lines.each(values, fill_of(found, answer)), waits, count, size)
 
 
 def _by_events(
     answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
 ) -> Sequence[Frame]:
-    """The frames of a stream whose events are not framed one by one, or not in their order, or are counted."""
+    """The frames of a stream whose events are not framed one by one, or not in their order; or are counted, with other
+    lines between them."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     batches = divided(answer, settings, route)
     if isinstance(fault, BatchFault):

@@ -137,6 +137,7 @@ class ReferenceClient:
             ("Accept-Encoding", "gzip"),
             ("Content-Type", "application/json"),
             ("Content-Length", str(len(body))),
+            ("anthropic-version", "2023-06-01"),
         ]
         head = h11.Request(method="POST", target=address.path + self._path, headers=headers)
         self._socket.sendall(b"".join(self._http.send(event) or b"" for event in (head, h11.Data(body), _END)))

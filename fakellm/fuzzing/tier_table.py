@@ -131,11 +131,14 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "id: first_empty": ("T4", "B1 B13"),
     "id: changing": ("T4", "B13"),
     "ticks": ("T4", "B13"),
-    # Of one API alone
+    # Of the Messages API alone
     "messages.key_order": ("T5", ""),
     "messages.pads": ("T2", ""),
     "messages.indent": ("T2", ""),
+    "ollama.fraction": ("T2", ""),
+    # Of the Gemini API alone
     "gemini": ("T4", ""),
+    "gemini.stream_args": ("T5", ""),
     "gemini.index": ("T3", ""),
     "gemini.role": ("T3", ""),
     "gemini.bare": ("T3", "I5"),
@@ -147,7 +150,6 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "gemini.between": ("T2", "I6"),
     "gemini.indent": ("T2", ""),
     "gemini.enums": ("T5", ""),
-    "ollama.fraction": ("T2", ""),
 }
 """The tier and the rows of a step, by its name. A name that is not listed has the tier of its key alone."""
 
@@ -155,6 +157,11 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
     "responses": {
         "split.arguments": ("T3", "G4"),
         "padding": ("T3", "G5"),
+        "id: changing": ("T4", "G1"),
+        "responses.output": ("T4", "G2"),
+        "responses.begins": ("T4", "G3"),
+        "responses.whole": ("T4", "G4"),
+        "responses.numbers": ("T4", "G10"),
     },
     "messages": {
         "split.arguments": ("T3", "H6"),
@@ -168,6 +175,9 @@ ELSEWHERE: dict[str, dict[str, tuple[Tier, str]]] = {
         "sse.line_end": ("T1", "A3 I1"),
         "finish": ("T3", "I2"),
         "usage: running": ("T5", "I6"),
+        "gemini.bare": ("T3", "I5"),
+        "gemini.signature": ("T3", "I3"),
+        "gemini.call_ids": ("T3", "I7"),
     },
     "ollama": {
         "transfer.cut": ("T0", "J1"),

@@ -96,7 +96,8 @@ def _with_logprobs(choice: Choice, top: int, source: Source) -> Choice:
 def _json(output: JsonOutput, source: Source) -> str:
     schema = _ANY_OBJECT if output.schema is None else output.schema
     try:
-        return dumps(instance.instance(schema, source))
+        value = instance.instance(schema, source)
+        return value if output.bare and isinstance(value, str) else dumps(value)
     except instance.UnsatisfiableSchemaError as error:
         message = f"Invalid schema for response_format {output.name!r}: {error}"
         raise RequestError(400, message, "invalid_json_schema", output.param) from None

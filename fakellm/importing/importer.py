@@ -108,7 +108,10 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         rule = (_played(pieces, stream, route) if stream else _folded(pieces[0], route)) or Rule(
             reply=Reply(content="")
         )
-    made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
+    try:
+        made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
+    except RequestError as error:  # only another provider than the guessed one allows it
+        return None, None, Imported(place, "left out", reason=f"the request is refused: {error.message}")
     patch = long_edits(made, pieces)
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"

@@ -78,11 +78,13 @@ class JsonOutput(Struct, frozen=True):
     schema: its JSON Schema; None if any object is allowed.
     name: the name of the schema.
     param: the path of the schema in the body, as errors name it.
+    bare: whether a text is sent without its quotes, as one of an enum is in some APIs.
     """
 
     schema: dict[str, Any] | None = None
     name: str = ""
     param: str = "response_format"
+    bare: bool = False
 
 
 class Request(Struct, frozen=True, dict=True, kw_only=True):

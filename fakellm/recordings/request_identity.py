@@ -17,6 +17,7 @@ from zlib import crc32
 from msgspec import Struct
 
 from fakellm.base.json_text import dumps
+from fakellm.base.secrets.names import secret_field
 from fakellm.base.validation import Path, dotted
 from fakellm.recordings.cassette import RecordedRequest
 
@@ -29,6 +30,9 @@ _LONGEST = 60
 """The most characters of a value in an explanation."""
 _MOST = 5
 """The most differences in an explanation."""
+
+_COMPARED = 4096
+"""Characters of two long texts that are compared at once."""
 
 _BITS = 4096
 """The bits of a sketch: more than most bodies have values."""
@@ -150,7 +154,10 @@ def _differences(expected: Any, actual: Any, path: Path) -> Iterator[tuple[Path,
             one, other = (side[index] if index < len(side) else _ABSENT for side in (expected, actual))
             yield from _differences(one, other, (*path, index))
     elif _ABSENT in (expected, actual) or _canonical(expected) != _canonical(actual):
-        yield path, f"expected {_shown(expected, actual)}, got {_shown(actual, expected)}"
+        if any(isinstance(step, str) and secret_field(step) for step in path):
+            yield path, "expected another secret"
+        else:
+            yield path, f"expected {_shown(expected, actual)}, got {_shown(actual, expected)}"
 
 
 def _shown(value: Any, other: Any) -> str:
@@ -159,10 +166,18 @@ def _shown(value: Any, other: Any) -> str:
         return "nothing"
     text = dumps(value)
     if len(text) > _LONGEST and isinstance(value, str) and isinstance(other, str):
-        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(value, other, strict=False)))
-        start = max(same - _LONGEST // 4, 0)
+        start = max(_first_difference(value, other) - _LONGEST // 4, 0)
         text = ("…" if start else "") + dumps(value[start:])
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def _first_difference(one: str, other: str) -> int:
+    """How many characters two texts have in common before they differ."""
+    at = 0
+    while at < len(one) and one[at : at + _COMPARED] == other[at : at + _COMPARED]:
+        at += _COMPARED
+    pairs = zip(one[at : at + _COMPARED], other[at : at + _COMPARED], strict=False)
+    return at + sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _canonical(value: Any) -> str:

@@ -45,16 +45,17 @@ class ClientConnection:
 
     @contextmanager
     def waiting(self, for_long: Callable[[], bool] = lambda: True) -> Iterator[None]:
-        """Within this block, the reply waits for something other than the client: if the client ends its side, or has
-        done so before, it has left, and the task is cancelled, unless the reply does not wait `for_long`."""
+        """Within this block, the reply waits for something other than the client: if the client ends its side, it has
+        left, and the task is cancelled. If it has done so before, right behind its request, it has left if the reply
+        waits `for_long`."""
         transport = self._protocol.transport
         if self.half_closed and transport is not None and for_long():
             transport.close()
-        self._protocol.waits = for_long
+        self._protocol.waits = True
         try:
             yield
         finally:
-            self._protocol.waits = None
+            self._protocol.waits = False
 
     @property
     def half_closed(self) -> bool:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable
 from typing import Any
 
 from aiohttp import StreamReader, web
@@ -23,10 +22,6 @@ log = logger()
 
 HEAD_SECONDS = 60.0
 """How long the rest of a request's head may take to arrive, after the part before it."""
-
-RIGHT_BEHIND = 0.1
-"""Seconds after a request in which the end of the client's side belongs to it: the client sends nothing more, and
-waits for its answer. Later, it is taken for a client that has given up."""
 
 _BLANK = b"\r\n\r\n"
 
@@ -90,13 +85,9 @@ class Connection(web.RequestHandler):
     half_closed = False
     """Whether the client has ended its side: it sends nothing more, and may still read."""
 
-    waits: Callable[[], bool] | None = None
-    """While the reply under way waits for its time, for a step or for the client to leave, instead of being made or
-    written: whether it waits for long. A client that ends its side then has left, as far as anyone can know, unless it
-    does so right behind its request and need not wait for long."""
-
-    _received_at = 0.0
-    """When the last data arrived."""
+    waits = False
+    """Whether the reply under way waits for its time, for a step or for the client to leave, instead of being made or
+    written. A client that ends its side then has left, as far as anyone can know."""
 
     _before = b""
     """The last three bytes of what arrived."""
@@ -112,7 +103,6 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Takes in what the client sent. aiohttp forgets the requests that arrive together with what is not HTTP, so
         every head is passed on by itself."""
-        self._received_at = self._loop.time()
         before, self._before = self._before, (self._before + data[-3:])[-3:]
         end = _head_end(before + data[:3]) - len(before)  # the blank line may have begun before
         if end <= 0:
@@ -158,9 +148,7 @@ class Connection(web.RequestHandler):
         """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
         waiter = self._waiter
         idle = waiter is not None and not waiter.done()
-        if idle or self._last_body is None or not self._last_body.is_eof():
-            return None
-        if self.waits is not None and (self._loop.time() - self._received_at > RIGHT_BEHIND or self.waits()):
+        if idle or self.waits or self._last_body is None or not self._last_body.is_eof():
             return None
         self.half_closed = True
         self._end_after_answers()

@@ -7,16 +7,17 @@ rules, sockets or files.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any, Literal
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
-from fakellm.engine.journal import Entry
-from fakellm.engine.response import Outcome, Relay, Response, respond
+from fakellm.engine.journal import Entry, Kept, kept_body
+from fakellm.engine.response import Outcome, Relay, Response, Work, respond
 from fakellm.engine.state import Limits, MemoryState, Session, State
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
@@ -24,6 +25,7 @@ from fakellm.recordings.playback import Recording, playback
 from fakellm.recordings.redaction import covering, outer_secrets, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
+from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
 
 Again = Literal["repeat", "fail"]
@@ -36,6 +38,8 @@ class Recordings:
     def __init__(self, cassettes: Sequence[Cassette], ignored: Ignored, whole: bool) -> None:
         self.names = [cassette.name for cassette in cassettes]
         self.all: list[Recording] = []
+        self.long = False
+        """Whether one of them has a request with a long body."""
         self._ignored = ignored
         self._whole = whole
         self._by_key: defaultdict[Key, list[Recording]] = defaultdict(list)
@@ -52,6 +56,7 @@ class Recordings:
         if response.status is not None and response.status < 200:  # it ends no request: a client would wait for ever
             return
         key, sketch = request_identity.key_and_sketch(recording.interaction.request, self._ignored)
+        self.long = self.long or len(recording.interaction.request.body) > MOST_BODY
         self.all.append(recording)
         self._by_key[key].append(recording)
         self._sketches.append((key.method, key.api, sketch))
@@ -95,6 +100,14 @@ _COMPARED = 10
 """How many recordings are compared with a request that none answers."""
 
 
+class Found(Struct, frozen=True):
+    """What a search for the recordings of a request found: their key, and if there is none, the nearest."""
+
+    key: Key
+    recordings: list[Recording]
+    nearest: str = ""
+
+
 class Replay:
     """The application. Every session starts with all recordings.
 
@@ -125,6 +138,9 @@ class Replay:
         self._relay = relay
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        long = len(request.body) > MOST_BODY or self.recordings.long
+        if long and not (self._relay or request.target.control):
+            return self._search_elsewhere(request)
         try:
             outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
         except RequestError as error:
@@ -162,13 +178,41 @@ class Replay:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}
 
     def _answer(self, request: HttpRequest) -> Response | Relay:
+        return self._found(request, self._search(request))
+
+    def _search(self, request: HttpRequest) -> Found:
         requested = RecordedRequest(request.method, request.target.path, _pairs(request), request.body)
         key, found = self.recordings.find(requested)
+        if found or self._relay:
+            return Found(key, found)
+        return Found(key, found, covering(requested)(self.recordings.nearest(requested)))
+
+    def _search_elsewhere(self, request: HttpRequest) -> tuple[Work, Entry]:
+        """The work of answering a request in a thread: to read and compare long bodies would hold up others."""
+
+        def search() -> tuple[Found, bytes]:
+            return self._search(request), kept_body(request.body)
+
+        def then(result: Callable[[], Any]) -> Response:
+            found, body = result()
+            entry.request = Kept(body)
+            if current := self.find(request.target.session):
+                current.journal.remeasure(entry)
+            response = self._found(request, found)
+            assert isinstance(response, Response)
+            return response
+
+        work = Work(search, then)
+        entry = self._journaled(request, work)
+        entry.request = None
+        return work, entry
+
+    def _found(self, request: HttpRequest, result: Found) -> Response | Relay:
+        key, found = result.key, result.recordings
         if not found:
             if self._relay:
                 return Relay()
-            nearest = covering(requested)(self.recordings.nearest(requested))
-            message = f"No recording answers this request. {nearest}"
+            message = f"No recording answers this request. {result.nearest}"
             return _unmatched(request, RequestError(404, message, "no_matching_recording"))
         session = self.session(request.target.session)
         number, forgotten = session.count(key)

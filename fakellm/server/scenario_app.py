@@ -87,6 +87,7 @@ class App:
         try:
             if not target.control:
                 check(request.headers, self.api_keys, target.query)
+                HOMES[target.route.api].check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:

@@ -12,6 +12,8 @@ from typing import Literal
 from fakellm.wire.framing import Framing, Insert
 from fakellm.wire.sse import Decoder
 
+_MARK = b"\xef\xbb\xbf"
+"""The byte order mark."""
 _LINE = re.compile(rb"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+$")
 
 
@@ -36,19 +38,35 @@ def data_of(block: bytes) -> str | None:
 
 def framing(pieces: Sequence[bytes]) -> Framing:
     """The framing of the pieces, as far as one framing describes it: line ends, the space, keep-alives, blank lines."""
+    marked = bool(pieces) and pieces[0].startswith(_MARK)
+    pieces = [pieces[0].removeprefix(_MARK), *pieces[1:]] if marked else pieces
     data = [data_of(piece) for piece in pieces]
+    if _are_typed(pieces, data):  # `[DONE]` may follow
+        data = [_any_data(piece) if each is None else each for piece, each in zip(pieces, data, strict=True)]
     events = [piece for piece, each in zip(pieces, data, strict=True) if each is not None]
     done = next((number for number, each in enumerate(data) if each == "[DONE]"), len(data))
     last = pieces[-1] if pieces else b"\n\n"
     return Framing(
         line_end="crlf" if any(b"\r\n" in piece for piece in events) else "lf",
-        space=not any(piece.startswith(b"data:{") for piece in events),
+        space=not any(re.search(rb"^data:\{", piece, re.MULTILINE) for piece in events),
         data_first=any(re.match(rb"(?:data:[^\r\n]*[\r\n]+)+event:", piece) for piece in pieces),
-        bom=bool(pieces) and pieces[0].startswith(b"\xef\xbb\xbf"),
+        bom=marked,
         insert=tuple(_inserts(pieces, data)),
         after=tuple(each for each in data[done + 1 :] if each is not None),
         ends_with=_ending(last),
     )
+
+
+def _are_typed(pieces: Sequence[bytes], data: Sequence[str | None]) -> bool:
+    """Whether the events of a stream have types: most of them have one."""
+    typed = sum(piece.startswith(b"event:") for piece in pieces)
+    return typed > sum(each is not None for each in data)
+
+
+def _any_data(piece: bytes) -> str | None:
+    """The data of the event in a piece, whatever its type."""
+    events = Decoder().feed(piece.rstrip(b"\r\n") + b"\n\n") if piece.strip(b"\r\n") else []
+    return events[0].data if events else None
 
 
 def _ending(last: bytes) -> Literal["blank_line", "line_end", "nothing"]:

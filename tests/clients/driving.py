@@ -36,6 +36,7 @@ PYTHON = {
     "llama_index_chat": ("llama-index-llms-openai-like", "0"),
     "instructor_partial": ("instructor", "1"),
     "ollama_chat": ("ollama", "0"),
+    "openai_responses": ("openai", "3"),
 }
 """By the driver's name: the distribution that it runs, and which major release of it."""
 
@@ -48,7 +49,7 @@ JAVASCRIPT = {
     "plain_fetch.mjs": "node",
     "ollama.mjs": "ollama",
 }
-APIS = {"ollama_chat": "ollama", "ollama.mjs": "ollama"}
+APIS = {"openai_responses": "responses", "ollama_chat": "ollama", "ollama.mjs": "ollama"}
 """The APIs of the drivers that are not for chat."""
 
 NAMES = (*PYTHON, *JAVASCRIPT)

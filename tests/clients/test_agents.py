@@ -155,7 +155,43 @@ def openai_agents(server: Handle) -> tuple[Any, Any]:
     return loop, lambda: run(Agent(name="weather", model="gpt-5", output_type=Weather))
 
 
-FRAMEWORKS = [langchain, pydantic_ai, litellm, openai_agents]
+def openai_agents_by_default(server: Handle) -> tuple[Any, Any]:
+    """With the API that it uses unless another is chosen: Responses."""
+    need("openai_agents")
+    import openai
+    from agents import Agent, OpenAIProvider, RunConfig, Runner, function_tool
+
+    async def running(agent: Any) -> Any:
+        async with openai.AsyncOpenAI(base_url=server.base_url, api_key="any") as client:
+            config = RunConfig(model_provider=OpenAIProvider(openai_client=client), tracing_disabled=True)
+            streamed = Runner.run_streamed(agent, "How cold is it in Oslo?", run_config=config)
+            async for _ in streamed.stream_events():
+                pass
+            return streamed.final_output
+
+    def loop(tool: Callable[[str], str]) -> str:
+        agent: Any = Agent(name="weather", model="gpt-5", tools=[function_tool(tool)])
+        return str(asyncio.run(running(agent)))
+
+    return loop, lambda: asyncio.run(running(Agent(name="weather", model="gpt-5", output_type=Weather)))
+
+
+def pydantic_ai_responses(server: Handle) -> tuple[Any, Any]:
+    need("pydantic_ai_stream")
+    from pydantic_ai import Agent
+    from pydantic_ai.models.openai import OpenAIResponsesModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    model = OpenAIResponsesModel("gpt-5", provider=OpenAIProvider(base_url=server.base_url, api_key="any"))
+
+    def loop(tool: Callable[[str], str]) -> str:
+        return str(Agent(model, tools=[tool]).run_sync("How cold is it in Oslo?").output)
+
+    return loop, lambda: Agent(model, output_type=Weather).run_sync("How cold is it in Oslo?").output
+
+
+FRAMEWORKS = [langchain, pydantic_ai, litellm, openai_agents, openai_agents_by_default, pydantic_ai_responses]
+RESPONSES = (openai_agents_by_default, pydantic_ai_responses)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.__name__)
@@ -166,17 +202,22 @@ def test_a_scripted_agent_calls_the_tool_and_then_answers(framework: Any, server
     assert loop(tool.temperature) == "It is 3 °C in Oslo."
     assert tool.cities == ["Oslo"]
     first, second = server.journal
-    call, result = second.request["messages"][-2:]
-    assert call["tool_calls"][0]["function"]["name"] == "temperature"
-    assert result["tool_call_id"] == call["tool_calls"][0]["id"]
-    assert "3 °C" in str(result["content"])
+    if framework in RESPONSES:
+        *_, call, result = second.request["input"]
+        assert (call["name"], result["call_id"]) == ("temperature", call["call_id"])
+        assert "3 °C" in str(result["output"])
+    else:
+        call, result = second.request["messages"][-2:]
+        assert call["tool_calls"][0]["function"]["name"] == "temperature"
+        assert result["tool_call_id"] == call["tool_calls"][0]["id"]
+        assert "3 °C" in str(result["content"])
     assert [entry.rule for entry in (first, second)] == ["scenario#1", "scenario#2"]
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS, ids=lambda framework: framework.__name__)
 def test_a_scripted_answer_comes_in_shape(framework: Any, server: Handle) -> None:
     _, shape = framework(server)
-    server.load(SHAPE_AS_CALL if framework is pydantic_ai else SHAPE_AS_TEXT)
+    server.load(SHAPE_AS_CALL if framework in (pydantic_ai, pydantic_ai_responses) else SHAPE_AS_TEXT)
     assert shape() == Weather(city="Oslo", degrees=3)
 
 

@@ -16,6 +16,7 @@ from fakellm.apis.gemini.habits import DIALECTS, GeminiHabits, habits_of
 from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, End
@@ -32,9 +33,13 @@ from tests.test_skeleton import from_scratch
 from tests.toy_api import TOY
 from tests.toy_api import Habits as ToyHabits
 
-OBJECTS = st.dictionaries(
-    st.text(max_size=3), st.none() | st.booleans() | st.integers() | TEXTS | st.floats(allow_nan=False), max_size=3
+NAMES = st.text(max_size=3) | st.sampled_from(["city", "days"])
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | TEXTS | st.text(min_size=15, max_size=40) | st.floats(allow_nan=False),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=2),
+    max_leaves=4,
 )
+OBJECTS = st.dictionaries(NAMES, VALUES, max_size=3)
 SIGNED = st.sampled_from([{}, {"gemini": {"thoughtSignature": "c2ln"}}, {"chat": {"x": 1}}])
 PARTS = [
     {"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "c2ln"},
@@ -87,15 +92,17 @@ KEYS = st.builds(
     call_message=st.none() | st.booleans(),
     signature=st.sampled_from([None, "beside", "after"]),
     enums=st.sampled_from([None, "names", "numbers"]),
+    stream_args=st.none() | st.booleans(),
 )
 
 
-def habits_with(dialect: str, keys: GeminiKeys = GeminiKeys()) -> GeminiHabits:  # noqa: B008 # it is frozen
-    full = Variation(gemini=keys).over(DIALECTS[dialect].usual).over(PLAIN)
-    return habits_of(full, DIALECTS[dialect], "names")
+def habits_with(dialect: str, keys: GeminiKeys | None = None, extra: dict[str, Any] | None = None) -> GeminiHabits:
+    full = Variation(gemini=keys, spelling=Spelling(extra=extra)).over(DIALECTS[dialect].usual).over(PLAIN)
+    return habits_of(full, DIALECTS[dialect])
 
 
-HABITS = st.builds(habits_with, st.sampled_from(sorted(DIALECTS)), KEYS)
+EXTRA = st.sampled_from([{}, {}, {"x": 1, "choice.y": [], "delta.z": {"a": None}}])
+HABITS = st.builds(habits_with, st.sampled_from(sorted(DIALECTS)), KEYS, EXTRA)
 PLAIN_HABITS = habits_with("ai-studio")
 DRAWN = {"id": "StwRadyROZ3qptQPg8OiiQU", "created": 17, "model": "gemini-2.5-flash"}
 FRAMINGS = [Framing(line_end="crlf"), Items(line_end="crlf"), Items()]

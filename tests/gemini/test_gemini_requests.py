@@ -205,6 +205,13 @@ def test_a_generated_reply_follows_the_schema(number: int) -> None:
     assert all(type(each) is int for each in value["a"])
 
 
+def test_a_value_of_an_enum_is_sent_without_quotes() -> None:
+    schema = {"type": "STRING", "enum": ["red", "green"]}
+    body = config(responseMimeType="text/x.enum", responseSchema=schema)
+    (candidate,) = json.loads(plan(None, GENERATE, body, strict=False).body)["candidates"]
+    assert candidate["content"]["parts"][0]["text"] in ("red", "green")
+
+
 UNKNOWN = "Invalid JSON payload received. Unknown name"
 REFUSED: list[tuple[Any, str]] = [
     (b"{", "Invalid JSON payload received. Unexpected token. "),
@@ -242,6 +249,9 @@ REFUSED: list[tuple[Any, str]] = [
         {"contents": "Hi"},
         "Invalid value at 'contents[0]' (type.googleapis.com/google.ai.generativelanguage.v1beta.Content), \"Hi\"",
     ),
+    (config(candidateCount=9), "* GenerateContentRequest.generation_config.candidate_count: candidate_count must be"),
+    (config(logprobs=99), "* GenerateContentRequest.generation_config.logprobs: logprobs must be between 0 and 20"),
+    ({**HI, "x" * 500: 1}, f'{UNKNOWN} "{"x" * 120}": Cannot find field.'),
     ({"contents": [{"role": "assistant", "parts": [{"text": "a"}]}]}, "Please use a valid role: user, model."),
     (
         {"contents": [{"role": "user"}]},
@@ -312,6 +322,20 @@ def test_a_body_is_read_or_refused(body: Any) -> None:
     except RequestError:
         return
     assert request.digest
+
+
+OPERATIONS = ["countTokens", "embedContent", "batchEmbedContents", "predict"]
+BODIES = st.fixed_dictionaries(
+    {},
+    optional=dict.fromkeys(
+        "contents content requests instances parameters generateContentRequest embedContentConfig".split(), JSON
+    ),
+)
+
+
+@given(st.sampled_from(OPERATIONS), JSON | BODIES)
+def test_an_operation_answers_or_refuses(method: str, body: Any) -> None:
+    assert plan(None, f"{AI_STUDIO}:{method}", body).status in (200, 400)
 
 
 @pytest.mark.parametrize("depth", [1_000, 100_000])

@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 
 from fakellm.apis.gemini.api import GEMINI
+from fakellm.apis.gemini.frames.infer import usual_habits
+from fakellm.apis.gemini.habits import VERTEX as VERTEX_DIALECT
+from fakellm.model.fold import fold
 from fakellm.wire.json_array import ItemDecoder
+from fakellm.wire.sse import Event
 from tests.conftest import ROOT
 from tests.gemini.samples import AI_STUDIO, ARRAY_STREAM, HI, STREAM, VERTEX, WHOLE, frames, plan, reply
 
@@ -133,6 +137,31 @@ def test_calls_get_ids_if_the_rule_says_so() -> None:
     assert all(len(each) == 8 for each in ids)
 
 
+def test_arguments_are_streamed_if_the_request_asks_for_it() -> None:
+    arguments = {"city": "Köln am schönen Rhein", "days": [1, {"rain": True}], "note": None}
+    calls = {"tool_calls": [{"name": "weather", "arguments": arguments}, {"name": "time"}]}
+    mode = {"functionCallingConfig": {"mode": "AUTO", "streamFunctionCallArguments": True}}
+    body = {**HI, "tools": [{"functionDeclarations": [{"name": "weather"}, {"name": "time"}]}], "toolConfig": mode}
+    sent = frames(reply(calls, STREAM, VERTEX, body))
+    more = {"willContinue": True}
+    assert [part["functionCall"] for each in sent for part in each["candidates"][0]["content"]["parts"]] == [
+        {"name": "weather", **more},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Köln am schönen ", **more}], **more},
+        {"partialArgs": [{"jsonPath": "$.city", "stringValue": "Rhein"}], **more},
+        {"partialArgs": [{"jsonPath": "$.days[0]", "numberValue": 1}], **more},
+        {"partialArgs": [{"jsonPath": "$.days[1].rain", "boolValue": True}], **more},
+        {"partialArgs": [{"jsonPath": "$.note", "nullValue": "NULL_VALUE"}], **more},
+        {},
+        {"name": "time", "args": {}},
+    ]
+    assert [each["candidates"][0].get("finishReason") for each in sent] == [None] * 6 + ["STOP"]
+    events = [Event(json.dumps(frame)) for frame in sent]
+    weather, _ = fold(GEMINI.read(events, usual_habits(VERTEX_DIALECT)))[0].choices[0].tool_calls
+    assert json.loads(weather.arguments) == arguments
+    whole = json.loads(reply(calls, WHOLE, VERTEX, body).body)
+    assert whole["candidates"][0]["content"]["parts"][0] == {"functionCall": {"name": "weather", "args": arguments}}
+
+
 def test_arguments_that_are_not_an_object_are_a_malformed_call() -> None:
     (frame,) = frames(reply({"tool_calls": [{"name": "f", "arguments": '{"a":'}]}, STREAM))
     assert frame["candidates"][0]["finishReason"] == "MALFORMED_FUNCTION_CALL"
@@ -166,6 +195,19 @@ def test_enums_are_numbers_if_the_request_asks_for_them() -> None:
 def test_padding_is_an_empty_text() -> None:
     found = frames(reply({"content": "Hi"}, STREAM, stream={"padding": 2}))
     assert [each["candidates"][0]["content"]["parts"] for each in found].count([{"text": ""}]) == 2
+
+
+def test_log_probabilities_are_the_candidates() -> None:
+    tokens = [["One", -0.5, [["One", -0.5], ["Two", -1.5]]], [" two", -0.25]]
+    (whole,) = [json.loads(reply({"content": "One two", "logprobs": tokens}, WHOLE).body)["candidates"]]
+    assert whole[0]["avgLogprobs"] == -0.375
+    result = whole[0]["logprobsResult"]
+    assert result["chosenCandidates"][1] == {"token": " two", "logProbability": -0.25}
+    assert [each["token"] for each in result["topCandidates"][0]["candidates"]] == ["One", "Two"]
+    asked = {**HI, "generationConfig": {"responseLogprobs": True, "logprobs": 2}}
+    generated = json.loads(plan(None, f"{AI_STUDIO}:generateContent", asked, strict=False).body)["candidates"][0]
+    assert len(generated["logprobsResult"]["topCandidates"][0]["candidates"]) == 2
+    assert "logprobsResult" not in plan(None, f"{AI_STUDIO}:generateContent", strict=False).body.decode()
 
 
 ERROR = {"kind": "error", "frame": 1, "status": 503, "message": "The model is overloaded."}

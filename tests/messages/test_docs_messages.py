@@ -33,7 +33,10 @@ def test_an_example_runs(code: str) -> None:
 
 def test_the_scenario_sends_the_blocks_that_it_lists() -> None:
     body = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]}
-    plan = respond(App(load(SCENARIO)), HttpRequest("POST", "/v1/messages", json.dumps(body).encode())).plan
+    plan = respond(
+        App(load(SCENARIO)),
+        HttpRequest("POST", "/v1/messages", json.dumps(body).encode(), {"anthropic-version": "2023-06-01"}),
+    ).plan
     message = json.loads(plan.body)
     kinds = [block["type"] for block in message["content"]]
     assert kinds == ["thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result", "text"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -17,14 +20,18 @@ from fakellm.fuzzing.strategies import framings
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
+from fakellm.scenarios.loader import load
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.wire.framing import Framing
 from fakellm.wire.sse import Decoder, Event
+from tests.conftest import respond
 from tests.messages.completions import COMPLETIONS, HABITS, JSON, REQUEST, answer_to, batches_of, read, written
-from tests.test_core_laws import DIVISIONS
+from tests.test_core_laws import DIVISIONS, MISFITS
 from tests.test_skeleton import from_scratch
 
 
@@ -131,6 +138,20 @@ def test_no_events_make_the_reader_raise(events: list[Event], habits: MessagesHa
 @given(st.binary(max_size=20) | JSON.map(lambda value: repr(value).encode()), HABITS)
 def test_no_body_makes_the_reader_raise(body: bytes, habits: MessagesHabits) -> None:
     assert fold(MESSAGES.read_whole(body, habits))[1] is not None
+
+
+@pytest.mark.parametrize("part", MISFITS, ids=str)
+@pytest.mark.parametrize("blocks", [[], [{"type": "text", "text": "Hi"}], [{"type": "thinking", "parts": ["a", "b"]}]])
+def test_a_score_is_played_as_far_as_the_reply_fits_it(part: dict[str, Any], blocks: list[dict[str, Any]]) -> None:
+    runs: list[dict[str, Any]] = [{"parts": [{"part": "start"}]}, {"parts": [{"part": "open"}, part], "times": 2}]
+    runs += [{"parts": [part, part]}, {"parts": []}, {"parts": [{"part": "start"}, {"part": "open"}, part]}]
+    rule = {"reply": {"blocks": blocks}, "stream": {"score": {"runs": runs}}}
+    for stream in (True, False):
+        body = json.dumps({**MESSAGES.example(), "stream": stream}).encode()
+        answer = respond(
+            App(load({"rules": [rule]})), HttpRequest("POST", "/v1/messages", body, {"anthropic-version": "2023-06-01"})
+        )
+        assert answer.plan.status == 200
 
 
 def test_two_processes_write_the_same_bytes() -> None:

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.apis.messages.api import MESSAGES
-from fakellm.apis.messages.http.headers import check
 from fakellm.base.errors import RequestError
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from fakellm.wire.plan import Plan
 from tests.conftest import respond
 
 USER = {"role": "user", "content": "Hi"}
@@ -170,8 +170,7 @@ KEYS = st.sampled_from(
 
 @given(st.dictionaries(KEYS, JSON))
 def test_any_body_is_parsed_or_refused(more: dict[str, Any]) -> None:
-    plan = respond(App(), HttpRequest("POST", "/v1/messages", json.dumps({**body(), **more}).encode())).plan
-    assert plan.status in (200, 400)
+    assert sent(**more).status in (200, 400)
 
 
 def test_what_a_request_means() -> None:
@@ -221,23 +220,21 @@ def test_a_schema_is_the_format() -> None:
     schema = {"type": "object", "properties": {"a": {"const": 5}}, "required": ["a"], "additionalProperties": False}
     for more in ({"output_config": {"format": {"type": "json_schema", "schema": schema}}},):
         assert parsed(**more).output == JsonOutput(schema, "", "output_config.format.schema")
-        app = App()
-        sent = respond(app, HttpRequest("POST", "/v1/messages", json.dumps(body(**more)).encode())).plan.body
-        assert json.loads(json.loads(sent)["content"][0]["text"]) == {"a": 5}
+        assert json.loads(json.loads(sent(**more).body)["content"][0]["text"]) == {"a": 5}
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_what_no_rule_answers_is_generated(stream: bool) -> None:
     more = {"tools": [TOOL], "thinking": {"type": "adaptive"}, "stream": stream}
-    response = respond(App(), HttpRequest("POST", "/v1/messages", json.dumps(body(**more)).encode()))
-    assert response.plan.status == 200
-    assert b"thinking" in response.plan.body
-    assert b'"stop_reason":"tool_use"' in response.plan.body
+    plan = sent(**more)
+    assert plan.status == 200
+    assert b"thinking" in plan.body
+    assert b'"stop_reason":"tool_use"' in plan.body
 
 
 def test_no_rule_is_an_error_in_the_shape_of_the_api() -> None:
     plan = respond(
-        App(load({"rules": []}), strict=True), HttpRequest("POST", "/v1/messages", json.dumps(body()).encode())
+        App(load({"rules": []}), strict=True), HttpRequest("POST", "/v1/messages", json.dumps(body()).encode(), VERSION)
     ).plan
     found = json.loads(plan.body)
     assert (plan.status, found["type"], found["error"]["type"]) == (404, "error", "not_found_error")
@@ -253,7 +250,16 @@ def test_no_rule_is_an_error_in_the_shape_of_the_api() -> None:
         ({"Anthropic-Version": "2024-10-22"}, 'anthropic-version: "2024-10-22" is not a valid version'),
     ],
 )
-def test_the_version_is_a_header(headers: dict[str, str], message: str) -> None:
-    with pytest.raises(RequestError, match=message):
-        check(headers)
-    check({"anthropic-version": "2023-06-01"})
+@pytest.mark.parametrize("path", ["/v1/messages", "/anthropic/v1/messages/count_tokens"])
+def test_the_version_is_a_header(path: str, headers: dict[str, str], message: str) -> None:
+    plan = respond(App(), HttpRequest("POST", path, json.dumps(body()).encode(), headers)).plan
+    assert plan.status == 400
+    assert json.loads(plan.body)["error"] == {"type": "invalid_request_error", "message": message}
+
+
+VERSION = {"anthropic-version": "2023-06-01"}
+
+
+def sent(**more: Any) -> Plan:
+    """The response to a request with this body."""
+    return respond(App(), HttpRequest("POST", "/v1/messages", json.dumps(body(**more)).encode(), VERSION)).plan

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from fakellm.wire.sse import Decoder, Event
 
-IDLE = 2.0
+IDLE = 5.0
 """Seconds without an event after which a client gives up."""
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 

@@ -174,3 +174,20 @@ def test_a_correct_client_holds_in_the_fuzzer(profile: str) -> None:
 def test_the_fuzzer_catches_a_wrong_client() -> None:
     found = run(FunctionClient(clients.LosesRefusals()), Search(examples=100, api=RESPONSES))
     assert found.failures
+
+
+@pytest.mark.parametrize(
+    ("client", "cause", "row"),
+    [
+        (clients.KeyedById, "id: changing", "G1"),
+        (clients.OnlyOutput, "responses.output", "G2"),
+        (clients.NeedsCreated, "responses.begins", "G3"),
+        (clients.OnlyDeltas, "responses.whole", "G4"),
+        (clients.RefusesKeepalives, "padding", "G5"),
+    ],
+    ids=lambda value: value.__name__ if isinstance(value, type) else None,
+)
+def test_the_fuzzer_finds_the_step_that_breaks_a_client(client: type[clients.Careful], cause: str, row: str) -> None:
+    (failure,) = run(FunctionClient(client()), Search(profile="all", examples=150, api=RESPONSES)).failures
+    assert failure.cause == (cause,)
+    assert [step.rows for step in failure.case.steps] == [(row,)]

@@ -12,6 +12,7 @@ from fakellm.apis.responses import urls
 from fakellm.apis.responses.habits import STREAM_KEYS
 from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.spelling import ResponsesSpelling
+from fakellm.apis.responses.stored.routes import STORED
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "responses.md").read_text(encoding="utf-8")
@@ -34,9 +35,14 @@ def test_an_example_runs(code: str) -> None:
 
 
 def test_every_route_key_and_dialect_is_listed() -> None:
-    routes = {f"{method} {route}" for route, methods in OPERATIONS.items() for method in methods}
-    assert set(names("| route |")) == {f"POST {urls.CREATE}", *routes}
-    assert {name.partition(":")[0] for name in names("| key |")} == set(STREAM_KEYS)
+    listed = re.findall(r"^\| (`[A-Z].*?`) \|", TEXT[TEXT.index("| route |") :], re.MULTILINE)
+    routes = {(method, route) for route, methods in {**OPERATIONS, **STORED}.items() for method in methods}
+    found = set()
+    for row in listed:
+        *methods, route = re.findall(r"[A-Z]{3,}|/\S+(?=`)", row)
+        found |= {(method, route) for method in methods}
+    assert found == {("POST", urls.CREATE), *routes}
+    assert {name.partition(":")[0] for name in names("| key |")} == {key.partition(".")[0] for key in STREAM_KEYS}
     assert names("| key of `responses` |")[0:] == list(ResponsesSpelling.__struct_fields__)
     assert names("| dialect |") == [
         *("openai", "azure", "chatgpt", "xai", "openrouter", "deepseek", "bedrock-mantle", "lmstudio", "copilot"),

@@ -148,3 +148,9 @@ def test_azure_is_served() -> None:
         ) as client,
     ):
         assert client.responses.create(model="gpt-5", input="Hi").output_text == "Hello there 🌍"
+
+
+def test_a_response_in_the_background_is_queued(client: OpenAI) -> None:
+    events = client.responses.create(model="gpt-5", input="Hi", background=True, stream=True)
+    kinds = [event.type for event in events]
+    assert kinds[:3] == ["response.created", "response.queued", "response.in_progress"]

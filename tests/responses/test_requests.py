@@ -14,8 +14,10 @@ from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
 from fakellm.apis.responses.writing.response_object import tool
 from fakellm.apis.target import Target
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.model.request import JsonOutput, Message, PastCall, Request
+from tests.responses.draws import Way
 
 
 def parsed(**body: Any) -> Request:
@@ -109,7 +111,7 @@ def test_which_tools_may_be_called(choice: Any, names: tuple[str, ...], required
         ({"input": 7}, "input", "invalid_type", "Invalid type for 'input'"),
         ({"input": ["Hi"]}, "input[0]", "invalid_type", "Invalid type for 'input[0]'"),
         ({"temperature": 3}, "temperature", "invalid_value", "Invalid value for 'temperature'"),
-        ({"max_output_tokens": 5}, "max_output_tokens", "integer_below_min_value", "Expected a value >= 16, but got 5"),
+        ({"max_output_tokens": 0}, "max_output_tokens", "integer_below_min_value", "Expected a value >= 1, but got 0"),
         ({"truncation": "on"}, "truncation", "invalid_value", "Supported values are: 'auto' and 'disabled'."),
         ({"tools": [{"type": "function"}]}, "tools[0].name", "missing_required_parameter", "'tools[0].name'"),
         ({"background": True, "store": False}, "background", "invalid_value", "must be stored"),
@@ -215,3 +217,12 @@ _PLACE = {"type": "approximate", "city": None, "country": "US", "region": None, 
 )
 def test_tools_are_repeated_with_the_defaults_that_were_recorded(sent: Any, expected: Any) -> None:
     assert json.dumps(tool(sent)) == json.dumps(expected or sent)
+
+
+@pytest.mark.parametrize(("dialect", "fewest"), [("openai", 16), ("azure", 16), ("xai", 1)])
+def test_the_lowest_limit_is_the_providers(dialect: str, fewest: int) -> None:
+    habits = Way(dialect, Variation()).habits
+    RESPONSES.validate(parsed(max_output_tokens=fewest), habits)
+    if fewest > 1:
+        with pytest.raises(RequestError, match=f"Expected a value >= {fewest}, but got {fewest - 1} instead"):
+            RESPONSES.validate(parsed(max_output_tokens=fewest - 1), habits)

@@ -91,7 +91,8 @@ class GeminiApi:
         call = _call(request)
         found = _dialect(dialect, call.mode)
         full = stream.over(found.usual).over(PLAIN)
-        habits = habits_of(full, found, "numbers" if call.mode.numbers else "names")
+        enums = "numbers" if call.mode.numbers else "names"
+        habits = habits_of(full, found, enums=enums, stream_args=call.stream_args)
         framing = replace(full.sse or Framing(), after=())  # no event ends a stream that others could follow
         habits = replace(habits, array=call.mode.array, thoughts=call.thoughts)
         if call.mode.array:
@@ -126,10 +127,10 @@ class GeminiApi:
 
     def shared(self, request: Request) -> Hashable:
         call = _call(request)
-        return call.mode.vertex, call.mode.array, call.mode.numbers, call.thoughts
+        return call.mode.vertex, call.mode.array, call.mode.numbers, call.thoughts, call.stream_args
 
     def alike(self, habits: GeminiHabits) -> Likeness:
-        return "all"
+        return "none" if habits.stream_args else "all"
 
     def write(self, batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tuple[Draft, ...]]:
         return writing.write(batches, answer)

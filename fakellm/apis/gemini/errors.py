@@ -36,12 +36,6 @@ _STATUS = {
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 _WORDS = {word for word, _ in _STATUS.values()}
-_KEY = {
-    "@type": "type.googleapis.com/google.rpc.ErrorInfo",
-    "reason": "API_KEY_INVALID",
-    "domain": "googleapis.com",
-    "metadata": {"service": "generativelanguage.googleapis.com"},
-}
 _RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "30s"}
 
 
@@ -76,9 +70,3 @@ def _violation(line: str) -> dict[str, str]:
 def body_of(value: Any) -> bytes:
     """The body of an error or an operation, as indented as Google's whole replies are."""
     return dumps(value, 2).encode() + b"\n"
-
-
-def invalid_key() -> dict[str, Any]:
-    """What AI Studio answers to an API key that it does not know: a 400, not a 401."""
-    message = "API key not valid. Please pass a valid API key."
-    return {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT", "details": [_KEY]}}

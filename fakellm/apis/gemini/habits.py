@@ -111,13 +111,14 @@ class GeminiHabits(Struct, frozen=True):
     signature: Literal["beside", "after"] = "after"
     call_ids: bool = False
     enums: Literal["names", "numbers"] = "names"
+    stream_args: bool = False
     indent: int = 2
     margins: tuple[str, str] | None = None
     array: bool = False
     thoughts: bool = False
 
 
-_SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "choice_keys", "usage_keys", "call_keys")
+_SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "choice_keys", "usage_keys", "call_keys", "extra")
 
 STREAM_KEYS = frozenset(
     {
@@ -131,11 +132,12 @@ STREAM_KEYS = frozenset(
 KEYS = GeminiKeys.__struct_fields__
 
 
-def habits_of(full: Variation, dialect: GeminiDialect, enums: Literal["names", "numbers"]) -> GeminiHabits:
-    """The habits of a variation in which everything is set but what only Gemini has."""
+def habits_of(full: Variation, dialect: GeminiDialect, **requested: Any) -> GeminiHabits:
+    """The habits of a variation in which everything is set but what only Gemini has. `requested`: those that a request
+    sets, unless the variation does."""
     keys = full.gemini or GeminiKeys()
     chosen = {name: getattr(keys, name) for name in KEYS if getattr(keys, name) is not None}
-    usual = {name: getattr(dialect.keys, name) for name in KEYS}
-    values = {**usual, "enums": enums, **chosen}
+    usual = {name: value for name in KEYS if (value := getattr(dialect.keys, name)) is not None}
+    values = {**usual, **requested, **chosen}
     margins = full.transfer.margins if full.transfer else None
     return GeminiHabits(dialect=dialect, spelling=full.spelling or _SPELLING, margins=margins, **values)

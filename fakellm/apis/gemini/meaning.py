@@ -26,6 +26,7 @@ from fakellm.apis.gemini.frames.parts import (
 )
 from fakellm.apis.gemini.frames.usage import is_count, metadata, usage_of
 from fakellm.apis.gemini.habits import GeminiHabits
+from fakellm.apis.gemini.logprobs import logprobs_result
 from fakellm.apis.gemini.words import NAME, finish_word, stop_of
 from fakellm.base.json_text import dumps
 from fakellm.model.blocks import (
@@ -76,10 +77,14 @@ def expressible(completion: Completion, habits: GeminiHabits, whole: bool = Fals
 
 
 def _blocks(choice: Choice) -> Iterator[Block]:
-    """The blocks of a choice that can be sent, and what its stop has of its own beside the word, as blocks."""
+    """The blocks of a choice that can be sent; and as blocks the log probabilities of its texts, and what its stop has
+    of its own beside the word."""
     for block in choice.blocks:
         if (found := _expressible(block)) is not None:
             yield found
+    tokens = [token for block in choice.blocks if isinstance(block, (Text, Refusal)) for token in block.logprobs]
+    if tokens:
+        yield Opaque(NAME, {"candidate": logprobs_result(tokens)})
     own = choice.finish.own.get(NAME, {}) if choice.finish else {}
     for place in OUTSIDE:
         of_frame = place == "response"

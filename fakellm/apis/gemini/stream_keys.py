@@ -52,6 +52,15 @@ class GeminiKeys(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=
         ),
     ] = None
     call_ids: Annotated[bool | None, Meta(description="Whether function calls without an id get a drawn one.")] = None
+    stream_args: Annotated[
+        bool | None,
+        Meta(
+            description=(
+                "Whether the arguments of function calls are streamed, as `partialArgs`; by default as the request "
+                "sets it with `streamFunctionCallArguments`."
+            )
+        ),
+    ] = None
     indent: Annotated[
         Annotated[int, Meta(ge=0, le=8)] | None,
         Meta(description="By how many spaces a whole body is indented; 0 for one line."),

@@ -12,7 +12,7 @@ from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.protocol import Answer, Values
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Block, Completion, Thinking, ToolCall, Usage, own_value
+from fakellm.model.blocks import Block, Completion, Thinking, ToolCall, Usage, own_value, with_own
 from fakellm.model.request import Request
 
 _FIRST = 8
@@ -36,11 +36,19 @@ def answered(
                 block = replace(block, id=_call_id(block, calls, habits, source))
             calls += 1
         elif isinstance(block, Thinking) and not block.signature and "signature" in habits.keys.get("thinking", ()):
-            block = replace(block, signature=habits.dialect.signed("".join(block.parts), seed))
+            block = _signed(block, habits, seed)
         blocks.append(block)
     usage = completion.usage and _started(completion.usage, habits, source)
     completion = replace(completion, choices=(replace(completion.choices[0], blocks=tuple(blocks)),), usage=usage)
     return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
+
+
+def _signed(block: Thinking, habits: MessagesHabits, seed: int) -> Thinking:
+    """The block with its signature; in a dialect without signatures, an empty one. A reply can set that too."""
+    found = habits.dialect.signed("".join(block.parts), seed)
+    if not found:
+        return replace(block, own=with_own(block.own, NAME, {**block.own.get(NAME, {}), "signature": ""}))
+    return block if own_value(block.own, NAME, "signature") == "" else replace(block, signature=found)
 
 
 def _call_id(call: ToolCall, number: int, habits: MessagesHabits, source: Source) -> str:

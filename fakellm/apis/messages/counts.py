@@ -49,12 +49,15 @@ def final_usage(usage: Usage, keys: Sequence[str], before: Sequence[str] = ()) -
     before: the keys of `message_start`, whose values are known already.
     """
     values, start = whole_usage(usage), own_value(usage.own, NAME, "start")
-    known = {key for key in before if not isinstance(start, dict) or start.get(key, values.get(key)) == values.get(key)}
+    differing = [
+        key for key in before if isinstance(start, dict) and start.get(key, values.get(key)) != values.get(key)
+    ]
+    known = set(before) - set(differing)
     own = usage.own.get(NAME, {})
     needed = [key for key in values if key in own or (key in COUNTS and values[key])]
     if usage.reasoning and "output_tokens_details" not in needed:
         needed.append("output_tokens_details")
-    further = [key for key in needed if key not in keys and key not in known]
+    further = [key for key in dict.fromkeys((*differing, *needed)) if key not in keys and key not in known]
     return {key: values[key] for key in (*keys, *further) if key in values}
 
 

@@ -45,7 +45,9 @@ def infer(events: Sequence[Event], dialect: MessagesDialect) -> tuple[MessagesHa
     habits = replace(
         usual,
         keys={**usual.keys, **{kind: order for kind, order in keys.items() if order}},
-        spelling=_spelling([(text, each) for (text, _), each in zip(texts, data, strict=True) if each]),
+        spelling=_spelling(
+            [(text, each) for (text, _), each in zip(texts, data, strict=True) if each.get("type", "ping") != "ping"]
+        ),
         padded=any(pads),
         pads="".join(f"{min(pad, 15):x}" for pad in pads) if any(pads) else "",
         done=any(event.data == "[DONE]" for event in events[ended:]),

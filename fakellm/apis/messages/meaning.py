@@ -112,7 +112,9 @@ def _canonical(block: Block, as_object: bool) -> Block | None:
             return Text(text, own=own)
         case Thinking(parts, summary, signature):
             text = "".join(parts) or "\n\n".join(summary)
-            return Thinking((text,) if text else (), (), signature, _own(block.own, ("type", "thinking", "signature")))
+            unsigned = not signature and own_value(block.own, NAME, "signature") == ""
+            own = _own(block.own, ("type", "thinking", *(() if unsigned else ("signature",))))
+            return Thinking((text,) if text else (), (), signature, own)
         case ToolCall(id_, name, arguments, kind):
             if kind != "function" and not is_call(kind):
                 return None
@@ -181,8 +183,10 @@ def read_block(value: Mapping[str, Any]) -> Block:
     if kind == "text":
         return Text(_text(value, "text"), own=_rest(value, ("type", "text")))
     if kind == "thinking":
-        text, rest = _text(value, "thinking"), _rest(value, ("type", "thinking", "signature"))
-        return Thinking((text,) if text else (), (), _text(value, "signature"), rest)
+        text, signature = _text(value, "thinking"), _text(value, "signature")
+        unsigned = not signature and "signature" in value
+        own = _rest({**value, "signature": ""}, ("type", "thinking", *(() if unsigned else ("signature",))))
+        return Thinking((text,) if text else (), (), signature, own)
     if is_call(kind):
         found = value.get("input")
         arguments = found if isinstance(found, str) else "" if found is None else input_text(dumps(found))

@@ -13,7 +13,7 @@ from typing import Any
 from fakellm.apis.messages.counts import read_usage
 from fakellm.apis.messages.meaning import read_block, read_stop
 from fakellm.apis.messages.names import CITATIONS, NAME, PING
-from fakellm.model.blocks import Text, ToolCall, with_own
+from fakellm.model.blocks import Text, Thinking, ToolCall, with_own
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.wire.sse import Event
 
@@ -30,9 +30,10 @@ def read_events(events: Iterable[Event]) -> Iterator[Batch]:
     """The batches of these events."""
     reader: _Reader | None = None
     known = [(event, _data(event)) for event in events]
-    for event, data in known:
+    for number, (event, data) in enumerate(known):
         if reader is not None and reader.ended:
-            yield (_silence(event),)
+            if event.data != "[DONE]" or known[number - 1][0].event != "message_stop":
+                yield (_silence(event),)
             continue
         kind = _kind(event, data)
         if kind is None:
@@ -136,6 +137,8 @@ class _Reader:
         block = read_block(value)
         if isinstance(block, ToolCall) and (index, "input_json_delta") in self._streamed:
             block = read_block({**value, "input": {}})
+        if isinstance(block, Thinking) and (index, "signature_delta") in self._streamed:
+            block = read_block({key: each for key, each in value.items() if key != "signature"})
         own = dict(block.own.get(NAME, {})) if isinstance(block, Text) else {}
         if own.get("citations") == [] and (index, "citations_delta") in self._streamed:
             del own["citations"]

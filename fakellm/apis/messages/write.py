@@ -11,13 +11,13 @@ from typing import Any
 from fakellm.apis.messages.counts import final_usage, start_usage
 from fakellm.apis.messages.habits import MessagesHabits
 from fakellm.apis.messages.http.errors import in_stream
-from fakellm.apis.messages.meaning import made_by_code, stop_values
+from fakellm.apis.messages.meaning import stop_values
 from fakellm.apis.messages.names import CITATIONS, PING
 from fakellm.apis.messages.whole import block_object, message_object
 from fakellm.apis.protocol import Answer
 from fakellm.apis.skeleton import Draft, Fill
 from fakellm.base.template import Hole, Verbatim
-from fakellm.model.blocks import Opaque, Text, ToolCall
+from fakellm.model.blocks import Opaque, Text
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
 
@@ -35,7 +35,6 @@ class MessagesWriter:
     def __init__(self, batches: Sequence[Batch], answer: Answer[MessagesHabits]) -> None:
         self._habits, self._drawn = answer.habits, answer.drawn
         self._usage = answer.completion.usage
-        self._places: dict[int, int] = {}
         self._streamed = {(delta.block, delta.at) for batch in batches for delta in batch if isinstance(delta, Piece)}
 
     def drafts(self, batch: Batch) -> Iterator[Draft]:
@@ -65,13 +64,12 @@ class MessagesWriter:
             case Start():
                 yield self._event("message_start", {"message": self._first_message()})
             case Open(_, block, value):
-                place = self._places[block] = len(self._places)
-                yield self._event("content_block_start", {"index": place, "content_block": self._opening(block, value)})
+                yield self._event("content_block_start", {"index": block, "content_block": self._opening(block, value)})
             case Piece(_, block, at, value):
                 for each in _deltas(at, value):
-                    yield self._event("content_block_delta", {"index": self._place(block), "delta": each})
+                    yield self._event("content_block_delta", {"index": block, "delta": each})
             case Close(_, block):
-                yield self._event("content_block_stop", {"index": self._place(block)})
+                yield self._event("content_block_stop", {"index": block})
             case Silence(look=look):
                 yield _silence(look)
             case End(None):
@@ -85,9 +83,6 @@ class MessagesWriter:
     def _event(self, kind: str, values: dict[str, Any]) -> Draft:
         return Draft({"type": kind, **values}, self._habits.spelling, kind, _pad(self._habits))
 
-    def _place(self, block: int) -> int:
-        return self._places.get(block, block)
-
     def _first_message(self) -> dict[str, Any]:
         """The message before it has content; its counts are those of the input."""
         usage = None if self._usage is None else Hole("start usage", self._started, "event")
@@ -95,7 +90,7 @@ class MessagesWriter:
 
     def _whole_message(self, batch: Batch) -> dict[str, Any]:
         """The message if all of it is at the start, which is how calls by code are sent."""
-        (choice,) = fold([tuple(delta for delta in batch if not isinstance(delta, End))])[0].choices
+        choice = fold([tuple(delta for delta in batch if not isinstance(delta, End))])[0].choices[0]
         stop = stop_values(choice.finish) if choice.finish else {"stop_reason": None, "stop_sequence": None}
         counted = any(isinstance(delta, Count) for delta in batch)
         usage = Hole("whole usage", self._final, "event") if counted else None
@@ -128,8 +123,6 @@ class MessagesWriter:
         match block:
             case Text() if (number, CITATIONS) in self._streamed:
                 return {**self._habits.ordered("text", {"citations": [], **found}), "text": found["text"]}
-            case ToolCall(arguments="") if made_by_code(block):
-                return {**found, "input": {}}
             case Opaque(_, {"type": "compaction"}):
                 unset = [key for key in _COMPACTION if (number, f"value.{key}") in self._streamed]
                 return {"type": "compaction", **dict.fromkeys(("content", *unset)), **found}
@@ -143,7 +136,7 @@ class MessagesWriter:
             if isinstance(delta, Piece) and delta.block == block and delta.at.startswith("value.")
         }
         delta = {"type": "compaction_delta", **values}
-        return self._event("content_block_delta", {"index": self._place(block), "delta": delta})
+        return self._event("content_block_delta", {"index": block, "delta": delta})
 
 
 def _deltas(at: str, value: Any) -> Iterator[dict[str, Any]]:
@@ -167,13 +160,17 @@ def _silence(look: Any) -> Draft:
     return Draft(PING, event="ping")
 
 
+_PADS = tuple(Verbatim(" " * count) for count in range(16))
+
+
 def _pad(habits: MessagesHabits) -> Hole | None:
     """The spaces before the last brace of an event: from none to fifteen."""
     if not habits.padded:
         return None
+    recorded = [int(digit, 16) for digit in habits.pads]
 
     def spaces(fill: Fill) -> Verbatim:
-        recorded = habits.pads[fill.number : fill.number + 1]
-        return Verbatim(" " * (int(recorded, 16) if recorded else fill.below("pad", 16)))
+        number = fill.number
+        return _PADS[recorded[number] if number < len(recorded) else fill.below("pad", 16)]
 
     return Hole("pad", spaces, "event")

@@ -55,7 +55,7 @@ def split(
     found = DIALECTS.get(dialect or "") or next(iter(DIALECTS.values()))
     full = variation.over(found.usual).over(PLAIN)
     calls, transfer = full.calls or Calls(), full.transfer or Transfer()
-    division, fraction = division_of(full), (full.ollama or OllamaKeys()).fraction
+    division = division_of(full)
     if division.finish in ("early", "twice"):  # the reason is on the line that ends the stream
         division = replace(division, finish="alone")
     habits = OllamaHabits(
@@ -63,24 +63,29 @@ def split(
         route=route,
         spelling=full.spelling or Spelling(),
         index=calls.index or "given",
-        digits=6 if fraction is None else fraction,
+        digits=digits_of(full),
         context=context,
         margins=transfer.margins or ("", ""),
     )
     return Settings(division, habits, lines(full.sse or Framing()), transfer, full.score)
 
 
+def digits_of(variation: Variation) -> Literal[0, 3, 6, 9]:
+    """How many digits of a fraction a time has."""
+    digits = (variation.ollama or OllamaKeys()).fraction
+    return 6 if digits is None else digits
+
+
 def block(habits: OllamaHabits) -> Variation:
     """The `stream:` block with these habits: what the dialect does not do as usual."""
     usual = habits.dialect.usual.over(PLAIN)
     spelling = _unlike(habits.spelling, usual.spelling or Spelling())
-    own = OllamaKeys(fraction=habits.digits)
     index = None if habits.index == (usual.calls or Calls()).index else habits.index
     return Variation(
         calls=Calls(index=index) if index else None,
         spelling=None if spelling == Spelling() else spelling,
         transfer=Transfer(margins=habits.margins) if any(habits.margins) else None,
-        ollama=None if own == usual.ollama else own,
+        ollama=None if habits.digits == digits_of(usual) else OllamaKeys(habits.digits),
     )
 
 

@@ -13,8 +13,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.ollama.dialects import DIALECTS, MESSAGE, OllamaDialect, Route
+from fakellm.apis.ollama.habits import digits_of
 from fakellm.apis.ollama.meaning import METRICS
-from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
 from fakellm.base.json_text import JSON, dumps, rearranged
@@ -81,7 +81,7 @@ def _distance(dialect: OllamaDialect, route: Route, values: list[JSON], calls: l
     spelled = (dialect.usual.spelling or Spelling()).call_keys or ()
     wrong += sum(("id" in call) != ("id" in spelled) for call in calls)
     digits = max((len(str(value.get("created_at")).rpartition(".")[2]) for value in values), default=0) - 1
-    return 10 * wrong + (digits > ((dialect.usual.ollama or OllamaKeys()).fraction or 0))
+    return 10 * wrong + (digits > digits_of(dialect.usual))
 
 
 def _is_sorted(values: list[JSON]) -> bool:

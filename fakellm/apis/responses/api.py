@@ -5,7 +5,7 @@ https://platform.openai.com/docs/api-reference/responses
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
@@ -19,7 +19,7 @@ from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.reading.infer import block, infer, infer_whole
 from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
-from fakellm.apis.responses.requests.parse import parse, summarizes
+from fakellm.apis.responses.requests.parse import check_limit, parse, summarizes
 from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.writing import answering, whole
 from fakellm.apis.responses.writing.write import write
@@ -56,7 +56,8 @@ class ResponsesApi:
         return example(tools)
 
     def validate(self, request: Request, habits: Habits) -> None:
-        """Everything that a provider refuses is refused when the request is parsed."""
+        """All but the lowest limit of tokens is checked when the request is parsed."""
+        check_limit(request.max_tokens, habits.dialect.fewest_tokens)
 
     def allows_no_tokens(self, request: Request) -> bool:
         return False
@@ -64,7 +65,7 @@ class ResponsesApi:
     def settings(
         self, stream: Variation, dialect: str | None, request: Request, seed: int, streamed: bool
     ) -> Settings[Habits]:
-        return settings(stream, DIALECTS[dialect or "openai"], request.wants_obfuscation, summarizes(request))
+        return settings(stream, DIALECTS[dialect or "openai"], *self.shared(request))
 
     def provider(self, habits: Habits) -> Provider:
         return habits
@@ -83,8 +84,8 @@ class ResponsesApi:
     def grammar(self, habits: Habits) -> Grammar:
         return meaning.grammar(habits)
 
-    def shared(self, request: Request) -> Hashable:
-        return request.wants_obfuscation, summarizes(request)
+    def shared(self, request: Request) -> tuple[bool, bool, bool]:
+        return request.wants_obfuscation, summarizes(request), bool(request.body.get("background"))
 
     def alike(self, habits: Habits) -> Likeness:
         return "all"
@@ -120,7 +121,8 @@ class ResponsesApi:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
-        return habits.dialect.body_type, errors.body(failure, habits.dialect)
+        kind = habits.dialect.errors.types.get(failure.status, habits.dialect.body_type)
+        return kind, errors.body(failure, habits.dialect)
 
     def broken(
         self, failure: Failure, habits: Habits, shape: str | None, before: Sequence[Event]

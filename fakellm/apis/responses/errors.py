@@ -58,9 +58,9 @@ def _response(events: Sequence[Event]) -> JSON:
 def failed_object(response: JSON, error: Mapping[str, Any]) -> JSON:
     """The response object of a response that failed with this error."""
     problem = {"code": error.get("code") or "server_error", "message": error.get("message")}
-    changed = {"status": "failed", "error": problem, "completed_at": None, "incomplete_details": None, "usage": None}
-    kept = {key: changed.get(key, value) for key, value in response.items() if key != "output"}
-    return {**kept, **{key: changed[key] for key in ("status", "error")}, "output": []} if response else changed
+    ended: JSON = {"completed_at": None, "incomplete_details": None, "output": [], "usage": None}
+    kept = {key: ended.get(key, value) for key, value in response.items()}
+    return {**(kept or ended), "status": "failed", "error": problem}
 
 
 def events_of_error(error: Any) -> Iterator[tuple[str, JSON]]:

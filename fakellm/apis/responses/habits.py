@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from msgspec import Struct
 
 from fakellm.apis.protocol import Settings
 from fakellm.apis.responses.dialects.dialect import Reasoning, ResponsesDialect
 from fakellm.apis.responses.dialects.layout import Layouts
-from fakellm.apis.responses.spelling import Lifecycle, ResponsesSpelling, Whole
+from fakellm.apis.responses.spelling import Lifecycle, RecordedValues, ResponsesSpelling, Whole
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
@@ -19,7 +16,8 @@ from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
 STREAM_KEYS = (
-    *("padding", "split", "usage", "done", "id", "spelling", "obfuscation", "sse", "transfer", "score", "responses"),
+    *("padding", "split", "usage", "done", "id", "obfuscation", "sse", "transfer", "score", "responses"),
+    *(f"spelling.{key}" for key in ("ascii", "html", "spaces", "floats", "order")),
 )
 """The keys of a `stream:` block that have an effect."""
 
@@ -41,7 +39,7 @@ class Habits(Struct, frozen=True):
     named: bool = True
     indent: bool = True
     layouts: Layouts = Layouts()
-    recorded: Mapping[str, Any] = {}
+    recorded: RecordedValues = RecordedValues()
     spelling: Spelling = Spelling()
     obfuscation: bool = False
     done: bool = False
@@ -74,10 +72,13 @@ class Habits(Struct, frozen=True):
         return usage.input + usage.output
 
 
-def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, summarizes: bool) -> Settings[Habits]:
+def settings(
+    variation: Variation, dialect: ResponsesDialect, obfuscates: bool, summarizes: bool, queued: bool = False
+) -> Settings[Habits]:
     """The variation in its parts; what it does not set is as the dialect usually does it.
 
     obfuscates: whether the request leaves obfuscation on. summarizes: whether it requests summaries of reasoning.
+    queued: whether it is for the background, where it waits first.
     """
     full = variation.over(dialect.usual).over(PLAIN)
     own = full.responses or ResponsesSpelling()
@@ -86,7 +87,7 @@ def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, 
     transfer = full.transfer or Transfer()
     habits = Habits(
         dialect=dialect,
-        begins=("created", "in_progress") if own.begins is None else own.begins,
+        begins=_begins(queued) if own.begins is None else own.begins,
         whole=own.whole or (),
         output=dialect.output if own.output is None else own.output,
         reasoning=reasoning,
@@ -94,7 +95,7 @@ def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, 
         named=dialect.named if own.named is None else own.named,
         indent=dialect.indent is not None if own.indent is None else own.indent,
         layouts=layouts.over(dialect.layouts),
-        recorded=own.recorded or {},
+        recorded=own.recorded or RecordedValues(),
         spelling=full.spelling or Spelling(),
         obfuscation=(dialect.obfuscates and obfuscates) if variation.obfuscation is None else variation.obfuscation,
         done=full.done is not False,
@@ -104,6 +105,10 @@ def settings(variation: Variation, dialect: ResponsesDialect, obfuscates: bool, 
         own=own,
     )
     return Settings(division_of(full), habits, full.sse or Framing(), transfer, full.score)
+
+
+def _begins(queued: bool) -> tuple[Lifecycle, ...]:
+    return ("created", "queued", "in_progress") if queued else ("created", "in_progress")
 
 
 def body_style(habits: Habits) -> tuple[bool, bool]:

@@ -105,8 +105,11 @@ def _expressible(block: Block, habits: Habits) -> Iterator[Block]:
 
 
 def _own(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What is this API's own; empty annotations are none."""
-    values = {key: value for key, value in own.get(NAME, {}).items() if key != "annotations" or value}
+    """What is this API's own; annotations are a list, and an empty one is none."""
+    values = dict(own.get(NAME, {}))
+    cited = values.pop("annotations", None)
+    if isinstance(cited, (list, tuple)) and cited:
+        values["annotations"] = list(cited)
     return with_own({}, NAME, values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
@@ -10,6 +10,23 @@ from fakellm.base.json_values import WireValue
 
 Whole = Literal["content", "reasoning", "refusal", "arguments"]
 Lifecycle = Literal["created", "queued", "in_progress"]
+
+
+class RecordedValues(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The `recorded:` values of a reply, which take the place of drawn ones."""
+
+    ids: Annotated[tuple[str, ...], Meta(description="The ids of the items, in their order.")] = ()
+    completed_at: Annotated[float | int | None, Meta(description="When the response was completed.")] = None
+    obfuscation: Annotated[
+        dict[Annotated[int, Meta(ge=0)], str], Meta(description="The padding of events, by the event's number from 0.")
+    ] = {}
+    first: Annotated[
+        Annotated[int, Meta(ge=0)], Meta(description="The `sequence_number` of the first event of a resumed stream.")
+    ] = 0
+    items: Annotated[
+        dict[str, dict[str, WireValue]],
+        Meta(description="What items have at a place, by number and place: the `encrypted_content` of `0@added`."),
+    ] = {}
 
 
 class ResponsesSpelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,12 +77,5 @@ class ResponsesSpelling(Struct, frozen=True, forbid_unknown_fields=True, omit_de
         Meta(description="Values of a kind of object that replace the usual ones; `response@completed` for one event."),
     ] = None
     recorded: Annotated[
-        dict[str, Any] | None,
-        Meta(
-            description=(
-                "Values that were recorded, in place of drawn ones: `ids` of the items, `completed_at`, the padding "
-                "of events by number (`obfuscation`), the first event's number (`first`), and `items`: what an item "
-                "has at a place, such as the `encrypted_content` of `0@added`."
-            )
-        ),
+        RecordedValues | None, Meta(description="Recorded values of the reply, in place of drawn ones.")
     ] = None

@@ -138,7 +138,7 @@ ELSEWHERE: dict[str, Options] = {
     "messages.pads": tuple(
         Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
     ),
-    **_responses("begins", ("created",), ("created", "queued", "in_progress")),
+    **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
     **_responses("output", False),
     **_responses("reasoning", "text", "part", "summary"),
@@ -153,7 +153,7 @@ ELSEWHERE: dict[str, Options] = {
     **_gemini("call_message", True, False),
     **_gemini("details", (), ("prompt", "candidates")),
     **_gemini("usage", {"serviceTier": "standard"}),
-    **_gemini("between", {"trafficType": "ON_DEMAND"}),
+    **_gemini("between", {"trafficType": "ON_DEMAND"}, {}),
 }
 """Keys that have no effect in chat, only in other APIs."""
 CALLS: dict[str, Options] = {

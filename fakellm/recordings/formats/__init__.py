@@ -44,6 +44,7 @@ TREES: Mapping[str, str] = {
     "nock": "nock",
     "symfony-vcr": "symfony_vcr",
     "exvcr": "exvcr",
+    "instructor-php": "instructor_php",
 }
 """Formats that are read from the values of a YAML or JSON file, and the module of each."""
 

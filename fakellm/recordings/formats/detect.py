@@ -105,6 +105,8 @@ def _kind(value: Any, name: str) -> str:
             return "httpmock"
         case {"request": _, "response": {"status": dict()}}:
             return "dd-vcr"
+        case {"request": _, "response": {"statusCode": int()}}:
+            return "instructor-php"
         case {"request": _, "response": _} | {"mappings": _}:
             return "wiremock"
         case [{"scope": _}, *_]:

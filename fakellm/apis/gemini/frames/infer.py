@@ -36,7 +36,7 @@ _DRAWN = (("id", "responseId"), ("model", "modelVersion"))
 
 def usual_habits(dialect: GeminiDialect) -> GeminiHabits:
     """The habits of a dialect."""
-    return habits_of(dialect.usual.over(PLAIN), dialect, "names")
+    return habits_of(dialect.usual.over(PLAIN), dialect)
 
 
 def infer(frames: Sequence[dict[str, Any]], texts: Sequence[str]) -> tuple[GeminiHabits, Values]:
@@ -90,7 +90,6 @@ def stream_of(habits: GeminiHabits) -> Variation:
     """The `stream:` block that gives these habits in their dialect."""
     usual = usual_habits(habits.dialect)
     keys = {name: getattr(habits, name) for name in KEYS if getattr(habits, name) != getattr(usual, name)}
-    keys["enums"] = habits.enums
     names = Spelling.__struct_fields__
     style = {
         name: getattr(habits.spelling, name)
@@ -98,7 +97,7 @@ def stream_of(habits: GeminiHabits) -> Variation:
         if getattr(habits.spelling, name) != getattr(usual.spelling, name)
     }
     return Variation(
-        gemini=GeminiKeys(**keys),
+        gemini=GeminiKeys(**keys) if keys else None,
         spelling=Spelling(**style) if style else None,
         transfer=Transfer(margins=habits.margins) if habits.margins else None,
     )

@@ -114,21 +114,23 @@ class _Reader:
         if type(number) is not int or number < 0:
             raise ValueError(f"{number!r} is not the index of a candidate")
         yield from self._start(number)
-        content = candidate.get("content")
-        parts = _parts(content)
-        word = candidate.get("finishReason")
+        parts, finish = _parts(candidate.get("content")), candidate.get("finishReason")
+        word = None if finish is None else decoded(finish, self.habits.dialect.name)
         if word is None or self.habits.bare != "text" or parts != [{"text": ""}]:
             yield from self.choices[number].parts(parts)
         if not parts and (look := self._look(candidate, word is not None)) is not None:
             yield Silence(number, None, look)
         if not number and ("index" in candidate) != self.habits.index:
             yield Silence(number, None, {"index": not self.habits.index})
+        yield from self._others(number, candidate, parts, word)
+        if word is not None:
+            self.finished.add(number)
+            yield Finish(number, stop_of(word, number in self.calls))
+
+    def _others(self, number: int, candidate: dict[str, Any], parts: list[Any], word: str | None) -> Iterator[Delta]:
+        """What a candidate has beside its content, its finish and its index: known keys, and others."""
         more = {key: value for key, value in candidate.items() if key in CANDIDATE_KEYS}
-        if (
-            self.habits.call_message
-            and word in ("STOP", 1)
-            and any(isinstance(block_of(each), ToolCall) for each in parts)
-        ):
+        if self.habits.call_message and word == "STOP" and any(isinstance(block_of(each), ToolCall) for each in parts):
             more = {"finishMessage": None} | more
             if more["finishMessage"] == CALLED:
                 del more["finishMessage"]
@@ -137,9 +139,6 @@ class _Reader:
         unknown = {key: value for key, value in candidate.items() if key not in (*CANDIDATE_KEYS, *_OWN)}
         if unknown:
             yield Silence(number, None, {"candidate": unknown})
-        if word is not None:
-            self.finished.add(number)
-            yield Finish(number, stop_of(decoded(word, self.habits.dialect.name), number in self.calls))
 
     def _look(self, candidate: dict[str, Any], finishes: bool) -> dict[str, Any] | None:
         """How a candidate without parts looks, if not as it usually does."""

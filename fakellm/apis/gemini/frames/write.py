@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from fakellm.apis.gemini.errors import error_value
+from fakellm.apis.gemini.frames.partial_args import streamed_calls
 from fakellm.apis.gemini.frames.parts import CALL_KEYS, SIGNATURE, TEXT_SIGNATURE, call_part, is_outside, object_of
 from fakellm.apis.gemini.frames.usage import metadata, ordered
 from fakellm.apis.gemini.habits import GeminiHabits
@@ -37,19 +38,37 @@ _TIME = per_stream("create_time", lambda fill: create_time(fill.drawn))
 
 
 def write(batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tuple[Draft, ...]]:
-    """The events of each batch: a frame, unless it only ends the stream; an error follows it bare."""
+    """The events of each batch: a frame, or several if arguments are streamed, unless it only ends the stream; an error
+    follows bare."""
     habits = answer.habits
     counted = per_event("usage", lambda fill: metadata(fill.counts or Usage(), habits))
     for batch in batches:
         end = next((delta for delta in batch if isinstance(delta, End)), None)
         drafts = []
         if end is None or len(batch) > 1:
-            value = frame(batch, habits, answer.drawn, lambda usage: counted, _TIME)
-            drafts.append(Draft(value, habits.spelling))
+            for part in streamed(batch) if habits.stream_args else (batch,):
+                value = frame(part, habits, answer.drawn, lambda usage: counted, _TIME)
+                drafts.append(Draft(value, habits.spelling))
         if end is not None and end.error is not None:
             failure = end.error if isinstance(end.error, Failure) else Failure(500, str(end.error))
             drafts.append(Draft(error_value(failure, habits.dialect.name), habits.spelling))
         yield tuple(drafts)
+
+
+def streamed(batch: Batch) -> Iterator[Batch]:
+    """The batch in several, in which the calls that it has whole are streamed."""
+    before: list[Delta] = []
+    opened: Open | None = None
+    for delta in batch:
+        if isinstance(delta, Piece) and opened and (delta.choice, delta.block) == (opened.choice, opened.block):
+            calls = streamed_calls(object_of(delta.value) or {}) if delta.at == "arguments" else []
+            if calls:
+                yield (*before, Silence(delta.choice, None, {"call": {"willContinue": True}}))
+                yield from ((Silence(delta.choice, None, {"parts": [{"functionCall": call}]}),) for call in calls)
+                before = []
+        opened = delta if isinstance(delta, Open) and isinstance(delta.value, ToolCall) else opened
+        before.append(delta)
+    yield tuple(before)
 
 
 def frame(
@@ -77,10 +96,20 @@ def frame(
     value |= {"modelVersion": drawn.get("model"), "createTime": time, "responseId": drawn.get("id")}
     keys = habits.spelling.keys
     if keys is not None:
-        return {key: value[key] for key in keys if key in value}
+        return {key: value[key] for key in keys if key in value} | _extra(habits, "")
     if "createTime" not in habits.dialect.frame_keys:
         del value["createTime"]
-    return ordered(value, habits.dialect.frame_keys)
+    return ordered(value, habits.dialect.frame_keys) | _extra(habits, "")
+
+
+def _extra(habits: GeminiHabits, place: str) -> dict[str, Any]:
+    """The keys that every frame has in addition: of a candidate, `choice.`; of its content, `delta.`."""
+    extra = habits.spelling.extra or {}
+    found = {key.removeprefix(place): value for key, value in extra.items() if key.startswith(place)}
+    return found if place else {key: value for key, value in found.items() if not key.startswith(_INNER)}
+
+
+_INNER = ("choice.", "delta.")
 
 
 def _of_response(delta: Delta) -> dict[str, Any] | None:
@@ -199,6 +228,7 @@ class _Candidate:
         value |= self.more
         if value.get("finishMessage", "") is None and self.calls:
             del value["finishMessage"]
+        value |= _extra(habits, "choice.")
         keys = habits.spelling.choice_keys
         return value if keys is None else {key: value[key] for key in keys if key in value}
 
@@ -208,4 +238,4 @@ class _Candidate:
 
     def _content(self, parts: list[Any]) -> dict[str, Any]:
         role = {"first": ("role", "parts"), "last": ("parts", "role"), "never": ("parts",)}[self.habits.role]
-        return {key: parts if key == "parts" else "model" for key in role}
+        return {key: parts if key == "parts" else "model" for key in role} | _extra(self.habits, "delta.")

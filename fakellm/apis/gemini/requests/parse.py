@@ -22,7 +22,8 @@ from fakellm.base.json_text import dumps
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
 
 ROLES = ("user", "model", "function")
-_MOST_CANDIDATES = 8
+_MOST_CANDIDATES, _MOST_LOGPROBS = 8, 20
+_ENUM = "text/x.enum"
 _LEVELS = {"MINIMAL": "minimal", "LOW": "low", "MEDIUM": "medium", "HIGH": "high", "XHIGH": "xhigh"}
 
 
@@ -37,6 +38,12 @@ class GeminiCall(Struct, frozen=True):
         """Its `generationConfig`."""
         found: dict[str, Any] = self.fields.get("generationConfig", {})
         return found
+
+    @property
+    def stream_args(self) -> bool:
+        """Whether the arguments of function calls are to be streamed."""
+        calling = self.fields.get("toolConfig", {}).get("functionCallingConfig", {})
+        return bool(calling.get("streamFunctionCallArguments"))
 
     @property
     def thoughts(self) -> bool:
@@ -113,10 +120,8 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
     """The request of a body that was read."""
     config = call.config
     offered = tuple(_offered(call.fields.get("tools", ())))
-    count = config.get("candidateCount", 1)
-    if not 1 <= count <= _MOST_CANDIDATES:
-        problem = f"candidate_count must be between 1 and {_MOST_CANDIDATES}, got {count}"
-        raise invalid(f"* GenerateContentRequest.generation_config.candidate_count: {problem}\n", "candidateCount")
+    count = _within(config.get("candidateCount", 1), 1, _MOST_CANDIDATES, "candidate_count")
+    likely = _within(config.get("logprobs", 0), 0, _MOST_LOGPROBS, "logprobs")
     output = _output(config)
     choice, allowed = _tool_choice(call.fields.get("toolConfig", {}).get("functionCallingConfig", {}), offered)
     request = Request(
@@ -132,6 +137,7 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
         choices=count,
         max_tokens=config.get("maxOutputTokens") or None,
         stop=tuple(config.get("stopSequences", ())),
+        top_logprobs=likely if config.get("responseLogprobs") else None,
         effort=_effort(config.get("thinkingConfig", {})),
         offered=offered,
         tool_choice=choice,
@@ -146,13 +152,21 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
     return request
 
 
+def _within(number: int, least: int, most: int, name: str) -> int:
+    """The number. Raises RequestError if it is outside its range."""
+    if not least <= number <= most:
+        problem = f"{name} must be between {least} and {most}, got {str(number)[:20]}"
+        raise invalid(f"* GenerateContentRequest.generation_config.{name}: {problem}\n", name)
+    return number
+
+
 def messages(fields: dict[str, Any]) -> Iterator[Message]:
     """The messages of a conversation, the system's first."""
     system = fields.get("systemInstruction")
     if system:
         yield Message("system", text_of(system.get("parts", ())))
     for content in fields.get("contents", ()):
-        yield from _message(content.get("role", "user"), content["parts"])
+        yield from _message(content.get("role", "user"), content.get("parts") or [])
 
 
 def _message(role: str, parts: list[dict[str, Any]]) -> Iterator[Message]:
@@ -211,12 +225,14 @@ def _tool_choice(config: dict[str, Any], offered: tuple[Tool, ...]) -> tuple[str
 
 
 def _output(config: dict[str, Any]) -> JsonOutput | None:
-    if config.get("responseMimeType") != "application/json" and "responseJsonSchema" not in config:
+    kind = config.get("responseMimeType")
+    if kind not in ("application/json", _ENUM) and "responseJsonSchema" not in config:
         return None
     schema = config.get("responseJsonSchema")
     if schema is None and "responseSchema" in config:
         schema = json_schema(config["responseSchema"])
-    return JsonOutput(schema if isinstance(schema, dict) else None, param="generation_config.response_schema")
+    found = schema if isinstance(schema, dict) else None
+    return JsonOutput(found, param="generation_config.response_schema", bare=kind == _ENUM)
 
 
 def _effort(config: dict[str, Any]) -> str | None:

@@ -15,8 +15,8 @@ _SCALARS = {"string": "TYPE_STRING", "bool": "TYPE_BOOL", "int": "TYPE_INT32", "
 _PACKAGE = "type.googleapis.com/google.ai.generativelanguage.v1beta."
 _INTEGER = re.compile(r"-?\d{1,19}")
 _NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?")
-_MOST = 50
-"""The most problems that are reported."""
+_MOST, _SHOWN = 50, 120
+"""The most problems that are reported, and the most characters of a name or a value in one."""
 
 
 class Reader:
@@ -92,7 +92,7 @@ class Reader:
         return self._invalid(value, _SCALARS[kind], path)
 
     def _unknown(self, key: str, path: str) -> None:
-        self.problem(f'Invalid JSON payload received. Unknown name "{key}"{_at(path)}: Cannot find field.')
+        self.problem(f'Invalid JSON payload received. Unknown name "{key[:_SHOWN]}"{_at(path)}: Cannot find field.')
 
     def _invalid(self, value: Any, kind: str, path: str) -> None:
         shown = (
@@ -102,7 +102,7 @@ class Reader:
             if isinstance(value, bool)
             else value
         )
-        self.problem(f"Invalid value at '{path}' ({kind}), {str(shown)[:200]}")
+        self.problem(f"Invalid value at '{path}' ({kind}), {str(shown)[:_SHOWN]}")
 
     def problem(self, text: str) -> None:
         """Reports a problem."""

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from fakellm.apis.messages.dialect import BASE58
-from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.base.validation import SHOWN
-
-VERSION = "anthropic-version"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -17,15 +11,6 @@ _REQUESTS, _INPUT, _OUTPUT = 4_000, 2_000_000, 400_000
 """The limits per minute."""
 _RESET = "2026-01-01T00:00:00Z"
 """When the limits are reset: no clock decides what is sent."""
-
-
-def check(headers: Mapping[str, str]) -> None:
-    """Raises RequestError if the version of the API is missing, or is not one."""
-    version = next((value for name, value in headers.items() if name.lower() == VERSION), None)
-    if version is None:
-        raise RequestError(400, f"{VERSION}: header is required", None, VERSION)
-    if version not in ("2023-06-01", "2023-01-01"):
-        raise RequestError(400, f'{VERSION}: "{version[:SHOWN]}" is not a valid version', None, VERSION)
 
 
 def usual(seed: int, requested: str, status: int | None) -> Headers:

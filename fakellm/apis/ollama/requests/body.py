@@ -99,8 +99,16 @@ def typed(data: bytes, kind: type[T], name: str) -> tuple[T, dict[str, Any]]:
     body = _json_object(data, name)
     try:
         return msgspec.convert(body, kind), body
-    except (msgspec.ValidationError, UnicodeEncodeError):  # the latter for half of a surrogate pair
+    except UnicodeEncodeError:
+        return typed(_whole_pairs(body), kind, name)
+    except msgspec.ValidationError:
         raise _refusal(next(problems(body, kind)), body, name) from None
+
+
+def _whole_pairs(body: dict[str, Any]) -> bytes:
+    """The body with U+FFFD for each half of a surrogate pair, as Go reads it."""
+    text = json.dumps(body, ensure_ascii=False)
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _json_object(data: bytes, name: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     ids: how ids are drawn. model: the name of the model that answered, from the one that was requested.
     defaults: the values of the response object that no request sets. tier: the `service_tier` that `auto` becomes.
     obfuscates: whether deltas are padded. counts_writes: whether the usage always counts tokens written to a cache.
-    usage_extras: what else the usage has.
+    usage_extras: what else the usage has. fewest_tokens: the lowest `max_output_tokens`.
     indent: of whole bodies. ascii: whether their characters outside ASCII are escaped.
     errors: how errors are reported: as for chat.
     """
@@ -48,6 +48,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     tier: str = "default"
     obfuscates: bool = False
     counts_writes: bool = True
+    fewest_tokens: int = 1
     usage_extras: Callable[[Usage], JSON] = lambda usage: {}
     indent: int | None = 2
     ascii: bool = True

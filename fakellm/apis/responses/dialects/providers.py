@@ -41,6 +41,7 @@ _SHOWN = {"reasoning": ("id", "type", "status", "content", "encrypted_content", 
 
 OPENAI = ResponsesDialect(
     name="openai",
+    fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     defaults={"text": {"verbosity": "medium"}},
     obfuscates=True,
@@ -48,6 +49,7 @@ OPENAI = ResponsesDialect(
 
 AZURE = ResponsesDialect(
     name="azure",
+    fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     defaults={"content_filters": None, "text": {"verbosity": "medium"}},
     obfuscates=True,
@@ -56,8 +58,10 @@ AZURE = ResponsesDialect(
 
 CHATGPT = ResponsesDialect(
     name="chatgpt",
+    fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     output=False,
+    errors=Errors(body=lambda error, status: {"detail": error["message"]}),
     defaults={"store": False, "text": {"verbosity": "medium"}},
     obfuscates=True,
 )
@@ -193,6 +197,7 @@ DEEPSEEK = ResponsesDialect(
     counts_writes=False,
     indent=None,
     ascii=False,
+    errors=Errors(types={400: "application/octet-stream"}),
 )
 
 MANTLE = ResponsesDialect(

@@ -5,7 +5,7 @@ Made once for an answer, from its completion, its habits and the recorded values
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -42,8 +42,7 @@ class Maker:
     ) -> None:
         self.habits, self.source = habits, source
         self.response, self.created, self.incomplete, self.kinds = response, created, incomplete, kinds
-        self._items: Mapping[str, JSON] = habits.recorded.get("items", {})
-        self._ids: Sequence[str] = habits.recorded.get("ids", ())
+        self._items, self._ids = habits.recorded.items, habits.recorded.ids
 
     def forms(self, groups: Sequence[Sequence[Block]]) -> tuple[Forms, ...]:
         """The forms of the items, each from its blocks; the last of an incomplete response is incomplete too."""
@@ -67,7 +66,8 @@ class Maker:
         return Forms(forms[ADDED], forms[DONE], forms[OUTPUT], found if isinstance(found, str) else None)
 
     def id_of(self, number: int, kind: str) -> str:
-        if number < len(self._ids):
+        """The id of an item: the recorded one, or one that is drawn."""
+        if number < len(self._ids) and self._ids[number]:
             return self._ids[number]
         draw = self.habits.dialect.ids.item
         place = self.kinds[:number].count(kind)
@@ -115,15 +115,15 @@ class Maker:
         if isinstance(block, Refusal):
             return self.habits.layouts.object(f"refusal@{at}", {"type": "refusal", "refusal": block.text})
         cited = own_value(block.own, NAME, "annotations", [])
-        part = {"type": "output_text", "annotations": cited, "logprobs": self.logprobs(block.logprobs, True)}
+        part = {"type": "output_text", "annotations": cited, "logprobs": self.logprobs(block.logprobs)}
         return self.habits.layouts.object(f"output_text@{at}", {**part, "text": block.text})
 
     def part(self, kind: str, text: str, at: str) -> JSON:
         """A part of a reasoning."""
         return self.habits.layouts.object(f"{kind}@{at}", {"type": kind, "text": text})
 
-    def logprobs(self, tokens: Sequence[Token], whole: bool) -> list[JSON]:
-        """The log probabilities of tokens, in the JSON of an item (`whole`) or of an event."""
+    def logprobs(self, tokens: Sequence[Token]) -> list[JSON]:
+        """The log probabilities of tokens."""
         return [self._token(token, True) for token in tokens]
 
     def _token(self, token: Token, top: bool) -> JSON:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -21,7 +21,7 @@ from fakellm.apis.responses.names import DONE
 from fakellm.apis.responses.reading.observed import Observed, observed, same
 from fakellm.apis.responses.reading.read import LIFECYCLE, read
 from fakellm.apis.responses.requests.parse import parse
-from fakellm.apis.responses.spelling import ResponsesSpelling
+from fakellm.apis.responses.spelling import RecordedValues, ResponsesSpelling
 from fakellm.apis.responses.writing.answering import Prepared, answer, usage_json
 from fakellm.apis.responses.writing.whole import read_completion
 from fakellm.apis.variation import Variation
@@ -81,7 +81,7 @@ def infer_whole(body: bytes) -> tuple[Habits, Values]:
     spelling = Spelling(
         ascii=escaped or None, spaces=(not indented and text.startswith('{"') and '": ' in text) or None
     )
-    habits, drawn = _completed(own, completion, objects, spelling, {})
+    habits, drawn = _completed(own, completion, objects, spelling, RecordedValues())
     start, end = len(text) - len(text.lstrip()), len(text.rstrip())
     margins = (text[:start], text[end:])
     return replace(habits, margins=None if margins == ("", "") else margins), drawn
@@ -104,7 +104,7 @@ def block(habits: Habits) -> tuple[str | None, Variation]:
 
 
 def _completed(
-    own: ResponsesSpelling, completion: Completion, objects: Observed, spelling: Spelling, recorded: Mapping[str, Any]
+    own: ResponsesSpelling, completion: Completion, objects: Observed, spelling: Spelling, recorded: RecordedValues
 ) -> tuple[Habits, Values]:
     """The habits with what only comparing with a rendered answer shows: its objects and its items."""
     response = objects.responses[max(objects.responses, default="")] if objects.responses else {}
@@ -112,17 +112,18 @@ def _completed(
         if at in objects.responses:
             response = objects.responses[at]
             break
-    recorded = {**recorded, **_recorded(response, objects)}
+    when = response.get("completed_at")
+    recorded = replace(
+        recorded, ids=tuple(objects.ids()), completed_at=when if isinstance(when, (int, float)) and when else None
+    )
     drawn = _drawn(response)
     output = response.get("output") != [] or not any(at for at in objects.items if at.endswith(f"@{DONE}"))
     own = replace(own, recorded=recorded, output=None if output else False)
     habits = _habits(own, spelling)
     prepared = _prepared(completion, habits, drawn)
     items = _differing_items(prepared, objects)
-    if items:
-        own = replace(own, recorded={**recorded, "items": items})
-    if not own.recorded:
-        own = replace(own, recorded=None)
+    recorded = replace(recorded, items=items)
+    own = replace(own, recorded=None if recorded == RecordedValues() else recorded)
     constants = dict(own.constants or {})
     constants.update(_usage_constants(completion, response, habits))
     constants.update(_differing_responses(prepared, objects))
@@ -154,30 +155,13 @@ def _drawn(response: JSON) -> dict[str, Any]:
     return found
 
 
-def _recorded(response: JSON, objects: Observed) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    ids = objects.ids()
-    if ids:
-        found["ids"] = ids
-    if isinstance(response.get("completed_at"), (int, float)):
-        found["completed_at"] = response["completed_at"]
-    return found
-
-
-def _stream_values(values: Sequence[JSON]) -> dict[str, Any]:
+def _stream_values(values: Sequence[JSON]) -> RecordedValues:
     """The padding of events, and the number of the first one."""
-    found: dict[str, Any] = {}
     padding = {
-        str(number): value["obfuscation"]
-        for number, value in enumerate(values)
-        if isinstance(value.get("obfuscation"), str)
+        number: value["obfuscation"] for number, value in enumerate(values) if isinstance(value.get("obfuscation"), str)
     }
-    if padding:
-        found["obfuscation"] = padding
     first = values[0].get("sequence_number") if values else None
-    if isinstance(first, int) and first:
-        found["first"] = first
-    return found
+    return RecordedValues(obfuscation=padding, first=first if isinstance(first, int) and first > 0 else 0)
 
 
 def _differing_items(prepared: Prepared, objects: Observed) -> dict[str, JSON]:

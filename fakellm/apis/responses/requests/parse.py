@@ -26,7 +26,6 @@ from fakellm.model.request import AllowedCalls, JsonOutput, Request, Tool
 
 T = TypeVar("T")
 
-FEWEST_TOKENS = 16
 _FORMATS = ("json_object", "json_schema", "text")
 _TRUNCATIONS = ("auto", "disabled")
 _LOGPROBS = "message.output_text.logprobs"
@@ -51,12 +50,7 @@ def _check(body: ResponsesBody) -> None:
     if body.previous_response_id and body.conversation:
         message = "Mutually exclusive parameters: 'previous_response_id' and 'conversation'."
         raise RequestError(400, message, "mutually_exclusive_parameters", "previous_response_id")
-    if body.max_output_tokens is not None and body.max_output_tokens < FEWEST_TOKENS:
-        message = (
-            "Invalid 'max_output_tokens': integer below minimum value. "
-            f"Expected a value >= {FEWEST_TOKENS}, but got {body.max_output_tokens} instead."
-        )
-        raise RequestError(400, message, "integer_below_min_value", "max_output_tokens")
+    check_limit(body.max_output_tokens, 1)
     if body.truncation is not None and body.truncation not in _TRUNCATIONS:
         raise unsupported_value("truncation", body.truncation, _TRUNCATIONS)
     if body.background and body.store is False:
@@ -64,6 +58,16 @@ def _check(body: ResponsesBody) -> None:
     for number, tool in enumerate(body.tools or ()):
         if tool.type in ("function", "custom") and not tool.name:
             raise missing(f"tools[{number}].name")
+
+
+def check_limit(tokens: int | None, fewest: int) -> None:
+    """Raises RequestError for a limit of tokens that is below the lowest one."""
+    if tokens is not None and tokens < fewest:
+        message = (
+            "Invalid 'max_output_tokens': integer below minimum value. "
+            f"Expected a value >= {fewest}, but got {tokens} instead."
+        )
+        raise RequestError(400, message, "integer_below_min_value", "max_output_tokens")
 
 
 def neutral(typed_body: ResponsesBody, body: dict[str, Any], headers: Mapping[str, str]) -> Request:

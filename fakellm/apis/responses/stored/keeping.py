@@ -70,14 +70,15 @@ def conversation(kept: KeptResponses, name: str) -> Conversation:
 def with_reply(kept: KeptResponses, request: Request, sent: bytes) -> KeptResponses:
     """What is kept after a reply to this request, whose body is `sent`. Nothing of it is kept if the request does not
     want it (`store: false`), or if the reply is not a response that has ended."""
-    response = _stored(request, sent)
+    stored = request.body.get("store") is not False
+    response = _stored(request, sent) if stored or conversation_id(request.body) else None
     if response is None:
         return kept
     if response.conversation and response.conversation in kept.conversations:
         before = kept.conversations[response.conversation]
         items = (*before.items, *texts_of(response.items), *texts_of(response.output))
         kept = kept.with_conversation(replace(before, items=items))
-    return kept.with_response(response) if request.body.get("store") is not False else kept
+    return kept.with_response(response) if stored else kept
 
 
 def at_once(request: Request, kept: KeptResponses, sent: bytes) -> bytes:
@@ -142,7 +143,7 @@ def input_items(value: Any, response: str) -> list[JSON]:
 def _item(item: JSON, response: str, number: int) -> JSON:
     kind = item.get("type", "message")
     prefix = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}.get(
-        kind, "item"
+        str(kind), "item"
     )
     name = item.get("id") or f"{prefix}_{Source(0, response, number).text(HEX, 48)}"
     if kind != "message":

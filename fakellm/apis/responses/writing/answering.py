@@ -28,14 +28,13 @@ _TIERS = {"auto", None}
 
 class Prepared(Struct, frozen=True):
     """What the events of an answer contain. states: the response object at each event before the items. final: at the
-    end, without its usage. padding: recorded padding, by the number of its event. first: the number of the first event.
+    end, without its usage. padding: recorded padding, by the number of its event.
     """
 
     states: Mapping[str, JSON]
     final: JSON
     items: tuple[Forms, ...]
     padding: Mapping[int, str]
-    first: int
 
 
 def answer(completion: Completion, request: Request, habits: Habits, seed: int, values: Values) -> Answer[Habits]:
@@ -126,15 +125,14 @@ def _prepared(
         "status": status,
         "completed_at": None
         if reason
-        else recorded.get("completed_at", base["created_at"] + 1 + source.draw("took", lambda each: each.below(9))),
+        else recorded.completed_at or base["created_at"] + 1 + source.draw("took", lambda each: each.below(9)),
         "incomplete_details": {"reason": reason} if reason else None,
         "output": [each.output for each in forms] if habits.output else [],
         "service_tier": habits.dialect.tier if requested_tier in _TIERS else requested_tier,
         "usage": None,
     }
     final = habits.layouts.response(status, {**base, **end}, sent)
-    padding = {int(number): text for number, text in recorded.get("obfuscation", {}).items()}
-    return Prepared(states, final, forms, padding, recorded.get("first", 0))
+    return Prepared(states, final, forms, recorded.obfuscation)
 
 
 def usage_json(usage: Usage | None, habits: Habits) -> JSON | None:
@@ -163,10 +161,8 @@ def whole_object(answer: Answer[Habits]) -> JSON:
         {key: each.done.get(key, value) if key == "encrypted_content" else value for key, value in each.output.items()}
         for each in prepared.items
     ]
-    final = prepared.final
-    return with_usage(
-        {**final, "output": output} if final.get("output") else final, answer.completion.usage, answer.habits
-    )
+    final = {**prepared.final, "output": output} if "output" in prepared.final else prepared.final
+    return with_usage(final, answer.completion.usage, answer.habits)
 
 
 def with_usage(final: JSON, usage: Usage | None, habits: Habits) -> JSON:

@@ -16,7 +16,8 @@ from fakellm.apis.responses.writing.answering import Prepared, with_usage
 from fakellm.apis.skeleton import Fill, per_event, per_stream
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
-from fakellm.base.template import resolved
+from fakellm.base.template import Hole, resolved
+from fakellm.streaming.shape import PIECE
 
 _WIDTH = 16
 """Padding fills a delta to a multiple of this many characters."""
@@ -81,10 +82,22 @@ def padding_of(value: Any, fill: Fill) -> str:
     recorded = prepared(fill).padding.get(fill.number)
     if recorded is not None:
         return recorded
-    return fill.text("obfuscation", ALNUM, -len(resolved(value, fill)) % _WIDTH)
+    return fill.text("obfuscation", ALNUM, -_length(value, fill) % _WIDTH)
 
 
-NUMBERS = {
-    "counted": per_event("sequence_number", lambda fill: prepared(fill).first + fill.number),
-    "gaps": per_event("sequence_number", lambda fill: prepared(fill).first + 2 * fill.number),
-}
+def _length(value: Any, fill: Fill) -> int:
+    """The characters of a delta; most pieces have none that JSON escapes."""
+    if value is PIECE and "\\" not in fill.encoded:
+        return len(fill.encoded) - 2
+    return len(resolved(value, fill))
+
+
+def numbered(habits: Habits) -> Hole:
+    """The number of an event, counted from that of the recorded first one."""
+    first, step = habits.recorded.first, 2 if habits.numbers == "gaps" else 1
+    if not first and step == 1:
+        return _COUNTED
+    return per_event("sequence_number", lambda fill: first + step * fill.number)
+
+
+_COUNTED = per_event("sequence_number", lambda fill: fill.number)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from msgspec.structs import replace
+
 from fakellm.apis.protocol import Answer
 from fakellm.apis.responses.habits import Habits, body_style
 from fakellm.apis.responses.items.read_items import blocks_of
@@ -49,9 +51,7 @@ def read_completion(body: bytes) -> tuple[Completion, str | None]:
             raise StreamError(f"output[{number}] is not an object")
         parts = blocks_of(item)
         label = str(number) if len(parts) > 1 else ""
-        for part in parts:
-            texts = isinstance(part, (Text, Refusal)) and label
-            blocks.append(type(part)(part.text, part.logprobs, label, part.own) if texts else part)  # type: ignore[union-attr,call-arg,arg-type] # a text
+        blocks += (replace(part, item=label) if isinstance(part, (Text, Refusal)) else part for part in parts)
     word = stop_word(value, "", any(isinstance(block, ToolCall) for block in blocks))
     error = value.get("error") if value.get("status") in ("failed", "cancelled") else None
     return Completion((Choice(tuple(blocks), Stop(word)),), usage_of(value.get("usage"))), error

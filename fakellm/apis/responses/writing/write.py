@@ -19,11 +19,11 @@ from fakellm.apis.responses.items.server_items import fields_of_item
 from fakellm.apis.responses.meaning import INCOMPLETE, ItemPlace, places
 from fakellm.apis.responses.names import ADDED, ANNOTATIONS, DONE
 from fakellm.apis.responses.writing.holes import (
-    NUMBERS,
     another_id,
     failed_response,
     final_object,
     forms_of,
+    numbered,
     padding_of,
     reasoning_names,
     state_at,
@@ -71,6 +71,7 @@ class _Writer:
         self.verbatim = {place.item for place, each in zip(self.places, opaque, strict=True) if each}
         self.open: dict[int, _Open] = {}
         self.maker = Maker(answer.habits, answer.source)
+        self.number = numbered(answer.habits)
         self.status = ""
         self.counted = False
 
@@ -100,7 +101,7 @@ class _Writer:
         """An event; `number`: of the block that it concerns."""
         found: JSON = {"type": kind}
         if self.habits.numbers != "absent":
-            found["sequence_number"] = NUMBERS[self.habits.numbers]
+            found["sequence_number"] = self.number
         if number is not None:
             place = self._place(number)
             found |= {"output_index": place.item, "item_id": self._id(place.item)}
@@ -149,7 +150,7 @@ class _Writer:
             yield from self._thought(number, state, at, value)
         elif isinstance(value, str) and (value or not isinstance(block, (Text, Refusal))):
             if isinstance(block, Text) and at == "text":
-                more = {"content_index": state.place.part, "logprobs": self.maker.logprobs(tokens, False)}
+                more = {"content_index": state.place.part, "logprobs": self.maker.logprobs(tokens)}
                 yield self._delta(_TEXT, number, value, **more)
             elif isinstance(block, Refusal) and at == "text":
                 yield self._delta(_REFUSAL, number, value, content_index=state.place.part)
@@ -210,7 +211,7 @@ class _Writer:
         index = place.part
         match block:
             case Text():
-                logprobs = self.maker.logprobs(value.logprobs if isinstance(value, Text) else (), True)
+                logprobs = self.maker.logprobs(value.logprobs if isinstance(value, Text) else ())
                 text = self._final(number, state, lambda item: item["content"][index]["text"])
                 yield self._event(f"{_TEXT}.done", number, content_index=index, text=text, logprobs=logprobs)
             case Refusal():
