@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from fakellm.wire.sse import Decoder, Event
 
-IDLE = 1.0
+IDLE = 2.0
 """Seconds without an event after which a client gives up."""
 KNOWN = (
     *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),

@@ -11,7 +11,7 @@ from fakellm.apis.messages.meaning import DIRECT, input_object, stop_values
 from fakellm.apis.messages.names import NAME
 from fakellm.apis.protocol import Answer
 from fakellm.base.json_text import dumps, spelled
-from fakellm.model.blocks import Block, Opaque, Text, Thinking, ToolCall
+from fakellm.model.blocks import Block, Opaque, Refusal, Text, Thinking, ToolCall
 
 _UNSET = dict.fromkeys(("stop_details", "container", "context_management"))
 
@@ -51,7 +51,7 @@ def block_object(habits: MessagesHabits, block: Block) -> dict[str, Any]:
     """A block as it stands in `content`."""
     own = block.own.get(NAME, {}) if not isinstance(block, Opaque) else {}
     match block:
-        case Text(text):
+        case Text(text) | Refusal(text):
             values = {"type": "text", "text": text, **own}
         case Thinking(parts, _, signature):
             values = {"type": "thinking", "thinking": "".join(parts), "signature": signature, **own}
@@ -62,7 +62,5 @@ def block_object(habits: MessagesHabits, block: Block) -> dict[str, Any]:
             values = {"type": kind, "id": id_, "name": name, "input": input_object(arguments), **own}
         case Opaque(_, value):
             return dict(value)
-        case _:
-            values = {"type": "text", "text": block.text}
     found: dict[str, Any] = habits.ordered(str(values["type"]), values, {"caller": DIRECT})
     return found

@@ -39,7 +39,8 @@ class MessagesWriter:
 
     def drafts(self, batch: Batch) -> Iterator[Draft]:
         """The events of a batch."""
-        if any(isinstance(delta, Start) for delta in batch) and any(isinstance(delta, Open) for delta in batch):
+        kinds = {type(delta) for delta in batch}
+        if Start in kinds and kinds & {Open, Finish, Count}:
             yield self._event("message_start", {"message": self._whole_message(batch)})
             yield from self._all(tuple(delta for delta in batch if isinstance(delta, (Silence, End))))
         else:
@@ -89,7 +90,8 @@ class MessagesWriter:
         return message_object(self._habits, self._drawn, [], {"stop_reason": None, "stop_sequence": None}, usage)
 
     def _whole_message(self, batch: Batch) -> dict[str, Any]:
-        """The message if all of it is at the start, which is how calls by code are sent."""
+        """The message if more than its start is there: all of it, as calls by code are sent, or counts that no later
+        ones replace, in a stream that is cut."""
         choice = fold([tuple(delta for delta in batch if not isinstance(delta, End))])[0].choices[0]
         stop = stop_values(choice.finish) if choice.finish else {"stop_reason": None, "stop_sequence": None}
         counted = any(isinstance(delta, Count) for delta in batch)
