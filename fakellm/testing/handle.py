@@ -62,6 +62,7 @@ class Handle:
             "ANTHROPIC_BASE_URL": self.url,
             "ANTHROPIC_API_KEY": key,
             "GOOGLE_GEMINI_BASE_URL": self.url,
+            "GOOGLE_VERTEX_BASE_URL": self.url,
             "GOOGLE_API_KEY": key,
             "GEMINI_API_KEY": key,
             "OLLAMA_HOST": self.url,

@@ -48,8 +48,14 @@ JAVASCRIPT = {
     "ai_sdk.mjs openai-compatible": "@ai-sdk/openai-compatible",
     "plain_fetch.mjs": "node",
     "ollama.mjs": "ollama",
+    "openai_responses.mjs": "openai",
 }
-APIS = {"openai_responses": "responses", "ollama_chat": "ollama", "ollama.mjs": "ollama"}
+APIS = {
+    "openai_responses": "responses",
+    "openai_responses.mjs": "responses",
+    "ollama_chat": "ollama",
+    "ollama.mjs": "ollama",
+}
 """The APIs of the drivers that are not for chat."""
 
 NAMES = (*PYTHON, *JAVASCRIPT)

@@ -70,6 +70,15 @@ def client(request: pytest.FixtureRequest, url: str) -> Iterator[Any]:
         yield made
 
 
+def test_the_environment_of_the_handle_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    with fakellm.serve(RULES) as server:
+        for name, value in server.env.items():
+            monkeypatch.setenv(name, value)
+        for options in ({}, {"vertexai": True}):
+            with genai.Client(**options) as client:
+                assert client.models.generate_content(model=MODEL, contents="Hi").text == "Hello there"
+
+
 def texts(response: Any) -> list[tuple[str, bool]]:
     parts = response.candidates[0].content.parts or []
     return [(part.text, bool(part.thought)) for part in parts if part.text]

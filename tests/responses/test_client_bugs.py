@@ -188,6 +188,6 @@ def test_the_fuzzer_catches_a_wrong_client() -> None:
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
 def test_the_fuzzer_finds_the_step_that_breaks_a_client(client: type[clients.Careful], cause: str, row: str) -> None:
-    (failure,) = run(FunctionClient(client()), Search(profile="all", examples=150, api=RESPONSES)).failures
+    (failure,) = run(FunctionClient(client()), Search(profile="all", examples=800, api=RESPONSES)).failures
     assert failure.cause == (cause,)
     assert [step.rows for step in failure.case.steps] == [(row,)]

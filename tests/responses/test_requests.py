@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
-from fakellm.apis.responses.writing.response_object import tool
+from fakellm.apis.responses.dialects.providers import DIALECTS
+from fakellm.apis.responses.writing.response_object import repeated, tool
 from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
@@ -226,3 +227,23 @@ def test_the_lowest_limit_is_the_providers(dialect: str, fewest: int) -> None:
     if fewest > 1:
         with pytest.raises(RequestError, match=f"Expected a value >= {fewest}, but got {fewest - 1} instead"):
             RESPONSES.validate(parsed(max_output_tokens=fewest - 1), habits)
+
+
+@pytest.mark.parametrize(
+    ("model", "effort"),
+    [
+        ("gpt-4o", None),
+        ("o4-mini", "medium"),
+        ("gpt-5-nano-2025-08-07", "medium"),
+        ("gpt-5.2", "none"),
+        ("gpt-5.2-chat", "medium"),
+        ("gpt-5.2-pro-2025-12-11", "medium"),
+        ("gpt-5.6-luna", "medium"),
+    ],
+)
+def test_the_effort_that_models_have_by_default(model: str, effort: str | None) -> None:
+    assert repeated({}, DIALECTS["openai"], model)["reasoning"] == {"effort": effort, "summary": None}
+    sent = {"reasoning": {"effort": "low", "summary": "auto"}}
+    summary = "detailed" if effort else "auto"
+    assert repeated(sent, DIALECTS["openai"], model)["reasoning"] == {"effort": "low", "summary": summary}
+    assert repeated({}, DIALECTS["openrouter"], model)["reasoning"] is None

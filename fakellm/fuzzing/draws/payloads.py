@@ -43,8 +43,8 @@ _ALONE = (
 
 def payloads() -> Iterator[Payload]:
     """All texts and arguments of the draws, several per answer."""
-    for start in range(0, len(TEXTS), 15):
-        texts = TEXTS[start : start + 15]
+    for start in range(0, len(TEXTS), 18):
+        texts = TEXTS[start : start + 18]
         joined = answer(chat_choice("".join(texts), finish_reason="stop"))
         yield joined, Variation(split={"content": tuple(accumulate(map(len, texts[:-1])))})  # each text is a piece
         yield joined, Variation(split={"content": "characters"})

@@ -27,6 +27,8 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     reasoning: see Reasoning. phase: the phase of messages, if it has one.
     output: whether the last event repeats the items. fresh: whether each copy of an item is encrypted anew.
     ids: how ids are drawn. model: the name of the model that answered, from the one that was requested.
+    effort: the effort of reasoning of a model, unless a request sets another.
+    tools: whether tools are repeated with the defaults that OpenAI adds, or as they were sent, only `strict` added.
     defaults: the values of the response object that no request sets. tier: the `service_tier` that `auto` becomes.
     obfuscates: whether deltas are padded. counts_writes: whether the usage always counts tokens written to a cache.
     usage_extras: what else the usage has. fewest_tokens: the lowest `max_output_tokens`.
@@ -44,7 +46,9 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     fresh: bool = True
     ids: Ids = ids.OPENAI
     model: Callable[[str], str] = lambda requested: requested
+    effort: Callable[[str], str | None] = lambda model: None
     defaults: Mapping[str, Any] = {}
+    tools: Literal["with_defaults", "as_sent"] = "with_defaults"
     tier: str = "default"
     obfuscates: bool = False
     counts_writes: bool = True

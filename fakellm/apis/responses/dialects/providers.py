@@ -8,6 +8,7 @@ for the ids, which change with each event.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from fakellm.apis.chat.error_style import Errors
@@ -39,8 +40,18 @@ _OPENAI: Orders = {
 _SHOWN = {"reasoning": ("id", "type", "status", "content", "encrypted_content", "summary", REST)}
 """The keys of a reasoning that is shown as `reasoning_text`."""
 
+
+def _effort(model: str) -> str | None:
+    """The effort that was recorded for models of 2024 to 2026 where the request sets none."""
+    name = model.removeprefix("openai.")
+    if re.match(r"gpt-5\.[1-5](?!.*-(?:chat|pro))", name):
+        return "none"
+    return "medium" if re.match(r"o\d|gpt-5|computer-use", name) else None
+
+
 OPENAI = ResponsesDialect(
     name="openai",
+    effort=_effort,
     fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     defaults={"text": {"verbosity": "medium"}},
@@ -49,6 +60,7 @@ OPENAI = ResponsesDialect(
 
 AZURE = ResponsesDialect(
     name="azure",
+    effort=_effort,
     fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     defaults={"content_filters": None, "text": {"verbosity": "medium"}},
@@ -58,6 +70,7 @@ AZURE = ResponsesDialect(
 
 CHATGPT = ResponsesDialect(
     name="chatgpt",
+    effort=_effort,
     fewest_tokens=16,
     layouts=Layouts(_OPENAI),
     output=False,
@@ -137,6 +150,7 @@ def _router_usage(usage: Usage) -> JSON:
 
 OPENROUTER = ResponsesDialect(
     name="openrouter",
+    tools="as_sent",
     usual=Variation(
         done=True,
         spelling=Spelling(floats="decimal"),
@@ -202,6 +216,13 @@ DEEPSEEK = ResponsesDialect(
 
 MANTLE = ResponsesDialect(
     name="bedrock-mantle",
+    effort=_effort,
+    defaults={
+        "prompt_cache_retention": "in_memory",
+        "reasoning": {"context": "all_turns", "effort": None, "summary": None},
+        "text": {"verbosity": "medium"},
+        "top_p": 0.98,
+    },
     usual=Variation(done=False, split={"arguments": "whole"}, sse=Framing(data_first=True)),
     layouts=Layouts(
         {

@@ -59,7 +59,7 @@ def answer(completion: Completion, request: Request, habits: Habits, seed: int, 
         "created_at": created,
         "completed_at": None,
         "model": model,
-        **repeated(request.body, habits.dialect),
+        **repeated(request.body, habits.dialect, model),
     }
     drawn = {
         "id": name,

@@ -57,19 +57,36 @@ COMPUTED = ("id", "object", "created_at", "status", "completed_at", "error", "in
 """The keys that neither the request nor the provider sets."""
 
 
-def repeated(body: Mapping[str, Any], dialect: ResponsesDialect) -> JSON:
-    """The part of the object that repeats a request's body, with defaults."""
+def repeated(body: Mapping[str, Any], dialect: ResponsesDialect, model: str) -> JSON:
+    """The part of the object that repeats a request's body, with the defaults of the model that answers."""
     found: JSON = {**DEFAULTS, **dialect.defaults}
     found.update((key, body[key]) for key in _SAME if body.get(key) is not None)
-    effort, text = body.get("reasoning"), body.get("text")
-    usual = dialect.defaults.get("reasoning", {"effort": None, "summary": None})
-    found["reasoning"] = {**usual, **effort} if isinstance(effort, dict) and isinstance(usual, dict) else usual
+    text = body.get("text")
+    found["reasoning"] = _reasoning(body.get("reasoning"), dialect, model)
     found["text"] = _text(text if isinstance(text, dict) else {}, dialect.defaults.get("text", {}))
-    found["tools"] = [tool(each) for each in body.get("tools") or () if isinstance(each, dict)]
+    tools = [each for each in body.get("tools") or () if isinstance(each, dict)]
+    found["tools"] = [tool(each) if dialect.tools == "with_defaults" else _as_sent(each) for each in tools]
     if conversation := body.get("conversation"):
         found["conversation"] = conversation if isinstance(conversation, dict) else {"id": conversation}
     if isinstance(body.get("prompt"), dict):
         found["prompt"] = {"id": None, "variables": {}, "version": None} | body["prompt"]
+    return found
+
+
+def _as_sent(sent: JSON) -> JSON:
+    """A tool as it was sent; a function also has `strict`."""
+    return {**sent, "strict": sent.get("strict")} if sent.get("type") == "function" else sent
+
+
+def _reasoning(sent: Any, dialect: ResponsesDialect, model: str) -> JSON | None:
+    """The `reasoning` of the object; OpenAI shows which summary `auto` means."""
+    usual = dialect.defaults.get("reasoning", {"effort": None, "summary": None})
+    if usual is None and not isinstance(sent, dict):
+        return None
+    effort = dialect.effort(model)
+    found: JSON = {**(usual or {}), **({"effort": effort} if effort else {}), **(sent or {})}
+    if effort and found.get("summary") == "auto":
+        found["summary"] = "detailed"
     return found
 
 
