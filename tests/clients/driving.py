@@ -35,6 +35,7 @@ PYTHON = {
     "litellm_chunks": ("litellm", "1"),
     "llama_index_chat": ("llama-index-llms-openai-like", "0"),
     "instructor_partial": ("instructor", "1"),
+    "anthropic_stream": ("anthropic", "2"),
     "ollama_chat": ("ollama", "0"),
     "openai_responses": ("openai", "3"),
 }
@@ -49,12 +50,15 @@ JAVASCRIPT = {
     "plain_fetch.mjs": "node",
     "ollama.mjs": "ollama",
     "openai_responses.mjs": "openai",
+    "anthropic_stream.mjs": "@anthropic-ai/sdk",
 }
 APIS = {
     "openai_responses": "responses",
     "openai_responses.mjs": "responses",
     "ollama_chat": "ollama",
     "ollama.mjs": "ollama",
+    "anthropic_stream": "messages",
+    "anthropic_stream.mjs": "messages",
 }
 """The APIs of the drivers that are not for chat."""
 

@@ -77,6 +77,18 @@ def test_a_client_that_misreads_every_stream_cannot_be_tried(client: ClientFunct
         searched(client, "default")
 
 
+def test_the_official_sdk_holds() -> None:
+    """Under every variation that two sane clients read alike. What else it gets wrong is in docs/messages.md."""
+    pytest.importorskip("anthropic")
+    from fakellm.drivers import anthropic_stream
+
+    def client(base_url: str, request: dict[str, Any]) -> dict[str, Any]:
+        return anthropic_stream.answer(base_url, request, 5.0)
+
+    outcome = run(FunctionClient(client), Search(api=MESSAGES, exclude=("sse.event",)))
+    assert (outcome.cases, outcome.failures, outcome.internal) == (200, [], {})
+
+
 def parsed(stream: bool = True) -> Any:
     return MESSAGES.parse(json.dumps(body(stream=stream)).encode(), {})
 

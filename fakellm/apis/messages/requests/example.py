@@ -9,7 +9,7 @@ from typing import Any
 def example(tools: Sequence[str] = ()) -> dict[str, Any]:
     """The body of a request for a stream, with tools of these names."""
     body: dict[str, Any] = {
-        "model": "claude-sonnet-5",
+        "model": "fakellm",
         "max_tokens": 1024,
         "messages": [{"role": "user", "content": "Hello"}],
         "stream": True,
