@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,6 +20,10 @@ from tests.conftest import chat
 
 HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 SECRET = b"a-secret-key"
+
+
+OLD = tuple(map(int, aiohttp.__version__.split(".")[:2])) < (3, 14)
+needs_new = pytest.mark.skipif(OLD, reason="this aiohttp ends the connection without an answer")
 
 
 class Running:
@@ -44,6 +49,8 @@ class Running:
 @pytest.fixture(scope="module", params=["C", "Python"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """`AIOHTTP_NO_EXTENSIONS` selects the parser in Python, which is the only one where aiohttp has no wheel."""
+    if request.param == "Python" and OLD:
+        pytest.skip("the parser in Python of this aiohttp accepts part of this, or leaves the connection open")
     log = tmp_path_factory.mktemp("log") / "log"
     stderr, written = os.dup(2), os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     with pytest.MonkeyPatch.context() as patch:
@@ -106,7 +113,7 @@ def test_a_damaged_body_is_refused_at_once(server: Running, name: str, data: st.
     [
         b"GET /v1?api-key=" + SECRET + b"\0 HTTP/1.1\r\n\r\n",
         b"GET /v1?api-key=" + SECRET + b" HTTP/9.x\r\n\r\n",
-        b"GET http://[" + SECRET + b" HTTP/1.1\r\n\r\n",
+        pytest.param(b"GET http://[" + SECRET + b" HTTP/1.1\r\n\r\n", marks=needs_new),
         b"G@T /v1?api-key=" + SECRET + b" HTTP/1.1\r\n\r\n",
         SECRET + b"\r\n\r\n",
         b"GET / HTTP/1.1\r\nHost: x\r\n" + SECRET + b"\r\n\r\n",

@@ -59,7 +59,7 @@ def test_a_golden_reply_is_imported(name: str, turn: str, kind: str) -> None:
 def test_a_drawn_stream_is_imported(
     completion: Completion, division: Division, variation: Variation, framing: Framing, dialect: str
 ) -> None:
-    habits = settings(msgspec.structs.replace(variation, key_order=None), DIALECTS[dialect]).habits
+    habits = settings(msgspec.structs.replace(variation, messages=None), DIALECTS[dialect]).habits
     body = written(answer_to(completion, habits), division, framing)
     assert sent_again(body, streamed=True) == (body, "meaning")
 

@@ -33,14 +33,14 @@ TYPES = {
 
 
 def _usual(status: int) -> tuple[str, str]:
-    return TYPES.get(status) or TYPES[400 if status < 500 else 500]
+    other = ("invalid_request_error", "Invalid request") if status < 500 else TYPES[500]
+    return TYPES.get(status, other)
 
 
 def error_object(failure: Failure) -> dict[str, Any]:
     """The error as a JSON object: its type and its message."""
     kind, message = _usual(failure.status)
-    if failure.status in TYPES or failure.message is not None or failure.status >= 500:
-        message = failure.message or message
+    message = failure.message or message
     stated = failure.type if isinstance(failure.type, str) else kind
     error = {"type": stated, "message": message}
     return {"type": "error", "error": error, "request_id": request_id(failure.status, message)}
@@ -68,7 +68,8 @@ def refuse(error: RequestError) -> Plan:
     if error.code == NO_THREADS:
         found["error"]["details"] = {"error_code": error.code}
     kind, body = "application/json", dumps(found).encode()
-    headers = (("Content-Type", kind), ("x-should-retry", "false"), *error.headers.items())
+    known = ("request-id", str(found["request_id"]))
+    headers = (("Content-Type", kind), ("x-should-retry", "false"), known, *error.headers.items())
     return Plan(error.status, headers, (Frame(body),))
 
 
