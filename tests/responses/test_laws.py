@@ -6,17 +6,24 @@ import json
 import subprocess
 import sys
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer
 from fakellm.apis.responses.api import RESPONSES
+from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import Habits
 from fakellm.base.seed import Source
+from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Cache
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
+from fakellm.scenarios.loader import load
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.observe import observe, renumbered
@@ -185,3 +192,30 @@ def test_the_bytes_are_the_same_in_every_process() -> None:
     }
     assert len(found) == 1
     assert "response.completed" in found.pop()
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_a_reply_does_not_depend_on_those_before_it(dialect: str) -> None:
+    """Whatever a warm engine has rendered before: scripted, templated and generated replies, streamed and whole."""
+    blocks = [{"type": "thinking", "parts": ["Hm"]}, {"type": "text", "text": "You are {{user}}."}]
+    rules = [
+        {"when": {"user": "A"}, "reply": {"content": "One two three", "tool_calls": [{"name": "f"}]}},
+        {"when": {"user": "B"}, "reply": {"blocks": blocks, "template": True}, "stream": {"split": "tokens"}},
+        {"when": {"user": "C"}, "reply": {"generate": {}}},
+    ]
+    ruleset = Ruleset(load({"rules": rules, "dialect": dialect}))
+    warm = Engine(ruleset, 3, strict=True, cache=Cache(10**7))
+    requests = [
+        {"model": f"m{number % 2}", "input": f"{letter}{number}", "stream": stream, **more}
+        for number in range(3)
+        for letter in "ABC"
+        for stream in (True, False)
+        for more in ({}, {"include": ["reasoning.encrypted_content"], "instructions": f"I{number}", "background": True})
+    ]
+    for request in requests * 2:
+        body = json.dumps(request).encode()
+        cold = Engine(ruleset, 3, strict=True)
+        response = warm.respond(warm.match(body, RESPONSES, {}))
+        assert response == cold.respond(cold.match(body, RESPONSES, {}))
+        assert isinstance(response, Response)
+        assert response.plan.status == 200

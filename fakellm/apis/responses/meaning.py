@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.responses.habits import Habits
-from fakellm.apis.responses.items.read_items import blocks_of
+from fakellm.apis.responses.items.read_items import KNOWN, blocks_of
 from fakellm.apis.responses.items.server_items import fields_of_item
 from fakellm.apis.responses.names import ANNOTATIONS, NAME
 from fakellm.model.blocks import (
@@ -104,9 +104,12 @@ def _expressible(block: Block, habits: Habits) -> Iterator[Block]:
             yield Refusal(text, (), item, _own(own))
 
 
+_OF_BLOCKS = frozenset[str]().union(*KNOWN.values())
+
+
 def _own(own: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What is this API's own; annotations are a list, and an empty one is none."""
-    values = dict(own.get(NAME, {}))
+    """What is this API's own and in no field of a block; annotations are a list, and an empty one is none."""
+    values = {key: value for key, value in own.get(NAME, {}).items() if key not in _OF_BLOCKS}
     cited = values.pop("annotations", None)
     if isinstance(cited, (list, tuple)) and cited:
         values["annotations"] = list(cited)

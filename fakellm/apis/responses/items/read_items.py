@@ -12,7 +12,7 @@ from fakellm.apis.responses.names import NAME
 from fakellm.base.json_text import JSON
 from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, Token, ToolCall, with_own
 
-_KNOWN = {
+KNOWN = {
     "message": {"type", "id", "status", "role", "content"},
     "reasoning": {"type", "id", "status", "content", "summary", "encrypted_content"},
     "function_call": {"type", "id", "status", "call_id", "name", "arguments"},
@@ -41,7 +41,7 @@ def opening_of(item: JSON) -> Block:
 
 def own_of(item: JSON) -> Own:
     """What is an item's own: the keys that its block has no field for."""
-    known = _KNOWN.get(item.get("type", ""), set())
+    known = KNOWN.get(item.get("type", ""), set())
     return with_own({}, NAME, {key: value for key, value in item.items() if key not in known})
 
 
