@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import servers
+from benchmarks.apis import apis
 from benchmarks.dialects import dialects
 from benchmarks.fuzzing import fuzzing
 from benchmarks.load import WRK
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "generated": generated,
     "not-streamed": not_streamed,
     "dialects": dialects,
+    "apis": apis,
     "paced": paced,
     "stalled": stalled,
     "start": start,

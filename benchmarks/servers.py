@@ -97,12 +97,15 @@ def llmock(text: str) -> Iterator[Server | None]:
 
 
 def reply(server: Server, template: Template, number: int = 0) -> list[bytes]:
-    """What a server answers to a request, one event each; a body without events is one."""
-    head = {"Content-Type": "application/json", "Authorization": "Bearer any"}
-    path = template.head.split()[1].decode()
-    body = template.request(number).partition(b"\r\n\r\n")[2]
+    """What a server answers to a request, one event or line each; any other body is one."""
+    lines, _, body = template.request(number).partition(b"\r\n\r\n")
+    first, *others = lines.decode().split("\r\n")
+    path, head = first.split()[1], dict(line.split(": ", 1) for line in others)
     with urllib.request.urlopen(urllib.request.Request(f"http://127.0.0.1:{server.port}{path}", body, head)) as answer:
-        content, kind = answer.read(), answer.headers.get_content_type()
+        content: bytes = answer.read()
+        kind = answer.headers.get_content_type()
+    if kind == "application/x-ndjson":
+        return content.splitlines()
     return [event for event in _EVENT_END.split(content) if event] if kind == "text/event-stream" else [content]
 
 

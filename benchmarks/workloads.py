@@ -6,6 +6,7 @@ Knows no server and no clock.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 XAI = ROOT / "scenarios" / "xai-parallel-tools.yaml"
 
 DIGITS = 9
-_NONCE = "#" * DIGITS
+NONCE = "#" * DIGITS
 _WORDS = "The first of these is a short and plain one, and so it goes on from there to the end of the line with".split()
 
 
@@ -35,12 +36,12 @@ class Template:
         return self.request(0).partition(b"\r\n\r\n")[2]
 
 
-def template(body: dict[str, Any], path: str = "/v1/chat/completions") -> Template:
+def template(body: dict[str, Any], path: str = "/v1/chat/completions", headers: Sequence[str] = ()) -> Template:
     """The request with this body, in which NONCE stands for the number."""
     content = json.dumps(body).encode()
     lines = f"POST {path} HTTP/1.1", "Host: 127.0.0.1", "Authorization: Bearer any", "Content-Type: application/json"
-    head = "\r\n".join((*lines, f"Content-Length: {len(content)}", "", "")).encode()
-    before, _, after = content.partition(_NONCE.encode())
+    head = "\r\n".join((*lines, *headers, f"Content-Length: {len(content)}", "", "")).encode()
+    before, _, after = content.partition(NONCE.encode())
     return Template(head + before, after)
 
 
@@ -48,7 +49,7 @@ def question(**fields: Any) -> Template:
     """Each request asks another question."""
     messages = [
         {"role": "system", "content": "You are a helpful assistant."},
-        {"role": "user", "content": f"Question {_NONCE}: how many streams are there in a second?"},
+        {"role": "user", "content": f"Question {NONCE}: how many streams are there in a second?"},
     ]
     return template({"model": "gpt-4o", "messages": messages, **fields})
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 import fakellm
 from fakellm.apis.route import DIALECT_NAMES, HOMES, REPLIES, api_named, target
-from fakellm.apis.variation import Variation
+from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.engine.response import Response
 from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.model.blocks import Choice
@@ -78,6 +78,7 @@ def test_an_api_is_as_the_table_states(name: str) -> None:
     api = api_named(name)
     assert set(api.dialects) == set(HOMES[name].dialects) <= set(DIALECT_NAMES)
     assert {key.partition(".")[0] for key in api.stream_keys} <= set(Variation.__struct_fields__)
+    assert {key for key in OWN_BLOCKS if key in api.stream_keys} == OWN_BLOCKS & {name}
     routes = [route for route, each in REPLIES.items() if each == name]
     assert routes
     for path in PATHS.get(name, ()):

@@ -59,7 +59,8 @@ def turns(tmp_path: Path) -> Path:
 
 def test_check_names_keys_without_an_effect(tmp_path: Path) -> None:
     rule = (
-        "{when: {api: completions}, reply: {content: a}, stream: {split: 2, reasoning: think, calls: {index: absent}}}"
+        "{when: {api: completions}, reply: {content: a}, stream: {split: 2, reasoning: think, calls: {index: absent}, "
+        "ollama: {fraction: 9}}}"
     )
     other = rule.replace("completions", "chat")
     (tmp_path / "a.yaml").write_text(f"rules:\n- {rule}\n- {other}\n")
@@ -68,6 +69,8 @@ def test_check_names_keys_without_an_effect(tmp_path: Path) -> None:
     assert checked.output.splitlines()[1:] == [
         f"{tmp_path / 'a.yaml'}: scenario#1: stream.calls.index has no effect in completions",
         f"{tmp_path / 'a.yaml'}: scenario#1: stream.reasoning has no effect in completions",
+        f"{tmp_path / 'a.yaml'}: scenario#1: stream.ollama has no effect in completions",
+        f"{tmp_path / 'a.yaml'}: scenario#2: stream.ollama has no effect in chat",
     ]
 
 

@@ -211,6 +211,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         return filled
 
 
+OWN_BLOCKS = frozenset({"responses", "messages", "gemini", "ollama"})
+"""The fields that have no effect in any API but the one of that name."""
 _FILLED: tuple[type[Struct], ...] = (
     Variation,
     Calls,

@@ -30,7 +30,7 @@ from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
-from fakellm.apis.variation import Variation
+from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, ToolCall
@@ -52,7 +52,7 @@ class ChatApi:
     name = meaning.NAME
     operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
-    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__)
+    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__) - OWN_BLOCKS
     keeper = None
     restates = False
 

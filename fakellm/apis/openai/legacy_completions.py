@@ -44,7 +44,7 @@ class LegacyCompletions(ChatApi):
     """`POST /v1/completions`: always in one dialect, whatever the rule's, with the log probabilities of this route."""
 
     dialects: Collection[str] = ()
-    stream_keys: Collection[str] = frozenset(Variation.__struct_fields__) - {"calls", "reasoning"}
+    stream_keys: Collection[str] = frozenset(ChatApi.stream_keys) - {"calls", "reasoning"}
     restates = True
 
     def usual(self, dialect: str | None) -> Variation:
