@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -30,6 +30,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     effort: the effort of reasoning of a model, unless a request sets another.
     tools: whether tools are repeated with the defaults that OpenAI adds, or as they were sent, only `strict` added.
     defaults: the values of the response object that no request sets. tier: the `service_tier` that `auto` becomes.
+    at_end: what the object gets at the end, from the texts of the request and of the answer.
     obfuscates: whether deltas are padded. counts_writes: whether the usage always counts tokens written to a cache.
     usage_extras: what else the usage has. fewest_tokens: the lowest `max_output_tokens`.
     indent: of whole bodies. ascii: whether their characters outside ASCII are escaped.
@@ -50,6 +51,7 @@ class ResponsesDialect(Struct, frozen=True, kw_only=True):
     defaults: Mapping[str, Any] = {}
     tools: Literal["with_defaults", "as_sent"] = "with_defaults"
     tier: str = "default"
+    at_end: Callable[[Sequence[str], Sequence[str]], JSON] = lambda read, written: {}
     obfuscates: bool = False
     counts_writes: bool = True
     fewest_tokens: int = 1

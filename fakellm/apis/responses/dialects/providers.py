@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.responses.dialects import ids
+from fakellm.apis.responses.dialects.azure_filters import filtered
 from fakellm.apis.responses.dialects.dialect import ResponsesDialect
 from fakellm.apis.responses.dialects.layout import REST, Layouts
 from fakellm.apis.responses.spelling import ResponsesSpelling
@@ -60,6 +61,7 @@ OPENAI = ResponsesDialect(
 
 AZURE = ResponsesDialect(
     name="azure",
+    at_end=filtered,
     effort=_effort,
     fewest_tokens=16,
     layouts=Layouts(_OPENAI),

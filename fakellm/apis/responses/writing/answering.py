@@ -18,7 +18,7 @@ from fakellm.apis.responses.meaning import INCOMPLETE, places
 from fakellm.apis.responses.writing.response_object import repeated
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.blocks import Block, Completion, Opaque, Thinking, ToolCall, Usage
+from fakellm.model.blocks import Block, Completion, Opaque, Refusal, Text, Thinking, ToolCall, Usage
 from fakellm.model.request import Request
 
 _CREATED = 1_780_000_000
@@ -65,7 +65,7 @@ def answer(completion: Completion, request: Request, habits: Habits, seed: int, 
         "id": name,
         "created": created,
         "model": model,
-        "response": _prepared(base, request.body, forms, word, habits, source),
+        "response": _prepared(base, request, filled, forms, word, habits, source),
     }
     return Answer(completion, habits, drawn, Source(seed, request.digest, "provider"))
 
@@ -107,9 +107,15 @@ def _with_ids(blocks: Sequence[Block], maker: Maker) -> tuple[Block, ...]:
 
 
 def _prepared(
-    base: JSON, sent: JSON, forms: tuple[Forms, ...], word: str | None, habits: Habits, source: Source
+    base: JSON,
+    request: Request,
+    blocks: Sequence[Block],
+    forms: tuple[Forms, ...],
+    word: str | None,
+    habits: Habits,
+    source: Source,
 ) -> Prepared:
-    recorded = habits.recorded
+    recorded, sent = habits.recorded, request.body
     requested_tier = base.get("service_tier")
     states = {
         step: habits.layouts.response(
@@ -130,6 +136,7 @@ def _prepared(
         "output": [each.output for each in forms] if habits.output else [],
         "service_tier": habits.dialect.tier if requested_tier in _TIERS else requested_tier,
         "usage": None,
+        **habits.dialect.at_end(request.texts, [block.text for block in blocks if isinstance(block, (Text, Refusal))]),
     }
     final = habits.layouts.response(status, {**base, **end}, sent)
     return Prepared(states, final, forms, recorded.obfuscation)
