@@ -69,7 +69,7 @@ def sizes() -> Iterator[Payload]:
     yield line, Variation(split={"content": "whole"})  # one line of 72 kB
     yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
-    yield simple, Variation(padding=600)  # as xAI sends while the model reasons
+    yield simple, Variation(padding=600, role="alone")  # as xAI sends while the model reasons: no chunk says anything
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")
     yield (
         simple,
