@@ -35,16 +35,16 @@ PATHS = {
 BOTH = [(name, stream) for name in PATHS for stream in (True, False)]
 
 
-def request(name: str, stream: bool, text: str = "Hello", **fields: Any) -> HttpRequest:
-    """A request of an API whose user says `text`."""
+def request(name: str, stream: bool, user: str = "Hello", **fields: Any) -> HttpRequest:
+    """A request of an API whose user says this."""
     body = api_named(name).example()
     if "stream" in body or name != "gemini":
         body["stream"] = stream
     body.pop("stream_options", None)
     if name == "gemini":
-        body["contents"] = [{"role": "user", "parts": [{"text": text}]}]
+        body["contents"] = [{"role": "user", "parts": [{"text": user}]}]
     else:
-        body["input" if name == "responses" else "messages"] = [{"role": "user", "content": text}]
+        body["input" if name == "responses" else "messages"] = [{"role": "user", "content": user}]
     headers = {"content-type": "application/json", "anthropic-version": "2023-06-01"}
     return HttpRequest("POST", PATHS[name][not stream], json.dumps(body | fields).encode(), headers)
 
@@ -120,6 +120,23 @@ def test_a_tool_is_called(name: str, stream: bool) -> None:
     found = answer(name, served(name, stream, rules))
     (call,) = found.tool_calls
     assert (found.content, call.name, json.loads(call.arguments)) == ("One moment", "add", {"a": [1, "é"]})
+
+
+SCHEMA = {"title": "Event", "type": "object", "properties": {"name": {"type": "string"}}}
+FORMATS: dict[str, dict[str, Any]] = {
+    "chat": {"response_format": {"type": "json_schema", "json_schema": {"name": "Event", "schema": SCHEMA}}},
+    "responses": {"text": {"format": {"type": "json_schema", "name": "Event", "schema": SCHEMA}}},
+    "messages": {"output_config": {"format": {"type": "json_schema", "schema": SCHEMA}}},
+    "gemini": {"generationConfig": {"responseMimeType": "application/json", "responseJsonSchema": SCHEMA}},
+    "ollama": {"format": SCHEMA},
+}
+
+
+@pytest.mark.parametrize("name", PATHS)
+@pytest.mark.parametrize("expected", ["json_schema", "Event"])
+def test_the_requested_format_is_matched_by_its_type_or_its_name(name: str, expected: str) -> None:
+    app = App(load({"rules": [{"when": {"response_format": expected}, "reply": {"content": "{}"}}]}), strict=True)
+    assert answer(name, handled(app, request(name, False, **FORMATS[name]))[0]).content == "{}"
 
 
 @pytest.mark.parametrize(("name", "stream"), BOTH)

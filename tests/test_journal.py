@@ -7,6 +7,7 @@ import json
 import tracemalloc
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from hypothesis import given
@@ -27,6 +28,13 @@ OVERHEAD = 1024 + len("/v1/chat/completions")
 
 def entry(size: int = 0) -> Entry:
     return Entry("POST", "/v1/chat/completions", msgspec.Raw(b'"%b"' % (b"x" * (size - 2)) if size > 1 else b""))
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/api/tags", "/v1beta/models", "/v1/responses/resp_1", "/nowhere"])
+def test_a_request_without_a_body_is_null_in_the_journal(path: str) -> None:
+    with fakellm.serve() as server:
+        httpx2.get(server.url + path)
+        assert [entry.request for entry in server.journal] == [None]
 
 
 @given(st.lists(st.tuples(st.integers(0, 1), st.integers(2, 5_000)), max_size=40))

@@ -50,3 +50,12 @@ def test_an_array_is_a_stream_of_gemini() -> None:
 @given(st.binary())
 def test_any_body_has_a_request(body: bytes) -> None:
     assert request_for(body).method == "POST"
+
+
+@pytest.mark.parametrize(("path", "key"), [("/api/chat", "message"), ("/api/generate", "response")])
+def test_lines_of_ollama_stay_lines(path: str, key: str) -> None:
+    line = json.dumps({"model": "m", "created_at": "2026-01-01T00:00:00Z", key: {"content": "a"}, "done": False})
+    body = f"{line}\n{line}\n".encode()
+    (found,) = read(body, "saved.ndjson").interactions
+    assert (found.request.url, found.response.body) == (path, body)
+    assert dict(found.response.headers)["Content-Type"] == "application/x-ndjson"

@@ -96,7 +96,7 @@ def kept_body(body: bytes, valid: bool = False) -> bytes:
 
     `valid`: the body is known to be JSON.
     """
-    if not valid:
+    if not valid or not body:
         try:
             json.loads(body.decode("utf-8"), parse_constant=_no_constant)
         except (ValueError, RecursionError):

@@ -182,6 +182,16 @@ class Request(Struct, frozen=True, dict=True, kw_only=True):
         return {call.name: call.arguments for message in self.messages for call in message.calls}
 
 
+def formats(output: JsonOutput | None) -> tuple[str, ...]:
+    """The requested format, as `response_format` has it. A schema that is sent without a name has its title."""
+    if output is None:
+        return ("text",)
+    if output.schema is None:
+        return ("json_object",)
+    title = output.name or output.schema.get("title")
+    return ("json_schema", title) if isinstance(title, str) and title else ("json_schema",)
+
+
 def digest(body: dict[str, Any], target: str = "") -> str:
     """The digest of a request's body: see `Request.digest`."""
     identifying = {key: value for key, value in body.items() if key not in ("stream", "stream_options")}

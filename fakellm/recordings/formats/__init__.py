@@ -28,6 +28,7 @@ BYTES: Mapping[str, tuple[str, str]] = {
     "sse": ("raw_bodies", "load_sse"),
     "json": ("raw_bodies", "load_json"),
     "json-lines": ("raw_bodies", "load_chunks"),
+    "ndjson": ("raw_bodies", "load_lines"),
     "cachy": ("raw_bodies", "load_cachy"),
 }
 """Formats that are read from the bytes of a file: the module of each, and its function."""

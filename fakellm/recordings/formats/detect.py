@@ -33,7 +33,12 @@ _BODY = {
 """A JSON body of an LLM API has at least one of these keys."""
 
 
-_CACHY = {"key", "response"}
+def _lines_kind(first: dict[str, Any]) -> str:
+    """The format of a file of JSON objects, one per line, from the first."""
+    if first.keys() == {"key", "response"}:
+        return "cachy"
+    ollama = isinstance(first.get("created_at"), str) and ("message" in first or "response" in first)
+    return "ndjson" if ollama else "json-lines"
 
 
 def detect(data: bytes, name: str) -> tuple[str, Any]:
@@ -58,7 +63,7 @@ def _json(data: bytes, name: str) -> tuple[str, Any]:
         value = json_value(data, name, halves=True)
     except CassetteError:
         if any(line.strip() for line in lines[1:]) and _is_object(lines[0]):
-            return "cachy" if json.loads(lines[0]).keys() == _CACHY else "json-lines", None
+            return _lines_kind(json.loads(lines[0])), None
         raise
     kind = _kind(value, name)
     if kind == "json":

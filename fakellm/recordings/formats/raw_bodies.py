@@ -10,6 +10,7 @@ from fakellm.recordings.formats.typed_values import json_value
 from fakellm.recordings.formats.unknown_request import request_for
 
 STREAM: Headers = (("Content-Type", "text/event-stream"),)
+LINES: Headers = (("Content-Type", "application/x-ndjson"),)
 JSON: Headers = (("Content-Type", "application/json"),)
 
 
@@ -21,6 +22,11 @@ def load_sse(data: bytes, name: str) -> Cassette:
 def load_json(data: bytes, name: str) -> Cassette:
     """The recording of one JSON body, with the status 200."""
     return _response(JSON, data, name)
+
+
+def load_lines(data: bytes, name: str) -> Cassette:
+    """The recording of one stream of lines, each a JSON object, as Ollama sends them, with the status 200."""
+    return _response(LINES, data, name)
 
 
 def load_cachy(data: bytes, name: str) -> Cassette:

@@ -19,7 +19,7 @@ from fakellm.apis.gemini.urls import Mode, mode
 from fakellm.apis.gemini.words import NAME
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
+from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool, formats
 
 ROLES = ("user", "model", "function")
 _MOST_CANDIDATES, _MOST_LOGPROBS = 8, 20
@@ -142,7 +142,7 @@ def neutral(call: GeminiCall, body: dict[str, Any], headers: Mapping[str, str]) 
         offered=offered,
         tool_choice=choice,
         allowed_calls=allowed,
-        response_format=("json_schema",) if output and output.schema else ("json_object",) if output else ("text",),
+        response_format=formats(output),
         output=output,
     )
     try:

@@ -17,7 +17,7 @@ from fakellm.apis.messages.requests import rules
 from fakellm.apis.messages.requests.checks import Check, invalid
 from fakellm.apis.messages.requests.rules import blocks_of, refused
 from fakellm.base.json_text import dumps
-from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool
+from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool, formats
 
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _BUDGETS = ((2_048, "minimal"), (4_096, "low"), (16_384, "medium"), (32_768, "high"))
@@ -28,7 +28,7 @@ def parse(data: bytes, headers: Mapping[str, str], url: MessagesUrl) -> Request:
     """The request in an HTTP body. Raises RequestError, in Anthropic's words, for one that is not valid."""
     body = read_body(data, url, bodies.CREATE)
     messages = tuple(_messages(body))
-    offered = tuple(_offered(body))
+    offered, output = tuple(_offered(body)), _output(body)
     request = Request(
         model=body["model"],
         messages=messages,
@@ -45,7 +45,8 @@ def parse(data: bytes, headers: Mapping[str, str], url: MessagesUrl) -> Request:
         offered=offered,
         tool_choice=_tool_choice(body),
         allowed_calls=_allowed_calls(body, offered),
-        output=_output(body),
+        response_format=formats(output),
+        output=output,
     )
     try:
         request.digest  # noqa: B018 # computed here, where a body that is too deep for it can still be refused
