@@ -25,8 +25,3 @@ def test_every_dialect_is_named() -> None:
         row[1]: re.findall(r"`([a-z0-9-]+)`", row[2]) for row in re.finditer(r"^\| `(\w+)` \| (.+) \|$", listed, re.M)
     }
     assert rows == {name: sorted(home.dialects) for name, home in HOMES.items() if home.dialects}
-
-
-def test_the_readme_counts_the_dialects() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"wire format: {sum(len(home.dialects) for home in HOMES.values())} of them, by API" in readme

@@ -22,6 +22,9 @@ RESET_PATIENCE = 5.0
 """Seconds that a client has to receive what was written before a reset."""
 
 
+_TURNS = 2
+"""In the second turn of the event loop, what has arrived by now has been read."""
+
 _ROOM = 64 * 1024
 """Up to this many bytes that a client has not read, `full` is false: asyncio's default."""
 
@@ -29,11 +32,12 @@ _ROOM = 64 * 1024
 class ClientConnection:
     """The connection of a request, with what the request's head decides about the response."""
 
-    __slots__ = ("_protocol", "_writer", "head_only", "http_1_0", "keep_alive")
+    __slots__ = ("_protocol", "_waited", "_waiting", "_writer", "head_only", "http_1_0", "keep_alive")
 
     def __init__(self, request: web.BaseRequest) -> None:
         self._protocol = cast(Connection, request.protocol)
         self._writer = request.writer
+        self._waited = self._waiting = False
         self.head_only = request.method == "HEAD"
         self.http_1_0 = request.version < (1, 1)
         self.keep_alive = request.keep_alive and not self.http_1_0
@@ -47,15 +51,24 @@ class ClientConnection:
     def waiting(self, for_long: Callable[[], bool] = lambda: True) -> Iterator[None]:
         """Within this block, the reply waits for something other than the client: if the client ends its side, it has
         left, and the task is cancelled. If it has done so before, right behind its request, it has left if the reply
-        waits `for_long`."""
-        transport = self._protocol.transport
-        if self.half_closed and transport is not None and for_long():
-            transport.close()
-        self._protocol.waits = True
+        waits `for_long`. What it sent right behind the request is read first: a reply may wait sooner than that.
+        """
+        self._waiting = True
+        self._wait(0 if self._waited or self.half_closed else _TURNS, for_long)
         try:
             yield
         finally:
-            self._protocol.waits = False
+            self._waiting = self._protocol.waits = False
+
+    def _wait(self, turns: int, for_long: Callable[[], bool]) -> None:
+        """Begins to wait after this many turns of the event loop."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._wait, turns - 1, for_long)
+        elif self._waiting:
+            self._waited = self._protocol.waits = True
+            transport = self._protocol.transport
+            if self.half_closed and transport is not None and for_long():
+                transport.close()
 
     @property
     def half_closed(self) -> bool:
