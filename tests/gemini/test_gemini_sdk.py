@@ -104,9 +104,10 @@ def test_a_streamed_reply(client: Any) -> None:
 
 def test_async_replies(client: Any) -> None:
     async def ask() -> tuple[str, list[str]]:
-        whole = await client.aio.models.generate_content(model=MODEL, contents="Hi")
-        stream = await client.aio.models.generate_content_stream(model=MODEL, contents="Hi")
-        return whole.text, [chunk.text async for chunk in stream if chunk.text]
+        async with client.aio as opened:
+            whole = await opened.models.generate_content(model=MODEL, contents="Hi")
+            stream = await opened.models.generate_content_stream(model=MODEL, contents="Hi")
+            return whole.text, [chunk.text async for chunk in stream if chunk.text]
 
     assert asyncio.run(ask()) == ("Hello there", ["Hello", " there"])
 
