@@ -52,7 +52,16 @@ def under_variation(expected: Normal, returned: Result | NoResult, reported: fro
         return without_error(returned) or Verdict("error", returned.type, "the whole answer", message)
     actual = of_result(returned)
     field = difference(expected, actual, reported)
-    return HELD if field is None else Verdict("differs", field, expected[field], actual[field])
+    if field is None:
+        return HELD
+    return Verdict("differs", field, *(_shown(field, each[field], reported) for each in (expected, actual)))
+
+
+def _shown(field: str, value: Any, reported: frozenset[str]) -> Any:
+    """The value of a field as a verdict shows it: choices without blocks, unless the client reports these."""
+    if field != "choices" or "blocks" in reported:
+        return value
+    return [{key: each for key, each in choice.items() if key != "blocks"} for choice in value]
 
 
 def without_error(failed: NoResult) -> Verdict | None:
@@ -80,7 +89,8 @@ def under_fault(
     error = next((reading.error for reading, _ in readings if reading.error), None)
     if unfounded and unfounded[-1]:
         field, expected = unfounded[-1]
-        return Verdict("silent", field, expected, result[field], note=error or "")
+        expected, actual = (_shown(field, value, reported) for value in (expected, result[field]))
+        return Verdict("silent", field, expected, actual, error or "")
     shown = {field: result[field] for field in FIELDS if field in reported and field != "choices"}
     missing = (
         "fewer choices than requested" if any(reading.cut_between_choices for reading, _ in readings) else "no chunk"
