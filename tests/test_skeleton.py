@@ -101,7 +101,7 @@ def test_a_reply_does_not_depend_on_those_before_it(scenario: Scenario, users: l
     ),
 )
 def test_a_paced_stream_has_the_frames_of_one_sent_at_once(scenario: Scenario, timing: Timing) -> None:
-    """Each time they are looked at, though they may be made anew, and as many as were counted before."""
+    """The frames are the same each time they are read, and as many as the response counts."""
     rule, body = Ruleset(scenario).script(0).at(Attempt()), chat(stream=True)
     if isinstance(rule.fault, Whole):  # a whole body has other frames if it has a delay
         rule = replace(rule, fault=None)

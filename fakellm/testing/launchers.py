@@ -54,8 +54,9 @@ def serve(
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
-    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `max_sessions`,
-    `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end of the block.
+    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`,
+    `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end
+    of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key, or a host is not a name.
     """

@@ -26,7 +26,7 @@ POLLS = 2
 def continued(request: Request, kept: KeptResponses) -> Request:
     """The request with the messages of the conversation that it continues, after its instructions.
 
-    Raises RequestError if there is no such response or conversation.
+    Raises RequestError if that response or conversation is not kept.
     """
     before = history(request.body, kept)
     if not before:

@@ -44,7 +44,7 @@ def read_completion(body: bytes) -> tuple[Completion, str | None]:
     except (ValueError, RecursionError) as problem:
         raise StreamError(f"a body that is not valid JSON: {problem}") from None
     if not isinstance(value, dict) or not isinstance(value.get("output"), list):
-        raise StreamError("a body that is not a response: it has no list `output`")
+        raise StreamError("the body is not a response: `output` must be an array")
     blocks: list[Block] = []
     for number, item in enumerate(value["output"]):
         if not isinstance(item, dict):
