@@ -45,6 +45,8 @@ def test_an_unknown_parameter_is_refused_by_its_name(
     status, message = refusal(app, method, f"{session}/_fakellm/{operation}?{query}")
     assert status == 400
     assert message.startswith(f"{method} /_fakellm/{operation} has no query parameter ")
+    assert message.endswith(("?", "."))
+    assert not message.endswith("?.")
     assert all(known in message for known in KNOWN[route])
     if name.isalnum():
         assert repr(name) in message

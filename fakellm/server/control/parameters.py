@@ -44,5 +44,5 @@ def check_parameters(method: str, operation: str, query: str, body: bytes) -> No
 
 def _refused(method: str, operation: str, what: str, allowed: tuple[str, ...], name: str) -> RequestError:
     known = f"; its query parameters are {', '.join(allowed)}" if allowed else ""
-    message = f"{method} {operation} has {what}{known}{near_miss(name, allowed)}."
+    message = f"{method} {operation} has {what}{known}{near_miss(name, allowed) or '.'}"
     return RequestError(400, message, "unknown_parameter", shortened(name)[1:-1] if name else None)
