@@ -17,7 +17,7 @@ from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.ids import create_time
 from fakellm.apis.gemini.words import NAME, encoded, finish_word
 from fakellm.apis.protocol import Answer, Failure, Values
-from fakellm.apis.skeleton import Draft, per_event, per_stream
+from fakellm.apis.skeleton import Draft, per_content, per_event, per_stream
 from fakellm.base.template import HoleText
 from fakellm.model.blocks import Opaque, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, Delta, End, Finish, Open, Piece, Silence
@@ -41,7 +41,7 @@ def write(batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tu
     """The events of each batch: a frame, or several if arguments are streamed, unless it only ends the stream; an error
     follows bare."""
     habits = answer.habits
-    counted = per_event("usage", lambda fill: metadata(fill.counts or Usage(), habits))
+    counted = per_content("usage", lambda fill: metadata(fill.counts or Usage(), habits))
     for batch in batches:
         end = next((delta for delta in batch if isinstance(delta, End)), None)
         drafts = []
