@@ -41,7 +41,6 @@ class Sdk(NamedTuple):
     of its own (False) or never (None).
     """
 
-    package: str
     api: str
     errors: Errors
     aborted: str
@@ -51,30 +50,30 @@ class Sdk(NamedTuple):
 
 ABORT, NO = "APIUserAbortError", "I cannot."
 SDKS = {
-    "openai_chat": Sdk("openai", "chat", OPENAI, ABORT, ("", NO, "stop"), True),
-    "openai_responses": Sdk("openai", "responses", OPENAI, ABORT, ("", NO, "completed"), True),
-    "anthropic": Sdk("@anthropic-ai/sdk", "messages", ANTHROPIC, ABORT, (NO, "", "refusal"), True),
-    "google": Sdk("@google/genai", "gemini", GOOGLE, "DOMException", (NO, "", "SAFETY"), False),
-    "google vertex": Sdk("@google/genai", "gemini", GOOGLE, "DOMException", (NO, "", "SAFETY"), False),
-    "ollama": Sdk("ollama", "ollama", OLLAMA, "DOMException", (NO, "", "stop"), None),
+    "openai_chat": Sdk("chat", OPENAI, ABORT, ("", NO, "stop"), True),
+    "openai_responses": Sdk("responses", OPENAI, ABORT, ("", NO, "completed"), True),
+    "anthropic": Sdk("messages", ANTHROPIC, ABORT, (NO, "", "refusal"), True),
+    "google": Sdk("gemini", GOOGLE, "DOMException", (NO, "", "SAFETY"), False),
+    "google vertex": Sdk("gemini", GOOGLE, "DOMException", (NO, "", "SAFETY"), False),
+    "ollama": Sdk("ollama", OLLAMA, "DOMException", (NO, "", "stop"), None),
     **{
-        f"ai_sdk {provider}": Sdk(package, api, AI_SDK, "DOMException", (NO, "", "content-filter"), True)
-        for provider, package, api in (
-            ("openai-chat", "@ai-sdk/openai", "chat"),
-            ("openai-compatible", "@ai-sdk/openai-compatible", "chat"),
-            ("openai", "@ai-sdk/openai", "responses"),
-            ("anthropic", "@ai-sdk/anthropic", "messages"),
-            ("google", "@ai-sdk/google", "gemini"),
+        f"ai_sdk {provider}": Sdk(api, AI_SDK, "DOMException", (NO, "", "content-filter"), True)
+        for provider, api in (
+            ("openai-chat", "chat"),
+            ("openai-compatible", "chat"),
+            ("openai", "responses"),
+            ("anthropic", "messages"),
+            ("google", "gemini"),
         )
     },
     **{
-        f"langchain {provider}": Sdk(f"@langchain/{package}", api, classes, "DOMException", refusal, waits)
-        for provider, package, api, classes, refusal, waits in (
-            ("openai-chat", "openai", "chat", OPENAI, ("", NO, "stop"), False),
-            ("openai", "openai", "responses", OPENAI, ("", NO, "completed"), False),
-            ("anthropic", "anthropic", "messages", OPENAI, (NO, "", "refusal"), False),
-            ("google", "google-genai", "gemini", OLD_GOOGLE, (NO, "", "SAFETY"), None),
-            ("ollama", "ollama", "ollama", OLLAMA, (NO, "", "stop"), None),
+        f"langchain {provider}": Sdk(api, classes, "DOMException", refusal, waits)
+        for provider, api, classes, refusal, waits in (
+            ("openai-chat", "chat", OPENAI, ("", NO, "stop"), False),
+            ("openai", "responses", OPENAI, ("", NO, "completed"), False),
+            ("anthropic", "messages", OPENAI, (NO, "", "refusal"), False),
+            ("google", "gemini", OLD_GOOGLE, (NO, "", "SAFETY"), None),
+            ("ollama", "ollama", OLLAMA, (NO, "", "stop"), None),
         )
     },
 }
@@ -85,13 +84,18 @@ class Program:
     """The program of an SDK, which performs one task after the other. The caller closes it."""
 
     def __init__(self, name: str) -> None:
-        """Skips the test if the SDK is not installed."""
-        if not (FOLDER / "node_modules" / SDKS[name].package).exists() or not NODE.exists():
-            pytest.skip(f"{SDKS[name].package} is not installed: npm install --prefix tests/clients/node")
-        self.name, self.sdk = name, SDKS[name]
+        """Skips the test if Node or the SDKs are not installed."""
+        for folder, path in (("tests/clients/node", FOLDER / "node_modules"), ("fakellm/drivers", NODE)):
+            if not path.exists():
+                pytest.skip(f"there is no {path.relative_to(ROOT)}: npm install --prefix {folder}")
+        self.name = name
         file, *arguments = name.split()
         command = [str(NODE / ".bin" / "node"), str(FOLDER / f"{file}.mjs"), *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8")
+
+    @property
+    def sdk(self) -> Sdk:
+        return SDKS[self.name]
 
     def perform(self, url: str, stream: bool, **task: Any) -> dict[str, Any]:
         """The result of a task: `answers`, or the error that was `thrown`; and `delays`.

@@ -117,7 +117,7 @@ def test_parallel_calls_their_results_and_the_answer(program: Program, stream: b
     results = {"temperature": "3 °C", "clock": "12:00"}
     rules = [
         {"name": "calls", "when": {"turn": 1}, "reply": {"content": "Let me see.", "tool_calls": calls}},
-        {"name": "answer", "when": {"result": results}, "reply": {"content": "It is 3 °C."}},
+        {"name": "answer", "when": {"turn": 2, "result": results}, "reply": {"content": "It is 3 °C."}},
     ]
     session.load({"rules": rules})
     first, last = answers(program.perform(session.url, stream, tools=TOOLS))

@@ -25,7 +25,8 @@ await serve(async (task) => {
       parts.push(await client.chat(request));
     }
     const found = answer(parts, task);
-    messages.push(...parts.map(({ message }) => message));
+    const calls = parts.flatMap(({ message }) => message.tool_calls ?? []);
+    messages.push({ role: "assistant", content: found.text, tool_calls: calls });
     return found;
   };
   return converse(task, ask, (calls) => {
