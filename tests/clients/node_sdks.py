@@ -80,14 +80,19 @@ SDKS = {
 """By the program in `node/` and its argument."""
 
 
+def need_node() -> None:
+    """Skips the test if Node or the SDKs are not installed."""
+    for folder, path in (("tests/clients/node", FOLDER / "node_modules"), ("fakellm/drivers", NODE)):
+        if not path.exists():
+            pytest.skip(f"there is no {path.relative_to(ROOT)}: npm install --prefix {folder}")
+
+
 class Program:
     """The program of an SDK, which performs one task after the other. The caller closes it."""
 
     def __init__(self, name: str) -> None:
         """Skips the test if Node or the SDKs are not installed."""
-        for folder, path in (("tests/clients/node", FOLDER / "node_modules"), ("fakellm/drivers", NODE)):
-            if not path.exists():
-                pytest.skip(f"there is no {path.relative_to(ROOT)}: npm install --prefix {folder}")
+        need_node()
         self.name = name
         file, *arguments = name.split()
         command = [str(NODE / ".bin" / "node"), str(FOLDER / f"{file}.mjs"), *arguments]
