@@ -26,8 +26,10 @@ KNOWN = (
     ("test_refusal", "langchain openai-chat", BOTH, "it drops a refusal"),
     ("test_usage", "langchain anthropic", (True,), "it adds the output of message_start to that of message_delta"),
     ("test_generated_output_is_valid", "langchain anthropic", BOTH, "its schemas have no enum"),
-    ("test_error_within_a_stream", "langchain google", (True,), "it hides the message of a bare error"),
-    ("test_error_within_a_stream", "ai_sdk google", (True,), "it takes a bare error for the end"),
+    ("test_error_within_a_stream", "langchain google", (True,), "it takes an error for the end"),
+    ("test_bare_error_within_a_read", "google", (True,), "it takes the error for the end"),
+    ("test_bare_error_within_a_read", "ai_sdk google", (True,), "it takes the error for the end"),
+    ("test_bare_error_within_a_read", "langchain google", (True,), "it hides the message of the error"),
 )
 """What an SDK itself gets wrong: the test, the program, in which streams (False: whole replies), and why."""
 
@@ -214,11 +216,22 @@ def test_retries(program: Program, stream: bool, session: Handle) -> None:
 
 @STREAMED
 def test_error_within_a_stream(program: Program, stream: bool, session: Handle) -> None:
-    fault = {"kind": "error", "frame": -2, "message": "Not now.", "status": 503}
+    shape = {"shape": "data"} if program.sdk.api == "gemini" else {}
+    fault = {"kind": "error", "frame": -2, "message": "Not now.", "status": 503, **shape}
     session.load({"rules": [{"reply": WORDS, "stream": SPLIT, "fault": fault}]})
     thrown = program.perform(session.url, stream)["thrown"]
     assert thrown["type"] == program.sdk.errors["stream"]
     assert "Not now." in thrown["message"]
+
+
+@pytest.mark.parametrize("program", ["google", "ai_sdk google", "langchain google"], indirect=True, scope="module")
+@STREAMED
+def test_bare_error_within_a_read(program: Program, stream: bool, session: Handle) -> None:
+    """Google sends an error without `data:`, here in one read with the frames before it."""
+    fault = {"kind": "error", "frame": -2, "message": "Not now.", "status": 503}
+    joined = {**SPLIT, "transfer": {"coalesce": "all"}}
+    session.load({"rules": [{"reply": WORDS, "stream": joined, "fault": fault}]})
+    assert "Not now." in program.perform(session.url, stream)["thrown"]["message"]
 
 
 @STREAMED
