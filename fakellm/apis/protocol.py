@@ -172,7 +172,20 @@ class Provider(Protocol):
         ...
 
 
-class Api(Protocol[Habits]):
+class Refuser(Protocol):
+    """What every response of an API has in common, refusals included."""
+
+    def refusal(self, error: RequestError) -> Plan:
+        """The response to a request that fakellm refuses, whatever the dialect."""
+        ...
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
+        which identifies the request."""
+        ...
+
+
+class Api(Refuser, Protocol[Habits]):
     """How one API is spelled and read."""
 
     def __hash__(self) -> int:
@@ -315,16 +328,7 @@ class Api(Protocol[Habits]):
         framing."""
         ...
 
-    # Errors, and what every response has
-
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
-        ...
-
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
-        ...
+    # Errors
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         """An error before the stream: the Content-Type and the body in the API's shape."""

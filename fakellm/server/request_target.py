@@ -6,14 +6,18 @@ Knows which API a path belongs to; knows no handler.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fakellm.apis.route import Route, api_named
+from fakellm.apis.protocol import Refuser
+from fakellm.apis.route import Route, api_named, for_client
 from fakellm.apis.route import target as target_of
 from fakellm.apis.target import Target
+from fakellm.apis.unserved import unserved
 
 
 class RequestTarget(Struct, frozen=True):
@@ -45,8 +49,20 @@ class RequestTarget(Struct, frozen=True):
 
     @property
     def api(self) -> Route:
-        """The API that parses and refuses requests to the route; OpenAI's if the URL is unknown."""
+        """The API that parses requests to the route; OpenAI's if the URL may be any API's."""
         return api_named(self.route.api)
+
+    @property
+    def refuser(self) -> Refuser:
+        """What refuses requests to the route, in the error shape of the API that it belongs to."""
+        found = None if self.route.known else unserved(self.path)
+        return found.foreign if found and found.foreign else self.api
+
+    def of_client(self, headers: Mapping[str, str]) -> RequestTarget:
+        """The target for the client that sends these headers; another one only if several APIs share the path."""
+        if not self.route.shared or self.control:
+            return self
+        return replace(self, route=for_client(self.route, headers, self.query))
 
     @property
     def url(self) -> str:
