@@ -38,13 +38,17 @@ class InexpressibleError(ValueError):
 
 
 class Failure(Struct, frozen=True):
-    """The fields of an error; those that are None are the provider's usual ones for the status."""
+    """The fields of an error; those that are None are the provider's usual ones for the status.
+
+    headers: those of the response that reports it, by their names in lower case, which its body may repeat.
+    """
 
     status: int
     message: str | None = None
     type: str | UnsetType | None = UNSET
     code: str | int | UnsetType | None = UNSET
     param: str | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Answer(Struct, Generic[Habits], frozen=True):

@@ -41,7 +41,8 @@ class HttpRequest(Struct, frozen=True):
     @property
     def target(self) -> RequestTarget:
         """Its request target."""
-        return request_target(self.path).of_client(self.headers)
+        found = request_target(self.path)
+        return found.of_client(self.headers) if found.shared else found
 
 
 class Application(Protocol):

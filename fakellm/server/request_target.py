@@ -27,6 +27,7 @@ class RequestTarget(Struct, frozen=True):
     path: without the session's prefix and the query.
     route: what the path stands for.
     control: whether the route is a control route of fakellm, which no provider has.
+    shared: whether the headers decide which API the route belongs to: see `of_client`.
     shown: the whole target for the journal, the log and messages, in which secrets are overwritten.
     """
 
@@ -35,6 +36,7 @@ class RequestTarget(Struct, frozen=True):
     query: str
     route: Target
     control: bool
+    shared: bool
     shown: str
 
     @property
@@ -59,9 +61,7 @@ class RequestTarget(Struct, frozen=True):
         return found.foreign if found and found.foreign else self.api
 
     def of_client(self, headers: Mapping[str, str]) -> RequestTarget:
-        """The target for the client that sends these headers; another one only if several APIs share the path."""
-        if not self.route.shared or self.control:
-            return self
+        """The target for the client that sends these headers, if several APIs share the path."""
         return replace(self, route=for_client(self.route, headers, self.query))
 
     @property
@@ -92,7 +92,8 @@ def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    return RequestTarget(session, path, query, target_of(path), path.startswith("/_fakellm/"), _shown(text))
+    route, control = target_of(path), path.startswith("/_fakellm/")
+    return RequestTarget(session, path, query, route, control, route.shared and not control, _shown(text))
 
 
 def _shown(text: str) -> str:

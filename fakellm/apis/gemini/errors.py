@@ -36,17 +36,20 @@ _STATUS = {
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 _WORDS = {word for word, _ in _STATUS.values()}
-_RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "30s"}
+_RETRY = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 def error_value(failure: Failure, dialect: str) -> dict[str, Any]:
-    """The error as Google sends it. `type` replaces the `status`, `code` the `code`."""
+    """The error as Google sends it. `type` replaces the `status`, `code` the `code`. It states the seconds of a
+    `Retry-After`, and after a 429 without them the usual ones."""
     usual, message = _STATUS.get(failure.status) or _STATUS[500 if failure.status >= 500 else 400]
     status = usual if failure.type is UNSET else failure.type
     code = failure.status if failure.code is UNSET else failure.code
     value: dict[str, Any] = {"code": code, "message": failure.message or message, "status": status}
-    if failure.status == 429:
-        value["details"] = [_RETRY]
+    wait = failure.headers.get("retry-after", "")
+    seconds = wait if re.fullmatch(r"\d+(?:\.\d+)?", wait) else None
+    if failure.status == 429 or seconds:
+        value["details"] = [{"@type": _RETRY, "retryDelay": f"{seconds or 30}s"}]
     elif dialect == "vertex":
         value["details"] = []
     return {"error": value}
