@@ -13,11 +13,13 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.api import CHAT as CHAT
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.gemini import api_keys
 from fakellm.apis.gemini import urls as gemini_urls
 from fakellm.apis.messages.http import urls as messages_urls
 from fakellm.apis.messages.http import version
 from fakellm.apis.ollama import urls as ollama_urls
 from fakellm.apis.openai import urls
+from fakellm.apis.openai.api_keys import Refused
 from fakellm.apis.protocol import Api
 from fakellm.apis.responses import urls as responses_urls
 from fakellm.apis.target import Target
@@ -36,6 +38,7 @@ class ApiHome(Struct, frozen=True):
 
     check: raises RequestError for the headers of a request to a path of the API that it refuses, whatever the body.
     setting: where its SDKs have the base URL.
+    key_refused: makes the refusal of a request without a valid API key, if it is not OpenAI's.
     """
 
     module: str
@@ -43,6 +46,7 @@ class ApiHome(Struct, frozen=True):
     dialects: tuple[str, ...] = ()
     check: Callable[[Mapping[str, str], str], None] = _any_headers
     setting: str = "`base_url` or OPENAI_BASE_URL of OpenAI's SDKs"
+    key_refused: Refused | None = None
 
 
 HOMES: dict[str, ApiHome] = {
@@ -53,6 +57,7 @@ HOMES: dict[str, ApiHome] = {
         "GEMINI",
         ("ai-studio", "vertex"),
         setting="`base_url` of `http_options` or GOOGLE_GEMINI_BASE_URL of Google's SDKs",
+        key_refused=api_keys.refused,
     ),
     "messages": ApiHome(
         "fakellm.apis.messages.api",

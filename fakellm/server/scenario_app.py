@@ -87,9 +87,10 @@ class App:
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys, target.query)
+                home = HOMES[target.route.api]
+                check(request.headers, self.api_keys, target.query, home.key_refused)
                 if target.route.known:
-                    HOMES[target.route.api].check(request.headers, target.path)
+                    home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:

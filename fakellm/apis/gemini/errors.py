@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from fakellm.apis.gemini.api_keys import INVALID, NOT_VALID
 from fakellm.apis.protocol import Failure
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -36,6 +37,16 @@ _STATUS = {
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 _WORDS = {word for word, _ in _STATUS.values()}
+_KEY = [
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": INVALID,
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    },
+    {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": NOT_VALID},
+]
+"""The details of the refusal of a wrong API key."""
 _RETRY = "type.googleapis.com/google.rpc.RetryInfo"
 
 
@@ -59,7 +70,9 @@ def refused(error: RequestError) -> dict[str, Any]:
     """The error for a request that is not valid: with the field of each problem that is a line of its message."""
     status = error.code if error.code in _WORDS else _STATUS.get(error.status, _STATUS[400])[0]
     value: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
-    if error.message.startswith("Invalid ") and error.status == 400:
+    if error.code == INVALID:
+        value["details"] = _KEY
+    elif error.message.startswith("Invalid ") and error.status == 400:
         violations = [_violation(line) for line in error.message.splitlines()]
         value["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
     return {"error": value}
