@@ -15,7 +15,7 @@ from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion, Usage
+from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
@@ -159,6 +159,10 @@ class Provider(Protocol):
     @property
     def named_call_finish(self) -> str:
         """The finish reason after a call that the request named."""
+        ...
+
+    def stopped(self, sequence: str) -> Own:
+        """What only its API sends with the finish of a generated text that ends before this stop sequence."""
         ...
 
     @property
