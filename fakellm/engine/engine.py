@@ -16,7 +16,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import InexpressibleError
+from fakellm.apis.protocol import InexpressibleError, Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
@@ -249,7 +249,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
     return respond(signed(plan, seed, "generated", requested, route), rule="generated")
 
 
-def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
+def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
     return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
@@ -260,7 +260,7 @@ def _quoted(rule: str) -> str:
     return quote(rule, safe=" #+/:")
 
 
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))

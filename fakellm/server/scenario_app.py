@@ -19,9 +19,10 @@ from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
 from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
-from fakellm.apis.openai.urls import DEPLOYED, MODEL, remedy, with_model
+from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
 from fakellm.apis.protocol import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
+from fakellm.apis.url_remedy import remedy
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
@@ -87,8 +88,10 @@ class App:
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys, target.query)
-                HOMES[target.route.api].check(request.headers, target.path)
+                home = HOMES[target.route.api]
+                check(request.headers, self.api_keys, target.query, home.key_refused)
+                if target.route.known:
+                    home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:
@@ -238,7 +241,9 @@ def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
 
 
 def _models(app: App, request: HttpRequest) -> Response | Work:
-    """The list of models; a thread writes a long one."""
+    """The list of models, in the shape of the client's API; a thread writes a long one of OpenAI's."""
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     ruleset = app.session(request.target.session).content.ruleset
 
     def made() -> Response:
@@ -248,6 +253,8 @@ def _models(app: App, request: HttpRequest) -> Response | Work:
 
 
 def _model(app: App, request: HttpRequest) -> Response:
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     model = request.target.model or ""
     if not app.session(request.target.session).content.answers(model):
         raise models.unknown(model)

@@ -53,7 +53,10 @@ class Handle:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
+        """The environment variables from which SDKs take the URL and the key of a server, with those of this one.
+
+        Google's SDKs warn if there is a GEMINI_API_KEY beside the GOOGLE_API_KEY, so the fixture removes it.
+        """
         key = "fakellm"
         return {
             "OPENAI_BASE_URL": self.base_url,
@@ -67,7 +70,6 @@ class Handle:
             "GOOGLE_GEMINI_BASE_URL": self.url,
             "GOOGLE_VERTEX_BASE_URL": self.url,
             "GOOGLE_API_KEY": key,
-            "GEMINI_API_KEY": key,
             "OLLAMA_HOST": self.url,
         }
 

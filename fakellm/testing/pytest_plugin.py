@@ -99,6 +99,7 @@ def fakellm(
         session.vary(request.node.stash.get(CHANGED, None))
     for name, value in session.env.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
     monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
     yield session
     unmatched, dropped = session.unmatched()
