@@ -122,13 +122,25 @@ class Engine:
         if match is None:
             request = route.parse(body, dict(read), url)
             if continued:
-                request = continued(request)
+                request = self._continued(request, continued, route)
                 key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
             if most < inf and self.ruleset.slow(request, len(body), most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, url, key, request)
+
+    def _continued(self, request: Request, continued: Callable[[Request], Request], route: Route) -> Request:
+        """The whole request of one that continues another. If that is not kept, the request as it is, provided that
+        the rule it matches names what it continues. Raises RequestError."""
+        try:
+            return continued(request)
+        except RequestError:
+            rule = self.ruleset.match(request)
+            conditions = {} if rule is None else self.ruleset.rules[rule].when.body
+            if route.keeper and route.keeper.refers(dumps(conditions).encode("utf-8", "surrogatepass")):
+                return request
+            raise
 
     def _match(self, request: Request) -> Match:
         rule, stream = self.ruleset.match(request), request.stream
