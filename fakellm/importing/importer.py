@@ -116,6 +116,7 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
     literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
+    lost = lost or ("it is not a completion that a rule can spell" if outcome == "literal" else "")
     became = Imported(place, outcome, literal, len(pieces), lost)
     return request if known else None, replace(rule, patch=patch), became
 
