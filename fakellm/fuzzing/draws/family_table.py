@@ -28,8 +28,12 @@ def _bytes(**fields: Any) -> Variation:
     return Variation(transfer=Transfer(**fields))
 
 
+_SEPARATE_READS = 3
+"""How many cuts are certain to be seen by any client; each costs 3 ms."""
+
+
 def _cut(where: Any) -> Variation:
-    return _bytes(cut=where)
+    return _bytes(cut=where, separate_reads=_SEPARATE_READS)
 
 
 def _lines(**fields: Any) -> Variation:
@@ -66,8 +70,8 @@ _FILLED = ("content", "refusal", "reasoning")
 ANY: dict[str, Options] = {
     "transfer.header_case": tuple(_bytes(header_case=how) for how in ("lower", "upper", "title")),
     "transfer.cut": tuple(_cut((offset,)) for offset in range(1, 500)),
-    "transfer.cut: inside_characters": (_bytes(cut="inside_characters"),),
-    "transfer.cut: inside_line_ends": (_bytes(cut="inside_line_ends"),),
+    "transfer.cut: inside_characters": (_cut("inside_characters"),),
+    "transfer.cut: inside_line_ends": (_cut("inside_line_ends"),),
     "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
     "transfer.gzip": (_bytes(gzip=True),),
