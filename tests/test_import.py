@@ -424,14 +424,15 @@ def test_a_get_without_a_body_is_left_out(url: str) -> None:
 # The recordings of real providers
 
 
-def recorded(*fidelities: str) -> dict[str, list[tuple[str, int]]]:
-    """The files and places of the streams of each provider, of recordings that keep so much of what was sent."""
+def recorded(*fidelities: str, stream: bool = True) -> dict[str, list[tuple[str, int]]]:
+    """The files and places of the replies of each provider, of recordings that keep so much of what was sent: of its
+    streams, or of its whole bodies."""
     index = CORPUS / "index.json"
     found: dict[str, list[tuple[str, int]]] = {}
     for entry in json.loads(index.read_text(encoding="utf-8"))["entries"] if index.exists() else ():
         if entry["fidelity"] in fidelities:
             for each in entry["exchanges"]:
-                if each["api"] == "chat" and each["stream"]:
+                if each["api"] == "chat" and each["stream"] == stream and each.get("status", 200) == 200:
                     found.setdefault(each["provider"], []).append((entry["file"], each["i"]))
     return found
 
@@ -480,9 +481,10 @@ def test_what_a_recorder_wrote_anew_comes_back_too(provider: str) -> None:
         assert served(scenario, one.request) == one.response.body, file
 
 
-def served(scenario: Scenario, request: RecordedRequest) -> bytes:
-    """What the scenario, written and read again, answers at the path that was asked."""
+def served(scenario: Scenario, request: RecordedRequest, unknown: Any = HELLO) -> bytes:
+    """What the scenario, written and read again, answers at the path that was asked; `unknown`: the request for a
+    recording without one."""
     path = urlsplit(request.url).path.replace("//", "/") if "/deployments/" in request.url else "/v1/chat/completions"
     app = App(load(dump(scenario)), strict=True)
-    answer = respond(app, HttpRequest("POST", path, request.body or json.dumps(HELLO).encode()))
+    answer = respond(app, HttpRequest("POST", path, request.body or json.dumps(unknown).encode()))
     return answer.plan.body

@@ -109,7 +109,8 @@ def _answered(
         rule = replace(rule, patch=long_edits(_frames(rule, request, route), pieces))
     literal = sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
-    report = Imported(place, outcome, literal, len(pieces), broken.what if broken else "")
+    reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
+    report = Imported(place, outcome, literal, len(pieces), reason)
     return AnsweredRequest(request, replace(rule, name=None), known), report
 
 
