@@ -19,7 +19,7 @@ from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Start
 Address = tuple[int, int]
 """A choice and a block in it."""
 
-_PIECE = Hole("piece", lambda fill: fill.piece, "event")
+_PIECE = Hole("piece", lambda fill: fill.piece, "event", lambda fill, numbers, pieces: pieces)
 PIECE, BLANK = HoleText(_PIECE), HoleText(_PIECE, " ")
 """What stands for a piece, and for a piece of white space, because some providers treat that differently."""
 COUNTED = Usage()

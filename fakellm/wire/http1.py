@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
+from itertools import chain
 
 from msgspec import Struct
 
@@ -98,17 +99,26 @@ def head_of(bursts: Sequence[Burst]) -> Burst:
 
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
-    chunked = plan.delimited == "chunked"
     found: list[Frame] = []
+    for number, (burst, pieces) in enumerate(zip(bursts, _pieces_in(plan, bursts), strict=True)):
+        for place, piece in enumerate(pieces):
+            first = number > 0 and place == 0
+            found.append(Frame(piece, burst.delay if first else 0.0, burst.step and first))
+    return tuple(found)
+
+
+def body_in(plan: Plan, bursts: Sequence[Burst]) -> bytes:
+    """The body of a plan that is given without its frames: see `frames_in`."""
+    return b"".join(chain.from_iterable(_pieces_in(plan, bursts)))
+
+
+def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[list[bytes]]:
+    """The bytes of the frames in each burst."""
     for number, burst in enumerate(bursts):
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[data.index(b"\r\n\r\n") + 4 :]
-        pieces = unchunked(data) if chunked else [data] * burst.frames
-        for place, piece in enumerate(pieces[: burst.frames]):
-            first = number > 0 and place == 0
-            found.append(Frame(piece, burst.delay if first else 0.0, burst.step and first))
-    return tuple(found)
+        yield (unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames)[: burst.frames]
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
