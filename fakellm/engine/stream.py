@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from functools import partial
 from hashlib import blake2b
@@ -54,12 +54,14 @@ def stream(
     timing: Timing,
     fault: Fault | None = None,
     memo: Memo = FORGETFUL,
+    headers: Mapping[str, str] = {},
 ) -> Sequence[Frame]:
-    """The frames of a stream, one for each event and one for each block between events."""
+    """The frames of a stream, one for each event and one for each block between events. `headers`: those of the
+    response, which an error in the stream may repeat."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     plain = is_plain(framing) and not timing.step  # steps show all frames before the first is sent
     if isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing) or (counting and not plain):
-        return _by_events(answer, settings, route, timing, fault)
+        return _by_events(answer, settings, route, timing, fault, headers)
 
     def made(memo: Memo) -> Written:
         if not counting and (found := _outlined(answer, settings, route, memo, framing)):
@@ -76,7 +78,7 @@ def stream(
     keep, skeletons = memo if fixed else FORGETFUL, FORGETFUL if fixed and counts is None else memo
     found = keep.get(("stream", key, counting), lambda: made(skeletons), lambda found: found.size)
     if not found.in_order:
-        return _by_events(answer, settings, route, timing, fault)
+        return _by_events(answer, settings, route, timing, fault, headers)
     after = [alone(Event(data), framing) for data in framing.after]
     if not plain or (timing == AT_ONCE and not fixed):
         return pace(in_stream([*map(_ENCODED, filled(found, answer)), *after], framing), timing, source)
@@ -100,7 +102,12 @@ def stream(
 
 
 def _by_events(
-    answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
+    answer: Answer[Any],
+    settings: Settings[Any],
+    route: Route,
+    timing: Timing,
+    fault: Fault | None,
+    headers: Mapping[str, str],
 ) -> Sequence[Frame]:
     """The frames of a stream whose events are not framed one by one, or not in their order; or are counted, with other
     lines between them."""
@@ -122,7 +129,7 @@ def _by_events(
         for number in sent
         for place in range(len(each[number]))
     ]
-    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source, headers)
     frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
@@ -179,6 +186,7 @@ def _lines(
     route: Route,
     settings: Settings[Any],
     source: Source,
+    headers: Mapping[str, str],
 ) -> tuple[Sequence[Block], Framing]:
     """The blocks of a stream, and how they are framed."""
     if not isinstance(fault, EventFault):
@@ -187,7 +195,7 @@ def _lines(
     end = [replace(block, event=None) for block in end]
 
     def broken(failure: Any, shape: str | None, before: Sequence[Event]) -> tuple[Event | str, bool]:
-        return route.broken(failure, settings.habits, shape, before)
+        return route.broken(replace(failure, headers=headers), settings.habits, shape, before)
 
     sent = Sent(tuple(blocks(events, framing)), tuple(end), tuple(events), framing, broken)
     sent = fault.apply(sent, source)
