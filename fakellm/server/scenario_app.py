@@ -141,7 +141,8 @@ class App:
         return response, journaled(self, request, response, entry)
 
     def session(self, name: str) -> Session[Engine]:
-        return self._state.open(name, self._engine.varied(self._vary.get(name)))
+        engine = self._engine.varied(self._vary[name]) if name in self._vary else self._engine
+        return self._state.open(name, engine)
 
     def find(self, name: str) -> Session[Engine] | None:
         return self._state.find(name)
