@@ -15,7 +15,7 @@ from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion, Usage
+from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
@@ -38,13 +38,17 @@ class InexpressibleError(ValueError):
 
 
 class Failure(Struct, frozen=True):
-    """The fields of an error; those that are None are the provider's usual ones for the status."""
+    """The fields of an error; those that are None are the provider's usual ones for the status.
+
+    headers: those of the response that reports it, by their names in lower case, which its body may repeat.
+    """
 
     status: int
     message: str | None = None
     type: str | UnsetType | None = UNSET
     code: str | int | UnsetType | None = UNSET
     param: str | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Answer(Struct, Generic[Habits], frozen=True):
@@ -157,6 +161,10 @@ class Provider(Protocol):
         """The finish reason after a call that the request named."""
         ...
 
+    def stopped(self, sequence: str) -> Own:
+        """What only its API sends with the finish of a generated text that ends before this stop sequence."""
+        ...
+
     @property
     def hides_reasoning(self) -> bool:
         """Whether the reasoning of a generated reply is counted but not sent."""
@@ -172,7 +180,20 @@ class Provider(Protocol):
         ...
 
 
-class Api(Protocol[Habits]):
+class Refuser(Protocol):
+    """What every response of an API has in common, refusals included."""
+
+    def refusal(self, error: RequestError) -> Plan:
+        """The response to a request that fakellm refuses, whatever the dialect."""
+        ...
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
+        which identifies the request."""
+        ...
+
+
+class Api(Refuser, Protocol[Habits]):
     """How one API is spelled and read."""
 
     def __hash__(self) -> int:
@@ -315,16 +336,7 @@ class Api(Protocol[Habits]):
         framing."""
         ...
 
-    # Errors, and what every response has
-
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
-        ...
-
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
-        ...
+    # Errors
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         """An error before the stream: the Content-Type and the body in the API's shape."""

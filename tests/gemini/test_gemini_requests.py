@@ -16,6 +16,9 @@ from fakellm.apis.gemini.urls import mode, target
 from fakellm.apis.target import Target
 from fakellm.base.errors import RequestError
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
+from tests.conftest import respond
 from tests.gemini.samples import AI_STUDIO, HI, VERTEX, WHOLE, plan, reply
 
 GENERATE = f"{AI_STUDIO}:generateContent"
@@ -362,3 +365,26 @@ def test_a_body_that_is_nested_too_deeply_is_refused(depth: int) -> None:
 
 def test_an_api_key_is_checked_where_googles_clients_send_it() -> None:
     assert reply({"content": "Hi"}, WHOLE + "?key=any").status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status", "reason"),
+    [
+        ({"x-goog-api-key": "wrong"}, "", 400, "API_KEY_INVALID"),
+        ({}, "?key=wrong", 400, "API_KEY_INVALID"),
+        ({}, "", 403, None),
+        ({"authorization": "Bearer wrong"}, "", 401, None),
+        ({"x-goog-api-key": "right"}, "", 200, None),
+        ({"authorization": "Bearer right"}, "", 200, None),
+    ],
+)
+def test_a_key_is_refused_as_google_does(headers: dict[str, str], query: str, status: int, reason: str | None) -> None:
+    for path in ("/v1beta/models/g:generateContent", "/v1beta/models/g:streamGenerateContent"):
+        request = HttpRequest("POST", path + query, json.dumps(HI).encode(), headers)
+        plan = respond(App(api_keys=["right"]), request).plan
+        assert plan.status == status
+        if status != 200:
+            error = json.loads(plan.body)["error"]
+            assert error["code"] == status
+            assert [each["reason"] for each in error.get("details", ()) if "reason" in each] == [reason] * bool(reason)
+            assert "wr***" in error["message"] or status == 403
