@@ -206,6 +206,15 @@ def test_error(program: Program, stream: bool, session: Handle, status: int) -> 
     assert len(session.journal) == 1
 
 
+def test_key(program: Program, stream: bool) -> None:
+    with fakellm.serve(api_key="right") as server:
+        (answer,) = answers(program.perform(server.url, stream, key="right"))
+        thrown = program.perform(server.url, stream, key="wrong")["thrown"]
+    status = 400 if program.sdk.api == "gemini" else 401
+    assert answer["text"]
+    assert (thrown["type"], thrown["status"]) == (program.sdk.errors[status], status)
+
+
 def test_retries(program: Program, stream: bool, session: Handle) -> None:
     fault = {"kind": "status", "status": 429, "retry_after": 0.037, "headers": {"retry-after-ms": "37"}, "times": 1}
     session.load({"rules": [{"reply": {"content": "Hi"}, "fault": fault}]})
