@@ -10,10 +10,10 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.apis.refuser import Refuser
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
-from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
@@ -177,19 +177,6 @@ class Provider(Protocol):
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens, as its usage usually states it."""
-        ...
-
-
-class Refuser(Protocol):
-    """What every response of an API has in common, refusals included."""
-
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
-        ...
-
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
         ...
 
 

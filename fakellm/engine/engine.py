@@ -16,7 +16,8 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import InexpressibleError, Refuser
+from fakellm.apis.protocol import InexpressibleError
+from fakellm.apis.refuser import Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
