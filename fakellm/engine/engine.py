@@ -200,6 +200,7 @@ class Engine:
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         try:
+            cost.check(rule, request)
             plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
