@@ -182,6 +182,8 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         asyncio.run(follow_once(app, changed))
         assert files.changed() is None
         assert message in caplog.text
+        if "serves" in message:
+            assert "; sessions that have loaded a scenario of their own keep it: 'own'\n" in caplog.text
         assert (reply_of(app), reply_of(app, "/s/x"), reply_of(app, "/s/own")) == (expected, expected, "Own")
         caplog.clear()
 

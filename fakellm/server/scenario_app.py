@@ -6,6 +6,7 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -165,8 +166,14 @@ class App:
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""
         self._engine = engine
-        for name in [name for name, session in self._state.sessions().items() if not session.own]:
+        own = self.own_sessions
+        for name in [name for name in self._state.sessions() if name not in own]:
             self.forget(name)
+
+    @property
+    def own_sessions(self) -> tuple[str, ...]:
+        """The names of the sessions that have loaded a scenario of their own."""
+        return tuple(name for name, session in self._state.sessions().items() if session.own)
 
     def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
         """A scenario ready to be served. With thousands of rules this takes so long that a thread should do it."""
@@ -251,6 +258,24 @@ def _model(app: App, request: HttpRequest) -> Response:
     return generated_response(models.described(model), app.seed, model, request.target.api)
 
 
+def _shown_scenario(app: App, request: HttpRequest) -> Work:
+    """The scenario that the session serves now, as JSON. A thread writes it: it may have thousands of rules."""
+    served = app.session(request.target.session).content.ruleset.scenario or Scenario(rules=())
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            return json_response(result())
+        except ScenarioError as error:
+            raise RequestError(409, str(error), "not_json") from None
+
+    def dumped() -> Any:
+        from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
+
+        return json.loads(dump_json(served))
+
+    return Work(dumped, then)
+
+
 def _scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
     text = request.target.parameters.get("strict")
@@ -299,6 +324,6 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
     MODEL: {"GET": _model},
-    "/_fakellm/scenario": {"PUT": _scenario},
+    "/_fakellm/scenario": {"PUT": _scenario, "GET": _shown_scenario},
     **CONTROL,
 }
