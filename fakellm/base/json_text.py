@@ -47,7 +47,7 @@ class TextStyle(Protocol):
     @property
     def spaces(self) -> bool | Literal["colons"] | None: ...
     @property
-    def floats(self) -> Literal["exponent", "decimal", "double"] | None: ...
+    def floats(self) -> Literal["exponent", "decimal", "shortest", "double"] | None: ...
     @property
     def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
 
@@ -61,8 +61,8 @@ def spelled(value: Any, spelling: TextStyle) -> str:
     text = dumps(value)
     if spelling.spaces:
         text = _SPACED[spelling.spaces](value).encode("utf-8", "backslashreplace").decode()
-    if spelling.floats == "decimal" and "e-0" in text:
-        text = _NUMBER.sub(_decimal, text)
+    if spelling.floats in ("decimal", "shortest") and "e-" in text:
+        text = _NUMBER.sub(_decimal if spelling.floats == "decimal" else _shortest, text)
     elif spelling.floats == "double" and _LONG.search(text):
         text = _LONG.sub(_double, text)
     if spelling.html:
@@ -117,6 +117,12 @@ def _decimal(found: re.Match[str]) -> str:
     if number.startswith('"'):
         return found[0]
     return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
+
+
+def _shortest(found: re.Match[str]) -> str:
+    """A number as Rust writes it: without an exponent down to a hundred-thousandth."""
+    number, _, exponent = found[0].partition("e-")
+    return _decimal(found) if number.startswith('"') or int(exponent) < 6 else f"{number}e-{int(exponent)}"
 
 
 _HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}

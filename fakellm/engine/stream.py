@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -11,7 +12,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.events import Written, fill_of, filled, memo_key, shape_of, skeleton_of, written
+from fakellm.apis.events import (
+    Written,
+    fill_of,
+    filled,
+    from_outline,
+    memo_key,
+    shape_of,
+    skeleton_of,
+    sketched,
+    written,
+)
 from fakellm.apis.protocol import Answer, Settings
 from fakellm.apis.route import Route
 from fakellm.apis.sheet import sheet, values_of
@@ -22,6 +33,7 @@ from fakellm.faults import BatchFault, EventFault, Fault, Sent
 from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
 from fakellm.streaming.divide import divide
+from fakellm.streaming.outline import outline
 from fakellm.streaming.play import play
 from fakellm.wire.chunks import PacedChunks, chunk
 from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_plain, is_uniform
@@ -52,6 +64,8 @@ def stream(
         return _by_events(answer, settings, route, timing, fault, headers)
 
     def made(memo: Memo) -> Written:
+        if not counting and (found := _outlined(answer, settings, route, memo, framing)):
+            return found
         batches = divided(answer, settings, route)
         found = _written(batches, answer, route, memo, framing)
         return replace(found, tokens=found.tokens_of(batches)) if counting else found
@@ -130,6 +144,28 @@ def _written(
 
     known = blake2b(repr(shape.batches).encode("utf-8", "surrogatepass"), digest_size=16).digest()
     return written(shape, memo.get((known, memo_key(answer)), made, size_of), answer)
+
+
+def _outlined(
+    answer: Answer[Any], settings: Settings[Any], route: Route, memo: Memo, framing: Framing
+) -> Written | None:
+    """The framed stream of an answer, from its outline; None if that does not show how it is divided."""
+    if settings.score is not None:
+        return None
+    grammar, alike = route.grammar(settings.habits), route.alike(settings.habits)
+    outlined = outline(answer.completion, settings.division, grammar, alike, copy(answer.source))
+    if outlined is None:
+        return None
+
+    def made() -> tuple[Written, bool]:
+        its_answer = replace(answer, completion=outlined.completion)
+        shape = shape_of(route, divided(its_answer, settings, route), its_answer)
+        sketch = sketched(shape, framed(skeleton_of(route, shape, its_answer), framing), its_answer)
+        return sketch, outlined.is_shown(shape)
+
+    key = blake2b(repr(outlined.completion).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    sketch, shown = memo.get(("outline", key, memo_key(answer)), made, lambda made: made[0].size)
+    return from_outline(outlined, sketch) if shown else None
 
 
 def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:

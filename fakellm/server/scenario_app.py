@@ -28,7 +28,7 @@ from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.base.validation import shortened
-from fakellm.engine.engine import Engine, generated_response, signed
+from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
@@ -72,6 +72,7 @@ class App:
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
+        self._vary: dict[str, Vary] = {}
 
     @classmethod
     def of(cls, engine: Engine) -> App:
@@ -141,7 +142,7 @@ class App:
         return response, journaled(self, request, response, entry)
 
     def session(self, name: str) -> Session[Engine]:
-        return self._state.open(name, self._engine)
+        return self._state.open(name, self._engine.varied(self._vary.get(name)))
 
     def find(self, name: str) -> Session[Engine] | None:
         return self._state.find(name)
@@ -161,7 +162,16 @@ class App:
 
     def put(self, name: str, engine: Engine) -> None:
         """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
-        self._state.load(name, engine)
+        self._state.load(name, engine.varied(self._vary.get(name)))
+
+    def vary(self, name: str, vary: Vary | None) -> None:
+        """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
+        Then this process makes all replies."""
+        self.offloads = False
+        self._vary.pop(name, None)
+        if vary:
+            self._vary[name] = vary
+        self.forget(name)
 
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -110,6 +111,20 @@ def test_a_conversation_is_read() -> None:
         )
         assert (request.model, request.api, request.stream) == ("gemini-2.5-flash", "gemini", False)
     assert request.results == {"x": "done", "f": "done", "g": '{"a":1,"b":2}'}
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=6), st.data())
+def test_the_chunks_of_a_stream_that_are_sent_back_are_one_turn(kinds: list[int], data: st.DataObject) -> None:
+    """Google's SDKs keep each chunk of a stream as a content of its own."""
+    samples = ({"text": "Hm", "thought": True}, {"text": "Yes"}, {"functionCall": {"name": "f", "args": {}, "id": "x"}})
+    parts = [samples[kind] for kind in kinds]
+    cuts = [0, *sorted(data.draw(st.sets(st.integers(1, len(parts))))), len(parts)]
+    chunks = [parts[start:end] for start, end in pairwise(cuts) if start < end]
+    question, answer = {"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": parts}
+    sent_back = [{"role": "model", "parts": chunk} for chunk in chunks]
+    request = parsed({"contents": [question, *sent_back, question]})
+    assert request.messages == parsed({"contents": [question, answer, question]}).messages
+    assert request.turn == 2
 
 
 def test_a_stream_has_the_digest_of_a_whole_reply_and_another_model_has_not() -> None:

@@ -75,7 +75,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
     for choice in body["choices"]:
         choice["content_filter_results"] = _TEXT if choice["message"]["content"] else {}
     if "usage" in body:
-        body["usage"]["latency_checkpoint"] = _latencies(source)
+        body["usage"].setdefault("latency_checkpoint", _latencies(source))
     body = rearranged({"system_fingerprint": None, **body, "service_tier": "default", "prompt_filter_results": []})
     return body | {"prompt_filter_results": _PROMPT}
 

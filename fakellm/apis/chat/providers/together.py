@@ -49,7 +49,10 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
 def _body_choice(choice: JSON, source: Source) -> JSON:
     """The seed after the finish reason, `tool_calls` even if empty, and a call's arguments before its name."""
     calls = choice["message"].get("tool_calls") or []
-    turned = [call | {"function": dict(reversed(call["function"].items()))} for call in calls]
+    turned = [
+        {key: dict(reversed(value.items())) if key == "function" else value for key, value in call.items()}
+        for call in calls
+    ]
     seeded = {"finish_reason": choice["finish_reason"], "seed": _seed(choice["index"], source)}
     return seeded | choice | {"message": choice["message"] | {"tool_calls": turned}}
 
