@@ -16,7 +16,9 @@ class Refuser(Protocol):
         """The response to a request that fakellm refuses, whatever the dialect."""
         ...
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
+        """The headers that the API adds to a response with this status, or its provider in this dialect. They depend on
+        the seed and on `requested`, which identifies the request."""
         ...

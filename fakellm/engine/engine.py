@@ -228,7 +228,7 @@ class Engine:
             plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
-        plan = signed(plan, self.seed, rule.name, request.digest, matched.route)
+        plan = signed(plan, self.seed, rule.name, request.digest, matched.route, rule.dialect)
         fault = rule.fault_in(matched.match.stream)
         return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
 
@@ -274,10 +274,10 @@ def _quoted(rule: str) -> str:
     return quote(rule, safe=" #+/:")
 
 
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser) -> Plan:
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
-    others = [header for header in route.headers(seed, requested, plan.status) if header[0] not in own]
+    others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
     return replace(plan, headers=(*plan.headers, *signature, *others))

@@ -90,8 +90,9 @@ class App:
         try:
             if not target.control:
                 home = HOMES[target.route.api]
-                check(request.headers, self.api_keys, target.query, home.key_refused)
-                if target.route.known:
+                if self.api_keys:
+                    check(request.headers, self.api_keys, target.query, home.key_refused)
+                if home.check and target.route.known:
                     home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
@@ -206,8 +207,8 @@ def _long(request: HttpRequest) -> bool:
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
-    offloads = app.offloads and request.target.route.api in APIS
-    return replied(app.session(request.target.session), request, offloads)
+    target = request.target
+    return replied(app.session(target.session), request, app.offloads and target.route.api in APIS)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
