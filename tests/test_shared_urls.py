@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.apis import base_paths
-from fakellm.apis.protocol import OperationRequest
+from fakellm.apis.operation import OperationRequest
 from fakellm.apis.route import target
 from fakellm.apis.target import Target
 from fakellm.scenarios.loader import load

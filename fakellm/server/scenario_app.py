@@ -21,7 +21,7 @@ from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
 from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
-from fakellm.apis.protocol import Keeper, Operation, OperationRequest
+from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.apis.url_remedy import remedy
 from fakellm.base.budget import exceeded

@@ -39,7 +39,7 @@ FAULTS: tuple[Fault, ...] = (
 """Faults after which a client has at most the beginning of an answer."""
 
 
-class Broken:
+class BrokenRun:
     """Injects a fault into every reply to one of a test's requests, counted from 0, however often it is repeated."""
 
     def __init__(self, fault: Fault, place: int) -> None:
@@ -61,12 +61,12 @@ class Broken:
         return self.sent[-1]
 
 
-def runs(count: int) -> Iterator[Broken]:
+def runs(count: int) -> Iterator[BrokenRun]:
     """So many runs: each fault in the reply to the first request, then to the second, and so on."""
-    return (Broken(FAULTS[number % len(FAULTS)], number // len(FAULTS)) for number in range(count))
+    return (BrokenRun(FAULTS[number % len(FAULTS)], number // len(FAULTS)) for number in range(count))
 
 
-def finding(run: Broken, passed: bool, hung: bool, patience: float) -> str | None:
+def finding(run: BrokenRun, passed: bool, hung: bool, patience: float) -> str | None:
     """What a run shows about the client; None if nothing."""
     if not run.sent:
         return None
@@ -77,7 +77,7 @@ def finding(run: Broken, passed: bool, hung: bool, patience: float) -> str | Non
     return None
 
 
-def report(run: Broken, finding: str, test: str, count: int) -> str:
+def report(run: BrokenRun, finding: str, test: str, count: int) -> str:
     """The finding, with the fault as a scenario."""
     repeated = len(run.sent)
     return "\n".join(

@@ -14,12 +14,12 @@ import pytest
 from _pytest.runner import runtestprotocol  # pytest has nothing public: plugins that run tests again use this
 
 from fakellm.testing import break_replies, vary
-from fakellm.testing.break_replies import Broken
+from fakellm.testing.break_replies import BrokenRun
 from fakellm.testing.vary import Varied
 
 if TYPE_CHECKING:
     Reports = Sequence[pytest.TestReport]
-    Changed = Varied | Broken
+    Changed = Varied | BrokenRun
 
 CHANGED: pytest.StashKey[Changed] = pytest.StashKey()
 """How the replies of the test that runs now are changed; the fixture reads it."""

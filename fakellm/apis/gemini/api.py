@@ -25,7 +25,8 @@ from fakellm.apis.gemini.requests.example import example
 from fakellm.apis.gemini.requests.parse import GeminiCall, parse
 from fakellm.apis.gemini.urls import Mode
 from fakellm.apis.gemini.words import NAME
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.base.errors import RequestError

@@ -17,7 +17,7 @@ from fakellm.apis.gemini.requests.parse import fields_of, invalid, json_object, 
 from fakellm.apis.gemini.urls import MODELS, ROUTE, mode
 from fakellm.apis.openai.embeddings import vector
 from fakellm.apis.openai.urls import LIST, MODEL
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError

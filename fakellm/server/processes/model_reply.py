@@ -14,7 +14,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Keeper
+from fakellm.apis.operation import Keeper
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched

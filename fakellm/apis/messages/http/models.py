@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs
 
-from fakellm.apis.protocol import OperationRequest
+from fakellm.apis.operation import OperationRequest
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
 from fakellm.wire.plan import Frame, Plan

@@ -10,7 +10,7 @@ from fakellm.apis.messages.http.urls import COUNT, MessagesUrl, messages_url
 from fakellm.apis.messages.requests.body import COUNT as COUNTED
 from fakellm.apis.messages.requests.parse import read_body, texts_in
 from fakellm.apis.openai.urls import LIST, MODEL
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
 from fakellm.base.json_text import dumps
 from fakellm.wire.plan import Frame, Plan

@@ -19,7 +19,7 @@ _NO_SNIFF = ("x-content-type-options", "nosniff")
 def usual(dialect: str | None, seed: int, name: str, status: int | None) -> Headers:
     """The headers of a reply with this status; `name` identifies the request. Those of a provider that was not recorded
     with its own are OpenAI's."""
-    if dialect not in _OWN:
+    if dialect is None or dialect not in _OWN:
         return response_headers.usual(seed, name, status)
     own = _OWN[dialect]
     return (*own(Source(seed, "headers", dialect, name, status or 0), status), *ANY_PAGE)
