@@ -18,12 +18,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from fakellm.apis.route import HOMES
 from fakellm.cli import main, reload, serving
 from fakellm.cli.reload import Files, follow, serve_reading
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
+from fakellm.recordings.formats import read_file
 from fakellm.scenarios.editor_schema import scenario_schema
-from fakellm.scenarios.loader import Reading, load, read
+from fakellm.scenarios.loader import Reading, dump, load, read
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, respond
@@ -117,6 +119,33 @@ def test_raw_is_what_is_sent(file: Path) -> None:
     assert raw.exit_code == 0
     if not rule.then and not rule.reply.template and rule.fault is None:
         assert raw.stdout_bytes == render(rule, sample(rule), 3).body
+
+
+@pytest.mark.parametrize("api", sorted(HOMES))
+def test_render_and_export_show_what_a_rule_sends_in_each_api(api: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "a.yaml", tmp_path / "a.jsonl"
+    when = {"model": "m-1", "system": "Be brief.", "tools": ["add"], "result": {"add": "5"}}
+    usable = {"user": "Ahoy"} if api == "completions" else when
+    rules = [{"when": usable, "reply": {"content": "Hi"}}, {"when": {"api": api}, "reply": {"content": "Ho"}}]
+    file.write_text(dump(load({"rules": rules})))
+    shown = run("render", file, "--api", api)
+    assert [line.split(", ")[1] for line in shown.stdout.splitlines() if line[:1] == "#"] == [
+        "openai" if api == "chat" else api
+    ] * 2
+    assert run("export", file, "--api", api, "-o", out).exit_code == 0
+    app = App(load(file), strict=True)
+    first, second = read_file(out).interactions
+    for interaction, content in ((first, b"Hi"), (second, b"Ho")):
+        path = interaction.request.url.removeprefix("http://127.0.0.1")
+        sent = respond(
+            app, HttpRequest("POST", path, interaction.request.body, {"anthropic-version": "2023-06-01"})
+        ).plan
+        assert (sent.status, content in sent.body, content in interaction.response.body) == (200, True, True)
+    other = "messages" if api == "chat" else "chat"
+    assert (
+        f"# {'openai' if other == 'chat' else other}"
+        not in run("render", file, "--api", other, "--rule", "scenario#2").stdout
+    )
 
 
 def test_render_reports_unknown_rules_and_turns(turns: Path) -> None:

@@ -475,3 +475,15 @@ def test_files_that_are_replaced_by_a_pipe_are_a_problem_and_no_wait(tmp_path: P
     reading = files.changed()
     assert reading is not None
     assert reading.problems == (f"{file}: not a regular file",)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules: [{reply: {content: Hi}}]",
+        "{rules: [{reply: {content: Hi}}]}",
+        '{"rules": [{"reply": {"content": "Hi"}}]}',
+    ],
+)
+def test_yaml_in_one_line_is_text_and_not_a_path(text: str) -> None:
+    assert load(text) == load(text + "\n")

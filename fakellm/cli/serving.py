@@ -120,7 +120,8 @@ def run(
         if ready == "json":
             print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
         else:
-            print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
+            print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
+            print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
     hosts = {*allow_hosts, host.lower()}
 

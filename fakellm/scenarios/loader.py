@@ -34,6 +34,10 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|include)[\"']?\s*:)")
+"""How YAML text in a single line starts; no path does."""
+
+
 class Reading(Struct, frozen=True):
     """The result of reading files: the scenario, or every problem. `files` are all that were read or looked for."""
 
@@ -43,14 +47,15 @@ class Reading(Struct, frozen=True):
 
 
 def load(source: ScenarioSource) -> Scenario:
-    """The scenario in a file or folder, in YAML text (any text with a line end), in a mapping, or in values.
+    """The scenario in a file or folder, in YAML text (with a line end, or starting with `rules:` or another key of a
+    scenario), in a mapping, or in values.
 
     A folder stands for its files with one of SUFFIXES, in the order of their names, with all rules in one scenario.
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
         return _alone(read_mapping(dict(source), "scenario"))
-    if isinstance(source, str) and "\n" in source:
+    if isinstance(source, str) and ("\n" in source or _ONE_LINE.match(source)):
         return parse(source, "scenario")
     if isinstance(source, (str, FilePath)):
         return load_files((FilePath(source),))
