@@ -23,7 +23,8 @@ from fakellm.faults import Close, Status
 from fakellm.faults.base import check_header
 from fakellm.importing.chat_rule import chat_rule
 from fakellm.importing.distinguish_rules import distinguished, exactly
-from fakellm.importing.long_edits import long_edits
+from fakellm.importing.long_edits import literal_places, long_edits
+from fakellm.importing.patched_texts import repeated_texts
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
@@ -34,6 +35,7 @@ from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.streaming.observe import observe, renumbered
+from fakellm.wire.frame_edits import Edit
 from fakellm.wire.framing import Framing
 from fakellm.wire.kinds import ARRAY, SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
@@ -102,23 +104,44 @@ def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request |
         return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
     pieces = stream.blocks(plan.body) if stream else [plan.body]
     request = replace(request, stream=streamed)
-    if route is CHAT:
-        rule = chat_rule(interaction.request.url, pieces, request)
-    else:
-        rule = (_played(pieces, stream, route) if stream else _folded(pieces[0], route)) or Rule(
-            reply=Reply(content="")
-        )
     try:
-        made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
+        rule, patch, literal = _shortest(interaction.request.url, pieces, stream, request, route, place)
     except RequestError as error:  # only another provider than the guessed one allows it
         return None, None, Imported(place, "left out", reason=f"the request is refused: {error.message}")
-    patch = long_edits(made, pieces)
-    literal = sum(len(edit.frames) for edit in patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
     lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
     lost = lost or ("it is not a completion that a rule can spell" if outcome == "literal" else "")
     became = Imported(place, outcome, literal, len(pieces), lost)
     return request if known else None, replace(rule, patch=patch), became
+
+
+def _shortest(
+    url: str, pieces: Sequence[bytes], stream: Kind | None, request: Request, route: Route, place: str
+) -> tuple[Rule, tuple[Edit, ...], int]:
+    """The rule for these pieces, its patch, and how many pieces are literal in it. No text of a literal piece is in the
+    reply too: if it would be, the rule is made of the other pieces alone."""
+    read = pieces
+    for _ in range(2):
+        rule = _read(url, read, stream, request, route)
+        settings = route.settings(rule.stream, rule.dialect, request, 0, request.stream)
+        made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
+        patch = long_edits(made, pieces)
+        if not any(repeated_texts(made, patch, route, settings.habits, request.stream)):
+            return rule, patch, sum(len(edit.frames) for edit in patch)
+        odd = literal_places(patch)
+        read = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not read:
+            break
+    empty = Rule(reply=Reply(content=""), dialect=rule.dialect)
+    made = [frame.data for frame in render(replace(empty, name=place), request, 0, route).frames]
+    return empty, long_edits(made, pieces), len(pieces)
+
+
+def _read(url: str, pieces: Sequence[bytes], stream: Kind | None, request: Request, route: Route) -> Rule:
+    """The rule for these pieces of a stream, or for the one of a whole body; its reply is empty if they say nothing."""
+    if route is CHAT:
+        return chat_rule(url, pieces, request)
+    return (_played(pieces, stream, route) if stream else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
 
 
 def _problem(request: Request | None, rule: Rule) -> str:
