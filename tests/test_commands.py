@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
+import subprocess
+import sys
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -211,6 +214,8 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         asyncio.run(follow_once(app, changed))
         assert files.changed() is None
         assert message in caplog.text
+        if "serves" in message:
+            assert "; sessions that have loaded a scenario of their own keep it: 'own'\n" in caplog.text
         assert (reply_of(app), reply_of(app, "/s/x"), reply_of(app, "/s/own")) == (expected, expected, "Own")
         caplog.clear()
 
@@ -276,3 +281,26 @@ def test_the_list_of_commands_says_in_whole_sentences_what_they_do() -> None:
     lines = run("-h").stdout.partition("Commands:\n")[2].splitlines()
     assert len(lines) == len(main.list_commands(click.Context(main)))
     assert [line for line in lines if not re.fullmatch(r"  [a-z]+ +[A-Z][^.]+\.", line)] == []
+
+
+SIGNALLED = """
+import builtins, os, runpy, signal, sys
+name, number = sys.argv.pop(1), int(sys.argv.pop(1))
+real = builtins.__import__
+def imported(module, *arguments, **options):
+    if module == name:
+        builtins.__import__ = real
+        os.kill(os.getpid(), number)
+    return real(module, *arguments, **options)
+builtins.__import__ = imported
+runpy.run_module("fakellm", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["fakellm.cli", "click", "fakellm.cli.log", "aiohttp"])
+def test_a_signal_during_the_first_imports_ends_a_command_quietly(module: str, number: signal.Signals) -> None:
+    arguments = [sys.executable, "-c", SIGNALLED, module, str(int(number)), "serve", "--port", "0"]
+    ended = subprocess.run(arguments, capture_output=True, timeout=60, check=False)
+    assert ended.returncode in (-number, 128 + number)
+    assert (ended.stdout, ended.stderr) == (b"", b"")
