@@ -101,15 +101,14 @@ def _answered(
         )
     pieces = kind.blocks(plan.body) if kind else [plan.body]
     request = replace(request, stream=kind is not None)
-    broken = _broken(plan, pieces, kind, request, route)
     url = interaction.request.url
-    if broken:
+    rule, literal = _shortest(url, pieces, kind, request, route, place)
+    broken = _broken(plan, pieces, kind, request, route)
+    if broken and (rule.patch or not _is_error(broken)):
         rule = _accepted(reply_rule(url, broken.pieces, kind, request, route), place, request, route)
         whole = pieces if kind else [plan.body.ljust(announced(plan))]
         rule = _broken_as(rule, broken, whole, request, route)
         literal = _literal(rule)
-    else:
-        rule, literal = _shortest(url, pieces, kind, request, route, place)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
     report = Imported(place, outcome, literal, len(pieces), reason)
@@ -171,6 +170,11 @@ def _broken(plan: Plan, pieces: Sequence[bytes], kind: Kind | None, request: Req
     if kind is None:
         return None
     return error_in(pieces, kind) or (cut(plan, pieces, True) if is_cut(pieces, kind, request, route) else None)
+
+
+def _is_error(broken: Broken) -> bool:
+    """Whether the provider itself reported an error in the stream, which some APIs have a meaning for."""
+    return isinstance(broken.faults[0], EventFault)
 
 
 def _broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:
