@@ -137,8 +137,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
     usage_before: Annotated[
-        Literal["absent", "null"] | None,
-        Meta(description="What `usage` is in the other chunks of a stream that has it."),
+        Literal["absent", "null", "empty"] | None,
+        Meta(description="What `usage` is in the other chunks of a stream that has it; `empty`: an empty object."),
     ] = None
     done: Annotated[bool | None, Meta(description="Whether `[DONE]` ends the stream.")] = None
     id: Annotated[
@@ -253,7 +253,9 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
+    spelling=Spelling(
+        ascii=False, html=False, spaces=False, floats="exponent", escapes="usual", order="usual", extra={}, each={}
+    ),
     obfuscation=False,
 )
 """Every field set: one chunk for each delta."""
@@ -299,5 +301,7 @@ def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences
 def _look(padding: Padding) -> Any:
     """How chat shows a silence: its delta, or a chunk without choices."""
     if not padding.choices:
-        return {"chunk": {}}
+        return {"chunk": {"choices": None} if padding.null else {}}
+    if padding.null:
+        return {"choice": {"delta": None}}
     return None if padding.delta is None else {"delta": padding.delta}

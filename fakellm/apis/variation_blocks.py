@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fakellm.base.json_values import WireValue
+from fakellm.base.validation import FieldError
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -40,6 +41,13 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = None
     choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
+    null: Annotated[
+        bool, Meta(description="Whether what is empty is null: `delta`, or with `choices: false` the `choices`.")
+    ] = False
+
+    def __post_init__(self) -> None:
+        if self.null and self.delta is not None:
+            raise FieldError(("null",), "a delta that is null carries nothing: use 'null', or set 'delta'")
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -106,6 +114,15 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             description=(
                 "Whether `<`, `>` and `&` are written as `\\uXXXX`, as Go writes JSON; `angles`: only `<` and `>`, as "
                 "Google does."
+            )
+        ),
+    ] = None
+    escapes: Annotated[
+        Literal["usual", "slashes", "long"] | None,
+        Meta(
+            description=(
+                "How characters are escaped: as is `usual`, also `slashes`, as `\\/`, or in the `long` form, "
+                "`\\u000A` in place of `\\n`."
             )
         ),
     ] = None

@@ -114,6 +114,8 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
         value = getattr(block, name)
         if name == "insert":
             yield from (f"sse.insert: {_inserted(each)}" for each in value)
+        elif name == "alone":
+            yield from ("sse.alone: comment" if each.startswith(":") else "sse.alone" for each in value)
         elif name == "separate_reads":  # the client gets the same cuts; it only sees them
             continue
         elif value not in (getattr(plain, name), UNSET) and (value is not None or name == "content_type"):
@@ -152,7 +154,9 @@ def _paddings(value: Any) -> Iterator[str]:
     for each in value:
         assert isinstance(each, Padding)
         if not each.choices:
-            yield "padding: no_choices"
+            yield "padding: null_choices" if each.null else "padding: no_choices"
+        elif each.null:
+            yield "padding: null_delta"
         elif each.delta is not None and each.delta:
             yield from (f"padding: {key}" for key in each.delta)
         else:

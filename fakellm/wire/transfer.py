@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
-from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
 
 ByteCut = (
     Literal["inside_characters", "inside_line_ends"]
@@ -73,13 +73,26 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     gzip: Annotated[
-        bool,
+        bool | Literal["members", "twice"],
         Meta(
             description=(
                 "Compressed whether the client accepts it or not, and flushed after each frame, so that a reader can"
-                " decompress each frame on arrival."
+                " decompress each frame on arrival. `members`: each frame is a gzip member of its own; `twice`: what "
+                "is compressed is compressed again, which Content-Encoding states as `gzip, gzip`."
             )
         ),
+    ] = False
+    chunks: Annotated[
+        ChunkForm | None,
+        Meta(
+            description=(
+                "How HTTP/1.1 chunks state their size, where the body has chunks: with `extensions` behind it, or in "
+                "capitals with `zeros` before it."
+            )
+        ),
+    ] = None
+    trailers: Annotated[
+        bool, Meta(description="Whether fields follow the last HTTP/1.1 chunk, where the body has chunks.")
     ] = False
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
@@ -128,14 +141,22 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if transfer.gzip:
-        frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))
+        codings = 2 if transfer.gzip == "twice" else 1
+        for _ in range(codings):
+            frames = _members(frames) if transfer.gzip == "members" else _compressed(frames)
+        headers = (*headers, ("Content-Encoding", ", ".join(["gzip"] * codings)))
     return replace(
         plan,
         headers=headers,
         frames=tuple(_cut(frames, transfer)),
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
+        chunks=transfer.chunks,
+        trailers=_TRAILERS if transfer.trailers else (),
     )
+
+
+_TRAILERS = (("Server-Timing", "total;dur=7"),)
 
 
 def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
@@ -160,6 +181,11 @@ def _compressed(frames: Sequence[Frame]) -> list[Frame]:
     pieces += [deflate.compress(frame.data) + deflate.flush() + check for frame in frames[-1:]]
     pieces[:1] = [b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece for piece in pieces[:1]]
     return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
+
+
+def _members(frames: Sequence[Frame]) -> list[Frame]:
+    """Each frame as a gzip member of its own (RFC 1952, section 2.2)."""
+    return [member for frame in frames for member in _compressed([frame])]
 
 
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:

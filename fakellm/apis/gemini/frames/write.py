@@ -157,7 +157,7 @@ class _Candidate:
                 self._piece(delta)
             case Finish(_, stop):
                 self.finish = stop
-            case Silence(_, _, None | {"delta": _}):
+            case Silence(_, _, None | {"delta": _} | {"choice": _}):
                 self._part({"text": ""}, None)
             case Silence(_, _, {"parts": [*parts]}):
                 for part in parts:
