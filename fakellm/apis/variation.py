@@ -16,7 +16,7 @@ from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
-from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
+from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Reasoning, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
 from fakellm.streaming.score import Score
@@ -94,10 +94,11 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ] = None
     calls: Annotated[Calls | None, Meta(description="How tool calls are spelled.")] = None
     reasoning: Annotated[
-        Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"] | None,
+        Reasoning | None,
         Meta(
             description=(
                 "The key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; "
+                "a list of several of these keys; "
                 "or as `thinking` parts of a content that is a list (Mistral); or (contested) in the content, "
                 "between tags, as `think`: it is cut as the content is then, and a whole body has it there too."
             )
@@ -140,7 +141,10 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         Literal["absent", "null", "empty"] | None,
         Meta(description="What `usage` is in the other chunks of a stream that has it; `empty`: an empty object."),
     ] = None
-    done: Annotated[bool | None, Meta(description="Whether `[DONE]` ends the stream.")] = None
+    done: Annotated[
+        bool | Annotated[str, Meta(pattern=r"^ *\[DONE\] *$")] | None,
+        Meta(description="Whether `[DONE]` ends the stream; or that text with spaces around it."),
+    ] = None
     id: Annotated[
         Literal["constant", "first_empty", "changing"] | None,
         Meta(description="The id of the chunks: one for all, empty in the first, or another in each."),
@@ -300,8 +304,6 @@ def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences
 
 def _look(padding: Padding) -> Any:
     """How chat shows a silence: its delta, or a chunk without choices."""
-    if not padding.choices:
-        return {"chunk": {"choices": None} if padding.null else {}}
-    if padding.null:
-        return {"choice": {"delta": None}}
+    if padding.chunk is not None or not padding.choices:
+        return {"chunk": padding.chunk or {}}
     return None if padding.delta is None else {"delta": padding.delta}

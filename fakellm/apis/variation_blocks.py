@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fakellm.base.json_values import WireValue
-from fakellm.base.validation import FieldError
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -15,6 +14,14 @@ MOST_CHUNKS = 100_000
 """The most chunks without content that one number in a scenario stands for."""
 Field = Literal["content", "reasoning", "refusal", "tool_calls"]
 Filler = Literal["empty", "null", "text"]
+
+
+Reasoning = (
+    Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"]
+    | tuple[Literal["reasoning_content", "reasoning", "reasoning_details"], ...]
+)
+"""Where reasoning is."""
+REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
 class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -41,13 +48,15 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = None
     choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
-    null: Annotated[
-        bool, Meta(description="Whether what is empty is null: `delta`, or with `choices: false` the `choices`.")
-    ] = False
-
-    def __post_init__(self) -> None:
-        if self.null and self.delta is not None:
-            raise FieldError(("null",), "a delta that is null carries nothing: use 'null', or set 'delta'")
+    chunk: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "Keys of the whole chunk, in place of a delta, such as the `choices` with the offsets of Azure's "
+                "content filter. With an `id`, the provider adds nothing to it."
+            )
+        ),
+    ] = None
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -131,11 +140,13 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(description="Whether a space follows each colon and comma; `colons`: only each colon."),
     ] = None
     floats: Annotated[
-        Literal["exponent", "decimal", "double"] | None,
+        Literal["exponent", "decimal", "shortest", "double"] | None,
         Meta(
             description=(
-                "How small numbers are written: with an exponent as Python does, `2e-05`, or as `decimal` fractions, "
-                "as JavaScript does. `double`: with an exponent, and 17 digits where 15 are not enough, as C++ does."
+                "How small numbers are written: with an exponent as Python does, `2e-05`; as `decimal` fractions down "
+                "to a millionth, as JavaScript does; or down to a hundred-thousandth, as Rust does, which writes the "
+                "`shortest` exponent, `2e-6`. `double`: with an exponent, and 17 digits where 15 are not enough, as "
+                "C++ does."
             )
         ),
     ] = None
@@ -163,12 +174,19 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     piece_keys: Annotated[
         tuple[str, ...] | None, Meta(description="The keys of the further pieces of a tool call.")
     ] = None
+    function_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of the `function` of a tool call, in this order.")
+    ] = None
+    indent: Annotated[
+        Annotated[int, Meta(ge=0, le=8)] | None,
+        Meta(description="By how many spaces a whole body is indented; 0 for one line."),
+    ] = None
     extra: Annotated[
         dict[str, WireValue] | None,
         Meta(
             description=(
-                "Keys that every chunk carries in addition; those of its choices and their deltas as `choice.x` and "
-                "`delta.x`."
+                "Keys that every chunk or body carries in addition; those of its choices and of their deltas or "
+                "messages as `choice.x` and `delta.x`. In a body, `call.x` and `usage.x` too."
             )
         ),
     ] = None
@@ -187,7 +205,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(
             description=(
                 "What each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or "
-                "`reasoning.summary`."
+                "`reasoning.summary`. Of `thinking` parts, what each carries besides."
             )
         ),
     ] = None

@@ -114,6 +114,7 @@ CHUNKS = _of(
     ("`choices` that are null", "padding: null_choices", rb'"choices":null'),
     ("`delta` that is empty", "padding", rb'"delta":\{\}[^\n]*\n\n.*"delta":\{\}'),
     ("`delta` that is null", "padding: null_delta", rb'"delta":null'),
+    ("`delta` that is absent", "padding: no_delta", rb'"choices":\[\{"index":0,"finish_reason":null\}\]'),
     ("`role` once", "", rb'"role":"assistant"'),
     ("`role` in each delta", "role: every", rb'"role":"assistant".*"role":"assistant".*"role":"assistant"'),
     ("`role` again with each text", "role: repeated", rb'"role":"assistant","content":"[^"]'),

@@ -153,14 +153,25 @@ def _paddings(value: Any) -> Iterator[str]:
         return
     for each in value:
         assert isinstance(each, Padding)
-        if not each.choices:
-            yield "padding: null_choices" if each.null else "padding: no_choices"
-        elif each.null:
-            yield "padding: null_delta"
+        if each.chunk is not None:
+            yield _padding_of(each.chunk)
+        elif not each.choices:
+            yield "padding: no_choices"
         elif each.delta is not None and each.delta:
             yield from (f"padding: {key}" for key in each.delta)
         else:
             yield "padding"
+
+
+def _padding_of(chunk: dict[str, Any]) -> str:
+    """The step of padding that sets a whole chunk: what is null or absent in it."""
+    choices = chunk.get("choices", ())
+    if choices is None:
+        return "padding: null_choices"
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {"delta": {}}
+    if choice.get("delta") is not None:
+        return "padding"
+    return "padding: null_delta" if "delta" in choice else "padding: no_delta"
 
 
 def _inserted(block: Insert) -> str:

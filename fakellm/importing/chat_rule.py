@@ -5,21 +5,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 from msgspec.structs import replace
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.errors import StreamError
 from fakellm.engine.render import render
-from fakellm.importing.guess_provider import dialects, of_host
+from fakellm.importing.guess_provider import body_dialects, dialects
 from fakellm.importing.infer import Inferred, infer_roughly, simplest
+from fakellm.importing.infer_whole import infer_whole
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply, reply_of
@@ -43,12 +44,13 @@ def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
     data = [text for piece in pieces if (text := data_of(piece)) is not None]
     chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
     framed = framing(pieces)
+    done = _done(pieces)
 
     def rule_of(found: Inferred, name: str) -> Rule:
         usual = DIALECTS[name].usual.over(PLAIN)
         variation = replace(
             found.variation,
-            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
+            done=None if done == usual.done else done,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
         stream = _pinned(found, variation, usual, request)
@@ -70,6 +72,15 @@ def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
         return None
     _, found, name = best
     return rule_of(simplest(found, DIALECTS[name]), name)
+
+
+def _done(pieces: Sequence[bytes]) -> bool | str:
+    """Whether `[DONE]` ends the stream; if spaces are around it, the text with them."""
+    for piece in reversed(pieces):
+        if data_of(piece) == "[DONE]":
+            found = re.search(r"data: ?( *\[DONE\] *)", piece.decode("utf-8", "replace"))
+            return found[1] if found and found[1] != "[DONE]" else True
+    return False
 
 
 def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:
@@ -113,9 +124,15 @@ def _reply(completion: Completion, drawn: Values) -> Reply:
 
 
 def _body(url: str, body: bytes, request: Request) -> Rule | None:
-    """The rule that sends a whole body, in OpenAI's dialect if the provider is unknown."""
-    name = next(_accepting([of_host(url) or "openai"], request))
-    try:
-        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
-    except StreamError:
-        return None
+    """The rule that sends a whole body, in the dialect that needs the fewest keys for it; None if it is none."""
+    found: list[tuple[int, Rule]] = []
+    for name in _accepting(body_dialects(url, body), request):
+        try:
+            inferred = infer_whole(body, DIALECTS[name], request.legacy_functions)
+        except (StreamError, RecursionError):
+            return None
+        rule = Rule(reply=_reply(inferred.completion, inferred.drawn), stream=inferred.variation, dialect=name)
+        found.append((len(msgspec.json.encode(inferred.variation)), rule))
+        if inferred.variation == Variation():
+            break
+    return min(found, key=lambda each: each[0])[1]

@@ -25,10 +25,12 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.chat.requests.example import example
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
+from fakellm.apis.chat.whole import write_body
+from fakellm.apis.chat.writer import with_obfuscation, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.base.errors import RequestError, StreamError
@@ -140,7 +142,7 @@ class ChatApi:
             if end is None:
                 yield chunk
             elif end.error is None:
-                yield (*chunk, Draft(DONE)) if habits.done else chunk
+                yield (*chunk, _done(habits)) if habits.done else chunk
             else:
                 yield (*chunk, *self._error(end.error, habits))
 
@@ -157,7 +159,7 @@ class ChatApi:
         if isinstance(event, Event):
             yield Draft(event.data, event=event.event)
         if done and habits.done:
-            yield Draft(DONE)
+            yield _done(habits)
 
     def read(self, events: Iterable[Event], habits: ChatHabits, choices: int = 1) -> Iterator[Batch]:
         finished: set[int] = set()
@@ -171,7 +173,15 @@ class ChatApi:
 
     def whole(self, answer: Answer[ChatHabits]) -> bytes:
         habits = answer.habits
-        return write_body(habits.dialect, answer.completion, answer.drawn, answer.source, habits.margins)
+        return write_body(
+            habits.dialect,
+            answer.completion,
+            answer.drawn,
+            answer.source,
+            habits.margins,
+            habits.own_spelling,
+            habits.own_reasoning,
+        )
 
     def read_whole(self, body: bytes, habits: ChatHabits) -> Iterator[Batch]:
         completion, _ = read_body(habits.dialect, body)
@@ -196,7 +206,9 @@ class ChatApi:
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:
@@ -209,6 +221,10 @@ class ChatApi:
 
 
 CHAT = ChatApi()
+
+
+def _done(habits: ChatHabits) -> Draft:
+    return Draft(habits.done if isinstance(habits.done, str) else DONE)
 
 
 @lru_cache(maxsize=16)
@@ -262,7 +278,7 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
 
     def chunks() -> Iterator[Chunk]:
         for event in events:
-            if event.data == DONE and event.event == "message":
+            if event.data.strip(" ") == DONE and event.event == "message":
                 ends.append(End())
                 return
             error = _error_in(event)

@@ -91,9 +91,9 @@ def again(profile: Profile) -> Iterator[Rule]:
 
 _CARRIED = (
     *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
-    *("transfer.chunks", "transfer.trailers"),
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers"),
 )
-"""Families about HTTP alone, which mean the same on any answer: the payloads are tried with them."""
+"""Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
 
 
 def _with_payloads(profile: Profile, carried: list[Variation]) -> Iterator[Rule]:

@@ -14,12 +14,12 @@ from msgspec.structs import replace
 from fakellm.apis.gemini.errors import error_value
 from fakellm.apis.gemini.frames.partial_args import streamed_calls
 from fakellm.apis.gemini.frames.parts import CALL_KEYS, SIGNATURE, TEXT_SIGNATURE, call_part, is_outside, object_of
-from fakellm.apis.gemini.frames.usage import metadata, ordered
+from fakellm.apis.gemini.frames.usage import ordered, spelled_metadata
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.ids import create_time
 from fakellm.apis.gemini.words import NAME, encoded, finish_word
 from fakellm.apis.protocol import Answer, Failure, Values
-from fakellm.apis.skeleton import Draft, per_event, per_stream
+from fakellm.apis.skeleton import Draft, per_content, per_event, per_stream
 from fakellm.base.template import HoleText
 from fakellm.model.blocks import Opaque, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, Delta, End, Finish, Open, Piece, Silence
@@ -43,7 +43,8 @@ def write(batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tu
     """The events of each batch: a frame, or several if arguments are streamed, unless it only ends the stream; an error
     follows bare."""
     habits = answer.habits
-    counted = per_event("usage", lambda fill: metadata(fill.counts or Usage(), habits))
+    made = spelled_metadata(habits)
+    counted = per_content("usage", lambda fill: made(fill.counts or Usage()))
     shown = habits
     for batch in batches:
         end = next((delta for delta in batch if isinstance(delta, End)), None)
@@ -157,7 +158,7 @@ class _Candidate:
                 self._piece(delta)
             case Finish(_, stop):
                 self.finish = stop
-            case Silence(_, _, None | {"delta": _} | {"choice": _}):
+            case Silence(_, _, None | {"delta": _}):
                 self._part({"text": ""}, None)
             case Silence(_, _, {"parts": [*parts]}):
                 for part in parts:
