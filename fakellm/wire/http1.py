@@ -8,7 +8,7 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
-from fakellm.wire.chunks import Chunks, PacedChunks, chunk, unchunked
+from fakellm.wire.chunks import Chunks, PacedChunks, chunk, last_chunk, unchunked
 from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Delimited, Frame, Plan
 
@@ -53,7 +53,7 @@ def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burs
         if frame.delay or frame.step or frame.separate or (frames and not chunked):
             yield Burst(b"".join(pieces), delay, frames, step, separate)
             pieces, delay, frames, step, separate = [], frame.delay, 0, frame.step, frame.separate
-        pieces.append(chunk(frame.data) if chunked else frame.data)
+        pieces.append(chunk(frame.data, plan.chunks) if chunked else frame.data)
         frames += 1
     if chunked:
         pieces.append(_end(plan))
@@ -77,7 +77,7 @@ def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]
 
 def _end(plan: Plan) -> bytes:
     """What ends a chunked body."""
-    return chunk(b"") if plan.end in ("complete", "hang_up") else b""
+    return last_chunk(plan.chunks, plan.trailers) if plan.end in ("complete", "hang_up") else b""
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -88,7 +88,7 @@ def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
     frames = plan.frames
-    body = frames.parts if isinstance(frames, Chunks) else [chunk(frame.data) for frame in frames]
+    body = frames.parts if isinstance(frames, Chunks) else [chunk(frame.data, plan.chunks) for frame in frames]
     return Burst(b"".join((head, *body, _end(plan))), plan.delay, len(frames))
 
 
@@ -128,7 +128,7 @@ def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
     """The bytes for the socket that a stalled plan repeats."""
     if plan.drip is None:
         return None
-    data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    data = chunk(plan.drip.data, plan.chunks) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
     return Burst(data, plan.drip.delay, 0)
 
 
