@@ -20,7 +20,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body, read_stream
-from fakellm.apis.chat.writer import write_body
+from fakellm.apis.chat.whole import write_body
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Choice, Completion, Text, Usage

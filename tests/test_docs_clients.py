@@ -38,8 +38,8 @@ def test_every_driver_is_listed_with_its_release() -> None:
 def test_every_driver_is_a_file_and_every_file_a_driver() -> None:
     folder = ROOT / "fakellm" / "drivers"
     files = {file.name for file in folder.iterdir() if file.suffix in (".py", ".mjs")}
-    shared = {"__init__.py", "loop.py", "loop.mjs", "tally.mjs"}
-    assert files - shared == {f"{name}.py" if name in PYTHON else name.split()[0] for name in NAMES}
+    shared = {"__init__.py", "loop.py", "loop.mjs", "request.py", "request.mjs", "tally.mjs"}
+    assert files - shared == {name.split()[0] + (".py" if name in PYTHON else "") for name in NAMES}
 
 
 def test_every_column_is_a_client_and_every_failing_one_has_a_file() -> None:
@@ -54,7 +54,7 @@ def test_a_table_is_what_its_command_prints() -> None:
     """The same clients in the same order, a row for each step that fails, and the count of the others above."""
     commands = re.findall(r"^fakellm fuzz --matrix (.+?)\n(?:\n|```)", TEXT, re.MULTILINE | re.DOTALL)
     tables = re.findall(r"\n\n(Of .+)\n\n((?:\|.+\|\n)+)", TEXT)
-    assert len(commands) == len(tables) == 2
+    assert len(commands) == len(tables) == 6
     for command, (above, table) in zip(commands, tables, strict=True):
         clients = [word.partition("=")[0] for word in shlex.split(command) if "=" in word]
         head, rule, *rows = table.splitlines(keepends=True)

@@ -10,7 +10,11 @@ from fakellm.wire.http1 import bursts, frames_in
 from fakellm.wire.plan import Frame, Plan
 
 FRAMES = st.builds(
-    Frame, st.binary(max_size=20) | st.just(b"0\r\n\r\n"), st.sampled_from((0.0, 0.0, 0.5)), st.booleans()
+    Frame,
+    st.binary(max_size=20) | st.just(b"0\r\n\r\n"),
+    st.sampled_from((0.0, 0.0, 0.5)),
+    st.booleans(),
+    st.booleans(),
 )
 PLANS = st.builds(
     Plan,

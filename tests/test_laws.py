@@ -18,7 +18,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.chat.writer import write_body
+from fakellm.apis.chat.whole import write_body
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.engine.complete import complete, values_of

@@ -59,6 +59,7 @@ OF_CHAT = {
     "importing/chat_rule.py": "tries the dialects on each recording of chat",
     "importing/infer.py": _READ,
     "importing/habit_search.py": _READ,
+    "importing/infer_whole.py": _READ,
     "importing/read_division.py": _READ,
     "importing/read_habits.py": _READ,
     "importing/read_spelling.py": _READ,

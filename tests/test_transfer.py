@@ -77,6 +77,18 @@ FOUR = [Frame(b"abc\r\n\r\n", 1.0), Frame("é中\n".encode(), 0.5), Frame(b"d"),
             [FOUR[0], Frame(b"\xc3", 0.5), Frame(b"\xa9\xe4"), Frame(b"\xb8"), Frame(b"\xad\n"), *FOUR[2:]],
         ),
         (
+            Transfer(cut="inside_characters", separate_reads=2),
+            [
+                FOUR[0],
+                Frame(b"\xc3", 0.5),
+                Frame(b"\xa9\xe4", separate=True),
+                Frame(b"\xb8", separate=True),
+                Frame(b"\xad\n"),
+                *FOUR[2:],
+            ],
+        ),
+        (Transfer(cut=(7,), separate_reads=9), [FOUR[0], Frame(FOUR[1].data, 0.5, separate=True), *FOUR[2:]]),
+        (
             Transfer(cut="inside_line_ends"),
             [Frame(b"abc\r", 1.0), Frame(b"\n"), Frame(b"\r"), Frame(b"\n"), *FOUR[1:]],
         ),
@@ -146,6 +158,7 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
     ("transfer", "problem"),
     [
         ("{cut: 0}", "cut: "),
+        ("{separate_reads: 2}", "separate_reads: reads are separated at cuts: set 'cut' too"),
         ("{cut: inside_words}", "cut: "),
         (
             "{gzip: true, cut: inside_characters}",

@@ -29,12 +29,15 @@ class Careful:
         self.ids: dict[Any, str] = {}
         self.finish: str | None = None
         self.usage: JSON | None = None
+        self.ask(base_url, request)
+        return self.result()
+
+    def ask(self, base_url: str, request: JSON) -> None:
         address = urlsplit(base_url)
         with closing(HTTPConnection(address.hostname or "", address.port, timeout=1.0)) as connection:
             connection.request("POST", address.path + "/chat/completions", json.dumps(request))
             with connection.getresponse() as response:
                 self.read(response)
-        return self.result()
 
     def read(self, response: HTTPResponse) -> None:
         if response.status != 200:

@@ -16,7 +16,7 @@ from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
-from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Spelling
+from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Reasoning, Spelling
 from fakellm.base.validation import FieldError, near_miss
 from fakellm.streaming.division import Division, Silences
 from fakellm.streaming.score import Score
@@ -94,10 +94,11 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     ] = None
     calls: Annotated[Calls | None, Meta(description="How tool calls are spelled.")] = None
     reasoning: Annotated[
-        Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"] | None,
+        Reasoning | None,
         Meta(
             description=(
                 "The key that carries it: one of two, `reasoning` beside `reasoning_details`, or the latter alone; "
+                "a list of several of these keys; "
                 "or as `thinking` parts of a content that is a list (Mistral); or (contested) in the content, "
                 "between tags, as `think`: it is cut as the content is then, and a whole body has it there too."
             )

@@ -16,6 +16,14 @@ Field = Literal["content", "reasoning", "refusal", "tool_calls"]
 Filler = Literal["empty", "null", "text"]
 
 
+Reasoning = (
+    Literal["reasoning_content", "reasoning", "both", "reasoning_details", "thinking", "think"]
+    | tuple[Literal["reasoning_content", "reasoning", "reasoning_details"], ...]
+)
+"""Where reasoning is."""
+REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
+
+
 class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Chunks without content, which a provider sends to show that it is alive."""
 
@@ -114,11 +122,13 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(description="Whether a space follows each colon and comma; `colons`: only each colon."),
     ] = None
     floats: Annotated[
-        Literal["exponent", "decimal", "double"] | None,
+        Literal["exponent", "decimal", "shortest", "double"] | None,
         Meta(
             description=(
-                "How small numbers are written: with an exponent as Python does, `2e-05`, or as `decimal` fractions, "
-                "as JavaScript does. `double`: with an exponent, and 17 digits where 15 are not enough, as C++ does."
+                "How small numbers are written: with an exponent as Python does, `2e-05`; as `decimal` fractions down "
+                "to a millionth, as JavaScript does; or down to a hundred-thousandth, as Rust does, which writes the "
+                "`shortest` exponent, `2e-6`. `double`: with an exponent, and 17 digits where 15 are not enough, as "
+                "C++ does."
             )
         ),
     ] = None
@@ -146,12 +156,19 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     piece_keys: Annotated[
         tuple[str, ...] | None, Meta(description="The keys of the further pieces of a tool call.")
     ] = None
+    function_keys: Annotated[
+        tuple[str, ...] | None, Meta(description="The keys of the `function` of a tool call, in this order.")
+    ] = None
+    indent: Annotated[
+        Annotated[int, Meta(ge=0, le=8)] | None,
+        Meta(description="By how many spaces a whole body is indented; 0 for one line."),
+    ] = None
     extra: Annotated[
         dict[str, WireValue] | None,
         Meta(
             description=(
-                "Keys that every chunk carries in addition; those of its choices and their deltas as `choice.x` and "
-                "`delta.x`."
+                "Keys that every chunk or body carries in addition; those of its choices and of their deltas or "
+                "messages as `choice.x` and `delta.x`. In a body, `call.x` and `usage.x` too."
             )
         ),
     ] = None
@@ -170,7 +187,7 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(
             description=(
                 "What each item of `reasoning_details` carries besides its text; its `type` is `reasoning.text` or "
-                "`reasoning.summary`."
+                "`reasoning.summary`. Of `thinking` parts, what each carries besides."
             )
         ),
     ] = None

@@ -47,22 +47,22 @@ class TextStyle(Protocol):
     @property
     def spaces(self) -> bool | Literal["colons"] | None: ...
     @property
-    def floats(self) -> Literal["exponent", "decimal", "double"] | None: ...
+    def floats(self) -> Literal["exponent", "decimal", "shortest", "double"] | None: ...
     @property
     def order(self) -> Literal["usual", "sorted", "reversed"] | None: ...
 
 
 def spelled(value: Any, spelling: TextStyle) -> str:
     """The JSON of a chunk in the style of `spelling`."""
-    if type(value) is str and value.isascii() and not spelling.html:
-        return encode_basestring(value)  # all other styles write it so
+    if type(value) is str and value.isascii() and not (spelling.html and _OF_HTML.search(value)):
+        return encode_basestring(value)  # all styles write it so
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)
     if spelling.spaces:
         text = _SPACED[spelling.spaces](value).encode("utf-8", "backslashreplace").decode()
-    if spelling.floats == "decimal" and "e-0" in text:
-        text = _NUMBER.sub(_decimal, text)
+    if spelling.floats in ("decimal", "shortest") and "e-" in text:
+        text = _NUMBER.sub(_decimal if spelling.floats == "decimal" else _shortest, text)
     elif spelling.floats == "double" and _LONG.search(text):
         text = _LONG.sub(_double, text)
     if spelling.html:
@@ -73,7 +73,8 @@ def spelled(value: Any, spelling: TextStyle) -> str:
 def spelled_texts(texts: Sequence[str], style: TextStyle) -> list[str]:
     """The JSON of many texts in the style of `style`: as `spelled` writes each, and faster."""
     joined = "".join(texts)
-    if style.html or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
+    special = style.html and _OF_HTML.search(joined)
+    if special or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
         return [spelled(text, style) for text in texts]
     return list(map(encode_basestring, texts))
 
@@ -119,12 +120,19 @@ def _decimal(found: re.Match[str]) -> str:
     return format(Decimal(found[0]), "f") if int(exponent) < 7 else f"{number}e-{int(exponent)}"
 
 
+def _shortest(found: re.Match[str]) -> str:
+    """A number as Rust writes it: without an exponent down to a hundred-thousandth."""
+    number, _, exponent = found[0].partition("e-")
+    return _decimal(found) if number.startswith('"') or int(exponent) < 6 else f"{number}e-{int(exponent)}"
+
+
 _HTML = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 """What Go escapes, so that JSON can stand in HTML and JavaScript: https://pkg.go.dev/encoding/json#HTMLEscape"""
 _SPACED = {
     True: json.JSONEncoder(ensure_ascii=False).encode,
     "colons": json.JSONEncoder(ensure_ascii=False, separators=(",", ": ")).encode,
 }
+_OF_HTML = re.compile("[<>&\u2028\u2029]")
 _ANGLES = {ord(character): f"\\u{ord(character):04x}" for character in "<>"}
 
 

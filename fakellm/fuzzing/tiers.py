@@ -114,6 +114,8 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
         value = getattr(block, name)
         if name == "insert":
             yield from (f"sse.insert: {_inserted(each)}" for each in value)
+        elif name == "separate_reads":  # the client gets the same cuts; it only sees them
+            continue
         elif value not in (getattr(plain, name), UNSET) and (value is not None or name == "content_type"):
             yield from _value(f"{field}.{name}", value)
 

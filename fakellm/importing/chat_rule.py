@@ -11,15 +11,15 @@ import msgspec
 from msgspec.structs import replace
 
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.apis.chat.reader import read_body
 from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.errors import StreamError
 from fakellm.engine.render import render
-from fakellm.importing.guess_provider import dialects, of_host
+from fakellm.importing.guess_provider import body_dialects, dialects
 from fakellm.importing.infer import Inferred, infer_roughly, simplest
+from fakellm.importing.infer_whole import infer_whole
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply, reply_of
@@ -113,9 +113,15 @@ def _reply(completion: Completion, drawn: Values) -> Reply:
 
 
 def _body(url: str, body: bytes, request: Request) -> Rule | None:
-    """The rule that sends a whole body, in OpenAI's dialect if the provider is unknown."""
-    name = next(_accepting([of_host(url) or "openai"], request))
-    try:
-        return Rule(reply=_reply(*read_body(DIALECTS[name], body)), dialect=name)
-    except StreamError:
-        return None
+    """The rule that sends a whole body, in the dialect that needs the fewest keys for it; None if it is none."""
+    found: list[tuple[int, Rule]] = []
+    for name in _accepting(body_dialects(url, body), request):
+        try:
+            inferred = infer_whole(body, DIALECTS[name], request.legacy_functions)
+        except (StreamError, RecursionError):
+            return None
+        rule = Rule(reply=_reply(inferred.completion, inferred.drawn), stream=inferred.variation, dialect=name)
+        found.append((len(msgspec.json.encode(inferred.variation)), rule))
+        if inferred.variation == Variation():
+            break
+    return min(found, key=lambda each: each[0])[1]

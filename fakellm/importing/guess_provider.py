@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.base.errors import StreamError
 from fakellm.importing.infer import likeness
+from fakellm.importing.infer_whole import whole_likeness
 
 _HOSTS = {
     "api.openai.com": "openai",
@@ -53,6 +54,22 @@ def dialects(url: str, chunks: Sequence[str]) -> Iterator[str]:
     yield from ranked
     others = sorted((name for name in DIALECTS if name not in family), key=lambda name: -_likeness(sample, name))
     yield from others[:3]
+
+
+def body_dialects(url: str, body: bytes) -> Iterator[str]:
+    """As `dialects`, for a whole body."""
+    named = of_host(url)
+    family = [name for name in DIALECTS if named and (name == named or name.startswith(named + "-"))]
+    yield from family
+    others = sorted((name for name in DIALECTS if name not in family), key=lambda name: -_body_likeness(body, name))
+    yield from others[:3]
+
+
+def _body_likeness(body: bytes, name: str) -> float:
+    try:
+        return whole_likeness(body, DIALECTS[name])
+    except StreamError:
+        return 0.0
 
 
 def _likeness(chunks: Sequence[str], name: str) -> float:

@@ -22,6 +22,7 @@ from fakellm.apis.chat.reader import read_chunk, read_stream
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
+from fakellm.base.json_text import JSON
 from fakellm.importing.habit_search import abridged, agreement, best_habits, content_leaves
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
@@ -57,7 +58,8 @@ def infer_roughly(frames: Sequence[str], dialect: Dialect) -> Inferred:
 
 def simplest(inferred: Inferred, dialect: Dialect) -> Inferred:
     """What was inferred without fields that have no effect here, including those of its calls and its spelling."""
-    return replace(inferred, variation=_simplest(inferred.completion, inferred.variation, dialect, inferred.drawn))
+    render = partial(rendered, inferred.completion, dialect=dialect, drawn=inferred.drawn)
+    return replace(inferred, variation=fewest(inferred.variation, lambda each: render(variation=each)))
 
 
 def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
@@ -80,7 +82,7 @@ def _read(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variatio
     """The completion, the variation that can be read from the frames directly, all padding, and the drawn values.
     The variation leaves out what can also be read from the plainly rendered completion: the provider does it anyway."""
     completion, drawn = read_stream(dialect, frames)
-    completion = _counted(frames, completion, dialect)
+    completion = counted([json.loads(frame) for frame in frames], completion, dialect)
     observations = _observations(frames, completion, dialect)
     chunks = [read_chunk(dialect, frame) for frame in frames]
     # Empty pieces of arguments may be a habit of the provider.
@@ -170,11 +172,12 @@ def _written(frames: Sequence[str]) -> Variation:
 _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 
-def _simplest(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> Variation:
-    made = rendered(completion, variation, dialect, drawn)
+def fewest(variation: Variation, render: Callable[[Variation], object]) -> Variation:
+    """The variation without the fields that make no difference to what it renders."""
+    made = render(variation)
     for without in _fewer(variation):
         candidate = without(variation)
-        if candidate != variation and rendered(completion, candidate, dialect, drawn) == made:
+        if candidate != variation and render(candidate) == made:
             variation = candidate
     return variation
 
@@ -186,6 +189,7 @@ def _fewer(variation: Variation) -> Iterator[Callable[[Variation], Variation]]:
         block = getattr(variation, name)
         if isinstance(block, (Calls, Spelling)):
             yield from (partial(_without, name=name, field=field) for field in block.__struct_fields__)
+            yield partial(replace, **{name: None})
 
 
 def _without(variation: Variation, name: str, field: str) -> Variation:
@@ -193,9 +197,9 @@ def _without(variation: Variation, name: str, field: str) -> Variation:
     return replace(variation, **{name: block and replace(block, **{field: None})})
 
 
-def _counted(frames: Sequence[str], completion: Completion, dialect: Dialect) -> Completion:
+def counted(frames: Sequence[JSON], completion: Completion, dialect: Dialect) -> Completion:
     """The completion with the literal details of its usage, if the dialect would make others."""
-    sent = [usage for frame in frames if (usage := json.loads(frame).get("usage"))]
+    sent = [usage for frame in frames if (usage := frame.get("usage"))]
     if completion.usage is None or not sent:
         return completion
     details = {key: value for key, value in sent[-1].items() if key not in _SUMS}

@@ -41,11 +41,15 @@ def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
     recorded = [json.loads(frame) for frame in frames]
     orders: dict[str, Any] = {}
     for place, name in _PLACES.items():
-        orders[name] = _merged([item for items in _objects(recorded, place).values() for item in items])
+        orders[name] = merged([item for items in _objects(recorded, place).values() for item in items])
     if orders["keys"] is None:
-        orders["keys"] = _merged([frame for frame in recorded if not _ends(frame)])
-        orders["last_keys"] = _merged([frame for frame in recorded if _ends(frame)])
-    return Variation(spelling=Spelling(**orders, details=_details(recorded))).over(variation)
+        orders["keys"] = merged([frame for frame in recorded if not _ends(frame)])
+        orders["last_keys"] = merged([frame for frame in recorded if _ends(frame)])
+    return Variation(
+        spelling=Spelling(
+            **orders, details=details_of([delta for items in _objects(recorded, "delta.").values() for delta in items])
+        )
+    ).over(variation)
 
 
 def spelled_like(
@@ -131,9 +135,8 @@ def _is_filler(key: str, value: Any) -> bool:
     return not value
 
 
-def _details(frames: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+def details_of(deltas: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
     """What the items of `reasoning_details` carry besides their text, if that is not the usual."""
-    deltas = [delta for items in _objects(frames, "delta.").values() for delta in items]
     items = [
         item for delta in deltas for item in delta.get("reasoning_details") or () if "text" in item or "summary" in item
     ]
@@ -158,7 +161,7 @@ def _ends(frame: dict[str, Any]) -> bool:
     return bool(frame.get("usage")) or any(choice.get("finish_reason") for choice in frame.get("choices") or ())
 
 
-def _merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
+def merged(frames: Sequence[dict[str, Any]]) -> tuple[str, ...] | None:
     """All keys in one order that is the order in every frame; None if there is no such order."""
     before: dict[str, set[str]] = {}
     for frame in frames:

@@ -11,6 +11,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import inf
 from typing import cast
 
 from aiohttp import web
@@ -21,6 +22,9 @@ from fakellm.server.listener import Connection
 RESET_PATIENCE = 5.0
 """Seconds that a client has to receive what was written before a reset."""
 
+
+READING = 0.003
+"""Seconds in which a client that waits for bytes has read those that its machine has received."""
 
 _TURNS = 2
 """In the second turn of the event loop, what has arrived by now has been read."""
@@ -106,26 +110,44 @@ class ClientConnection:
         """Returns when there is room for more."""
         await self._writer.drain()
 
+    async def has_read(self, clock: Clock) -> None:
+        """Returns when a client that waits for bytes has read those that were written."""
+        await _gone(lambda: self.transport is not None and _unsent(self.transport, acknowledged=False), clock)
+        await clock.until(clock.now() + READING)
+
 
 async def reset(transport: asyncio.Transport, clock: Clock) -> None:
     """Ends the connection with an RST once the client's machine has all that was written, because a reset drops the
     rest. Waits at most RESET_PATIENCE for a client that does not read."""
-    end, wait = clock.now() + RESET_PATIENCE, 0.001
-    while _unsent(transport) and clock.now() < end:
-        await clock.until(clock.now() + wait)
-        wait = min(wait * 2, 0.05)
+    await _gone(lambda: _unsent(transport, acknowledged=True), clock, RESET_PATIENCE)
     # A socket that lingers for 0 seconds closes with a reset.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     transport.abort()
 
 
-def _unsent(transport: asyncio.Transport) -> int:
-    """Bytes not sent yet and, on Linux, which counts them, those that the client's machine has not acknowledged."""
+async def _gone(unsent: Callable[[], int], clock: Clock, patience: float = inf) -> None:
+    """Returns when nothing is unsent, or after `patience` seconds."""
+    end, wait = clock.now() + patience, 0.001
+    while unsent() and clock.now() < end:
+        await clock.until(clock.now() + wait)
+        wait = min(wait * 2, 0.05)
+
+
+_NOT_SENT = 0x894B
+"""Linux: SIOCOUTQNSD, which Python has no name for."""
+
+
+def _unsent(transport: asyncio.Transport, acknowledged: bool) -> int:
+    """Bytes that asyncio has not sent and, on Linux, which counts them, those that the system has not or, if so asked,
+    those that the client's machine has not acknowledged, which it may put off for 40 ms."""
     queued = transport.get_write_buffer_size()
     if queued or sys.platform != "linux":
         return queued
     import fcntl
     import termios
 
-    descriptor = transport.get_extra_info("socket").fileno()
-    return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    sender = transport.get_extra_info("socket")
+    if sender.family == socket.AF_UNIX and not acknowledged:
+        return 0  # what is sent there has arrived
+    count = fcntl.ioctl(sender.fileno(), termios.TIOCOUTQ if acknowledged else _NOT_SENT, bytes(4))
+    return int.from_bytes(count, sys.byteorder)

@@ -6,6 +6,7 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -19,14 +20,15 @@ from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
 from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
-from fakellm.apis.openai.urls import DEPLOYED, MODEL, remedy, with_model
-from fakellm.apis.protocol import Keeper, Operation, OperationRequest
+from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
+from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
+from fakellm.apis.url_remedy import remedy
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.base.validation import shortened
-from fakellm.engine.engine import Engine, generated_response, signed
+from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
@@ -70,6 +72,7 @@ class App:
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
+        self._vary: dict[str, Vary] = {}
 
     @classmethod
     def of(cls, engine: Engine) -> App:
@@ -86,8 +89,11 @@ class App:
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys, target.query)
-                HOMES[target.route.api].check(request.headers, target.path)
+                home = HOMES[target.route.api]
+                if self.api_keys:
+                    check(request.headers, self.api_keys, target.query, home.key_refused)
+                if home.check and target.route.known:
+                    home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:
@@ -137,7 +143,8 @@ class App:
         return response, journaled(self, request, response, entry)
 
     def session(self, name: str) -> Session[Engine]:
-        return self._state.open(name, self._engine)
+        engine = self._engine.varied(self._vary[name]) if name in self._vary else self._engine
+        return self._state.open(name, engine)
 
     def find(self, name: str) -> Session[Engine] | None:
         return self._state.find(name)
@@ -157,13 +164,28 @@ class App:
 
     def put(self, name: str, engine: Engine) -> None:
         """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
-        self._state.load(name, engine)
+        self._state.load(name, engine.varied(self._vary.get(name)))
+
+    def vary(self, name: str, vary: Vary | None) -> None:
+        """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
+        Then this process makes all replies."""
+        self.offloads = False
+        self._vary.pop(name, None)
+        if vary:
+            self._vary[name] = vary
+        self.forget(name)
 
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""
         self._engine = engine
-        for name in [name for name, session in self._state.sessions().items() if not session.own]:
+        own = self.own_sessions
+        for name in [name for name in self._state.sessions() if name not in own]:
             self.forget(name)
+
+    @property
+    def own_sessions(self) -> tuple[str, ...]:
+        """The names of the sessions that have loaded a scenario of their own."""
+        return tuple(name for name, session in self._state.sessions().items() if session.own)
 
     def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
         """A scenario ready to be served. With thousands of rules this takes so long that a thread should do it."""
@@ -186,8 +208,8 @@ def _long(request: HttpRequest) -> bool:
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
-    offloads = app.offloads and request.target.route.api in APIS
-    return replied(app.session(request.target.session), request, offloads)
+    target = request.target
+    return replied(app.session(target.session), request, app.offloads and target.route.api in APIS)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -228,7 +250,9 @@ def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
 
 
 def _models(app: App, request: HttpRequest) -> Response | Work:
-    """The list of models; a thread writes a long one."""
+    """The list of models, in the shape of the client's API; a thread writes a long one of OpenAI's."""
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     ruleset = app.session(request.target.session).content.ruleset
 
     def made() -> Response:
@@ -238,10 +262,30 @@ def _models(app: App, request: HttpRequest) -> Response | Work:
 
 
 def _model(app: App, request: HttpRequest) -> Response:
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     model = request.target.model or ""
     if not app.session(request.target.session).content.answers(model):
         raise models.unknown(model)
     return generated_response(models.described(model), app.seed, model, request.target.api)
+
+
+def _shown_scenario(app: App, request: HttpRequest) -> Work:
+    """The scenario that the session serves now, as JSON. A thread writes it: it may have thousands of rules."""
+    served = app.session(request.target.session).content.ruleset.scenario or Scenario(rules=())
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            return json_response(result())
+        except ScenarioError as error:
+            raise RequestError(409, str(error), "not_json") from None
+
+    def dumped() -> Any:
+        from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
+
+        return json.loads(dump_json(served))
+
+    return Work(dumped, then)
 
 
 def _scenario(app: App, request: HttpRequest) -> Work:
@@ -292,6 +336,6 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
     MODEL: {"GET": _model},
-    "/_fakellm/scenario": {"PUT": _scenario},
+    "/_fakellm/scenario": {"PUT": _scenario, "GET": _shown_scenario},
     **CONTROL,
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -17,21 +17,23 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Burst(Struct, frozen=True):
-    """Bytes for the socket that leave in one write, how many frames they hold, and whether they wait for a step."""
+    """Bytes for the socket that leave in one write, how many frames they hold, and whether they wait for a step, or
+    until the client has had time to read what was sent before."""
 
     data: bytes
     delay: float
     frames: int
     step: bool = False
+    separate: bool = False
 
 
 def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Sequence[Burst]:
     """The plan as bytes for the socket, one burst for each write: the head first, then the frames.
 
     HTTP/1.1 chunks keep frames separate (RFC 9112, section 7.1), so frames that are due at the same time share a write.
-    In any other body each frame is a write of its own. A sender cannot do more without waiting: a reader slower than
-    the next write gets both at once, so only `chunked` is certain to keep frames separate. HTTP/1.0 has no chunks;
-    there, a chunked body ends when the connection closes.
+    In any other body each frame is a write of its own, but a reader slower than the next write gets both at once. Many
+    readers also get several chunks at once: only a frame with `separate` is certain to begin a read. HTTP/1.0 has no
+    chunks; there, a chunked body ends when the connection closes.
 
     If the frames are made on demand, so are the bursts.
     """
@@ -46,16 +48,16 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Seque
 def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burst]:
     chunked = delimited == "chunked"
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
-    pieces, delay, frames, step = head, plan.delay, 0, False
+    pieces, delay, frames, step, separate = head, plan.delay, 0, False, False
     for frame in plan.frames:
-        if frame.delay or frame.step or (frames and not chunked):
-            yield Burst(b"".join(pieces), delay, frames, step)
-            pieces, delay, frames, step = [], frame.delay, 0, frame.step
+        if frame.delay or frame.step or frame.separate or (frames and not chunked):
+            yield Burst(b"".join(pieces), delay, frames, step, separate)
+            pieces, delay, frames, step, separate = [], frame.delay, 0, frame.step, frame.separate
         pieces.append(chunk(frame.data) if chunked else frame.data)
         frames += 1
     if chunked:
         pieces.append(_end(plan))
-    yield Burst(b"".join(pieces), delay, frames, step)
+    yield Burst(b"".join(pieces), delay, frames, step, separate)
 
 
 def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]:
@@ -79,7 +81,7 @@ def _end(plan: Plan) -> bytes:
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
-    return isinstance(frames, Chunks) or not any(frame.delay or frame.step for frame in frames)
+    return isinstance(frames, Chunks) or not any(frame.delay or frame.step or frame.separate for frame in frames)
 
 
 def _at_once(plan: Plan, keep_alive: bool) -> Burst:
@@ -98,17 +100,28 @@ def head_of(bursts: Sequence[Burst]) -> Burst:
 
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
-    chunked = plan.delimited == "chunked"
     found: list[Frame] = []
+    for number, (burst, pieces) in enumerate(_pieces_in(plan, bursts)):
+        for place, piece in enumerate(pieces):
+            first = number > 0 and place == 0
+            delay = burst.delay if first else 0.0
+            found.append(Frame(piece, delay, burst.step and first, burst.separate and first))
+    return tuple(found)
+
+
+def body_in(plan: Plan, bursts: Sequence[Burst]) -> bytes:
+    """The body of a plan that is given without its frames: see `frames_in`."""
+    return b"".join(piece for _, pieces in _pieces_in(plan, bursts) for piece in pieces)
+
+
+def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, list[bytes]]]:
+    """Each burst with the bytes of its frames."""
     for number, burst in enumerate(bursts):
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[data.index(b"\r\n\r\n") + 4 :]
-        pieces = unchunked(data) if chunked else [data] * burst.frames
-        for place, piece in enumerate(pieces[: burst.frames]):
-            first = number > 0 and place == 0
-            found.append(Frame(piece, burst.delay if first else 0.0, burst.step and first))
-    return tuple(found)
+        pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
+        yield burst, pieces[: burst.frames]
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:

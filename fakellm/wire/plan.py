@@ -14,12 +14,14 @@ HeaderCase = Literal["lower", "title", "upper"]
 class Frame(Struct, frozen=True):
     """Bytes that leave together, `delay` seconds after the frame before; in a stream, one HTTP/1.1 chunk.
 
-    With `step`, the frame leaves when the test releases it.
+    With `step`, the frame leaves when the test releases it. With `separate`, it leaves, at any speed, when the client
+    has had time to read what was sent before, so that no read holds bytes of both.
     """
 
     data: bytes
     delay: float = 0.0
     step: bool = False
+    separate: bool = False
 
 
 class Plan(Struct, frozen=True):

@@ -40,7 +40,17 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
                 "Where the body is cut besides the boundaries of its frames: after each so many bytes, at a list of "
                 "offsets, `inside_characters` or `inside_line_ends`. It counts the bytes that are sent, after "
                 "compression; offsets past the end cut nothing. Each piece is an HTTP chunk of its own or, with "
-                "another `body`, a write of its own, which a slow reader may get joined with the next."
+                "another `body`, a write of its own. Many readers get several of them at once, unless "
+                "`separate_reads` prevents it."
+            )
+        ),
+    ] = None
+    separate_reads: Annotated[
+        Annotated[int, Meta(ge=1)] | None,
+        Meta(
+            description=(
+                "At how many of the cuts, from the first on, a read is certain to end: there the server waits, at any "
+                "speed, until the client has received what it sent before, and 3 ms longer."
             )
         ),
     ] = None
@@ -88,6 +98,8 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = None
 
     def __post_init__(self) -> None:
+        if self.separate_reads and self.cut is None:
+            raise FieldError(("separate_reads",), "reads are separated at cuts: set 'cut' too")
         if self.gzip and isinstance(self.cut, str):
             message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no 'gzip'"
             raise FieldError(("cut",), message)
@@ -120,7 +132,7 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
     return replace(
         plan,
         headers=headers,
-        frames=tuple(_cut(frames, _offsets(b"".join(frame.data for frame in frames), transfer.cut))),
+        frames=tuple(_cut(frames, transfer)),
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
     )
@@ -165,12 +177,15 @@ def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:
             return sorted(set(cut))
 
 
-def _cut(frames: Sequence[Frame], offsets: Sequence[int]) -> Iterator[Frame]:
-    """The frames, cut at these offsets of the body; only the first piece of a frame has its delay."""
+def _cut(frames: Sequence[Frame], transfer: Transfer) -> Iterator[Frame]:
+    """The frames, cut as the transfer sets; only the first piece of a frame has its delay."""
+    offsets = _offsets(b"".join(frame.data for frame in frames), transfer.cut)
+    separate = frozenset(offsets[: transfer.separate_reads or 0])
     start = 0
     for frame in frames:
         end = start + len(frame.data)
         inside = offsets[bisect_right(offsets, start) : bisect_left(offsets, end)]
         for a, b in pairwise((start, *inside, end)):
-            yield Frame(frame.data[a - start : b - start], frame.delay if a == start else 0.0, frame.step)
+            delay = frame.delay if a == start else 0.0
+            yield Frame(frame.data[a - start : b - start], delay, frame.step, a in separate)
         start = end

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakellm.fuzzing.case_server import CaseServer
-from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.oracle.verdicts import Verdict
-from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.loader import load
-from tests.clients.driving import installed, pinned, start, verdict
+from tests.clients.driving import api_of, contested, installed, pinned, start, verdict
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "scenarios" / "client-bugs").glob("*.yaml"))
@@ -39,6 +40,27 @@ CLIENTS = {
     "node-langchain": "langchain.mjs",
     "ai-sdk-openai": "ai_sdk.mjs openai",
     "ai-sdk-openai-compatible": "ai_sdk.mjs openai-compatible",
+    "openai-responses": "openai_responses",
+    "langchain-responses": "langchain responses",
+    "pydantic-ai-responses": "pydantic_ai_stream responses",
+    "openai-agents-responses": "openai_agents responses",
+    "node-openai-responses": "openai_responses.mjs",
+    "ai-sdk-openai-responses": "ai_sdk.mjs openai-responses",
+    "anthropic": "anthropic_stream",
+    "langchain-anthropic": "langchain messages",
+    "litellm-anthropic": "litellm_chunks messages",
+    "node-anthropic": "anthropic_stream.mjs",
+    "node-langchain-anthropic": "langchain.mjs anthropic",
+    "ai-sdk-anthropic": "ai_sdk.mjs anthropic",
+    "google-genai": "google_genai_stream",
+    "langchain-google": "langchain gemini",
+    "litellm-gemini": "litellm_chunks gemini",
+    "node-google-genai": "google_genai.mjs",
+    "node-langchain-google": "langchain.mjs google",
+    "ai-sdk-google": "ai_sdk.mjs google",
+    "ollama": "ollama_chat",
+    "langchain-ollama": "langchain ollama",
+    "node-ollama": "ollama.mjs",
 }
 """The driver of each client in those files. What the OpenAI SDK gets wrong, all clients built on it get wrong too."""
 
@@ -49,25 +71,25 @@ def driver_of(file: Path) -> str:
 
 
 class Started(dict[str, Trial]):
-    """Trials of the clients on one server, by driver; each is started when it is first needed."""
+    """Trials of the clients, by driver; each is started when it is first needed, and so is the server of its API."""
 
-    def __init__(self, session: CaseServer) -> None:
-        self.session = session
-        self.drivers: list[Driver] = []
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.servers: dict[str, CaseServer] = {}
 
     def __missing__(self, name: str) -> Trial:
-        self.drivers.append(start(name))
-        self[name] = Trial(self.drivers[-1], self.session)
+        driver = self.stack.enter_context(closing(start(name)))
+        api = fuzzed_api(driver.api)
+        if driver.api not in self.servers:
+            self.servers[driver.api] = self.stack.enter_context(CaseServer(deadline=4.0, api=api))
+        self[name] = Trial(driver, self.servers[driver.api], api)
         return self[name]
 
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Started]:
-    with CaseServer(deadline=4.0) as session:
-        started = Started(session)
-        yield started
-        for driver in started.drivers:
-            driver.close()
+    with ExitStack() as stack:
+        yield Started(stack)
 
 
 class StillWrongError(Exception):
@@ -112,7 +134,9 @@ def test_a_file_states_what_it_shows(file: Path) -> None:
     scenario = load(file)
     assert scenario.name == file.stem
     [rule] = scenario.rules
-    assert "Contested: " in comment_of(file) or not contested(rule.stream)
+    api = api_of(driver_of(file))
+    assert rule.when.api == (None if api == "chat" else api)
+    assert "Contested: " in comment_of(file) or not contested(steps_of(rule, fuzzed_api(api)))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -51,6 +51,8 @@ HIDES_REFUSALS = ("litellm-chat", "litellm-responses", "llama-index-responses")
 """Clients that return an empty text for a refusal."""
 LOSES_SHAPES = (("llama-index-responses", "streamed"), ("llama-index-responses", "async-streamed"))
 """Clients and modes that lose the call with a structured answer: the last state of LlamaIndex has none."""
+STAYS_OPEN = ("pydantic-ai-gemini", "streamed")
+"""Pydantic AI closes the connection with google-genai 2, which it requires, but not with 3."""
 STREAMS_ASYNCHRONOUSLY = ("openai-agents",)
 """Clients that stream only asynchronously."""
 MODES = {"whole": (False, False), "streamed": (True, False), "async": (False, True), "async-streamed": (True, True)}
@@ -64,7 +66,7 @@ def exists(client: str, mode: str) -> bool:
 
 CASES = [(client, mode) for client in CLIENTS for mode in MODES if exists(client, mode)]
 SHAPED_CASES = [case for case in CASES if case not in LOSES_SHAPES]
-STREAMED = [(client, mode) for client, mode in CASES if MODES[mode][0]]
+STREAMED = [(client, mode) for client, mode in CASES if MODES[mode][0] and (client, mode) != STAYS_OPEN]
 
 SHAPED = '{"city":"Oslo","degrees":3}'
 LOOP = Scenario(

@@ -16,6 +16,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests.conftest import respond
 
 USER = {"role": "user", "content": "Hi"}
@@ -270,3 +271,62 @@ VERSION = {"anthropic-version": "2023-06-01"}
 def sent(**more: Any) -> Plan:
     """The response to a request with this body."""
     return respond(App(), HttpRequest("POST", "/v1/messages", json.dumps(body(**more)).encode(), VERSION)).plan
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("stops", "limit", "reason", "sequence"),
+    [
+        ([], 1000, "end_turn", None),
+        (["never"], 1000, "end_turn", None),
+        (["", "."], 1000, "stop_sequence", "."),
+        ([" a", ".", ","], 1000, "stop_sequence", "any"),
+        (["."], 1, "max_tokens", None),
+    ],
+)
+def test_a_generated_text_reports_the_sequence_before_which_it_ends(
+    stream: bool, stops: list[str], limit: int, reason: str, sequence: str | None
+) -> None:
+    message = generated(stream, stop_sequences=stops, max_tokens=limit)
+    assert message["stop_reason"] == reason
+    assert message["stop_sequence"] in (stops if sequence == "any" else [sequence])
+    if sequence:
+        assert not any(stop in message["content"][0]["text"] for stop in stops if stop)
+
+
+def generated(stream: bool, **fields: Any) -> dict[str, Any]:
+    """The message of a generated reply; of a stream, what it ends with."""
+    body = {"model": "m", "max_tokens": 1000, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    request = HttpRequest(
+        "POST", "/v1/messages", json.dumps(body | fields).encode(), {"anthropic-version": "2023-06-01"}
+    )
+    plan = respond(App(), request).plan
+    if not stream:
+        return dict(json.loads(plan.body))
+    events = [json.loads(event.data) for event in Decoder().feed(plan.body)]
+    text = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    (ending,) = (event["delta"] for event in events if event["type"] == "message_delta")
+    return {**ending, "content": [{"text": text}]}
+
+
+@pytest.mark.parametrize(
+    ("betas", "wrong"),
+    [
+        ("interleaved-thinking-2025-05-14", None),
+        ("claude-code-20250219, something-new-2031-01-01", None),
+        ("interleaved-thinking", "`interleaved-thinking`"),
+        ("context-1m-2025-08-07,Foo,x y-2025-01-01", "`Foo`, `x y-2025-01-01`"),
+        ("", "``"),
+    ],
+)
+def test_a_beta_that_cannot_exist_is_refused(betas: str, wrong: str | None) -> None:
+    headers = {"anthropic-version": "2023-06-01", "Anthropic-Beta": betas}
+    for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/models"):
+        method = "GET" if path == "/v1/models" else "POST"
+        request = HttpRequest(method, path, json.dumps({"model": "m", "messages": [USER]}).encode(), headers)
+        error = json.loads(respond(App(), request).plan.body).get("error")
+        if wrong:
+            assert error["type"] == "invalid_request_error"
+            assert error["message"].startswith(f"Unexpected value(s) {wrong} for the `anthropic-beta` header. ")
+        else:
+            assert error is None or "max_tokens" in error["message"]

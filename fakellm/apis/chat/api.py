@@ -25,10 +25,12 @@ from fakellm.apis.chat.reader import read_body, read_chunk
 from fakellm.apis.chat.requests.accepts import refusal
 from fakellm.apis.chat.requests.example import example
 from fakellm.apis.chat.requests.parse import parse
-from fakellm.apis.chat.writer import with_obfuscation, write_body, write_chunk
+from fakellm.apis.chat.whole import write_body
+from fakellm.apis.chat.writer import with_obfuscation, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.base.errors import RequestError, StreamError
@@ -171,7 +173,15 @@ class ChatApi:
 
     def whole(self, answer: Answer[ChatHabits]) -> bytes:
         habits = answer.habits
-        return write_body(habits.dialect, answer.completion, answer.drawn, answer.source, habits.margins)
+        return write_body(
+            habits.dialect,
+            answer.completion,
+            answer.drawn,
+            answer.source,
+            habits.margins,
+            habits.own_spelling,
+            habits.own_reasoning,
+        )
 
     def read_whole(self, body: bytes, habits: ChatHabits) -> Iterator[Batch]:
         completion, _ = read_body(habits.dialect, body)
@@ -196,7 +206,9 @@ class ChatApi:
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:

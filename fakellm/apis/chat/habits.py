@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
-from fakellm.apis.variation_blocks import Calls, Field, Filler, Spelling
+from fakellm.apis.variation_blocks import Calls, Field, Filler, Reasoning, Spelling
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
@@ -30,7 +30,7 @@ class ChatHabits(Struct, frozen=True):
     dialect: Dialect
     role: Literal["once", "every", "texts", "never"] = "once"
     calls: Calls = Calls()
-    reasoning: str = "reasoning_content"
+    reasoning: Reasoning = "reasoning_content"
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] = {}
     unfinished: Literal["null", "absent", "empty"] = "absent"
     usage_before: Literal["absent", "null"] = "absent"
@@ -42,12 +42,16 @@ class ChatHabits(Struct, frozen=True):
     one_call: bool = False
     margins: tuple[str, str] | None = None
     """The white space around a whole body, if it is not the provider's."""
+    own_spelling: Spelling | None = None
+    own_reasoning: Reasoning | None = None
+    """What the rule itself sets: a provider spells a whole body in another way than its usual stream."""
 
 
 def block_of(habits: ChatHabits) -> tuple[str, Variation]:
     """The dialect and the `stream:` block of which `split` makes these habits; a role that is sent once is not set."""
-    names = ("calls", "reasoning", "fill", "unfinished", "usage_before", "done", "id", "ticks", "spelling")
+    names = ("calls", "fill", "unfinished", "usage_before", "done", "id", "ticks")
     fields = {name: getattr(habits, name) for name in names}
+    fields |= {"spelling": habits.own_spelling, "reasoning": habits.own_reasoning}
     role = None if habits.role == "once" else habits.role
     return habits.dialect.name, Variation(role=role, obfuscation=habits.obfuscation, **fields)
 
@@ -82,5 +86,7 @@ def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Set
         obfuscation=bool(full.obfuscation),
         one_call=one_call,
         margins=transfer.margins,
+        own_spelling=variation.spelling,
+        own_reasoning=variation.reasoning,
     )
     return Settings(division, habits, full.sse or Framing(), transfer, full.score)

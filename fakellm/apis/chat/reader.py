@@ -58,6 +58,7 @@ class _Message(Struct):
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
     annotations: list[dict[str, Any]] | None = None
+    function_call: _Function | None = None
 
 
 class _Token(Struct):
@@ -123,12 +124,12 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
     )
 
 
-def read_body(dialect: Dialect, data: bytes) -> tuple[Completion, dict[str, Any]]:
-    """The completion in the body of a reply that was not streamed, and the envelope around it. Raises StreamError if
-    there is none."""
+def read_body(dialect: Dialect, data: bytes, functions: bool = False) -> tuple[Completion, dict[str, Any]]:
+    """The completion in the body of a reply that was not streamed, and the envelope around it. `functions`: whether a
+    call under the legacy key `function_call` is one of its calls. Raises StreamError if there is no completion."""
     frame = _parse(data.decode("utf-8", "replace"))
     completion = Completion(
-        choices=tuple(_choice(choice) for choice in frame.choices or ()),
+        choices=tuple(_choice(choice, functions) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
     )
     envelope = {
@@ -228,9 +229,12 @@ def _reasoning(message: _Message) -> str | None:
     return "".join(detail.text or detail.summary or "" for detail in details) or message.reasoning_content
 
 
-def _choice(choice: _Choice) -> Choice:
+def _choice(choice: _Choice, functions: bool) -> Choice:
     message = choice.message or _Message(content=choice.text)
-    calls = [(call.id or "", *_particulars(call)) for call in message.tool_calls or ()]
+    sent = message.tool_calls or ()
+    if functions and message.function_call and not sent:
+        sent = [_Call(function=message.function_call)]
+    calls = [(call.id or "", *_particulars(call)) for call in sent]
     return chat_choice(
         _content(message) or "",
         _reasoning(message) or "",

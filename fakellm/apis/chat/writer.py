@@ -1,28 +1,27 @@
-"""Chunks, completions and errors to JSON, in the order and with the habits of a dialect. The inverse of `reader`."""
+"""Chunks to JSON, in the order and with the habits of a dialect. The inverse of `reader`; `whole` writes bodies."""
 
 from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, envelope_of, text_or_empty
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
-from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
-from fakellm.apis.protocol import Values
+from fakellm.apis.chat.meaning import NAME
+from fakellm.apis.chat.whole_spelling import name_at
 from fakellm.apis.skeleton import Fill, per_content
-from fakellm.apis.variation_blocks import Spelling
-from fakellm.base.json_text import JSON, WordForWord, dumps
-from fakellm.base.seed import ALNUM, Source
+from fakellm.apis.variation_blocks import Reasoning, Spelling
+from fakellm.base.json_text import JSON, WordForWord
+from fakellm.base.seed import ALNUM
 from fakellm.base.template import Hole
-from fakellm.model import blocks as model
-from fakellm.model.blocks import Choice, Completion, Token, Usage, own_value
+from fakellm.model.blocks import Token, Usage, own_value
 
 
 def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     """The data of the event that carries the chunk of this number, with a hole for its token counts."""
     spelling, dialect = habits.spelling, habits.dialect
     choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
-    frame = _envelope(dialect, "chat.completion.chunk", chunk, choices)
+    frame = write_envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
         frame["usage"] = None
     if isinstance(chunk.usage, Usage):
@@ -49,22 +48,6 @@ def _obfuscation(fill: Fill) -> str:
     return fill.text("obfuscation", ALNUM, (1 - fill.length) % 16)
 
 
-def write_body(
-    dialect: Dialect, completion: Completion, drawn: Values, source: Source, margins: tuple[str, str] | None = None
-) -> bytes:
-    """The body of a reply that is not streamed, between these `margins` or the provider's.
-
-    `drawn` has the envelope; `source` draws everything else that the provider adds.
-    """
-    choices = [_body_choice(dialect, index, choice) for index, choice in enumerate(completion.choices)]
-    body = _envelope(dialect, "chat.completion", Chunk(**envelope_of(drawn)), choices)
-    if completion.usage is not None:
-        body["usage"] = write_usage(dialect, completion.usage)
-    body = dialect.decorate_body(_ordered(dialect, dialect.body_keys, body), source)
-    before, after = dialect.margins if margins is None else margins
-    return (before + dumps(body, dialect.indent) + after).encode()
-
-
 def _placed(keys: tuple[str, ...], values: JSON, extra: JSON) -> JSON:
     """The values in the order of `keys`, which may list `extra` keys too; keys that it does not list come last."""
     if not extra:
@@ -87,10 +70,10 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     by those that the spelling sets for every chunk or for this one."""
     if not spelling.extra and not spelling.each:
         return values, extra
-    each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := _name(place, key))}
+    each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := name_at(place, key))}
     values = {key: value for key, value in values.items() if key not in each or (key in CONTENT_KEYS and value)}
     extra = {key: value for key, value in extra.items() if key not in each or (key in CONTENT_KEYS and value)}
-    own = {name: value for key, value in (spelling.extra or {}).items() if (name := _name(place, key))}
+    own = {name: value for key, value in (spelling.extra or {}).items() if (name := name_at(place, key))}
     for name, values_of in each.items():
         if number in (values_of if isinstance(values_of, dict) else range(len(values_of))):
             own[name] = values_of[number]
@@ -99,23 +82,12 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     return values, extra | own
 
 
-def _name(place: str, key: str) -> str | None:
-    """The name of a key at this place; None if the key belongs to another place."""
-    at = next((prefix for prefix in ("choice.", "delta.") if key.startswith(prefix)), "")
-    return key.removeprefix(at) if at == place else None
-
-
 def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:
     """The values of these keys, in their order; all unchanged if `keys` is None."""
     return values if keys is None else {key: values[key] for key in keys if key in values}
 
 
-def _ordered(dialect: Dialect, keys: tuple[str, ...], values: JSON) -> JSON:
-    """The values in the order of `keys`; None is sent as null if the dialect has the key in `nulls`, else left out."""
-    return {key: values[key] for key in keys if key in values and (values[key] is not None or key in dialect.nulls)}
-
-
-def _envelope(dialect: Dialect, kind: str, chunk: Chunk, choices: list[JSON]) -> JSON:
+def write_envelope(dialect: Dialect, kind: str, chunk: Chunk, choices: list[JSON]) -> JSON:
     envelope: JSON = {
         "id": chunk.id,
         "object": "text_completion" if dialect.legacy else kind,
@@ -168,12 +140,12 @@ def _chunk_choice(choice: ChunkChoice, habits: ChatHabits, number: int) -> JSON:
         del values["logprobs"]
     if dialect.echoes:
         values["message"] = values["delta"]
-    extra = choice.extra | _logprobs(choice.logprobs, choice.refusal_logprobs)
+    extra = choice.extra | write_logprobs(choice.logprobs, choice.refusal_logprobs)
     own = _own("choice.", spelling, values, extra, number)
     return _only(spelling.choice_keys, _placed(dialect.choice_keys, *own))
 
 
-def _logprobs(content: tuple[Token, ...] | None, refusal: tuple[Token, ...] | None) -> JSON:
+def write_logprobs(content: tuple[Token, ...] | None, refusal: tuple[Token, ...] | None) -> JSON:
     """Both lists of tokens, if there is either: https://platform.openai.com/docs/api-reference/chat/create"""
     if content is None and refusal is None:
         return {}
@@ -197,7 +169,7 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
     dialect, spelling = habits.dialect, habits.spelling
     values = _sent_fields({"role": delta.role, "content": delta.content, "refusal": delta.refusal})
     if delta.reasoning is not None:
-        values |= _reasoning(habits.reasoning, delta.reasoning, text_or_empty(delta.content), spelling.details)
+        values |= write_reasoning(habits.reasoning, delta.reasoning, text_or_empty(delta.content), spelling.details)
     if isinstance(delta.tool_calls, tuple):
         values["tool_calls"] = [_call_piece(dialect, call, spelling) for call in delta.tool_calls]
     elif delta.tool_calls is NULL:
@@ -216,19 +188,21 @@ def _sent_fields(values: dict[str, Text]) -> JSON:
     return {key: value or (None if value is NULL else value) for key, value in values.items() if value is not None}
 
 
-def _reasoning(key: str, text: Text, content: str, details: JSON | None = None) -> JSON:
+def write_reasoning(key: Reasoning, text: Text, content: str, details: JSON | None = None) -> JSON:
     """The reasoning under its key. OpenRouter's and Vercel's details are items of the type `reasoning.text`, all at
     index 0, unless a spelling sets others.
 
     Mistral's thinking is a part of the content, beside the part that is `content`.
     """
+    if isinstance(key, tuple):
+        return {name: value for each in key for name, value in write_reasoning(each, text, content, details).items()}
     value = None if text is NULL else text
     if key in ("reasoning_content", "reasoning"):
         return {key: value}
     if key == "think":  # it is already in the content
         return {}
     if key == "thinking":
-        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]}
+        thinking = {"type": "thinking", "thinking": [{"type": "text", "text": text}]} | (details or {})
         return {"content": [thinking, *([{"type": "text", "text": content}] if content else [])]} if text else {}
     items = [_detail(text, DETAILS if details is None else details)] if text else []
     return ({} if key == "reasoning_details" else {"reasoning": value}) | {"reasoning_details": items}
@@ -243,57 +217,23 @@ def _detail(text: Text, besides: JSON) -> JSON:
 
 
 def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JSON:
-    particulars = _sent_fields({"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments})
+    particulars = _sent_fields({"name": call.name, TEXT_KEYS.get(call.kind, "arguments"): call.arguments})
     values: JSON = {
         "index": None if call.index is NULL else call.index,
         **_sent_fields({"id": call.id, "type": call.type}),
     }
     if call.index is None:
         del values["index"]
-    values[call.kind] = particulars
+    named = {key: particulars[key] for key in spelling.function_keys or () if key in particulars}
+    values[call.kind] = named | particulars
     keys = (spelling.call_keys if call.name else spelling.piece_keys) or dialect.call_keys
-    return {key: values[key] for key in _call_keys(keys, call.kind) if key in values}
+    return {key: values[key] for key in call_keys(keys, call.kind) if key in values}
 
 
-_TEXT_KEYS = {"function": "arguments", "custom": "input"}
+TEXT_KEYS = {"function": "arguments", "custom": "input"}
 """The key of a call's arguments or input, by the kind of the call."""
 
 
-def _call_keys(keys: tuple[str, ...], kind: str) -> tuple[str, ...]:
+def call_keys(keys: tuple[str, ...], kind: str) -> tuple[str, ...]:
     """The order of a call's keys, with its kind in place of `function`."""
     return tuple(kind if key == "function" else key for key in keys)
-
-
-def _body_choice(dialect: Dialect, index: int, choice: Choice) -> JSON:
-    content = {"text": choice.content} if dialect.legacy else {"message": _message(dialect, choice)}
-    values = {"index": index, **content, "logprobs": None, "finish_reason": finish_word(choice.finish)}
-    values = _ordered(dialect, dialect.choice_keys, values)
-    return values | _logprobs(logprobs_of(choice, model.Text) or None, logprobs_of(choice, model.Refusal) or None)
-
-
-def _call(dialect: Dialect, number: int, call: model.ToolCall) -> JSON:
-    """A call in a whole body."""
-    particulars = {"name": call.name, _TEXT_KEYS.get(call.kind, "arguments"): call.arguments}
-    values: JSON = {"id": call.id, "type": call.kind, call.kind: particulars}
-    if dialect.calls_indexed:
-        values["index"] = number
-    return _ordered(dialect, _call_keys(dialect.call_keys, call.kind), values)
-
-
-def _message(dialect: Dialect, choice: Choice) -> JSON:
-    calls = [_call(dialect, number, call) for number, call in enumerate(choice.tool_calls)]
-    content, reasoning = choice.content, choice.reasoning
-    message: JSON = {
-        "role": "assistant",
-        "content": content or dialect.empty_content(choice),
-        "reasoning_content": None,
-        "reasoning": None,
-        "tool_calls": calls or None,
-        "refusal": choice.refusal or None,
-        "annotations": [],
-    }
-    if reasoning:
-        message |= _reasoning(dialect.usual.reasoning or "reasoning_content", reasoning, content)
-    annotations = annotations_of(choice)
-    cited: JSON = {"annotations": annotations} if annotations else {}
-    return _ordered(dialect, dialect.message_keys, message) | cited

@@ -28,8 +28,12 @@ def _bytes(**fields: Any) -> Variation:
     return Variation(transfer=Transfer(**fields))
 
 
+_SEPARATE_READS = 3
+"""How many cuts are certain to be seen by any client; each costs 3 ms."""
+
+
 def _cut(where: Any) -> Variation:
-    return _bytes(cut=where)
+    return _bytes(cut=where, separate_reads=_SEPARATE_READS)
 
 
 def _lines(**fields: Any) -> Variation:
@@ -66,8 +70,8 @@ _FILLED = ("content", "refusal", "reasoning")
 ANY: dict[str, Options] = {
     "transfer.header_case": tuple(_bytes(header_case=how) for how in ("lower", "upper", "title")),
     "transfer.cut": tuple(_cut((offset,)) for offset in range(1, 500)),
-    "transfer.cut: inside_characters": (_bytes(cut="inside_characters"),),
-    "transfer.cut: inside_line_ends": (_bytes(cut="inside_line_ends"),),
+    "transfer.cut: inside_characters": (_cut("inside_characters"),),
+    "transfer.cut: inside_line_ends": (_cut("inside_line_ends"),),
     "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
     "transfer.gzip": (_bytes(gzip=True),),
@@ -92,7 +96,9 @@ ANY: dict[str, Options] = {
     "sse.insert: id": _inserts({"id": "7"}, {"id": ""}),
     "sse.insert: retry": _inserts({"retry": 1000}, {"retry": 0, "comment": "ping"}),
     "sse.insert: heartbeat": _inserts({"data": ""}),
-    "sse.insert: event": _inserts({"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}),
+    "sse.insert: event": _inserts(
+        {"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}, {"event": "ping", "data": ""}
+    ),
     "sse.after": tuple(_lines(after=after) for after in ((_LATE,), ("[DONE]",), ("{}",), ("after",))),
     "sse.ends_with": tuple(_lines(ends_with=end) for end in ("line_end", "nothing")),
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
@@ -118,7 +124,7 @@ ANY: dict[str, Options] = {
     **_each("role", "every", "texts", "repeated", "never"),
     "finish": tuple(Variation(finish=finish) for finish in ("last", "call", "alone")),
     **_each("finish", "twice", "early"),
-    "done": (Variation(done=False),),
+    "done": (Variation(done=False), Variation(done=True)),
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
@@ -138,6 +144,7 @@ ELSEWHERE: dict[str, Options] = {
     "messages.pads": tuple(
         Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
     ),
+    "usage: own": (Variation(usage="own"),),
     **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
     **_responses("output", False),

@@ -76,4 +76,4 @@ def sizes() -> Iterator[Payload]:
         Variation(sse=Framing(insert=(waiting,), line_end="cr")),
     )  # a client that waits for an LF waits for ever
     framing = Framing(line_end="crlf", multiline=True)
-    yield simple, Variation(sse=framing, transfer=Transfer(cut="inside_line_ends"))
+    yield simple, Variation(sse=framing, transfer=Transfer(cut="inside_line_ends", separate_reads=3))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -53,11 +55,14 @@ def transfers() -> st.SearchStrategy[Transfer]:
     places = st.lists(st.integers(1, 999), min_size=1, max_size=4, unique=True).map(lambda cut: tuple(sorted(cut)))
     numbers = st.none() | st.integers(1, 9) | places
     names = st.sampled_from(("inside_characters", "inside_line_ends"))
+    separate = st.sampled_from((3, None))  # first what any reader sees
     kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
-    return st.booleans().flatmap(
-        lambda gzip: st.builds(
+
+    def transfer(gzip: bool, cut: Any) -> st.SearchStrategy[Transfer]:
+        return st.builds(
             Transfer,
-            cut=numbers if gzip else numbers | names,  # a compressed body has no characters
+            cut=st.just(cut),
+            separate_reads=separate if cut is not None else st.none(),
             coalesce=st.sampled_from((1, 2, 3, "all")),
             body=st.sampled_from((None, "chunked", "length", "close")),
             gzip=st.just(gzip),
@@ -65,4 +70,7 @@ def transfers() -> st.SearchStrategy[Transfer]:
             content_type=st.sampled_from((UNSET, *kinds)),
             margins=st.sampled_from((None, ("\n         \n", ""), ("", "\n"), ("", ""))),
         )
-    )
+
+    # A compressed body has no characters.
+    cuts = st.tuples(st.just(False), numbers | names) | st.tuples(st.just(True), numbers)
+    return cuts.flatmap(lambda drawn: transfer(*drawn))

@@ -34,6 +34,7 @@ class _Frame(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
     base64: str = ""
     delay: Seconds = 0.0
     step: bool = False
+    separate: bool = False
 
 
 class _Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -149,8 +150,8 @@ def _bytes(text: str, encoded: str, place: str) -> bytes:
 
 
 def _dumped(frame: Frame) -> _Frame:
-    return _Frame(**_body(frame.data), delay=frame.delay, step=frame.step)
+    return _Frame(**_body(frame.data), delay=frame.delay, step=frame.step, separate=frame.separate)
 
 
 def _loaded(frame: _Frame, place: str) -> Frame:
-    return Frame(_bytes(frame.text, frame.base64, place), frame.delay, frame.step)
+    return Frame(_bytes(frame.text, frame.base64, place), frame.delay, frame.step, frame.separate)

@@ -55,6 +55,7 @@ class _Paced:
         "_excused",
         "_pacer",
         "_rest",
+        "_separated",
         "_stepped",
         "_woken",
         "_written",
@@ -74,6 +75,7 @@ class _Paced:
         self._entry = entry
         self._stepped = stepped
         self._written = 0
+        self._separated = False  # whether the client has had time to read all bursts before this one
         self._due = self._excused = pacer.clock.now()
         self._burst: Burst | None = None
         self._next()
@@ -96,6 +98,9 @@ class _Paced:
                 with client.waiting():
                     await self._pacer.steps.turn(self._stepped)
                 self._excused = clock.now()
+            elif self._burst.separate and not self._separated:
+                await client.has_read(clock)
+                self._separated, self._excused = True, clock.now()
             else:
                 await asyncio.sleep(0)
 
@@ -139,14 +144,14 @@ class _Paced:
             if burst is None or writes == _TURN or client.full:
                 return False
             stepped = self._stepped if burst.step else None
-            if stepped and not stepped.ready:
+            if (stepped and not stepped.ready) or (burst.separate and not self._separated):
                 return False
             writes += 1
             if len(burst.data) > PIECE and self._write_piece(burst.data):
                 continue
             if not self._written:
                 client.write(burst.data)
-            self._written = 0
+            self._written, self._separated = 0, False
             entry.frames_sent += burst.frames
             if stepped:
                 stepped.wrote()
@@ -169,4 +174,4 @@ class _Paced:
 
     def _late(self, late: float) -> None:
         self._entry.late_ms = max(self._entry.late_ms, milliseconds(late))
-        self._pacer.lateness.add(late, asyncio.get_running_loop())
+        self._pacer.lateness.add(late, self._pacer.clock.loop)  # to ask for the loop takes a system call (Python 3.11)

@@ -49,7 +49,7 @@ class Performer:
     def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
         plan, burst = response.head, response.at_once
-        if burst is None or burst.step or (burst.delay and self._speed):
+        if burst is None or burst.step or burst.separate or (burst.delay and self._speed):
             return None
         if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None

@@ -23,8 +23,8 @@ class PydanticAI:
             if not stream:
                 result = self.agent(ask).run_sync(QUESTION)
                 return answer(result, result.output)
-            streamed = self.agent(ask).run_stream_sync(QUESTION)
-            return answer(streamed, streamed.get_output())
+            with self.agent(ask).run_stream_sync(QUESTION) as streamed:
+                return answer(streamed, streamed.get_output())
         except ContentFilterError as error:
             return refused(error)
 
@@ -39,10 +39,8 @@ class PydanticAI:
             return refused(error)
 
     def leave(self) -> str:
-        texts = self.agent(Ask()).run_stream_sync(QUESTION).stream_text(delta=True, debounce_by=None)
-        text = next(texts)
-        texts.close()
-        return str(text)
+        with self.agent(Ask()).run_stream_sync(QUESTION) as result:
+            return str(next(iter(result.stream_text(delta=True, debounce_by=None))))
 
     async def leave_async(self) -> str:
         async with self.agent(Ask()).run_stream(QUESTION) as result:

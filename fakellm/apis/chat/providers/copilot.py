@@ -74,7 +74,7 @@ def _decorate_body(body: JSON, source: Source) -> JSON:
         choice["message"]["padding"] = _PADDING[:length]
     usage = body.get("usage")
     if usage:
-        cached = usage["prompt_tokens_details"]["cached_tokens"]
+        cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0)
         body["copilot_usage"] = _bill(usage["prompt_tokens"], cached, usage["completion_tokens"])
     sorted_body: JSON = rearranged(body | _PROMPT_VERDICT | {"service_tier": "default"})
     return sorted_body
