@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from importlib import import_module
 
 import httpx2
 import pytest
@@ -13,9 +14,11 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.base.errors import ScenarioError
 from fakellm.fuzzing.strategies import transfers
+from fakellm.recordings.content_codings import CODINGS
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.testing.handle import Handle
+from fakellm.wire.codings import Coding
 from fakellm.wire.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.transfer import Transfer, carry
@@ -105,6 +108,22 @@ def test_each_frame_can_be_inflated_when_it_arrives() -> None:
     assert [piece.delay for piece in sent(FOUR, Transfer(gzip=True))] == [frame.delay for frame in FOUR]
 
 
+@pytest.mark.parametrize("coding", ["br", "zstd"])
+def test_each_frame_can_be_decompressed_in_any_coding_when_it_arrives(coding: Coding) -> None:
+    plan = carry(Plan(200, (), tuple(FOUR)), Transfer(encoding=coding))
+    assert plan.headers == (("Content-Encoding", coding),)
+    reader = (
+        import_module("brotli").Decompressor()
+        if coding == "br"
+        else import_module("zstandard").ZstdDecompressor().decompressobj()
+    )
+    arrived = [(reader.process if coding == "br" else reader.decompress)(frame.data) for frame in plan.frames]
+    assert arrived == [frame.data for frame in FOUR]
+    assert [frame.delay for frame in plan.frames] == [frame.delay for frame in FOUR]
+    whole = b"".join(frame.data for frame in plan.frames)
+    assert CODINGS[coding](whole) == b"".join(frame.data for frame in FOUR)
+
+
 def test_pieces_that_are_not_chunks_are_separate_writes() -> None:
     plan = Plan(200, (), (Frame(b"a"), Frame(b"b"), Frame(b"c", 1.0)))
     assert [(burst.data[-1:], burst.frames, burst.delay) for burst in bursts(plan)] == [
@@ -164,6 +183,9 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
             "{gzip: true, cut: inside_characters}",
             "cut: a compressed body has no characters to cut: use numbers, or no",
         ),
+        ("{encoding: zstd, cut: inside_line_ends}", "cut: a compressed body has no line_ends to cut"),
+        ("{encoding: br, gzip: true}", "encoding: 'encoding' beside 'gzip': a body is compressed once"),
+        ("{encoding: deflate}", "encoding: 'deflate' is not one of br, zstd"),
         ('{content_type: "a\\r\\nb"}', "content_type: a header must be visible ASCII"),
         ('{content_type: ""}', "content_type: a header must be visible ASCII"),
         ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),

@@ -48,6 +48,15 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = None
     choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
+    chunk: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "Keys of the whole chunk, in place of a delta, such as the `choices` with the offsets of Azure's "
+                "content filter. With an `id`, the provider adds nothing to it."
+            )
+        ),
+    ] = None
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -54,8 +54,8 @@ class TextStyle(Protocol):
 
 def spelled(value: Any, spelling: TextStyle) -> str:
     """The JSON of a chunk in the style of `spelling`."""
-    if type(value) is str and value.isascii() and not spelling.html:
-        return encode_basestring(value)  # all other styles write it so
+    if type(value) is str and value.isascii() and not (spelling.html and _OF_HTML.search(value)):
+        return encode_basestring(value)  # all styles write it so
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
     text = dumps(value)
@@ -73,7 +73,8 @@ def spelled(value: Any, spelling: TextStyle) -> str:
 def spelled_texts(texts: Sequence[str], style: TextStyle) -> list[str]:
     """The JSON of many texts in the style of `style`: as `spelled` writes each, and faster."""
     joined = "".join(texts)
-    if style.html or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
+    special = style.html and _OF_HTML.search(joined)
+    if special or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
         return [spelled(text, style) for text in texts]
     return list(map(encode_basestring, texts))
 
@@ -131,6 +132,7 @@ _SPACED = {
     True: json.JSONEncoder(ensure_ascii=False).encode,
     "colons": json.JSONEncoder(ensure_ascii=False, separators=(",", ": ")).encode,
 }
+_OF_HTML = re.compile("[<>&\u2028\u2029]")
 _ANGLES = {ord(character): f"\\u{ord(character):04x}" for character in "<>"}
 
 

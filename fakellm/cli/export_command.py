@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
+from fakellm.apis.route import HOMES
 from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
 from fakellm.cli.serving import count, fail
 from fakellm.importing.preview import recording
@@ -38,14 +39,15 @@ from fakellm.scenarios.loader import load_files
     show_default=True,
     help="If FILE is a scenario: the source of everything that it does not script.",
 )
-def command(file: Path, format_: str, output: Path, only: int | None, seed: int) -> None:
+@click.option("--api", type=click.Choice(sorted(HOMES)), help="If FILE is a scenario: the API of the requests.")
+def command(file: Path, format_: str, output: Path, only: int | None, seed: int, api: str | None) -> None:
     """Write the recording in FILE, in any supported format, to OUT in another format.
 
     FILE may also be a scenario: each of its rules then answers a made-up request that it matches. Keys, tokens and
     cookies in a recording are overwritten.
     """
     try:
-        cassette = _read(file, seed)
+        cassette = _read(file, seed, api)
         many = len(cassette.interactions)
         if only is not None and only > many:
             fail(f"{file}: there is no interaction {only}; it has {count(many, 'interaction')}", 2)
@@ -58,10 +60,10 @@ def command(file: Path, format_: str, output: Path, only: int | None, seed: int)
         fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
 
 
-def _read(file: Path, seed: int) -> Cassette:
+def _read(file: Path, seed: int, api: str | None) -> Cassette:
     """The recording in a file; for a scenario, what its rules would send."""
     if file.suffix in (".yaml", ".yml") and file.is_file() and re.search(rb"^rules:", file.read_bytes(), re.MULTILINE):
-        return recording(load_files([file]), seed)
+        return recording(load_files([file]), seed, api)
     cassette = read_file(file)
     try:
         return replace(cassette, interactions=tuple(map(redacted, cassette.interactions)))

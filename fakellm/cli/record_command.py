@@ -43,7 +43,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
 @serving
 def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
     """Pass requests on to a real server, and record them with its responses, without keys and cookies."""
-    log_to_stderr()
+    log_to_stderr(options.pop("level"))
     if options["port"] and is_own(upstream, options["host"], options["port"]):
         raise click.BadParameter(
             f"{upstream} is where this recorder listens: give the URL of the real server, or another --port",

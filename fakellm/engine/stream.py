@@ -90,8 +90,11 @@ def stream(
     fill = fill_of(found, answer)
     values = values_of(found, fill)
     lengths = tuple(map(len, values.values()))
-    content = None if counts is None else fill_of(found, answer)
-    lines = memo.get(("sheet", key, lengths), lambda: sheet(found, after, values, content), lambda made: made.size)
+    lines = memo.get(
+        ("sheet", key, lengths),
+        lambda: sheet(found, after, values, fill_of(found, answer), counts is not None),
+        lambda made: made.size,
+    )
     if timing == AT_ONCE:
         return lines.filled(values, fill)
     size = _SIZE + sum(lengths)

@@ -18,6 +18,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "transfer.coalesce": ("T0", "A2"),
     "transfer.body": ("T0", ""),
     "transfer.gzip": ("T0", "A18"),
+    "transfer.encoding": ("T0", "A18"),
     "transfer.header_case": ("T0", ""),
     "transfer.content_type": ("T0", "A17"),
     "transfer.margins": ("T2", "A15"),
@@ -43,6 +44,8 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "spelling.extra": ("T2", "A15"),
     "spelling.html": ("T2", "A15"),
     "spelling.floats": ("T2", "A15"),
+    "spelling.indent": ("T2", "A15"),
+    "spelling.function_keys": ("T2", "A15"),
     "spelling.details": ("T5", "B14"),
     # Given literally, so these may express or leave out anything.
     "score": ("T5", ""),

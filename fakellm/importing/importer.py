@@ -18,7 +18,8 @@ from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
 from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, exactly
-from fakellm.importing.long_edits import long_edits
+from fakellm.importing.long_edits import literal_places, long_edits
+from fakellm.importing.patched_texts import repeated_texts
 from fakellm.importing.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
 from fakellm.importing.replies.literal_rule import literal_rule
@@ -28,6 +29,7 @@ from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.redaction import UnsearchableError, redacted
 from fakellm.scenarios.loader import dump_json, parse
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.kinds import ARRAY, SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
@@ -100,14 +102,14 @@ def _answered(
     pieces = kind.blocks(plan.body) if kind else [plan.body]
     request = replace(request, stream=kind is not None)
     broken = _broken(plan, pieces, kind, request, route)
-    rule = reply_rule(interaction.request.url, broken.pieces if broken else pieces, kind, request, route)
-    rule = _accepted(replace(rule, name=place), request, route)
+    url = interaction.request.url
     if broken:
+        rule = _accepted(reply_rule(url, broken.pieces, kind, request, route), place, request, route)
         whole = pieces if kind else [plan.body.ljust(announced(plan))]
         rule = _broken_as(rule, broken, whole, request, route)
+        literal = _literal(rule)
     else:
-        rule = replace(rule, patch=long_edits(_frames(rule, request, route), pieces))
-    literal = sum(len(edit.frames) for edit in rule.patch)
+        rule, literal = _shortest(url, pieces, kind, request, route, place)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
     report = Imported(place, outcome, literal, len(pieces), reason)
@@ -124,11 +126,37 @@ def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -
     return ""
 
 
-def _accepted(rule: Rule, request: Request, route: Route) -> Rule:
-    """The rule, in another dialect of its API if only that one accepts the request."""
+def _shortest(
+    url: str, pieces: Sequence[bytes], kind: Kind | None, request: Request, route: Route, place: str
+) -> tuple[Rule, int]:
+    """The rule for these pieces, and how many of them are literal in its patch. No text of a literal piece is in the
+    reply too: if it would be, the rule is made of the other pieces alone."""
+    read = pieces
+    for _ in range(2):
+        rule = _accepted(reply_rule(url, read, kind, request, route), place, request, route)
+        settings = route.settings(rule.stream, rule.dialect, request, 0, request.stream)
+        made = _frames(rule, request, route)
+        rule = replace(rule, patch=long_edits(made, pieces))
+        if not any(repeated_texts(made, rule.patch, route, settings.habits, request.stream)):
+            return rule, _literal(rule)
+        odd = literal_places(rule.patch)
+        read = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not read:
+            break
+    empty = Rule(reply=Reply(content=""), dialect=rule.dialect, name=place)
+    return replace(empty, patch=long_edits(_frames(empty, request, route), pieces)), len(pieces)
+
+
+def _literal(rule: Rule) -> int:
+    """How many frames of a rule are literal."""
+    return sum(len(edit.frames) for edit in rule.patch)
+
+
+def _accepted(rule: Rule, place: str, request: Request, route: Route) -> Rule:
+    """The rule under this name, in another dialect of its API if only that one accepts the request."""
     for dialect in (rule.dialect, *route.dialects):
         try:
-            changed = replace(rule, dialect=dialect)
+            changed = replace(rule, name=place, dialect=dialect)
             render(changed, request, 0, route)
             return changed
         except RequestError as error:

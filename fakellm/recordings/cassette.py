@@ -34,8 +34,10 @@ class Cassette(Struct, frozen=True):
     """A recording: its interactions in order; `name` is the file that it was read from.
 
     framed: whether it has the information what arrived together, so that a stream in one frame came in one piece.
+    notes: what was ignored or left out when the file was read, in words.
     """
 
     name: str
     interactions: tuple[Interaction, ...]
     framed: bool = False
+    notes: tuple[str, ...] = ()

@@ -19,7 +19,15 @@ from fakellm.generate import Generate
 from fakellm.model.blocks import Block, Choice, Completion, Own, Refusal, Text, Token, ToolCall
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
-from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, check_annotations, core_block, reply_block, texts_of
+from fakellm.scenarios.reply_blocks import (
+    CallBlock,
+    ReplyBlock,
+    check_block,
+    check_own,
+    core_block,
+    reply_block,
+    texts_of,
+)
 from fakellm.scenarios.usage import Usage, usage_block
 
 
@@ -33,6 +41,15 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         Literal["function", "custom"],
         Meta(description="`custom` for a call of a custom tool, whose input is `arguments`."),
     ] = "function"
+    own: Annotated[
+        Own,
+        Meta(
+            description=(
+                "What only one API sends with it, by the name of the API: "
+                "`{chat: {extra_content: {google: {thought_signature: …}}}}`."
+            )
+        ),
+    ] = {}
 
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -95,8 +112,9 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         beside = [name for name in _IN_BLOCKS if getattr(self, name)]
         if self.blocks and beside:
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
+        check_own(self.own)
         for number, block in enumerate(self.blocks):
-            check_annotations(block, ("blocks", number))
+            check_block(block, ("blocks", number))
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
             if getattr(self, name) and not getattr(self, part):
                 raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")
@@ -199,6 +217,7 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
             call.name,
             call.arguments if isinstance(call.arguments, str) else dumps(call.arguments),
             call.kind,
+            call.own,
         )
         for call in choice.tool_calls
     )
@@ -221,7 +240,9 @@ def _reply_choice(choice: Choice) -> ReplyChoice:
         choice.reasoning,
         choice.refusal,
         tuple(
-            Call(call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function")
+            Call(
+                call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function", call.own
+            )
             for call in choice.tool_calls
         ),
         choice.finish_reason,

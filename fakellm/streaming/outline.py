@@ -20,7 +20,7 @@ from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.pieces import cuts_of
 from fakellm.streaming.shape import COUNTED, Address, Likeness, Shape, Stretch, call_id
 from fakellm.streaming.splitting import Cut, cut
-from fakellm.streaming.stand_ins import PLACES, OutlinedText, StandIn
+from fakellm.streaming.stand_ins import PLACES, StandIn, outlined_text
 
 _ALIKE = frozenset({"whole", "tokens", "words", "characters", "random"})
 """The ways to cut, besides numbers, that leave no piece empty."""
@@ -113,5 +113,5 @@ class _Maker:
             if isinstance(value, str) and value:
                 self.texts.append(value)
                 self.pieces.append(cut(value, how, self._source) if field.cut == "any" else [value])
-                block = with_value(block, field.at, OutlinedText(len(self.texts) - 1, len(self.pieces[-1])))
+                block = with_value(block, field.at, outlined_text(len(self.texts) - 1, len(self.pieces[-1])))
         return block

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
@@ -100,18 +100,28 @@ def head_of(bursts: Sequence[Burst]) -> Burst:
 
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
-    chunked = plan.delimited == "chunked"
     found: list[Frame] = []
-    for number, burst in enumerate(bursts):
-        data = burst.data
-        if number == 0 and plan.status is not None:
-            data = data[data.index(b"\r\n\r\n") + 4 :]
-        pieces = unchunked(data) if chunked else [data] * burst.frames
-        for place, piece in enumerate(pieces[: burst.frames]):
+    for number, (burst, pieces) in enumerate(_pieces_in(plan, bursts)):
+        for place, piece in enumerate(pieces):
             first = number > 0 and place == 0
             delay = burst.delay if first else 0.0
             found.append(Frame(piece, delay, burst.step and first, burst.separate and first))
     return tuple(found)
+
+
+def body_in(plan: Plan, bursts: Sequence[Burst]) -> bytes:
+    """The body of a plan that is given without its frames: see `frames_in`."""
+    return b"".join(piece for _, pieces in _pieces_in(plan, bursts) for piece in pieces)
+
+
+def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, list[bytes]]]:
+    """Each burst with the bytes of its frames."""
+    for number, burst in enumerate(bursts):
+        data = burst.data
+        if number == 0 and plan.status is not None:
+            data = data[data.index(b"\r\n\r\n") + 4 :]
+        pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
+        yield burst, pieces[: burst.frames]
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:

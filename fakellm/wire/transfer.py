@@ -6,7 +6,6 @@ It works on plans, and knows no events, JSON or sockets.
 from __future__ import annotations
 
 import re
-import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -16,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
+from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
 from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
 
 ByteCut = (
@@ -81,6 +81,15 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             )
         ),
     ] = False
+    encoding: Annotated[
+        Coding | None,
+        Meta(
+            description=(
+                "Compressed and flushed like this instead: `br` or `zstd`, which need `pip install "
+                "'fakellm-server[codings]'`."
+            )
+        ),
+    ] = None
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
     ] = None
@@ -100,8 +109,15 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def __post_init__(self) -> None:
         if self.separate_reads and self.cut is None:
             raise FieldError(("separate_reads",), "reads are separated at cuts: set 'cut' too")
-        if self.gzip and isinstance(self.cut, str):
-            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no 'gzip'"
+        if self.gzip and self.encoding:
+            raise FieldError(("encoding",), "'encoding' beside 'gzip': a body is compressed once; leave one out")
+        if self.encoding and not is_installed(self.encoding):
+            package = PACKAGES[self.encoding]
+            message = f"{self.encoding} needs the package {package}: pip install 'fakellm-server[codings]'"
+            raise FieldError(("encoding",), message)
+        if (self.gzip or self.encoding) and isinstance(self.cut, str):
+            key = "gzip" if self.gzip else "encoding"
+            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no {key!r}"
             raise FieldError(("cut",), message)
         if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
             raise FieldError(("margins",), "margins must be white space that JSON allows: spaces, tabs and line ends")
@@ -127,8 +143,8 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
     if transfer == _USUAL:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
-    if transfer.gzip:
-        frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))
+    if coding := "gzip" if transfer.gzip else transfer.encoding:
+        frames, headers = compressed(frames, coding), (*headers, ("Content-Encoding", coding))
     return replace(
         plan,
         headers=headers,
@@ -145,21 +161,6 @@ def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
         Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group), group[0].step)
         for group in groups
     ]
-
-
-def _compressed(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames as one gzip member (RFC 1952).
-
-    The header is written here, with an unknown operating system and no time: zlib's own names the operating system. The
-    compressed bytes are the same with every zlib; a replacement such as zlib-ng writes others that mean the same.
-    """
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
-    pieces = [deflate.compress(frame.data) + deflate.flush(zlib.Z_SYNC_FLUSH) for frame in frames[:-1]]
-    body = b"".join(frame.data for frame in frames)
-    check = zlib.crc32(body).to_bytes(4, "little") + (len(body) % 2**32).to_bytes(4, "little")
-    pieces += [deflate.compress(frame.data) + deflate.flush() + check for frame in frames[-1:]]
-    pieces[:1] = [b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece for piece in pieces[:1]]
-    return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
 
 
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:

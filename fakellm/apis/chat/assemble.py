@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.habits import ChatHabits
-from fakellm.apis.chat.meaning import annotations_in, finish_word
+from fakellm.apis.chat.meaning import NAME, annotations_in, finish_word
 from fakellm.apis.protocol import Values
 from fakellm.apis.skeleton import Fill
 from fakellm.apis.variation_blocks import Filler
@@ -171,7 +171,8 @@ class _Stream:
         """The entry that a call opens with; if the call is in one piece, the entry has the name, whatever the habit."""
         name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
         arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
-        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind)
+        own = call.own.get(NAME, {})
+        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind, own)
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
         """A piece of a call joins the previous entry if that opens the call or has its late name, else gets its own."""

@@ -33,6 +33,7 @@ class ToolCallDelta(Struct, frozen=True):
     """A piece of the tool call at `index`; without an index, of the call at the same position in the delta.
 
     kind: `function`, or `custom` for a call whose `arguments` are the input of a custom tool.
+    own: more keys of the call.
     """
 
     index: int | Null | None
@@ -41,6 +42,7 @@ class ToolCallDelta(Struct, frozen=True):
     name: Text = None
     arguments: Text = None
     kind: str = "function"
+    own: dict[str, Any] = {}
 
 
 class Delta(Struct, frozen=True):

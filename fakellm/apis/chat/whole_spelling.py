@@ -25,7 +25,7 @@ CONTENT = frozenset(
     {
         *("choices", "usage", "message", "text", "finish_reason", "logprobs", "content", "refusal", "annotations"),
         *("reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call", "function", "custom"),
-        *("name", "arguments", "input"),
+        *("name", "arguments", "input", "extra_content"),
     }
 )
 """The keys that carry content, if they have a value."""
@@ -62,7 +62,7 @@ def walked(body: JSON, change: Callable[[str, int, JSON], JSON]) -> JSON:
 
 
 def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSON:
-    own = _own(place, number, spelling)
+    own = own_values(place, number, spelling)
     values = values | {key: value for key, value in own.items() if not carries_content(key, values.get(key))}
     keys = getattr(spelling, PLACES[place])
     if keys is None:
@@ -71,7 +71,7 @@ def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSO
         keys = tuple("message" if key == "delta" else key for key in keys)
     if place == "call.":
         values = values if "index" in values else values | {"index": number}
-        keys = tuple("custom" if key == "function" and "custom" in values else key for key in keys)
+        keys = tuple("custom" if key == "function" and "function" not in values else key for key in keys)
     content = {key: value for key, value in values.items() if carries_content(key, value)}
     without = {name_at(place, key) for key in spelling.each or ()} - {*own, *content}
     return {key: values.get(key) for key in keys if key not in without} | {
@@ -93,7 +93,7 @@ def _is_filled(value: Any) -> bool:
     return any(map(_is_filled, value)) if isinstance(value, list) else bool(value)
 
 
-def _own(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
+def own_values(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
     """The extra values at a place, for every object or for the one of this number."""
     found: dict[str, Any] = {}
     for key, value in (spelling.extra or {}).items():
@@ -111,7 +111,7 @@ def _own(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
 
 def name_at(place: str, key: str) -> str | None:
     """The name of an extra key at this place; None if the key belongs to another place."""
-    at = next((prefix for prefix in ("choice.", "delta.", "call.", "usage.") if key.startswith(prefix)), "")
+    at = next((prefix for prefix in ("choice.", "delta.", "call.", "usage.", "piece.") if key.startswith(prefix)), "")
     return key.removeprefix(at) if at == place else None
 
 

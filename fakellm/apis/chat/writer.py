@@ -8,7 +8,7 @@ from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolC
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME
-from fakellm.apis.chat.whole_spelling import name_at
+from fakellm.apis.chat.whole_spelling import name_at, own_values
 from fakellm.apis.skeleton import Fill, per_content
 from fakellm.apis.variation_blocks import Reasoning, Spelling
 from fakellm.base.json_text import JSON, WordForWord
@@ -226,8 +226,9 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
         del values["index"]
     named = {key: particulars[key] for key in spelling.function_keys or () if key in particulars}
     values[call.kind] = named | particulars
-    keys = (spelling.call_keys if call.name else spelling.piece_keys) or dialect.call_keys
-    return {key: values[key] for key in call_keys(keys, call.kind) if key in values}
+    place, keys = ("call.", spelling.call_keys) if call.name else ("piece.", spelling.piece_keys)
+    own = call.own | own_values(place, call.index if isinstance(call.index, int) else 0, spelling)
+    return _placed(call_keys(keys or dialect.call_keys, call.kind), values, own)
 
 
 TEXT_KEYS = {"function": "arguments", "custom": "input"}
