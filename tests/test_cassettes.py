@@ -528,8 +528,8 @@ def test_export_can_take_one_interaction(tmp_path: Path) -> None:
     assert (code, output) == (2, f"{three}: has 3 interactions, and a raw stream is only one: select it with --only\n")
     assert export(str(three), "--format", "sse", "-o", str(out), "--only", "2") == (0, "")
     assert out.read_bytes() == b"".join(EVENTS)
-    code, output = export(str(three), "--only", "3", "-o", str(out))
-    assert (code, output) == (2, f"{three}: there is no interaction 3; the last of 3 is 2\n")
+    code, output = export(str(three), "--only", "4", "-o", str(out))
+    assert (code, output) == (2, f"{three}: there is no interaction 4; it has 3 interactions\n")
 
 
 def test_export_reports_what_it_cannot_read_or_write(tmp_path: Path) -> None:

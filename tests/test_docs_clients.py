@@ -38,8 +38,8 @@ def test_every_driver_is_listed_with_its_release() -> None:
 def test_every_driver_is_a_file_and_every_file_a_driver() -> None:
     folder = ROOT / "fakellm" / "drivers"
     files = {file.name for file in folder.iterdir() if file.suffix in (".py", ".mjs")}
-    shared = {"__init__.py", "loop.py", "loop.mjs", "tally.mjs"}
-    assert files - shared == {f"{name}.py" if name in PYTHON else name.split()[0] for name in NAMES}
+    shared = {"__init__.py", "loop.py", "loop.mjs", "request.py", "request.mjs", "tally.mjs"}
+    assert files - shared == {name.split()[0] + (".py" if name in PYTHON else "") for name in NAMES}
 
 
 def test_every_column_is_a_client_and_every_failing_one_has_a_file() -> None:

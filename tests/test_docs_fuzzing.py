@@ -8,7 +8,9 @@ import pytest
 
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.cli import main
+from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.strategies import PROFILES
+from fakellm.testing.vary import runs
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")
@@ -25,8 +27,20 @@ def test_the_client_of_the_example_is_caught(pytester: pytest.Pytester) -> None:
 
 
 def test_the_example_with_hypothesis_passes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(CODE[2])
+    pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+
+
+def test_the_test_of_the_example_fails_when_its_stream_varies(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CODE[1])
     pytester.runpytest_subprocess("-p", "no:cacheprovider").assert_outcomes(passed=1)
+    varied = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--fakellm-vary", "20")
+    varied.assert_outcomes(failed=1)
+    varied.stdout.fnmatch_lines(["*how its client was answered*", "*Scenario:*", "*On the wire*"])
+
+
+def test_twenty_runs_take_each_step() -> None:
+    assert sorted(family for run in runs(20) for family in run.families) == sorted(ALL_FAMILIES)
 
 
 def test_every_option_and_every_profile_is_in_the_tables() -> None:

@@ -56,6 +56,20 @@ def test_a_client_that_passes(driver: list[str]) -> None:
     )
 
 
+def test_a_driver_that_merges_choices_is_caught(driver: list[str]) -> None:
+    """It reports no `choices`, but its requests are for several."""
+    done = fuzz("--examples", "10", "--", *driver, "MergesChoices")
+    assert done.exit_code == 1
+    assert "not reported by the client: choices" in done.output
+    assert "Wrong result: content\n   expected  a\n   got       a" in done.output
+
+
+def test_the_help_lists_the_profiles_of_every_api() -> None:
+    text = " ".join(fuzz("--help").output.split())
+    assert "One of default, strict-sse, contested, faults, all, or a dialect of the API. Those of chat: " in text
+    assert "Those of gemini: ai-studio, vertex." in text
+
+
 def test_a_failure_is_reported_saved_and_replayed(driver: list[str]) -> None:
     done = fuzz("--seed", "3", "--", *driver, "CrashesOnComments")
     assert done.exit_code == 1

@@ -567,6 +567,31 @@ def test_a_result_is_equivalent_to_a_mapping() -> None:
     assert found(client, "default", examples=50).failures == []
 
 
+class OnlyBlocks(Careful):
+    """Returns nothing but blocks."""
+
+    def result(self) -> JSON:
+        result = super().result()
+        texts = {"thinking": result["reasoning"], "text": result["content"], "refusal": result["refusal"]}
+        calls = [{"type": "tool_call", **call} for call in result["tool_calls"]]
+        return {"blocks": [*({"type": kind, "text": text} for kind, text in texts.items()), *calls]}
+
+
+class OneBlock(OnlyBlocks):
+    """Loses all blocks but the last."""
+
+    def result(self) -> JSON:
+        return {"blocks": [each for each in super().result()["blocks"] if each.get("text") != ""][-1:]}
+
+
+def test_a_client_may_return_only_blocks() -> None:
+    outcome = found(OnlyBlocks(), "default", examples=60)
+    assert outcome.failures == []
+    assert outcome.compared == {"content", "reasoning", "refusal", "tool_calls", "blocks"}
+    (failure,) = found(OneBlock(), "default", examples=60).failures
+    assert failure.case.verdict.field == "content"
+
+
 def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
     def broken(base_url: str, request: JSON) -> JSON:
         raise KeyError("content")

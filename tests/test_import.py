@@ -13,18 +13,20 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import fakellm
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
+from fakellm.faults import Close, Eof, Error, Fault, Reset, Stall
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing import long_edits
 from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
 from fakellm.importing.patched_texts import in_reply_and_patch
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Choice, Completion, Stop, Text
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
@@ -129,18 +131,18 @@ CHUNK = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"Hi"}}]}\n\n'
 
 def test_a_stream_of_meaning_needs_no_frame_word_for_word() -> None:
     scenario, report = imported([recording((HELLO, streamed(CHUNK, CHUNK, b"data: [DONE]\n\n")))])
-    assert report == [Imported("a.yaml#0", "meaning", 0, 3)]
+    assert report == [Imported("a.yaml#1", "meaning", 0, 3)]
     assert scenario.rules[0].reply.content == "HiHi"
     assert scenario.rules[0].patch == ()
 
 
 def test_only_what_no_rule_can_express_is_patched() -> None:
-    error = b'event: error\ndata: {"error":{"message":"Overloaded"}}\n\n'
-    cassette = recording((HELLO, streamed(CHUNK, CHUNK, error)))
+    odd = b'data: {"odd":1}  \n\n'
+    cassette = recording((HELLO, streamed(CHUNK, odd, CHUNK, b"data: [DONE]\n\n")))
     scenario, report = imported([cassette])
-    assert report == [Imported("a.yaml#0", "patch", 1, 3)]
-    assert [edit.frames for edit in scenario.rules[0].patch] == [(error.decode(),)]
-    assert answered(scenario, cassette.interactions[0].request) == CHUNK + CHUNK + error
+    assert report == [Imported("a.yaml#1", "patch", 1, 4)]
+    assert [edit.frames for edit in scenario.rules[0].patch] == [(odd.decode(),)]
+    assert answered(scenario, cassette.interactions[0].request) == cassette.interactions[0].response.body
 
 
 @pytest.mark.parametrize("body", [b"", b"data: \xff\n\n", b"data: {\n\n", b"data: 3\n\n", b": ping\n\n"])
@@ -215,12 +217,77 @@ def test_an_error_keeps_its_retry_headers() -> None:
     assert report[0].reason == "HTTP 429"
 
 
-def test_a_reply_that_broke_off_is_reported_and_no_response_stays_none() -> None:
-    cut = Plan(200, SSE, (Frame(CHUNK),), delimited="chunked", end="close")
-    scenario, report = imported([recording((HELLO, cut), (HELLO | {"model": "n"}, Plan(None, (), (), end="close")))])
-    assert [each.reason for each in report] == ["how it broke off is not imported: close", "HTTP without an answer"]
-    plan = answer(app_of(scenario), asked(HELLO | {"model": "n"}))
-    assert (plan.status, plan.end) == (None, "close")
+ENDED = b'data: {"id":"c","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+JSON = (("Content-Type", "application/json"),)
+HI = Completion((Choice((Text("Hi there"),), Stop("stop")),))
+BODY = b'{"choices":[{"message":{"content":"Hi"},"finish_reason":"stop"}]}'
+NOT_STREAMED = HELLO | {"stream": False}
+
+
+@pytest.mark.parametrize(
+    ("body", "plan", "fault", "reason"),
+    [
+        (HELLO, streamed(CHUNK, CHUNK), Eof(frame=2), "it broke off after 2 frames: fault eof"),
+        (HELLO, streamed(CHUNK, CHUNK[:30]), Eof(byte=97), "it broke off after 97 bytes: fault eof"),
+        (HELLO, replace(streamed(CHUNK), end="close"), Close(frame=1), "it broke off after 1 frame: fault close"),
+        (HELLO, replace(streamed(CHUNK), end="reset"), Reset(frame=1), "it broke off after 1 frame: fault reset"),
+        (HELLO, replace(streamed(CHUNK), end="stall"), Stall(frame=1), "it broke off after 1 frame: fault stall"),
+        (HELLO, replace(streamed(), end="close"), Close(at="headers"), "it broke off after the headers: fault close"),
+        (HELLO, Plan(None, (), (), end="close"), Close(at="start"), "HTTP without an answer"),
+        (HELLO, Plan(None, (), (), end="reset"), Reset(at="start"), "HTTP without an answer"),
+        (
+            NOT_STREAMED,
+            Plan(200, (*JSON, ("Content-Length", "66")), (Frame(BODY[:40]),), end="close"),
+            Close(byte=40),
+            "it broke off after 40 bytes: fault close",
+        ),
+    ],
+)
+def test_what_broke_a_reply_is_imported_as_a_fault(body: dict[str, Any], plan: Plan, fault: Fault, reason: str) -> None:
+    scenario, (report,) = imported([recording((body, plan))])
+    assert (scenario.rules[0].fault, report.reason) == (fault, reason)
+    sent = answer(app_of(scenario), asked(body))
+    assert (sent.status, sent.body, sent.end) == (plan.status, plan.body, plan.end)
+    if ("Content-Length", "66") in plan.headers:
+        assert ("Content-Length", "66") in sent.headers
+
+
+def test_a_reply_without_the_fault_that_broke_it_is_whole() -> None:
+    whole = [rule.data for rule in stream(HI, Variation(), DIALECTS["openai"], Timing(), Source(1))]
+    request = asked(HELLO, "https://api.openai.com/v1/chat/completions")
+    scenario, _ = imported([Cassette("a", (Interaction(request, streamed(*whole[:-2])),))])
+    assert scenario.rules[0].fault == Eof(frame=len(whole) - 2)
+    repaired = replace(scenario.rules[0], fault=None)
+    assert answered(Scenario(rules=(repaired,)), request) == b"".join(whole)
+
+
+@pytest.mark.parametrize(
+    ("error", "literal"),
+    [
+        (b'data: {"error":{"message":"Overloaded","type":"overloaded","code":"x"}}\n\n', 1),
+        (b'event: error\ndata: {"error":{"message":"Overloaded"}}\n\n', 1),
+        (b'data: {"error":"Overloaded"}\n\ndata: [DONE]\n\n', 1),
+    ],
+)
+def test_an_error_in_mid_stream_is_imported_as_a_fault(error: bytes, literal: int) -> None:
+    cassette = recording((HELLO, streamed(CHUNK, CHUNK, error)))
+    scenario, (report,) = imported([cassette])
+    fault = scenario.rules[0].fault
+    assert isinstance(fault, Error)
+    assert (fault.frame, fault.message) == (2, "Overloaded")
+    assert (report.reason, report.frames) == ("an error after 2 frames: fault error", literal)
+    assert answered(scenario, asked(HELLO)) == CHUNK + CHUNK + error
+
+
+@settings(max_examples=15)
+@given(st.data(), st.sampled_from(["complete", "close", "reset", "stall"]), st.booleans())
+def test_a_reply_cut_anywhere_is_sent_again(data: st.DataObject, end: Any, stream: bool) -> None:
+    whole = CHUNK * 3 + ENDED if stream else BODY
+    body = whole[: data.draw(st.integers(0, len(whole) - 1))]
+    plan = Plan(200, SSE if stream else JSON, (Frame(body),), delimited="chunked" if stream else "length", end=end)
+    scenario, _ = imported([recording((HELLO | {"stream": stream}, plan))])
+    sent = answer(app_of(scenario), asked(HELLO | {"stream": stream}))
+    assert (sent.body, sent.end) == (body, end)
 
 
 def turn(*messages: tuple[str, str]) -> dict[str, Any]:
@@ -295,7 +362,7 @@ def test_the_command_writes_a_scenario_and_reports_how(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["import", str(body), "-o", str(target)])
     assert done.exit_code == 0, done.output
     assert done.output.splitlines() == [
-        f"{body}#0: by meaning",
+        f"{body}#1: by meaning",
         f"{target}: 1 rule of 1 interaction: 1 by meaning",
     ]
     assert load(target).rules[0].reply.content == "HiHi"
@@ -316,6 +383,43 @@ def test_a_scenario_is_exported_as_what_its_rules_send(tmp_path: Path) -> None:
     scenario, report = imported([read_file(out)])
     assert [rule.reply.content for rule in scenario.rules] == ["Hi", "Ho"]
     assert {each.outcome for each in report} == {"meaning"}
+
+
+RESPONSE = {"id": "resp_2", "object": "response", "status": "completed", "model": "m", "output": []}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"previous_response_id": "resp_1"},
+        {"conversation": "conv_1"},
+        {"conversation": {"id": "conv_1"}},
+        {"background": True},
+    ],
+)
+def test_a_response_that_continues_one_outside_of_the_recording_is_answered(changes: dict[str, Any]) -> None:
+    status = "queued" if "background" in changes else "completed"
+    body = json.dumps(RESPONSE | {"status": status}).encode()
+    request = asked({"model": "m", "input": "Hi"} | changes, "https://api.openai.com/v1/responses")
+    cassette = Cassette("a", (Interaction(request, Plan(200, JSON, (Frame(body),))),))
+    app = app_of(imported([cassette])[0])
+    assert respond(app, HttpRequest("POST", "/v1/responses", request.body)).plan.body == body
+    if "previous_response_id" in changes:
+        other = request.body.replace(b"resp_1", b"resp_0")
+        assert respond(app, HttpRequest("POST", "/v1/responses", other)).plan.status == 400
+
+
+@pytest.mark.parametrize("host", ["api.writer.com", "api.cohere.com"])
+def test_a_path_that_two_providers_have_is_a_chat_only_at_the_one_whose_chats_are_served(host: str) -> None:
+    request = asked(HELLO, f"https://{host}/v1/chat")
+    _, (report,) = imported([Cassette("a", (Interaction(request, streamed(CHUNK, ENDED)),))])
+    assert report.outcome == ("left out" if "cohere" in host else "meaning")
+
+
+@pytest.mark.parametrize("url", ["https://app.example.org/index.html", "https://api.openai.com/v1/models"])
+def test_a_get_without_a_body_is_left_out(url: str) -> None:
+    _, (report,) = imported([Cassette("a", (Interaction(RecordedRequest("GET", url), Plan(200, JSON, ())),))])
+    assert report.reason == f"not a request for a reply that fakellm serves: GET {url}"
 
 
 # The recordings of real providers

@@ -44,7 +44,7 @@ def rule_of(value: Any, **style: Any) -> Rule:
     body = json.dumps(value, ensure_ascii=False, **style).encode()
     cassette = cassette_of(body)
     scenario, report = imported([cassette])
-    assert report == [Imported("a.yaml#0", "meaning", 0, 1)]
+    assert report == [Imported("a.yaml#1", "meaning", 0, 1)]
     assert answered(scenario, cassette.interactions[0].request) == body
     return scenario.rules[0]
 

@@ -25,6 +25,7 @@ def test_one(fakellm):
     assert os.environ["OPENAI_BASE_URL"] == os.environ["OPENAI_API_BASE"] == fakellm.base_url
     assert os.environ["OPENAI_API_KEY"] == "fakellm"
     assert fakellm.env.items() <= os.environ.items()
+    assert "GEMINI_API_KEY" not in os.environ  # Google's SDKs warn of it beside GOOGLE_API_KEY
     assert os.environ["ANTHROPIC_BASE_URL"] == os.environ["OLLAMA_HOST"] == fakellm.url
     assert "127.0.0.1" in os.environ["NO_PROXY"]
     fakellm.load({"rules": [{"reply": {"content": "Scripted"}}]})

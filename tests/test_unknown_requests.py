@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.recordings.formats import read
+from fakellm.importing.importer import imported
+from fakellm.recordings.formats import read, read_file
 from fakellm.recordings.formats.unknown_request import request_for
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.matching import When
+from fakellm.server.replay_app import Replay
+from fakellm.server.scenario_app import App, HttpRequest
+from tests.conftest import respond
 
 CHAT = "/v1/chat/completions"
-GEMINI = "/v1beta/models/gemini:"
+GEMINI = "/v1beta/models/{model}:"
 FOUND: list[tuple[Any, str | None, str]] = [
     ({"object": "chat.completion", "choices": []}, CHAT, CHAT),
     ({"id": "resp_1", "object": "response"}, "/v1/responses", "/v1/responses"),
@@ -59,3 +66,49 @@ def test_lines_of_ollama_stay_lines(path: str, key: str) -> None:
     (found,) = read(body, "saved.ndjson").interactions
     assert (found.request.url, found.response.body) == (path, body)
     assert dict(found.response.headers)["Content-Type"] == "application/x-ndjson"
+
+
+SAVED: dict[str, tuple[dict[str, Any], str, dict[str, Any]]] = {
+    "chat": (
+        {"object": "chat.completion", "choices": [{"index": 0, "message": {"content": "A"}, "finish_reason": "stop"}]},
+        "/v1/chat/completions",
+        {"model": "m", "messages": [{"role": "user", "content": "Hi"}]},
+    ),
+    "gemini": (
+        {"candidates": [{"content": {"role": "model", "parts": [{"text": "B"}]}, "finishReason": "STOP"}]},
+        "/v1beta/models/gemini-9-flash:generateContent",
+        {"contents": [{"parts": [{"text": "Hi"}]}]},
+    ),
+    "ollama": (
+        {
+            "model": "m",
+            "created_at": "2026-01-01T00:00:00Z",
+            "message": {"role": "assistant", "content": "C"},
+            "done": True,
+        },
+        "/api/chat",
+        {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "stream": False},
+    ),
+}
+"""By API: a body that was saved alone, and a request to this API."""
+
+
+def test_bodies_of_several_apis_answer_requests_of_their_own_api(tmp_path: Path) -> None:
+    files = []
+    for name, (body, _, _) in SAVED.items():
+        files.append(tmp_path / f"{name}.json")
+        files[-1].write_text(json.dumps(body))
+    scenario, _ = imported([read_file(file) for file in files])
+    assert [(rule.when.api, rule.then) for rule in scenario.rules] == [(name, ()) for name in SAVED]
+    for app in (App(load(dump(scenario)), strict=True), Replay([read_file(file) for file in files])):
+        for body, path, request in SAVED.values():
+            sent = respond(app, HttpRequest("POST", path, json.dumps(request).encode())).plan
+            assert (sent.status, json.loads(sent.body)) == (200, body)
+
+
+def test_a_saved_stream_and_a_saved_body_answer_what_is_requested(tmp_path: Path) -> None:
+    chunk = b'data: {"object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"S"},"finish_reason":"stop"}]}\n\n'
+    (tmp_path / "a.sse").write_bytes(chunk + b"data: [DONE]\n\n")
+    (tmp_path / "a.json").write_text(json.dumps(SAVED["chat"][0]))
+    scenario, _ = imported([read_file(tmp_path / "a.sse"), read_file(tmp_path / "a.json")])
+    assert [rule.when for rule in scenario.rules] == [When(api="chat", stream=True), When(api="chat", stream=False)]

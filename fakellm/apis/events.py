@@ -16,6 +16,7 @@ from fakellm.base.template import Hole, Template
 from fakellm.model.blocks import Usage
 from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
+from fakellm.streaming.outline import Outline
 from fakellm.streaming.shape import Shape, Stretch, call_ids, shaped
 from fakellm.wire.sse import Event
 
@@ -31,6 +32,8 @@ class Written(Struct, frozen=True, dict=True):
     usage: Usage | None
     tokens: tuple[int, ...] = ()
     """How many tokens of text each event has, if they were counted."""
+    texts: tuple[str, ...] = ()
+    """Those that holes stand for, if it was made from an outline."""
 
     @property
     def size(self) -> int:
@@ -82,8 +85,20 @@ class Written(Struct, frozen=True, dict=True):
 
 def written(shape: Shape, skeleton: Skeleton, answer: Answer[Any]) -> Written:
     """The stream of an answer with this shape and skeleton."""
+    found = sketched(shape, skeleton, answer)
+    return replace(found, stretches=encoded(skeleton, found.stretches))
+
+
+def sketched(shape: Shape, skeleton: Skeleton, answer: Answer[Any]) -> Written:
+    """The stream of an answer whose pieces are not encoded."""
     ended = (number for number, batch in enumerate(shape.batches) if any(isinstance(delta, End) for delta in batch))
-    return Written(skeleton, encoded(skeleton, shape.stretches), frozenset(ended), answer.completion.usage)
+    return Written(skeleton, shape.stretches, frozenset(ended), answer.completion.usage)
+
+
+def from_outline(outline: Outline, sketch: Written) -> Written:
+    """The stream of an answer with this outline, from that of the outline, whose pieces are not encoded."""
+    stretches = (replace(each, pieces=outline.filled(each)) for each in sketch.stretches)
+    return replace(sketch, stretches=encoded(sketch.skeleton, stretches), texts=outline.texts)
 
 
 def events_of(api: Api[Any], batches: Sequence[Batch], answer: Answer[Any]) -> list[tuple[Event, ...]]:
@@ -122,4 +137,4 @@ def fill_of(stream: Written, answer: Answer[Any]) -> Fill:
     """What fills in the stream of an answer."""
     first = next((each.usage for each in stream.stretches if each.usage), None)
     usage = answer.completion.usage if first is stream.usage else first
-    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage)
+    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage, stream.texts)

@@ -10,12 +10,12 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import UNSET, Struct, UnsetType
 
+from fakellm.apis.operation import Keeper, Operation
 from fakellm.apis.skeleton import Draft
-from fakellm.apis.target import Target
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion, Usage
+from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.division import Division
@@ -38,13 +38,17 @@ class InexpressibleError(ValueError):
 
 
 class Failure(Struct, frozen=True):
-    """The fields of an error; those that are None are the provider's usual ones for the status."""
+    """The fields of an error; those that are None are the provider's usual ones for the status.
+
+    headers: those of the response that reports it, by their names in lower case, which its body may repeat.
+    """
 
     status: int
     message: str | None = None
     type: str | UnsetType | None = UNSET
     code: str | int | UnsetType | None = UNSET
     param: str | None = None
+    headers: Mapping[str, str] = {}
 
 
 class Answer(Struct, Generic[Habits], frozen=True):
@@ -70,75 +74,6 @@ class Settings(Struct, Generic[Habits], frozen=True):
     """What each batch holds; replaces the division."""
 
 
-class OperationRequest(Struct, frozen=True):
-    """A request for an operation that returns no reply of a model.
-
-    target: what its path stands for, with the model or id in it.
-    url: the path and the query.
-    headers: all of them, as they were sent.
-    models: the models that the scenario names.
-    answers: whether a request for a model could be answered.
-    """
-
-    target: Target
-    url: str
-    body: bytes
-    headers: Mapping[str, str]
-    seed: int
-    models: Sequence[str]
-    answers: Callable[[str], bool]
-
-
-Operation = Callable[[OperationRequest], Plan]
-"""The response to a request for an operation: a pure function. Raises RequestError."""
-
-
-class Store(Protocol):
-    """What a session keeps for an API, as one value, which is replaced as a whole."""
-
-    def read(self) -> Any:
-        """What is kept now."""
-        ...
-
-    def write(self, before: Any, after: Any) -> bool:
-        """Keeps `after` if `before` is still what is kept; if not, the caller has to start again from what is."""
-        ...
-
-
-class Keeper(Protocol):
-    """How an API keeps its replies, so that clients can retrieve and continue them. What is kept is a value with a
-    `size` in bytes; all functions are pure."""
-
-    @property
-    def operations(self) -> Mapping[str, Collection[str]]:
-        """The methods of each route of what is kept."""
-        ...
-
-    def empty(self, most_bytes: int) -> Any:
-        """Nothing kept, of which there will never be more than this."""
-        ...
-
-    def refers(self, body: bytes) -> bool:
-        """Whether a request may continue something that is kept."""
-        ...
-
-    def continued(self, request: Request, kept: Any) -> Request:
-        """The request with all that it continues. Raises RequestError if that is not kept."""
-        ...
-
-    def with_reply(self, kept: Any, request: Request, sent: bytes) -> Any:
-        """What is kept after a reply to this request, whose body is `sent`."""
-        ...
-
-    def at_once(self, request: Request, kept: Any, sent: bytes) -> bytes:
-        """The body that the client gets now, in place of `sent`: of a reply in the background, that it is queued."""
-        ...
-
-    def operate(self, store: Store, request: OperationRequest, method: str) -> Plan:
-        """The response to a request for one of `operations`. Raises RequestError."""
-        ...
-
-
 class Provider(Protocol):
     """What an API, or one of its providers, does where a reply does not set it."""
 
@@ -157,6 +92,10 @@ class Provider(Protocol):
         """The finish reason after a call that the request named."""
         ...
 
+    def stopped(self, sequence: str) -> Own:
+        """What only its API sends with the finish of a generated text that ends before this stop sequence."""
+        ...
+
     @property
     def hides_reasoning(self) -> bool:
         """Whether the reasoning of a generated reply is counted but not sent."""
@@ -172,7 +111,20 @@ class Provider(Protocol):
         ...
 
 
-class Api(Protocol[Habits]):
+class Refuser(Protocol):
+    """What every response of an API has in common, refusals included."""
+
+    def refusal(self, error: RequestError) -> Plan:
+        """The response to a request that fakellm refuses, whatever the dialect."""
+        ...
+
+    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
+        which identifies the request."""
+        ...
+
+
+class Api(Refuser, Protocol[Habits]):
     """How one API is spelled and read."""
 
     def __hash__(self) -> int:
@@ -315,16 +267,7 @@ class Api(Protocol[Habits]):
         framing."""
         ...
 
-    # Errors, and what every response has
-
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
-        ...
-
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
-        ...
+    # Errors
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         """An error before the stream: the Content-Type and the body in the API's shape."""

@@ -53,14 +53,19 @@ class Fill:
     """What fills the holes of a stream, and those of its current event.
 
     drawn: the values that are drawn for the reply. source: draws everything else. call_ids: by choice and block.
-    usage: the first token counts of the stream; `counts`: those of the event's batch.
+    usage: the first token counts of the stream; `counts`: those of the event's batch. texts: see Written.
     number: the event's, from 0. encoded: the piece of text in its batch, as JSON. length: see Hole.
     """
 
     def __init__(
-        self, drawn: Mapping[str, Any], source: Source, call_ids: Mapping[Address, str], usage: Usage | None
+        self,
+        drawn: Mapping[str, Any],
+        source: Source,
+        call_ids: Mapping[Address, str],
+        usage: Usage | None,
+        texts: Sequence[str] = (),
     ) -> None:
-        self.drawn, self.source, self.call_ids, self.usage = drawn, source, call_ids, usage
+        self.drawn, self.source, self.call_ids, self.usage, self.texts = drawn, source, call_ids, usage, texts
         self.counts: Usage | None = None
         self.number = 0
         self.length = 0
@@ -175,7 +180,7 @@ def size_of(skeleton: Skeleton) -> int:
     return 500 * len(skeleton) + sum(50 + getsizeof(text) for text in texts)
 
 
-def encoded(skeleton: Skeleton, stretches: Sequence[Stretch]) -> tuple[Stretch, ...]:
+def encoded(skeleton: Skeleton, stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
     """The stretches with their pieces as JSON, in the style of their events."""
     return tuple(map(partial(_encoded, skeleton), stretches))
 

@@ -9,7 +9,7 @@ import click
 from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
-from fakellm.cli.serving import fail
+from fakellm.cli.serving import count, fail
 from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import WRITERS, read_file, write
@@ -31,7 +31,7 @@ from fakellm.scenarios.loader import load_files
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The file to write."
 )
-@click.option("--only", type=click.IntRange(min=0), metavar="N", help="Write only this interaction; the first is 0.")
+@click.option("--only", type=click.IntRange(min=1), metavar="N", help="Write only this interaction; the first is 1.")
 @click.option(
     "--seed",
     default=0,
@@ -47,10 +47,10 @@ def command(file: Path, format_: str, output: Path, only: int | None, seed: int)
     try:
         cassette = _read(file, seed)
         many = len(cassette.interactions)
-        if only is not None and only >= many:
-            fail(f"{file}: there is no interaction {only}; the last of {many} is {many - 1}", 2)
+        if only is not None and only > many:
+            fail(f"{file}: there is no interaction {only}; it has {count(many, 'interaction')}", 2)
         if only is not None:
-            cassette = replace(cassette, interactions=cassette.interactions[only : only + 1])
+            cassette = replace(cassette, interactions=cassette.interactions[only - 1 : only])
         write_whole(output, write(cassette, format_))
     except (CassetteError, ReplyError, ScenarioError) as error:
         fail(str(error), 2)

@@ -16,7 +16,7 @@ from fakellm.apis.route import CHAT, HOMES
 from fakellm.base.errors import FakellmError
 from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.draws.profiles import PROFILES
+from fakellm.fuzzing.draws.profiles import OF_EVERY_API
 from fakellm.fuzzing.endpoints import fuzzed_api, name_of
 from fakellm.fuzzing.matrix import alone, matrix
 from fakellm.fuzzing.matrix_formats import as_html, as_markdown, as_text, caption
@@ -34,6 +34,12 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     return value
 
 
+def _dialects() -> str:
+    """The dialects of each API, one sentence for each that has any."""
+    found = {name: fuzzed_api(name).dialects for name in HOMES}
+    return " ".join(f"Those of {name}: {', '.join(dialects)}." for name, dialects in found.items() if dialects)
+
+
 @click.command(
     "fuzz", short_help="Find the stream that breaks a client.", context_settings={"ignore_unknown_options": False}
 )
@@ -45,7 +51,13 @@ def _finite(context: click.Context, parameter: click.Parameter, value: float) ->
     type=click.Choice(list(HOMES)),
     help="The API whose clients are tried.",
 )
-@click.option("--profile", default="default", show_default=True, metavar="NAME", help=f"One of {', '.join(PROFILES)}.")
+@click.option(
+    "--profile",
+    default="default",
+    show_default=True,
+    metavar="NAME",
+    help=f"One of {', '.join(OF_EVERY_API)}, or a dialect of the API. {_dialects()}",
+)
 @click.option("--examples", default=200, show_default=True, type=click.IntRange(1), help="Number of cases.")
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")
 @click.option(

@@ -1,14 +1,16 @@
 """Runs `litellm`: `completion(stream=True)`, its chunks added up with `stream_chunk_builder`.
 
-`python -m fakellm.drivers.litellm_chunks` starts it.
+`python -m fakellm.drivers.litellm_chunks` starts it. With the argument `messages` or `gemini`, it is for this API.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from fakellm.drivers.loop import Result, run, usage
+from fakellm.drivers.request import functions, prompt
 
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")  # otherwise importing it fetches a price list
 
@@ -16,18 +18,37 @@ import litellm
 
 litellm.suppress_debug_info = True  # otherwise every error prints where to get help
 
+API = sys.argv[1] if len(sys.argv) > 1 else "chat"
+_PROVIDERS = {"chat": "openai", "messages": "anthropic", "gemini": "gemini"}
+_VERSION = {"gemini": "/v1beta"}
+"""What `litellm` expects at the end of a base URL, where it adds no version itself."""
+
 
 def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
-    parameters = {**request, "model": f"openai/{request['model']}"}
+    parameters = request if API == "chat" else _in_chat(request)
+    name = f"{_PROVIDERS[API]}/{parameters['model']}"
     stream = litellm.completion(
-        **parameters, base_url=base_url, api_key="any", timeout=timeout, max_retries=0, num_retries=0
+        **{**parameters, "model": name},
+        base_url=base_url + _VERSION.get(API, ""),
+        api_key="any",
+        timeout=timeout,
+        max_retries=0,
+        num_retries=0,
     )
-    whole: Any = litellm.stream_chunk_builder(list(stream), messages=request["messages"])
+    whole: Any = litellm.stream_chunk_builder(list(stream), messages=parameters["messages"])
     if whole is None:
         return {"content": "", "finish_reason": None}
     choices = [_choice(choice) for choice in whole.choices]
     several = {"choices": choices} if len(choices) > 1 else {}
     return {**choices[0], "usage": usage(getattr(whole, "usage", None)), **several}
+
+
+def _in_chat(request: dict[str, Any]) -> dict[str, Any]:
+    """The request in chat's form, which `litellm` translates."""
+    tools = [{"type": "function", "function": function} for function in functions(request)]
+    messages = [{"role": "user", "content": prompt(request)}]
+    body = {"model": request.get("model", "fakellm"), "messages": messages, "stream": True}
+    return {**body, "stream_options": {"include_usage": True}, **({"tools": tools} if tools else {})}
 
 
 def _choice(choice: Any) -> Result:

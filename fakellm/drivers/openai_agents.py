@@ -1,18 +1,30 @@
 """Runs `openai-agents`: `Runner.run_streamed`, with an agent that stops at the first tool calls.
 
-`python -m fakellm.drivers.openai_agents` starts it.
+`python -m fakellm.drivers.openai_agents` starts it. With the argument `responses`, it is for this API.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import openai
-from agents import Agent, FunctionTool, ModelSettings, OpenAIChatCompletionsModel, Runner, set_tracing_disabled
+from agents import (
+    Agent,
+    FunctionTool,
+    ModelSettings,
+    OpenAIChatCompletionsModel,
+    OpenAIResponsesModel,
+    Runner,
+    set_tracing_disabled,
+)
 
 from fakellm.drivers.loop import Result, run
+from fakellm.drivers.request import functions, prompt
 
+RESPONSES = "responses" in sys.argv[1:]
+MODEL = OpenAIResponsesModel if RESPONSES else OpenAIChatCompletionsModel
 CLIENT = openai.AsyncOpenAI(base_url="http://given-with-each-case", api_key="any", max_retries=0)
 
 
@@ -20,12 +32,12 @@ async def answer(base_url: str, request: dict[str, Any], seconds: float) -> Resu
     client = CLIENT.with_options(base_url=base_url, timeout=seconds)
     agent = Agent(
         name="driven",
-        model=OpenAIChatCompletionsModel(request["model"], openai_client=client),
+        model=MODEL(request["model"], openai_client=client),
         model_settings=ModelSettings(include_usage=True),
-        tools=[_tool(tool["function"]) for tool in request.get("tools") or ()],
+        tools=[_tool(function) for function in functions(request)],
         tool_use_behavior="stop_on_first_tool",
     )
-    running = Runner.run_streamed(agent, request["messages"])
+    running = Runner.run_streamed(agent, prompt(request))
     async for _ in running.stream_events():
         pass
     return _result(running.raw_responses[-1])
@@ -35,8 +47,7 @@ def _tool(function: dict[str, Any]) -> FunctionTool:
     async def called(context: Any, arguments: str) -> str:
         return "done"
 
-    schema = function.get("parameters") or {"type": "object", "properties": {}}
-    return FunctionTool(function["name"], function.get("description") or "", schema, called, strict_json_schema=False)
+    return FunctionTool(function["name"], "", function["parameters"], called, strict_json_schema=False)
 
 
 def _result(response: Any) -> Result:
@@ -45,7 +56,7 @@ def _result(response: Any) -> Result:
     calls = [item for item in response.output if item.type == "function_call"]
     return {
         "content": "".join(part.text for part in parts if part.type == "output_text"),
-        "reasoning": "".join(part.text for part in thoughts),
+        **({} if RESPONSES else {"reasoning": "".join(part.text for part in thoughts)}),  # a summary is not compared
         "refusal": "".join(part.refusal for part in parts if part.type == "refusal"),
         "tool_calls": [{"name": call.name, "arguments": call.arguments} for call in calls],
         "usage": {

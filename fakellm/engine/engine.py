@@ -16,14 +16,14 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import InexpressibleError
+from fakellm.apis.protocol import InexpressibleError, Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
-from fakellm.engine.memo import Memo
+from fakellm.engine.memo import FORGETFUL, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
@@ -35,6 +35,9 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
+
+Vary = Callable[[Rule, Request, Route, int], Rule]
+"""The rule that answers in place of this one, whose reply is that for the request; the seed is the server's."""
 
 
 class LongWorkError(Exception):
@@ -74,16 +77,23 @@ class Matched(Struct, frozen=True):
 
 class Engine:
     """The responses of a ruleset. `strict`: a request that no rule matches is refused instead of answered with
-    generated text. `cache`: may be shared with other engines."""
+    generated text. `cache`: may be shared with other engines. `vary`: changes how each reply is sent."""
 
-    def __init__(self, ruleset: Ruleset, seed: int, strict: bool, cache: Cache | None = None) -> None:
+    def __init__(
+        self, ruleset: Ruleset, seed: int, strict: bool, cache: Cache | None = None, vary: Vary | None = None
+    ) -> None:
         self.ruleset = ruleset
         self.seed = seed
         self.strict = strict
+        self._vary = vary
         self._cache = cache or Cache(0)
         dialect = ruleset.scenario.dialect if ruleset.scenario else "openai"
         self._generated = Rule(name="generated", dialect=dialect, reply=GENERATED)
         self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
+
+    def varied(self, vary: Vary | None) -> Engine:
+        """The engine with its replies sent in another way."""
+        return self if vary is None else Engine(self.ruleset, self.seed, self.strict, self._cache, vary)
 
     def health(self) -> dict[str, Any]:
         """The facts for `GET /_fakellm/health`: the seed, whether it is strict, the scenario's name."""
@@ -112,13 +122,25 @@ class Engine:
         if match is None:
             request = route.parse(body, dict(read), url)
             if continued:
-                request = continued(request)
+                request = self._continued(request, continued, route)
                 key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
             if most < inf and self.ruleset.slow(request, len(body), most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, url, key, request)
+
+    def _continued(self, request: Request, continued: Callable[[Request], Request], route: Route) -> Request:
+        """The whole request of one that continues another. If that is not kept, the request as it is, provided that
+        the rule it matches names what it continues. Raises RequestError."""
+        try:
+            return continued(request)
+        except RequestError:
+            rule = self.ruleset.match(request)
+            conditions = {} if rule is None else self.ruleset.rules[rule].when.body
+            if route.keeper and route.keeper.refers(dumps(conditions).encode("utf-8", "surrogatepass")):
+                return request
+            raise
 
     def _match(self, request: Request) -> Match:
         rule, stream = self.ruleset.match(request), request.stream
@@ -200,6 +222,8 @@ class Engine:
         return replace(response, without_effect=unused) if unused else response
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
+        if self._vary:
+            rule, memo = self._vary(rule, request, matched.route, self.seed), FORGETFUL
         try:
             plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
@@ -239,7 +263,7 @@ def generated_response(value: JSON, seed: int, requested: str, route: Route = CH
     return respond(signed(plan, seed, "generated", requested, route), rule="generated")
 
 
-def refusal(error: RequestError, seed: int, body: bytes = b"", route: Route = CHAT) -> Response:
+def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = CHAT) -> Response:
     """The response that refuses a request, in the error shape of the API that its route belongs to."""
     requested = blake2b(body, digest_size=16).hexdigest()
     return respond(signed(route.refusal(error), seed, None, requested, route), explanation=writable(error.message))
@@ -250,7 +274,7 @@ def _quoted(rule: str) -> str:
     return quote(rule, safe=" #+/:")
 
 
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Route) -> Plan:
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))

@@ -7,18 +7,18 @@ API by name.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from sys import getsizeof
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from fakellm.apis.protocol import Failure
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.seed import Source
 from fakellm.engine.complete import answered, values_of, with_prompt
 from fakellm.engine.memo import FORGETFUL, Memo
 from fakellm.engine.stream import duration, stream
-from fakellm.faults import CompletionFault, ConnectionFault, ResponseFault, Stream, Whole
+from fakellm.faults import CompletionFault, ConnectionFault, EventFault, ResponseFault, Stream, Whole
 from fakellm.model.blocks import Completion
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
@@ -45,7 +45,12 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
     )
     habits = settings.habits
     if isinstance(fault, ResponseFault):
-        return fault.respond(partial(route.refuse, habits=habits), route.content_type(habits, True), streamed)
+
+        def refuse(failure: Failure) -> tuple[str, bytes]:
+            usual = dict(route.headers(seed, request.digest, failure.status))
+            return route.refuse(replace(failure, headers={**usual, **failure.headers}), habits)
+
+        return fault.respond(refuse, route.content_type(habits, True), streamed)
     route.validate(request, habits)
 
     counted = rule.reply.usage is UNSET
@@ -70,7 +75,12 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
     if not whole:
         kind = route.content_type(habits, True) if transfer.content_type is UNSET else transfer.content_type
         headers = ((("Content-Type", kind),) if kind is not None else ()) + (("Cache-Control", "no-cache"),)
-        plan = Plan(200, headers, stream(answer, settings, route, rule.timing, fault, memo), delimited="chunked")
+        sent = {}
+        if isinstance(fault, EventFault):  # an error in the stream may repeat them
+            own = {name.lower(): value for name, value in rule.reply.headers.items()}
+            sent = dict(route.headers(seed, request.digest, 200)) | own
+        frames = stream(answer, settings, route, rule.timing, fault, memo, sent)
+        plan = Plan(200, headers, frames, delimited="chunked")
     else:
         delay = duration(answer, settings, route, rule.timing) if rule.timing != AT_ONCE else 0.0
         kind = route.content_type(habits, False)

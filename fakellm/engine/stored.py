@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any, Self
 
-from fakellm.apis.protocol import Keeper
+from fakellm.apis.operation import Keeper
 
 
 class SessionStore:

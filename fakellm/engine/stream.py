@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from hashlib import blake2b
 from itertools import chain
@@ -11,7 +12,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.events import Written, fill_of, filled, memo_key, shape_of, skeleton_of, written
+from fakellm.apis.events import (
+    Written,
+    fill_of,
+    filled,
+    from_outline,
+    memo_key,
+    shape_of,
+    skeleton_of,
+    sketched,
+    written,
+)
 from fakellm.apis.protocol import Answer, Settings
 from fakellm.apis.route import Route
 from fakellm.apis.sheet import sheet, values_of
@@ -22,6 +33,7 @@ from fakellm.faults import BatchFault, EventFault, Fault, Sent
 from fakellm.model.deltas import Batch, End
 from fakellm.model.tokens import tokens_in
 from fakellm.streaming.divide import divide
+from fakellm.streaming.outline import outline
 from fakellm.streaming.play import play
 from fakellm.wire.chunks import PacedChunks, chunk
 from fakellm.wire.framing import Block, Framing, alone, blocks, encode, in_stream, is_plain, is_uniform
@@ -42,14 +54,18 @@ def stream(
     timing: Timing,
     fault: Fault | None = None,
     memo: Memo = FORGETFUL,
+    headers: Mapping[str, str] = {},
 ) -> Sequence[Frame]:
-    """The frames of a stream, one for each event and one for each block between events."""
+    """The frames of a stream, one for each event and one for each block between events. `headers`: those of the
+    response, which an error in the stream may repeat."""
     framing, source, counting = settings.framing, answer.source, timing.tokens_per_second > 0
     plain = is_plain(framing) and not timing.step  # steps show all frames before the first is sent
     if isinstance(fault, (BatchFault, EventFault)) or not is_uniform(framing) or (counting and not plain):
-        return _by_events(answer, settings, route, timing, fault)
+        return _by_events(answer, settings, route, timing, fault, headers)
 
     def made(memo: Memo) -> Written:
+        if not counting and (found := _outlined(answer, settings, route, memo, framing)):
+            return found
         batches = divided(answer, settings, route)
         found = _written(batches, answer, route, memo, framing)
         return replace(found, tokens=found.tokens_of(batches)) if counting else found
@@ -62,7 +78,7 @@ def stream(
     keep, skeletons = memo if fixed else FORGETFUL, FORGETFUL if fixed and counts is None else memo
     found = keep.get(("stream", key, counting), lambda: made(skeletons), lambda found: found.size)
     if not found.in_order:
-        return _by_events(answer, settings, route, timing, fault)
+        return _by_events(answer, settings, route, timing, fault, headers)
     after = [alone(Event(data), framing) for data in framing.after]
     if not plain or (timing == AT_ONCE and not fixed):
         return pace(in_stream([*map(_ENCODED, filled(found, answer)), *after], framing), timing, source)
@@ -83,7 +99,12 @@ def stream(
 
 
 def _by_events(
-    answer: Answer[Any], settings: Settings[Any], route: Route, timing: Timing, fault: Fault | None
+    answer: Answer[Any],
+    settings: Settings[Any],
+    route: Route,
+    timing: Timing,
+    fault: Fault | None,
+    headers: Mapping[str, str],
 ) -> Sequence[Frame]:
     """The frames of a stream whose events are not framed one by one, or not in their order; or are counted, with other
     lines between them."""
@@ -105,7 +126,7 @@ def _by_events(
         for number in sent
         for place in range(len(each[number]))
     ]
-    lines, framing = _lines(events, ending, framing, fault, route, settings, source)
+    lines, framing = _lines(events, ending, framing, fault, route, settings, source, headers)
     frames = [(piece, block) for piece, block in zip(encode(lines, framing), lines, strict=True) if piece]
     weights = [0 if block.event is None or block.event >= len(counts) else counts[block.event] for _, block in frames]
     return pace([piece for piece, _ in frames], timing, source, weights)
@@ -125,6 +146,28 @@ def _written(
     return written(shape, memo.get((known, memo_key(answer)), made, size_of), answer)
 
 
+def _outlined(
+    answer: Answer[Any], settings: Settings[Any], route: Route, memo: Memo, framing: Framing
+) -> Written | None:
+    """The framed stream of an answer, from its outline; None if that does not show how it is divided."""
+    if settings.score is not None:
+        return None
+    grammar, alike = route.grammar(settings.habits), route.alike(settings.habits)
+    outlined = outline(answer.completion, settings.division, grammar, alike, copy(answer.source))
+    if outlined is None:
+        return None
+
+    def made() -> tuple[Written, bool]:
+        its_answer = replace(answer, completion=outlined.completion)
+        shape = shape_of(route, divided(its_answer, settings, route), its_answer)
+        sketch = sketched(shape, framed(skeleton_of(route, shape, its_answer), framing), its_answer)
+        return sketch, outlined.is_shown(shape)
+
+    key = blake2b(repr(outlined.completion).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    sketch, shown = memo.get(("outline", key, memo_key(answer)), made, lambda made: made[0].size)
+    return from_outline(outlined, sketch) if shown else None
+
+
 def divided(answer: Answer[Any], settings: Settings[Any], route: Route) -> tuple[Batch, ...]:
     """The batches of the answer: as the score sets them or, without a score, the division."""
     if settings.score is not None:
@@ -140,6 +183,7 @@ def _lines(
     route: Route,
     settings: Settings[Any],
     source: Source,
+    headers: Mapping[str, str],
 ) -> tuple[Sequence[Block], Framing]:
     """The blocks of a stream, and how they are framed."""
     if not isinstance(fault, EventFault):
@@ -148,7 +192,7 @@ def _lines(
     end = [replace(block, event=None) for block in end]
 
     def broken(failure: Any, shape: str | None, before: Sequence[Event]) -> tuple[Event | str, bool]:
-        return route.broken(failure, settings.habits, shape, before)
+        return route.broken(replace(failure, headers=headers), settings.habits, shape, before)
 
     sent = Sent(tuple(blocks(events, framing)), tuple(end), tuple(events), framing, broken)
     sent = fault.apply(sent, source)

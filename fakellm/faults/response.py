@@ -99,7 +99,10 @@ class Status(ResponseFault, frozen=True, tag="status"):
         check_header(("retry_after",), self.retry_after)
 
     def respond(self, refuse: Refuse, content_type: str, stream: bool) -> Plan:
-        usual, body = refuse(Failure(self.status, self.message, self.type, self.code, self.param))
+        own = {name.lower(): value for name, value in self.headers.items()}
+        if self.retry_after is not None:
+            own.setdefault("retry-after", str(self.retry_after))
+        usual, body = refuse(Failure(self.status, self.message, self.type, self.code, self.param, own))
         if self.body is not None:
             body = (self.body if isinstance(self.body, str) else dumps(self.body)).encode("utf-8", "surrogatepass")
             usual = "text/plain; charset=utf-8" if isinstance(self.body, str) else "application/json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from textwrap import indent
 from typing import Any
 
@@ -11,7 +12,9 @@ from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
+from fakellm.fuzzing.tiers import WireStep
 from fakellm.scenarios.loader import dump
+from fakellm.scenarios.scenario import Scenario
 from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
 
@@ -63,7 +66,7 @@ def described(failure: ClientFailure, replay: str) -> str:
         f"{title(failure)}{times}",
         *(["   intermittent: each time, the case passed when it was repeated"] if failure.intermittent else []),
         *(["   only right after the first rule below: the client carries something over"] if failure.before else []),
-        *(f"   {row}: {BUGS[row].what}{_links(row)}" for row in rows(failure)),
+        *(f"   {line}" for line in known(rows(failure))),
         "",
         f"   {_OUTCOMES[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
         f"   expected  {_short(verdict.expected)}",
@@ -71,10 +74,10 @@ def described(failure: ClientFailure, replay: str) -> str:
         *([f"   because   {_short(verdict.note)}"] if verdict.note else []),
         "",
         "   Scenario:",
-        indent(_narrow(dump(scenario_of(failure))), "     ").rstrip(),
+        scenario(scenario_of(failure)),
         "",
         "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-        indent(_narrow("\n".join(wire(plan) for plan in failure.case.plans)), "     "),
+        writes(failure.case.plans),
         "",
         f"   To reproduce: {replay}",
     ]
@@ -91,11 +94,15 @@ _OUTCOMES = {
 
 
 def title(failure: ClientFailure) -> str:
-    """The failing steps with their tiers and, if they are known to break clients, the rows of the bug list."""
+    """The failing steps, as `named` shows them, and the wire that they are steps of."""
     case = failure.case
-    steps = [f"{step.name} ({step.tier}{': ' + ' '.join(step.rows) if step.rows else ''})" for step in case.steps]
     where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
-    return (" with ".join(steps) or "the plain wire") + where
+    return (named(case.steps) or "the plain wire") + where
+
+
+def named(steps: Iterable[WireStep]) -> str:
+    """Steps with their tiers and, if they are known to break clients, the rows of the bug list."""
+    return " with ".join(f"{step.name} ({': '.join(filter(None, (step.tier, ' '.join(step.rows))))})" for step in steps)
 
 
 def rows(failure: ClientFailure) -> list[str]:
@@ -103,8 +110,23 @@ def rows(failure: ClientFailure) -> list[str]:
     return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
 
 
+def known(rows: Iterable[str]) -> list[str]:
+    """What these rows of the bug list describe, with links to reports."""
+    return [f"{row}: {BUGS[row].what}{_links(row)}" for row in rows]
+
+
 def _links(row: str) -> str:
     return f" ({', '.join(BUGS[row].threads)})" if BUGS[row].threads else ""
+
+
+def scenario(shown: Scenario) -> str:
+    """A scenario as a report shows it."""
+    return indent(_narrow(dump(shown)), "     ").rstrip()
+
+
+def writes(plans: Iterable[Plan]) -> str:
+    """Responses as a report shows them."""
+    return indent(_narrow("\n".join(map(wire, plans))), "     ")
 
 
 def wire(plan: Plan) -> str:

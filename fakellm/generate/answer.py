@@ -71,19 +71,21 @@ def _answer(generate: Generate, request: Request, seed: int, index: int, provide
     made = calls.generated_calls(request, seed, index, provider)
     if made:
         finish = provider.named_call_finish if request.allowed_calls.named else "tool_calls"
-        return _choice(reasoning, "", made, finish if provider.finishes else None)
+        return _choice(reasoning, "", made, Stop(finish) if provider.finishes else None)
     if request.output:
         content = _json(request.output, source)
     else:
         content = text(source, generate.sentences or source.between(2, 4))
-    return _choice(reasoning, _until(content, request.stop), (), "stop" if provider.finishes else None)
+    content, sequence = _until(content, request.stop)
+    stop = Stop("stop", provider.stopped(sequence) if sequence else {})
+    return _choice(reasoning, content, (), stop if provider.finishes else None)
 
 
-def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: str | None) -> Choice:
+def _choice(reasoning: str, content: str, made: Iterable[ToolCall], finish: Stop | None) -> Choice:
     """The choice with a block for each argument that is not empty."""
     thinking = (Thinking((reasoning,)),) if reasoning else ()
     texts = (Text(content),) if content else ()
-    return Choice((*thinking, *texts, *made), None if finish is None else Stop(finish))
+    return Choice((*thinking, *texts, *made), finish)
 
 
 def _with_logprobs(choice: Choice, top: int, source: Source) -> Choice:
@@ -103,10 +105,12 @@ def _json(output: JsonOutput, source: Source) -> str:
         raise RequestError(400, message, "invalid_json_schema", output.param) from None
 
 
-def _until(content: str, stops: tuple[str, ...]) -> str:
-    """The text before the first of the stop sequences; an empty sequence stops nothing."""
-    places = [content.find(stop) for stop in stops if stop]
-    return content[: min((place for place in places if place >= 0), default=len(content))]
+def _until(content: str, stops: tuple[str, ...]) -> tuple[str, str]:
+    """The text before the first of the stop sequences, and that sequence, or an empty one. An empty sequence stops
+    nothing; of two at the same place, the one that the request names first counts."""
+    found = [(place, stop) for stop in stops if stop and (place := content.find(stop)) >= 0]
+    place, stop = min(found, key=lambda each: each[0], default=(len(content), ""))
+    return content[:place], stop
 
 
 def _within(limit: int | None, choice: Choice, provider: Provider) -> Choice:
@@ -122,7 +126,7 @@ def _within(limit: int | None, choice: Choice, provider: Provider) -> Choice:
             made.append(replace(call, arguments=kept[len(call.name) :]))
         if not whole:
             break
-    cut = _choice(reasoning, content, made, choice.finish_reason)
+    cut = _choice(reasoning, content, made, choice.finish)
     return choice if cut == choice else replace(cut, finish=Stop("length") if provider.finishes else None)
 
 

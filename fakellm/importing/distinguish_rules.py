@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.json_path import path_of
@@ -16,39 +17,76 @@ from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern, When
 from fakellm.scenarios.scenario import Rule, Step
 
-Answered = tuple[Request | None, Rule]
-"""A rule, and the request that it answers; None if the request was not recorded."""
+Way = Callable[[Request], When]
+"""What distinguishes a request, as conditions."""
 
 
-def distinguished(answered: Sequence[Answered]) -> tuple[Rule, ...]:
+class AnsweredRequest(Struct, frozen=True):
+    """A rule, and the request that it answers. `known`: whether that request was recorded; of one that was not, only
+    its API and whether it is for a stream count."""
+
+    request: Request
+    rule: Rule
+    known: bool = True
+
+
+def distinguished(answered: Sequence[AnsweredRequest]) -> tuple[Rule, ...]:
     """The rules with as few conditions as needed, of the same kind for all. If the same request comes again, the next
-    reply of its rule answers it."""
-    groups: dict[tuple[str, bool], list[Answered]] = {}
-    for request, rule in sorted(answered, key=lambda each: each[0] is None):  # what matches everything comes last
-        key = ("", False) if request is None else (request.digest, request.stream)
-        groups.setdefault(key, []).append((request, rule))
-    firsts = [group[0][0] for group in groups.values()]
-    for way in _WAYS:
-        if _differ(firsts, way):
-            return tuple(_rule(group, way) for group in groups.values())
-    return tuple(_rule(group, exactly) for group in _by_every_field(groups.values()))
+    reply of its rule answers it. Rules for requests of several APIs all name theirs."""
+    groups: dict[tuple[object, ...], list[AnsweredRequest]] = {}
+    for each in sorted(answered, key=lambda each: not each.known):  # what matches any request comes last
+        groups.setdefault(_identity(each), []).append(each)
+    several = len({each.request.api for each in answered}) > 1
+    unknown = [group for group in groups.values() if not group[0].known]
+    known = _known([group for group in groups.values() if group[0].known], several)
+    return (*known, *(_rule(group, _any_request(group[0], unknown)) for group in unknown))
 
 
-def _by_every_field(groups: Iterable[list[Answered]]) -> list[list[Answered]]:
-    """The groups whose requests differ in `exactly`. Those with more fields come first: a request that has all fields
-    of another matches the rule of that one too."""
-    merged: dict[str, list[Answered]] = {}
+def _identity(each: AnsweredRequest) -> tuple[object, ...]:
+    """Equal for rules that answer the same request."""
+    request = each.request
+    return (each.known, request.api, request.stream, request.digest if each.known else "")
+
+
+def _known(groups: Sequence[list[AnsweredRequest]], several: bool) -> list[Rule]:
+    def with_api(way: Way) -> Way:
+        return lambda request: replace(way(request), api=request.api) if several else way(request)
+
+    for way in map(with_api, _WAYS):
+        if _differ([group[0].request for group in groups], way):
+            return [_rule(group, way(group[0].request)) for group in groups]
+    way = with_api(exactly)
+    return [_rule(group, way(group[0].request)) for group in _by_every_field(groups, way)]
+
+
+def _any_request(each: AnsweredRequest, groups: Sequence[list[AnsweredRequest]]) -> When:
+    """The condition of a rule without a recorded request: its API, and whether a stream is requested if rules without
+    a request answer both."""
+    kinds = {group[0].request.stream for group in groups if group[0].request.api == each.request.api}
+    return When(api=each.request.api, stream=each.request.stream if len(kinds) > 1 else None)
+
+
+def _by_every_field(groups: Iterable[list[AnsweredRequest]], way: Way) -> list[list[AnsweredRequest]]:
+    """The groups whose requests differ in `way`. Those with more fields come first: a request that has all fields of
+    another matches the rule of that one too."""
+    merged: dict[str, list[AnsweredRequest]] = {}
     for group in groups:
-        merged.setdefault(_encoded(_when(group[0][0], exactly)), []).extend(group)
-    return sorted(merged.values(), key=lambda group: -len(_when(group[0][0], exactly).body))
+        merged.setdefault(_encoded(way(group[0].request)), []).extend(group)
+    return sorted(merged.values(), key=lambda group: -len(way(group[0].request).body))
 
 
 def _model_and_turn(request: Request) -> When:
-    return When(model=request.model, turn=request.turn)
+    continued = {key: _value(request.body[key]) for key in _CONTINUED if request.body.get(key)}
+    return When(model=request.model, turn=None if continued else request.turn, body=continued)
 
 
 def _and_user(request: Request) -> When:
-    return replace(_model_and_turn(request), user=Pattern(exact=request.user))
+    found = _model_and_turn(request)
+    return replace(found, user=Pattern(exact=request.user)) if request.user or not found.body else found
+
+
+_CONTINUED = ("previous_response_id", "conversation")
+"""The fields of a body that name the conversation that it continues, whose turns and users it does not have."""
 
 
 def _and_stream(request: Request) -> When:
@@ -83,29 +121,25 @@ def _value(value: object) -> object:
     return {"exact": value} if isinstance(value, dict) else value
 
 
-_WAYS: tuple[Callable[[Request], When], ...] = (_model_and_turn, _and_user, _and_stream, _and_messages)
+_WAYS: tuple[Way, ...] = (_model_and_turn, _and_user, _and_stream, _and_messages)
 
 
-def _differ(requests: Sequence[Request | None], way: Callable[[Request], When]) -> bool:
-    """Whether the conditions differ for each request. A rule without a recorded request matches everything."""
-    made = [_when(request, way) for request in requests]
+def _differ(requests: Sequence[Request], way: Way) -> bool:
+    """Whether the conditions differ for each request."""
+    made = list(map(way, requests))
     if any(set("*?[") & set(when.model or "") for when in made):  # it would match other models too
         return False
     return len(set(map(_encoded, made))) == len(made)
-
-
-def _when(request: Request | None, way: Callable[[Request], When]) -> When:
-    return When() if request is None else way(request)
 
 
 def _encoded(when: When) -> str:
     return json.dumps(msgspec.to_builtins(when), sort_keys=True)
 
 
-def _rule(group: Sequence[Answered], conditions: Callable[[Request], When]) -> Rule:
-    request, rule = group[0]
-    when = _when(request, conditions)
-    if rule.patch and request is not None:  # its frames belong to a stream or to a whole body
-        when = replace(when, stream=request.stream)
-    then = tuple(Step(more.reply, more.stream, more.timing, more.fault, more.patch) for _, more in group[1:])
-    return replace(rule, when=when, then=then)
+def _rule(group: Sequence[AnsweredRequest], when: When) -> Rule:
+    first, *others = group
+    if first.rule.patch:  # its frames belong to a stream or to a whole body
+        when = replace(when, stream=first.request.stream)
+    steps = (each.rule for each in others)
+    then = tuple(Step(rule.reply, rule.stream, rule.timing, rule.fault, rule.patch) for rule in steps)
+    return replace(first.rule, when=when, then=then)

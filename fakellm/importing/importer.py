@@ -7,41 +7,33 @@ chat, whose dialects `chat_rule` tries.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from fakellm.apis.openai.urls import with_model
-from fakellm.apis.route import CHAT, REPLIES, Route, api_named, target
+from fakellm.apis.route import Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ScenarioError
-from fakellm.base.validation import FieldError
 from fakellm.engine.render import render
-from fakellm.faults import Close, Status
-from fakellm.faults.base import check_header
-from fakellm.importing.chat_rule import chat_rule
-from fakellm.importing.distinguish_rules import distinguished, exactly
+from fakellm.faults import EventFault, Fault
+from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, exactly
 from fakellm.importing.long_edits import literal_places, long_edits
 from fakellm.importing.patched_texts import repeated_texts
-from fakellm.model.fold import fold
+from fakellm.importing.recorded_request import request_of, route_of, served_path
+from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
+from fakellm.importing.replies.literal_rule import literal_rule
+from fakellm.importing.replies.reply_rule import is_cut, reply_rule
 from fakellm.model.request import Request
-from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.redaction import UnsearchableError, redacted
-from fakellm.recordings.request_identity import api, path_of
 from fakellm.scenarios.loader import dump_json, parse
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.reply import Reply, reply_of
+from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.streaming.observe import observe, renumbered
-from fakellm.wire.frame_edits import Edit
-from fakellm.wire.framing import Framing
 from fakellm.wire.kinds import ARRAY, SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
-
-_UNKNOWN = RecordedRequest("POST", "", body=b'{"model":"m","messages":[{"role":"user","content":""}],"stream":true}')
-"""The request for a recording without one."""
 
 
 class Imported(Struct, frozen=True):
@@ -54,99 +46,172 @@ class Imported(Struct, frozen=True):
     reason: str = ""
 
 
+class _LeftOutError(Exception):
+    """An interaction that cannot be imported, with the reason."""
+
+
 def imported(cassettes: Sequence[Cassette], name: str = "imported") -> tuple[Scenario, list[Imported]]:
     """A scenario whose rules answer as recorded, without secrets, and how each interaction was imported."""
-    rules: list[tuple[Request | None, Rule]] = []
+    answered: list[AnsweredRequest] = []
     report: list[Imported] = []
     for cassette in cassettes:
-        for number, interaction in enumerate(cassette.interactions):
+        for number, interaction in enumerate(cassette.interactions, 1):
             place = f"{cassette.name}#{number}"
-            url = interaction.request.url
-            route = _route(interaction.request)
-            if route is None:
-                report.append(Imported(place, "left out", reason=f"not a request for a reply: {url}"))
-                continue
             try:
-                known = redacted(interaction)
-            except UnsearchableError as error:
+                one, became = _one(interaction, place)
+            except _LeftOutError as error:
                 report.append(Imported(place, "left out", reason=str(error)))
                 continue
-            request, rule, became = _rule(known, place, route)
-            if rule is not None and (problem := _problem(request, rule)):
-                rule, became = None, Imported(place, "left out", reason=problem)
+            answered.append(one)
             report.append(became)
-            if rule is not None:
-                rules.append((request, rule))
-    return Scenario(name=name, rules=distinguished(rules)), report
+    return Scenario(name=name, rules=distinguished(answered)), report
 
 
-def _rule(interaction: Interaction, place: str, route: Route) -> tuple[Request | None, Rule | None, Imported]:
-    """The request, the rule that answers it as recorded, and the report on it."""
-    known = bool(interaction.request.body)
+def _one(interaction: Interaction, place: str) -> tuple[AnsweredRequest, Imported]:
+    """The rule of an interaction with its request, and the report on it."""
+    recorded = interaction.request
+    path = served_path(recorded)
+    if path is None:
+        raise _LeftOutError(f"not a request for a reply that fakellm serves: {recorded.method} {recorded.url}")
     try:
-        request = _request(interaction.request if known else _example(interaction.request, route), route)
+        interaction = redacted(interaction)
+        request = request_of(interaction.request, path)
+    except UnsearchableError as error:
+        raise _LeftOutError(str(error)) from None
     except RequestError as error:
-        return None, None, Imported(place, "left out", reason=f"the request is not a chat: {error.message}")
+        raise _LeftOutError(f"fakellm refuses the request: {error.message}") from None
+    known = bool(interaction.request.body)
+    answered, became = _answered(interaction, request, known, place, route_of(path))
+    if problem := _problem(answered):
+        raise _LeftOutError(problem)
+    return answered, became
+
+
+def _answered(
+    interaction: Interaction, request: Request, known: bool, place: str, route: Route
+) -> tuple[AnsweredRequest, Imported]:
     plan = interaction.response
-    kind = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
-    stream = kind_of(kind) or _kind_in(plan.body, request)
-    streamed = stream is not None
-    if plan.status != 200 or (known and streamed != request.stream):
-        reason = (
-            f"HTTP {plan.status or 'without an answer'}"
-            if plan.status != 200
-            else "no stream was requested"
-            if streamed
-            else "no stream"
-        )
+    content_type = next((value for key, value in plan.headers if key.lower() == "content-type"), "")
+    kind = kind_of(content_type) or _kind_in(plan.body, request)
+    if reason := _not_a_reply(plan, kind, request, known):
         if plan.status is not None and not 200 <= plan.status <= 999:
-            return None, None, Imported(place, "left out", reason=f"the status {plan.status} answers no request")
-        return request if known else None, _literal(plan, kind), Imported(place, "literal", 1, 1, reason)
-    pieces = stream.blocks(plan.body) if stream else [plan.body]
-    request = replace(request, stream=streamed)
-    try:
-        rule, patch, literal = _shortest(interaction.request.url, pieces, stream, request, route, place)
-    except RequestError as error:  # only another provider than the guessed one allows it
-        return None, None, Imported(place, "left out", reason=f"the request is refused: {error.message}")
-    outcome: Any = "literal" if literal >= len(pieces) else "patch" if patch else "meaning"
-    lost = "" if plan.end == "complete" else f"how it broke off is not imported: {plan.end}"
-    lost = lost or ("it is not a completion that a rule can spell" if outcome == "literal" else "")
-    became = Imported(place, outcome, literal, len(pieces), lost)
-    return request if known else None, replace(rule, patch=patch), became
+            raise _LeftOutError(f"the status {plan.status} answers no request")
+        request = request if known else replace(request, stream=kind is not None)
+        return AnsweredRequest(request, literal_rule(plan, content_type), known), Imported(
+            place, "literal", 1, 1, reason
+        )
+    pieces = kind.blocks(plan.body) if kind else [plan.body]
+    request = replace(request, stream=kind is not None)
+    broken = _broken(plan, pieces, kind, request, route)
+
+    def rule_of(pieces: Sequence[bytes]) -> Rule:
+        rule = reply_rule(interaction.request.url, pieces, kind, request, route)
+        return _accepted(replace(rule, name=place), request, route)
+
+    if broken:
+        whole = pieces if kind else [plan.body.ljust(announced(plan))]
+        rule = _broken_as(rule_of(broken.pieces), broken, whole, request, route)
+    else:
+        rule = _patched(rule_of, pieces, request, route)
+    literal = sum(len(edit.frames) for edit in rule.patch)
+    outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
+    reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
+    report = Imported(place, outcome, literal, len(pieces), reason)
+    return AnsweredRequest(request, replace(rule, name=None), known), report
 
 
-def _shortest(
-    url: str, pieces: Sequence[bytes], stream: Kind | None, request: Request, route: Route, place: str
-) -> tuple[Rule, tuple[Edit, ...], int]:
-    """The rule for these pieces, its patch, and how many pieces are literal in it. No text of a literal piece is in the
-    reply too: if it would be, the rule is made of the other pieces alone."""
+def _patched(
+    rule_of: Callable[[Sequence[bytes]], Rule], pieces: Sequence[bytes], request: Request, route: Route
+) -> Rule:
+    """The rule for these pieces, with its patch. No text of a literal piece is in the reply too: if it would be, the
+    rule is made of the other pieces alone."""
     read = pieces
-    for _ in range(2):
-        rule = _read(url, read, stream, request, route)
-        settings = route.settings(rule.stream, rule.dialect, request, 0, request.stream)
-        made = [frame.data for frame in render(replace(rule, name=place), request, 0, route).frames]
+    while True:
+        rule = rule_of(read)
+        made = _frames(rule, request, route)
         patch = long_edits(made, pieces)
-        if not any(repeated_texts(made, patch, route, settings.habits, request.stream)):
-            return rule, patch, sum(len(edit.frames) for edit in patch)
+        habits = route.settings(rule.stream, rule.dialect, request, 0, request.stream).habits
+        if not any(repeated_texts(made, patch, route, habits, request.stream)):
+            return replace(rule, patch=patch)
         odd = literal_places(patch)
-        read = [piece for number, piece in enumerate(pieces) if number not in odd]
-        if not read:
+        fewer = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not fewer or len(fewer) == len(read):
             break
-    empty = Rule(reply=Reply(content=""), dialect=rule.dialect)
-    made = [frame.data for frame in render(replace(empty, name=place), request, 0, route).frames]
-    return empty, long_edits(made, pieces), len(pieces)
+        read = fewer
+    empty = replace(rule, reply=Reply(content=""), stream=Variation())
+    return replace(empty, patch=long_edits(_frames(empty, request, route), pieces))
 
 
-def _read(url: str, pieces: Sequence[bytes], stream: Kind | None, request: Request, route: Route) -> Rule:
-    """The rule for these pieces of a stream, or for the one of a whole body; its reply is empty if they say nothing."""
-    if route is CHAT:
-        return chat_rule(url, pieces, request)
-    return (_played(pieces, stream, route) if stream else _folded(pieces[0], route)) or Rule(reply=Reply(content=""))
+def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -> str:
+    """Why a response is not a reply in the form that was requested; empty if it is one."""
+    if plan.status != 200:
+        end = "" if plan.end in ("complete", "close") or plan.status is None else f", and then {plan.end}"
+        return f"HTTP {plan.status or 'without an answer'}{end}"
+    if known and (kind is not None) != request.stream:
+        return "no stream" if request.stream else "no stream was requested"
+    return ""
 
 
-def _problem(request: Request | None, rule: Rule) -> str:
+def _accepted(rule: Rule, request: Request, route: Route) -> Rule:
+    """The rule, in another dialect of its API if only that one accepts the request."""
+    for dialect in (rule.dialect, *route.dialects):
+        try:
+            changed = replace(rule, dialect=dialect)
+            render(changed, request, 0, route)
+            return changed
+        except RequestError as error:
+            refused = error
+    raise _LeftOutError(f"fakellm refuses the request: {refused.message}")
+
+
+def _broken(plan: Plan, pieces: Sequence[bytes], kind: Kind | None, request: Request, route: Route) -> Broken | None:
+    """What broke the reply; None if it is whole."""
+    if plan.end not in ("complete", "hang_up"):
+        return cut(plan, pieces, kind is not None)
+    if kind is None:
+        return None
+    return error_in(pieces, kind) or (cut(plan, pieces, True) if is_cut(pieces, kind, request, route) else None)
+
+
+def _broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:
+    """The rule with the fault that comes nearest to what was recorded, and a patch for the rest."""
+
+    def patched(rule: Rule, fault: Fault) -> Rule:
+        if isinstance(fault, EventFault):
+            made = _frames(replace(rule, fault=fault), request, route)
+        else:
+            made = _frames(rule, request, route)[: len(pieces)]
+            if pieces and len(made) == len(pieces):  # the last one may be cut
+                made[-1] = made[-1][: len(pieces[-1])]
+        return replace(rule, fault=fault, patch=long_edits(made, pieces))
+
+    found = (patched(each, fault) for each in (_ended(rule), rule) for fault in broken.faults)
+    return min(found, key=lambda rule: sum(len(edit.frames) + edit.drop for edit in rule.patch))
+
+
+def _ended(rule: Rule) -> Rule:
+    """The rule with the usual end, which it sends if someone removes its fault."""
+    reply, stream = rule.reply, rule.stream
+    reply = replace(reply, finish_reason=UNSET) if reply.finish_reason is None else reply
+    return replace(rule, reply=reply, stream=replace(stream, done=None) if stream.done is False else stream)
+
+
+def _frames(rule: Rule, request: Request, route: Route) -> list[bytes]:
+    return [frame.data for frame in render(rule, request, 0, route).frames]
+
+
+def _kind_in(body: bytes, request: Request) -> Kind | None:
+    """The kind of a stream that only its first bytes show; None if it is none."""
+    start = body.lstrip()
+    if start.startswith((b"data:", b":", b"event:")):
+        return SSE
+    return ARRAY if request.stream and start.startswith(b"[") else None
+
+
+def _problem(answered: AnsweredRequest) -> str:
     """Why a rule cannot be written to a file, with conditions on all that its request has; empty if it can."""
-    text = dump_json(replace(rule, when=When() if request is None else exactly(request)))
+    when = exactly(answered.request) if answered.known else When()
+    text = dump_json(replace(answered.rule, when=when))
     if _HALF.search(text):
         return "it has half of a surrogate pair, which YAML cannot express"
     try:
@@ -158,87 +223,3 @@ def _problem(request: Request | None, rule: Rule) -> str:
 
 _HALF = re.compile(r"(?<!\\)(?:\\\\)*\\ud[89a-f]")
 """In JSON in which nothing else is escaped that need not be."""
-
-
-def _kind_in(body: bytes, request: Request) -> Kind | None:
-    """The kind of a stream that only its first bytes show; None if it is none."""
-    start = body.lstrip()
-    if start.startswith((b"data:", b":", b"event:")):
-        return SSE
-    return ARRAY if request.stream and start.startswith(b"[") else None
-
-
-def _literal(plan: Plan, kind: str) -> Rule:
-    """The rule that sends the response literally, with the headers that state when a client may retry."""
-    if plan.status is None:
-        return Rule(reply=Reply(), fault=Close(at="start"))
-    headers = {name: value for name, value in plan.headers if name.lower() in _KEPT and _is_sendable(value)}
-    body, content_type = plan.body.decode("utf-8", "replace"), kind if kind and _is_sendable(kind) else None
-    return Rule(reply=Reply(), fault=Status(status=plan.status, body=body, content_type=content_type, headers=headers))
-
-
-def _is_sendable(value: str) -> bool:
-    """Whether a rule can send the value of a header."""
-    try:
-        check_header((), value)
-    except FieldError:
-        return False
-    return True
-
-
-_KEPT = ("retry-after", "retry-after-ms", "x-should-retry", "location")
-
-
-def _route(recorded: RecordedRequest) -> Route | None:
-    """The API that a request belongs to; chat if nothing shows which; None for one whose replies are not imported."""
-    tail = api(recorded.url)
-    for path in (path_of(recorded.url), f"/v1/{tail}"):
-        found = target(path)
-        if found.route in REPLIES and found.api not in _NOT_IMPORTED:
-            return api_named(found.api)
-    return CHAT if tail == _WRITER or not recorded.body else None
-
-
-_WRITER = "chat"
-"""Writer's path for chat."""
-_NOT_IMPORTED = ("completions",)
-
-
-def _request(recorded: RecordedRequest, route: Route) -> Request:
-    """The request. Clients of Azure may name the model only in the URL."""
-    model = target(path_of(recorded.url)).model if route is CHAT else None
-    body = recorded.body if model is None else with_model(recorded.body, model)
-    _, mark, query = recorded.url.partition("#")[0].partition("?")
-    return route.parse(body, {}, path_of(recorded.url) + mark + query)
-
-
-def _example(recorded: RecordedRequest, route: Route) -> RecordedRequest:
-    """The request for a recording without its body."""
-    if route is CHAT:
-        return _UNKNOWN
-    return replace(recorded, body=msgspec.json.encode(route.example()))
-
-
-def _played(pieces: Sequence[bytes], kind: Kind, route: Route) -> Rule | None:
-    """The rule that plays a stream as it was divided; None if nothing in it can be read."""
-    events = kind.events(b"".join(pieces))
-    try:
-        habits, drawn = route.infer(events)
-        batches = renumbered(route.read(events, habits))
-    except (ValueError, KeyError, TypeError):
-        return None
-    framed = kind.framing(pieces)
-    dialect, spelled = route.block(habits)
-    usual = route.usual(dialect).sse or Framing()
-    stream = replace(spelled, score=observe(batches), sse=None if framed == usual else framed)
-    return Rule(reply=reply_of(fold(batches)[0], drawn), stream=stream, dialect=dialect)
-
-
-def _folded(body: bytes, route: Route) -> Rule | None:
-    """The rule whose reply is a whole body; None if the body cannot be read."""
-    try:
-        habits, drawn = route.infer_whole(body)
-        dialect, spelled = route.block(habits)
-        return Rule(reply=reply_of(fold(route.read_whole(body, habits))[0], drawn), stream=spelled, dialect=dialect)
-    except (ValueError, KeyError, TypeError):
-        return None

@@ -62,7 +62,8 @@ def without(block: Block, paths: tuple[str, ...]) -> Block:
     for path in sorted(paths, key=_natural, reverse=True):  # the last item of a list first, so that no index shifts
         value = value_at(block, path)
         if value:
-            block = with_value(block, path, type(value)() if "." not in path else None)
+            empty = "" if isinstance(value, str) else type(value)()  # a placeholder that is cut is a text too
+            block = with_value(block, path, empty if "." not in path else None)
     return block
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from zlib import crc32
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.base.json_text import dumps
 from fakellm.base.secrets.names import secret_field
@@ -38,6 +39,10 @@ _BITS = 4096
 """The bits of a sketch: more than most bodies have values."""
 
 _ABSENT = object()
+
+UNKNOWN_MODEL = "{model}"
+"""Stands for the model in the path of a request that was not recorded, where the API's paths have one."""
+_MODEL = re.compile(r"(?<=models/)[^/:]+(?=:)")
 
 
 class Key(Struct, frozen=True):
@@ -88,6 +93,12 @@ def api(url: str) -> str:
 def key(request: RecordedRequest, ignored: Ignored) -> Key:
     """The key of a request. The order of keys and the white space of JSON make no difference."""
     return _key(request, value(request.body, ignored))
+
+
+def unknown(recorded: Key) -> Iterator[Key]:
+    """The keys of recordings without a request that answer a request with this key: any body, and any model."""
+    yield replace(recorded, body=None)
+    yield replace(recorded, body=None, api=_MODEL.sub(UNKNOWN_MODEL, recorded.api))
 
 
 def key_and_sketch(request: RecordedRequest, ignored: Ignored) -> tuple[Key, int]:

@@ -41,7 +41,8 @@ class HttpRequest(Struct, frozen=True):
     @property
     def target(self) -> RequestTarget:
         """Its request target."""
-        return request_target(self.path)
+        found = request_target(self.path)
+        return found.of_client(self.headers) if found.shared else found
 
 
 class Application(Protocol):
@@ -100,21 +101,29 @@ def dispatch(
         hint = remedy(target.path)
         known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
-        raise UnknownRouteError(404, f"Unknown request URL: {request.method} {target.shown}{hint}", "unknown_url")
+        message = f"Unknown request URL: {request.method} {target.shown}{hint}"
+        raise UnknownRouteError(404, message + _of_upgrade(request), "unknown_url")
     handler = methods.get(request.method)
     if handler is None:
         allowed = ", ".join(methods)
         message = f"Not allowed to {request.method} {target.shown}; the method here is {allowed}."
+        message += _of_upgrade(request)
         raise UnknownRouteError(405, message, "method_not_allowed", headers={"Allow": allowed})
     if target.control:
         check_parameters(request.method, target.operation, target.query, request.body)
     return handler(app, request)
 
 
+def _of_upgrade(request: HttpRequest) -> str:
+    """A sentence for a client that would open a WebSocket; empty for any other."""
+    upgrades = next((value for name, value in request.headers.items() if name.lower() == "upgrade"), "")
+    return " fakellm serves no WebSockets: use the same API over HTTP." if upgrades.lower() == "websocket" else ""
+
+
 def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
     """The refusal of a request, in the error shape of the API that its URL belongs to. No page of another origin may
     read that of a control route, which may contain what a test sent."""
-    response = refusal(error, seed, request.body, request.target.api)
+    response = refusal(error, seed, request.body, request.target.refuser)
     if request.target.control:
         plan = response.plan
         kept = tuple(header for header in plan.headers if not header[0].startswith("access-control-"))

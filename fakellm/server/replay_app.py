@@ -63,14 +63,14 @@ class Recordings:
 
     def find(self, requested: RecordedRequest) -> tuple[Key, list[Recording]]:
         """The recordings of a request, in order, and the key they share. In a recording the secrets of the request are
-        overwritten. One without a body matches any body."""
+        overwritten. One without a body matches any body, and one without a request any model."""
         if not self.all:
             return Key(requested.method, "", None), []
         key = request_identity.key(requested, self._ignored)
         if key not in self._by_key and (plain := redacted_request(requested)).body != requested.body:
             key = request_identity.key(plain, self._ignored)
         if key not in self._by_key:
-            key = replace(key, body=None)
+            key = next((each for each in request_identity.unknown(key) if each in self._by_key), key)
         return key, self._by_key.get(key, [])
 
     def nearest(self, requested: RecordedRequest) -> str:

@@ -6,14 +6,18 @@ Knows which API a path belongs to; knows no handler.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from urllib.parse import parse_qs, unquote
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from fakellm.apis.route import Route, api_named
+from fakellm.apis.protocol import Refuser
+from fakellm.apis.route import Route, api_named, for_client
 from fakellm.apis.route import target as target_of
 from fakellm.apis.target import Target
+from fakellm.apis.unserved import unserved
 
 
 class RequestTarget(Struct, frozen=True):
@@ -23,6 +27,7 @@ class RequestTarget(Struct, frozen=True):
     path: without the session's prefix and the query.
     route: what the path stands for.
     control: whether the route is a control route of fakellm, which no provider has.
+    shared: whether the headers decide which API the route belongs to: see `of_client`.
     shown: the whole target for the journal, the log and messages, in which secrets are overwritten.
     """
 
@@ -31,6 +36,7 @@ class RequestTarget(Struct, frozen=True):
     query: str
     route: Target
     control: bool
+    shared: bool
     shown: str
 
     @property
@@ -45,8 +51,18 @@ class RequestTarget(Struct, frozen=True):
 
     @property
     def api(self) -> Route:
-        """The API that parses and refuses requests to the route; OpenAI's if the URL is unknown."""
+        """The API that parses requests to the route; OpenAI's if the URL may be any API's."""
         return api_named(self.route.api)
+
+    @property
+    def refuser(self) -> Refuser:
+        """What refuses requests to the route, in the error shape of the API that it belongs to."""
+        found = None if self.route.known else unserved(self.path)
+        return found.foreign if found and found.foreign else self.api
+
+    def of_client(self, headers: Mapping[str, str]) -> RequestTarget:
+        """The target for the client that sends these headers, if several APIs share the path."""
+        return replace(self, route=for_client(self.route, headers, self.query))
 
     @property
     def url(self) -> str:
@@ -76,7 +92,8 @@ def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    return RequestTarget(session, path, query, target_of(path), path.startswith("/_fakellm/"), _shown(text))
+    route, control = target_of(path), path.startswith("/_fakellm/")
+    return RequestTarget(session, path, query, route, control, route.shared and not control, _shown(text))
 
 
 def _shown(text: str) -> str:

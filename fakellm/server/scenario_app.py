@@ -19,14 +19,15 @@ from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
 from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.response_headers import preflight
-from fakellm.apis.openai.urls import DEPLOYED, MODEL, remedy, with_model
-from fakellm.apis.protocol import Keeper, Operation, OperationRequest
+from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
+from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
+from fakellm.apis.url_remedy import remedy
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.json_text import JSON
 from fakellm.base.validation import shortened
-from fakellm.engine.engine import Engine, generated_response, signed
+from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.journal import Entry, Kept
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
@@ -70,6 +71,7 @@ class App:
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
+        self._vary: dict[str, Vary] = {}
 
     @classmethod
     def of(cls, engine: Engine) -> App:
@@ -86,8 +88,10 @@ class App:
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
-                check(request.headers, self.api_keys, target.query)
-                HOMES[target.route.api].check(request.headers, target.path)
+                home = HOMES[target.route.api]
+                check(request.headers, self.api_keys, target.query, home.key_refused)
+                if target.route.known:
+                    home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
             if target.model is not None:
@@ -137,7 +141,7 @@ class App:
         return response, journaled(self, request, response, entry)
 
     def session(self, name: str) -> Session[Engine]:
-        return self._state.open(name, self._engine)
+        return self._state.open(name, self._engine.varied(self._vary.get(name)))
 
     def find(self, name: str) -> Session[Engine] | None:
         return self._state.find(name)
@@ -157,7 +161,16 @@ class App:
 
     def put(self, name: str, engine: Engine) -> None:
         """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
-        self._state.load(name, engine)
+        self._state.load(name, engine.varied(self._vary.get(name)))
+
+    def vary(self, name: str, vary: Vary | None) -> None:
+        """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
+        Then this process makes all replies."""
+        self.offloads = False
+        self._vary.pop(name, None)
+        if vary:
+            self._vary[name] = vary
+        self.forget(name)
 
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""
@@ -228,7 +241,9 @@ def _operated(operation: Operation, app: App, request: HttpRequest) -> Response:
 
 
 def _models(app: App, request: HttpRequest) -> Response | Work:
-    """The list of models; a thread writes a long one."""
+    """The list of models, in the shape of the client's API; a thread writes a long one of OpenAI's."""
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     ruleset = app.session(request.target.session).content.ruleset
 
     def made() -> Response:
@@ -238,6 +253,8 @@ def _models(app: App, request: HttpRequest) -> Response | Work:
 
 
 def _model(app: App, request: HttpRequest) -> Response:
+    if own := request.target.api.operations.get(request.target.operation):
+        return _operated(own["GET"], app, request)
     model = request.target.model or ""
     if not app.session(request.target.session).content.answers(model):
         raise models.unknown(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fakellm.base.seed import Source
@@ -11,19 +12,29 @@ from fakellm.streaming.division import Division, cut_for, part_of
 from fakellm.streaming.grammar import Field, Grammar
 from fakellm.streaming.play import length_of
 from fakellm.streaming.score import Closes, Cut, Holds, Opens, Row, Silent
+from fakellm.streaming.splitting import Cut as HowToCut
 from fakellm.streaming.splitting import cut
+from fakellm.streaming.stand_ins import OutlinedText
 
 
 def rows_of(index: int, choice: Choice, division: Division, grammar: Grammar, source: Source) -> list[list[Row]]:
     """The batches of each block of a choice."""
-    calls = 0
-    found: list[list[Row]] = []
-    for number, block in enumerate(choice.blocks):
+    cuts = cuts_of(index, choice, division)
+    return [
+        _Block(index, number, block, how, division, grammar).rows(source)
+        for number, (block, how) in enumerate(zip(choice.blocks, cuts, strict=True))
+    ]
+
+
+def cuts_of(index: int, choice: Choice, division: Division) -> list[HowToCut]:
+    """How the text of each block of a choice is cut."""
+    calls, found = 0, []
+    for block in choice.blocks:
         address = part_of(block)
         if isinstance(block, ToolCall):
             address = f"tool_calls[{calls}].arguments"
             calls += 1
-        found.append(_Block(index, number, block, address, division, grammar).rows(source))
+        found.append(cut_for(division.split, index, address))
     return found
 
 
@@ -31,11 +42,11 @@ class _Block:
     """One block and how it is sent."""
 
     def __init__(
-        self, index: int, number: int, block: Block, address: str, division: Division, grammar: Grammar
+        self, index: int, number: int, block: Block, how: HowToCut, division: Division, grammar: Grammar
     ) -> None:
         self.index, self.number, self.block = index, number, block
         self.division, self.grammar = division, grammar
-        self.cut = cut_for(division.split, index, address)
+        self.cut = how
         self.tokens = isinstance(block, (Text, Refusal)) and bool(block.logprobs)
 
     def rows(self, source: Source) -> list[Row]:
@@ -79,8 +90,7 @@ class _Block:
             if field.cut == "none" or not field.at:
                 continue
             value = value_at(self.block, field.at)
-            cuttable = field.cut == "any" and isinstance(value, str)
-            pieces = cut(value, self.cut, source) if cuttable else [value] if value else []
+            pieces = self._cut(field, value, source)
             found: list[Row] = [(self._piece(field, piece),) for piece in pieces]
             if field.empty:
                 found.insert(0, (self._piece(field, ""),))
@@ -88,6 +98,12 @@ class _Block:
                 rows[-1] = (*rows[-1], *found.pop(0))
             rows += found
         return rows
+
+    def _cut(self, field: Field, value: Any, source: Source) -> Sequence[Any]:
+        if isinstance(value, OutlinedText):
+            return value.stand_ins
+        cuttable = field.cut == "any" and isinstance(value, str)
+        return cut(value, self.cut, source) if cuttable else [value] if value else []
 
     def _rides(self, row: Row, fields: tuple[Field, ...]) -> bool:
         riding = {field.at for field in fields if field.ride}

@@ -135,9 +135,13 @@ def _without_value(delta: Delta, ids: Mapping[Address, str]) -> Delta:
     if isinstance(delta, Open) and isinstance(delta.value, ToolCall):
         address = (delta.choice, delta.block)
         if delta.value.id and ids.get(address) == delta.value.id:
-            hole = Hole(f"call {address}", lambda fill: fill.call_ids[address])
-            return replace(delta, value=replace(delta.value, id=HoleText(hole)))
+            return replace(delta, value=replace(delta.value, id=call_id(address)))
     return delta
+
+
+def call_id(address: Address) -> HoleText:
+    """What stands for the id of the call there."""
+    return HoleText(Hole(f"call {address}", lambda fill: fill.call_ids[address]))
 
 
 def _usage(batch: Batch) -> Usage | None:

@@ -18,6 +18,7 @@ from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 
 if TYPE_CHECKING:
+    from fakellm.engine.engine import Vary
     from fakellm.testing.functions import Raised
 
 
@@ -25,6 +26,7 @@ class Home(NamedTuple):
     """What a handle needs of a server in this process.
 
     put: loads a scenario into a session, strict or not.
+    vary: has the replies of a session sent in another way.
     thread: the server's.
     raised: what the functions of replies have raised.
     """
@@ -32,6 +34,7 @@ class Home(NamedTuple):
     put: Callable[[str, Scenario, bool], None] | None
     thread: Thread
     raised: Raised | None = None
+    vary: Callable[[str, Vary | None], None] | None = None
 
 
 class Handle:
@@ -50,7 +53,10 @@ class Handle:
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
+        """The environment variables from which SDKs take the URL and the key of a server, with those of this one.
+
+        Google's SDKs warn if there is a GEMINI_API_KEY beside the GOOGLE_API_KEY, so the fixture removes it.
+        """
         key = "fakellm"
         return {
             "OPENAI_BASE_URL": self.base_url,
@@ -64,7 +70,6 @@ class Handle:
             "GOOGLE_GEMINI_BASE_URL": self.url,
             "GOOGLE_VERTEX_BASE_URL": self.url,
             "GOOGLE_API_KEY": key,
-            "GEMINI_API_KEY": key,
             "OLLAMA_HOST": self.url,
         }
 
@@ -86,6 +91,13 @@ class Handle:
         else:
             query = f"strict={'true' if self._strict else 'false'}"
             self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump_json(scenario).encode())
+
+    def vary(self, how: Vary | None) -> None:
+        """From the next scenario on, or now if there is none, has replies sent as `how` changes their rules. Raises
+        ServerError if the server is not in this process."""
+        if not (self._home and self._home.vary):
+            raise ServerError("only a server in this process varies its replies: use fakellm.serve")
+        self._home.vary(self._name, how)
 
     def raised(self) -> list[BaseException]:
         """What functions of replies have raised since the last call, oldest first: in this session and in the server's

@@ -26,6 +26,7 @@ from fakellm.testing.handle import Handle, Home
 from fakellm.testing.options import check_options
 
 if TYPE_CHECKING:
+    from fakellm.engine.engine import Vary
     from fakellm.engine.state import LimitOptions
     from fakellm.scenarios.scenario import Scenario
 
@@ -78,8 +79,11 @@ def serve(
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
 
+        def vary(session: str, how: Vary | None) -> None:
+            hosted.change(lambda: app.vary(session, how))
+
         try:
-            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised))
+            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary))
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")

@@ -22,6 +22,49 @@ with suppress(ImportError):  # a run without these fixtures does not need the se
     import_module("fakellm.base")  # from here on, missing names are explained if the package is damaged
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("fakellm")
+    group.addoption(
+        "--fakellm-vary",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run each test that uses the fixture `fakellm` N more times, with its replies sent in other ways that "
+        "mean the same, and report the smallest difference that fails it",
+    )
+    group.addoption(
+        "--fakellm-faults",
+        type=int,
+        default=0,
+        metavar="N",
+        help="run each such test N more times, each with one reply broken in another way, and report those that do "
+        "not end, or pass although no whole reply was sent afterwards",
+    )
+    group.addoption(
+        "--fakellm-patience",
+        type=float,
+        default=10.0,
+        metavar="SECONDS",
+        help="how long a test with a broken reply may take (default: 10)",
+    )
+
+
+def _reruns(config: pytest.Config) -> bool:
+    """Whether tests run more than once."""
+    return bool(config.option.fakellm_vary or config.option.fakellm_faults)
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Runs a test more than once, if the options ask for it."""
+    if not _reruns(item.config) or "fakellm" not in getattr(item, "fixturenames", ()):
+        return None
+    from fakellm.testing.rerun import protocol
+
+    option = item.config.option
+    protocol(item, nextitem, option.fakellm_vary, option.fakellm_faults, option.fakellm_patience)
+    return True
+
+
 @pytest.fixture(scope="session")
 def fakellm_server() -> Iterator[Handle]:
     """A fake LLM server for the whole test run, in a thread; one per xdist worker."""
@@ -50,8 +93,13 @@ def fakellm(
     no rule matches is refused and fails the test at its end. So does a request to an unknown URL.
     """
     session = fakellm_server.session(_session_name(request.node.nodeid), strict=True)
+    if _reruns(request.config):
+        from fakellm.testing.rerun import CHANGED
+
+        session.vary(request.node.stash.get(CHANGED, None))
     for name, value in session.env.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
     monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
     yield session
     unmatched, dropped = session.unmatched()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 
 import pytest
@@ -15,7 +16,7 @@ from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.oracle.verdicts import Verdict, under_variation
-from fakellm.fuzzing.tiers import contested
+from fakellm.fuzzing.tiers import WireStep
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
@@ -38,8 +39,18 @@ PYTHON = {
     "anthropic_stream": ("anthropic", "2"),
     "ollama_chat": ("ollama", "0"),
     "openai_responses": ("openai", "3"),
+    "google_genai_stream": ("google-genai", "3"),
+    "langchain gemini": ("langchain-google-genai", "4"),
+    "langchain messages": ("langchain-anthropic", "1"),
+    "langchain ollama": ("langchain-ollama", "1"),
+    "langchain responses": ("langchain-openai", "1"),
+    "litellm_chunks gemini": ("litellm", "1"),
+    "litellm_chunks messages": ("litellm", "1"),
+    "openai_agents responses": ("openai-agents", "0"),
+    "pydantic_ai_stream messages": ("pydantic-ai-slim", "2"),
+    "pydantic_ai_stream responses": ("pydantic-ai-slim", "2"),
 }
-"""By the driver's name: the distribution that it runs, and which major release of it."""
+"""By the driver's name and argument: the distribution that it runs, and which major release of it."""
 
 JAVASCRIPT = {
     "openai.mjs": "openai",
@@ -51,18 +62,47 @@ JAVASCRIPT = {
     "ollama.mjs": "ollama",
     "openai_responses.mjs": "openai",
     "anthropic_stream.mjs": "@anthropic-ai/sdk",
+    "google_genai.mjs": "@google/genai",
+    "ai_sdk.mjs anthropic": "@ai-sdk/anthropic",
+    "ai_sdk.mjs google": "@ai-sdk/google",
+    "ai_sdk.mjs openai-responses": "@ai-sdk/openai",
+    "langchain.mjs anthropic": "@langchain/anthropic",
+    "langchain.mjs google": "@langchain/google-genai",
+    "langchain.mjs ollama": "@langchain/ollama",
 }
 APIS = {
     "openai_responses": "responses",
     "openai_responses.mjs": "responses",
-    "ollama_chat": "ollama",
-    "ollama.mjs": "ollama",
+    "langchain responses": "responses",
+    "openai_agents responses": "responses",
+    "pydantic_ai_stream responses": "responses",
+    "ai_sdk.mjs openai-responses": "responses",
     "anthropic_stream": "messages",
     "anthropic_stream.mjs": "messages",
+    "langchain messages": "messages",
+    "litellm_chunks messages": "messages",
+    "pydantic_ai_stream messages": "messages",
+    "ai_sdk.mjs anthropic": "messages",
+    "langchain.mjs anthropic": "messages",
+    "google_genai_stream": "gemini",
+    "google_genai.mjs": "gemini",
+    "langchain gemini": "gemini",
+    "litellm_chunks gemini": "gemini",
+    "ai_sdk.mjs google": "gemini",
+    "langchain.mjs google": "gemini",
+    "ollama_chat": "ollama",
+    "ollama.mjs": "ollama",
+    "langchain ollama": "ollama",
+    "langchain.mjs ollama": "ollama",
 }
 """The APIs of the drivers that are not for chat."""
 
 NAMES = (*PYTHON, *JAVASCRIPT)
+
+
+def api_of(name: str) -> str:
+    """The API that the driver is for."""
+    return APIS.get(name, "chat")
 
 
 def installed(name: str) -> str | None:
@@ -97,16 +137,16 @@ def need(name: str) -> None:
 
 def command(name: str) -> list[str]:
     """The command that starts the driver."""
-    if name in PYTHON:
-        return [sys.executable, "-W", "ignore", "-m", f"fakellm.drivers.{name}"]
     file, *arguments = name.split()
+    if name in PYTHON:
+        return [sys.executable, "-W", "ignore", "-m", f"fakellm.drivers.{file}", *arguments]
     return [str(NODE / ".bin" / "node"), str(DRIVERS / file), *arguments]
 
 
 def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
     """The driver, with its client imported; the caller closes it. Skips the test if the client is not installed."""
     need(name)
-    driver = Driver(command(name), timeout, patience, APIS.get(name, "chat"))
+    driver = Driver(command(name), timeout, patience, api_of(name))
     driver.ask(
         "http://127.0.0.1:9/v1", cases.request(Rule(reply=Reply()), fuzzed_api(driver.api))
     )  # there is no server
@@ -116,7 +156,12 @@ def start(name: str, timeout: float = 1.0, patience: float = 5.0) -> Driver:
 def verdict(trial: Trial, rule: Rule) -> Verdict:
     """The fuzzer's verdict on what the client returns for a rule, but strict for contested steps too, on which the
     fuzzer is lenient."""
-    found = trial.judge(rule).verdict
-    if found.failed or not contested(rule.stream):
-        return found
+    case = trial.judge(rule)
+    if case.verdict.failed or not contested(case.steps):
+        return case.verdict
     return under_variation(trial.expected(rule), trial.ask(rule), trial.reported)
+
+
+def contested(steps: Iterable[WireStep]) -> bool:
+    """Whether two sane clients may read one of the steps differently."""
+    return any(step.tier == "T5" for step in steps)

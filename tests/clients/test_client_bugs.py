@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from fakellm.fuzzing.case_server import CaseServer
-from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.oracle.verdicts import Verdict
-from fakellm.fuzzing.tiers import contested
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.loader import load
-from tests.clients.driving import installed, pinned, start, verdict
+from tests.clients.driving import api_of, contested, installed, pinned, start, verdict
 from tests.conftest import ROOT
 
 FILES = sorted((ROOT / "scenarios" / "client-bugs").glob("*.yaml"))
@@ -49,25 +50,25 @@ def driver_of(file: Path) -> str:
 
 
 class Started(dict[str, Trial]):
-    """Trials of the clients on one server, by driver; each is started when it is first needed."""
+    """Trials of the clients, by driver; each is started when it is first needed, and so is the server of its API."""
 
-    def __init__(self, session: CaseServer) -> None:
-        self.session = session
-        self.drivers: list[Driver] = []
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        self.servers: dict[str, CaseServer] = {}
 
     def __missing__(self, name: str) -> Trial:
-        self.drivers.append(start(name))
-        self[name] = Trial(self.drivers[-1], self.session)
+        driver = self.stack.enter_context(closing(start(name)))
+        api = fuzzed_api(driver.api)
+        if driver.api not in self.servers:
+            self.servers[driver.api] = self.stack.enter_context(CaseServer(deadline=4.0, api=api))
+        self[name] = Trial(driver, self.servers[driver.api], api)
         return self[name]
 
 
 @pytest.fixture(scope="module")
 def trials() -> Iterator[Started]:
-    with CaseServer(deadline=4.0) as session:
-        started = Started(session)
-        yield started
-        for driver in started.drivers:
-            driver.close()
+    with ExitStack() as stack:
+        yield Started(stack)
 
 
 class StillWrongError(Exception):
@@ -112,7 +113,9 @@ def test_a_file_states_what_it_shows(file: Path) -> None:
     scenario = load(file)
     assert scenario.name == file.stem
     [rule] = scenario.rules
-    assert "Contested: " in comment_of(file) or not contested(rule.stream)
+    api = api_of(driver_of(file))
+    assert rule.when.api == (None if api == "chat" else api)
+    assert "Contested: " in comment_of(file) or not contested(steps_of(rule, fuzzed_api(api)))
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -22,11 +23,12 @@ from fakellm.engine.state import Cache
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.oracle.what_was_sent import readings
-from fakellm.fuzzing.run import run
+from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, streams
 from fakellm.model.blocks import Block, Completion, ToolCall
 from fakellm.model.request import Request
+from fakellm.scenarios.loader import load
 from fakellm.scenarios.reply import Reply, reply_of
 from tests.gemini import clients
 from tests.gemini.samples import AI_STUDIO, ARRAY_STREAM, HI, STREAM, VERTEX, WHOLE
@@ -96,9 +98,46 @@ def test_a_reply_does_not_depend_on_those_before_it(completion: Any, urls: list[
                 assert isinstance(response, Response)
 
 
+def sent(**stream: Any) -> list[dict[str, Any]]:
+    """The frames of a short answer on the usual wire of Vertex AI."""
+    rule = msgspec.convert({"name": "a", "dialect": "vertex", "reply": {"content": "a"}, "stream": stream}, Rule)
+    lines = render(rule, parsed(URLS[0]), 0, GEMINI).body.splitlines()
+    return [json.loads(line[6:]) for line in lines if line]
+
+
+def test_padding_behind_the_token_counts_does_not_revoke_them() -> None:
+    *_, counted, padding = sent(padding=[{"before": [99]}])
+    assert counted["usageMetadata"]["totalTokenCount"] > 0
+    assert "usageMetadata" not in padding
+
+
+def test_padding_without_choices_is_a_frame_without_candidates() -> None:
+    first, _ = sent(padding=[{"before": "content", "choices": False}])
+    assert set(first) == {"usageMetadata", "modelVersion", "createTime", "responseId"}
+    first, _ = sent(padding=[{"before": "content", "delta": {"content": ""}}])
+    assert first["candidates"] == [{"content": {"role": "model", "parts": [{"text": ""}]}}]
+
+
 def searched(client: ClientFunction, profile: str) -> Outcome:
     """What the fuzzer finds in a client of this API in 200 cases."""
     return run(FunctionClient(client), Search(profile=profile, api=GEMINI))
+
+
+class InventsACall(clients.Careful):
+    """Returns a call that was not sent."""
+
+    def read(self, frames: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        return {**super().read(frames), "tool_calls": [{"name": "g", "arguments": "{}"}]}
+
+
+def test_a_last_event_without_its_blank_line_may_be_discarded_if_the_answer_looks_whole_before_it() -> None:
+    """The standard discards it, and a finish that came early does not show that a call is missing."""
+    blocks = [{"type": "text", "text": "a"}, {"type": "tool_call", "name": "f"}]
+    stream = {"finish": "early", "sse": {"ends_with": "line_end"}}
+    rules = load({"rules": [{"reply": {"blocks": blocks}, "stream": stream}]}).rules
+    assert replay(FunctionClient(clients.Careful()), Search(api=GEMINI), rules).failures == []
+    (failure,) = replay(FunctionClient(InventsACall()), Search(api=GEMINI), rules).failures
+    assert failure.case.verdict.field == "tool_calls"
 
 
 @pytest.mark.parametrize("profile", ["default", "faults", "all"])

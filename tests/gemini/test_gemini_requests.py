@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -15,6 +16,9 @@ from fakellm.apis.gemini.urls import mode, target
 from fakellm.apis.target import Target
 from fakellm.base.errors import RequestError
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request
+from fakellm.server.application import HttpRequest
+from fakellm.server.scenario_app import App
+from tests.conftest import respond
 from tests.gemini.samples import AI_STUDIO, HI, VERTEX, WHOLE, plan, reply
 
 GENERATE = f"{AI_STUDIO}:generateContent"
@@ -107,6 +111,20 @@ def test_a_conversation_is_read() -> None:
         )
         assert (request.model, request.api, request.stream) == ("gemini-2.5-flash", "gemini", False)
     assert request.results == {"x": "done", "f": "done", "g": '{"a":1,"b":2}'}
+
+
+@given(st.lists(st.integers(0, 2), min_size=1, max_size=6), st.data())
+def test_the_chunks_of_a_stream_that_are_sent_back_are_one_turn(kinds: list[int], data: st.DataObject) -> None:
+    """Google's SDKs keep each chunk of a stream as a content of its own."""
+    samples = ({"text": "Hm", "thought": True}, {"text": "Yes"}, {"functionCall": {"name": "f", "args": {}, "id": "x"}})
+    parts = [samples[kind] for kind in kinds]
+    cuts = [0, *sorted(data.draw(st.sets(st.integers(1, len(parts))))), len(parts)]
+    chunks = [parts[start:end] for start, end in pairwise(cuts) if start < end]
+    question, answer = {"role": "user", "parts": [{"text": "Hi"}]}, {"role": "model", "parts": parts}
+    sent_back = [{"role": "model", "parts": chunk} for chunk in chunks]
+    request = parsed({"contents": [question, *sent_back, question]})
+    assert request.messages == parsed({"contents": [question, answer, question]}).messages
+    assert request.turn == 2
 
 
 def test_a_stream_has_the_digest_of_a_whole_reply_and_another_model_has_not() -> None:
@@ -347,3 +365,26 @@ def test_a_body_that_is_nested_too_deeply_is_refused(depth: int) -> None:
 
 def test_an_api_key_is_checked_where_googles_clients_send_it() -> None:
     assert reply({"content": "Hi"}, WHOLE + "?key=any").status == 200
+
+
+@pytest.mark.parametrize(
+    ("headers", "query", "status", "reason"),
+    [
+        ({"x-goog-api-key": "wrong"}, "", 400, "API_KEY_INVALID"),
+        ({}, "?key=wrong", 400, "API_KEY_INVALID"),
+        ({}, "", 403, None),
+        ({"authorization": "Bearer wrong"}, "", 401, None),
+        ({"x-goog-api-key": "right"}, "", 200, None),
+        ({"authorization": "Bearer right"}, "", 200, None),
+    ],
+)
+def test_a_key_is_refused_as_google_does(headers: dict[str, str], query: str, status: int, reason: str | None) -> None:
+    for path in ("/v1beta/models/g:generateContent", "/v1beta/models/g:streamGenerateContent"):
+        request = HttpRequest("POST", path + query, json.dumps(HI).encode(), headers)
+        plan = respond(App(api_keys=["right"]), request).plan
+        assert plan.status == status
+        if status != 200:
+            error = json.loads(plan.body)["error"]
+            assert error["code"] == status
+            assert [each["reason"] for each in error.get("details", ()) if "reason" in each] == [reason] * bool(reason)
+            assert "wr***" in error["message"] or status == 403

@@ -231,3 +231,11 @@ def test_the_sdks_models_accept_every_event_and_read_the_texts(
         opaque = [block for block in choice.blocks if isinstance(block, Opaque) and "executableCode" in block.value]
         assert sum(part.executable_code is not None for part in parts) == len(opaque)
     assert fold(divide(meant, division, GEMINI.grammar(habits), Source(0)))[0].choices == meant.choices
+
+
+def test_the_environment_of_the_fixture_warns_of_nothing(
+    fakellm: fakellm.Handle, caplog: pytest.LogCaptureFixture
+) -> None:
+    with genai.Client() as client:
+        assert client.models.generate_content(model=MODEL, contents="Hi").text
+    assert not [record for record in caplog.records if record.name.startswith("google")]

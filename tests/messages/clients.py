@@ -1,4 +1,4 @@
-"""A correct client of the Messages API, and some that each have one bug that a real client had, for the fuzzer."""
+"""A correct client of the Messages API, with a method for each thing that it does. `wrong_clients` change one each."""
 
 from __future__ import annotations
 
@@ -45,9 +45,22 @@ class Careful:
             response = connection.getresponse()
             if response.status != 200:
                 raise MessagesError(f"HTTP status {response.status}")
-            return self.read(events_of(response))
+            return self.read(self.events(response))
         finally:
             connection.close()
+
+    def events(self, response: HTTPResponse) -> Iterator[Event]:
+        decoder, last = Decoder(), monotonic()
+        for data in self.reads(response):
+            events = decoder.feed(data)
+            yield from events
+            last = monotonic() if events else last
+            if monotonic() - last > IDLE:  # comments alone are not progress
+                raise MessagesError(f"no event for {IDLE:g} s")
+
+    def reads(self, response: HTTPResponse) -> Iterator[bytes]:
+        while data := response.read1(65536):
+            yield data
 
     def read(self, events: Iterator[Event]) -> dict[str, Any]:
         """What the events amount to."""
@@ -56,7 +69,7 @@ class Careful:
         self.reason: str | None = None
         begun = False
         for event in events:
-            if not self.is_known(event):
+            if not self.is_known(event) or (event.event == "ping" and not event.data):
                 continue
             data = self.data(event)
             match event.event:
@@ -68,8 +81,7 @@ class Careful:
                 case "content_block_delta":
                     self.delta(self.blocks[self.place(data["index"])], data["delta"])
                 case "message_delta":
-                    self.reason = data["delta"]["stop_reason"]
-                    self.count(data["usage"])
+                    self.finish(data)
                 case "message_stop" if begun:
                     return self.result()
                 case "error":
@@ -98,6 +110,10 @@ class Careful:
     def delta(self, block: dict[str, Any], delta: dict[str, Any]) -> None:
         block["deltas"] += [delta[key] for key in self.pieces if key in delta and key != "signature"]
 
+    def finish(self, data: dict[str, Any]) -> None:
+        self.reason = data["delta"]["stop_reason"]
+        self.count(data["usage"])
+
     def count(self, usage: dict[str, Any]) -> None:
         """The last count of each key stands."""
         self.usage |= {key: usage[key] for key in COUNTS if usage.get(key) is not None}
@@ -112,120 +128,32 @@ class Careful:
         raise MessagesError("the stream has no message_stop")
 
     def result(self) -> dict[str, Any]:
-        texts = {"text": "", "thinking": ""}
-        calls: list[dict[str, Any]] = []
-        blocks: list[dict[str, Any]] = []
-        for block in self.blocks.values():
-            kind, text = block["type"], "".join(block["deltas"])
-            if kind in texts:
-                texts[kind] += block[kind] + text
-                blocks.append({"type": kind, "text": block[kind] + text})
-            elif kind == "tool_use":
-                calls.append({"name": block["name"], "arguments": self.arguments(block, text)})
-                blocks.append({"type": "tool_call", **calls[-1]})
-        prompt = sum(self.usage.get(key, 0) for key in COUNTS[:3])
+        blocks = [found for block in self.blocks.values() if (found := self.block(block, "".join(block["deltas"])))]
+        calls = [{key: block[key] for key in ("name", "arguments")} for block in blocks if block["type"] == "tool_call"]
         return {
-            "content": texts["text"],
-            "reasoning": texts["thinking"],
+            "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
+            "reasoning": "".join(block["text"] for block in blocks if block["type"] == "thinking"),
             "tool_calls": calls,
             "blocks": blocks,
-            "finish_reason": REASONS.get(self.reason or "", self.reason),
-            "usage": {"prompt_tokens": prompt, "completion_tokens": self.usage.get("output_tokens", 0)},
+            "finish_reason": self.finish_reason(self.reason),
+            "usage": {"prompt_tokens": self.prompt(), "completion_tokens": self.usage.get("output_tokens", 0)},
         }
 
-    def arguments(self, block: dict[str, Any], text: str) -> str:
+    def block(self, block: dict[str, Any], text: str) -> dict[str, Any] | None:
+        """A block of the result, from its start and its deltas; None for one that only the model's provider reads."""
+        kind = block["type"]
+        if kind in ("text", "thinking"):
+            return {"type": kind, "text": block[kind] + text}
+        if kind == "tool_use":
+            return {"type": "tool_call", "name": block["name"], "arguments": self.arguments(block, text)}
+        return None
+
+    def arguments(self, block: dict[str, Any], text: str) -> Any:
         """The input of the start counts if no delta has any."""
         return text or json.dumps(block["input"])
 
+    def finish_reason(self, reason: str | None) -> str | None:
+        return REASONS.get(reason or "", reason)
 
-class AddsUsage(Careful):
-    """Adds the counts of `message_delta` to those of `message_start`."""
-
-    def count(self, usage: dict[str, Any]) -> None:
-        for key in COUNTS:
-            self.usage[key] = self.usage.get(key, 0) + (usage.get(key) or 0)
-
-
-class KeepsTheFirstUsage(Careful):
-    """Knows the input from `message_start` alone."""
-
-    def count(self, usage: dict[str, Any]) -> None:
-        self.usage = {**{key: usage[key] for key in COUNTS if key in usage}, **self.usage}
-
-
-class IgnoresErrors(Careful):
-    """Takes an `error` as the usual end."""
-
-    def at_error(self, data: Any) -> None:
-        self.reason = self.reason or "end_turn"
-
-
-class TakesTheEndOfTheBodyAsTheEnd(Careful):
-    """Needs no `message_stop`."""
-
-    def at_the_end(self) -> None:
-        self.reason = self.reason or "end_turn"
-
-
-class ReadsPings(Careful):
-    """Takes a ping as text."""
-
-    def at_ping(self, event: Event) -> None:
-        self.blocks.setdefault(-1, {"type": "text", "text": "", "deltas": []})["deltas"].append("ping")
-
-
-class ParsesEveryEvent(Careful):
-    """Parses `[DONE]` and what it does not know as JSON."""
-
-    def is_known(self, event: Event) -> bool:
-        return bool(self.data(event))
-
-
-class ComparesBytes(Careful):
-    """Knows the end of a piece by two braces, between which there are no spaces."""
-
-    def data(self, event: Event) -> Any:
-        if event.event == "content_block_delta" and not event.data.endswith("}}"):
-            return {"index": next(iter(self.blocks)), "delta": {}}
-        return super().data(event)
-
-
-class IgnoresTheInputAtTheStart(Careful):
-    """Reads the input of a call from deltas alone."""
-
-    def arguments(self, block: dict[str, Any], text: str) -> str:
-        return text or "{}"
-
-
-class AddsTheInputAtTheStart(Careful):
-    """Puts the deltas behind the `{}` that a call opens with."""
-
-    def arguments(self, block: dict[str, Any], text: str) -> str:
-        return json.dumps(block["input"]) + text
-
-
-class TakesTheIndexForTheNumberOfTheCall(Careful):
-    """Has one place for all texts, so that the index of a call is one too high."""
-
-    def place(self, index: int) -> int:
-        return index if index < 2 else 1
-
-
-class DropsTheLastPiece(Careful):
-    """Loses the last delta of a text that has several."""
-
-    def result(self) -> dict[str, Any]:
-        for block in self.blocks.values():
-            if block["type"] == "text":
-                block["deltas"] = block["deltas"][:-1] or block["deltas"]
-        return super().result()
-
-
-def events_of(response: HTTPResponse) -> Iterator[Event]:
-    decoder, last = Decoder(), monotonic()
-    while data := response.read1(65536):
-        events = decoder.feed(data)
-        yield from events
-        last = monotonic() if events else last
-        if monotonic() - last > IDLE:  # comments alone are not progress
-            raise MessagesError(f"no event for {IDLE:g} s")
+    def prompt(self) -> int:
+        return sum(self.usage.get(key, 0) for key in COUNTS[:3])

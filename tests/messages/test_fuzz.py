@@ -24,20 +24,22 @@ from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClie
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.oracle.what_was_sent import readings
-from fakellm.fuzzing.run import run
+from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import streams
 from fakellm.model.deltas import End
 from fakellm.model.fold import fold
-from fakellm.scenarios.scenario import Scenario
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.sse import Decoder
 from tests.messages import clients
+from tests.messages import wrong_clients as wrong
 from tests.messages.test_requests import body
 
 
-def searched(client: ClientFunction, profile: str) -> Outcome:
-    """What the fuzzer finds in a client of this API in 200 cases."""
-    return run(FunctionClient(client), Search(profile=profile, api=MESSAGES))
+def searched(client: ClientFunction, profile: str, examples: int = 200) -> Outcome:
+    """What the fuzzer finds in a client of this API."""
+    return run(FunctionClient(client), Search(profile=profile, examples=examples, api=MESSAGES))
 
 
 @pytest.mark.parametrize("profile", ["default", "faults", "all"])
@@ -47,34 +49,95 @@ def test_a_correct_client_holds(profile: str) -> None:
     assert outcome.compared == set(FIELDS) - {"choices", "refusal"}
 
 
-@pytest.mark.parametrize(
-    ("client", "cause", "outcome"),
-    [
-        (clients.AddsUsage(), ("differs", "usage"), "differs"),
-        (clients.KeepsTheFirstUsage(), ("differs", "usage"), "differs"),
-        (clients.IgnoresErrors(), ("error: data",), "silent"),
-        (clients.TakesTheEndOfTheBodyAsTheEnd(), ("eof",), "silent"),
-        (clients.ParsesEveryEvent(), ("sse.insert: heartbeat",), "error"),
-        (clients.IgnoresTheInputAtTheStart(), ("calls.opening: piece",), "differs"),
-        (clients.AddsTheInputAtTheStart(), ("differs", "tool_calls"), "differs"),
-        (clients.TakesTheIndexForTheNumberOfTheCall(), ("differs", "content"), "differs"),
-        (clients.DropsTheLastPiece(), ("split.content",), "differs"),
-    ],
-    ids=lambda value: type(value).__name__ if callable(value) else value,
-)
-def test_a_wrong_client_is_caught(client: ClientFunction, cause: tuple[str, ...], outcome: str) -> None:
-    found = searched(client, "all")
-    (failure,) = found.failures
-    assert (failure.cause, failure.case.verdict.outcome) == (cause, outcome)
+WRONG = [
+    (wrong.SplitsEachRead, "transfer.cut"),
+    (wrong.DecodesEachRead, "transfer.cut"),
+    (wrong.OneDataLine, "sse.multiline"),
+    (wrong.NeedsSpace, "sse.space"),
+    (wrong.SplitsLikeStr, "error: MessagesError"),
+    (wrong.ParsesEveryEvent, "sse.insert: heartbeat"),
+    (wrong.RefusesUnknownEvents, "sse.insert: event"),
+    (wrong.TrustsTheData, "sse.insert: event"),
+    (wrong.NeedsTheTypeFirst, "spelling.order: sorted"),
+    (wrong.CountsPings, "padding"),
+    (wrong.RefusesUnknownBlocks, "error: MessagesError"),
+    (wrong.RefusesUnknownDeltas, "error: MessagesError"),
+    (wrong.NeedsThinking, "error: MessagesError"),
+    (wrong.ReadsTheSignature, "error: KeyError"),
+    (wrong.AddsTheSignature, "differs: reasoning"),
+    (wrong.ThinksAloud, "differs: content"),
+    (wrong.DropsTheLastPiece, "split.content"),
+    (wrong.DropsRepeats, "split.content"),
+    (wrong.StripsPieces, "differs: content"),
+    (wrong.FirstText, "differs: content"),
+    (wrong.LastText, "differs: content"),
+    (wrong.JoinsWithLines, "differs: content"),
+    (wrong.TextOrCalls, "differs: content"),
+    (wrong.TakesTheIndexForTheNumberOfTheCall, "differs: content"),
+    (wrong.IgnoresTheInputAtTheStart, "calls.opening: piece"),
+    (wrong.AddsTheInputAtTheStart, "differs: tool_calls"),
+    (wrong.ParsesNoInput, "error: JSONDecodeError"),
+    (wrong.ParsesEachPiece, "split.arguments"),
+    (wrong.EmptiesInput, "length"),
+    (wrong.RepairsInput, "length"),
+    (wrong.RoundsNumbers, "differs: tool_calls"),
+    (wrong.OneCall, "differs: tool_calls"),
+    (wrong.CallsByName, "differs: tool_calls"),
+    (wrong.NeedsToolUse, "differs: tool_calls"),
+    (wrong.KnowsTwoReasons, "differs: finish_reason"),
+    (wrong.LengthIsTheEnd, "length"),
+    (wrong.AnyReasonIsTheEnd, "finish_reason"),
+    (wrong.IgnoresErrors, "error: data"),
+    (wrong.TakesTheEndOfTheBodyAsTheEnd, "eof"),
+    (wrong.Retries, "malformed"),
+    (wrong.AddsUsage, "differs: usage"),
+    (wrong.KeepsTheFirstUsage, "differs: usage"),
+    (wrong.LastUsageAlone, "usage: own"),
+    (wrong.NeedsTheInputAgain, "usage: own"),
+    (wrong.CountsNoCache, "differs: usage"),
+]
+"""Each wrong client with the step that shows it, or with what it gets wrong on the plain wire."""
 
 
-@pytest.mark.parametrize(
-    "client", [clients.ReadsPings(), clients.ComparesBytes()], ids=lambda each: type(each).__name__
-)
-def test_a_client_that_misreads_every_stream_cannot_be_tried(client: ClientFunction) -> None:
+@pytest.mark.parametrize(("client", "cause"), WRONG, ids=[client.__name__ for client, _ in WRONG])
+def test_a_wrong_client_is_caught_by_one_step(client: type[clients.Careful], cause: str) -> None:
+    (failure,) = searched(client(), "all", 400).failures
+    plain = f"{failure.case.verdict.outcome}: {failure.case.verdict.field}"
+    assert [step.name.startswith(cause) for step in failure.case.steps] == ([] if plain == cause else [True])
+
+
+@pytest.mark.parametrize("client", [wrong.ReadsPings, wrong.ComparesBytes], ids=lambda each: each.__name__)
+def test_a_client_that_misreads_every_stream_cannot_be_tried(client: type[clients.Careful]) -> None:
     """Pings and the spaces before a brace are in each stream that Anthropic sends."""
     with pytest.raises(CannotRunError, match="the client misreads a plain stream"):
-        searched(client, "default")
+        searched(client(), "default")
+
+
+class EndsAtTheReason(clients.Careful):
+    """Needs no `message_stop` once it has the `stop_reason`, like Anthropic's SDK for Python; that for Node needs it."""
+
+    def at_the_end(self) -> None:
+        if self.reason is None:
+            super().at_the_end()
+
+
+@pytest.mark.parametrize(
+    ("client", "frame", "outcomes"),
+    [
+        (EndsAtTheReason, -1, []),
+        (clients.Careful, -1, []),
+        (wrong.TakesTheEndOfTheBodyAsTheEnd, -1, []),
+        (EndsAtTheReason, -2, []),
+        (wrong.TakesTheEndOfTheBodyAsTheEnd, -2, ["silent"]),
+    ],
+)
+def test_after_the_reason_and_the_usage_an_answer_is_whole(
+    client: type[clients.Careful], frame: int, outcomes: list[str]
+) -> None:
+    """Nothing that a client returns comes after `message_delta`, so it may do without `message_stop` or insist on it."""
+    rule = Rule(reply=Reply(content="a b"), fault=Eof(frame=frame))
+    failures = replay(FunctionClient(client()), Search(api=MESSAGES), [rule]).failures
+    assert [failure.case.verdict.outcome for failure in failures] == outcomes
 
 
 def test_the_official_sdk_holds() -> None:

@@ -16,6 +16,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Plan
+from fakellm.wire.sse import Decoder
 from tests.conftest import respond
 
 USER = {"role": "user", "content": "Hi"}
@@ -269,3 +270,39 @@ VERSION = {"anthropic-version": "2023-06-01"}
 def sent(**more: Any) -> Plan:
     """The response to a request with this body."""
     return respond(App(), HttpRequest("POST", "/v1/messages", json.dumps(body(**more)).encode(), VERSION)).plan
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("stops", "limit", "reason", "sequence"),
+    [
+        ([], 1000, "end_turn", None),
+        (["never"], 1000, "end_turn", None),
+        (["", "."], 1000, "stop_sequence", "."),
+        ([" a", ".", ","], 1000, "stop_sequence", "any"),
+        (["."], 1, "max_tokens", None),
+    ],
+)
+def test_a_generated_text_reports_the_sequence_before_which_it_ends(
+    stream: bool, stops: list[str], limit: int, reason: str, sequence: str | None
+) -> None:
+    message = generated(stream, stop_sequences=stops, max_tokens=limit)
+    assert message["stop_reason"] == reason
+    assert message["stop_sequence"] in (stops if sequence == "any" else [sequence])
+    if sequence:
+        assert not any(stop in message["content"][0]["text"] for stop in stops if stop)
+
+
+def generated(stream: bool, **fields: Any) -> dict[str, Any]:
+    """The message of a generated reply; of a stream, what it ends with."""
+    body = {"model": "m", "max_tokens": 1000, "messages": [{"role": "user", "content": "Hi"}], "stream": stream}
+    request = HttpRequest(
+        "POST", "/v1/messages", json.dumps(body | fields).encode(), {"anthropic-version": "2023-06-01"}
+    )
+    plan = respond(App(), request).plan
+    if not stream:
+        return dict(json.loads(plan.body))
+    events = [json.loads(event.data) for event in Decoder().feed(plan.body)]
+    text = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
+    (ending,) = (event["delta"] for event in events if event["type"] == "message_delta")
+    return {**ending, "content": [{"text": text}]}

@@ -1,12 +1,9 @@
-"""A correct client of the Responses API, and clients that each have one bug of those that real clients had.
-
-The rows G1 to G11 and their threads are in the table of `test_client_bugs`.
-"""
+"""A correct client of the Responses API, with a method for each thing that it does. `wrong_clients` change one each."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from http.client import HTTPConnection, HTTPResponse
 from time import monotonic  # a client waits by the clock; what it is sent does not depend on it
 from typing import Any
@@ -23,17 +20,6 @@ class ClientError(Exception):
     """The response is not a whole answer."""
 
 
-def _read(response: HTTPResponse) -> bytes:
-    """The bytes of a response. Comments alone are not progress."""
-    decoder, last, data = Decoder(), monotonic(), b""
-    while piece := response.read1(65536):
-        data += piece
-        last = monotonic() if decoder.feed(piece) else last
-        if monotonic() - last > IDLE:
-            raise ClientError(f"no event for {IDLE:g} s")
-    return data
-
-
 class Careful:
     """Keeps every rule: items by their index, the last value of what is repeated, an error unless the response ends."""
 
@@ -43,7 +29,7 @@ class Careful:
         try:
             connection.request("POST", f"{address.path}/responses", json.dumps(request))
             response = connection.getresponse()
-            data = _read(response)
+            data = self.received(response)
             if response.status != 200:
                 raise ClientError(f"HTTP status {response.status}")
             if data[:1] == b"{":
@@ -51,6 +37,20 @@ class Careful:
             return self.read(data)
         finally:
             connection.close()
+
+    def received(self, response: HTTPResponse) -> bytes:
+        """The bytes of a response. Comments alone are not progress."""
+        decoder, last, data = Decoder(), monotonic(), b""
+        for piece in self.reads(response):
+            data += piece
+            last = monotonic() if decoder.feed(piece) else last
+            if monotonic() - last > IDLE:
+                raise ClientError(f"no event for {IDLE:g} s")
+        return data
+
+    def reads(self, response: HTTPResponse) -> Iterator[bytes]:
+        while piece := response.read1(65536):
+            yield piece
 
     def read(self, data: bytes) -> dict[str, Any]:
         """What the bytes of a stream amount to."""
@@ -127,9 +127,9 @@ class Careful:
         return self.result(response, response["output"])
 
     def result(self, response: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        parts = [part for item in items if item.get("type") == "message" for part in item["content"]]
+        parts = [part for item in items if item.get("type") == "message" for part in self.parts(item)]
         calls = [
-            {"name": item["name"], "arguments": item.get("arguments", item.get("input"))}
+            {"name": item["name"], "arguments": self.arguments(item)}
             for item in items
             if item.get("type") in ("function_call", "custom_tool_call")
         ]
@@ -143,140 +143,14 @@ class Careful:
             "reasoning": "".join(part["text"] for part in thoughts),
             "tool_calls": calls,
             "finish_reason": words.get(str(reason), "tool_calls" if calls else "stop"),
-            "usage": usage and {"prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"]},
+            "usage": usage and self.usage(usage),
         }
 
+    def parts(self, message: dict[str, Any]) -> list[dict[str, Any]]:
+        return list(message["content"])
 
-class KeyedById(Careful):
-    """G1: finds items by their id."""
+    def arguments(self, call: dict[str, Any]) -> Any:
+        return call.get("arguments", call.get("input"))
 
-    def key(self, value: dict[str, Any]) -> Any:
-        return value.get("item_id") or value["item"]["id"]
-
-    def with_output(self, output: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        return list(self.items.values())
-
-
-class OnlyOutput(Careful):
-    """G2: takes the items from the last event alone."""
-
-    def end(self, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-        self.items = {}
-        return super().end(kind, value)
-
-
-class NeedsCreated(Careful):
-    """G3: needs `response.created` to come first."""
-
-    def events(self, data: bytes) -> Iterable[Event]:
-        found = Decoder().feed(data)
-        if not found or '"response.created"' not in found[0].data:
-            raise ClientError("expected response.created")
-        return found
-
-
-class OnlyDeltas(Careful):
-    """G4: takes arguments from deltas alone."""
-
-    def result(self, response: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        found = super().result(response, items)
-        texts = [text for (_, _, kind), text in self.deltas.items() if "arguments" in kind or "input" in kind]
-        for call, text in zip(found["tool_calls"], texts + [""] * len(found["tool_calls"]), strict=False):
-            call["arguments"] = text
-        return found
-
-
-class RefusesKeepalives(Careful):
-    """G5: does not expect an event that does not begin with `response.`."""
-
-    def on(self, kind: str, value: dict[str, Any]) -> None:
-        if not kind.startswith("response.") and kind != "error":
-            raise ClientError(f"unexpected event {kind}")
-        super().on(kind, value)
-
-
-class OnlyNestedErrors(Careful):
-    """G6: notices only an error under the key `error`."""
-
-    def on(self, kind: str, value: dict[str, Any]) -> None:
-        if kind != "error" or "error" in value:
-            super().on(kind, value)
-
-    def cut(self) -> dict[str, Any]:
-        return self.result({}, list(self.items.values()))
-
-
-class FailedIsCompleted(Careful):
-    """G7: takes any last event for success."""
-
-    def end(self, kind: str, value: dict[str, Any]) -> dict[str, Any]:
-        value["response"]["incomplete_details"] = None
-        return super().end("response.completed", value)
-
-
-class CutIsCompleted(Careful):
-    """G7: takes the end of the bytes for the end of the response."""
-
-    def cut(self) -> dict[str, Any]:
-        return self.result({}, list(self.items.values()))
-
-
-class FirstCiphertext(Careful):
-    """G8: keeps the ciphertext of the item that was added."""
-
-    def done(self, value: dict[str, Any]) -> None:
-        first = self.items.get(self.key(value), {}).get("encrypted_content")
-        super().done(value)
-        if first:
-            self.items[self.key(value)] = {**value["item"], "encrypted_content": first}
-
-
-class OneMessage(Careful):
-    """G9: keeps the text of the first message only."""
-
-    def result(self, response: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        messages = [item for item in items if item["type"] == "message"]
-        return super().result(response, [item for item in items if item["type"] != "message"] + messages[:1])
-
-
-class NeedsNumbers(Careful):
-    """G10: needs `sequence_number`, without gaps."""
-
-    def events(self, data: bytes) -> Iterable[Event]:
-        found = Decoder().feed(data)
-        numbers = [json.loads(event.data).get("sequence_number") for event in found if event.data.startswith("{")]
-        if numbers != list(range(len(numbers))):
-            raise ClientError("an event is missing")
-        return found
-
-
-class LosesRefusals(Careful):
-    """G11: reads no refusals."""
-
-    def result(self, response: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        return {**super().result(response, items), "refusal": ""}
-
-
-class DropsTheLastDelta(Careful):
-    """Loses the last character of a text that came in several deltas."""
-
-    def result(self, response: dict[str, Any], items: list[dict[str, Any]]) -> dict[str, Any]:
-        found = super().result(response, items)
-        return {**found, "content": found["content"][:-1] if len(self.deltas) else found["content"]}
-
-
-class ByLines(Careful):
-    """Needs the event line before the data."""
-
-    def events(self, data: bytes) -> Iterable[Event]:
-        found = []
-        name = "message"
-        for line in data.decode().splitlines():
-            if line.startswith("event: "):
-                name = line[7:]
-            elif line.startswith("data: "):
-                if name == "message" and line != "data: [DONE]":
-                    raise ClientError("data without a type")
-                found.append(Event(line[6:], name))
-                name = "message"
-        return found
+    def usage(self, usage: dict[str, Any]) -> dict[str, Any]:
+        return {"prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"]}

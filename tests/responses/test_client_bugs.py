@@ -30,6 +30,7 @@ from fakellm.fuzzing.strategies import streams
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Scenario
 from tests.responses import clients
+from tests.responses import wrong_clients as wrong
 
 BLOCKS: list[dict[str, Any]] = [
     {"type": "thinking", "signature": "gAAAAABciphertext"},
@@ -84,18 +85,18 @@ def test_the_plain_stream_is_read() -> None:
 @pytest.mark.parametrize(
     ("row", "client", "rule"),
     [
-        ("G1", clients.KeyedById, with_stream(id="changing")),
-        ("G2", clients.OnlyOutput, with_stream(responses={"output": False})),
-        ("G3", clients.NeedsCreated, with_stream(responses={"begins": []})),
-        ("G4", clients.OnlyDeltas, with_stream(responses={"whole": ["arguments"]})),
-        ("G5", clients.RefusesKeepalives, with_stream(padding=2)),
-        ("G8", clients.FirstCiphertext, EVERYTHING),
-        ("G9", clients.OneMessage, EVERYTHING),
-        ("G10", clients.NeedsNumbers, with_stream(responses={"numbers": "absent"})),
-        ("G10", clients.NeedsNumbers, with_stream(responses={"numbers": "gaps"})),
-        ("", clients.DropsTheLastDelta, with_stream(split="characters")),
-        ("", clients.ByLines, with_stream(responses={"named": False})),
-        ("", clients.ByLines, with_stream(sse={"data_first": True})),
+        ("G1", wrong.KeyedById, with_stream(id="changing")),
+        ("G2", wrong.OnlyOutput, with_stream(responses={"output": False})),
+        ("G3", wrong.NeedsCreated, with_stream(responses={"begins": []})),
+        ("G4", wrong.OnlyDeltas, with_stream(responses={"whole": ["arguments"]})),
+        ("G5", wrong.RefusesKeepalives, with_stream(padding=2)),
+        ("G8", wrong.FirstCiphertext, EVERYTHING),
+        ("G9", wrong.OneMessage, EVERYTHING),
+        ("G10", wrong.NeedsNumbers, with_stream(responses={"numbers": "absent"})),
+        ("G10", wrong.NeedsNumbers, with_stream(responses={"numbers": "gaps"})),
+        ("", wrong.DropsTheLastDelta, with_stream(split="characters")),
+        ("", wrong.ByLines, with_stream(responses={"named": False})),
+        ("", wrong.ByLines, with_stream(sse={"data_first": True})),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
@@ -103,17 +104,17 @@ def test_a_variation_keeps_the_meaning(row: str, client: type[clients.Careful], 
     data = sent(rule)
     assert outcome(clients.Careful(), data) == PLAIN
     assert outcome(client(), data) != PLAIN
-    if rule is not EVERYTHING and not issubclass(client, clients.DropsTheLastDelta):
+    if rule is not EVERYTHING and not issubclass(client, wrong.DropsTheLastDelta):
         assert outcome(client(), sent(EVERYTHING))["content"] == PLAIN["content"]
 
 
 @pytest.mark.parametrize(
     ("row", "client", "rule"),
     [
-        ("G6", clients.OnlyNestedErrors, with_fault(kind="error", shape="message", frame=9)),
-        ("G7", clients.FailedIsCompleted, with_fault(kind="error", shape="data", frame=9)),
-        ("G7", clients.CutIsCompleted, with_fault(kind="eof", frame=9)),
-        ("G7", clients.CutIsCompleted, with_fault(kind="no_finish")),
+        ("G6", wrong.OnlyNestedErrors, with_fault(kind="error", shape="message", frame=9)),
+        ("G7", wrong.FailedIsCompleted, with_fault(kind="error", shape="data", frame=9)),
+        ("G7", wrong.CutIsCompleted, with_fault(kind="eof", frame=9)),
+        ("G7", wrong.CutIsCompleted, with_fault(kind="no_finish")),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )
@@ -126,13 +127,13 @@ def test_a_fault_is_no_success(row: str, client: type[clients.Careful], rule: di
 def test_incomplete_is_no_completed_response() -> None:
     data = sent({"reply": {"content": "One two", "finish_reason": "length"}})
     assert outcome(clients.Careful(), data)["finish_reason"] == "length"
-    assert outcome(clients.FailedIsCompleted(), data)["finish_reason"] == "stop"  # G7
+    assert outcome(wrong.FailedIsCompleted(), data)["finish_reason"] == "stop"  # G7
 
 
 def test_a_refusal_is_read() -> None:
     data = sent(REFUSAL)
     assert outcome(clients.Careful(), data)["refusal"] == "I will not."
-    assert outcome(clients.LosesRefusals(), data)["refusal"] == ""  # G11
+    assert outcome(wrong.LosesRefusals(), data)["refusal"] == ""  # G11
 
 
 @settings(max_examples=60, deadline=None)
@@ -172,18 +173,18 @@ def test_a_correct_client_holds_in_the_fuzzer(profile: str) -> None:
 
 
 def test_the_fuzzer_catches_a_wrong_client() -> None:
-    found = run(FunctionClient(clients.LosesRefusals()), Search(examples=100, api=RESPONSES))
+    found = run(FunctionClient(wrong.LosesRefusals()), Search(examples=100, api=RESPONSES))
     assert found.failures
 
 
 @pytest.mark.parametrize(
     ("client", "cause", "row"),
     [
-        (clients.KeyedById, "id: changing", "G1"),
-        (clients.OnlyOutput, "responses.output", "G2"),
-        (clients.NeedsCreated, "responses.begins", "G3"),
-        (clients.OnlyDeltas, "responses.whole", "G4"),
-        (clients.RefusesKeepalives, "padding", "G5"),
+        (wrong.KeyedById, "id: changing", "G1"),
+        (wrong.OnlyOutput, "responses.output", "G2"),
+        (wrong.NeedsCreated, "responses.begins", "G3"),
+        (wrong.OnlyDeltas, "responses.whole", "G4"),
+        (wrong.RefusesKeepalives, "padding", "G5"),
     ],
     ids=lambda value: value.__name__ if isinstance(value, type) else None,
 )

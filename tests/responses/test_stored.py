@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.protocol import OperationRequest
+from fakellm.apis.operation import OperationRequest
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
 from fakellm.apis.responses.operations import OPERATIONS

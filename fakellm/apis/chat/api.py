@@ -29,7 +29,8 @@ from fakellm.apis.chat.whole import write_body
 from fakellm.apis.chat.writer import with_obfuscation, write_chunk
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.base.errors import RequestError, StreamError

@@ -16,7 +16,7 @@ from fakellm.apis.chat.requests.accepts import Accepts
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import HEX, Source
-from fakellm.model.blocks import Choice, Usage
+from fakellm.model.blocks import Choice, Own, Usage
 from fakellm.streaming.division import Silences
 from fakellm.streaming.shape import Likeness
 
@@ -94,6 +94,10 @@ class Dialect(Struct, frozen=True):
     """How it reports errors."""
     accepts: Accepts = Accepts()
     """Which requests it refuses."""
+
+    def stopped(self, sequence: str) -> Own:
+        """Nothing: OpenAI does not tell a stop sequence from an end."""
+        return {}
 
     def total(self, usage: Usage) -> int:
         """The provider's usual `total_tokens`."""

@@ -13,8 +13,10 @@ from fakellm.wire.sse import Event
 
 
 def error_json(dialect: Dialect, failure: Failure) -> JSON:
-    """The JSON with which the provider reports a failure."""
-    return dialect.errors.body(dialect.errors.fields(failure), failure.status)
+    """The JSON with which the provider reports a failure. A `request_id` in it is that of the response's headers."""
+    body = dialect.errors.body(dialect.errors.fields(failure), failure.status)
+    known = failure.headers.get("x-request-id")
+    return body | {"request_id": known} if known and "request_id" in body else body
 
 
 def error_body(dialect: Dialect, failure: Failure) -> bytes:

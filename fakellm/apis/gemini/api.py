@@ -25,13 +25,14 @@ from fakellm.apis.gemini.requests.example import example
 from fakellm.apis.gemini.requests.parse import GeminiCall, parse
 from fakellm.apis.gemini.urls import Mode
 from fakellm.apis.gemini.words import NAME
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import spelled
 from fakellm.base.seed import ALNUM, Source
-from fakellm.model.blocks import Completion, ToolCall, Usage
+from fakellm.model.blocks import Completion, Own, ToolCall, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
 from fakellm.streaming.grammar import Grammar
@@ -55,6 +56,10 @@ class GeminiProvider(Struct, frozen=True):
     def call_id(self) -> Callable[[Source], str]:
         """No id; see `GeminiHabits.call_ids`."""
         return lambda source: ""
+
+    def stopped(self, sequence: str) -> Own:
+        """Nothing: this API does not tell a stop sequence from an end."""
+        return {}
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens."""

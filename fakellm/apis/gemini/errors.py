@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from fakellm.apis.gemini.api_keys import INVALID, NOT_VALID
 from fakellm.apis.protocol import Failure
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -36,17 +37,30 @@ _STATUS = {
     504: ("DEADLINE_EXCEEDED", "The request timed out. Please try again."),
 }
 _WORDS = {word for word, _ in _STATUS.values()}
-_RETRY = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "30s"}
+_KEY = [
+    {
+        "@type": "type.googleapis.com/google.rpc.ErrorInfo",
+        "reason": INVALID,
+        "domain": "googleapis.com",
+        "metadata": {"service": "generativelanguage.googleapis.com"},
+    },
+    {"@type": "type.googleapis.com/google.rpc.LocalizedMessage", "locale": "en-US", "message": NOT_VALID},
+]
+"""The details of the refusal of a wrong API key."""
+_RETRY = "type.googleapis.com/google.rpc.RetryInfo"
 
 
 def error_value(failure: Failure, dialect: str) -> dict[str, Any]:
-    """The error as Google sends it. `type` replaces the `status`, `code` the `code`."""
+    """The error as Google sends it. `type` replaces the `status`, `code` the `code`. It states the seconds of a
+    `Retry-After`, and after a 429 without them the usual ones."""
     usual, message = _STATUS.get(failure.status) or _STATUS[500 if failure.status >= 500 else 400]
     status = usual if failure.type is UNSET else failure.type
     code = failure.status if failure.code is UNSET else failure.code
     value: dict[str, Any] = {"code": code, "message": failure.message or message, "status": status}
-    if failure.status == 429:
-        value["details"] = [_RETRY]
+    wait = failure.headers.get("retry-after", "")
+    seconds = wait if re.fullmatch(r"\d+(?:\.\d+)?", wait) else None
+    if failure.status == 429 or seconds:
+        value["details"] = [{"@type": _RETRY, "retryDelay": f"{seconds or 30}s"}]
     elif dialect == "vertex":
         value["details"] = []
     return {"error": value}
@@ -56,7 +70,9 @@ def refused(error: RequestError) -> dict[str, Any]:
     """The error for a request that is not valid: with the field of each problem that is a line of its message."""
     status = error.code if error.code in _WORDS else _STATUS.get(error.status, _STATUS[400])[0]
     value: dict[str, Any] = {"code": error.status, "message": error.message, "status": status}
-    if error.message.startswith("Invalid ") and error.status == 400:
+    if error.code == INVALID:
+        value["details"] = _KEY
+    elif error.message.startswith("Invalid ") and error.status == 400:
         violations = [_violation(line) for line in error.message.splitlines()]
         value["details"] = [{"@type": "type.googleapis.com/google.rpc.BadRequest", "fieldViolations": violations}]
     return {"error": value}

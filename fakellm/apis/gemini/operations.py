@@ -16,7 +16,8 @@ from fakellm.apis.gemini.requests.fields import BATCH_EMBED, COUNT, EMBED
 from fakellm.apis.gemini.requests.parse import fields_of, invalid, json_object, messages, text_of
 from fakellm.apis.gemini.urls import MODELS, ROUTE, mode
 from fakellm.apis.openai.embeddings import vector
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.openai.urls import LIST, MODEL
+from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
@@ -100,8 +101,8 @@ OPERATIONS: Mapping[str, Mapping[str, Operation]] = {
     f"{ROUTE}:embedContent": {"POST": embed},
     f"{ROUTE}:batchEmbedContents": {"POST": embed_many},
     f"{ROUTE}:predict": {"POST": predict},
-    MODELS: {"GET": listed},
-    ROUTE: {"GET": described},
+    **{route: {"GET": listed} for route in (MODELS, LIST)},
+    **{route: {"GET": described} for route in (ROUTE, MODEL)},
 }
 """The operations by route and method."""
 

@@ -21,7 +21,8 @@ from fakellm.apis.messages.requests.example import example
 from fakellm.apis.messages.requests.parse import parse
 from fakellm.apis.messages.whole import whole_body
 from fakellm.apis.messages.write import MessagesWriter
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError

@@ -8,9 +8,10 @@ from typing import Literal
 
 from msgspec import Struct
 
+from fakellm.apis.messages.names import NAME
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Usage
+from fakellm.model.blocks import Own, Usage
 
 BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 BASE64 = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -58,6 +59,10 @@ class MessagesDialect(Struct, frozen=True):
         if not start:
             return source.uuid()
         return start + source.text(self.alphabet, self.length)
+
+    def stopped(self, sequence: str) -> Own:
+        """The sequence, with which the `stop_reason` is `stop_sequence`."""
+        return {NAME: {"stop_sequence": sequence}}
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens: this API does not send one."""

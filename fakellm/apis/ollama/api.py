@@ -18,7 +18,8 @@ from fakellm.apis.ollama.operations import OPERATIONS
 from fakellm.apis.ollama.read import read_body, read_lines
 from fakellm.apis.ollama.requests.parse import loads, parse, route_of
 from fakellm.apis.ollama.write import write_body, write_lines
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError

@@ -22,7 +22,7 @@ from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Usage
+from fakellm.model.blocks import Own, Usage
 
 Route = Literal["chat", "generate"]
 
@@ -47,6 +47,10 @@ class OllamaDialect(Struct, frozen=True):
     named_call_finish: str = "stop"
     hides_reasoning: bool = False
     output_excludes_reasoning: bool = False
+
+    def stopped(self, sequence: str) -> Own:
+        """Nothing: this API does not tell a stop sequence from an end."""
+        return {}
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens, which no reply states."""

@@ -17,7 +17,7 @@ from fakellm.apis.ollama.errors import JSON_TYPE
 from fakellm.apis.ollama.requests.body import typed
 from fakellm.apis.ollama.times import rfc3339
 from fakellm.apis.openai.embeddings import vector
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError

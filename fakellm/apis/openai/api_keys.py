@@ -8,7 +8,7 @@ https://docs.claude.com/en/api/overview#authentication, for `x-goog-api-key` and
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from urllib.parse import parse_qs
 
 from fakellm.base.errors import RequestError
@@ -21,18 +21,30 @@ def checked_key(key: str) -> str:
     return key
 
 
-def check(headers: Mapping[str, str], keys: Collection[str], query: str = "") -> None:
-    """Raises RequestError, status 401, if keys are required and the request has none of them in its headers or its
-    query."""
+Refused = Callable[[str | None, bool], RequestError]
+"""Returns the refusal of a request with this key; None: without any. The flag: it was sent as a bearer token."""
+
+
+def check(headers: Mapping[str, str], keys: Collection[str], query: str = "", refused: Refused | None = None) -> None:
+    """Raises RequestError if keys are required and the request has none of them in its headers or its query: status
+    401, or as `refused` makes it."""
     if not keys:
         return
-    key = _key({name.lower(): value for name, value in headers.items()}) or parse_qs(query).get("key", [None])[0]
+    sent = {name.lower(): value for name, value in headers.items()}
+    bearer = _bearer(sent)
+    key = bearer or _header(sent) or parse_qs(query).get("key", [None])[0]
+    if key not in keys:
+        raise (refused or _refused)(key, bearer is not None)
+
+
+ACCEPTED = "This server accepts the keys it was started with."
+
+
+def _refused(key: str | None, bearer: bool) -> RequestError:
     if key is None:
         message = f"You didn't provide an API key: send one as 'Authorization: Bearer KEY', or as {_OTHERS}."
-        raise RequestError(401, message, None)
-    if key not in keys:
-        message = f"Incorrect API key provided: {shortened(key)}. This server accepts the keys it was started with."
-        raise RequestError(401, message, "invalid_api_key")
+        return RequestError(401, message, None)
+    return RequestError(401, f"Incorrect API key provided: {shortened(key)}. {ACCEPTED}", "invalid_api_key")
 
 
 def shortened(key: str) -> str:
@@ -46,8 +58,10 @@ _HEADERS = ("api-key", "x-api-key", "x-goog-api-key")
 _OTHERS = ", ".join(f"'{name}: KEY'" for name in _HEADERS) + " or '?key=KEY'"
 
 
-def _key(headers: Mapping[str, str]) -> str | None:
-    scheme, _, bearer = headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer" and bearer.strip():
-        return bearer.strip()
+def _bearer(headers: Mapping[str, str]) -> str | None:
+    scheme, _, key = headers.get("authorization", "").partition(" ")
+    return key.strip() or None if scheme.lower() == "bearer" else None
+
+
+def _header(headers: Mapping[str, str]) -> str | None:
     return next((headers[name] for name in _HEADERS if headers.get(name)), None)

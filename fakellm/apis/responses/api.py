@@ -10,7 +10,8 @@ from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
 from fakellm.apis.openai.response_headers import usual
-from fakellm.apis.protocol import Answer, Failure, Operation, Provider, Settings, Values
+from fakellm.apis.operation import Operation
+from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.responses import errors, meaning
 from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import STREAM_KEYS, Habits, settings

@@ -11,7 +11,7 @@ from fakellm.apis.responses.spelling import Lifecycle, RecordedValues, Responses
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Usage
+from fakellm.model.blocks import Own, Usage
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
@@ -62,6 +62,10 @@ class Habits(Struct, frozen=True):
     def output_excludes_reasoning(self) -> bool:
         """Whether the output tokens do not include the reasoning tokens: they do everywhere."""
         return False
+
+    def stopped(self, sequence: str) -> Own:
+        """Nothing: this API does not tell a stop sequence from an end."""
+        return {}
 
     def call_id(self, source: Source) -> str:
         """Draws the id of a tool call."""

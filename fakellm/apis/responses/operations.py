@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fakellm.apis.openai.request_body import typed
-from fakellm.apis.protocol import Operation, OperationRequest
+from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.dialects.ids import OPENAI
 from fakellm.apis.responses.requests.body import ResponsesBody

@@ -1,7 +1,5 @@
 """Which paths belong to the Responses API, and the names of its dialects. Imports none of it.
 
-Clients append the same few routes to their base URL, so each is served under the usual base paths, those of chat, and
-under that of ChatGPT's backend, which Codex uses. Azure has them under `/openai` and `/openai/v1`.
 https://platform.openai.com/docs/api-reference/responses
 https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses
 """
@@ -11,6 +9,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote
 
+from fakellm.apis.base_paths import RESPONSES, pattern
 from fakellm.apis.target import Target
 
 DIALECTS = (*("openai", "azure", "chatgpt", "xai", "openrouter", "deepseek", "lmstudio", "copilot", "bedrock-mantle"),)
@@ -29,7 +28,7 @@ CONVERSATION_ITEMS = f"{CONVERSATION}/items"
 REPLIES = (CREATE,)
 ROUTES = (CREATE, INPUT_TOKENS, COMPACT, ONE, CANCEL, INPUT_ITEMS, CONVERSATIONS, CONVERSATION, CONVERSATION_ITEMS)
 
-_BASES = r"(?:/v1|/api/v1|/openai/v1|/openai|/backend-api/codex|/ollama/v1|)"
+_BASES = pattern(*RESPONSES)
 _RESPONSES = re.compile(_BASES + r"/responses(?:/([^/]+)(/cancel|/input_items)?)?")
 _CONVERSATIONS = re.compile(_BASES + r"/conversations(?:/([^/]+)(/items)?)?")
 

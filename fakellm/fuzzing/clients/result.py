@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 
 class ReturnedCall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,6 +59,9 @@ class Result(ReturnedChoice, frozen=True, omit_defaults=True, forbid_unknown_fie
     choices: tuple[ReturnedChoice, ...] | UnsetType | None = UNSET
 
 
+C = TypeVar("C", bound=ReturnedChoice)
+
+
 class NoResult(Struct, frozen=True):
     """How a client failed to return a result.
 
@@ -101,12 +105,30 @@ def read_result(returned: object) -> Result | NoResult:
             return raised(error.type, error.message)
         fields = {name: fields[name] for name in fields if name not in _PROTOCOL_KEYS}
         result = msgspec.convert(fields, Result, strict=True)
+        result = _filled(result)
+        if result.choices:
+            result = replace(result, choices=tuple(map(_filled, result.choices)))
         for choice in (result, *(result.choices or ())):
             _check_arguments(choice)
     except (TypeError, ValueError, RecursionError) as error:  # a ValidationError is a ValueError
         names = ", ".join(Result.__struct_fields__)
         return NoResult("invalid", message=f"{error}; the names are {names}: {returned!r:.200}")
     return result
+
+
+def _filled(choice: C) -> C:
+    """The choice with the texts and calls of its blocks, if it has neither content nor calls beside them."""
+    if choice.blocks is UNSET or choice.content is not UNSET or choice.tool_calls is not UNSET:
+        return choice
+    blocks = choice.blocks or ()
+    texts = {
+        kind: "".join(block.text or "" for block in blocks if block.type == kind)
+        for kind in ("text", "thinking", "refusal")
+    }
+    calls = tuple(ReturnedCall(block.name, block.arguments) for block in blocks if block.type == "tool_call")
+    return replace(
+        choice, content=texts["text"], reasoning=texts["thinking"], refusal=texts["refusal"], tool_calls=calls
+    )
 
 
 def _check_arguments(choice: ReturnedChoice) -> None:

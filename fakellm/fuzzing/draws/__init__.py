@@ -10,6 +10,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.fuzzing.draws.answers import answer
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.faults import failure
+from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
@@ -23,7 +24,7 @@ def scenario(picks: Picks, profile: str = "default", exclude: tuple[str, ...] = 
     """A scenario with one rule that answers any request to an API: an answer, and either a few steps away from the
     plain wire or a fault. Raises ValueError if the profile or an excluded step does not exist."""
     drawn = profile_of(profile, exclude, api)
-    completion = answer(picks, keeps_order(api))
+    completion = answer(picks, keeps_order(api), own_answers(api))
     dialect = drawn.dialects[0] if len(drawn.dialects) == 1 else picks.choice(drawn.dialects)
     if drawn.faults and (not drawn.families or picks.choice(_RARELY)):
         rule = Rule(reply=reply_to(completion), fault=failure(picks, completion, exclude))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from fakellm.apis.chat.meaning import chat_choice
@@ -145,12 +147,15 @@ def reply(completion: Completion) -> Reply:
     return reply_of(completion, _ENVELOPE)
 
 
-def answer(picks: Picks, ordered: bool = False) -> Completion:
+def answer(picks: Picks, ordered: bool = False, own: Sequence[Completion] = ()) -> Completion:
     """A complete answer that every client must be able to read: it has content, a finish reason that fits, and usage.
 
-    Nine in ten have one choice. The plainest is the text "a". `ordered`: whether text may follow a call.
+    Nine in ten have one choice. The plainest is the text "a". `ordered`: whether text may follow a call. own: answers
+    with what only one API has, which are drawn now and then.
     """
-    kind = picks.choice((*_KINDS, "blocks", "blocks") if ordered else _KINDS)
+    kind = picks.choice((*_KINDS, *(("blocks", "blocks") if ordered else ()), *(("own",) if own else ())))
+    if kind == "own":
+        return picks.choice(own)
     kinds = [picks.choice(_CHOICES), picks.choice(_CHOICES)] if kind == "choices" else [kind]
     choices = tuple(_choice(picks, each) for each in kinds)
     return Completion(choices, picks.choice(USAGES))

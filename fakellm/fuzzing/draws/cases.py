@@ -19,6 +19,7 @@ from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, ORDERED, REASONED, SIMPLE, TEXT
 from fakellm.fuzzing.draws.families import options
 from fakellm.fuzzing.draws.fault_cases import FAULTS, MORE_FAULTS
+from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.payloads import payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
 from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
@@ -59,7 +60,8 @@ def first(profile: Profile) -> Iterator[Rule]:
     dialect = profile.dialects[0]
     if profile.families:
         ordered = (ORDERED,) if keeps_order(profile.api) else ()
-        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in (*BASES, *ordered))
+        answers = (*BASES, *ordered, *own_answers(profile.api))
+        yield from (Rule(reply=reply_to(each), dialect=dialect) for each in answers)
         alone = {family: next(singles(family, profile), None) for family in profile.families}
         written = [rule for family, rule in alone.items() if rule and profile.tier(family) == "T2"]
         yield from (rule for rule in alone.values() if rule and rule not in written)

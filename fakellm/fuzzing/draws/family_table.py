@@ -96,7 +96,9 @@ ANY: dict[str, Options] = {
     "sse.insert: id": _inserts({"id": "7"}, {"id": ""}),
     "sse.insert: retry": _inserts({"retry": 1000}, {"retry": 0, "comment": "ping"}),
     "sse.insert: heartbeat": _inserts({"data": ""}),
-    "sse.insert: event": _inserts({"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}),
+    "sse.insert: event": _inserts(
+        {"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}, {"event": "ping", "data": ""}
+    ),
     "sse.after": tuple(_lines(after=after) for after in ((_LATE,), ("[DONE]",), ("{}",), ("after",))),
     "sse.ends_with": tuple(_lines(ends_with=end) for end in ("line_end", "nothing")),
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
@@ -122,7 +124,7 @@ ANY: dict[str, Options] = {
     **_each("role", "every", "texts", "repeated", "never"),
     "finish": tuple(Variation(finish=finish) for finish in ("last", "call", "alone")),
     **_each("finish", "twice", "early"),
-    "done": (Variation(done=False),),
+    "done": (Variation(done=False), Variation(done=True)),
     **_each("id", "first_empty", "changing"),
     "ticks": tuple(Variation(ticks=ticks) for ticks in ((1,), (1, 2, 3))),
 }
@@ -142,6 +144,7 @@ ELSEWHERE: dict[str, Options] = {
     "messages.pads": tuple(
         Variation(messages=MessagesKeys(pads=pads)) for pads in ("0123456789abcdef" * 3, "f" * 40, "")
     ),
+    "usage: own": (Variation(usage="own"),),
     **_responses("begins", ("created", "queued", "in_progress"), ("created",), ()),
     **_responses("whole", ("arguments",), ("content",), ("reasoning",), ("refusal",)),
     **_responses("output", False),

@@ -138,9 +138,9 @@ def _made(name: str, api: Route) -> Profile:
     return Profile(name, _default(api), (name,), api=api)
 
 
-_NAMED = ("default", "strict-sse", "contested", "faults", "all")
+OF_EVERY_API = ("default", "strict-sse", "contested", "faults", "all")
 
-PROFILES = (*_NAMED, *CHAT.dialects)
+PROFILES = (*OF_EVERY_API, *CHAT.dialects)
 """`default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3. `contested`: T5 alone. `faults`: one fault each, nothing
 else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire. Another API
 has the first five and its own dialects."""
@@ -153,7 +153,7 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
 
     Raises ValueError if there is no such profile or step, or if nothing is left.
     """
-    known = (*_NAMED, *api.dialects)
+    known = (*OF_EVERY_API, *api.dialects)
     if name not in known:
         raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
     _check(exclude, api)

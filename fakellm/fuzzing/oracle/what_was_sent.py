@@ -28,7 +28,9 @@ _NOTHING = Completion()
 class WireReading(Struct, frozen=True):
     """What a response contains up to the first event that cannot be read.
 
-    complete: whether every requested choice finished. error: what came instead of the rest, or after it.
+    complete: whether every requested choice finished; in an API that marks the end of a stream, whether that came, or
+        at least the final usage, after which nothing is left to be sent. error: what came instead of the rest, or
+        after it.
     empty: whether not even one batch was sent. cut_between_choices: every choice that began has finished, but fewer
     began than were requested, so that no finish reason shows the cut.
     """
@@ -77,7 +79,7 @@ def up_to_the_end(batches: Iterable[Batch]) -> Iterator[Batch]:
 def _of_stream(events: Sequence[Event], route: Route, habits: Any, choices: int) -> WireReading:
     batches = list(up_to_the_end(route.read(events, habits, choices)))
     completion, end = fold(batches)
-    if end is None and route is not CHAT:  # a finish is not the end of a stream
+    if end is None and route is not CHAT and completion.usage is None:  # a finish alone is not the end of a stream
         completion = replace(completion, choices=tuple(replace(each, finish=None) for each in completion.choices))
     error = None
     if end is not None and end.error is not None:

@@ -59,6 +59,8 @@ def _smaller(rule: Rule, api: Route) -> Iterator[Rule]:
         yield replace(rule, timing=Timing())
     if rule.stream != Variation():
         yield replace(rule, stream=Variation())
+        # a step moves what is at the place of a fault
+        yield from (replace(rule, stream=Variation(), fault=fault) for fault in _placed(rule.fault))
     yield from (replace(rule, fault=fault) for fault in _earlier(rule.fault))
     yield from (replace(rule, stream=stream) for stream in _without(rule.stream))
     yield from (replace(rule, reply=reply) for reply in replies(rule.reply) if _is_applicable(rule, reply))
@@ -75,6 +77,12 @@ def _earlier(fault: Fault | None) -> Iterator[Fault]:
     places = [name for name in ("frame", "byte") if getattr(fault, name, None) is not None]
     if fault is not None and places and getattr(fault, places[0]) not in range(3):
         yield from (replace(fault, **{places[0]: place}) for place in range(3))
+
+
+def _placed(fault: Fault | None) -> Iterator[Fault]:
+    """The fault in each of the first frames, if it is in a frame or where the seed draws."""
+    if fault is not None and hasattr(fault, "frame") and not (getattr(fault, "at", None) or getattr(fault, "byte", 0)):
+        yield from (replace(fault, frame=place) for place in range(6))
 
 
 def _without(block: Any) -> Iterator[Any]:

@@ -16,6 +16,7 @@ from fakellm.faults import Fault
 from fakellm.fuzzing import draws
 from fakellm.fuzzing.draws.answers import answer
 from fakellm.fuzzing.draws.faults import fault
+from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.profiles import PROFILES
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
@@ -79,9 +80,10 @@ def answers(draw: st.DrawFn, api: str = "chat") -> Completion:
     """Complete answers that every client must be able to read: with content, a finish reason that fits, and usage.
 
     Nine in ten have one choice. `completions` also draws what no provider sends. Shrinks to the text "a". In an `api`
-    that keeps the order of blocks, text may follow a call.
+    that keeps the order of blocks, text may follow a call; some have what only this `api` has.
     """
-    return answer(_Drawn(draw), keeps_order(fuzzed_api(api)))
+    found = fuzzed_api(api)
+    return answer(_Drawn(draw), keeps_order(found), own_answers(found))
 
 
 @st.composite

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from fakellm.recordings.cassette import RecordedRequest
+from fakellm.recordings.request_identity import UNKNOWN_MODEL
 from fakellm.wire.sse import Decoder
 
 _GEMINI = {"candidates", "promptFeedback", "usageMetadata"}
@@ -41,7 +42,7 @@ def _path(body: bytes) -> str:
 def _gemini(body: bytes) -> str:
     start = body.lstrip()[:1]
     mode = "generateContent" if start == b"{" else "streamGenerateContent" + ("" if start == b"[" else "?alt=sse")
-    return f"/v1beta/models/gemini:{mode}"
+    return f"/v1beta/models/{UNKNOWN_MODEL}:{mode}"
 
 
 def _first(body: bytes) -> Any:

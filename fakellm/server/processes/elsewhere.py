@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from msgspec.structs import replace
 
+from fakellm.apis.route import CLIENT_HEADERS
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
@@ -27,6 +28,9 @@ MOST_BODY = 64 * 1024
 
 MOST_MILLISECONDS = 8.0
 """The longest work of the event loop for one request, as far as it can be estimated."""
+
+_NEEDED = ("content-type", *CLIENT_HEADERS)
+"""The headers that are needed there whatever the rules are."""
 
 _RULES = 100
 """Rules that are sent at a time: other threads wait while they are pickled, for a few milliseconds."""
@@ -45,7 +49,7 @@ async def answered(
     """
     number = _number_of.setdefault(engine, next(_numbers))
     headers = dict(request.headers if error else engine.ruleset.headers(request.headers))
-    headers |= {name: value for name, value in request.headers.items() if name.lower() == "content-type"}
+    headers |= {name: value for name, value in request.headers.items() if name.lower() in _NEEDED}
 
     def work(worker: Worker) -> answering.Answered:
         sent = request.method, request.path, pickle.PickleBuffer(request.body), headers

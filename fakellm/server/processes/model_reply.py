@@ -14,7 +14,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Keeper
+from fakellm.apis.operation import Keeper
+from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched
 from fakellm.engine.response import Outcome, Response, Work, respond
@@ -92,7 +93,10 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
     except RequestError as error:
         return await refused_there(engine, request, error)
     response = answer.response or await _called(engine, request, number)
-    if keeper := request.target.api.keeper:  # a thread reads the request, however long it is
+    keeper = request.target.api.keeper
+    if (
+        keeper and request.target.operation in REPLIES and response.head.status == 200
+    ):  # a thread reads the request, however long it is
         target = request.target
         read = await in_thread(lambda: target.api.parse(request.body, {}, target.url))
         response = remembered(session.store, keeper, read(), response)

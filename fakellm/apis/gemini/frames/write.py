@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakellm.apis.gemini.errors import error_value
 from fakellm.apis.gemini.frames.partial_args import streamed_calls
 from fakellm.apis.gemini.frames.parts import CALL_KEYS, SIGNATURE, TEXT_SIGNATURE, call_part, is_outside, object_of
@@ -17,7 +19,7 @@ from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.ids import create_time
 from fakellm.apis.gemini.words import NAME, encoded, finish_word
 from fakellm.apis.protocol import Answer, Failure, Values
-from fakellm.apis.skeleton import Draft, per_event, per_stream
+from fakellm.apis.skeleton import Draft, per_content, per_event, per_stream
 from fakellm.base.template import HoleText
 from fakellm.model.blocks import Opaque, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, Delta, End, Finish, Open, Piece, Silence
@@ -41,14 +43,17 @@ def write(batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tu
     """The events of each batch: a frame, or several if arguments are streamed, unless it only ends the stream; an error
     follows bare."""
     habits = answer.habits
-    counted = per_event("usage", lambda fill: metadata(fill.counts or Usage(), habits))
+    counted = per_content("usage", lambda fill: metadata(fill.counts or Usage(), habits))
+    shown = habits
     for batch in batches:
         end = next((delta for delta in batch if isinstance(delta, End)), None)
         drafts = []
         if end is None or len(batch) > 1:
             for part in streamed(batch) if habits.stream_args else (batch,):
-                value = frame(part, habits, answer.drawn, lambda usage: counted, _TIME)
+                value = frame(part, shown, answer.drawn, lambda usage: counted, _TIME)
                 drafts.append(Draft(value, habits.spelling))
+        if any(isinstance(delta, Count) for delta in batch):
+            shown = replace(habits, between={})  # metadata without counts after them would look as if there were none
         if end is not None and end.error is not None:
             failure = end.error if isinstance(end.error, Failure) else Failure(500, str(end.error))
             drafts.append(Draft(error_value(failure, habits.dialect.name), habits.spelling))
@@ -77,7 +82,7 @@ def frame(
     """The response object of a batch. `counts`: makes the `usageMetadata`; `time`: the `createTime`."""
     candidates: dict[int, _Candidate] = {}
     value: dict[str, Any] = {}
-    blocked = False
+    blocked = False  # whether a candidate that only starts is not shown
     for delta in batch:
         choice = getattr(delta, "choice", None)
         more = _of_response(delta)
@@ -86,6 +91,8 @@ def frame(
             blocked = blocked or isinstance(delta, Open)
         elif isinstance(delta, Count):
             value["usageMetadata"] = counts(delta.usage)
+        elif _without_candidates(delta):
+            blocked = True
         elif choice is not None:
             candidates.setdefault(choice, _Candidate(habits)).add(delta)
     shown = {number: each for number, each in candidates.items() if each.used or number or not blocked}
@@ -122,6 +129,11 @@ def _of_response(delta: Delta) -> dict[str, Any] | None:
     return None
 
 
+def _without_candidates(delta: Delta) -> bool:
+    """Whether a delta is padding that no candidate shows, where chat has a chunk without choices."""
+    return isinstance(delta, Silence) and isinstance(delta.look, dict) and "chunk" in delta.look
+
+
 class _Candidate:
     """A candidate in a frame."""
 
@@ -145,7 +157,7 @@ class _Candidate:
                 self._piece(delta)
             case Finish(_, stop):
                 self.finish = stop
-            case Silence(_, _, None):
+            case Silence(_, _, None | {"delta": _}):
                 self._part({"text": ""}, None)
             case Silence(_, _, {"parts": [*parts]}):
                 for part in parts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from itertools import chain, groupby
 from typing import Any
 
 from msgspec import Struct
@@ -165,8 +166,11 @@ def messages(fields: dict[str, Any]) -> Iterator[Message]:
     system = fields.get("systemInstruction")
     if system:
         yield Message("system", text_of(system.get("parts", ())))
-    for content in fields.get("contents", ()):
-        yield from _message(content.get("role", "user"), content.get("parts") or [])
+    for role, contents in groupby(fields.get("contents", ()), lambda content: content.get("role", "user")):
+        lists = [content.get("parts") or [] for content in contents]
+        # Of a stream, Google's SDKs send back each chunk as a content: together, these are one turn of the model.
+        for parts in [list(chain(*lists))] if role == "model" else lists:
+            yield from _message(role, parts)
 
 
 def _message(role: str, parts: list[dict[str, Any]]) -> Iterator[Message]:

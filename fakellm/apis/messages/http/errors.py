@@ -43,7 +43,8 @@ def error_object(failure: Failure) -> dict[str, Any]:
     message = failure.message or message
     stated = failure.type if isinstance(failure.type, str) else kind
     error = {"type": stated, "message": message}
-    return {"type": "error", "error": error, "request_id": request_id(failure.status, message)}
+    known = failure.headers.get("request-id") or request_id(failure.status, message)
+    return {"type": "error", "error": error, "request_id": known}
 
 
 def request_id(status: int, message: str) -> str:

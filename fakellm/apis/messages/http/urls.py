@@ -12,6 +12,8 @@ from urllib.parse import unquote
 
 from msgspec import Struct
 
+from fakellm.apis.base_paths import ANTHROPIC, OPENAI, pattern
+from fakellm.apis.openai.urls import LIST, MODEL
 from fakellm.apis.target import Target
 
 DIALECTS = ("anthropic", "vertex", "bedrock", "deepseek", "kimi", "minimax", "openrouter", "zai")
@@ -21,7 +23,9 @@ MESSAGES, COUNT = "/v1/messages", "/v1/messages/count_tokens"
 """The routes."""
 REPLIES = (MESSAGES,)
 
-_ANTHROPIC = re.compile(r"(?:/api)?(?:/anthropic)?(?:/v1)?/messages(/count_tokens)?/?")
+_ANTHROPIC = re.compile(pattern(*ANTHROPIC) + r"/messages(/count_tokens)?/?")
+_OWN = [base for base in ANTHROPIC if base not in OPENAI and base.endswith("/v1")]
+_MODELS = re.compile(pattern(*_OWN) + "/models(/.+)?")
 _VERTEX = re.compile(
     r"(?:/v1)?/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/"
     r"(?:([^/:]+):(rawPredict|streamRawPredict)|count-tokens:rawPredict)"
@@ -48,8 +52,11 @@ class MessagesUrl(Struct, frozen=True):
 
 def target(path: str) -> Target | None:
     """The target of a path; None if it is not one of this API's."""
-    found = messages_url(path)
-    return Target(found.route, found.model, "messages") if found else None
+    if found := messages_url(path):
+        return Target(found.route, found.model, "messages")
+    if models := _MODELS.fullmatch(path):
+        return Target(MODEL, unquote(models[1][1:]), "messages") if models[1] else Target(LIST, api="messages")
+    return None
 
 
 def messages_url(path: str) -> MessagesUrl | None:

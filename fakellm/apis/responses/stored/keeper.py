@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from fakellm.apis.protocol import OperationRequest, Store
+from fakellm.apis.operation import OperationRequest, Store
 from fakellm.apis.responses.stored import keeping, routes
 from fakellm.apis.responses.stored.store import KeptResponses
 from fakellm.model.request import Request

@@ -82,8 +82,10 @@ def with_reply(kept: KeptResponses, request: Request, sent: bytes) -> KeptRespon
 
 
 def at_once(request: Request, kept: KeptResponses, sent: bytes) -> bytes:
-    """What the client gets of a reply that is kept: one in the background is queued first."""
-    name = (_object(sent) or {}).get("id") if request.body.get("background") and not request.stream else None
+    """What the client gets of a reply that is kept: one in the background is queued first, unless the rule already
+    sends it so."""
+    reply = _object(sent) if request.body.get("background") and not request.stream else None
+    name = reply.get("id") if reply and reply.get("status") not in ("queued", "in_progress") else None
     response = kept.responses.get(name) if isinstance(name, str) else None
     return dumps(shown(response), 2).encode("utf-8", "surrogatepass") if response else sent
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl
 
-from fakellm.apis.protocol import OperationRequest, Store
+from fakellm.apis.operation import OperationRequest, Store
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.stored import operations
 from fakellm.apis.responses.stored.store import KeptResponses

@@ -1,0 +1,92 @@
+"""Breaks one reply of a test on purpose. Owns which faults are tried, and what a client must not make of them.
+
+Knows no pytest: `rerun` runs the tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from fakellm import faults
+from fakellm.apis.route import Route
+from fakellm.faults import Fault
+from fakellm.fuzzing.report import scenario
+from fakellm.model.request import Request
+from fakellm.scenarios.scenario import Rule, Scenario
+from fakellm.testing.vary import shown
+
+FAULTS: tuple[Fault, ...] = (
+    faults.Close(frame=1),
+    faults.Status(status=429),
+    faults.Error(shape="data", frame=1),
+    faults.Empty(),
+    faults.Truncated(frame=1),
+    faults.Status(status=500),
+    faults.Eof(frame=1),
+    faults.Malformed(frame=1),
+    faults.Html(),
+    faults.Stall(frame=1),
+    faults.Reset(frame=1),
+    faults.OnlyDone(),
+    faults.Error(shape="event", frame=1),
+    faults.OnlyComments(),
+    faults.Close(at="headers"),
+    faults.Status(status=503),
+    faults.Close(at="start"),
+)
+"""Faults after which a client has at most the beginning of an answer."""
+
+
+class BrokenRun:
+    """Injects a fault into every reply to one of a test's requests, counted from 0, however often it is repeated."""
+
+    def __init__(self, fault: Fault, place: int) -> None:
+        self.fault = fault
+        self.sent: list[Rule] = []
+        """The rules of the replies that were broken."""
+        self.answered_later = False
+        """Whether a whole reply was sent after a broken one."""
+        self._place = place
+        self._digests: list[str] = []
+
+    def __call__(self, rule: Rule, request: Request, route: Route, seed: int) -> Rule:
+        if request.digest not in self._digests:
+            self._digests.append(request.digest)
+        if self._digests.index(request.digest) != self._place or not self.fault.applies(request.stream):
+            self.answered_later = bool(self.sent)
+            return rule
+        self.sent.append(msgspec.structs.replace(rule, fault=self.fault))
+        return self.sent[-1]
+
+
+def runs(count: int) -> Iterator[BrokenRun]:
+    """So many runs: each fault in the reply to the first request, then to the second, and so on."""
+    return (BrokenRun(FAULTS[number % len(FAULTS)], number // len(FAULTS)) for number in range(count))
+
+
+def finding(run: BrokenRun, passed: bool, hung: bool, patience: float) -> str | None:
+    """What a run shows about the client; None if nothing."""
+    if not run.sent:
+        return None
+    if hung:
+        return f"The test did not end within {patience:g} s after a reply of its client was broken."
+    if passed and not run.answered_later:
+        return "The test passes although a reply of its client was broken, and no whole one was sent afterwards."
+    return None
+
+
+def report(run: BrokenRun, finding: str, test: str, count: int) -> str:
+    """The finding, with the fault as a scenario."""
+    repeated = len(run.sent)
+    return "\n".join(
+        (
+            f"{finding} The fault is {run.fault.kind!r}{f', in each of {repeated} attempts' if repeated > 1 else ''}.",
+            "",
+            "   Scenario:",
+            scenario(Scenario(rules=(shown(run.sent[0]),))),
+            "",
+            f"   To reproduce: pytest '{test}' --fakellm-faults {count}",
+        )
+    )

@@ -1,0 +1,129 @@
+"""Runs a test that passed again while its replies are sent in other ways, and reports what that shows about its client.
+
+Owns how pytest runs a test once more. Knows nothing of what replies are sent.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NoReturn, cast
+
+import pytest
+from _pytest.runner import runtestprotocol  # pytest has nothing public: plugins that run tests again use this
+
+from fakellm.testing import break_replies, vary
+from fakellm.testing.break_replies import BrokenRun
+from fakellm.testing.vary import Varied
+
+if TYPE_CHECKING:
+    Reports = Sequence[pytest.TestReport]
+    Changed = Varied | BrokenRun
+
+CHANGED: pytest.StashKey[Changed] = pytest.StashKey()
+"""How the replies of the test that runs now are changed; the fixture reads it."""
+
+_TITLE = "fakellm: how its client was answered"
+
+
+def protocol(item: pytest.Item, nextitem: pytest.Item | None, varied: int, broken: int, patience: float) -> None:
+    """Runs a test as usual and, if it passes, again with its replies varied and with one of them broken, so many times
+    each: all of it as one test. With a broken reply, it must end within `patience` seconds."""
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = _run(item)
+    if all(each.passed and not hasattr(each, "wasxfail") for each in reports):
+        reports = _varied(item, varied) or _broken(item, broken, patience) or reports
+    for each in (*reports, *_ended(item, nextitem)):
+        item.ihook.pytest_runtest_logreport(report=each)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+
+
+def _run(item: pytest.Item, changed: Changed | None = None) -> Reports:
+    """The reports of one run of the test. What it shares with other tests stays set up."""
+    if changed:
+        item.stash[CHANGED] = changed
+    item._initrequest()  # type: ignore[attr-defined] # of functions, as all tests with fixtures are
+    try:
+        return runtestprotocol(item, log=False, nextitem=cast(pytest.Item, _Again(item)))
+    finally:
+        if changed:
+            del item.stash[CHANGED]
+
+
+class _Again:
+    """What pytest takes for the next test: one with the same parents, so that only this one is torn down."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._parents = item.listchain()[:-1]
+
+    def listchain(self) -> list[object]:
+        return [*self._parents, self]
+
+
+def _ended(item: pytest.Item, nextitem: pytest.Item | None) -> Reports:
+    """The report of an error while what the test shares with earlier tests, but not with the next, is torn down."""
+    call = pytest.CallInfo.from_call(lambda: item.session._setupstate.teardown_exact(nextitem), "teardown")
+    return [item.ihook.pytest_runtest_makereport(item=item, call=call)] if call.excinfo else []
+
+
+def _failed(reports: Reports) -> bool:
+    return any(each.failed for each in reports)
+
+
+def _varied(item: pytest.Item, count: int) -> Reports | None:
+    """The reports of a failure while replies are varied, by as few steps as cause it. None if there is none, and if the
+    test then fails without them too, or passes with them: it fails at random."""
+    failing = next((run for run in vary.runs(count) if _failed(_run(item, run))), None)
+    if failing is None:
+        return None
+    families = failing.families
+    for family in families[1:] + families[:1]:
+        fewer = tuple(each for each in families if each != family)
+        if fewer and _failed(_run(item, Varied(failing.run, fewer))):
+            families = fewer
+    smallest = Varied(failing.run, families)
+    reports = _run(item, smallest)
+    if not smallest.sent or not _failed(reports) or _failed(_run(item)):
+        return None
+    for each in reports:
+        if each.failed:
+            each.sections.insert(0, (_TITLE, vary.report(smallest, item.nodeid, count)))
+    return reports
+
+
+def _broken(item: pytest.Item, count: int, patience: float) -> Reports | None:
+    """The reports of a run with a broken reply after which the test passed or did not end. None if each failed in time,
+    or got a whole reply afterwards."""
+    for run in break_replies.runs(count):
+        with _alarm(patience) as rung:
+            reports = _run(item, run)
+        finding = break_replies.finding(run, not _failed(reports), bool(rung), patience)
+        if finding:
+            failed = next(each for each in reports if each.failed or each.when == "call")
+            failed.outcome, failed.longrepr = "failed", failed.longrepr or finding
+            failed.sections.insert(0, (_TITLE, break_replies.report(run, finding, item.nodeid, count)))
+            return reports
+    return None
+
+
+@contextmanager
+def _alarm(patience: float) -> Iterator[list[float]]:
+    """Within this block, fails the test after so many seconds, which are then in the list. Where the system has no such
+    timer, as on Windows, nothing ends the test."""
+    rung: list[float] = []
+
+    def ring(*_: object) -> NoReturn:
+        rung.append(patience)
+        pytest.fail(f"still running {patience:g} s after it began")
+
+    if not hasattr(signal, "setitimer"):
+        yield rung
+        return
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, patience)
+    try:
+        yield rung
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
