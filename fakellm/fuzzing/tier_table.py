@@ -19,6 +19,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "transfer.body": ("T0", ""),
     "transfer.gzip": ("T0", "A18"),
     "transfer.encoding": ("T0", "A18"),
+    "transfer.trailers": ("T0", ""),
     "transfer.header_case": ("T0", ""),
     "transfer.content_type": ("T0", "A17"),
     "transfer.margins": ("T2", "A15"),

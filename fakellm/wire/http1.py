@@ -77,7 +77,11 @@ def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]
 
 def _end(plan: Plan) -> bytes:
     """What ends a chunked body."""
-    return chunk(b"") if plan.end in ("complete", "hang_up") else b""
+    if plan.end not in ("complete", "hang_up"):
+        return b""
+    if not plan.trailers:
+        return chunk(b"")
+    return "\r\n".join(["0", *map(": ".join, plan.trailers), "", ""]).encode("latin-1")
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -106,6 +110,8 @@ def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[data.index(b"\r\n\r\n") + 4 :]
+        if plan.trailers and number == len(bursts) - 1:
+            data = data.removesuffix(_end(plan))
         pieces = unchunked(data) if chunked else [data] * burst.frames
         for place, piece in enumerate(pieces[: burst.frames]):
             first = number > 0 and place == 0
@@ -126,6 +132,8 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     headers = list(plan.headers)
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
+        if plan.trailers:
+            headers.append(("Trailer", ", ".join(name for name, _ in plan.trailers)))
     elif delimited == "length" and not any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
