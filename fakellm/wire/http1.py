@@ -158,6 +158,8 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     headers = list(plan.headers)
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
+        if plan.trailers:
+            headers.append(("Trailer", ", ".join(name for name, _ in plan.trailers)))
     elif delimited == "length" and not any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
