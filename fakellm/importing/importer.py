@@ -7,13 +7,14 @@ chat, whose dialects `chat_rule` tries.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fakellm.apis.route import Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
@@ -102,18 +103,42 @@ def _answered(
     pieces = kind.blocks(plan.body) if kind else [plan.body]
     request = replace(request, stream=kind is not None)
     broken = _broken(plan, pieces, kind, request, route)
-    url = interaction.request.url
-    if broken:
-        rule = _accepted(reply_rule(url, broken.pieces, kind, request, route), place, request, route)
+
+    def rule_of(pieces: Sequence[bytes]) -> Rule:
+        rule = reply_rule(interaction.request.url, pieces, kind, request, route)
+        return _accepted(replace(rule, name=place), request, route)
+
+    rule = _patched(rule_of, pieces, request, route)
+    if broken and (rule.patch or not _is_error(broken)):
         whole = pieces if kind else [plan.body.ljust(announced(plan))]
-        rule = _broken_as(rule, broken, whole, request, route)
-        literal = _literal(rule)
-    else:
-        rule, literal = _shortest(url, pieces, kind, request, route, place)
+        rule = _broken_as(rule_of(broken.pieces), broken, whole, request, route)
+    literal = sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
     report = Imported(place, outcome, literal, len(pieces), reason)
     return AnsweredRequest(request, replace(rule, name=None), known), report
+
+
+def _patched(
+    rule_of: Callable[[Sequence[bytes]], Rule], pieces: Sequence[bytes], request: Request, route: Route
+) -> Rule:
+    """The rule for these pieces, with its patch. No text of a literal piece is in the reply too: if it would be, the
+    rule is made of the other pieces alone."""
+    read = pieces
+    while True:
+        rule = rule_of(read)
+        made = _frames(rule, request, route)
+        patch = long_edits(made, pieces)
+        habits = route.settings(rule.stream, rule.dialect, request, 0, request.stream).habits
+        if not any(repeated_texts(made, patch, route, habits, request.stream)):
+            return replace(rule, patch=patch)
+        odd = literal_places(patch)
+        fewer = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not fewer or len(fewer) == len(read):
+            break
+        read = fewer
+    empty = replace(rule, reply=Reply(content=""), stream=Variation())
+    return replace(empty, patch=long_edits(_frames(empty, request, route), pieces))
 
 
 def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -> str:
@@ -126,37 +151,11 @@ def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -
     return ""
 
 
-def _shortest(
-    url: str, pieces: Sequence[bytes], kind: Kind | None, request: Request, route: Route, place: str
-) -> tuple[Rule, int]:
-    """The rule for these pieces, and how many of them are literal in its patch. No text of a literal piece is in the
-    reply too: if it would be, the rule is made of the other pieces alone."""
-    read = pieces
-    for _ in range(2):
-        rule = _accepted(reply_rule(url, read, kind, request, route), place, request, route)
-        settings = route.settings(rule.stream, rule.dialect, request, 0, request.stream)
-        made = _frames(rule, request, route)
-        rule = replace(rule, patch=long_edits(made, pieces))
-        if not any(repeated_texts(made, rule.patch, route, settings.habits, request.stream)):
-            return rule, _literal(rule)
-        odd = literal_places(rule.patch)
-        read = [piece for number, piece in enumerate(pieces) if number not in odd]
-        if not read:
-            break
-    empty = Rule(reply=Reply(content=""), dialect=rule.dialect, name=place)
-    return replace(empty, patch=long_edits(_frames(empty, request, route), pieces)), len(pieces)
-
-
-def _literal(rule: Rule) -> int:
-    """How many frames of a rule are literal."""
-    return sum(len(edit.frames) for edit in rule.patch)
-
-
-def _accepted(rule: Rule, place: str, request: Request, route: Route) -> Rule:
-    """The rule under this name, in another dialect of its API if only that one accepts the request."""
+def _accepted(rule: Rule, request: Request, route: Route) -> Rule:
+    """The rule, in another dialect of its API if only that one accepts the request."""
     for dialect in (rule.dialect, *route.dialects):
         try:
-            changed = replace(rule, name=place, dialect=dialect)
+            changed = replace(rule, dialect=dialect)
             render(changed, request, 0, route)
             return changed
         except RequestError as error:
@@ -171,6 +170,11 @@ def _broken(plan: Plan, pieces: Sequence[bytes], kind: Kind | None, request: Req
     if kind is None:
         return None
     return error_in(pieces, kind) or (cut(plan, pieces, True) if is_cut(pieces, kind, request, route) else None)
+
+
+def _is_error(broken: Broken) -> bool:
+    """Whether the provider itself reported an error in the stream, which some APIs have a meaning for."""
+    return isinstance(broken.faults[0], EventFault)
 
 
 def _broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:
