@@ -84,7 +84,7 @@ def test_a_file_loads_and_its_rules_answer(text: str, tmp_path: Path) -> None:
         request = REQUEST if rule.reply.template else sample(rule)
         script = Script(rule)
         for step in range(len(rule.steps)):
-            one = script.at(script.attempt(step + 1, True) or pytest.fail("no such attempt"))
+            one = script.at(script.attempt(step + 1, True, 0, "") or pytest.fail("no such attempt"))
             reply = filled(one.reply, request, step + 1)
             assert "{{" not in reply.content
             assert render(one, request, 0).frames

@@ -313,6 +313,20 @@ def test_attempts(keys: dict[str, int], expected: str) -> None:
     assert "".join("X" if fault else "." for fault in found) == expected
 
 
+def test_a_share_of_the_attempts_is_drawn_from_seed_request_and_attempt() -> None:
+    def drawn(seed: int, **keys: Any) -> list[bool]:
+        app = App(load({"rules": [{"reply": TEXT, "fault": {"kind": "refusal", **keys}}]}), seed=seed)
+        return [fault is not None for user in "abcde" for fault in met(app, *[chat(user=user)] * 80)]
+
+    found = drawn(0, rate=0.25)
+    assert 0.19 < sum(found) / len(found) < 0.31
+    assert found == drawn(0, rate=0.25) != drawn(1, rate=0.25)
+    assert len({tuple(found[start : start + 80]) for start in range(0, 400, 80)}) == 5
+    assert all(drawn(0, rate=1))
+    limited = drawn(0, rate=0.25, after=10, times=40)
+    assert limited == [fault and 10 <= number % 80 < 50 for number, fault in enumerate(found)]
+
+
 def test_a_request_is_the_same_however_it_is_spelled_and_others_have_their_own_attempts() -> None:
     first, spelt, other = chat(user="a"), chat(user="a", stream=True), chat(user="b")
     assert met(app_with(times=1), first, other, spelt, first, other) == ["refusal", "refusal", None, None, None]
@@ -384,7 +398,7 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{status: 429}", f"3:10: rules[0].fault: the key 'kind' is missing; it is one of {KINDS}"),
         ("{kind: 3}", "3:17: rules[0].fault.kind: expected string, got integer; put it in quotes to make it text"),
         ("reset", "3:10: rules[0].fault: expected object | null, got string"),
-        ("{kind: reset, frames: 1}", "3:24: rules[0].fault: unknown key 'frames'; allowed here: kind, at, frame, byte, times, after; did you mean 'frame'?"),
+        ("{kind: reset, frames: 1}", "3:24: rules[0].fault: unknown key 'frames'; allowed here: kind, at, frame, byte, times, after, rate; did you mean 'frame'?"),
         ("{kind: reset, at: strat}", "3:28: rules[0].fault.at: 'strat' is not one of start, headers; did you mean 'start'?"),
         ("{kind: reset, frame: 1, byte: 2}", "3:40: rules[0].fault.byte: 'byte' beside 'frame': say once where it breaks off"),
         ("{kind: eof, at: start}", "3:26: rules[0].fault.at: no body can end before the headers; 'headers' is right after them"),
@@ -393,6 +407,7 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: status, retry_after: \"1\\r\\nx: y\"}", "3:38: rules[0].fault.retry_after: '1\\r\\nx: y' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: content_type, content_type: ü}", "3:45: rules[0].fault.content_type: 'ü' cannot be sent in a header: printable ASCII alone, and no line end"),
         ("{kind: status, headers: {\"x y\": z}}", "3:42: rules[0].fault.headers.x y: 'x y' is not the name of a header"),
+        ("{kind: reset, rate: 0}", "3:30: rules[0].fault.rate: expected number > 0.0, got 0"),
         ("{kind: reset, times: 0}", "3:31: rules[0].fault.times: expected integer >= 1, got 0"),
         ("{kind: same_id}", "3:17: rules[0].fault.kind: 'same_id' needs a reply with 2 tool calls in one choice; add 'tool_calls' to 'reply'"),
         ("{kind: bad_arguments}", "3:17: rules[0].fault.kind: 'bad_arguments' needs a reply with a tool call; add 'tool_calls' to 'reply'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -18,6 +19,7 @@ from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
 from fakellm.importing.importer import Imported, imported
+from fakellm.importing.patched_texts import in_reply_and_patch
 from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.formats import read_file
@@ -25,8 +27,9 @@ from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Frame, Plan
 from tests.chats import DRAWN, chat_choice
-from tests.conftest import CORPUS
-from tests.test_import import HELLO, answered, asked, recorded, served
+from tests.conftest import CORPUS, ROOT
+from tests.test_import import EXCEPTIONS as OF_STREAMS
+from tests.test_import import HELLO, RECORDED, answered, asked, recorded, served
 
 ASKED = HELLO | {"stream": False}
 
@@ -41,7 +44,7 @@ def rule_of(value: Any, **style: Any) -> Rule:
     body = json.dumps(value, ensure_ascii=False, **style).encode()
     cassette = cassette_of(body)
     scenario, report = imported([cassette])
-    assert report == [Imported("a.yaml#0", "meaning", 0, 1)]
+    assert report == [Imported("a.yaml#1", "meaning", 0, 1)]
     assert answered(scenario, cassette.interactions[0].request) == body
     return scenario.rules[0]
 
@@ -114,6 +117,7 @@ def with_message(**fields: Any) -> dict[str, Any]:
         with_message(tool_calls=[CALL | {"x": 1}, CALL | {"id": "j", "x": 2}]),
         with_message(reasoning="Hm", reasoning_details=[{"type": "reasoning.text", "text": "Hm", "signature": "s"}]),
         with_message(reasoning_content="Hm", reasoning="Hm"),
+        with_message(extra_content={"google": {"thought_signature": "x"}}),
         with_message(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}], "closed": True}]),
         BODY | {"choices": [CHOICE | {"seed": 1}, CHOICE | {"index": 1, "seed": 2}]},
         BODY | {"choices": [CHOICE | {"stop": "x"}, CHOICE | {"index": 1}]},
@@ -189,4 +193,26 @@ def outcomes(places: list[tuple[str, int]]) -> Counter[str]:
         scenario, (became,) = imported([Cassette(cassette.name, (one,))])
         found[became.outcome] += 1
         assert served(scenario, one.request, ASKED) == one.response.body, file
+        assert not list(in_reply_and_patch(scenario.named_rules()[0])), file
     return found
+
+
+def test_the_documentation_has_these_numbers() -> None:
+    text = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+    text = text[text.index("### How much is imported") : text.index("## Record\n")]
+    everything = {name: (int(streams), int(bodies)) for name, streams, bodies in _ALL.findall(text)}
+    rows = {row[1]: row[2] + " " + row[3] for row in _ROW.finditer(text)}
+    assert set(rows) == {*EXCEPTIONS, *OF_STREAMS}
+    for name, numbers in rows.items():
+        unlike = (OF_STREAMS.get(name, (0,))[0], EXCEPTIONS.get(name, (0,))[0])
+        assert sum(int(total) - int(some) for some, total in _SHARE.findall(numbers)) == sum(unlike)
+    if BODIES:
+        counts = {name: (len(RECORDED.get(name, ())), len(BODIES.get(name, ()))) for name in {*RECORDED, *BODIES}}
+        assert everything == {name: count for name, count in counts.items() if name not in rows}
+        shares = {name: [int(total) for _, total in _SHARE.findall(numbers)] for name, numbers in rows.items()}
+        assert shares == {name: [count for count in counts[name] if count] for name in rows}
+
+
+_ALL = re.compile(r"([a-z0-9-]+)\s(\d+)/(\d+)[,.]")
+_ROW = re.compile(r"^\| ([a-z-]+) \| ([^|]*\d of[^|]*|none) \| ([^|]*\d of[^|]*|none) \|", re.MULTILINE)
+_SHARE = re.compile(r"(\d+) of (\d+)")

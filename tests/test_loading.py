@@ -307,7 +307,7 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         ),
         (lambda: on(model=5), "on(…): model: expected string | null, got integer"),
         (lambda: on(name=cast(Any, 5)), "on(…): name: expected string | null, got integer"),
-        (lambda: on().timing(gap="x"), "on(…): timing.gap: expected number, got string"),
+        (lambda: on().timing(gap="x"), "on(…): timing.gap: expected number | object, got string"),
         (lambda: on().stream(role="ever"), "on(…): stream.role: 'ever' is not one of alone, first, call, every,"),
         (lambda: on().fail(cast(Any, "x")), "on(…): fault.status: expected integer, got string"),
         (lambda: on().call_tool("f", a={1}), "on(…): reply.tool_calls[0].arguments.a: JSON has no sets; write a list"),

@@ -122,7 +122,7 @@ def test_attempts_walk_through_the_steps(times: list[int], after: Any, number: i
     place = number - 1 if after != "cycle" else (number - 1) % len(walk)
     beyond = walk[-1] if after == "last" else None
     expected = walk[place] if place < len(walk) else beyond
-    attempt = Script(rule).attempt(number, stream=True)
+    attempt = Script(rule).attempt(number, True, 0, "")
     assert (attempt and (attempt.step, attempt.faulty)) == expected
 
 

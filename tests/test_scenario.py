@@ -148,7 +148,10 @@ REFUSED = [
         ["a.yaml:3:20: rules[0].stream.ticks[0]: expected integer >= 1, got 0"],
     ),
     ("rules:\n- reply: {}\n  when: {turn: 0}", ["a.yaml:3:16: rules[0].when.turn: expected integer >= 1, got 0"]),
-    ("rules:\n- reply: {}\n  timing: {gap: soon}", ["a.yaml:3:17: rules[0].timing.gap: expected number, got string"]),
+    (
+        "rules:\n- reply: {}\n  timing: {gap: soon}",
+        ["a.yaml:3:17: rules[0].timing.gap: expected number | object, got string"],
+    ),
     (
         "dialect: xia\nrules: []",
         [f"a.yaml:1:10: dialect: 'xia' is not one of {', '.join(DIALECT_NAMES)}; did you mean 'xai'?"],

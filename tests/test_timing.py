@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from statistics import fmean, pstdev
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.framing import Framing
 from fakellm.wire.http1 import Burst, bursts
 from fakellm.wire.plan import Frame, Plan
+from fakellm.wire.spread import Empirical, Gamma, Lognormal, Spread
 from fakellm.wire.timing import checked_speed, pace
 from tests.chats import batches, stream
 from tests.conftest import ROOT, chat, handled, respond
@@ -32,6 +34,7 @@ from tests.conftest import ROOT, chat, handled, respond
 SECONDS = st.floats(0, 100)
 PIECES = st.lists(st.binary(max_size=3), max_size=12)
 STALLS = st.lists(st.builds(Stall, st.integers(0, 12), SECONDS), max_size=3).map(tuple)
+WAITS = SECONDS | st.sampled_from([Lognormal(0.3, 0.1), Gamma(2, 2), Empirical((0.1, 0.4))])
 TIMINGS = st.one_of(
     st.builds(
         Timing,
@@ -47,6 +50,7 @@ TIMINGS = st.one_of(
     st.builds(Timing, gaps=st.lists(SECONDS, max_size=8).map(tuple), jitter=st.floats(0, 1), stalls=STALLS),
     st.just(Timing(step=True)),
 )
+WITH_DRAWN = TIMINGS | st.builds(Timing, first=WAITS, gap=WAITS, burst=st.integers(1, 4))
 
 
 def delays(timing: Timing, frames: int, tokens: tuple[int, ...] = ()) -> list[float]:
@@ -58,7 +62,7 @@ def test_by_default_frames_have_no_delay(pieces: list[bytes]) -> None:
     assert pace(pieces, Timing(), Source(0)) == tuple(map(Frame, pieces))
 
 
-@given(PIECES, TIMINGS, st.integers(), st.lists(st.integers(0, 9), max_size=12))
+@given(PIECES, WITH_DRAWN, st.integers(), st.lists(st.integers(0, 9), max_size=12))
 def test_pace_keeps_the_pieces_and_draws_the_same_again(
     pieces: list[bytes], timing: Timing, seed: int, tokens: list[int]
 ) -> None:
@@ -119,7 +123,45 @@ def test_when_five_frames_are_due(timing: Timing, tokens: tuple[int, ...], expec
     assert delays(timing, 5, tokens) == pytest.approx(expected)
 
 
+SPREADS = [Lognormal(0.3, 0.1), Gamma(0.3, 0.1), Gamma(2, 2), Gamma(0.01, 0.03), Empirical((0.1, 0.1, 0.4))]
+
+
+@pytest.mark.parametrize("spread", SPREADS, ids=str)
+def test_waits_follow_their_distribution(spread: Spread) -> None:
+    waits = [Source(1, number).draw("first", spread.drawn) for number in range(4_000)]
+    mean, deviation = (0.2, 0.02**0.5) if isinstance(spread, Empirical) else (spread.mean, spread.deviation)
+    assert fmean(waits) == pytest.approx(mean, rel=0.1)
+    assert pstdev(waits) == pytest.approx(deviation, rel=0.15)
+    assert all(0 <= wait == round(wait, 6) for wait in waits)
+
+
+@given(st.sampled_from(SPREADS), st.sampled_from(SPREADS), st.integers(1, 3), st.integers(0, 9))
+def test_waits_are_drawn_by_request_and_frame(first: Spread, gap: Spread, burst: int, frames: int) -> None:
+    timing = Timing(first=first, gap=gap, burst=burst, stalls=(Stall(2, 50),))
+    waits = delays(timing, frames)
+    assert waits == delays(timing, 9)[:frames] == delays(timing, frames)
+    assert [wait for number, wait in enumerate(waits) if number % burst and number != 2] == [
+        0.0 for number in range(frames) if number % burst and number != 2
+    ]
+    assert delays(Timing(first=first), frames)[:1] == waits[:1]
+
+
+def test_a_distribution_is_written_in_yaml_and_differs_from_request_to_request() -> None:
+    text = "rules:\n- reply: {content: a b c}\n  timing: {first: {kind: lognormal, mean: 0.3, deviation: 0.1}, gap: 0.02}\n"
+    app = App(load(text))
+
+    def waits(words: str) -> list[float]:
+        body = chat(stream=True, messages=[{"role": "user", "content": words}])
+        return [frame.delay for frame in respond(app, HttpRequest("POST", "/v1/chat/completions", body)).plan.frames]
+
+    assert waits("a") == waits("a") != waits("b")
+    assert set(waits("a")[1:]) == {0.02}
+
+
 REFUSED = [
+    ({"first": {"kind": "normal", "mean": 1}}, "timing.first"),
+    ({"first": {"kind": "gamma", "mean": 1}}, "timing.first"),
+    ({"gap": {"kind": "empirical", "values": []}}, "timing.gap"),
     ({"gap": 1, "tokens_per_second": 9}, "timing.gap: 'gap' beside 'tokens_per_second': both state when"),
     ({"gaps": [1], "first": 1}, "timing.first: 'first' beside 'gaps': the list has the wait before every frame"),
     ({"gaps": [1], "burst": 2}, "timing.burst: 'burst' beside 'gaps'"),

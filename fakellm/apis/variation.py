@@ -138,10 +138,13 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
     usage_before: Annotated[
-        Literal["absent", "null"] | None,
-        Meta(description="What `usage` is in the other chunks of a stream that has it."),
+        Literal["absent", "null", "empty"] | None,
+        Meta(description="What `usage` is in the other chunks of a stream that has it; `empty`: an empty object."),
     ] = None
-    done: Annotated[bool | None, Meta(description="Whether `[DONE]` ends the stream.")] = None
+    done: Annotated[
+        bool | Annotated[str, Meta(pattern=r"^ *\[DONE\] *$")] | None,
+        Meta(description="Whether `[DONE]` ends the stream; or that text with spaces around it."),
+    ] = None
     id: Annotated[
         Literal["constant", "first_empty", "changing"] | None,
         Meta(description="The id of the chunks: one for all, empty in the first, or another in each."),
@@ -254,7 +257,9 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
+    spelling=Spelling(
+        ascii=False, html=False, spaces=False, floats="exponent", escapes="usual", order="usual", extra={}, each={}
+    ),
     obfuscation=False,
 )
 """Every field set: one chunk for each delta."""
@@ -299,6 +304,6 @@ def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences
 
 def _look(padding: Padding) -> Any:
     """How chat shows a silence: its delta, or a chunk without choices."""
-    if not padding.choices:
-        return {"chunk": {}}
+    if padding.chunk is not None or not padding.choices:
+        return {"chunk": padding.chunk or {}}
     return None if padding.delta is None else {"delta": padding.delta}

@@ -48,6 +48,15 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         ),
     ] = None
     choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
+    chunk: Annotated[
+        dict[str, Any] | None,
+        Meta(
+            description=(
+                "Keys of the whole chunk, in place of a delta, such as the `choices` with the offsets of Azure's "
+                "content filter. With an `id`, the provider adds nothing to it."
+            )
+        ),
+    ] = None
 
 
 class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -114,6 +123,15 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             description=(
                 "Whether `<`, `>` and `&` are written as `\\uXXXX`, as Go writes JSON; `angles`: only `<` and `>`, as "
                 "Google does."
+            )
+        ),
+    ] = None
+    escapes: Annotated[
+        Literal["usual", "slashes", "long"] | None,
+        Meta(
+            description=(
+                "How characters are escaped: as is `usual`, also `slashes`, as `\\/`, or in the `long` form, "
+                "`\\u000A` in place of `\\n`."
             )
         ),
     ] = None

@@ -10,6 +10,7 @@ import click
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import api_named
 from fakellm.cli.serving import count, fail
+from fakellm.importing.patched_texts import in_reply_and_patch
 from fakellm.scenarios.loader import read
 from fakellm.scenarios.scenario import Rule
 from fakellm.server.garbage import paused
@@ -31,8 +32,28 @@ def command(scenarios: tuple[Path, ...]) -> None:
                 for key in _without_effect(rule):
                     click.echo(f"{path}: {rule.name}: stream.{key} has no effect in {rule.when.api}")
     problems = [problem for _, reading in readings for problem in reading.problems]
+    problems += [
+        f"{path}: {rule.name}: {problem}"
+        for path, reading in readings
+        if reading.scenario is not None
+        for rule in reading.scenario.named_rules()
+        for problem in _repeated(rule)
+    ]
     if problems:
         fail("\n".join(problems), 2)
+
+
+def _repeated(rule: Rule) -> Iterator[str]:
+    """A problem for each text that is in the reply and in the patch."""
+    for number, text in in_reply_and_patch(rule):
+        shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+        yield (
+            f"patch[{number}] repeats {shown!r}, which the reply has: to edit the reply would not change it. "
+            "Leave it out of one of them"
+        )
+
+
+_MOST_SHOWN = 40
 
 
 def _without_effect(rule: Rule) -> Iterator[str]:

@@ -156,7 +156,9 @@ class Engine:
         """The number of the rule that matches, the attempt, and the key of its response in the cache."""
         rule = matched.match.rule
         script = None if rule is None else self.ruleset.script(rule)
-        attempt = script.attempt(number, matched.match.stream) if script and matched.match.counts else FIRST
+        attempt: Attempt | None = FIRST
+        if script and (match := matched.match).counts:
+            attempt = script.attempt(number, match.stream, self.seed, match.digest)
         return rule, attempt, (matched.key, attempt)
 
     def respond(self, matched: Matched, number: int = 1, most: float = inf) -> Response | Work:

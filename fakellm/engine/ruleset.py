@@ -55,8 +55,9 @@ class Script:
         """How many attempts the replies are for, including the first attempt of the last reply."""
         return self._ends[stream][-1]
 
-    def attempt(self, number: int, stream: bool) -> Attempt | None:
-        """The reply for the attempt with this number, from 1; None if there are no more replies."""
+    def attempt(self, number: int, stream: bool, seed: int, digest: str) -> Attempt | None:
+        """The reply for the attempt with this number, from 1, of the request with this digest; None if there are no
+        more replies."""
         ends, place = self._ends[stream], number - 1
         if self._rule.after == "cycle":
             place %= ends[-1]
@@ -66,7 +67,8 @@ class Script:
             place = ends[-1] - 1
         step = bisect_right(ends, place)
         fault = self._steps[step].fault
-        faulty = fault is None or fault.applies_to(place - (ends[step - 1] if step else 0))
+        place -= ends[step - 1] if step else 0
+        faulty = fault is None or (fault.applies_to(place) and fault.is_drawn(seed, digest, number))
         return Attempt(step, faulty, number if self._numbered else 1)
 
     def at(self, attempt: Attempt) -> Rule:

@@ -35,6 +35,15 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         ),
     ] = None
     after: Annotated[int, Meta(ge=0, description="How many attempts get the plain reply first.")] = 0
+    rate: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(
+            description=(
+                "The share of these attempts that it applies to, 0.05 for one in twenty; which ones is drawn from the "
+                "seed, the request and the number of the attempt. All by default."
+            )
+        ),
+    ] = None
 
     breaks: ClassVar[Literal["streams", "bodies", "both"]] = "both"
     """What the fault can break: streams, whole bodies, or both."""
@@ -49,11 +58,17 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
     @property
     def counts(self) -> bool:
         """Whether the number of the attempt matters."""
-        return self.times is not None or self.after > 0
+        return self.times is not None or self.after > 0 or self.rate is not None
 
     def applies_to(self, attempt: int) -> bool:
         """Whether the fault applies to this attempt, counted from 0."""
         return self.after <= attempt and (self.times is None or attempt < self.after + self.times)
+
+    def is_drawn(self, seed: int, digest: str, number: int) -> bool:
+        """Whether the attempt with this number, from 1, of the request with this digest is one that `rate` draws."""
+        if self.rate is None:
+            return True
+        return Source(seed, digest, "fault rate", number).below(10**9) < self.rate * 10**9
 
     def applies(self, stream: bool) -> bool:
         """Whether the fault can apply to a stream, or to a whole body."""

@@ -15,7 +15,7 @@ from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 from fakellm.faults.base import Base, Place, check_header, place
 from fakellm.wire.plan import Frame, Plan
-from fakellm.wire.timing import Seconds
+from fakellm.wire.spread import Seconds
 
 replace = msgspec.structs.replace
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -43,12 +44,13 @@ def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
     data = [text for piece in pieces if (text := data_of(piece)) is not None]
     chunks = [text for text in data[: data.index("[DONE]") if "[DONE]" in data else None] if _is_chunk(text)]
     framed = framing(pieces)
+    done = _done(pieces)
 
     def rule_of(found: Inferred, name: str) -> Rule:
         usual = DIALECTS[name].usual.over(PLAIN)
         variation = replace(
             found.variation,
-            done=None if ("[DONE]" in data) == usual.done else "[DONE]" in data,
+            done=None if done == usual.done else done,
             sse=None if framed == (usual.sse or type(framed)()) else framed,
         )
         stream = _pinned(found, variation, usual, request)
@@ -70,6 +72,15 @@ def _stream(url: str, pieces: Sequence[bytes], request: Request) -> Rule | None:
         return None
     _, found, name = best
     return rule_of(simplest(found, DIALECTS[name]), name)
+
+
+def _done(pieces: Sequence[bytes]) -> bool | str:
+    """Whether `[DONE]` ends the stream; if spaces are around it, the text with them."""
+    for piece in reversed(pieces):
+        if data_of(piece) == "[DONE]":
+            found = re.search(r"data: ?( *\[DONE\] *)", piece.decode("utf-8", "replace"))
+            return found[1] if found and found[1] != "[DONE]" else True
+    return False
 
 
 def _accepting(names: Iterable[str], request: Request) -> Iterator[str]:

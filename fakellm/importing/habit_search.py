@@ -141,8 +141,8 @@ def agreement(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> 
 def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
     if found == recorded:
         return 1.0
-    common = len(set(found) & set(recorded))
-    return 0.9 * common / max(len(found), len(recorded))
+    both = set(found) | set(recorded)
+    return 0.9 * len(set(found) & set(recorded)) / len(both) if both else 0.0
 
 
 def content_leaves(frame: str) -> tuple[str, ...]:

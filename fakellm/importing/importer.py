@@ -7,18 +7,20 @@ chat, whose dialects `chat_rule` tries.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from fakellm.apis.route import Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
 from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, exactly
-from fakellm.importing.long_edits import long_edits
+from fakellm.importing.long_edits import literal_places, long_edits
+from fakellm.importing.patched_texts import repeated_texts
 from fakellm.importing.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
 from fakellm.importing.replies.literal_rule import literal_rule
@@ -28,6 +30,7 @@ from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.redaction import UnsearchableError, redacted
 from fakellm.scenarios.loader import dump_json, parse
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.kinds import ARRAY, SSE, Kind, kind_of
 from fakellm.wire.plan import Plan
@@ -100,18 +103,42 @@ def _answered(
     pieces = kind.blocks(plan.body) if kind else [plan.body]
     request = replace(request, stream=kind is not None)
     broken = _broken(plan, pieces, kind, request, route)
-    rule = reply_rule(interaction.request.url, broken.pieces if broken else pieces, kind, request, route)
-    rule = _accepted(replace(rule, name=place), request, route)
-    if broken:
+
+    def rule_of(pieces: Sequence[bytes]) -> Rule:
+        rule = reply_rule(interaction.request.url, pieces, kind, request, route)
+        return _accepted(replace(rule, name=place), request, route)
+
+    rule = _patched(rule_of, pieces, request, route)
+    if broken and (rule.patch or not _is_error(broken)):
         whole = pieces if kind else [plan.body.ljust(announced(plan))]
-        rule = _broken_as(rule, broken, whole, request, route)
-    else:
-        rule = replace(rule, patch=long_edits(_frames(rule, request, route), pieces))
+        rule = _broken_as(rule_of(broken.pieces), broken, whole, request, route)
     literal = sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
     report = Imported(place, outcome, literal, len(pieces), reason)
     return AnsweredRequest(request, replace(rule, name=None), known), report
+
+
+def _patched(
+    rule_of: Callable[[Sequence[bytes]], Rule], pieces: Sequence[bytes], request: Request, route: Route
+) -> Rule:
+    """The rule for these pieces, with its patch. No text of a literal piece is in the reply too: if it would be, the
+    rule is made of the other pieces alone."""
+    read = pieces
+    while True:
+        rule = rule_of(read)
+        made = _frames(rule, request, route)
+        patch = long_edits(made, pieces)
+        habits = route.settings(rule.stream, rule.dialect, request, 0, request.stream).habits
+        if not any(repeated_texts(made, patch, route, habits, request.stream)):
+            return replace(rule, patch=patch)
+        odd = literal_places(patch)
+        fewer = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not fewer or len(fewer) == len(read):
+            break
+        read = fewer
+    empty = replace(rule, reply=Reply(content=""), stream=Variation())
+    return replace(empty, patch=long_edits(_frames(empty, request, route), pieces))
 
 
 def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -> str:
@@ -143,6 +170,11 @@ def _broken(plan: Plan, pieces: Sequence[bytes], kind: Kind | None, request: Req
     if kind is None:
         return None
     return error_in(pieces, kind) or (cut(plan, pieces, True) if is_cut(pieces, kind, request, route) else None)
+
+
+def _is_error(broken: Broken) -> bool:
+    """Whether the provider itself reported an error in the stream, which some APIs have a meaning for."""
+    return isinstance(broken.faults[0], EventFault)
 
 
 def _broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from operator import eq
 from typing import Any
 
 import msgspec
@@ -52,8 +53,17 @@ def infer_roughly(frames: Sequence[str], dialect: Dialect) -> Inferred:
     _, completion, starts, drawn = _starts(frames, dialect)
     short, few, candidates, values = _starts(abridged(frames), dialect)
     number, habits = best_habits(short, few, candidates, dialect, values)
-    variation = spelled_like(frames, completion, habits.over(starts[number]), dialect, drawn)
-    return Inferred(completion, variation, drawn)
+    usual = habits.over(starts[number])
+    best, equal = usual, -1
+    # Where no habit puts the roles as recorded, they are spelled chunk by chunk.
+    for candidate in (usual, replace(usual, role="never")):
+        found = spelled_like(frames, completion, candidate, dialect, drawn)
+        made = rendered(completion, found, dialect, drawn)
+        if (alike := sum(map(eq, made, frames))) > equal:
+            best, equal = found, alike
+        if made == list(frames):
+            break
+    return Inferred(completion, best, drawn)
 
 
 def simplest(inferred: Inferred, dialect: Dialect) -> Inferred:

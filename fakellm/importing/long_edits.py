@@ -33,6 +33,17 @@ def long_edits(rendered: Frames, recorded: Frames) -> tuple[Edit, ...]:
     return tuple(found)
 
 
+def literal_places(patch: Sequence[Edit]) -> set[int]:
+    """The numbers of the recorded frames that are literal in a patch."""
+    places: set[int] = set()
+    moved = 0
+    for edit in sorted(patch, key=lambda edit: edit.at):
+        start = edit.at + moved
+        places.update(range(start, start + len(edit.frames)))
+        moved += len(edit.frames) - edit.drop
+    return places
+
+
 def _work(rendered: Frames, recorded: Frames) -> int:
     counts = Counter(recorded)
     return sum(counts[frame] for frame in rendered) * max(len(rendered), len(recorded))

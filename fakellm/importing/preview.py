@@ -34,7 +34,7 @@ def previews(rule: Rule, seed: int, turn: int | None = None, api: str | None = N
     API of the request if the rule answers any; by default chat."""
     request, route = sample(rule, turn, api), api_of(rule, api)
     script = Script(rule)
-    for number, attempt in _attempts(script, request.stream):
+    for number, attempt in _attempts(script, request, seed):
         one = script.at(attempt)
         try:
             reply = filled(one.reply, request, number)
@@ -64,12 +64,13 @@ def recording(scenario: Scenario, seed: int, api: str | None = None) -> Cassette
     return Cassette(scenario.name, tuple(found))
 
 
-def _attempts(script: Script, stream: bool) -> Iterator[tuple[int, Attempt]]:
+def _attempts(script: Script, request: Request, seed: int) -> Iterator[tuple[int, Attempt]]:
     """The attempts with different replies, each with its number."""
+    stream = request.stream
     most = script.length(stream) if script.counts(stream) else 1
     known = set()
     for number in range(1, min(most, _MOST_ATTEMPTS) + 1):
-        attempt = script.attempt(number, stream)
+        attempt = script.attempt(number, stream, seed, request.digest)
         if attempt and attempt not in known:
             known.add(attempt)
             yield number, attempt

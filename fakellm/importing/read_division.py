@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, groupby
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.variation import Turn
 from fakellm.apis.variation_blocks import Padding
@@ -42,7 +44,7 @@ def padding(
     """
     alone = habits.get("role") in ("alone", "call", "repeated")
     counting = habits.get("usage") in ("every", "running")
-    runs: list[tuple[int, dict[str, Any] | None, int]] = []
+    runs: list[tuple[int, Padding]] = []
     kept = 0
     opened: set[int] = set()
     for number, chunk in enumerate(chunks):
@@ -51,14 +53,25 @@ def padding(
         if (opening and alone) or not _silent(chunk, counting):
             kept += 1
             continue
-        delta = (json.loads(frames[number])["choices"][0].get("delta") or {}) if chunk.choices else None
-        if runs and runs[-1][:2] == (kept, delta):
-            runs[-1] = (kept, delta, runs[-1][2] + 1)
+        found = replace(_looks(json.loads(frames[number]), chunks[0].id), before=(kept,))
+        if runs and runs[-1][1] == found:
+            runs[-1] = (runs[-1][0] + 1, found)
         else:
-            runs.append((kept, delta, 1))
-    if len(runs) == 1 and runs[0][:2] == (1, silent):
-        return runs[0][2]
-    return tuple(Padding(count, (place,), delta, choices=delta is not None) for place, delta, count in runs) or None
+            runs.append((1, found))
+    if len(runs) == 1 and runs[0][1] == Padding(before=(1,), delta=silent):
+        return runs[0][0]
+    return tuple(replace(found, count=count) for count, found in runs) or None
+
+
+def _looks(frame: dict[str, Any], name: str) -> Padding:
+    """A chunk without content as padding: its delta or, if it has none or another id than the reply, all of it."""
+    if name and frame.get("id") == "":
+        return Padding(chunk=frame)
+    if not frame.get("choices"):
+        return Padding(choices=False)
+    if "delta" not in frame["choices"][0]:
+        return Padding(chunk={"choices": frame["choices"]})
+    return Padding(delta=frame["choices"][0]["delta"] or {})
 
 
 def _silent(chunk: Chunk, counting: bool) -> bool:

@@ -80,7 +80,7 @@ def _usage(chunks: Sequence[Chunk]) -> str | None:
     with_usage = [chunk for chunk in chunks if chunk.usage]
     if not with_usage:
         return None
-    if len(with_usage) == len(chunks) and len(chunks) > 2:
+    if len(with_usage) == len(chunks) and len(chunks) > 2 and chunks[-1].choices:
         return "every" if all(chunk.usage == with_usage[-1].usage for chunk in with_usage) else "running"
     last = with_usage[-1]
     if not last.choices:

@@ -66,7 +66,22 @@ def spelled_like(
         own, often = _own_keys(_objects(recorded, place), _objects(found, place))
         extra |= {place + key: value for key, value in own.items()}
         each |= {place + key: value for key, value in often.items()}
+    for place in ("call.", "piece."):
+        constant = _constant_keys(_objects(recorded, place), _objects(found, place))
+        extra |= {place + key: value for key, value in constant.items()}
     return Variation(spelling=Spelling(extra=extra or None, each=each or None)).over(variation)
+
+
+def _constant_keys(recorded: Objects, made: Objects) -> dict[str, Any]:
+    """The keys that are not rendered anywhere and have one value in all recorded objects."""
+    objects = [item for items in recorded.values() for item in items]
+    known = {key for items in made.values() for item in items for key in item}
+    keys = dict.fromkeys(key for item in objects for key in item if key not in known)
+    return {
+        key: objects[0][key]
+        for key in keys
+        if all(key in item and json.dumps(item[key]) == json.dumps(objects[0].get(key)) for item in objects)
+    }
 
 
 _PLACES = {
@@ -76,6 +91,7 @@ _PLACES = {
     "usage.": "usage_keys",
     "call.": "call_keys",
     "piece.": "piece_keys",
+    "function.": "function_keys",
 }
 """The objects in a chunk, and the field of a spelling that orders the keys of each."""
 
@@ -97,6 +113,8 @@ def _objects(frames: Sequence[dict[str, Any]], place: str) -> Objects:
     calls = {
         number: [call for item in items for call in item.get("tool_calls") or ()] for number, items in deltas.items()
     }
+    if place == "function.":
+        return {number: [call["function"] for call in items if call.get("function")] for number, items in calls.items()}
     named = place == "call."
     return {
         number: [call for call in items if bool((call.get("function") or {}).get("name")) == named]
@@ -115,6 +133,7 @@ def _own_keys(recorded: Objects, made: Objects) -> tuple[dict[str, Any], dict[st
             continue
         if key in CONTENT_KEYS:
             silent = {number: value for number, value in values.items() if _is_filler(key, value)}
+            silent |= _restated(key, values, ours)
             filled = {number: value for number, value in ours.items() if _is_filler(key, value)}
             each |= {key: silent} if silent != filled else {}
         else:
@@ -126,6 +145,20 @@ def _own_keys(recorded: Objects, made: Objects) -> tuple[dict[str, Any], dict[st
             if values:
                 each[key] = tuple(values.values()) if [*values] == [*range(len(recorded))] else values
     return extra, each
+
+
+def _restated(key: str, recorded: dict[int, Any], made: dict[int, Any]) -> dict[int, Any]:
+    """The values that are not the content but say it before or again: all but the last usage, and a finish reason or
+    a role where none is rendered."""
+    if key == "usage":
+        numbers = [number for number, value in recorded.items() if value]
+        return {number: recorded[number] for number in numbers[:-1] if recorded[number] != made.get(number)}
+    if key == "finish_reason":
+        reasons = {value for value in made.values() if value}
+        return {number: value for number, value in recorded.items() if value in reasons and not made.get(number)}
+    if key == "role":
+        return {number: value for number, value in recorded.items() if value and not made.get(number)}
+    return {}
 
 
 def _is_filler(key: str, value: Any) -> bool:

@@ -41,6 +41,15 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         Literal["function", "custom"],
         Meta(description="`custom` for a call of a custom tool, whose input is `arguments`."),
     ] = "function"
+    own: Annotated[
+        Own,
+        Meta(
+            description=(
+                "What only one API sends with it, by the name of the API: "
+                "`{chat: {extra_content: {google: {thought_signature: …}}}}`."
+            )
+        ),
+    ] = {}
 
 
 class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -208,6 +217,7 @@ def choice_blocks(choice: ReplyChoice) -> tuple[Block, ...]:
             call.name,
             call.arguments if isinstance(call.arguments, str) else dumps(call.arguments),
             call.kind,
+            call.own,
         )
         for call in choice.tool_calls
     )
@@ -230,7 +240,9 @@ def _reply_choice(choice: Choice) -> ReplyChoice:
         choice.reasoning,
         choice.refusal,
         tuple(
-            Call(call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function")
+            Call(
+                call.name, call.arguments, call.id or None, "custom" if call.kind == "custom" else "function", call.own
+            )
             for call in choice.tool_calls
         ),
         choice.finish_reason,

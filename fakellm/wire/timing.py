@@ -8,16 +8,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
-from typing import Annotated
+from typing import Annotated, cast
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 from fakellm.wire.chunks import Chunks
 from fakellm.wire.plan import Frame
-
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
+from fakellm.wire.spread import SPREADS, Seconds, Spread
 
 
 class Stall(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,8 +30,20 @@ class Stall(Struct, frozen=True, forbid_unknown_fields=True):
 class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `timing:` block of a rule: times in seconds, each at most a day. By default all frames leave at once."""
 
-    first: Annotated[Seconds, Meta(description="The wait before the first frame.")] = 0.0
-    gap: Annotated[Seconds, Meta(description="The wait before each further frame.")] = 0.0
+    first: Annotated[
+        Seconds | Spread,
+        Meta(
+            description=(
+                "The wait before the first frame; or a distribution from which it is drawn for each request: "
+                "`{kind: lognormal, mean: 0.3, deviation: 0.1}`, `gamma` with the same keys, or "
+                "`{kind: empirical, values: [0.2, 0.4]}`."
+            )
+        ),
+    ] = 0.0
+    gap: Annotated[
+        Seconds | Spread,
+        Meta(description="The wait before each further frame; or a distribution from which each of them is drawn."),
+    ] = 0.0
     tokens_per_second: Annotated[
         float,
         Meta(
@@ -103,10 +115,20 @@ def pace(pieces: Sequence[bytes], timing: Timing, source: Source, tokens: Sequen
 
 def delays(count: int, timing: Timing, source: Source, tokens: Sequence[int] = ()) -> Iterator[float]:
     """The delay of each of so many frames."""
+    if isinstance(timing.first, SPREADS):
+        timing = replace(timing, first=source.draw("first", timing.first.drawn))
+    if isinstance(timing.gap, SPREADS):
+        timing = replace(timing, first=0.0, gap=0.0, burst=1, gaps=_drawn_waits(count, timing, timing.gap, source))
     if timing == Timing(first=timing.first, gap=timing.gap):
-        return chain((timing.first,), repeat(timing.gap, count - 1))
+        return chain((cast(float, timing.first),), repeat(cast(float, timing.gap), count - 1))
     jitters = source.draw("jitter", lambda each: each.numbers(count)) if timing.jitter else repeat(0, count)
     return (_wait(number, timing, jitter, tokens) for number, jitter in enumerate(jitters))
+
+
+def _drawn_waits(count: int, timing: Timing, gap: Spread, source: Source) -> tuple[float, ...]:
+    """The wait before each frame, with gaps from a distribution."""
+    gaps = (0.0 if number % timing.burst else source.draw(("gap", number), gap.drawn) for number in range(1, count))
+    return (cast(float, timing.first), *gaps)
 
 
 def _wait(number: int, timing: Timing, jitter: int, tokens: Sequence[int]) -> float:
@@ -121,12 +143,12 @@ def _gap(number: int, timing: Timing, tokens: Sequence[int]) -> float:
     if timing.gaps:
         return timing.gaps[number] if number < len(timing.gaps) else 0.0
     if number == 0:
-        return timing.first
+        return cast(float, timing.first)
     if number % timing.burst:
         return 0.0
     if timing.tokens_per_second:
         return sum(tokens[number : number + timing.burst]) / timing.tokens_per_second
-    return timing.gap
+    return cast(float, timing.gap)
 
 
 def checked_speed(speed: float) -> float:

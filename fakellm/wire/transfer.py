@@ -6,7 +6,6 @@ It works on plans, and knows no events, JSON or sockets.
 from __future__ import annotations
 
 import re
-import zlib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -16,7 +15,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
-from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
 
 ByteCut = (
     Literal["inside_characters", "inside_line_ends"]
@@ -73,14 +73,37 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     gzip: Annotated[
-        bool,
+        bool | Literal["members", "twice"],
         Meta(
             description=(
                 "Compressed whether the client accepts it or not, and flushed after each frame, so that a reader can"
-                " decompress each frame on arrival."
+                " decompress each frame on arrival. `members`: each frame is a gzip member of its own; `twice`: what "
+                "is compressed is compressed again, which Content-Encoding states as `gzip, gzip`."
             )
         ),
     ] = False
+    encoding: Annotated[
+        Coding | None,
+        Meta(
+            description=(
+                "Compressed and flushed like this instead: `br` or `zstd`, which need `pip install "
+                "'fakellm-server[codings]'`."
+            )
+        ),
+    ] = None
+    chunks: Annotated[
+        ChunkForm | None,
+        Meta(
+            description=(
+                "How HTTP/1.1 chunks state their size, where the body has chunks: with `extensions` behind it, or in "
+                "capitals with `zeros` before it."
+            )
+        ),
+    ] = None
+    trailers: Annotated[
+        dict[str, str],
+        Meta(description="Fields after the last chunk of a `chunked` body; other bodies have none."),
+    ] = {}
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
     ] = None
@@ -100,8 +123,21 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def __post_init__(self) -> None:
         if self.separate_reads and self.cut is None:
             raise FieldError(("separate_reads",), "reads are separated at cuts: set 'cut' too")
-        if self.gzip and isinstance(self.cut, str):
-            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no 'gzip'"
+        for name, value in self.trailers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~]*", value):
+                message = f"{name!r}: {value!r} cannot be a field: a name without spaces, and printable ASCII"
+                raise FieldError(("trailers", name), message)
+        if self.trailers and self.body not in (None, "chunked"):
+            raise FieldError(("trailers",), f"only a chunked body has fields after it, not a body by {self.body!r}")
+        if self.gzip and self.encoding:
+            raise FieldError(("encoding",), "'encoding' beside 'gzip': a body is compressed once; leave one out")
+        if self.encoding and not is_installed(self.encoding):
+            package = PACKAGES[self.encoding]
+            message = f"{self.encoding} needs the package {package}: pip install 'fakellm-server[codings]'"
+            raise FieldError(("encoding",), message)
+        if (self.gzip or self.encoding) and isinstance(self.cut, str):
+            key = "gzip" if self.gzip else "encoding"
+            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no {key!r}"
             raise FieldError(("cut",), message)
         if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
             raise FieldError(("margins",), "margins must be white space that JSON allows: spaces, tabs and line ends")
@@ -127,14 +163,19 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
     if transfer == _USUAL:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
-    if transfer.gzip:
-        frames, headers = _compressed(frames), (*headers, ("Content-Encoding", "gzip"))
+    if coding := "gzip" if transfer.gzip else transfer.encoding:
+        times = 2 if transfer.gzip == "twice" else 1
+        for _ in range(times):
+            frames = _members(frames) if transfer.gzip == "members" else compressed(frames, coding)
+        headers = (*headers, ("Content-Encoding", ", ".join([coding] * times)))
     return replace(
         plan,
         headers=headers,
         frames=tuple(_cut(frames, transfer)),
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
+        chunks=transfer.chunks,
+        trailers=tuple(transfer.trailers.items()) or plan.trailers,
     )
 
 
@@ -147,19 +188,9 @@ def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
     ]
 
 
-def _compressed(frames: Sequence[Frame]) -> list[Frame]:
-    """The frames as one gzip member (RFC 1952).
-
-    The header is written here, with an unknown operating system and no time: zlib's own names the operating system. The
-    compressed bytes are the same with every zlib; a replacement such as zlib-ng writes others that mean the same.
-    """
-    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
-    pieces = [deflate.compress(frame.data) + deflate.flush(zlib.Z_SYNC_FLUSH) for frame in frames[:-1]]
-    body = b"".join(frame.data for frame in frames)
-    check = zlib.crc32(body).to_bytes(4, "little") + (len(body) % 2**32).to_bytes(4, "little")
-    pieces += [deflate.compress(frame.data) + deflate.flush() + check for frame in frames[-1:]]
-    pieces[:1] = [b"\x1f\x8b\x08" + bytes(6) + b"\xff" + piece for piece in pieces[:1]]
-    return [replace(frame, data=piece) for piece, frame in zip(pieces, frames, strict=True)]
+def _members(frames: Sequence[Frame]) -> list[Frame]:
+    """Each frame as a gzip member of its own (RFC 1952, section 2.2)."""
+    return [member for frame in frames for member in compressed([frame], "gzip")]
 
 
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:

@@ -142,7 +142,7 @@ class ChatApi:
             if end is None:
                 yield chunk
             elif end.error is None:
-                yield (*chunk, Draft(DONE)) if habits.done else chunk
+                yield (*chunk, _done(habits)) if habits.done else chunk
             else:
                 yield (*chunk, *self._error(end.error, habits))
 
@@ -159,7 +159,7 @@ class ChatApi:
         if isinstance(event, Event):
             yield Draft(event.data, event=event.event)
         if done and habits.done:
-            yield Draft(DONE)
+            yield _done(habits)
 
     def read(self, events: Iterable[Event], habits: ChatHabits, choices: int = 1) -> Iterator[Batch]:
         finished: set[int] = set()
@@ -223,6 +223,10 @@ class ChatApi:
 CHAT = ChatApi()
 
 
+def _done(habits: ChatHabits) -> Draft:
+    return Draft(habits.done if isinstance(habits.done, str) else DONE)
+
+
 @lru_cache(maxsize=16)
 def _fingerprint(draw: Callable[[Source], str | None], seed: int, model: str) -> str | None:
     """The `system_fingerprint` of a model, which all its replies share."""
@@ -274,7 +278,7 @@ def _batches(events: Iterable[Event], dialect: Dialect) -> Iterator[Batch]:
 
     def chunks() -> Iterator[Chunk]:
         for event in events:
-            if event.data == DONE and event.event == "message":
+            if event.data.strip(" ") == DONE and event.event == "message":
                 ends.append(End())
                 return
             error = _error_in(event)

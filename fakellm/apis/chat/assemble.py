@@ -11,9 +11,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
+from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.habits import ChatHabits
-from fakellm.apis.chat.meaning import annotations_in, finish_word
+from fakellm.apis.chat.meaning import NAME, annotations_in, finish_word
 from fakellm.apis.protocol import Values
 from fakellm.apis.skeleton import Fill
 from fakellm.apis.variation_blocks import Filler
@@ -91,6 +91,7 @@ class _Stream:
         self.latest: dict[int, int] = {}
         """For each choice, the call that had the most recent piece."""
         self.opens_with_calls: dict[int, bool] = {}
+        self.counted = False
         for batch in batches:
             first: dict[int, bool] = {}
             for delta in batch:
@@ -115,12 +116,12 @@ class _Stream:
     def chunk(self, batch: Batch) -> Chunk:
         """The chunk of a batch, without its envelope."""
         parts: dict[int, _Part] = {}
-        usage: model.Usage | Null | None = NULL if self.habits.usage_before == "null" else None
+        usage: model.Usage | Null | None = self._uncounted()
         without_choices: dict[str, Any] | None = None
         hidden: set[int | None] = set()
         for delta in batch:
             if isinstance(delta, Count):
-                usage = delta.usage
+                usage, self.counted = delta.usage, True
             elif isinstance(delta, Silence) and _look(delta, "chunk") is not None:
                 without_choices = _look(delta, "chunk")
                 hidden.add(delta.choice)
@@ -130,6 +131,12 @@ class _Stream:
         if without_choices is not None and not parts:
             return _bare(without_choices, usage, self.model)
         return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
+
+    def _uncounted(self) -> Null | None:
+        """The usage of a chunk without counts. An empty one after the counts would look as if there were none."""
+        if self.habits.usage_before == "empty":
+            return NULL if self.counted else EMPTY
+        return NULL if self.habits.usage_before == "null" else None
 
     def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
         match delta:
@@ -171,7 +178,8 @@ class _Stream:
         """The entry that a call opens with; if the call is in one piece, the entry has the name, whatever the habit."""
         name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
         arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
-        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind)
+        own = call.own.get(NAME, {})
+        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind, own)
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
         """A piece of a call joins the previous entry if that opens the call or has its late name, else gets its own."""

@@ -12,15 +12,18 @@ from fakellm.model.blocks import Token, Usage
 
 
 class Null(Enum):
-    """The value of a field that is sent as null; None means that it is not sent. Neither is content: both are false."""
+    """The value of a field that is sent as null, or of a usage that is sent as an empty object; None means that it is
+    not sent. None of them is content: all are false."""
 
     NULL = "null"
+    EMPTY = "empty"
 
     def __bool__(self) -> bool:
         return False
 
 
 NULL = Null.NULL
+EMPTY = Null.EMPTY
 Text = str | Null | None
 
 
@@ -33,6 +36,7 @@ class ToolCallDelta(Struct, frozen=True):
     """A piece of the tool call at `index`; without an index, of the call at the same position in the delta.
 
     kind: `function`, or `custom` for a call whose `arguments` are the input of a custom tool.
+    own: more keys of the call.
     """
 
     index: int | Null | None
@@ -41,6 +45,7 @@ class ToolCallDelta(Struct, frozen=True):
     name: Text = None
     arguments: Text = None
     kind: str = "function"
+    own: dict[str, Any] = {}
 
 
 class Delta(Struct, frozen=True):

@@ -109,7 +109,9 @@ def expressible(completion: Completion, think: bool = False, one_call: bool = Fa
 def _expressible(choice: Choice, one_call: bool) -> Choice:
     kinds = ("function",) if one_call else ("function", "custom")
     calls = [
-        ToolCall(call.id, call.name, call.arguments, call.kind) for call in choice.tool_calls if call.kind in kinds
+        ToolCall(call.id, call.name, call.arguments, call.kind, with_own({}, NAME, _own_of(call)))
+        for call in choice.tool_calls
+        if call.kind in kinds
     ]
     if one_call:
         calls = [replace(call, id="") for call in calls[:1]]
@@ -124,6 +126,11 @@ def _expressible(choice: Choice, one_call: bool) -> Choice:
         logprobs_of(choice, Refusal) if refusal else (),
         annotations_of(choice),
     )
+
+
+def _own_of(call: ToolCall) -> dict[str, Any]:
+    """What only chat has of a call: Gemini's `extra_content`, with the signature of the thoughts before it."""
+    return {key: value for key, value in call.own.get(NAME, {}).items() if key == "extra_content"}
 
 
 def _with_think_tags(choice: Choice) -> Choice:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, text_or_empty
-from fakellm.apis.chat.meaning import ANNOTATIONS
-from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage
+from fakellm.apis.chat.meaning import ANNOTATIONS, NAME
+from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage, with_own
 from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
 
 _THINKING, _TEXT, _REFUSAL = -3, -2, -1
@@ -91,7 +91,9 @@ class _Choice:
             place = max(-_INDICES, min(index or 0, _INDICES)) * _INDICES + len(self.calls)
             call = _Call(index, _CALLS + place, piece)
             self.calls.append(call)
-            yield Open(self.index, call.block, ToolCall(call.id, call.name, "", piece.kind))
+            yield Open(
+                self.index, call.block, ToolCall(call.id, call.name, "", piece.kind, with_own({}, NAME, piece.own))
+            )
         # Some providers repeat it on each piece and others change it: the first that is not empty counts.
         if not call.id and text_or_empty(piece.id):
             call.id = text_or_empty(piece.id)

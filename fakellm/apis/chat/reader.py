@@ -17,7 +17,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.meaning import NAME, chat_choice
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.base.errors import StreamError
-from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage
+from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage, with_own
 from fakellm.model.fold import fold
 
 
@@ -37,6 +37,7 @@ class _Call(Struct):
     type: str | None = None
     function: _Function | None = None
     custom: _Custom | None = None
+    extra_content: dict[str, Any] | None = None  # Gemini's, with the signature of its thoughts
 
 
 class _Detail(Struct):
@@ -198,7 +199,11 @@ def _tokens(tokens: list[_Token] | None) -> tuple[Token, ...]:
 
 def _call_piece(call: _Call) -> ToolCallDelta:
     kind, name, arguments = _particulars(call)
-    return ToolCallDelta(call.index, call.id, call.type, name, arguments, kind)
+    return ToolCallDelta(call.index, call.id, call.type, name, arguments, kind, _own(call))
+
+
+def _own(call: _Call) -> dict[str, Any]:
+    return {"extra_content": call.extra_content} if call.extra_content else {}
 
 
 def _particulars(call: _Call) -> tuple[str, str | None, str | None]:
@@ -234,12 +239,12 @@ def _choice(choice: _Choice, functions: bool) -> Choice:
     sent = message.tool_calls or ()
     if functions and message.function_call and not sent:
         sent = [_Call(function=message.function_call)]
-    calls = [(call.id or "", *_particulars(call)) for call in sent]
+    calls = [(call.id or "", *_particulars(call), with_own({}, NAME, _own(call))) for call in sent]
     return chat_choice(
         _content(message) or "",
         _reasoning(message) or "",
         message.refusal or "",
-        tuple(ToolCall(call_id, name or "", arguments or "", kind) for call_id, kind, name, arguments in calls),
+        tuple(ToolCall(call_id, name or "", text or "", kind, own) for call_id, kind, name, text, own in calls),
         choice.finish_reason or None,
         _tokens(choice.logprobs.content if choice.logprobs else None),
         _tokens(choice.logprobs.refusal if choice.logprobs else None),

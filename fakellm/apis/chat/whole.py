@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fakellm.apis.chat.chunk import Chunk, envelope_of
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.meaning import annotations_of, finish_word, logprobs_of
+from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.whole_spelling import respelled, written
 from fakellm.apis.chat.writer import (
     TEXT_KEYS,
@@ -83,7 +83,7 @@ def _call(dialect: Dialect, number: int, call: model.ToolCall) -> JSON:
     values: JSON = {"id": call.id, "type": call.kind, call.kind: particulars}
     if dialect.calls_indexed:
         values["index"] = number
-    return _ordered(dialect, call_keys(dialect.call_keys, call.kind), values)
+    return _ordered(dialect, call_keys(dialect.call_keys, call.kind), values) | call.own.get(NAME, {})
 
 
 def _message(dialect: Dialect, choice: Choice, reasoning: JSON) -> JSON:

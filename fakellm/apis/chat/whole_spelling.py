@@ -62,8 +62,8 @@ def walked(body: JSON, change: Callable[[str, int, JSON], JSON]) -> JSON:
 
 
 def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSON:
-    own = _own(place, number, spelling)
-    values = values | {key: value for key, value in own.items() if not carries_content(key, values.get(key))}
+    own = own_values(place, number, spelling)
+    values = values | {key: value for key, value in own.items() if not carries_content(key, values.get(key), place)}
     keys = getattr(spelling, PLACES[place])
     if keys is None:
         return values
@@ -71,19 +71,20 @@ def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSO
         keys = tuple("message" if key == "delta" else key for key in keys)
     if place == "call.":
         values = values if "index" in values else values | {"index": number}
-        keys = tuple("custom" if key == "function" and "custom" in values else key for key in keys)
-    content = {key: value for key, value in values.items() if carries_content(key, value)}
+        keys = tuple("custom" if key == "function" and "function" not in values else key for key in keys)
+    content = {key: value for key, value in values.items() if carries_content(key, value, place)}
     without = {name_at(place, key) for key in spelling.each or ()} - {*own, *content}
     return {key: values.get(key) for key in keys if key not in without} | {
         key: value for key, value in content.items() if key not in keys
     }
 
 
-def carries_content(key: str, value: Any) -> bool:
-    """Whether a key has content that is in the reply. A message that only has its role has none."""
+def carries_content(key: str, value: Any, place: str) -> bool:
+    """Whether a key of an object at this place has content that is in the reply. A message that only has its role has
+    none."""
     if key == "message" and isinstance(value, dict):
-        return any(carries_content(*item) for item in value.items())
-    return key in CONTENT and _is_filled(value)
+        return any(carries_content(name, inner, "delta.") for name, inner in value.items())
+    return (key in CONTENT or (place, key) == ("call.", "extra_content")) and _is_filled(value)
 
 
 def _is_filled(value: Any) -> bool:
@@ -93,7 +94,7 @@ def _is_filled(value: Any) -> bool:
     return any(map(_is_filled, value)) if isinstance(value, list) else bool(value)
 
 
-def _own(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
+def own_values(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
     """The extra values at a place, for every object or for the one of this number."""
     found: dict[str, Any] = {}
     for key, value in (spelling.extra or {}).items():
@@ -111,7 +112,7 @@ def _own(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
 
 def name_at(place: str, key: str) -> str | None:
     """The name of an extra key at this place; None if the key belongs to another place."""
-    at = next((prefix for prefix in ("choice.", "delta.", "call.", "usage.") if key.startswith(prefix)), "")
+    at = next((prefix for prefix in ("choice.", "delta.", "call.", "usage.", "piece.") if key.startswith(prefix)), "")
     return key.removeprefix(at) if at == place else None
 
 

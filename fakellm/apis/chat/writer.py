@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
+from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME
-from fakellm.apis.chat.whole_spelling import name_at
+from fakellm.apis.chat.whole_spelling import name_at, own_values
 from fakellm.apis.skeleton import Fill, per_content
 from fakellm.apis.variation_blocks import Reasoning, Spelling
 from fakellm.base.json_text import JSON, WordForWord
@@ -23,7 +23,7 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
     frame = write_envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
-        frame["usage"] = None
+        frame["usage"] = {} if chunk.usage is EMPTY else None
     if isinstance(chunk.usage, Usage):
         frame["usage"] = per_content(
             "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted))
@@ -226,8 +226,9 @@ def _call_piece(dialect: Dialect, call: ToolCallDelta, spelling: Spelling) -> JS
         del values["index"]
     named = {key: particulars[key] for key in spelling.function_keys or () if key in particulars}
     values[call.kind] = named | particulars
-    keys = (spelling.call_keys if call.name else spelling.piece_keys) or dialect.call_keys
-    return {key: values[key] for key in call_keys(keys, call.kind) if key in values}
+    place, keys = ("call.", spelling.call_keys) if call.name else ("piece.", spelling.piece_keys)
+    own = call.own | own_values(place, call.index if isinstance(call.index, int) else 0, spelling)
+    return _placed(call_keys(keys or dialect.call_keys, call.kind), values, own)
 
 
 TEXT_KEYS = {"function": "arguments", "custom": "input"}
