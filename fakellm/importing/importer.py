@@ -20,7 +20,6 @@ from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, 
 from fakellm.importing.fixtures.fixture_file import FixtureFile
 from fakellm.importing.fixtures.scripted import ScriptedRule, joined
 from fakellm.importing.long_edits import long_edits
-from fakellm.importing.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
 from fakellm.importing.replies.literal_rule import literal_rule
 from fakellm.importing.replies.patched_rule import (
@@ -31,6 +30,7 @@ from fakellm.importing.replies.patched_rule import (
     literal_frames,
     shortest,
 )
+from fakellm.importing.replies.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.reply_rule import is_cut, reply_rule
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction
