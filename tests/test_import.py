@@ -479,7 +479,6 @@ def test_recorded_streams_come_back_and_nearly_all_of_them_by_meaning(provider: 
         if scenario.rules:
             assert served(scenario, one.request) == one.response.body, file
             assert not list(in_reply_and_patch(scenario.named_rules()[0])), file
-            assert not list(in_reply_and_patch(scenario.named_rules()[0])), file
     exceptions, _ = EXCEPTIONS.get(provider, (0, ""))
     assert outcomes["meaning"] >= len(RECORDED[provider]) - exceptions, outcomes
     assert outcomes["literal"] == 0

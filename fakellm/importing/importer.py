@@ -20,16 +20,9 @@ from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, 
 from fakellm.importing.fixtures.fixture_file import FixtureFile
 from fakellm.importing.fixtures.scripted import ScriptedRule, joined
 from fakellm.importing.long_edits import long_edits
-from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
+from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in, is_error
 from fakellm.importing.replies.literal_rule import literal_rule
-from fakellm.importing.replies.patched_rule import (
-    LeftOutError,
-    accepted,
-    broken_as,
-    frames_of,
-    literal_frames,
-    shortest,
-)
+from fakellm.importing.replies.patched_rule import LeftOutError, accepted, broken_as, frames_of, patched
 from fakellm.importing.replies.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.reply_rule import is_cut, reply_rule
 from fakellm.model.request import Request
@@ -123,7 +116,7 @@ def _in_dialect(each: _Recorded, dialect: str | None) -> _Recorded:
         rule = broken_as(rule, each.broken, each.pieces, request, each.route)
     else:
         rule = replace(rule, patch=long_edits(frames_of(rule, request, each.route), each.pieces))
-    report = _report(rule, place, literal_frames(rule), len(each.pieces), each.broken)
+    report = _report(rule, place, len(each.pieces), each.broken)
     return replace(each, answered=replace(each.answered, rule=replace(rule, name=None)), report=report)
 
 
@@ -160,19 +153,23 @@ def _answered(interaction: Interaction, request: Request, known: bool, place: st
     pieces = kind.blocks(plan.body) if kind else [plan.body]
     request = replace(request, stream=kind is not None)
     broken = _broken(plan, pieces, kind, request, route)
-    url = interaction.request.url
+
+    def rule_of(pieces: Sequence[bytes]) -> Rule:
+        rule = reply_rule(interaction.request.url, pieces, kind, request, route)
+        return accepted(replace(rule, name=place), request, route)
+
+    rule = patched(rule_of, pieces, request, route)
+    if broken and is_error(broken) and not rule.patch:
+        broken = None
     if broken:
-        rule = accepted(reply_rule(url, broken.pieces, kind, request, route), place, request, route)
         pieces = pieces if kind else [plan.body.ljust(announced(plan))]
-        rule = broken_as(rule, broken, pieces, request, route)
-        literal = literal_frames(rule)
-    else:
-        rule, literal = shortest(url, pieces, kind, request, route, place)
-    report = _report(rule, place, literal, len(pieces), broken)
+        rule = broken_as(rule_of(broken.pieces), broken, pieces, request, route)
+    report = _report(rule, place, len(pieces), broken)
     return _Recorded(AnsweredRequest(request, replace(rule, name=None), known), report, route, pieces, broken)
 
 
-def _report(rule: Rule, place: str, literal: int, total: int, broken: Broken | None) -> Imported:
+def _report(rule: Rule, place: str, total: int, broken: Broken | None) -> Imported:
+    literal = sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= total else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
     return Imported(place, outcome, literal, total, reason)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
 from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
-from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
 
 ByteCut = (
     Literal["inside_characters", "inside_line_ends"]
@@ -73,11 +73,12 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     gzip: Annotated[
-        bool,
+        bool | Literal["members", "twice"],
         Meta(
             description=(
                 "Compressed whether the client accepts it or not, and flushed after each frame, so that a reader can"
-                " decompress each frame on arrival."
+                " decompress each frame on arrival. `members`: each frame is a gzip member of its own; `twice`: what "
+                "is compressed is compressed again, which Content-Encoding states as `gzip, gzip`."
             )
         ),
     ] = False
@@ -90,6 +91,19 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             )
         ),
     ] = None
+    chunks: Annotated[
+        ChunkForm | None,
+        Meta(
+            description=(
+                "How HTTP/1.1 chunks state their size, where the body has chunks: with `extensions` behind it, or in "
+                "capitals with `zeros` before it."
+            )
+        ),
+    ] = None
+    trailers: Annotated[
+        dict[str, str],
+        Meta(description="Fields after the last chunk of a `chunked` body; other bodies have none."),
+    ] = {}
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
     ] = None
@@ -109,6 +123,12 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def __post_init__(self) -> None:
         if self.separate_reads and self.cut is None:
             raise FieldError(("separate_reads",), "reads are separated at cuts: set 'cut' too")
+        for name, value in self.trailers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~]*", value):
+                message = f"{name!r}: {value!r} cannot be a field: a name without spaces, and printable ASCII"
+                raise FieldError(("trailers", name), message)
+        if self.trailers and self.body not in (None, "chunked"):
+            raise FieldError(("trailers",), f"only a chunked body has fields after it, not a body by {self.body!r}")
         if self.gzip and self.encoding:
             raise FieldError(("encoding",), "'encoding' beside 'gzip': a body is compressed once; leave one out")
         if self.encoding and not is_installed(self.encoding):
@@ -144,13 +164,18 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if coding := "gzip" if transfer.gzip else transfer.encoding:
-        frames, headers = compressed(frames, coding), (*headers, ("Content-Encoding", coding))
+        times = 2 if transfer.gzip == "twice" else 1
+        for _ in range(times):
+            frames = _members(frames) if transfer.gzip == "members" else compressed(frames, coding)
+        headers = (*headers, ("Content-Encoding", ", ".join([coding] * times)))
     return replace(
         plan,
         headers=headers,
         frames=tuple(_cut(frames, transfer)),
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
+        chunks=transfer.chunks,
+        trailers=tuple(transfer.trailers.items()) or plan.trailers,
     )
 
 
@@ -161,6 +186,11 @@ def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
         Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group), group[0].step)
         for group in groups
     ]
+
+
+def _members(frames: Sequence[Frame]) -> list[Frame]:
+    """Each frame as a gzip member of its own (RFC 1952, section 2.2)."""
+    return [member for frame in frames for member in compressed([frame], "gzip")]
 
 
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:

@@ -131,6 +131,4 @@ class Program:
         return self._process.stdout
 
     def close(self) -> None:
-        self._stdin.close()
-        self._process.wait()
-        self._stdout.close()
+        self._process.communicate()  # closes its standard input, at which it ends

@@ -5,60 +5,55 @@ Knows no recordings: only the frames, the request and the API.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
 from fakellm.apis.route import Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
 from fakellm.importing.long_edits import literal_places, long_edits
 from fakellm.importing.patched_texts import repeated_texts
 from fakellm.importing.replies.broken_reply import Broken
-from fakellm.importing.replies.reply_rule import reply_rule
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
-from fakellm.wire.kinds import Kind
 
 
 class LeftOutError(Exception):
     """An interaction that cannot be imported, with the reason."""
 
 
-def shortest(
-    url: str, pieces: Sequence[bytes], kind: Kind | None, request: Request, route: Route, place: str
-) -> tuple[Rule, int]:
-    """The rule for these pieces, and how many of them are literal in its patch. No text of a literal piece is in the
-    reply too: if it would be, the rule is made of the other pieces alone."""
+def patched(
+    rule_of: Callable[[Sequence[bytes]], Rule], pieces: Sequence[bytes], request: Request, route: Route
+) -> Rule:
+    """The rule for these pieces, with its patch. No text of a literal piece is in the reply too: if it would be, the
+    rule is made of the other pieces alone."""
     read = pieces
-    for _ in range(2):
-        rule = accepted(reply_rule(url, read, kind, request, route), place, request, route)
-        settings = route.settings(rule.stream, rule.dialect, request, 0, request.stream)
+    while True:
+        rule = rule_of(read)
         made = frames_of(rule, request, route)
-        rule = replace(rule, patch=long_edits(made, pieces))
-        if not any(repeated_texts(made, rule.patch, route, settings.habits, request.stream)):
-            return rule, literal_frames(rule)
-        odd = literal_places(rule.patch)
-        read = [piece for number, piece in enumerate(pieces) if number not in odd]
-        if not read:
+        patch = long_edits(made, pieces)
+        habits = route.settings(rule.stream, rule.dialect, request, 0, request.stream).habits
+        if not any(repeated_texts(made, patch, route, habits, request.stream)):
+            return replace(rule, patch=patch)
+        odd = literal_places(patch)
+        fewer = [piece for number, piece in enumerate(pieces) if number not in odd]
+        if not fewer or len(fewer) == len(read):
             break
-    empty = Rule(reply=Reply(content=""), dialect=rule.dialect, name=place)
-    return replace(empty, patch=long_edits(frames_of(empty, request, route), pieces)), len(pieces)
+        read = fewer
+    empty = replace(rule, reply=Reply(content=""), stream=Variation())
+    return replace(empty, patch=long_edits(frames_of(empty, request, route), pieces))
 
 
-def literal_frames(rule: Rule) -> int:
-    """How many frames of a rule are literal."""
-    return sum(len(edit.frames) for edit in rule.patch)
-
-
-def accepted(rule: Rule, place: str, request: Request, route: Route) -> Rule:
-    """The rule under this name, in another dialect of its API if only that one accepts the request."""
+def accepted(rule: Rule, request: Request, route: Route) -> Rule:
+    """The rule, in another dialect of its API if only that one accepts the request."""
     for dialect in (rule.dialect, *route.dialects):
         try:
-            changed = replace(rule, name=place, dialect=dialect)
+            changed = replace(rule, dialect=dialect)
             render(changed, request, 0, route)
             return changed
         except RequestError as error:
@@ -69,7 +64,7 @@ def accepted(rule: Rule, place: str, request: Request, route: Route) -> Rule:
 def broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:
     """The rule with the fault that comes nearest to what was recorded, and a patch for the rest."""
 
-    def patched(rule: Rule, fault: Fault) -> Rule:
+    def with_fault(rule: Rule, fault: Fault) -> Rule:
         if isinstance(fault, EventFault):
             made = frames_of(replace(rule, fault=fault), request, route)
         else:
@@ -78,7 +73,7 @@ def broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Requ
                 made[-1] = made[-1][: len(pieces[-1])]
         return replace(rule, fault=fault, patch=long_edits(made, pieces))
 
-    found = (patched(each, fault) for each in (_ended(rule), rule) for fault in broken.faults)
+    found = (with_fault(each, fault) for each in (_ended(rule), rule) for fault in broken.faults)
     return min(found, key=lambda rule: sum(len(edit.frames) + edit.drop for edit in rule.patch))
 
 
