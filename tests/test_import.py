@@ -30,7 +30,7 @@ from fakellm.importing import long_edits
 from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
 from fakellm.importing.patched_texts import in_reply_and_patch
-from fakellm.model.blocks import Choice, Completion, Stop, Text
+from fakellm.model.blocks import Choice, Completion, Stop, Text, Thinking
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
@@ -328,6 +328,19 @@ def test_the_same_request_again_gets_the_next_reply() -> None:
     scenario, _ = imported([recording((HELLO, streamed(CHUNK)), (HELLO, streamed(again)))])
     app = app_of(scenario)
     assert [answer(app, asked(HELLO)).body for _ in range(3)] == [CHUNK, again, again]
+
+
+def test_replies_to_the_same_request_in_several_dialects_are_sent_as_they_were() -> None:
+    """All replies of a rule have one dialect."""
+    completion = Completion((Choice((Thinking(parts=("Hm.",)), Text("Hi")), Stop("stop")),))
+    plans = [
+        streamed(*(frame.data for frame in stream(completion, Variation(), DIALECTS[name], Timing(), Source(1))))
+        for name in ("azure", "openrouter")
+    ]
+    scenario, report = imported([recording(*((HELLO, plan) for plan in (plans[0], plans[1], plans[0])))])
+    app = app_of(scenario)
+    assert [answer(app, asked(HELLO)).body for _ in range(3)] == [plans[0].body, plans[1].body, plans[0].body]
+    assert [each.outcome for each in report][::2] == ["meaning", "meaning"]
 
 
 def test_no_secret_reaches_the_scenario() -> None:
