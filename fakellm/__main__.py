@@ -1,5 +1,20 @@
-"""``python -m fakellm``."""
+"""The command `fakellm`, and ``python -m fakellm``. A signal that comes during the first imports ends it quietly."""
 
-from fakellm.cli import main
+from __future__ import annotations
 
-main(prog_name="fakellm")
+import signal
+
+
+def main() -> None:
+    """Runs the command line."""
+    interrupt = signal.getsignal(signal.SIGINT)
+    if interrupt is signal.default_int_handler:  # else the process was started so that Ctrl+C does not reach it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from fakellm.cli import main as command
+
+    signal.signal(signal.SIGINT, interrupt)
+    command(prog_name="fakellm")
+
+
+if __name__ == "__main__":
+    main()

@@ -70,7 +70,12 @@ def post(url: str, body: bytes, **headers: str) -> httpx2.Response:
 
 def inflated(pieces: list[bytes]) -> list[bytes]:
     """What a reader has of each piece as soon as it arrives."""
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    texts = [reader.decompress(piece) for piece in pieces]
+    reader, texts = zlib.decompressobj(zlib.MAX_WBITS | 16), []
+    for piece in pieces:
+        text = reader.decompress(piece)
+        while rest := reader.unused_data:
+            reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            text += reader.decompress(rest)
+        texts.append(text)
     assert not pieces or reader.eof
     return texts

@@ -11,7 +11,7 @@ import pytest
 from msgspec import Struct
 
 from fakellm import Reply, Rule, ScenarioError, Variation, When, load
-from fakellm.apis.route import DIALECT_NAMES
+from fakellm.apis.route import DIALECT_NAMES, HOMES
 from fakellm.base.validation import null_places
 from fakellm.faults import Fault
 from fakellm.scenarios.scenario import ScenarioFile
@@ -29,6 +29,7 @@ LISTS = {
     "<stream>": keys(Variation),
     "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
     "<dialects>": ", ".join(DIALECT_NAMES),
+    "<apis>": ", ".join(HOMES),
 }
 """Long lists of allowed words, by the name that stands for each in the messages below."""
 
@@ -372,6 +373,48 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [], times: 9000000}]}}",
         ["a.yaml:3:26: rules[0].stream.score.runs: 9,000,000 batches; at most 1,000,000 are allowed"],
+    ),
+    (
+        "rules:\n- reply: {own: {mesages: {stop_sequence: END}}}",
+        ["a.yaml:2:26: rules[0].reply.own.mesages: unknown API 'mesages'; allowed: <apis>; did you mean 'messages'?"],
+    ),
+    (
+        "rules:\n- reply: {choices: [{content: a, own: {x: {}}}]}",
+        ["a.yaml:2:43: rules[0].reply.choices[0].own.x: unknown API 'x'; allowed: <apis>"],
+    ),
+    (
+        "rules:\n- reply: {usage: {own: {gemeni: {}}}}",
+        ["a.yaml:2:33: rules[0].reply.usage.own.gemeni: unknown API 'gemeni'; allowed: <apis>; did you mean 'gemini'?"],
+    ),
+    (
+        "rules:\n- reply: {blocks: [{type: text, text: a, own: {chta: {}}}]}",
+        ["a.yaml:2:54: rules[0].reply.blocks[0].own.chta: unknown API 'chta'; allowed: <apis>; did you mean 'chat'?"],
+    ),
+    (
+        "rules:\n- {reply: {}, then: [{reply: {blocks: [{type: tool_call, name: f, own: {z: {}}}]}}]}",
+        ["a.yaml:2:76: rules[0].then[0].reply.blocks[0].own.z: unknown API 'z'; allowed: <apis>"],
+    ),
+    (
+        "rules:\n- reply: {blocks: [{type: opaque, api: response, value: {}}]}",
+        [
+            "a.yaml:2:40: rules[0].reply.blocks[0].api: unknown API 'response'; allowed: <apis>; "
+            "did you mean 'responses'?"
+        ],
+    ),
+    (
+        "rules:\n- {when: {api: message}, reply: {}}",
+        ["a.yaml:2:16: rules[0].when.api: 'message' is not one of <apis>; did you mean 'messages'?"],
+    ),
+    (
+        "rules:\n- {reply: {}, when: {api: messages, user: a}, dialect: kimi}\n- {reply: {}, when: {api: messages}, dialect: xai}",
+        [
+            "a.yaml:3:3: rules[1].dialect: 'xai' is not a dialect of 'messages', the API of 'when'; allowed: "
+            "anthropic, vertex, bedrock, deepseek, kimi, minimax, openrouter, zai; did you mean 'zai'?"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, when: {api: completions}, dialect: openai}",
+        ["a.yaml:2:3: rules[0].dialect: 'openai' is not a dialect of 'completions', the API of 'when', which has none"],
     ),
     (
         "rules:\n- reply: {blocks: [{type: text, own: {chat: {annotations: 5}}}]}",

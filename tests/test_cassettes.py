@@ -8,6 +8,7 @@ import re
 import shlex
 import shutil
 import sys
+import zipfile
 import zlib
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,7 @@ from fakellm.recordings.formats.response_writer import grouped, written
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT
+from tests.test_commands import runner
 
 FILES = sorted((ROOT / "tests" / "recordings").iterdir())
 NAMED = {file.name: file for file in FILES}
@@ -74,6 +76,8 @@ def test_every_format_has_the_same_exchange(name: str) -> None:
         ("browser.har", 1.25, [0.2505]),
         ("wiremock.json", 1.25, [0.0]),
         ("own.jsonl", 1.25, [0.25, 0.01]),
+        ("hoverfly.json", 1.25, [0.0]),
+        ("mitmproxy.flow", 1.25, [0.25]),
     ],
 )
 def test_recorded_times_are_delays(name: str, delay: float, frames: list[float]) -> None:
@@ -146,6 +150,106 @@ def test_wiremock_keeps_a_body_in_a_file_of_its_own(tmp_path: Path) -> None:
     mapping.write_text(json.dumps(stub).replace("b.json", "../secret"))
     with pytest.raises(CassetteError, match="not read from here"):
         read_file(mapping)
+
+
+def stub(response: dict[str, Any], **request: Any) -> bytes:
+    """A mapping of WireMock."""
+    return json.dumps({"request": {"url": "/v1", "method": "POST", **request}, "response": response}).encode()
+
+
+@pytest.mark.parametrize(("fault", "end"), [("EMPTY_RESPONSE", "close"), ("CONNECTION_RESET_BY_PEER", "reset")])
+def test_a_fault_of_wiremock_is_the_end_of_the_connection(fault: str, end: str) -> None:
+    plan = read(stub({"fault": fault, "fixedDelayMilliseconds": 500}), "f").interactions[0].response
+    assert (plan.status, plan.frames, plan.end, plan.delay) == (None, (), end, 0.5)
+
+
+def test_a_body_that_wiremock_dribbles_has_its_pieces() -> None:
+    dribble = {"numberOfChunks": 4, "totalDuration": 1000}
+    plan = read(stub({"status": 200, "body": "abcdefgh", "chunkedDribbleDelay": dribble}), "f").interactions[0].response
+    assert [(frame.data, frame.delay) for frame in plan.frames] == [
+        (b"ab", 0.25),
+        (b"cd", 0.25),
+        (b"ef", 0.25),
+        (b"gh", 0.25),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (stub({"body": "a"}), "[0].response.status: the key 'status' is missing"),
+        (
+            stub({"status": 200, "fault": "RANDOM_DATA_THEN_CLOSE"}),
+            "[0].response.fault: 'RANDOM_DATA_THEN_CLOSE' is not one of EMPTY_RESPONSE",
+        ),
+        (stub({"status": 200, "delayDistribution": {}}), "[0].response.delayDistribution: unknown key"),
+        (stub({"status": 200, "proxyBaseUrl": "http://h"}), "[0].response.proxyBaseUrl: unknown key"),
+        (
+            stub({"status": 200, "body": "{{request.body}}", "transformers": ["response-template"]}),
+            "[0].response.transformers: the body is a template",
+        ),
+        (stub({"status": 200}, bodyPatterns=[{"contains": "a"}]), "bodyPatterns[0].contains: unknown key"),
+        (stub({"status": 200}, url=None, urlPattern="/v1/.*"), "the pattern '/v1/.*' matches more than one URL"),
+        (b"when: {path: /v1}\nthen: {body: a}", "f: [0].then.status: the key 'status' is missing"),
+        (b"when: {path: /v1, body_contains: a}\nthen: {status: 200}", "f: [0].when.body_contains: unknown key"),
+        (
+            b'{"data": {"pairs": [{"request": {"path": [{"matcher": "glob", "value": "*"}], "method": []}, '
+            b'"response": {"status": 200}}]}, "meta": {}}',
+            "f: data.pairs[0].request.path[0].matcher: 'glob' is not read; it must be exact or json, with a text",
+        ),
+        (b"requests: [{method: GET, uri: /}]\nresponses: []", "f: 1 requests and 0 responses"),
+        (b"5:a;", "f: not a recording in a supported format; tried vcrpy, go-vcr, ruby-vcr, "),
+        (b"30:7:request;0:}", "f: no value of a flow at byte 0: the file was cut off or damaged"),
+    ],
+)
+def test_what_a_stub_requires_and_no_recording_can_send_is_an_error(data: bytes, message: str) -> None:
+    with pytest.raises(CassetteError) as found:
+        read(data, "f")
+    assert message in str(found.value)
+
+
+def test_a_pattern_of_a_url_that_matches_only_one_is_that_url() -> None:
+    data = stub({"status": 200}, url=None, urlPathPattern="/v1/chat/completions")
+    assert read(data, "f").interactions[0].request.url == "/v1/chat/completions"
+
+
+def test_playwright_keeps_bodies_in_files_beside_the_recording(tmp_path: Path) -> None:
+    with zipfile.ZipFile(NAMED["playwright.zip"]) as archive:
+        archive.extractall(tmp_path)
+    assert read_file(tmp_path / "har.har").interactions == read_file(NAMED["playwright.zip"]).interactions
+    (tmp_path / "response.txt").unlink()
+    with pytest.raises(CassetteError, match=r"the body is in the file 'response\.txt', which is not in "):
+        read_file(tmp_path / "har.har")
+
+
+def test_a_damaged_entry_does_not_discard_the_others() -> None:
+    entry = yaml_values.documents(NAMED["vcrpy.yaml"].read_bytes(), "x")[0]["interactions"][0]
+    damaged = {"request": entry["request"], "response": {"status": {"code": "none"}}}
+    cassette = read(json.dumps({"interactions": [entry, damaged, entry]}).encode(), "f")
+    assert len(cassette.interactions) == 2
+    assert cassette.notes == (
+        "f: interactions[1].response.status.code: expected integer, got string: this interaction is left out",
+    )
+
+
+def test_a_key_that_is_not_known_is_noted_once_with_its_place() -> None:
+    entry = yaml_values.documents(NAMED["vcrpy.yaml"].read_bytes(), "x")[0]["interactions"][0]
+    odd = {**entry, "retries": 2, "response": {**entry["response"], "trailers": {}}}
+    notes = read(json.dumps({"interactions": [odd, odd]}).encode(), "f").notes
+    assert notes == ("f: interactions[*].response.trailers: ignored", "f: interactions[*].retries: ignored")
+
+
+@pytest.mark.parametrize("name", sorted({*NAMED} - {"responses.yaml"}))
+def test_nothing_in_a_plain_recording_is_noted(name: str) -> None:
+    assert read_file(NAMED[name]).notes == ()
+
+
+def test_a_request_whose_body_was_not_recorded_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    note = f"{NAMED['responses.yaml']}: interaction 1 has no body of its request, so it answers any body"
+    assert read_file(NAMED["responses.yaml"]).notes == (note,)
+    assert caplog.messages == [note]
+    stubs = json.dumps({"mappings": [json.loads(stub({"status": 200}))] * 3}).encode()
+    assert read(stubs, "f").notes == ("f: interactions 1, 2, 3 have no body of their request, so they answer any body",)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.sampled_from((b"", b";x=1", b" ")))
@@ -381,7 +485,13 @@ def test_an_error_has_the_place_and_the_cause(data: bytes, message: str) -> None
         ("mitmproxy.har", '"base64"', '"zip"', "log.entries[0].response.content.encoding: 'zip' is not supported"),
         ("mitmproxy.har", '"text": "ZG', '"text": "?', "log.entries[0].response.content.text: not valid base64: "),
         ("browser.har", '"text": "data', '"no": "data', "a body of 73 bytes was not kept; export it again with"),
-        ("wiremock.yaml", "  url: ", "  uri: ", "[0].request: it has none of the keys 'url', 'urlPath'"),
+        (
+            "wiremock.yaml",
+            "  url: ",
+            "  uri: ",
+            "[0].request.uri: unknown key 'uri'; allowed here: method, url, urlPath",
+        ),
+        ("wiremock.yaml", "  url: /v1/chat/completions", "", "[0].request: it has none of the keys 'url', 'urlPath'"),
         ("nock.json", "1f8b", "zz", "[0].response: non-hexadecimal number"),
     ],
 )
@@ -518,6 +628,46 @@ def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
     assert yaml_values.documents(out.read_bytes(), "x")[0]["interactions"][0]["request"]["uri"].endswith("/completions")
     assert export(str(NAMED["go-vcr-2.yaml"]), "-o", str(out)) == (0, "")
     assert out.read_bytes().startswith(b'{"fakellm":"recording","version":1}\n')
+
+
+@pytest.mark.parametrize("format_", ["vcrpy", "har", "fakellm"])
+def test_export_overwrites_secrets_unless_they_are_to_be_kept(format_: str, tmp_path: Path) -> None:
+    archive, out = json.loads(NAMED["browser.har"].read_bytes()), tmp_path / "out"
+    archive["log"]["entries"][0]["request"]["headers"] = [{"name": "authorization", "value": "Bearer sk-0123456789ab"}]
+    file = tmp_path / "a.har"
+    file.write_text(json.dumps(archive))
+    assert export(str(file), "--format", format_, "-o", str(out)) == (0, "")
+    assert b"sk-0123456789ab" not in out.read_bytes()
+    assert export(str(file), "--format", format_, "-o", str(out), "--keep-secrets") == (0, "")
+    assert b"sk-0123456789ab" in out.read_bytes()
+
+
+def test_export_and_import_write_to_standard_output() -> None:
+    done = runner().invoke(main, ["export", str(NAMED["go-vcr-2.yaml"]), "--format", "sse", "-o", "-"])
+    assert (done.exit_code, done.stdout_bytes) == (0, b"".join(EVENTS))
+    done = runner().invoke(main, ["import", str(NAMED["stream.sse"]), "-o", "-"])
+    assert done.stdout.startswith("scenario: imported\nrules:\n")
+    assert done.stderr.endswith("imported: 1 rule of 1 interaction: 1 by meaning\n")
+
+
+def test_export_can_take_one_session(tmp_path: Path) -> None:
+    file, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    plan = Plan(200, (), (Frame(b"{}"),))
+    each = [Interaction(RecordedRequest("POST", "/v1", (), b"{}", session), plan) for session in ("", "one", "two")]
+    file.write_bytes(write(Cassette("x", tuple(each)), "fakellm"))
+    assert export(str(file), "--session", "two", "-o", str(out)) == (0, "")
+    assert read_file(out).interactions == (each[2],)
+    code, output = export(str(file), "--session", "tow", "-o", str(out))
+    message = f"{file}: nothing of the session 'tow'; there are one, two; did you mean 'two'?\n"
+    assert (code, output) == (2, message)
+
+
+def test_the_log_of_curl_is_refused_with_the_remedy() -> None:
+    log = b"*   Trying 127.0.0.1:8080...\n> POST /v1/chat/completions HTTP/1.1\n> Host: x\n>\n< HTTP/1.1 200 OK\n<\ndata: {}\n"
+    with pytest.raises(
+        CassetteError, match=r"the log of `curl -v`, in which nothing marks a body: save the response with `curl -i`"
+    ):
+        read(log, "f")
 
 
 def test_export_can_take_one_interaction(tmp_path: Path) -> None:

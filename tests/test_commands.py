@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import signal
+import subprocess
+import sys
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,14 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
+from fakellm.apis.route import HOMES
 from fakellm.cli import main, reload, serving
 from fakellm.cli.reload import Files, follow, serve_reading
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
+from fakellm.recordings.formats import read_file
 from fakellm.scenarios.editor_schema import scenario_schema
-from fakellm.scenarios.loader import Reading, load, read
+from fakellm.scenarios.loader import Reading, dump, load, read
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, respond
@@ -116,6 +121,33 @@ def test_raw_is_what_is_sent(file: Path) -> None:
         assert raw.stdout_bytes == render(rule, sample(rule), 3).body
 
 
+@pytest.mark.parametrize("api", sorted(HOMES))
+def test_render_and_export_show_what_a_rule_sends_in_each_api(api: str, tmp_path: Path) -> None:
+    file, out = tmp_path / "a.yaml", tmp_path / "a.jsonl"
+    when = {"model": "m-1", "system": "Be brief.", "tools": ["add"], "result": {"add": "5"}}
+    usable = {"user": "Ahoy"} if api == "completions" else when
+    rules = [{"when": usable, "reply": {"content": "Hi"}}, {"when": {"api": api}, "reply": {"content": "Ho"}}]
+    file.write_text(dump(load({"rules": rules})))
+    shown = run("render", file, "--api", api)
+    assert [line.split(", ")[1] for line in shown.stdout.splitlines() if line[:1] == "#"] == [
+        "openai" if api == "chat" else api
+    ] * 2
+    assert run("export", file, "--api", api, "-o", out).exit_code == 0
+    app = App(load(file), strict=True)
+    first, second = read_file(out).interactions
+    for interaction, content in ((first, b"Hi"), (second, b"Ho")):
+        path = interaction.request.url.removeprefix("http://127.0.0.1")
+        sent = respond(
+            app, HttpRequest("POST", path, interaction.request.body, {"anthropic-version": "2023-06-01"})
+        ).plan
+        assert (sent.status, content in sent.body, content in interaction.response.body) == (200, True, True)
+    other = "messages" if api == "chat" else "chat"
+    assert (
+        f"# {'openai' if other == 'chat' else other}"
+        not in run("render", file, "--api", other, "--rule", "scenario#2").stdout
+    )
+
+
 def test_render_reports_unknown_rules_and_turns(turns: Path) -> None:
     for arguments, message in (
         (("--rule", "frist"), "there is no rule 'frist'; did you mean 'first'?"),
@@ -182,6 +214,8 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         asyncio.run(follow_once(app, changed))
         assert files.changed() is None
         assert message in caplog.text
+        if "serves" in message:
+            assert "; sessions that have loaded a scenario of their own keep it: 'own'\n" in caplog.text
         assert (reply_of(app), reply_of(app, "/s/x"), reply_of(app, "/s/own")) == (expected, expected, "Own")
         caplog.clear()
 
@@ -247,3 +281,26 @@ def test_the_list_of_commands_says_in_whole_sentences_what_they_do() -> None:
     lines = run("-h").stdout.partition("Commands:\n")[2].splitlines()
     assert len(lines) == len(main.list_commands(click.Context(main)))
     assert [line for line in lines if not re.fullmatch(r"  [a-z]+ +[A-Z][^.]+\.", line)] == []
+
+
+SIGNALLED = """
+import builtins, os, runpy, signal, sys
+name, number = sys.argv.pop(1), int(sys.argv.pop(1))
+real = builtins.__import__
+def imported(module, *arguments, **options):
+    if module == name:
+        builtins.__import__ = real
+        os.kill(os.getpid(), number)
+    return real(module, *arguments, **options)
+builtins.__import__ = imported
+runpy.run_module("fakellm", run_name="__main__", alter_sys=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["fakellm.cli", "click", "fakellm.cli.log", "aiohttp"])
+def test_a_signal_during_the_first_imports_ends_a_command_quietly(module: str, number: signal.Signals) -> None:
+    arguments = [sys.executable, "-c", SIGNALLED, module, str(int(number)), "serve", "--port", "0"]
+    ended = subprocess.run(arguments, capture_output=True, timeout=60, check=False)
+    assert ended.returncode in (-number, 128 + number)
+    assert (ended.stdout, ended.stderr) == (b"", b"")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.scenarios.loader import load
+from fakellm.base.errors import RequestError
+from fakellm.scenarios.loader import dump_json, load
+from fakellm.scenarios.reply import Computed
+from fakellm.scenarios.scenario import Rule
 from fakellm.server.application import Application, HttpRequest
 from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import App
@@ -21,6 +25,7 @@ KNOWN = {
     ("POST", "reset"): (),
     ("POST", "step"): ("frames", "request", "timeout"),
     ("PUT", "scenario"): ("strict",),
+    ("GET", "scenario"): (),
 }
 ROUTES = st.sampled_from(sorted(KNOWN))
 SESSIONS = st.sampled_from(["", "/s/mine"])
@@ -53,7 +58,7 @@ def test_an_unknown_parameter_is_refused_by_its_name(
     assert len(app.session(session[3:]).journal) == 1, "a refused request changes nothing"
 
 
-@given(ROUTES.filter(lambda route: route[1] != "scenario"), st.binary(min_size=1, max_size=20))
+@given(ROUTES.filter(lambda route: route[0] != "PUT"), st.binary(min_size=1, max_size=20))
 def test_a_body_is_refused_where_there_is_none(route: tuple[str, str], body: bytes) -> None:
     method, operation = route
     path = f"/_fakellm/{operation}" + ("?timeout=0" if operation == "step" else "")
@@ -86,3 +91,37 @@ def test_a_refusal_names_what_is_wrong(path: str, part: str) -> None:
             assert status == 400
             assert part in message
             assert "a-secret-key" not in message
+
+
+def shown(app: App, session: str) -> dict[str, Any]:
+    plan = handled(app, HttpRequest("GET", f"{session}/_fakellm/scenario"))[0].plan
+    return {"status": plan.status, **json.loads(plan.body)}
+
+
+@pytest.mark.parametrize("session", ["", "/s/mine"])
+def test_the_scenario_that_is_served_is_shown_and_can_be_loaded_again(session: str) -> None:
+    scenario = load({"scenario": "x", "rules": [{"when": {"user": "é"}, "reply": {"content": "a"}}]})
+    app = App(scenario)
+    assert shown(app, session) == {"status": 200, "scenario": "x", "rules": json.loads(dump_json(scenario))["rules"]}
+    own = {"rules": [{"reply": {"content": "b"}}]}
+    handled(app, HttpRequest("PUT", f"{session}/_fakellm/scenario", json.dumps(own).encode()))
+    body = handled(app, HttpRequest("GET", f"{session}/_fakellm/scenario"))[0].plan.body
+    assert load(json.loads(body)) == load(own)
+    other = "/s/other"
+    assert shown(app, other)["scenario"] == "x"
+    assert shown(App(), session) == {"status": 200, "rules": []}
+
+
+def test_a_scenario_with_functions_cannot_be_shown() -> None:
+    app = App(load([Rule(reply=Computed(function=lambda request: "a"))]))
+    with pytest.raises(RequestError, match="a reply that is a Python function cannot be written") as caught:
+        shown(app, "")
+    assert caught.value.status == 409
+
+
+def test_a_browsers_own_request_is_not_in_the_journal() -> None:
+    for app in (App(strict=True), Replay([])):
+        for session in ("", "/s/mine"):
+            response, _ = handled(app, HttpRequest("GET", f"{session}/favicon.ico"))
+            assert response.head.status == 404
+            assert len(app.session(session[3:]).journal) == 0

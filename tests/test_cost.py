@@ -17,6 +17,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from tests.call_count import calls
 from tests.conftest import chat
+from tests.test_apis import request
 
 PER_FRAME = 5
 """Of a first request: for each frame of its stream. This is the bound to lower when rendering gets cheaper."""
@@ -24,7 +25,7 @@ PER_FRAME = 5
 PER_REQUEST = 500
 """Of a first request: for what does not depend on its frames."""
 
-GENERATED = 53
+GENERATED = 31
 """Of a first request whose text is generated: for each frame of its stream, all included."""
 
 PER_RULE = 1.5
@@ -51,9 +52,8 @@ class Asking:
     def __init__(self, words: int, rules: int = 1, dialect: str = "openai") -> None:
         texts = [{"user": f"item {number:05}"} for number in range(rules)]
         reply = {"content": " ".join(["the"] * words)}
-        self.app = App(
-            fakellm.load({"rules": [{"when": when, "reply": reply} for when in texts], "dialect": dialect}), strict=True
-        )
+        found = [{"when": when, "reply": reply} for when in texts]
+        self.app = App(fakellm.load({"rules": found, "dialect": dialect}), strict=True)
         self._last = rules - 1
         for number in range(2):
             frames(self.app, self.body(number))
@@ -78,13 +78,33 @@ def test_a_first_request_costs_a_bounded_number_of_calls_for_each_frame() -> Non
     assert short.cost(4) - per_frame * short.frames(4) <= PER_REQUEST
 
 
-@pytest.mark.parametrize(("dialect", "most"), [("perplexity", PER_FRAME), ("openrouter", 10), ("azure", 48)])
+@pytest.mark.parametrize(
+    ("dialect", "most"), [("perplexity", PER_FRAME), ("openrouter", 8), ("azure", PER_FRAME), ("snowflake", 12)]
+)
 def test_another_dialect_costs_a_bounded_number_of_calls_for_each_frame(dialect: str, most: float) -> None:
     """Perplexity repeats the text so far and the token counts in each frame; for prompts of the same length, these are
-    the same. Openrouter has a comment between frames, and azure random text in each."""
+    the same. Openrouter has a comment between frames, and azure random text in each. Snowflake cuts texts at random."""
     short, long = Asking(100, dialect=dialect), Asking(200, dialect=dialect)
     frames = long.frames(3) - short.frames(3)
     assert (long.cost(4) - short.cost(4)) / frames <= most
+
+
+@pytest.mark.parametrize(("name", "most"), [("responses", 7), ("messages", 2), ("gemini", 1), ("ollama", 3)])
+def test_another_api_costs_a_bounded_number_of_calls_for_each_frame(name: str, most: float) -> None:
+    """Responses are kept and have random text in each frame, as Messages have spaces and lines of Ollama a time.
+    Gemini counts tokens in each frame; for prompts of the same length, the counts are the same."""
+
+    def cost(words: int) -> tuple[int, int]:
+        rule = {"reply": {"content": " ".join(["the"] * words)}, "stream": {"split": "tokens"}}
+        app = App(fakellm.load({"rules": [rule]}), strict=True)
+        for number in range(2):
+            app.handle(request(name, True, f"Question {number}"))
+        outcome = app.handle(request(name, True, "Question 3"))[0]
+        assert isinstance(outcome, Response)
+        return len(outcome.plan.frames), calls(partial(app.handle, request(name, True, "Question 4")))
+
+    (frames, short), (more_frames, long) = cost(100), cost(200)
+    assert (long - short) / (more_frames - frames) <= most
 
 
 def test_every_first_request_costs_the_same() -> None:

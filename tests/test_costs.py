@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from fakellm import Reply, ReplyChoice, Rule, Variation, When
 from fakellm.apis.chat.requests.parse import parse
+from fakellm.base.errors import RequestError
 from fakellm.engine import cost
 from fakellm.engine.response import Response
 from fakellm.engine.state import Limits
@@ -24,7 +25,8 @@ from fakellm.server import garbage
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from fakellm.wire.timing import Timing
-from tests.conftest import chat
+from tests.call_count import calls
+from tests.conftest import chat, respond
 
 PROSE = "the weather in Paris is fine, " * 60
 QUICK = (
@@ -181,3 +183,37 @@ def test_a_collector_that_is_off_stays_off() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+MANY = {"n": 128, "logprobs": True, "top_logprobs": 20}
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    ("sentences", "fields", "limit"),
+    [
+        (1000, MANY, "reply_bytes"),
+        (30, MANY, "reply_bytes"),
+        (3, MANY, None),
+        (None, MANY, None),
+        (1000, {"n": 128}, None),
+        (1000, MANY | {"max_tokens": 20}, None),
+        (1000, MANY | {"stop": "."}, None),
+    ],
+)
+def test_what_multiplies_the_work_is_refused_before_it_is_done(
+    sentences: int | None, fields: dict[str, Any], limit: str | None, stream: bool
+) -> None:
+    rule = Rule(reply=Reply(generate=Generate(sentences=sentences)))
+    if limit is None:
+        cost.check(rule, request(stream=stream, **fields))
+        return
+    with pytest.raises(RequestError, match=f"exceeds a limit of fakellm: {limit}"):
+        cost.check(rule, request(stream=stream, **fields))
+
+
+def test_it_is_refused_by_the_server_too() -> None:
+    app = App(load({"rules": [{"reply": {"generate": {"sentences": 1000}}}]}))
+    app.offloads = False
+    before = calls(lambda: respond(app, HttpRequest("POST", "/v1/chat/completions", chat(**MANY))))
+    assert before < 10_000

@@ -54,7 +54,7 @@ def test_a_table_is_what_its_command_prints() -> None:
     """The same clients in the same order, a row for each step that fails, and the count of the others above."""
     commands = re.findall(r"^fakellm fuzz --matrix (.+?)\n(?:\n|```)", TEXT, re.MULTILINE | re.DOTALL)
     tables = re.findall(r"\n\n(Of .+)\n\n((?:\|.+\|\n)+)", TEXT)
-    assert len(commands) == len(tables) == 2
+    assert len(commands) == len(tables) == 6
     for command, (above, table) in zip(commands, tables, strict=True):
         clients = [word.partition("=")[0] for word in shlex.split(command) if "=" in word]
         head, rule, *rows = table.splitlines(keepends=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import islice
 from random import Random
 
 import msgspec
@@ -11,17 +12,31 @@ import pytest
 from hypothesis import Phase, find, settings
 
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import HOMES
 from fakellm.base.seed import Source
 from fakellm.faults import Error
 from fakellm.fuzzing import draws
+from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.families import FAMILIES
 from fakellm.fuzzing.draws.faults import KINDS
 from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
+from fakellm.fuzzing.endpoints import fuzzed_api
+from fakellm.fuzzing.run import _cases
+from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
 from fakellm.fuzzing.tier_table import FAULTS
 from fakellm.fuzzing.tiers import steps
 from fakellm.scenarios.scenario import Rule, Scenario
+
+
+@pytest.mark.parametrize("api", HOMES)
+def test_400_cases_are_enough_for_each_value_of_each_step(api: str) -> None:
+    """Of those that have a few; places and sizes are drawn."""
+    search = Search(profile="all", examples=400, api=fuzzed_api(api))
+    tried = set(map(repr, islice(_cases(search), 400)))
+    what = profile("all", (), search.api)
+    assert set(map(repr, cases.values(what))) - tried == set()
 
 
 def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) -> list[Rule]:

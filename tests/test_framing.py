@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -18,9 +19,11 @@ from tests.test_sse import DATA, decode
 EVENTS = st.lists(st.builds(Event, DATA, st.sampled_from(("message", "error", "ping"))), min_size=1, max_size=5)
 
 
-def read_by_a_client(events: list[Event]) -> list[tuple[str, str]]:
-    """What a reader gets: types and data. A line break after a comma is where JSON was broken into lines."""
-    return [(event.event, event.data.replace(",\n", ",")) for event in events]
+def read_by_a_client(events: list[Event], framing: Framing) -> list[tuple[str, str]]:
+    """What a reader gets: types and data. A line break after a comma is where JSON was broken into lines, and with
+    `space: two` a space is before JSON."""
+    before_json = re.compile(r"(?m)^ (?=\{)" if framing.space == "two" else r"(?!)")
+    return [(event.event, before_json.sub("", event.data).replace(",\n", ",")) for event in events]
 
 
 def expected(events: list[Event], framing: Framing) -> list[Event]:
@@ -42,7 +45,7 @@ def test_the_same_events_come_back_under_every_framing(events: list[Event], fram
     pieces = frame(events, framing)
     body = b"".join(pieces)
     for way in (pieces, [body], [body[i : i + 1] for i in range(len(body))]):
-        assert read_by_a_client(decode(*way)) == read_by_a_client(expected(events, framing))
+        assert read_by_a_client(decode(*way), framing) == read_by_a_client(expected(events, framing), framing)
 
 
 @given(EVENTS, framings(strict_sse=True))
@@ -60,7 +63,7 @@ def test_the_plain_framing_is_the_usual_spelling() -> None:
 
 @given(framings(strict_sse=True))
 def test_no_events_but_those_inserted(framing: Framing) -> None:
-    assert read_by_a_client(decode(*frame([], framing))) == read_by_a_client(expected([], framing))
+    assert read_by_a_client(decode(*frame([], framing)), framing) == read_by_a_client(expected([], framing), framing)
 
 
 TWO = [Event('{"a": "x, y", "b": 1}'), Event("[DONE]")]

@@ -205,6 +205,8 @@ def test_the_first_line_for_people() -> None:
         line = process.stdout.readline()
         assert line.startswith("fakellm serves 2 rules of xai-parallel-tools at http://127.0.0.1:")
         assert line.endswith("/v1 (Ctrl+C ends it)\n")
+        url = line.split(" at ")[1].partition("/v1 ")[0]
+        assert process.stdout.readline() == f"SDKs of Anthropic, Google and Ollama take {url}\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
 

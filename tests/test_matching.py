@@ -98,6 +98,7 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
         (When(system="x"), "system: expected 'x', got ''"),
         (When(tool_choice="auto"), "tool_choice: expected 'auto', got 'none'"),
         (When(result={"add": "5"}), "result.add: expected '5', got None"),
+        (When(result={"add": ""}), "result.add: expected any text, got none"),
         (When(response_format="answer"), "response_format: expected 'answer', got ('text',)"),
         (When(stream=True), "stream: expected True, got False"),
         (When(headers={"X-Run": "7"}), "headers.X-Run: expected '7', got None"),

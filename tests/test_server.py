@@ -103,14 +103,17 @@ def test_a_connection_is_kept_alive_over_streams_bodies_and_errors(server: Handl
     assert len(streams) == 1
 
 
-@pytest.mark.parametrize("path", ["/v1/models", "/v1/chat/completions", "/nowhere", "/_fakellm/health"])
-def test_head_gets_no_body(raw: socket.socket, server: Handle, path: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/v1/models", 405), ("/v1/chat/completions", 405), ("/nowhere", 404), ("/_fakellm/health", 200)],
+)
+def test_head_gets_no_body(raw: socket.socket, server: Handle, path: str, status: int) -> None:
     """Else the next response on the connection would start with it."""
     lines = "Host: x\r\n"
     raw.sendall(f"HEAD {path} HTTP/1.1\r\n{lines}\r\n".encode())
     raw.sendall(f"GET /v1/models HTTP/1.1\r\n{lines}Connection: close\r\n\r\n".encode())
     first, second, body = until_closed(raw).split(b"\r\n\r\n")
-    assert first.startswith(b"HTTP/1.1 40")
+    assert first.startswith(f"HTTP/1.1 {status} ".encode())
     assert second.startswith(b"HTTP/1.1 200 OK\r\n")
     assert json.loads(body)["object"] == "list"
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm.wire.framing import Framing, frame
-from fakellm.wire.sse import Decoder, Event
+from fakellm.wire.sse import Decoder, Event, from_the_end
 
 # A line end inside data becomes LF on the way; ids and types are single lines.
 DATA = st.text().map(lambda text: text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -83,3 +83,13 @@ def test_an_unfinished_event_is_reported(data: bytes) -> None:
 def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
     # 3 MB, byte by byte: a decoder that copies what it holds at each byte would take hours
     assert len(decode(b"data: ", *[b"x"] * 3_000_000, b"\n\n")[0].data) == 3_000_000
+
+
+@given(
+    st.lists(st.sampled_from(["data: a", "data:", "event: b", ": c", "", "", "\ufeffdata: d"]), max_size=12),
+    st.sampled_from(["\n", "\r", "\r\n"]),
+    st.sampled_from(["", "\n", "\r\n"]),
+)
+def test_events_are_decoded_from_the_end_as_from_the_start(lines: list[str], end: str, last: str) -> None:
+    data = (end.join(lines) + last).encode()
+    assert list(from_the_end(data)) == Decoder().feed(data)[::-1]

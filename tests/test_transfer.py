@@ -33,14 +33,16 @@ def sent(frames: list[Frame], transfer: Transfer) -> list[Frame]:
 
 
 def unchunked(body: bytes) -> list[bytes]:
-    """The HTTP/1.1 chunks of a body, without the last, which is empty."""
-    chunks = []
-    while body:
-        size, _, body = body.partition(b"\r\n")
-        chunks.append(body[: int(size, 16)])
-        body = body[int(size, 16) + 2 :]
-    assert chunks.pop() == b""
-    return chunks
+    """The HTTP/1.1 chunks of a body, without the last, which is empty, and without the fields after it."""
+    chunks: list[bytes] = []
+    while True:
+        line, _, body = body.partition(b"\r\n")
+        size = int(line.partition(b";")[0], 16)
+        if not size:
+            assert body in (b"\r\n", b"Server-Timing: total;dur=7\r\n\r\n")
+            return chunks
+        chunks.append(body[:size])
+        body = body[size + 2 :]
 
 
 @given(FRAMES, transfers())
@@ -48,7 +50,9 @@ def test_the_same_bytes_arrive_at_the_same_time_however_they_are_sent(frames: li
     pieces = sent(frames, transfer)
     assert all(piece.data for piece in pieces)
     data = [piece.data for piece in pieces]
-    assert b"".join(inflated(data) if transfer.gzip else data) == b"".join(frame.data for frame in frames)
+    for _ in range({False: 0, "twice": 2}.get(transfer.gzip, 1)):
+        data = inflated(data)
+    assert b"".join(data) == b"".join(frame.data for frame in frames)
     assert sum(piece.delay for piece in pieces) == sum(frame.delay for frame in frames)
 
 

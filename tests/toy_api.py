@@ -101,7 +101,9 @@ class Toy:
     def refusal(self, error: RequestError) -> Plan:
         return Plan(error.status, (), (Frame(json.dumps({"oops": error.message}).encode()),))
 
-    def headers(self, seed: int, requested: str, status: int | None) -> tuple[tuple[str, str], ...]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> tuple[tuple[str, str], ...]:
         return (("x-toy", requested),)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:

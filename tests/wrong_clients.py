@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from html import unescape
 from http.client import HTTPConnection, HTTPResponse
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 JSON = dict[str, Any]
@@ -21,6 +23,7 @@ class Careful:
 
     mark = "\ufeff"
     """A mark that the stream may begin with and that is not part of its content."""
+    headers: ClassVar[dict[str, str]] = {}
 
     def __call__(self, base_url: str, request: JSON) -> JSON:
         self.text = self.reason = self.refused = self.role = ""
@@ -35,7 +38,7 @@ class Careful:
     def ask(self, base_url: str, request: JSON) -> None:
         address = urlsplit(base_url)
         with closing(HTTPConnection(address.hostname or "", address.port, timeout=1.0)) as connection:
-            connection.request("POST", address.path + "/chat/completions", json.dumps(request))
+            connection.request("POST", address.path + "/chat/completions", json.dumps(request), self.headers)
             with connection.getresponse() as response:
                 self.read(response)
 
@@ -568,6 +571,81 @@ class ReadsPastDone(Careful):
 
     def events(self, response: HTTPResponse) -> Iterator[str]:
         return (data for data in super().events(response) if data != "[DONE]")
+
+
+class NeedsAColon(Careful):
+    """A7: assumes that every line has a colon."""
+
+    def lines(self, response: HTTPResponse) -> Iterator[str]:
+        for line in super().lines(response):
+            if line and ":" not in line:
+                raise ValueError(line)
+            yield line
+
+
+class NeedsTheBrace(Careful):
+    """A4: knows a chunk by the brace right behind `data: `."""
+
+    def lines(self, response: HTTPResponse) -> Iterator[str]:
+        return (line for line in super().lines(response) if not line.startswith("data:  "))
+
+
+class NeedsADelta(Careful):
+    """B3: assumes that every choice has a delta."""
+
+    def chunk(self, chunk: JSON) -> None:
+        for choice in chunk.get("choices") or ():
+            choice["delta"].get("content")
+        super().chunk(chunk)
+
+
+class NeedsAListOfChoices(Careful):
+    """B2: assumes that choices are a list, empty or not."""
+
+    def chunk(self, chunk: JSON) -> None:
+        len(chunk["choices"])
+        super().chunk(chunk)
+
+
+class NeedsCounts(Careful):
+    """D3: assumes that usage has its counts."""
+
+    def chunk(self, chunk: JSON) -> None:
+        if chunk.get("usage") is not None:
+            chunk["usage"]["total_tokens"] += 0
+        super().chunk(chunk)
+
+
+class ReadsGzip(Careful):
+    """Accepts gzip, and decompresses all of it."""
+
+    headers: ClassVar[dict[str, str]] = {"Accept-Encoding": "gzip"}
+
+    def reads(self, response: HTTPResponse) -> Iterator[bytes]:
+        data = b"".join(super().reads(response))
+        for _ in range(self.codings(response)):
+            data = self.decompressed(data)
+        yield data
+
+    def codings(self, response: HTTPResponse) -> int:
+        return response.headers.get("Content-Encoding", "").count("gzip")
+
+    def decompressed(self, data: bytes) -> bytes:
+        return gzip.decompress(data)
+
+
+class ReadsOneMember(ReadsGzip):
+    """A18: decompresses the first gzip member of a body."""
+
+    def decompressed(self, data: bytes) -> bytes:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data)
+
+
+class ReadsOneCoding(ReadsGzip):
+    """A18: undoes one coding of a body."""
+
+    def codings(self, response: HTTPResponse) -> int:
+        return min(super().codings(response), 1)
 
 
 Wrong = Callable[[str, JSON], JSON]

@@ -24,7 +24,9 @@ class Cohere:
         body = dumps({"id": Source(0, "cohere", error.message).uuid(), "message": error.message})
         return _plan(error, body)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         """The headers of every response."""
         return (("x-debug-trace-id", Source(seed, "cohere headers", requested).uuid().replace("-", "")), *_ORIGIN)
 
@@ -39,7 +41,9 @@ class Bedrock:
         source = "http://internal.amazon.com/coral/com.amazon.bedrock/"
         return Plan(plan.status, (*plan.headers, ("x-amzn-ErrorType", f"{name}:{source}")), plan.frames)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         """The headers of every response."""
         return (("x-amzn-RequestId", Source(seed, "bedrock headers", requested).uuid()), *_ORIGIN)
 

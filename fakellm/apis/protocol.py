@@ -11,9 +11,9 @@ from typing import Any, Generic, Protocol, TypeVar
 from msgspec import UNSET, Struct, UnsetType
 
 from fakellm.apis.operation import Keeper, Operation
+from fakellm.apis.refuser import Refuser
 from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import Variation
-from fakellm.base.errors import RequestError
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
@@ -23,7 +23,6 @@ from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.score import Score
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
-from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Event
 from fakellm.wire.transfer import Transfer
 
@@ -108,19 +107,6 @@ class Provider(Protocol):
 
     def total(self, usage: Usage) -> int:
         """The sum of the tokens, as its usage usually states it."""
-        ...
-
-
-class Refuser(Protocol):
-    """What every response of an API has in common, refusals included."""
-
-    def refusal(self, error: RequestError) -> Plan:
-        """The response to a request that fakellm refuses, whatever the dialect."""
-        ...
-
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        """The headers that the API adds to a response with this status. They depend on the seed and on `requested`,
-        which identifies the request."""
         ...
 
 

@@ -29,10 +29,6 @@ Route = Api[Any]
 """Any API, whatever the type of its habits."""
 
 
-def _any_headers(headers: Mapping[str, str], path: str) -> None:
-    """Accepts all headers."""
-
-
 class ApiHome(Struct, frozen=True):
     """Where an API is: its module, the object there, and the names of its dialects.
 
@@ -44,7 +40,7 @@ class ApiHome(Struct, frozen=True):
     module: str
     attribute: str
     dialects: tuple[str, ...] = ()
-    check: Callable[[Mapping[str, str], str], None] = _any_headers
+    check: Callable[[Mapping[str, str], str], None] | None = None
     setting: str = "`base_url` or OPENAI_BASE_URL of OpenAI's SDKs"
     key_refused: Refused | None = None
 

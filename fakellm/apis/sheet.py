@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from operator import methodcaller
 
 from msgspec import Struct
@@ -69,6 +70,21 @@ class _Own(Struct, frozen=True):
         return _bytes(self.data.encode(hole.make(fill)))
 
 
+class _Column(Struct, frozen=True):
+    """The values of events that have the same holes, which are made at once. The lists have an item for each event."""
+
+    holes: tuple[Hole, ...]
+    numbers: list[int]
+    pieces: list[str]
+    sizes: list[int]
+
+    def filled(self, fill: Fill) -> list[bytes]:
+        """The first lines of the chunks, then the values of the first hole, and so on."""
+        values = [list(map(_bytes, hole.many(fill, self.numbers, self.pieces))) for hole in self.holes if hole.many]
+        sizes = map(sum, zip(self.sizes, *(map(len, each) for each in values), strict=True))
+        return [*map(b"%x\r\n".__mod__, sizes), *chain.from_iterable(values)]
+
+
 class _Chunk(Struct, frozen=True):
     """Texts, and what is filled in between them: its number in the sheet's `between` or, counted on, in `own`."""
 
@@ -100,9 +116,11 @@ class Sheet(Struct, frozen=True, dict=True):
     def filled(self, known: Mapping[str, str], fill: Fill) -> Chunks:
         """The chunks of a reply with these values, whose lengths are those that the sheet was made for."""
         found = self._between(known)
-        for each in self.chunks:
-            if each.own is not None:
-                found += each.own.filled(fill)
+        columns, others = self._own
+        for column in columns:
+            found += column.filled(fill)
+        for own in others:
+            found += own.filled(fill)
         parts, fillings = self._joined
         parts = list(parts)
         parts[1::2] = [found[number] for number in fillings]
@@ -115,17 +133,45 @@ class Sheet(Struct, frozen=True, dict=True):
             yield each.filled(shared if each.own is None else shared + each.own.filled(fill))
 
     @cached_property
+    def _own(self) -> tuple[list[_Column], list[_Own]]:
+        """The values that events have of their own: those that are made at once, and the others."""
+        columns: dict[tuple[Hole, ...], _Column] = {}
+        others = []
+        for own in (each.own for each in self.chunks if each.own is not None):
+            if not all(hole.many for hole in own.holes):
+                others.append(own)
+                continue
+            column = columns.setdefault(own.holes, _Column(own.holes, [], [], []))
+            column.numbers.append(own.number)
+            column.pieces.append(own.piece)
+            column.sizes.append(own.size)
+        return list(columns.values()), others
+
+    @cached_property
+    def _places(self) -> dict[int, range]:
+        """Where the first line of a chunk and its own values are among all values, by the number of its event."""
+        columns, others = self._own
+        places, start = {}, len(self.between)
+        for column in columns:
+            count, end = len(column.numbers), start + len(column.numbers) * (1 + len(column.holes))
+            places.update({number: range(start + row, end, count) for row, number in enumerate(column.numbers)})
+            start = end
+        for own in others:
+            places[own.number] = range(start, start + 1 + len(own.holes))
+            start += 1 + len(own.holes)
+        return places
+
+    @cached_property
     def _joined(self) -> tuple[list[bytes], list[int]]:
         """The texts of all chunks, each with an empty place after it, and what is filled in there; after the last one,
         the first of all."""
         parts, fillings, shared = [b"", b""], list[int](), len(self.between)
-        owned = shared
         for each in self.chunks:
             parts[-2] += each.texts[0]
             for number, text in zip(each.fillings, each.texts[1:], strict=True):
-                fillings.append(number if number < shared else number - shared + owned)
+                own = each.own if number >= shared else None
+                fillings.append(self._places[own.number][number - shared] if own else number)
                 parts += (text, b"")
-            owned += 0 if each.own is None else 1 + len(each.own.holes)
         return parts[:-1], fillings
 
     def _between(self, known: Mapping[str, str]) -> list[bytes]:
@@ -133,15 +179,15 @@ class Sheet(Struct, frozen=True, dict=True):
         return [each.filled(values) for each in self.between]
 
 
-def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], content: Fill | None = None) -> Sheet:
+def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], fill: Fill, counted: bool) -> Sheet:
     """The sheet of a stream for values of the same lengths as these. `after`: the frames that follow it.
 
-    content: fills in the texts and token counts, if these are always the same; if not, no batch has token counts but
-    the completion's.
+    fill: fills in what the number of an event decides and, if `counted`, what its texts and token counts do, which are
+    then always the same; if not, no batch has token counts but the completion's.
     """
-    made = _Maker({name: len(text.encode()) for name, text in values.items()}, content)
+    made = _Maker({name: len(text.encode()) for name, text in values.items()}, fill, counted)
     for stretch in stream.stretches:
-        counts = COUNTED if content is None and stretch.usage else stretch.usage
+        counts = COUNTED if stretch.usage and not counted else stretch.usage
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
                 made.add(each.data, piece, counts)
@@ -149,9 +195,10 @@ def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], co
 
 
 class _Maker:
-    def __init__(self, lengths: Mapping[str, int], content: Fill | None) -> None:
+    def __init__(self, lengths: Mapping[str, int], fill: Fill, counted: bool) -> None:
         self._lengths = lengths
-        self._content = content
+        self._fill = fill
+        self._known = ("number", "content") if counted else ("number",)
         self._chunks: list[_Chunk] = []
         """In these, the values of `own` have the numbers -1, -2 and so on."""
         self._between: dict[_Between, int] = {}
@@ -167,16 +214,15 @@ class _Maker:
 
     def add(self, data: Template, piece: str, counts: Usage | None) -> None:
         """Adds the chunk of an event."""
-        content, number = self._content, len(self._chunks)
-        if content is not None:
-            content.number, content.counts, content.encoded = number, counts, piece
+        fill, number = self._fill, len(self._chunks)
+        fill.number, fill.counts, fill.encoded = number, counts, piece
         texts = [data.texts[0]]
         runs: list[tuple[list[str], list[str]] | None] = []  # names of values and what is between them; None: its own
         own: list[Hole] = []
         alike = False  # whether the last text is the same in other events
         for hole, text in zip(data.holes, data.texts[1:], strict=True):
-            if hole is PIECE.hole or (hole.scope == "content" and content is not None):
-                texts[-1] += (piece if hole is PIECE.hole else data.encode(hole.make(content))) + text
+            if hole is PIECE.hole or hole.scope in self._known:
+                texts[-1] += (piece if hole is PIECE.hole else data.encode(hole.make(fill))) + text
                 alike = False
             elif hole.scope != "stream":
                 own.append(hole)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from sys import getsizeof
 from typing import Any, TypeVar, cast
 
@@ -103,21 +104,23 @@ class Fill:
             self._made[name] = make()
         return cast(T, self._made[name])
 
-    def below(self, name: str, n: int) -> int:
-        """An integer from 0 to n - 1 for this event. One hash draws those of all events."""
+    def numbers(self, name: str, last: int) -> Sequence[int]:
+        """An integer for each event up to the one with the number `last`, from -2**31 on; one hash draws all."""
         drawn: Sequence[int] = self._drawn.get(name, ())
-        if len(drawn) <= self.number:
-            drawn = self.source.draw(name, lambda source: source.numbers(2 * self.number + 64))
-            self._drawn[name] = drawn
-        return drawn[self.number] % n
+        if len(drawn) <= last:
+            drawn = self._drawn[name] = self.source.draw(name, lambda source: source.numbers(2 * last + 64))
+        return drawn
+
+    def letters(self, name: str, alphabet: str, last: int) -> str:
+        """16 characters of `alphabet` for each event up to the one with the number `last`; one hash draws all."""
+        drawn: str = self._drawn.get(name, "")
+        if len(drawn) < 16 * last + 16:
+            drawn = self._drawn[name] = self.source.draw(name, lambda source: source.text(alphabet, 32 * last + 1024))
+        return drawn
 
     def text(self, name: str, alphabet: str, length: int) -> str:
-        """Characters of `alphabet` for this event, at most 16. One hash draws those of all events."""
-        drawn: str = self._drawn.get(name, "")
-        if len(drawn) < 16 * self.number + 16:
-            drawn = self.source.draw(name, lambda source: source.text(alphabet, 32 * self.number + 1024))
-            self._drawn[name] = drawn
-        return drawn[16 * self.number : 16 * self.number + length]
+        """Characters of `alphabet` for this event, at most 16."""
+        return self.letters(name, alphabet, self.number)[16 * self.number : 16 * self.number + length]
 
 
 def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
@@ -128,6 +131,20 @@ def per_stream(name: str, make: Callable[[Fill], Any]) -> Hole:
 def per_event(name: str, make: Callable[[Fill], Any]) -> Hole:
     """A value that differs from event to event."""
     return Hole(name, make, "event")
+
+
+def per_number(name: str, value: Callable[[int], int]) -> Hole:
+    """A number that depends only on that of the event."""
+
+    def many(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+        return [str(value(number)) for number in numbers]
+
+    return Hole(name, lambda fill: value(fill.number), "number", many)
+
+
+def in_bulk(name: str, many: Callable[[Fill, Sequence[int], Sequence[str]], Sequence[str]]) -> Hole:
+    """A value that differs from event to event, and is made for many events at once: see Hole."""
+    return Hole(name, lambda fill: json.loads(many(fill, (fill.number,), (fill.encoded,))[0]), "event", many)
 
 
 def per_content(name: str, make: Callable[[Fill], Any]) -> Hole:
@@ -175,9 +192,9 @@ def _framed(each: EventSkeleton, framing: Framing) -> EventSkeleton:
 
 
 def size_of(skeleton: Skeleton) -> int:
-    """Roughly how many bytes of memory a skeleton takes."""
+    """Roughly how many bytes of memory a skeleton takes; each text is also in a format."""
     texts = (text for events in skeleton for event in events for text in event.data.texts)
-    return 500 * len(skeleton) + sum(50 + getsizeof(text) for text in texts)
+    return 1_000 * len(skeleton) + sum(50 + 2 * getsizeof(text) for text in texts)
 
 
 def encoded(skeleton: Skeleton, stretches: Iterable[Stretch]) -> tuple[Stretch, ...]:
@@ -194,27 +211,36 @@ def _encoded(skeleton: Skeleton, stretch: Stretch) -> Stretch:
 
 def fill(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> Iterator[str]:
     """The data of each event of a stream, from stretches with encoded pieces."""
+    return chain.from_iterable(_filled(skeleton, stretches, values))
+
+
+def _filled(skeleton: Skeleton, stretches: Sequence[Stretch], values: Fill) -> Iterator[Iterable[str]]:
+    """The data of the events of each stretch."""
     known: dict[str, str] = {}
+    doubled: dict[str, str] = {}
     for stretch in stretches:
         values.counts = stretch.usage
-        ready = [_ready(each.data, known, values) for each in skeleton[stretch.batch]]
-        if len(ready) == 1 and ready[0].holes and all(hole is PIECE.hole for hole in ready[0].holes):
-            around = ready[0].texts
-            for piece in stretch.pieces:
-                yield piece.join(around)
-            values.number += len(stretch.pieces)
+        templates = [each.data for each in skeleton[stretch.batch]]
+        for data in templates:
+            for hole in data.of_stream:
+                if hole.name not in known:
+                    known[hole.name] = data.encode(hole.make(values))
+                    doubled[hole.name] = known[hole.name].replace("%", "%%")
+        if len(templates) == 1 and all(hole.many for hole in templates[0].of_event):
+            yield _at_once(templates[0], doubled, stretch.pieces, values)
         else:
-            for piece in stretch.pieces:
-                for data in ready:
-                    yield event_text(data, piece, values)
+            ready = [data.filled(known) for data in templates]
+            yield (event_text(data, piece, values) for piece in stretch.pieces for data in ready)
 
 
-def _ready(data: Template, known: dict[str, str], values: Fill) -> Template:
-    """The template with what is the same in the whole stream filled in."""
-    for hole in data.holes:
-        if hole.scope == "stream" and hole.name not in known:
-            known[hole.name] = data.encode(hole.make(values))
-    return data.filled(known)
+def _at_once(data: Template, known: Mapping[str, str], pieces: Sequence[str], values: Fill) -> Iterable[str]:
+    """The data of the events with these pieces, whose values are made for all of them at once. `known`: see
+    `Template.formatted`."""
+    numbers = range(values.number, values.number + len(pieces))
+    values.number = numbers.stop
+    columns = [hole.many(values, numbers, pieces) for hole in data.of_event if hole.many]
+    form = data.formatted(known)
+    return map(form.__mod__, zip(*columns, strict=True)) if columns else [form % ()] * len(pieces)
 
 
 def event_text(data: Template, piece: str, values: Fill) -> str:

@@ -12,7 +12,8 @@ from urllib.parse import unquote
 from msgspec import Struct
 
 from fakellm.apis.base_paths import ANTHROPIC, OPENAI, pattern
-from fakellm.apis.foreign import BEDROCK, COHERE, Bedrock, Cohere
+from fakellm.apis.foreign import BEDROCK, COHERE
+from fakellm.apis.refuser import Refuser
 
 
 class Unserved(Struct, frozen=True):
@@ -26,7 +27,7 @@ class Unserved(Struct, frozen=True):
 
     what: str
     api: str | None = None
-    foreign: Cohere | Bedrock | None = None
+    foreign: Refuser | None = None
     instead: str = (
         "It serves /v1/chat/completions, /v1/responses, /v1/completions, /v1/embeddings, /v1/moderations, /v1/models, "
         "/v1/messages, /v1beta/models/{model}:generateContent and /api/chat."

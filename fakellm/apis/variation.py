@@ -138,8 +138,8 @@ class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
         ),
     ] = None
     usage_before: Annotated[
-        Literal["absent", "null"] | None,
-        Meta(description="What `usage` is in the other chunks of a stream that has it."),
+        Literal["absent", "null", "empty"] | None,
+        Meta(description="What `usage` is in the other chunks of a stream that has it; `empty`: an empty object."),
     ] = None
     done: Annotated[
         bool | Annotated[str, Meta(pattern=r"^ *\[DONE\] *$")] | None,
@@ -257,7 +257,9 @@ PLAIN = Variation(
     done=True,
     id="constant",
     ticks=(),
-    spelling=Spelling(ascii=False, html=False, spaces=False, floats="exponent", order="usual", extra={}, each={}),
+    spelling=Spelling(
+        ascii=False, html=False, spaces=False, floats="exponent", escapes="usual", order="usual", extra={}, each={}
+    ),
     obfuscation=False,
 )
 """Every field set: one chunk for each delta."""

@@ -126,6 +126,15 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             )
         ),
     ] = None
+    escapes: Annotated[
+        Literal["usual", "slashes", "long"] | None,
+        Meta(
+            description=(
+                "How characters are escaped: as is `usual`, also `slashes`, as `\\/`, or in the `long` form, "
+                "`\\u000A` in place of `\\n`."
+            )
+        ),
+    ] = None
     spaces: Annotated[
         bool | Literal["colons"] | None,
         Meta(description="Whether a space follows each colon and comma; `colons`: only each colon."),

@@ -12,13 +12,12 @@ from typing import Any
 
 import yaml
 
-from fakellm.base.yaml_events import INTEGER, TEXT
+from fakellm.base.yaml_events import FLOAT, INTEGER, TEXT
 from fakellm.base.yaml_nodes import MOST_DEEP
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"[^ \t\r\n,\]}]+")
 _LINE = re.compile(r"\n")
-_OTHER = "tag:yaml.org,2002:float"
 
 
 class TooDeepError(Exception):
@@ -48,7 +47,7 @@ class _Composer:
         if first not in "{[":
             word = _WORD.match(self.text, start)
             assert word
-            tag = INTEGER if re.fullmatch(r"-?\d+", word[0]) else _OTHER
+            tag = INTEGER if re.fullmatch(r"-?\d+", word[0]) else FLOAT
             return yaml.ScalarNode(tag, word[0], place, self.mark(word.end())), word.end()
         if depth > MOST_DEEP:
             raise TooDeepError(place)

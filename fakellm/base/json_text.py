@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import Any, Literal, Protocol
@@ -45,6 +45,8 @@ class TextStyle(Protocol):
     @property
     def html(self) -> bool | Literal["angles"] | None: ...
     @property
+    def escapes(self) -> Literal["usual", "slashes", "long"] | None: ...
+    @property
     def spaces(self) -> bool | Literal["colons"] | None: ...
     @property
     def floats(self) -> Literal["exponent", "decimal", "shortest", "double"] | None: ...
@@ -54,7 +56,8 @@ class TextStyle(Protocol):
 
 def spelled(value: Any, spelling: TextStyle) -> str:
     """The JSON of a chunk in the style of `spelling`."""
-    if type(value) is str and value.isascii() and not spelling.html:
+    special = (spelling.html and type(value) is str and _OF_HTML.search(value)) or spelling.escapes in _ESCAPES
+    if type(value) is str and value.isascii() and not special:
         return encode_basestring(value)  # all other styles write it so
     if spelling.order in ("sorted", "reversed"):
         value = rearranged(value, spelling.order == "sorted")
@@ -67,13 +70,15 @@ def spelled(value: Any, spelling: TextStyle) -> str:
         text = _LONG.sub(_double, text)
     if spelling.html:
         text = text.translate(_ANGLES if spelling.html == "angles" else _HTML)
-    return _ascii(text) if spelling.ascii else text
+    text = _ascii(text) if spelling.ascii else text
+    return _ESCAPES[spelling.escapes](text) if spelling.escapes in _ESCAPES else text
 
 
 def spelled_texts(texts: Sequence[str], style: TextStyle) -> list[str]:
     """The JSON of many texts in the style of `style`: as `spelled` writes each, and faster."""
     joined = "".join(texts)
-    if style.html or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
+    special = (style.html and _OF_HTML.search(joined)) or style.escapes in _ESCAPES
+    if special or (style.ascii and not joined.isascii()) or not _is_utf8(joined):
         return [spelled(text, style) for text in texts]
     return list(map(encode_basestring, texts))
 
@@ -131,6 +136,22 @@ _SPACED = {
     True: json.JSONEncoder(ensure_ascii=False).encode,
     "colons": json.JSONEncoder(ensure_ascii=False, separators=(",", ": ")).encode,
 }
+_OF_HTML = re.compile("[<>&\u2028\u2029]")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|(.))")
+_SHORT = {"b": 8, "t": 9, "n": 10, "f": 12, "r": 13, '"': 34, "/": 47, "\\": 92}
+"""The characters that JSON escapes with one letter (RFC 8259, section 7)."""
+
+
+def _long(found: re.Match[str]) -> str:
+    code = int(found[1], 16) if found[1] else _SHORT[found[2]]
+    return f"\\u{code:04X}"
+
+
+_ESCAPES: dict[str | None, Callable[[str], str]] = {
+    "slashes": lambda text: text.replace("/", "\\/"),
+    "long": lambda text: _ESCAPE.sub(_long, text),
+}
+"""Other ways to escape what is in JSON: as PHP writes slashes, and with the longest form, in capitals."""
 _ANGLES = {ord(character): f"\\u{ord(character):04x}" for character in "<>"}
 
 

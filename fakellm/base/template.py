@@ -6,7 +6,8 @@ Knows no API, and not what fills a hole.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from msgspec.structs import replace
 
 from fakellm.base.json_text import TextStyle, WordForWord, spelled
 
-Scope = Literal["stream", "event", "content", "length"]
+Scope = Literal["stream", "event", "number", "content", "length"]
 
 
 class Hole(Struct, frozen=True, eq=False):
@@ -22,13 +23,16 @@ class Hole(Struct, frozen=True, eq=False):
 
     name: identifies the hole among those of a stream.
     scope: whether one value fills all holes of this name in a stream; or each event has its own; or that depends on
-        nothing but the texts and token counts up to the event, its `content`; or the value also depends on the `length`
-        of the event, in bytes with an empty text in the hole.
+        nothing but the event's `number`, or the texts and token counts up to the event, its `content`; or the value
+        also depends on the `length` of the event, in bytes with an empty text in the hole.
+    many: makes the JSON of the values in several events at once, from their numbers and their pieces of text as JSON;
+        None if a value can only be made by itself.
     """
 
     name: str
     make: Callable[[Any], Any]
     scope: Scope = "stream"
+    many: Callable[[Any, Sequence[int], Sequence[str]], Sequence[str]] | None = None
 
 
 class HoleText(str):
@@ -70,7 +74,7 @@ def resolved(value: Any, values: Any) -> Any:
     return hole.make(values) if isinstance(hole, Hole) else value
 
 
-class Template(Struct, frozen=True):
+class Template(Struct, frozen=True, dict=True):
     """A text with `holes` between `texts`, of which there is one more."""
 
     texts: tuple[str, ...]
@@ -84,6 +88,28 @@ class Template(Struct, frozen=True):
         """The text of a value in a hole."""
         assert self.style is not None
         return str(value) if type(value) is int or type(value) is Verbatim else spelled(value, self.style)
+
+    @cached_property
+    def of_stream(self) -> tuple[Hole, ...]:
+        """The holes that have one value in the whole stream."""
+        return tuple(hole for hole in self.holes if hole.scope == "stream")
+
+    @cached_property
+    def of_event(self) -> tuple[Hole, ...]:
+        """The others."""
+        return tuple(hole for hole in self.holes if hole.scope != "stream")
+
+    @cached_property
+    def _format(self) -> str:
+        parts = [self.texts[0].replace("%", "%%%%")]
+        for hole, text in zip(self.holes, self.texts[1:], strict=True):
+            parts += ("%s" if hole.scope == "stream" else "%%s", text.replace("%", "%%%%"))
+        return "".join(parts)
+
+    def formatted(self, values: Mapping[str, str]) -> str:
+        """The template as a format of the values in `of_event`, with those of the stream filled in: their texts, by
+        name, in which each % is doubled."""
+        return self._format % tuple([values[hole.name] for hole in self.of_stream])
 
     def padded(self, hole: Hole) -> Template:
         """The template with a hole before its last character: the brace that ends an object."""

@@ -8,6 +8,7 @@ includes the line ends that follow. Providers stream pieces of about this shape.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _LETTER = r"[^\W\d_]"
 
@@ -27,9 +28,19 @@ _LONG = 200
 """Characters from which on it is faster to count tokens than to cut the text into them."""
 
 
+_SHORT = 2_000
+"""Characters up to which the last few texts are kept with their tokens: a generated reply is split to limit it, and
+again to stream it."""
+
+
 def split(text: str) -> list[str]:
     """The tokens of `text`, in order; ``"".join(split(text)) == text`` for every text."""
-    return _TOKEN.findall(text)
+    return list(_split(text)) if len(text) <= _SHORT else _TOKEN.findall(text)
+
+
+@lru_cache(maxsize=16)
+def _split(text: str) -> tuple[str, ...]:
+    return tuple(_TOKEN.findall(text))
 
 
 def count(text: str) -> int:

@@ -16,7 +16,7 @@ from yaml.events import MappingEndEvent, MappingStartEvent, ScalarEvent, Sequenc
 
 from fakellm.base.json_values import is_json
 
-TEXT, INTEGER = "tag:yaml.org,2002:str", "tag:yaml.org,2002:int"
+TEXT, INTEGER, FLOAT = (f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float"))
 DECIMAL = re.compile(r"0|-?[1-9][0-9]*")
 """An integer as a key: in any other notation the text of the key and its value would differ."""
 

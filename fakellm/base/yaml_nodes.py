@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import accumulate
+from math import isfinite
 from typing import Any
 
 import yaml
 
-from fakellm.base.validation import TEXT_KEY, Path
-from fakellm.base.yaml_events import DECIMAL, INTEGER, TEXT
+from fakellm.base.validation import TEXT_KEY, Path, Problem, shortened
+from fakellm.base.yaml_events import DECIMAL, FLOAT, INTEGER, TEXT
 
 MOST_NODES = 5_000_000
 """Aliases can repeat a part many times, and parts within parts: a few lines can stand for gigabytes."""
@@ -22,6 +23,7 @@ MOST_DEEP = 200
 """Levels of nesting. Tens of thousands overflow the stack of the C parser, which ends the process."""
 
 _MERGE = "tag:yaml.org,2002:merge"
+_EXPONENT = re.compile(r"[-+]?[0-9._]+[eE][-+]?[0-9]+")
 _BRACKET = re.compile(r"[][{}]")
 _FAR_IN = re.compile(rf"^[ ?-]{{{MOST_DEEP}}}", re.MULTILINE)
 
@@ -76,6 +78,22 @@ def levels(text: str | bytes, loader: Any) -> Iterator[tuple[yaml.Event, int]]:
         if loader is yaml.SafeLoader or "nesting depth" not in str(error.problem):
             raise
         yield from levels(text, yaml.SafeLoader)
+
+
+def overflows(node: yaml.Node, path: Path = ()) -> Iterator[Problem]:
+    """Numbers with so large an exponent that they are read as infinity, which is not what they say. The node must not
+    contain itself."""
+    if isinstance(node, yaml.MappingNode):
+        for key, item in node.value:
+            yield from overflows(item, (*path, key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            yield from overflows(item, (*path, index))
+    elif node.tag == FLOAT and _EXPONENT.fullmatch(node.value) and not isfinite(float(node.value.replace("_", ""))):
+        message = (
+            f"{shortened(node.value)} is too large for a number; infinity is written .inf in YAML, Infinity in JSON"
+        )
+        yield Problem(path, "value", message)
 
 
 class Inspection:

@@ -13,6 +13,7 @@ import click
 
 from fakellm.server.garbage import paused
 
+_INTERRUPTED = 128 + 2
 _COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export", "fuzz")
 
 
@@ -23,6 +24,14 @@ class _Commands(click.Group):
         except ImportError as error:  # the package is damaged; a traceback would hide the message
             sys.exit(f"fakellm: {error}")
         return super().main(*args, **kwargs)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs a command. Ctrl+C ends it without a message, with the exit code that shells have for SIGINT; a command
+        that has to tidy up does so first."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(_INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)

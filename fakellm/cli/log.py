@@ -17,8 +17,9 @@ PATIENCE = 1.0
 """Seconds that the process waits at its end for what is not written yet."""
 
 
-def log_to_stderr() -> None:
-    """Logs warnings and errors, of all libraries too."""
+def log_to_stderr(level: str | None) -> None:
+    """Logs warnings and errors, of all libraries too; of fakellm itself, what this level sets, if it is not None."""
+    logging.getLogger("fakellm").setLevel(level or logging.NOTSET)
     root = logging.getLogger()
     if root.handlers:  # as logging.basicConfig does: an embedding program has its own
         return

@@ -69,9 +69,21 @@ async def serve_reading(server: Server, app: App, reading: Reading) -> None:
     else:
         engine = await asyncio.to_thread(_compiled, app, reading.scenario)
         server.change(lambda: app.restart(engine))
-        log.warning(
-            "the files have changed: serves %s of %s", count(len(reading.scenario.rules), "rule"), reading.scenario.name
-        )
+        rules, kept = count(len(reading.scenario.rules), "rule"), _kept(app.own_sessions)
+        log.warning("the files have changed: serves %s of %s%s", rules, reading.scenario.name, kept)
+
+
+def _kept(sessions: Sequence[str]) -> str:
+    """What is served besides: some sessions have loaded a scenario of their own, with PUT."""
+    if not sessions:
+        return ""
+    named = ", ".join(repr(name) if name else "the one without a name" for name in sessions[:_NAMED])
+    more = f" and {len(sessions) - _NAMED:,} more" if len(sessions) > _NAMED else ""
+    return f"; sessions that have loaded a scenario of their own keep it: {named}{more}"
+
+
+_NAMED = 5
+"""Sessions that a message names."""
 
 
 def _compiled(app: App, scenario: Scenario) -> Engine:

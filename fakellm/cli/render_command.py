@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
+from fakellm.apis.route import HOMES
 from fakellm.base.errors import ReplyError, ScenarioError
 from fakellm.base.validation import near_miss
 from fakellm.cli.serving import fail
-from fakellm.importing.preview import Preview, previews
+from fakellm.importing.preview import Preview, answers, previews
 from fakellm.scenarios.loader import load_files
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
@@ -20,9 +21,10 @@ from fakellm.wire.plan import Plan
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--turn", type=click.IntRange(min=1), help="Only rules that can match this turn of a conversation.")
 @click.option("--rule", "name", help="Only the rule with this name.")
+@click.option("--api", type=click.Choice(sorted(HOMES)), help="The API of the requests; chat if a rule sets none.")
 @click.option("--raw", is_flag=True, help="Print only the bytes of the bodies.")
 @click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
-def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed: int) -> None:
+def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed: int, api: str | None) -> None:
     """Print what the rules of SCENARIO would send, frame by frame, with the time of each frame in seconds.
 
     Each rule answers a made-up request that it matches, for a stream unless the rule requires otherwise. All replies of
@@ -37,12 +39,15 @@ def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed:
     shown = [rule for rule in rules if name in (None, rule.name) and turn in (None, rule.when.turn or turn)]
     if not shown:
         fail(f"{scenario}: no rule matches turn {turn}", 2)
+    shown = [rule for rule in shown if answers(rule, api)]
+    if not shown:
+        fail(f"{scenario}: no rule answers requests of {api}", 2)
     for rule in shown:
-        for preview in previews(rule, seed, turn):
-            _show(rule, preview, raw)
+        for preview in previews(rule, seed, turn, api):
+            _show(rule, preview, raw, api)
 
 
-def _show(rule: Rule, preview: Preview, raw: bool) -> None:
+def _show(rule: Rule, preview: Preview, raw: bool, api: str | None) -> None:
     plan = preview.plan
     if isinstance(plan, ReplyError):
         click.echo(f"# {rule.name}: {plan} (the request is made up)", err=True)
@@ -50,8 +55,9 @@ def _show(rule: Rule, preview: Preview, raw: bool) -> None:
     if raw:
         click.echo(plan.body, nl=False)
         return
-    turn = preview.request.turn
-    click.echo(f"# {rule.name}, {rule.dialect}, turn {turn}, attempt {preview.attempt}: {plan.status or 'no head'}")
+    turn, name = preview.request.turn, rule.when.api or api or "chat"
+    spelled = str(rule.dialect) if name == "chat" else name
+    click.echo(f"# {rule.name}, {spelled}, turn {turn}, attempt {preview.attempt}: {plan.status or 'no head'}")
     for line in _lines(plan):
         click.echo(line)
 

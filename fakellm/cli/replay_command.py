@@ -33,7 +33,7 @@ from fakellm.server.replay_app import Again, Replay
 @serving
 def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timing: bool, **options: Any) -> None:
     """Answer with the recordings in FILEs: each request with those of the same method, path and body, in order."""
-    log_to_stderr()
+    log_to_stderr(options.pop("level"))
     try:
         app = Replay([read_file(file) for file in files], ignore=ignore, again=again, timing=timing)
     except CassetteError as error:

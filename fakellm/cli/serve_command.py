@@ -83,7 +83,7 @@ def command(
 
     A file that is saved is loaded again; while it has errors, the last good scenario stays.
     """
-    log_to_stderr()
+    log_to_stderr(options.pop("level"))
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,

@@ -69,6 +69,8 @@ _SERVING = (
         help="2 is twice as fast as written, 0 no delay at all.",
     ),
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
+    click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
@@ -118,7 +120,8 @@ def run(
         if ready == "json":
             print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
         else:
-            print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)", flush=True)
+            print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
+            print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
     hosts = {*allow_hosts, host.lower()}
 

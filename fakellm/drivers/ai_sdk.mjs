@@ -39,7 +39,8 @@ await run(async (baseURL, request, timeout) => {
     if (part.type === "error") throw part.error;
     if (part.type === "abort") throw new Error(`aborted: ${part.reason ?? "timeout"}`);
   }
-  const { inputTokens, outputTokens, totalTokens } = await reply.usage;
+  const { inputTokens, outputTokens, outputTokenDetails, totalTokens } = await reply.usage;
+  const thoughts = name === "google" ? (outputTokenDetails?.reasoningTokens ?? 0) : 0; // Gemini does not count them here
   return {
     content: await reply.text,
     ...(WITHOUT_REASONING.includes(name) ? {} : { reasoning: (await reply.reasoningText) ?? "" }),
@@ -47,7 +48,7 @@ await run(async (baseURL, request, timeout) => {
       return { name: toolName, arguments: typeof input === "string" ? input : JSON.stringify(input) };
     }),
     finish_reason: await finishReason(reply),
-    usage: inputTokens === undefined && outputTokens === undefined ? null : usage(inputTokens, outputTokens, totalTokens),
+    usage: outputTokens === undefined ? null : usage(inputTokens, outputTokens - thoughts, totalTokens),
   };
 });
 

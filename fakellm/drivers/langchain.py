@@ -33,7 +33,7 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
         # Its `invalid_tool_calls` are left out: a user would not run them.
         "tool_calls": [{"name": call["name"], "arguments": json.dumps(call["args"])} for call in whole.tool_calls],
         "finish_reason": _finish_reason(whole),
-        "usage": used and {name: used[key] for name, key in _USAGE.items()},
+        "usage": used and {name: used[key] for name, key in _USAGE.items()} | _without_thoughts(used),
         **({"reasoning": _reasoning(whole)} if API in _REASONING else {}),
     }
 
@@ -67,6 +67,13 @@ def _finish_reason(whole: Any) -> str | None:
     names = ("finish_reason", "stop_reason", "done_reason")
     last: str | None = next((found[name] for name in names if found.get(name)), None)
     return _REASONS.get(last or "", last)
+
+
+def _without_thoughts(used: Any) -> dict[str, int]:
+    """The tokens of the output as Gemini counts them."""
+    if API != "gemini":
+        return {}
+    return {"completion_tokens": used["output_tokens"] - used.get("output_token_details", {}).get("reasoning", 0)}
 
 
 def _refusal(whole: Any) -> str:

@@ -40,7 +40,16 @@ def answer(base_url: str, request: dict[str, Any], timeout: float) -> Result:
         return {"content": "", "finish_reason": None}
     choices = [_choice(choice) for choice in whole.choices]
     several = {"choices": choices} if len(choices) > 1 else {}
-    return {**choices[0], "usage": usage(getattr(whole, "usage", None)), **several}
+    return {**choices[0], "usage": _usage(getattr(whole, "usage", None)), **several}
+
+
+def _usage(tokens: Any) -> dict[str, int | None] | None:
+    """The usage; for Gemini, the tokens of the output as Gemini counts them, without thoughts."""
+    counts = usage(tokens)
+    details = getattr(tokens, "completion_tokens_details", None)
+    if counts and API == "gemini" and details and details.text_tokens is not None:
+        counts["completion_tokens"] = details.text_tokens
+    return counts
 
 
 def _in_chat(request: dict[str, Any]) -> dict[str, Any]:

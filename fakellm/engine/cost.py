@@ -8,6 +8,7 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+from fakellm.base.budget import BUDGET, exceeded
 from fakellm.generate.answer import EFFORTS
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
@@ -35,6 +36,24 @@ def schemas(request: Request) -> list[dict[str, Any]]:
     """The JSON Schemas that a generated reply to a request needs."""
     found = [tool.parameters for tool in request.offered if tool.parameters]
     return found if request.output is None else [*found, request.output.schema or {"type": "object"}]
+
+
+def check(rule: Rule, request: Request) -> None:
+    """Raises RequestError if a generated reply is bound to be too long: what multiplies it, `n`, `top_logprobs` and the
+    rule's sentences, is known before any of it is made. How long a JSON value is, is not."""
+    if not rule.reply.generate:
+        return
+    short = request.output or request.tools or request.stop  # there may be no text, or only the start of one
+    tokens = 0.0 if short else min(_FEWEST_TOKENS * (rule.reply.generate.sentences or 1), request.max_tokens or inf)
+    alternatives = 0 if request.top_logprobs is None else 1 + request.top_logprobs
+    if request.choices * tokens * (_FEWEST_BYTES * alternatives + 1) > BUDGET.reply_bytes:
+        raise exceeded("reply_bytes")
+
+
+_FEWEST_BYTES = 80
+"""Of an alternative among log probabilities."""
+_FEWEST_TOKENS = 12
+"""Of a sentence, on average."""
 
 
 def milliseconds(rule: Rule | None, request: Request) -> float:

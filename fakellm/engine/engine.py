@@ -16,7 +16,8 @@ from urllib.parse import quote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import InexpressibleError, Refuser
+from fakellm.apis.protocol import InexpressibleError
+from fakellm.apis.refuser import Refuser
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
@@ -225,10 +226,11 @@ class Engine:
         if self._vary:
             rule, memo = self._vary(rule, request, matched.route, self.seed), FORGETFUL
         try:
+            cost.check(rule, request)
             plan = render(rule, request, self.seed, matched.route, memo)
         except RequestError as error:  # a generated reply cannot honour the request
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
-        plan = signed(plan, self.seed, rule.name, request.digest, matched.route)
+        plan = signed(plan, self.seed, rule.name, request.digest, matched.route, rule.dialect)
         fault = rule.fault_in(matched.match.stream)
         return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
 
@@ -274,10 +276,10 @@ def _quoted(rule: str) -> str:
     return quote(rule, safe=" #+/:")
 
 
-def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser) -> Plan:
+def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
     signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
     signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
-    others = [header for header in route.headers(seed, requested, plan.status) if header[0] not in own]
+    others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
     return replace(plan, headers=(*plan.headers, *signature, *others))

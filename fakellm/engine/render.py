@@ -47,7 +47,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
     if isinstance(fault, ResponseFault):
 
         def refuse(failure: Failure) -> tuple[str, bytes]:
-            usual = dict(route.headers(seed, request.digest, failure.status))
+            usual = dict(route.headers(seed, request.digest, failure.status, dialect))
             return route.refuse(replace(failure, headers={**usual, **failure.headers}), habits)
 
         return fault.respond(refuse, route.content_type(habits, True), streamed)
@@ -78,7 +78,7 @@ def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: M
         sent = {}
         if isinstance(fault, EventFault):  # an error in the stream may repeat them
             own = {name.lower(): value for name, value in rule.reply.headers.items()}
-            sent = dict(route.headers(seed, request.digest, 200)) | own
+            sent = dict(route.headers(seed, request.digest, 200, dialect)) | own
         frames = stream(answer, settings, route, rule.timing, fault, memo, sent)
         plan = Plan(200, headers, frames, delimited="chunked")
     else:

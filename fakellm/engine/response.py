@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.wire.http1 import Burst, bursts, frames_in
+from fakellm.wire.http1 import Burst, body_in, bursts, frames_in
 from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Plan
 
@@ -60,6 +60,11 @@ class Response(Struct, frozen=True):
     def plan(self) -> Plan:
         """The plan with its frames, which are read from the bytes each time."""
         return replace(self.head, frames=frames_in(self.head, self.bursts))
+
+    @property
+    def body(self) -> bytes:
+        """The body, read from the bytes to write each time."""
+        return body_in(self.head, self.bursts)
 
 
 def respond(plan: Plan, **facts: Any) -> Response:

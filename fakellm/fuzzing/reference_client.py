@@ -167,18 +167,28 @@ class ReferenceClient:
 _END = h11.EndOfMessage()
 
 
-def _decompressed(body: Iterator[bytes], coding: str) -> Iterator[bytes]:
-    if coding == "identity":
-        yield from body
-        return
-    if coding != "gzip":
-        raise StreamError(f"the body is encoded as {coding!r}; the request accepts gzip only")
-    decompressor = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    try:
-        yield from map(decompressor.decompress, body)
-    except zlib.error as error:
-        raise StreamError(f"the body is not valid gzip: {error}") from None
-    if not decompressor.eof:
+def _decompressed(body: Iterator[bytes], codings: str) -> Iterator[bytes]:
+    """The body without its codings, the last of which was applied last (RFC 9110, section 8.4)."""
+    for coding in reversed([coding.strip() for coding in codings.split(",")]):
+        if coding == "gzip":
+            body = _members(body)
+        elif coding != "identity":
+            raise StreamError(f"the body is encoded as {coding!r}; the request accepts gzip only")
+    return body
+
+
+def _members(body: Iterator[bytes]) -> Iterator[bytes]:
+    """What gzip members contain, one after the other (RFC 1952, section 2.2)."""
+    member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    for data in body:
+        try:
+            yield member.decompress(data)
+            while member.unused_data:
+                rest, member = member.unused_data, zlib.decompressobj(zlib.MAX_WBITS | 16)
+                yield member.decompress(rest)
+        except zlib.error as error:
+            raise StreamError(f"the body is not valid gzip: {error}") from None
+    if not member.eof:
         raise StreamError("the compressed body is cut short")
 
 

@@ -114,6 +114,8 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
         value = getattr(block, name)
         if name == "insert":
             yield from (f"sse.insert: {_inserted(each)}" for each in value)
+        elif name == "alone":
+            yield from ("sse.alone: comment" if each.startswith(":") else "sse.alone" for each in value)
         elif name == "separate_reads":  # the client gets the same cuts; it only sees them
             continue
         elif value not in (getattr(plain, name), UNSET) and (value is not None or name == "content_type"):
@@ -151,12 +153,25 @@ def _paddings(value: Any) -> Iterator[str]:
         return
     for each in value:
         assert isinstance(each, Padding)
-        if not each.choices:
+        if each.chunk is not None:
+            yield _padding_of(each.chunk)
+        elif not each.choices:
             yield "padding: no_choices"
         elif each.delta is not None and each.delta:
             yield from (f"padding: {key}" for key in each.delta)
         else:
             yield "padding"
+
+
+def _padding_of(chunk: dict[str, Any]) -> str:
+    """The step of padding that sets a whole chunk: what is null or absent in it."""
+    choices = chunk.get("choices", ())
+    if choices is None:
+        return "padding: null_choices"
+    choice = choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {"delta": {}}
+    if choice.get("delta") is not None:
+        return "padding"
+    return "padding: null_delta" if "delta" in choice else "padding: no_delta"
 
 
 def _inserted(block: Insert) -> str:

@@ -108,11 +108,10 @@ def _answered(
         rule = reply_rule(interaction.request.url, pieces, kind, request, route)
         return _accepted(replace(rule, name=place), request, route)
 
-    if broken:
+    rule = _patched(rule_of, pieces, request, route)
+    if broken and (rule.patch or not _is_error(broken)):
         whole = pieces if kind else [plan.body.ljust(announced(plan))]
         rule = _broken_as(rule_of(broken.pieces), broken, whole, request, route)
-    else:
-        rule = _patched(rule_of, pieces, request, route)
     literal = sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= len(pieces) else "patch" if rule.patch else "meaning"
     reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
@@ -171,6 +170,11 @@ def _broken(plan: Plan, pieces: Sequence[bytes], kind: Kind | None, request: Req
     if kind is None:
         return None
     return error_in(pieces, kind) or (cut(plan, pieces, True) if is_cut(pieces, kind, request, route) else None)
+
+
+def _is_error(broken: Broken) -> bool:
+    """Whether the provider itself reported an error in the stream, which some APIs have a meaning for."""
+    return isinstance(broken.faults[0], EventFault)
 
 
 def _broken_as(rule: Rule, broken: Broken, pieces: Sequence[bytes], request: Request, route: Route) -> Rule:

@@ -12,7 +12,7 @@ from fakellm.base.json_text import dumps
 from fakellm.engine.render import render
 from fakellm.engine.resolve import filled
 from fakellm.engine.ruleset import Attempt, Script
-from fakellm.importing.example_request import sample
+from fakellm.importing.example_request import api_of, path_of, sample
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -29,29 +29,37 @@ class Preview(Struct, frozen=True):
     plan: Plan | ReplyError
 
 
-def previews(rule: Rule, seed: int, turn: int | None = None) -> Iterator[Preview]:
-    """What a rule with a name and a dialect sends; of several attempts with the same reply, only the first."""
-    request = sample(rule, turn)
+def previews(rule: Rule, seed: int, turn: int | None = None, api: str | None = None) -> Iterator[Preview]:
+    """What a rule with a name and a dialect sends; of several attempts with the same reply, only the first. `api`: the
+    API of the request if the rule answers any; by default chat."""
+    request, route = sample(rule, turn, api), api_of(rule, api)
     script = Script(rule)
     for number, attempt in _attempts(script, request, seed):
         one = script.at(attempt)
         try:
             reply = filled(one.reply, request, number)
-            yield Preview(number, request, render(replace(one, reply=reply), request, seed))
+            yield Preview(number, request, render(replace(one, reply=reply), request, seed, route))
         except ReplyError as error:
             yield Preview(number, request, error)
 
 
-def recording(scenario: Scenario, seed: int) -> Cassette:
-    """A recording of a scenario's rules. Raises ReplyError if a reply needs a value that no made-up request has."""
+def answers(rule: Rule, api: str | None) -> bool:
+    """Whether a rule answers requests of the API of this name; None stands for any."""
+    return api is None or rule.when.api in (None, api)
+
+
+def recording(scenario: Scenario, seed: int, api: str | None = None) -> Cassette:
+    """A recording of a scenario's rules, for requests of the API of this name if they answer any. Raises ReplyError if
+    a reply needs a value that no made-up request has."""
     found = []
-    for rule in scenario.named_rules():
-        for preview in previews(rule, seed):
+    for rule in (rule for rule in scenario.named_rules() if answers(rule, api)):
+        for preview in previews(rule, seed, api=api):
             if isinstance(preview.plan, ReplyError):
                 raise ReplyError(f"{rule.name}: {preview.plan}")
             body = dumps(preview.request.body).encode()
             headers = (("Content-Type", "application/json"),)
-            recorded = RecordedRequest("POST", "http://127.0.0.1/v1/chat/completions", headers, body)
+            path = path_of(api_of(rule, api), preview.request.model, preview.request.stream)
+            recorded = RecordedRequest("POST", f"http://127.0.0.1{path}", headers, body)
             found.append(Interaction(recorded, preview.plan))
     return Cassette(scenario.name, tuple(found))
 

@@ -14,12 +14,14 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class RecordedRequest(Struct, frozen=True):
-    """A request as it was sent; `url` is a full URL, or a path if the recording does not have the host."""
+    """A request as it was sent; `url` is a full URL, or a path if the recording does not have the host. `session`: the
+    name of the recorder's session to which it was sent."""
 
     method: str
     url: str
     headers: Headers = ()
     body: bytes = b""
+    session: str = ""
 
 
 class Interaction(Struct, frozen=True):
@@ -34,8 +36,10 @@ class Cassette(Struct, frozen=True):
     """A recording: its interactions in order; `name` is the file that it was read from.
 
     framed: whether it has the information what arrived together, so that a stream in one frame came in one piece.
+    notes: what was ignored or left out when the file was read, in words.
     """
 
     name: str
     interactions: tuple[Interaction, ...]
     framed: bool = False
+    notes: tuple[str, ...] = ()

@@ -18,6 +18,12 @@ MOST_BYTES = 64 * 2**20
 MOST_IN_ALL = 256 * 2**20
 """The greatest size of all decompressed bodies of a file together: it may have many of them."""
 
+
+class UnreadableError(CassetteError):
+    """What is wrong with a whole file, and not only with one of its interactions: its bodies expand to too much, or a
+    library is missing."""
+
+
 _room: ContextVar[list[int] | None] = ContextVar("room", default=None)
 """How many bytes the bodies of the file that is being read may still have, as the only item."""
 
@@ -41,7 +47,7 @@ def take_room(size: int, place: str) -> None:
     room[0] -= size
     if room[0] < 0:
         message = f"the bodies up to here expand to more than {MOST_IN_ALL:,} bytes, which is the limit"
-        raise CassetteError([f"{place}: {message}: split the file"])
+        raise UnreadableError([f"{place}: {message}: split the file"])
 
 
 def decoded(body: bytes, headers: Headers, place: str) -> bytes:
@@ -66,11 +72,11 @@ def _decode(body: bytes, coding: str, place: str) -> bytes:
         decoded = decoder(body)
     except ImportError as error:
         remedy = "pip install 'fakellm-server[codings]'"
-        raise CassetteError([f"{place}: a body in {coding} needs the package {error.name}: {remedy}"]) from None
+        raise UnreadableError([f"{place}: a body in {coding} needs the package {error.name}: {remedy}"]) from None
     except Exception as error:  # each library raises its own
         raise CassetteError([f"{place}: the body is not valid {coding}: {error}; its bytes are damaged"]) from None
     if len(decoded) > MOST_BYTES:
-        raise CassetteError([f"{place}: a body in {coding} of more than {MOST_BYTES:,} bytes, which is the limit"])
+        raise UnreadableError([f"{place}: a body in {coding} of more than {MOST_BYTES:,} bytes, which is the limit"])
     if coding != "identity":
         take_room(len(decoded), place)
     return decoded

@@ -15,10 +15,11 @@ import msgspec
 import yaml
 from msgspec import Struct
 
+from fakellm.apis.route import HOMES
 from fakellm.base.budget import BUDGET
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import shortened
+from fakellm.base.validation import near_miss, shortened
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.reply import Computed
@@ -33,6 +34,10 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|include)[\"']?\s*:)")
+"""How YAML text in a single line starts; no path does."""
+
+
 class Reading(Struct, frozen=True):
     """The result of reading files: the scenario, or every problem. `files` are all that were read or looked for."""
 
@@ -42,14 +47,15 @@ class Reading(Struct, frozen=True):
 
 
 def load(source: ScenarioSource) -> Scenario:
-    """The scenario in a file or folder, in YAML text (any text with a line end), in a mapping, or in values.
+    """The scenario in a file or folder, in YAML text (with a line end, or starting with `rules:` or another key of a
+    scenario), in a mapping, or in values.
 
     A folder stands for its files with one of SUFFIXES, in the order of their names, with all rules in one scenario.
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
         return _alone(read_mapping(dict(source), "scenario"))
-    if isinstance(source, str) and "\n" in source:
+    if isinstance(source, str) and ("\n" in source or _ONE_LINE.match(source)):
         return parse(source, "scenario")
     if isinstance(source, (str, FilePath)):
         return load_files((FilePath(source),))
@@ -103,7 +109,7 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
             found.append(f"{path}: {(error.strerror or str(error)).lower()}{by}")
         except Exception as error:  # whatever is wrong with one file, the others are read
             found.append(f"{path}: this cannot be read: {error!r}{by}")
-    found = found or list(_unreachable(parts))
+    found = found or [*_wrong_dialects(parts), *_unreachable(parts)]
     scenario = None if found else combine(tuple(part.scenario for part in parts))
     return Reading(scenario, tuple(visited), tuple(found))
 
@@ -171,10 +177,23 @@ def _alone(part: Document) -> Scenario:
     """The scenario of a document that is not in a file, so that it has no folder to include files from."""
     if part.scenario.include:
         raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
-    found = list(_unreachable([part]))
+    found = [*_wrong_dialects([part]), *_unreachable([part])]
     if found:
         raise ScenarioError(found)
     return combine((part.scenario,))
+
+
+def _wrong_dialects(parts: Sequence[Document]) -> Iterator[str]:
+    """The rules for one API with the dialect of another, which would have no effect."""
+    for part in parts:
+        for number, rule in enumerate(part.scenario.rules):
+            api, name = rule.when.api, rule.dialect
+            if api is None or name is None or name in HOMES[api].dialects:
+                continue
+            allowed = HOMES[api].dialects
+            known = f"; allowed: {', '.join(allowed)}{near_miss(name, allowed)}" if allowed else ", which has none"
+            where = f"{part.rule(number) if part.marks() else part.name}: rules[{number}].dialect"
+            yield f"{where}: {name!r} is not a dialect of {api!r}, the API of 'when'{known}"
 
 
 def _unreachable(parts: Sequence[Document]) -> Iterator[str]:

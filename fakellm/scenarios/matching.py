@@ -118,6 +118,8 @@ class Difference(Struct, frozen=True):
     def __str__(self) -> str:
         if _is_secret(self.field):
             return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
+        if self.expected == "" and self.actual is None:  # every text contains it
+            return f"{self.field}: expected any text, got none"
         return f"{self.field}: expected {shortened(self.expected)}, got {shortened(self.actual)}"
 
 

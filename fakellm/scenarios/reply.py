@@ -19,7 +19,15 @@ from fakellm.generate import Generate
 from fakellm.model.blocks import Block, Choice, Completion, Own, Refusal, Text, Token, ToolCall
 from fakellm.model.request import Request
 from fakellm.scenarios import templates
-from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock, check_annotations, core_block, reply_block, texts_of
+from fakellm.scenarios.reply_blocks import (
+    CallBlock,
+    ReplyBlock,
+    check_block,
+    check_own,
+    core_block,
+    reply_block,
+    texts_of,
+)
 from fakellm.scenarios.usage import Usage, usage_block
 
 
@@ -104,8 +112,9 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         beside = [name for name in _IN_BLOCKS if getattr(self, name)]
         if self.blocks and beside:
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
+        check_own(self.own)
         for number, block in enumerate(self.blocks):
-            check_annotations(block, ("blocks", number))
+            check_block(block, ("blocks", number))
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):
             if getattr(self, name) and not getattr(self, part):
                 raise FieldError((name,), f"{name!r} without {part!r}: they are the tokens of that text")

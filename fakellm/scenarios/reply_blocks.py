@@ -10,8 +10,9 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
+from fakellm.apis.route import HOMES
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import FieldError, Path
+from fakellm.base.validation import FieldError, Path, near_miss, shortened
 from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, ToolCall, own_value
 from fakellm.scenarios import templates
 
@@ -29,8 +30,26 @@ class CallBlock(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 ReplyBlock = Text | Refusal | Thinking | CallBlock | Opaque
 
 
-def check_annotations(block: ReplyBlock, path: Path) -> None:
-    """Raises FieldError if the annotations of a text in chat are not an array of objects."""
+def check_own(own: Own, path: Path = ()) -> None:
+    """Raises FieldError if values are for an API that does not exist."""
+    for name in own:
+        check_api(name, (*path, "own", name))
+
+
+def check_api(name: str, path: Path) -> None:
+    """Raises FieldError if there is no API of this name."""
+    if name not in HOMES:
+        known = ", ".join(HOMES)
+        raise FieldError(path, f"unknown API {shortened(name)}; allowed: {known}{near_miss(name, list(HOMES))}")
+
+
+def check_block(block: ReplyBlock, path: Path) -> None:
+    """Raises FieldError if a block names an API that does not exist, or if the annotations of a text in chat are not an
+    array of objects."""
+    if isinstance(block, Opaque):
+        check_api(block.api, (*path, "api"))
+        return
+    check_own(block.own, path)
     found = own_value(block.own, "chat", "annotations", ()) if isinstance(block, Text) else ()
     if not isinstance(found, (list, tuple)) or not all(isinstance(each, dict) for each in found):
         raise FieldError((*path, "own", "chat", "annotations"), f"expected an array of objects, got {found!r}")

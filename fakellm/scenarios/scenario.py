@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.route import DIALECT_NAMES, DialectName
+from fakellm.apis.route import DIALECT_NAMES, HOMES, DialectName
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import MOST_CHUNKS
 from fakellm.base.validation import FieldError, near_miss
@@ -148,8 +148,14 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     """One scenario with the rules of all, in order, under the names that they had."""
     if len(scenarios) == 1:
         return Scenario(name=scenarios[0].name, dialect=scenarios[0].dialect, rules=scenarios[0].rules)
-    rules = tuple(rule for scenario in scenarios for rule in scenario.named_rules())
+    rules = tuple(_with_own_dialect(rule) for scenario in scenarios for rule in scenario.named_rules())
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
+
+
+def _with_own_dialect(rule: Rule) -> Rule:
+    """The rule without the dialect of its scenario, if it is for an API that does not have that."""
+    api = rule.when.api
+    return rule if api is None or rule.dialect in HOMES[api].dialects else msgspec.structs.replace(rule, dialect=None)
 
 
 def _check_dialect(name: str | None) -> None:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from fakellm.apis.chat.meaning import NAME
 from fakellm.model import blocks
 from fakellm.model.blocks import Own, own_value, with_own
+from fakellm.scenarios.reply_blocks import check_own
 
 
 class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -28,6 +29,9 @@ class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     cache_write: int = 0
     own: Own = {}
     """What only one API has beside them, by the name of the API."""
+
+    def __post_init__(self) -> None:
+        check_own(self.own)
 
 
 def core_usage(usage: Usage) -> blocks.Usage:

@@ -21,7 +21,7 @@ from fakellm.base.json_nodes import TooDeepError, json_nodes
 from fakellm.base.json_text import writable
 from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
 from fakellm.base.yaml_events import read_plain
-from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, place, too_deep
+from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, overflows, place, too_deep
 from fakellm.scenarios.scenario import ScenarioFile
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel includes it
@@ -188,6 +188,8 @@ def _scenario(data: Any, nodes: Callable[[], yaml.Node] | None, name: str, check
         scenario = msgspec.convert(data, ScenarioFile, str_keys=True)
         flawed = checked or has_unquoted_null(data, _null_places())
         found = list(problems(data, ScenarioFile)) if flawed else []
+        if checked and nodes and not found:
+            found = list(overflows(nodes()))
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         found = list(problems(data, ScenarioFile)) or [Problem((), "value", str(error))]
     if found:

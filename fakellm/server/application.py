@@ -25,6 +25,9 @@ from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
 
+FAVICON = "/favicon.ico"
+"""What a browser requests by itself, beside a page that it opens: no test has sent it."""
+
 _LONG_BODY = 64 * 1024
 """Longer bodies are looked at only where the work is done."""
 
@@ -103,7 +106,7 @@ def dispatch(
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
         message = f"Unknown request URL: {request.method} {target.shown}{hint}"
         raise UnknownRouteError(404, message + _of_upgrade(request), "unknown_url")
-    handler = methods.get(request.method)
+    handler = methods.get("GET" if request.method == "HEAD" and target.control else request.method)
     if handler is None:
         allowed = ", ".join(methods)
         message = f"Not allowed to {request.method} {target.shown}; the method here is {allowed}."
@@ -117,7 +120,7 @@ def dispatch(
 def _of_upgrade(request: HttpRequest) -> str:
     """A sentence for a client that would open a WebSocket; empty for any other."""
     upgrades = next((value for name, value in request.headers.items() if name.lower() == "upgrade"), "")
-    return " fakellm serves no WebSockets: use the same API over HTTP." if upgrades.lower() == "websocket" else ""
+    return " fakellm serves no WebSockets." if upgrades.lower() == "websocket" else ""
 
 
 def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
@@ -149,7 +152,7 @@ def journaled(
     target = request.target
     entry = Entry(request.method, target.shown)
     entry.fill(outcome)
-    if target.control:
+    if target.control or target.path == FAVICON:
         return entry
     long = isinstance(outcome, Work) and len(request.body) > _LONG_BODY
     entry.request = Kept(request.body if long else kept_body(request.body, valid), secrets)

@@ -26,12 +26,12 @@ class Clock:
     """Ends waits in the order of their due times, with a single timer for the earliest of them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._loop = loop or asyncio.get_running_loop()
+        self.loop = loop or asyncio.get_running_loop()
         self._waiting: list[tuple[float, int, Waiting]] = []
         self._count = 0  # orders waits with equal due times: first come, first served
         self._cancelled = 0  # how many of those in the heap have been cancelled
         self._timer: asyncio.TimerHandle | None = None
-        self.now = self._loop.time
+        self.now = self.loop.time
         """Seconds on the loop's monotonic clock."""
 
     def at(self, due: float, waiting: Waiting) -> None:
@@ -43,7 +43,7 @@ class Clock:
 
     async def until(self, due: float) -> None:
         """Returns at `due`, or at once if `due` has passed."""
-        wait = _Wait(self._loop.create_future())
+        wait = _Wait(self.loop.create_future())
         self.at(due, wait)
         try:
             await wait.woken
@@ -70,7 +70,7 @@ class Clock:
             self._timer.cancel()
             self._timer = None
         if self._timer is None and due is not None:
-            self._timer = self._loop.call_at(due, self._ring)
+            self._timer = self.loop.call_at(due, self._ring)
 
     def _ring(self) -> None:
         """Ends the waits that are due; those beyond one turn follow in the next, because their time has passed."""

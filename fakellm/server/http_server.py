@@ -6,6 +6,7 @@ The application decides what is sent, and `performer` sends it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -26,7 +27,7 @@ from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
 from fakellm.server.requests.browsers import check, checked_hosts
-from fakellm.server.requests.log import logger, quieten
+from fakellm.server.requests.log import logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
 from fakellm.wire.timing import checked_speed
@@ -52,7 +53,8 @@ class Server:
         self._performer = Performer(checked_speed(speed), app.lateness)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
-        self._listener = Listener(self._handle, handler_cancellation=True)
+        logs = log.isEnabledFor(logging.INFO)
+        self._listener = Listener(self._logged if logs else self._handle, handler_cancellation=True)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -88,9 +90,20 @@ class Server:
         for connection in self._listener.connections:  # some clients wait until a kept connection is closed
             connection.force_close()
 
-    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+    async def _logged(self, http: web.BaseRequest) -> web.StreamResponse:
+        """Answers a request, and logs a line about it when it has ended."""
+        entries: list[Entry] = []
+        clock = asyncio.get_running_loop()
+        began = clock.time()
+        try:
+            return await self._handle(http, entries)
+        finally:
+            for entry in entries:
+                summarize(entry, 1_000 * (clock.time() - began))
+
+    async def _handle(self, http: web.BaseRequest, entries: list[Entry] | None = None) -> web.StreamResponse:
         """Answers a request. What can be answered at once costs nothing but this call: no task is recorded, and nothing
-        is awaited."""
+        is awaited. `entries` gets its entry in the journal, unless it is for a control route."""
         client = ClientConnection(http)
         outcome: Outcome
         path = requested_path(http)
@@ -107,6 +120,8 @@ class Server:
         else:
             outcome, entry = self._answer(request)
         session = request.target.session
+        if entries is not None and not request.target.control:
+            entries.append(entry)
         if not isinstance(outcome, Response):
             if isinstance(outcome, Relay) and self._proxy is not None:
                 with self._busy(session):

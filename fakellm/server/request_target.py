@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.protocol import Refuser
+from fakellm.apis.refuser import Refuser
 from fakellm.apis.route import Route, api_named, for_client
 from fakellm.apis.route import target as target_of
 from fakellm.apis.target import Target

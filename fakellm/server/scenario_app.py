@@ -6,6 +6,7 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -89,8 +90,9 @@ class App:
         try:
             if not target.control:
                 home = HOMES[target.route.api]
-                check(request.headers, self.api_keys, target.query, home.key_refused)
-                if target.route.known:
+                if self.api_keys:
+                    check(request.headers, self.api_keys, target.query, home.key_refused)
+                if home.check and target.route.known:
                     home.check(request.headers, target.path)
             if long and not continuing(self.session(target.session), request):
                 return self._unread(request)
@@ -141,7 +143,8 @@ class App:
         return response, journaled(self, request, response, entry)
 
     def session(self, name: str) -> Session[Engine]:
-        return self._state.open(name, self._engine.varied(self._vary.get(name)))
+        engine = self._engine.varied(self._vary[name]) if name in self._vary else self._engine
+        return self._state.open(name, engine)
 
     def find(self, name: str) -> Session[Engine] | None:
         return self._state.find(name)
@@ -175,8 +178,14 @@ class App:
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""
         self._engine = engine
-        for name in [name for name, session in self._state.sessions().items() if not session.own]:
+        own = self.own_sessions
+        for name in [name for name in self._state.sessions() if name not in own]:
             self.forget(name)
+
+    @property
+    def own_sessions(self) -> tuple[str, ...]:
+        """The names of the sessions that have loaded a scenario of their own."""
+        return tuple(name for name, session in self._state.sessions().items() if session.own)
 
     def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
         """A scenario ready to be served. With thousands of rules this takes so long that a thread should do it."""
@@ -199,8 +208,8 @@ def _long(request: HttpRequest) -> bool:
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
-    offloads = app.offloads and request.target.route.api in APIS
-    return replied(app.session(request.target.session), request, offloads)
+    target = request.target
+    return replied(app.session(target.session), request, app.offloads and target.route.api in APIS)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -261,6 +270,24 @@ def _model(app: App, request: HttpRequest) -> Response:
     return generated_response(models.described(model), app.seed, model, request.target.api)
 
 
+def _shown_scenario(app: App, request: HttpRequest) -> Work:
+    """The scenario that the session serves now, as JSON. A thread writes it: it may have thousands of rules."""
+    served = app.session(request.target.session).content.ruleset.scenario or Scenario(rules=())
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            return json_response(result())
+        except ScenarioError as error:
+            raise RequestError(409, str(error), "not_json") from None
+
+    def dumped() -> Any:
+        from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
+
+        return json.loads(dump_json(served))
+
+    return Work(dumped, then)
+
+
 def _scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
     text = request.target.parameters.get("strict")
@@ -309,6 +336,6 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
     MODEL: {"GET": _model},
-    "/_fakellm/scenario": {"PUT": _scenario},
+    "/_fakellm/scenario": {"PUT": _scenario, "GET": _shown_scenario},
     **CONTROL,
 }

@@ -20,7 +20,7 @@ from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.pieces import cuts_of
 from fakellm.streaming.shape import COUNTED, Address, Likeness, Shape, Stretch, call_id
 from fakellm.streaming.splitting import Cut, cut
-from fakellm.streaming.stand_ins import PLACES, OutlinedText, StandIn
+from fakellm.streaming.stand_ins import PLACES, StandIn, outlined_text
 
 _ALIKE = frozenset({"whole", "tokens", "words", "characters", "random"})
 """The ways to cut, besides numbers, that leave no piece empty."""
@@ -74,8 +74,14 @@ def _is_alike(division: Division, choices: Sequence[Choice]) -> bool:
         not _in_turns(division, choices)
         and division.usage != "running"
         and all(isinstance(how, int) or how in _ALIKE for how in cuts)
-        and all(each.count != "reasoning" and each.before in _BETWEEN for each in division.silences)
+        and all(each.count != "reasoning" and _stays(each.before) for each in division.silences)
     )
+
+
+def _stays(before: str | tuple[int, ...]) -> bool:
+    """Whether the place of a silence does not depend on the number of pieces: those are alike from the third batch on
+    at the earliest."""
+    return before in _BETWEEN if isinstance(before, str) else max(before, default=0) <= 2
 
 
 def _in_turns(division: Division, choices: Sequence[Choice]) -> bool:
@@ -113,5 +119,5 @@ class _Maker:
             if isinstance(value, str) and value:
                 self.texts.append(value)
                 self.pieces.append(cut(value, how, self._source) if field.cut == "any" else [value])
-                block = with_value(block, field.at, OutlinedText(len(self.texts) - 1, len(self.pieces[-1])))
+                block = with_value(block, field.at, outlined_text(len(self.texts) - 1, len(self.pieces[-1])))
         return block

@@ -19,7 +19,7 @@ from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Start
 Address = tuple[int, int]
 """A choice and a block in it."""
 
-_PIECE = Hole("piece", lambda fill: fill.piece, "event")
+_PIECE = Hole("piece", lambda fill: fill.piece, "event", lambda fill, numbers, pieces: pieces)
 PIECE, BLANK = HoleText(_PIECE), HoleText(_PIECE, " ")
 """What stands for a piece, and for a piece of white space, because some providers treat that differently."""
 COUNTED = Usage()
@@ -64,22 +64,30 @@ def shaped(batches: Sequence[Batch], ids: Mapping[Address, str], alike: Likeness
             stretches.append(Stretch(len(found), (text,), _usage(batch)))
             found.append(_without_values(batch, ids))
             continue
-        texts = tuple(_piece(each).value for each in run)
-        for part in (texts[:1], texts[1:-1], texts[-1:]) if len(run) > 2 else (texts[:1], texts[1:]):
-            stretches.append(Stretch(len(found), part))
-            found.append(batch)
+        for part in (run[:1], run[1:-1], run[-1:]) if len(run) > 2 else (run[:1], run[1:]):
+            stretches += _stretches(len(found), part)
+            found.append(_without_values(batch, ids))
     return Shape(tuple(found), tuple(stretches))
 
 
+def _stretches(number: int, run: Sequence[Batch]) -> list[Stretch]:
+    """The stretches of batches that the one with this number stands for: each alone if it has token counts."""
+    texts = tuple(_piece(batch).value for batch in run)
+    if len(run[0]) == 1:
+        return [Stretch(number, texts)]
+    return [Stretch(number, (text,), _usage(batch)) for text, batch in zip(texts, run, strict=True)]
+
+
 def _runs(batches: Sequence[Batch], blanks: bool) -> Iterator[list[Batch]]:
-    """The batches that hold nothing but a piece of the same text, together; every other batch alone. `blanks`: whether
-    pieces of white space are not together with others."""
+    """The batches that hold nothing but a piece of the same text, and perhaps token counts, together; every other batch
+    alone. `blanks`: whether pieces of white space are not together with others."""
     run: list[Batch] = []
-    key: tuple[int, int, str, bool] | None = None
+    key: tuple[int, int, str, int, bool] | None = None
     for batch in batches:
-        this, piece = None, batch[0] if len(batch) == 1 else None
+        alone = len(batch) == 1 or (len(batch) == 2 and type(batch[1]) is Count)
+        this, piece = None, batch[0] if alone else None
         if type(piece) is Piece and _is_hole(piece):
-            this = (piece.choice, piece.block, piece.at, blanks and piece.value.isspace())
+            this = (piece.choice, piece.block, piece.at, len(batch), blanks and piece.value.isspace())
             if this == key:
                 run.append(batch)
                 continue

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from fakellm.base.template import Hole, HoleText
 
 PLACES = (slice(0, 1), slice(1, 2), slice(2, -2), slice(-2, -1), slice(-1, None))
@@ -37,3 +39,11 @@ class OutlinedText(HoleText):
 
     def __repr__(self) -> str:
         return f"<{self.hole.name}: {len(self.stand_ins)} pieces>"
+
+
+_made = lru_cache(maxsize=256)(OutlinedText)
+
+
+def outlined_text(text: int, pieces: int) -> OutlinedText:
+    """What stands for the text with this number, of so many pieces; made once for all texts of five and more."""
+    return _made(text, min(pieces, len(PLACES)))

@@ -7,12 +7,26 @@ from functools import cached_property
 from typing import overload
 
 from fakellm.wire.on_demand import OnDemand
-from fakellm.wire.plan import Frame
+from fakellm.wire.plan import ChunkForm, Frame
 
 
-def chunk(data: bytes) -> bytes:
-    """The bytes as one HTTP/1.1 chunk; the empty chunk ends the body."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+def chunk(data: bytes, form: ChunkForm | None = None) -> bytes:
+    """The bytes as one HTTP/1.1 chunk."""
+    return _FORMS[form] % (len(data), data)
+
+
+def last_chunk(form: ChunkForm | None = None, trailers: Sequence[tuple[str, str]] = ()) -> bytes:
+    """The empty chunk, which ends a body, with the fields that follow it."""
+    size, _ = chunk(b"", form).split(b"\r\n", 1)
+    return b"\r\n".join([size, *(": ".join(each).encode("latin-1") for each in trailers), b"", b""])
+
+
+_FORMS: dict[ChunkForm | None, bytes] = {
+    None: b"%x\r\n%b\r\n",
+    "extensions": b'%x;a;b=1;c="; \\""\r\n%b\r\n',
+    "zeros": b"%08X\r\n%b\r\n",
+}
+"""A chunk in each form, to be filled with its size and its data."""
 
 
 def unchunked(data: bytes) -> list[bytes]:
@@ -20,9 +34,9 @@ def unchunked(data: bytes) -> list[bytes]:
     pieces, start = [], 0
     while start < len(data):
         line = data.index(b"\r\n", start)
-        end = line + 2 + int(data[start:line], 16)
+        end = line + 2 + int(data[start:line].partition(b";")[0], 16)
         pieces.append(data[line + 2 : end])
-        start = end + 2
+        start = end + 2 if data[end : end + 2] == b"\r\n" else len(data)  # fields follow the last chunk
     return pieces
 
 

@@ -28,6 +28,7 @@ _LINE_ENDS = {"lf": ("\n",), "cr": ("\r",), "crlf": ("\r\n",), "mixed": ("\n", "
 # In the order of `mixed` no LF follows a CR directly: together they would be one line end.
 
 _UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$)[A-Za-z][A-Za-z0-9_-]*")
+_ALONE = r"^(?!data$)[A-Za-z][A-Za-z0-9_-]*$|^:[^\r\n]*$"
 _STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,')
 
 
@@ -103,7 +104,15 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         Literal["lf", "cr", "crlf", "mixed"],
         Meta(description="How lines end: `lf`, `cr`, `crlf`, or `mixed`, the three in turn."),
     ] = "lf"
-    space: Annotated[bool, Meta(description="Whether a space follows the colon: `data: {` or `data:{`.")] = True
+    space: Annotated[
+        bool | Literal["two"],
+        Meta(
+            description=(
+                "Whether a space follows the colon: `data: {` or `data:{`. `two`: another precedes JSON, which allows "
+                "white space there."
+            )
+        ),
+    ] = True
     bom: Annotated[bool, Meta(description="Whether the stream starts with a byte order mark.")] = False
     ids: Annotated[bool, Meta(description="Whether each event has its number in an `id:` line.")] = False
     event: Annotated[
@@ -113,6 +122,16 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     fields: Annotated[
         dict[str, str], Meta(description=("More lines for each event, with names that no reader knows: `foo: bar`."))
     ] = {}
+    alone: Annotated[
+        tuple[Annotated[str, Meta(pattern=_ALONE)], ...],
+        Meta(
+            description=(
+                "Names that begin each event as lines of their own, without a colon: their value is empty. `id`, "
+                "`event` and `retry` mean nothing then, and neither do names that no reader knows, nor a comment "
+                "(`: ping`)."
+            )
+        ),
+    ] = ()
     multiline: Annotated[
         bool, Meta(description="Whether JSON is broken after its commas into several `data:` lines.")
     ] = False
@@ -142,7 +161,8 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 
     def event_lines(self, event: Event, number: int) -> tuple[str, ...]:
         """The lines of the event with this number."""
-        return tuple(_line(name, value, self.space) for name, value in _event_lines(event, number, self))
+        lines = (_line(name, value, self.space) for name, value in _event_lines(event, number, self))
+        return (*self.alone, *lines)
 
     def insert_lines(self, insert: Insert) -> tuple[str, ...]:
         """The lines of an insert."""
@@ -212,7 +232,8 @@ def frame(events: Sequence[Event], framing: Framing) -> list[bytes]:
 
 def is_uniform(framing: Framing) -> bool:
     """Whether the framing of an event depends neither on its number nor on its data."""
-    return framing.uniform and not (framing.ids or framing.multiline or framing.line_end == "mixed")
+    depends = framing.ids or framing.multiline or framing.line_end == "mixed" or framing.space == "two"
+    return framing.uniform and not depends
 
 
 def is_plain(framing: Framing) -> bool:
@@ -286,7 +307,9 @@ def _event_lines(event: Event, number: int, framing: Framing) -> list[tuple[str,
     return [*lines, *framing.fields.items()]
 
 
-def _line(name: str, value: str, space: bool) -> str:
+def _line(name: str, value: str, space: bool | Literal["two"]) -> str:
+    if space == "two" and name == "data" and value.startswith("{"):
+        value = f" {value}"
     # A reader removes one space: a value that starts with a space needs another in front.
     spaced = value.startswith(" ") or (space and (name or value))
     return f"{name}: {value}" if spaced else f"{name}:{value}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from http import HTTPStatus
 
 from msgspec import Struct
 
-from fakellm.wire.chunks import Chunks, PacedChunks, chunk, unchunked
+from fakellm.wire.chunks import Chunks, PacedChunks, chunk, last_chunk, unchunked
 from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Delimited, Frame, Plan
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 """The reason phrase of each status, from HTTP's registry."""
+
+
+LONG = 2**20
+"""Bytes that are joined in less than a millisecond."""
 
 
 class Burst(Struct, frozen=True):
@@ -41,6 +45,9 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Seque
     if delimited == "chunked" and isinstance(plan.frames, PacedChunks):
         return OnDemand(partial(_paced, plan, plan.frames, keep_alive), plan.frames.size)
     if delimited == "chunked" and _is_at_once(plan.frames):
+        size = 0 if isinstance(plan.frames, Chunks) else sum(len(frame.data) for frame in plan.frames)
+        if size > LONG:
+            return OnDemand(partial(_in_turns, plan, keep_alive), size)
         return (_at_once(plan, keep_alive),)
     return tuple(_bursts(plan, delimited, keep_alive))
 
@@ -50,10 +57,11 @@ def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burs
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
     pieces, delay, frames, step, separate = head, plan.delay, 0, False, False
     for frame in plan.frames:
-        if frame.delay or frame.step or frame.separate or (frames and not chunked):
+        alone = not chunked and (frames or (pieces and len(frame.data) > LONG))  # to join a long one takes long
+        if frame.delay or frame.step or frame.separate or alone:
             yield Burst(b"".join(pieces), delay, frames, step, separate)
             pieces, delay, frames, step, separate = [], frame.delay, 0, frame.step, frame.separate
-        pieces.append(chunk(frame.data) if chunked else frame.data)
+        pieces.append(chunk(frame.data, plan.chunks) if chunked else frame.data)
         frames += 1
     if chunked:
         pieces.append(_end(plan))
@@ -77,11 +85,7 @@ def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]
 
 def _end(plan: Plan) -> bytes:
     """What ends a chunked body."""
-    if plan.end not in ("complete", "hang_up"):
-        return b""
-    if not plan.trailers:
-        return chunk(b"")
-    return "\r\n".join(["0", *map(": ".join, plan.trailers), "", ""]).encode("latin-1")
+    return last_chunk(plan.chunks, plan.trailers) if plan.end in ("complete", "hang_up") else b""
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -92,8 +96,22 @@ def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     """All of a chunked plan whose frames are due together."""
     head = b"" if plan.status is None else _head(plan, "chunked", keep_alive)
     frames = plan.frames
-    body = frames.parts if isinstance(frames, Chunks) else [chunk(frame.data) for frame in frames]
+    body = frames.parts if isinstance(frames, Chunks) else [chunk(frame.data, plan.chunks) for frame in frames]
     return Burst(b"".join((head, *body, _end(plan))), plan.delay, len(frames))
+
+
+def _in_turns(plan: Plan, keep_alive: bool) -> Iterator[Burst]:
+    """All of a long chunked plan whose frames are due together, in bursts that are quick to join."""
+    pieces = [] if plan.status is None else [_head(plan, "chunked", keep_alive)]
+    delay, size, count = plan.delay, 0, 0
+    for frame in plan.frames:
+        pieces.append(chunk(frame.data))
+        size, count = size + len(frame.data), count + 1
+        if size > LONG:
+            yield Burst(b"".join(pieces), delay, count)
+            pieces, delay, size, count = [], 0.0, 0, 0
+    if rest := b"".join((*pieces, _end(plan))):
+        yield Burst(rest, delay, count)
 
 
 def head_of(bursts: Sequence[Burst]) -> Burst:
@@ -104,27 +122,35 @@ def head_of(bursts: Sequence[Burst]) -> Burst:
 
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
-    chunked = plan.delimited == "chunked"
     found: list[Frame] = []
-    for number, burst in enumerate(bursts):
-        data = burst.data
-        if number == 0 and plan.status is not None:
-            data = data[data.index(b"\r\n\r\n") + 4 :]
-        if plan.trailers and number == len(bursts) - 1:
-            data = data.removesuffix(_end(plan))
-        pieces = unchunked(data) if chunked else [data] * burst.frames
-        for place, piece in enumerate(pieces[: burst.frames]):
+    for number, (burst, pieces) in enumerate(_pieces_in(plan, bursts)):
+        for place, piece in enumerate(pieces):
             first = number > 0 and place == 0
             delay = burst.delay if first else 0.0
             found.append(Frame(piece, delay, burst.step and first, burst.separate and first))
     return tuple(found)
 
 
+def body_in(plan: Plan, bursts: Sequence[Burst]) -> bytes:
+    """The body of a plan that is given without its frames: see `frames_in`."""
+    return b"".join(piece for _, pieces in _pieces_in(plan, bursts) for piece in pieces)
+
+
+def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, list[bytes]]]:
+    """Each burst with the bytes of its frames."""
+    for number, burst in enumerate(bursts):
+        data = burst.data
+        if number == 0 and plan.status is not None:
+            data = data[data.index(b"\r\n\r\n") + 4 :]
+        pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
+        yield burst, pieces[: burst.frames]
+
+
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
     """The bytes for the socket that a stalled plan repeats."""
     if plan.drip is None:
         return None
-    data = chunk(plan.drip.data) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
+    data = chunk(plan.drip.data, plan.chunks) if plan.delimited == "chunked" and not http_1_0 else plan.drip.data
     return Burst(data, plan.drip.delay, 0)
 
 

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
+ChunkForm = Literal["extensions", "zeros"]
+"""How HTTP/1.1 chunks state their size (RFC 9112, section 7.1): with extensions, or in capitals with leading zeros."""
 
 
 class Frame(Struct, frozen=True):
@@ -30,6 +32,7 @@ class Plan(Struct, frozen=True):
     delimited: how a reader finds the end of the body (RFC 9112, section 6.3): HTTP/1.1 chunks, one for each frame; a
         Content-Length; or the close of the connection.
     header_case: the case in which the names of headers are written; None writes them as they are.
+    chunks, trailers: how the size of HTTP/1.1 chunks is written, and the fields that follow the last of them.
     status: None if not even a head is sent.
     delay: seconds before the head.
     end: what follows the last frame: the end of the body as HTTP requires it, after which the connection is kept
@@ -47,6 +50,7 @@ class Plan(Struct, frozen=True):
     delay: float = 0.0
     end: Literal["complete", "hang_up", "close", "reset", "stall"] = "complete"
     drip: Frame | None = None
+    chunks: ChunkForm | None = None
     trailers: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -35,12 +35,13 @@ class Decoder:
     """Decodes bytes, cut anywhere, into events.
 
     `feed` returns each event as soon as its blank line has ended. What follows the last blank line is not an event: the
-    standard discards it at the end of the stream, and `unfinished` is true if there is any.
+    standard discards it at the end of the stream, and `unfinished` is true if there is any. `first`: whether the bytes
+    are those of a stream from its start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, first: bool = True) -> None:
         self._line: list[bytes] = []  # the pieces of the unfinished line
-        self._first = True  # no line has ended yet: a byte order mark may open this one
+        self._first = first  # no line has ended yet: a byte order mark may open this one
         self._after_cr = False  # the last line ended in CR: an LF that follows belongs to it
         self._data: list[str] = []
         self._event = ""
@@ -92,3 +93,18 @@ class Decoder:
         event = Event("\n".join(self._data), self._event or "message", self._id) if self._data else None
         self._data, self._event = [], ""
         return event
+
+
+_BLANKS = (b"\n\n", b"\r\r", b"\r\n\r\n")
+"""A line end and an empty line, in the usual ways to end lines."""
+
+
+def from_the_end(data: bytes) -> Iterator[Event]:
+    """The events of a whole stream, the last one first, without the ids of those before. No more is decoded than is
+    read."""
+    blanks, end = _BLANKS if b"\r" in data else _BLANKS[:1], len(data)
+    while end:
+        places = ((data.rfind(blank, 0, end - len(blank)), len(blank)) for blank in blanks)
+        start = max((place + length for place, length in places if place >= 0), default=0)
+        yield from reversed(Decoder(start == 0).feed(data[start:end]))
+        end = start

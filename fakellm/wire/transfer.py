@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
 from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
-from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
 
 ByteCut = (
     Literal["inside_characters", "inside_line_ends"]
@@ -73,11 +73,12 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     gzip: Annotated[
-        bool,
+        bool | Literal["members", "twice"],
         Meta(
             description=(
                 "Compressed whether the client accepts it or not, and flushed after each frame, so that a reader can"
-                " decompress each frame on arrival."
+                " decompress each frame on arrival. `members`: each frame is a gzip member of its own; `twice`: what "
+                "is compressed is compressed again, which Content-Encoding states as `gzip, gzip`."
             )
         ),
     ] = False
@@ -87,6 +88,15 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             description=(
                 "Compressed and flushed like this instead: `br` or `zstd`, which need `pip install "
                 "'fakellm-server[codings]'`."
+            )
+        ),
+    ] = None
+    chunks: Annotated[
+        ChunkForm | None,
+        Meta(
+            description=(
+                "How HTTP/1.1 chunks state their size, where the body has chunks: with `extensions` behind it, or in "
+                "capitals with `zeros` before it."
             )
         ),
     ] = None
@@ -154,13 +164,17 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
         return plan
     frames, headers = _joined(plan.frames, transfer.coalesce), plan.headers
     if coding := "gzip" if transfer.gzip else transfer.encoding:
-        frames, headers = compressed(frames, coding), (*headers, ("Content-Encoding", coding))
+        times = 2 if transfer.gzip == "twice" else 1
+        for _ in range(times):
+            frames = _members(frames) if transfer.gzip == "members" else compressed(frames, coding)
+        headers = (*headers, ("Content-Encoding", ", ".join([coding] * times)))
     return replace(
         plan,
         headers=headers,
         frames=tuple(_cut(frames, transfer)),
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
+        chunks=transfer.chunks,
         trailers=tuple(transfer.trailers.items()) or plan.trailers,
     )
 
@@ -172,6 +186,11 @@ def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:
         Frame(b"".join(frame.data for frame in group), sum(frame.delay for frame in group), group[0].step)
         for group in groups
     ]
+
+
+def _members(frames: Sequence[Frame]) -> list[Frame]:
+    """Each frame as a gzip member of its own (RFC 1952, section 2.2)."""
+    return [member for frame in frames for member in compressed([frame], "gzip")]
 
 
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:

@@ -19,12 +19,18 @@ FOLDER = ROOT / "tests" / "clients" / "node"
 Errors = dict[int | Literal["stream"], str]
 """The classes that an SDK throws: by the status, and for an error within a stream."""
 
-OPENAI: Errors = {400: "BadRequestError", 429: "RateLimitError", 529: "InternalServerError", "stream": "APIError"}
+OPENAI: Errors = {
+    400: "BadRequestError",
+    401: "AuthenticationError",
+    429: "RateLimitError",
+    529: "InternalServerError",
+    "stream": "APIError",
+}
 ANTHROPIC: Errors = {**OPENAI, 529: "OverloadedError"}
 
 
 def errors(of_a_status: str, within_a_stream: str) -> Errors:
-    return {400: of_a_status, 429: of_a_status, 529: of_a_status, "stream": within_a_stream}
+    return {400: of_a_status, 401: of_a_status, 429: of_a_status, 529: of_a_status, "stream": within_a_stream}
 
 
 GOOGLE = errors("ApiError", "ApiError")
@@ -105,10 +111,10 @@ class Program:
     def perform(self, url: str, stream: bool, **task: Any) -> dict[str, Any]:
         """The result of a task: `answers`, or the error that was `thrown`; and `delays`.
 
-        A task may have `tools` with the `result` of each, a `schema`, `thinking`, a number of `retries`, and `cancel`,
-        which aborts the stream at its first text.
+        A task may have a `key`, `tools` with the `result` of each, a `schema`, `thinking`, a number of `retries`, and
+        `cancel`, which aborts the stream at its first text.
         """
-        request = {"prompt": "How warm is it in Oslo?", "stream": stream, "retries": 0, **task}
+        request = {"prompt": "How warm is it in Oslo?", "stream": stream, "key": "any", "retries": 0, **task}
         case = {"id": 1, "base_url": url, "request": request, "timeout": 0}
         print(json.dumps(case), file=self._stdin, flush=True)
         result: dict[str, Any] = json.loads(self._stdout.readline())
@@ -125,6 +131,4 @@ class Program:
         return self._process.stdout
 
     def close(self) -> None:
-        self._stdin.close()
-        self._process.wait()
-        self._stdout.close()
+        self._process.communicate()  # closes its standard input, at which it ends

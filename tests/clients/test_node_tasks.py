@@ -25,7 +25,6 @@ KNOWN = (
     ("test_generated_thinking", "ai_sdk openai-chat", BOTH, "it reads no reasoning_content"),
     ("test_refusal", "langchain openai-chat", BOTH, "it drops a refusal"),
     ("test_usage", "langchain anthropic", (True,), "it adds the output of message_start to that of message_delta"),
-    ("test_generated_output_is_valid", "langchain anthropic", BOTH, "its schemas have no enum"),
     ("test_error_within_a_stream", "langchain google", (True,), "it takes an error for the end"),
     ("test_bare_error_within_a_read", "google", (True,), "it takes the error for the end"),
     ("test_bare_error_within_a_read", "ai_sdk google", (True,), "it takes the error for the end"),
@@ -50,9 +49,14 @@ SCHEMA = {
         "wind": {"type": "string", "enum": ["calm", "strong"]},
         "days": {
             "type": "array",
+            "minItems": 2,
+            "maxItems": 3,
             "items": {
                 "type": "object",
-                "properties": {"degrees": {"type": "integer"}, "rain": {"type": "boolean"}},
+                "properties": {
+                    "degrees": {"type": "integer", "minimum": -9, "maximum": 9},
+                    "rain": {"type": "boolean"},
+                },
                 "required": ["degrees", "rain"],
                 "additionalProperties": False,
             },
@@ -200,6 +204,15 @@ def test_error(program: Program, stream: bool, session: Handle, status: int) -> 
     assert (thrown["type"], thrown["status"]) == (program.sdk.errors[status], status)
     assert "Not now." in thrown["message"]
     assert len(session.journal) == 1
+
+
+def test_key(program: Program, stream: bool) -> None:
+    with fakellm.serve(api_key="right") as server:
+        (answer,) = answers(program.perform(server.url, stream, key="right"))
+        thrown = program.perform(server.url, stream, key="wrong")["thrown"]
+    status = 400 if program.sdk.api == "gemini" else 401
+    assert answer["text"]
+    assert (thrown["type"], thrown["status"]) == (program.sdk.errors[status], status)
 
 
 def test_retries(program: Program, stream: bool, session: Handle) -> None:

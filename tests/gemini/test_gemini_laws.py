@@ -12,11 +12,13 @@ from msgspec.structs import replace
 
 from fakellm.apis.events import events_of
 from fakellm.apis.gemini.api import GEMINI
+from fakellm.apis.gemini.frames.usage import metadata, spelled_metadata
 from fakellm.apis.gemini.habits import DIALECTS, GeminiHabits, habits_of
 from fakellm.apis.gemini.stream_keys import GeminiKeys
 from fakellm.apis.protocol import Answer
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Spelling
+from fakellm.base.json_text import spelled
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Choice, Completion, Opaque, Refusal, Stop, Text, Thinking, ToolCall, Usage
 from fakellm.model.deltas import Batch, End
@@ -159,6 +161,15 @@ def test_a_whole_body_means_the_same_as_a_stream(completion: Completion, habits:
     assert GEMINI.expressible(GEMINI.expressible(completion, habits), habits, whole=True) == meant
     body = GEMINI.whole(Answer(meant, habits, DRAWN, Source(0)))
     assert fold(GEMINI.read_whole(body, habits)) == (meant, ended(meant))
+
+
+@given(st.lists(st.builds(Usage, *[st.integers(0, 10**6) | st.just(0)] * 5), max_size=4), HABITS)
+def test_counts_that_are_put_into_a_text_give_what_each_is_spelled_as(
+    usages: list[Usage], habits: GeminiHabits
+) -> None:
+    made = spelled_metadata(habits)
+    for usage in usages:
+        assert made(usage) == spelled(metadata(usage, habits), habits.spelling)
 
 
 @given(MEANT, DIVISIONS, HABITS)

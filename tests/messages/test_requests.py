@@ -215,6 +215,7 @@ def test_what_a_request_means() -> None:
         ({"thinking": {"type": "disabled"}}, None),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "minimal"),
         ({"thinking": {"type": "adaptive"}}, "high"),
+        ({"thinking": {"type": "adaptive", "display": "updates"}}, "high"),  # as Claude Code sends it
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low"),
     ],
 )
@@ -306,3 +307,26 @@ def generated(stream: bool, **fields: Any) -> dict[str, Any]:
     text = "".join(event["delta"].get("text", "") for event in events if event["type"] == "content_block_delta")
     (ending,) = (event["delta"] for event in events if event["type"] == "message_delta")
     return {**ending, "content": [{"text": text}]}
+
+
+@pytest.mark.parametrize(
+    ("betas", "wrong"),
+    [
+        ("interleaved-thinking-2025-05-14", None),
+        ("claude-code-20250219, something-new-2031-01-01", None),
+        ("interleaved-thinking", "`interleaved-thinking`"),
+        ("context-1m-2025-08-07,Foo,x y-2025-01-01", "`Foo`, `x y-2025-01-01`"),
+        ("", "``"),
+    ],
+)
+def test_a_beta_that_cannot_exist_is_refused(betas: str, wrong: str | None) -> None:
+    headers = {"anthropic-version": "2023-06-01", "Anthropic-Beta": betas}
+    for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/models"):
+        method = "GET" if path == "/v1/models" else "POST"
+        request = HttpRequest(method, path, json.dumps({"model": "m", "messages": [USER]}).encode(), headers)
+        error = json.loads(respond(App(), request).plan.body).get("error")
+        if wrong:
+            assert error["type"] == "invalid_request_error"
+            assert error["message"].startswith(f"Unexpected value(s) {wrong} for the `anthropic-beta` header. ")
+        else:
+            assert error is None or "max_tokens" in error["message"]

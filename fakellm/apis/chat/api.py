@@ -206,7 +206,9 @@ class ChatApi:
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
+from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.fragments import joined
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_in, finish_word
@@ -93,6 +93,7 @@ class _Stream:
         self.latest: dict[int, int] = {}
         """For each choice, the call that had the most recent piece."""
         self.opens_with_calls: dict[int, bool] = {}
+        self.counted = False
         for batch in batches:
             first: dict[int, bool] = {}
             for delta in batch:
@@ -117,12 +118,12 @@ class _Stream:
     def chunk(self, batch: Batch) -> Chunk:
         """The chunk of a batch, without its envelope."""
         parts: dict[int, _Part] = {}
-        usage: model.Usage | Null | None = NULL if self.habits.usage_before == "null" else None
+        usage: model.Usage | Null | None = self._uncounted()
         without_choices: dict[str, Any] | None = None
         hidden: set[int | None] = set()
         for delta in batch:
             if isinstance(delta, Count):
-                usage = delta.usage
+                usage, self.counted = delta.usage, True
             elif isinstance(delta, Silence) and _look(delta, "chunk") is not None:
                 without_choices = _look(delta, "chunk")
                 hidden.add(delta.choice)
@@ -132,6 +133,12 @@ class _Stream:
         if without_choices is not None and not parts:
             return _bare(without_choices, usage, self.model)
         return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
+
+    def _uncounted(self) -> Null | None:
+        """The usage of a chunk without counts. An empty one after the counts would look as if there were none."""
+        if self.habits.usage_before == "empty":
+            return NULL if self.counted else EMPTY
+        return NULL if self.habits.usage_before == "null" else None
 
     def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
         match delta:

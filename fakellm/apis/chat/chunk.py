@@ -12,15 +12,18 @@ from fakellm.model.blocks import Token, Usage
 
 
 class Null(Enum):
-    """The value of a field that is sent as null; None means that it is not sent. Neither is content: both are false."""
+    """The value of a field that is sent as null, or of a usage that is sent as an empty object; None means that it is
+    not sent. None of them is content: all are false."""
 
     NULL = "null"
+    EMPTY = "empty"
 
     def __bool__(self) -> bool:
         return False
 
 
 NULL = Null.NULL
+EMPTY = Null.EMPTY
 Text = str | Null | None
 
 

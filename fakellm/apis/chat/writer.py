@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
+from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME
@@ -23,7 +23,7 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
     frame = write_envelope(dialect, "chat.completion.chunk", chunk, choices)
     if chunk.usage is not None:
-        frame["usage"] = None
+        frame["usage"] = {} if chunk.usage is EMPTY else None
     if isinstance(chunk.usage, Usage):
         frame["usage"] = per_content(
             "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted))

@@ -165,7 +165,9 @@ class GeminiApi:
         headers = (("Content-Type", AI_STUDIO.body_type), *error.headers.items())
         return Plan(error.status, headers, (Frame(body_of(refused(error))),))
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: GeminiHabits) -> tuple[str, bytes]:

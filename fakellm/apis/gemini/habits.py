@@ -118,7 +118,21 @@ class GeminiHabits(Struct, frozen=True):
     thoughts: bool = False
 
 
-_SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "choice_keys", "usage_keys", "call_keys", "extra")
+_SPELLED = (
+    *(
+        "ascii",
+        "html",
+        "spaces",
+        "floats",
+        "escapes",
+        "order",
+        "keys",
+        "choice_keys",
+        "usage_keys",
+        "call_keys",
+        "extra",
+    ),
+)
 
 STREAM_KEYS = frozenset(
     {

@@ -116,7 +116,9 @@ class MessagesApi:
     def refusal(self, error: RequestError) -> Plan:
         return errors.refuse(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         return headers.usual(seed, requested, status)
 
     def refuse(self, failure: Failure, habits: MessagesHabits) -> tuple[str, bytes]:

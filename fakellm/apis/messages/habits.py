@@ -34,8 +34,8 @@ KEYS: Keys = {
 """The keys of each object, in their order, as Anthropic sends them in 2026."""
 
 STREAM_KEYS = (
-    *("padding", "split", "usage", "done", "spelling.ascii", "spelling.html", "spelling.spaces", "spelling.floats"),
-    *("spelling.order", "calls.opening", "obfuscation", "sse", "transfer", "score", "messages"),
+    *("padding", "split", "usage", "done", "calls.opening", "obfuscation", "sse", "transfer", "score", "messages"),
+    *(f"spelling.{key}" for key in ("ascii", "html", "spaces", "floats", "escapes", "order")),
 )
 """The keys of a `stream:` block that have an effect."""
 

@@ -162,7 +162,7 @@ def _silence(look: Any) -> Draft:
     return Draft(PING, event="ping")
 
 
-_PADS = tuple(Verbatim(" " * count) for count in range(16))
+_PADS = tuple(" " * count for count in range(16))
 
 
 def _pad(habits: MessagesHabits) -> Hole | None:
@@ -171,8 +171,8 @@ def _pad(habits: MessagesHabits) -> Hole | None:
         return None
     recorded = [int(digit, 16) for digit in habits.pads]
 
-    def spaces(fill: Fill) -> Verbatim:
-        number = fill.number
-        return _PADS[recorded[number] if number < len(recorded) else fill.below("pad", 16)]
+    def spaces(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+        drawn = fill.numbers("pad", numbers[-1])
+        return [_PADS[recorded[each] if each < len(recorded) else drawn[each] % 16] for each in numbers]
 
-    return Hole("pad", spaces, "event")
+    return Hole("pad", lambda fill: Verbatim(spaces(fill, (fill.number,), ())[0]), "event", spaces)

@@ -128,7 +128,9 @@ class OllamaApi:
     def refusal(self, error: RequestError) -> Plan:
         return refusal(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
         """Any page may read a reply. Ollama itself allows pages of this machine alone, and adds no other header."""
         return (("access-control-allow-origin", "*"),)
 

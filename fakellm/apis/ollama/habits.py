@@ -16,7 +16,10 @@ from fakellm.wire.framing import Framing
 from fakellm.wire.ndjson import lines
 from fakellm.wire.transfer import Transfer
 
-_SPELLED = ("ascii", "html", "spaces", "floats", "order", "keys", "last_keys", "delta_keys", "call_keys", "usage_keys")
+_SPELLED = (
+    *("ascii", "html", "spaces", "floats", "escapes", "order"),
+    *("keys", "last_keys", "delta_keys", "call_keys", "usage_keys"),
+)
 
 STREAM_KEYS = frozenset(
     {

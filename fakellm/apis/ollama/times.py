@@ -9,15 +9,15 @@ _DAY = 86_400
 
 def rfc3339(nanoseconds: int, digits: int) -> str:
     """A time, in nanoseconds since 1970, with at most so many digits of its fraction: ``2026-03-06T14:52:15.9Z``."""
-    seconds, fraction = divmod(nanoseconds, 10**9)
-    text = f"{fraction:09d}"[:digits].rstrip("0")
-    return f"{_second(seconds)}.{text}Z" if text else f"{_second(seconds)}Z"
+    text = f"{nanoseconds:010d}"
+    fraction = text[-9:][:digits].rstrip("0")
+    return f"{_second(text[:-9])}.{fraction}Z" if fraction else f"{_second(text[:-9])}Z"
 
 
 @lru_cache(maxsize=256)
-def _second(seconds: int) -> str:
+def _second(seconds: str) -> str:
     """A second; consecutive lines mostly have the same."""
-    days, second = divmod(seconds, _DAY)
+    days, second = divmod(int(seconds), _DAY)
     year, month, day = _date(days)
     clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
     return f"{year:04d}-{month:02d}-{day:02d}T{clock}"

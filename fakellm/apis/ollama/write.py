@@ -11,7 +11,7 @@ from fakellm.apis.ollama.habits import OllamaHabits
 from fakellm.apis.ollama.meaning import COUNTS, METRICS, NAME, arguments_value
 from fakellm.apis.ollama.times import rfc3339
 from fakellm.apis.protocol import Answer
-from fakellm.apis.skeleton import Draft, Fill, per_event
+from fakellm.apis.skeleton import Draft, Fill, in_bulk, per_event
 from fakellm.base.json_text import JSON, spelled
 from fakellm.base.template import Hole, HoleText, resolved
 from fakellm.model.blocks import Choice, Text, Token, ToolCall, Usage
@@ -74,7 +74,7 @@ class _Writer:
             delta.block: delta.value for delta in batch if isinstance(delta, Piece) and delta.at == "arguments"
         }
         look: Any = {}
-        values: JSON = {"model": self.drawn["model"], "created_at": per_event("created_at", self._created)}
+        values: JSON = {"model": self.drawn["model"], "created_at": in_bulk("created_at", self._created)}
         usage = False
         for delta in batch:
             match delta:
@@ -108,11 +108,11 @@ class _Writer:
 
         return per_event("metrics", made)
 
-    def _created(self, fill: Fill) -> str:
-        """The time of the line that is filled: later than that of the one before it."""
-        step = fill.drawn["step"]
-        time = fill.drawn["started"] + fill.number * step + fill.below("created_at", step)
-        return rfc3339(time, self.habits.digits)
+    def _created(self, fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+        """The time of each line: later than that of the one before it."""
+        started, step, drawn = fill.drawn["started"], fill.drawn["step"], fill.numbers("created_at", numbers[-1])
+        digits = self.habits.digits
+        return [f'"{rfc3339(started + number * step + drawn[number] % step, digits)}"' for number in numbers]
 
 
 def _content(content: str, thinking: str, calls: list[JSON], look: JSON, habits: OllamaHabits) -> JSON:

@@ -26,10 +26,8 @@ Refused = Callable[[str | None, bool], RequestError]
 
 
 def check(headers: Mapping[str, str], keys: Collection[str], query: str = "", refused: Refused | None = None) -> None:
-    """Raises RequestError if keys are required and the request has none of them in its headers or its query: status
-    401, or as `refused` makes it."""
-    if not keys:
-        return
+    """Raises RequestError if a request has none of these keys in its headers or its query: status 401, or as `refused`
+    makes it."""
     sent = {name.lower(): value for name, value in headers.items()}
     bearer = _bearer(sent)
     key = bearer or _header(sent) or parse_qs(query).get("key", [None])[0]

@@ -18,6 +18,8 @@ Headers = tuple[tuple[str, str], ...]
 
 # Any page may read a reply. Control routes lack this header, so no page can read what a test sent or load a scenario.
 _ORIGIN = ("access-control-allow-origin", "*")
+ANY_PAGE: Headers = (_ORIGIN, ("access-control-expose-headers", "*"))
+"""The headers with which any page may read a reply."""
 
 
 def usual(seed: int, name: str, status: int | None) -> Headers:
@@ -34,8 +36,7 @@ def usual(seed: int, name: str, status: int | None) -> Headers:
         ("x-ratelimit-remaining-tokens", str(_TOKENS - used)),
         ("x-ratelimit-reset-requests", f"{60_000 // _REQUESTS}ms"),
         ("x-ratelimit-reset-tokens", f"{-(-used * 60_000 // _TOKENS)}ms"),
-        _ORIGIN,
-        ("access-control-expose-headers", "*"),
+        *ANY_PAGE,
     )
 
 

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
-from fakellm.apis.openai.response_headers import usual
 from fakellm.apis.operation import Operation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.responses import errors, meaning
+from fakellm.apis.responses.dialects.headers import usual
 from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import STREAM_KEYS, Habits, settings
 from fakellm.apis.responses.names import NAME
@@ -118,8 +118,10 @@ class ResponsesApi:
     def refusal(self, error: RequestError) -> Plan:
         return refuse(error)
 
-    def headers(self, seed: int, requested: str, status: int | None) -> Sequence[tuple[str, str]]:
-        return usual(seed, requested, status)
+    def headers(
+        self, seed: int, requested: str, status: int | None, dialect: str | None = None
+    ) -> Sequence[tuple[str, str]]:
+        return usual(dialect, seed, requested, status)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         kind = habits.dialect.errors.types.get(failure.status, habits.dialect.body_type)

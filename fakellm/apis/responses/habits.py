@@ -17,7 +17,7 @@ from fakellm.wire.transfer import Transfer
 
 STREAM_KEYS = (
     *("padding", "split", "usage", "done", "id", "obfuscation", "sse", "transfer", "score", "responses"),
-    *(f"spelling.{key}" for key in ("ascii", "html", "spaces", "floats", "order")),
+    *(f"spelling.{key}" for key in ("ascii", "html", "spaces", "floats", "escapes", "order")),
 )
 """The keys of a `stream:` block that have an effect."""
 

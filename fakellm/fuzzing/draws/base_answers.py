@@ -8,7 +8,7 @@ from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
 
 _CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich 11"}'), ToolCall("call_1", "add", '{"a":1}'))
 
-TEXT = answer(chat_choice("7 °C in <東京> & 🌍", finish_reason="stop"))
+TEXT = answer(chat_choice('7 °C in <東京> & 🌍\n"1/2"', finish_reason="stop"))
 CALLS = answer(chat_choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))
 CALL = answer(chat_choice(tool_calls=_CALLS[:1], finish_reason="tool_calls"))
 """Its first chunk already has content besides the role."""

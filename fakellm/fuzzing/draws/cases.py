@@ -29,9 +29,10 @@ from fakellm.model.blocks import Completion
 from fakellm.scenarios.reply import Call
 from fakellm.scenarios.reply_blocks import CallBlock
 from fakellm.scenarios.scenario import Rule
+from fakellm.wire.framing import Insert
 from fakellm.wire.timing import Timing
 
-_FEW = 4
+_FEW = 6
 """Up to how many forms of a step each counts as different. More forms than that are places or sizes."""
 
 
@@ -62,30 +63,46 @@ def first(profile: Profile) -> Iterator[Rule]:
         ordered = (ORDERED,) if keeps_order(profile.api) else ()
         answers = (*BASES, *ordered, *own_answers(profile.api))
         yield from (Rule(reply=reply_to(each), dialect=dialect) for each in answers)
-        alone = {family: next(singles(family, profile), None) for family in profile.families}
-        written = [rule for family, rule in alone.items() if rule and profile.tier(family) == "T2"]
-        yield from (rule for rule in alone.values() if rule and rule not in written)
-        yield from _around([*written, *_with_payloads(profile)], profile)
+        found = ((family, next(singles(family, profile), None)) for family in profile.families)
+        alone = {family: rule for family, rule in found if rule}
+        written = [rule for family, rule in alone.items() if profile.tier(family) == "T2"]
+        carried = [alone[family].stream for family in _CARRIED if family in alone]
+        yield from (rule for family, rule in alone.items() if family not in _CARRIED and rule not in written)
+        yield from _around([*written, *_with_payloads(profile, carried)], profile)
         if not excludes(profile.exclude, PAUSES.name):
             yield Rule(reply=reply_to(SIMPLE), dialect=dialect, timing=Timing(gap=0.01))
     if profile.faults:
         yield from _with_faults(FAULTS, profile)
 
 
-def again(profile: Profile) -> Iterator[Rule]:
-    """Other known cases: the steps in their other forms and on other answers, and faults in other places."""
+def values(profile: Profile) -> Iterator[Rule]:
+    """Each step with each of its other values, alone on the answer that reveals most; so a run tries them all soon."""
     for family in profile.families:
-        yield from islice(singles(family, profile), 1, None)
+        yield from chain.from_iterable(turn[1:] for turn in _turns(family, profile)[:1])
+
+
+def again(profile: Profile) -> Iterator[Rule]:
+    """Other known cases: the steps on other answers, and faults in other places."""
+    for family in profile.families:
+        yield from chain.from_iterable(_turns(family, profile)[1:])
     if profile.faults:
         yield from _with_faults(MORE_FAULTS, profile)
 
 
-def _with_payloads(profile: Profile) -> Iterator[Rule]:
-    """The payloads, each in its own variation if the profile draws its steps, or else with the bytes in another form;
-    and the long streams whose steps the profile draws."""
+_CARRIED = (
+    *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers"),
+)
+"""Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
+
+
+def _with_payloads(profile: Profile, carried: list[Variation]) -> Iterator[Rule]:
+    """The payloads, each in its own variation if the profile draws its steps, or else with the next of those that are
+    to be `carried` or with the bytes in another form; and the long streams whose steps the profile draws."""
     dialect = profile.dialects[0]
     of_bytes = [family for family in profile.families if profile.tier(family) == "T0"]
-    forms = (rule.stream for family in of_bytes for rule in islice(singles(family, profile), 1, None))
+    others = (rule.stream for family in of_bytes for rule in islice(singles(family, profile), 1, None))
+    forms = chain(carried, others)
     for completion, variation in payloads():
         if variation == Variation() or not _is_drawn(variation, profile):
             variation = next(forms, Variation())
@@ -125,21 +142,30 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
 def singles(family: str, profile: Profile) -> Iterator[Rule]:
     """Each step of a family alone, once per name, or in all its forms if they are few; on a second answer too if the
     step concerns deltas."""
+    return chain.from_iterable(_turns(family, profile))
+
+
+def _turns(family: str, profile: Profile) -> list[list[Rule]]:
+    """The steps of `singles`, by answer."""
     dialect = profile.dialects[0]
     plain = usual(dialect, profile.api)
     tier = profile.tier(family)
     turns = []
     for base in (CALL, TEXT) if tier == "T1" else BASES:
-        found: dict[tuple[str, int], Variation] = {}
+        found: dict[tuple[str, Any], Variation] = {}
         forms = options(base).get(family, ())
         allowed = (each for each in forms if profile.allows(each) and has_effect(profile.api, each))
         for number, variation in enumerate(allowed):
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
-                found.setdefault((name, number if len(forms) <= _FEW else 0), variation)
+                found.setdefault((name, number if len(forms) <= _FEW else repr(_inserts(variation))), variation)
         turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
-    used = [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
-    yield from chain.from_iterable(used)
+    return [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
+
+
+def _inserts(variation: Variation) -> list[Insert]:
+    """What is inserted between events, wherever that is."""
+    return [msgspec.structs.replace(insert, before=()) for insert in variation.sse.insert] if variation.sse else []
 
 
 def wires(profile: Profile) -> Iterator[Rule]:

@@ -63,7 +63,12 @@ def _padding(**fields: Any) -> Options:
 
 
 _SILENT = ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
-_EXTRAS: tuple[dict[str, Any], ...] = ({"provider": "x"}, {"x_groq": {"id": None}}, {"p": []})
+_EXTRAS: tuple[dict[str, Any], ...] = (
+    {"provider": "x"},
+    {"x_groq": {"id": None}},
+    {"p": [], "q": [{}, [[]], True, False, "", "\0\u2028"]},
+    {"o": {"": -0.0}, "n": [0, -1, 1.5, 1e-7, 1e300, 2**64], "é": 1},
+)
 _LATE = '{"choices":[{"index":0,"delta":{"content":"late"},"finish_reason":"length"}]}'
 _FILLED = ("content", "refusal", "reasoning")
 
@@ -74,14 +79,24 @@ ANY: dict[str, Options] = {
     "transfer.cut: inside_line_ends": (_cut("inside_line_ends"),),
     "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
-    "transfer.gzip": (_bytes(gzip=True),),
+    "transfer.gzip": (_bytes(gzip=True), _bytes(gzip="twice")),
+    "transfer.gzip: members": (_bytes(gzip="members"),),
+    "transfer.chunks": (_bytes(chunks="extensions"), _bytes(chunks="zeros")),
+    "transfer.trailers": (_bytes(trailers={"Server-Timing": "total;dur=7"}),),
     "transfer.content_type": tuple(
-        _bytes(content_type=kind) for kind in ("text/event-stream;charset=UTF-8", None, "Text/Event-Stream")
+        _bytes(content_type=kind)
+        for kind in (
+            "text/event-stream;charset=UTF-8",
+            None,
+            "Text/Event-Stream",
+            'text/event-stream ; a="b;c"; charset="utf-8"',
+        )
     ),
     # Not first, since the first families are drawn most: a thousand reads cost more than a hundred other cases.
     "transfer.cut: size": tuple(map(_cut, (1, 7, 64))),
     "sse.line_end": tuple(_lines(line_end=end) for end in ("crlf", "cr", "mixed")),
-    "sse.space": (_lines(space=False),),
+    "sse.space": (_lines(space=False), _lines(space="two")),
+    "sse.alone": tuple(_lines(alone=(line,)) for line in ("retry", ": ping", "id", "event", "foo", ":")),
     "sse.bom": (_lines(bom=True),),
     # Numbered events, then a block without data: the id that still applies must not turn the block into an event.
     "sse.ids": tuple(_lines(ids=True, insert=silent) for silent in _SILENT),
@@ -93,7 +108,7 @@ ANY: dict[str, Options] = {
     "sse.insert: comment": _inserts(
         *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", 'data: {"choices":[]}', "[DONE]"))
     ),
-    "sse.insert: id": _inserts({"id": "7"}, {"id": ""}),
+    "sse.insert: id": _inserts({"id": "7"}, {"id": ""}, {"id": "7\0"}),
     "sse.insert: retry": _inserts({"retry": 1000}, {"retry": 0, "comment": "ping"}),
     "sse.insert: heartbeat": _inserts({"data": ""}),
     "sse.insert: event": _inserts(
@@ -105,6 +120,7 @@ ANY: dict[str, Options] = {
     "spelling.spaces": (Variation(spelling=Spelling(spaces=True)),),
     "spelling.html": (Variation(spelling=Spelling(html=True)),),
     "spelling.floats: decimal": (Variation(spelling=Spelling(floats="decimal")),),
+    "spelling.escapes": tuple(Variation(spelling=Spelling(escapes=how)) for how in ("slashes", "long")),
     "spelling.order": tuple(Variation(spelling=Spelling(order=order)) for order in ("sorted", "reversed")),
     "spelling.extra": tuple(Variation(spelling=Spelling(extra=extra)) for extra in _EXTRAS),
     "obfuscation": (Variation(obfuscation=True),),
@@ -120,6 +136,9 @@ ANY: dict[str, Options] = {
     ),
     "padding": (*(Variation(padding=count) for count in (1, 3, 50)), *_padding(delta={"content": ""}), *_padding()),
     "padding: no_choices": _padding(choices=False),
+    "padding: null_choices": _padding(chunk={"choices": None}),
+    "padding: null_delta": _padding(chunk={"choices": [{"index": 0, "delta": None, "finish_reason": None}]}),
+    "padding: no_delta": _padding(chunk={"choices": [{"index": 0, "finish_reason": None}]}),
     "role": tuple(Variation(role=role) for role in ("alone", "first", "call")),
     **_each("role", "every", "texts", "repeated", "never"),
     "finish": tuple(Variation(finish=finish) for finish in ("last", "call", "alone")),
@@ -197,4 +216,5 @@ USAGE: dict[str, Options] = {
     "usage": tuple(Variation(usage=where) for where in ("finish", "every")),
     **_each("usage", "both", "after", "running", "none"),
     "usage_before": tuple(Variation(usage_before=how) for how in ("null", "absent")),
+    **_each("usage_before", "empty"),
 }

@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from fakellm.fuzzing.strategies.completions import texts
 from fakellm.wire.framing import Framing, Insert
+from fakellm.wire.plan import Delimited
 from fakellm.wire.transfer import Transfer
 
 
@@ -23,11 +24,12 @@ def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
     after = tuple(draw(st.lists(texts(), max_size=2)))
     return Framing(
         line_end=draw(st.sampled_from(("lf", "cr", "crlf", "mixed"))),
-        space=draw(_ON),
+        space=draw(st.sampled_from((True, False, "two"))),
         bom=strict_sse and draw(st.booleans()),
         ids=strict_sse and draw(st.booleans()),
         event=draw(st.sampled_from((None, "message"))),
         fields=draw(st.dictionaries(st.sampled_from(("foo", "Data", "x-y")), _LINES, max_size=2)),
+        alone=tuple(draw(st.lists(st.sampled_from(("retry", ": ping", "foo", "event", "id", ":")), max_size=2))),
         multiline=draw(st.booleans()),
         data_first=draw(st.booleans()),
         insert=tuple(draw(st.lists(_inserts(strict_sse), max_size=3))),
@@ -35,7 +37,6 @@ def framings(draw: st.DrawFn, strict_sse: bool = False) -> Framing:
     )
 
 
-_ON = st.sampled_from((True, False))  # shrinks to True
 _LINES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n"), max_size=8)
 
 
@@ -58,19 +59,22 @@ def transfers() -> st.SearchStrategy[Transfer]:
     separate = st.sampled_from((3, None))  # first what any reader sees
     kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
 
-    def transfer(gzip: bool, cut: Any) -> st.SearchStrategy[Transfer]:
+    def transfer(gzip: bool, cut: Any, body: Delimited | None) -> st.SearchStrategy[Transfer]:
         return st.builds(
             Transfer,
             cut=st.just(cut),
             separate_reads=separate if cut is not None else st.none(),
             coalesce=st.sampled_from((1, 2, 3, "all")),
-            body=st.sampled_from((None, "chunked", "length", "close")),
-            gzip=st.just(gzip),
+            body=st.just(body),
+            gzip=st.sampled_from((True, "members", "twice")) if gzip else st.just(False),
+            chunks=st.sampled_from((None, "extensions", "zeros")),
+            trailers=st.sampled_from(({}, {"Server-Timing": "total;dur=7"}) if body in (None, "chunked") else ({},)),
             header_case=st.sampled_from((None, "lower", "title", "upper")),
             content_type=st.sampled_from((UNSET, *kinds)),
             margins=st.sampled_from((None, ("\n         \n", ""), ("", "\n"), ("", ""))),
         )
 
     # A compressed body has no characters.
-    cuts = st.tuples(st.just(False), numbers | names) | st.tuples(st.just(True), numbers)
+    bodies: st.SearchStrategy[Delimited | None] = st.sampled_from((None, "chunked", "length", "close"))
+    cuts = st.tuples(st.just(False), numbers | names, bodies) | st.tuples(st.just(True), numbers, bodies)
     return cuts.flatmap(lambda drawn: transfer(*drawn))

@@ -5,7 +5,8 @@ A format is imported when a file in it is first read or written.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette
+from fakellm.recordings.formats.notes import collecting, note
+
+_log = logging.getLogger("fakellm")
 
 MOST_BYTES = 64 * 2**20
 """The greatest size of a file; larger files are refused before they are read. Files in fakellm's own format may have
@@ -30,6 +34,7 @@ BYTES: Mapping[str, tuple[str, str]] = {
     "json-lines": ("raw_bodies", "load_chunks"),
     "ndjson": ("raw_bodies", "load_lines"),
     "cachy": ("raw_bodies", "load_cachy"),
+    "mitmproxy": ("mitmproxy_flow", "load"),
 }
 """Formats that are read from the bytes of a file: the module of each, and its function."""
 
@@ -46,8 +51,20 @@ TREES: Mapping[str, str] = {
     "symfony-vcr": "symfony_vcr",
     "exvcr": "exvcr",
     "instructor-php": "instructor_php",
+    "vcr-lists": "vcr_lists",
+    "req-llm": "req_llm",
+    "hoverfly": "hoverfly",
+    "pact": "pact",
+    "php-vcr": "php_vcr",
+    "responses": "responses_recorder",
 }
 """Formats that are read from the values of a YAML or JSON file, and the module of each."""
+
+ALONE = ("http", "sse", "json", "json-lines", "ndjson", "cachy")
+"""Formats of responses alone."""
+
+ATTACHED: Mapping[str, tuple[str, ...]] = {"wiremock": ("../__files", "__files"), "har": (".",)}
+"""Formats that may keep bodies in files of their own, and the folders of these, from that of the recording."""
 
 WRITERS: Mapping[str, tuple[str, str]] = {
     "fakellm": ("fakellm_jsonl", "dump"),
@@ -60,7 +77,8 @@ WRITERS: Mapping[str, tuple[str, str]] = {
 
 
 def read_file(path: Path) -> Cassette:
-    """The recording in a file of any supported format, which is detected from its content. Raises CassetteError."""
+    """The recording in a file of any supported format, which is detected from its content; its notes are logged. Raises
+    CassetteError."""
     try:
         size = path.stat().st_size
         if size > MOST_BYTES and not _is_own(path):
@@ -69,39 +87,63 @@ def read_file(path: Path) -> Cassette:
         data = path.read_bytes()
     except OSError as error:
         raise CassetteError([f"{path}: {(error.strerror or str(error)).lower()}"]) from None
-    return read(data, str(path), path.parent)
+    cassette = read(data, str(path), path.parent)
+    for each in cassette.notes:
+        _log.warning("%s", each)
+    return cassette
 
 
 def read(data: bytes, name: str, folder: Path | None = None) -> Cassette:
     """The recording in the bytes of a file; `name` stands for the file in errors.
 
     Raises CassetteError, with the place of each problem, if the file is damaged, in an unknown format, or without an
-    interaction. `folder` is where the file is: WireMock keeps bodies in separate files, in the folder `__files` beside
-    it.
+    interaction. `folder` is where the file is: WireMock and Playwright keep bodies in files of their own.
     """
-    from fakellm.recordings.content_codings import within_limit
+    from fakellm.recordings.content_codings import decoded, within_limit
+    from fakellm.recordings.formats.attached_files import beside, zipped
     from fakellm.recordings.formats.detect import detect
 
     if len(data) > MOST_BYTES and not data.startswith(_OWN):
         raise CassetteError([f"{name}: {len(data):,} bytes; at most {MOST_BYTES:,} are read: split it"])
     data = data.removeprefix(b"\xef\xbb\xbf")
-    kind, value = detect(data, name)
-    with within_limit():
-        cassette = _loaded(kind, value, data, name, folder)
+    with within_limit(), collecting() as notes:
+        attached = None
+        if data.startswith(b"\x1f\x8b"):
+            data = decoded(data, (("Content-Encoding", "gzip"),), name)
+        elif data.startswith(b"PK\x03\x04"):
+            data, attached = zipped(data, name)
+        kind, value = detect(data, name)
+        attached = attached or beside(folder, name, ATTACHED.get(kind, ()))
+        cassette = _loaded(kind, value, data, name, attached)
+        if kind not in (*ALONE, "fakellm"):
+            _note_bodies(cassette)
     if not cassette.interactions:
         raise CassetteError([f"{name}: a recording ({kind}) without an interaction"])
-    return replace(cassette, framed=kind == "fakellm")
+    return replace(cassette, framed=kind == "fakellm", notes=tuple(notes))
 
 
-def _loaded(kind: str, value: Any, data: bytes, name: str, folder: Path | None) -> Cassette:
+def _loaded(kind: str, value: Any, data: bytes, name: str, attached: Any) -> Cassette:
     cassette: Cassette
     if kind in BYTES:
         module, function = BYTES[kind]
         cassette = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(data, name)
     else:
         load = import_module(f"fakellm.recordings.formats.{TREES[kind]}").load
-        cassette = load(value, name, _files(folder, name)) if kind == "wiremock" else load(value, name)
+        cassette = load(value, name, attached) if kind in ATTACHED else load(value, name)
     return cassette
+
+
+def _note_bodies(cassette: Cassette) -> None:
+    """Adds a note on requests whose bodies were not recorded."""
+    requests = [each.request for each in cassette.interactions]
+    numbers = [number for number, each in enumerate(requests, 1) if each.method == "POST" and not each.body]
+    if not numbers:
+        return
+    which = ", ".join(map(str, numbers))
+    if len(numbers) == 1:
+        note(f"{cassette.name}: interaction {which} has no body of its request, so it answers any body")
+    else:
+        note(f"{cassette.name}: interactions {which} have no body of their request, so they answer any body")
 
 
 def _is_own(path: Path) -> bool:
@@ -118,26 +160,3 @@ def write(cassette: Cassette, format_: str) -> bytes:
     module, function = WRITERS[format_]
     written: bytes = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(cassette)
     return written
-
-
-def _files(folder: Path | None, name: str) -> Callable[[str], bytes]:
-    """A function that reads a body from a file of WireMock's: in `__files`, beside or in the folder of the mapping."""
-
-    from fakellm.recordings.content_codings import take_room
-
-    def read_body(file: str) -> bytes:
-        if folder is None or Path(file).is_absolute() or ".." in Path(file).parts:
-            raise CassetteError([f"{name}: the body is in another file, {file!r}, which is not read from here"])
-        places = [folder.parent / "__files" / file, folder / "__files" / file]
-        found = next((place for place in places if place.is_file()), None)
-        if found is None:
-            raise CassetteError([f"{name}: the body is in the file {file!r}, which is not in {places[0].parent}"])
-        size = found.stat().st_size
-        if size > MOST_BYTES:
-            raise CassetteError(
-                [f"{name}: the body in the file {file!r} has {size:,} bytes; the limit is {MOST_BYTES:,}"]
-            )
-        take_room(size, name)
-        return found.read_bytes()
-
-    return read_body

@@ -5,11 +5,12 @@ The format keeps JSON bodies as their value, so their bytes are lost, and other 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -25,14 +26,15 @@ class _Entry(Struct, rename="pascal"):
 
 
 class _File(Struct, rename="pascal"):
-    entries: list[_Entry]
+    IGNORED: ClassVar = ("Variables",)
+
+    entries: list[Any]
 
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).entries
-    found = [_interaction(each, f"{name}: Entries[{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(read, _Entry, f"{name}: Entries", _interaction))
 
 
 def _interaction(read: _Entry, place: str) -> Interaction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -19,6 +19,8 @@ class _Request(Struct):
 
 
 class _Status(Struct):
+    IGNORED: ClassVar = ("message",)
+
     code: Status
 
 

@@ -14,17 +14,16 @@ from fakellm.recordings.formats.http_text import TRACE
 from fakellm.recordings.formats.typed_values import json_value
 from fakellm.recordings.formats.yaml_values import documents
 
-KNOWN = (
-    "go-vcr, vcrpy, Ruby VCR, httpmock, HAR, an SSE or JSON body as curl saves it (with -i or without), fakellm's own, "
-    "and some rarer ones: docs/recordings.md"
-)
-
 SEVERAL = ("httpmock", "wiremock")
 """Formats in which a file may have several YAML documents."""
 
 _SSE = re.compile(rb"(?>\s*+(?:(?:event|id|retry)(?::[^\r\n]*+)?|data)(?:\r\n|\r|\n))*+\s*+(?:data:|:)")
 """What comes before the first `data:` or comment; each line can be read in one way only, or a short file would take
 hours."""
+_VERBOSE = re.compile(rb"(?:[^\n]*\n){0,60}?[*>] [^\n]*\n(?:[^\n]*\n){0,60}?< HTTP/")
+"""How `curl -v` writes to standard error: what it does, the request and the head of the response."""
+_FLOW = re.compile(rb"[1-9][0-9]{0,11}:[1-9][0-9]*:[a-z_]+;")
+"""The start of a flow of mitmproxy: a mapping whose first key is text."""
 _BODY = {
     *("choices", "object", "error", "output", "content", "message", "detail", "errors"),
     *("candidates", "promptFeedback", "usageMetadata", "totalTokens", "embedding", "embeddings", "input_tokens"),
@@ -48,10 +47,15 @@ def detect(data: bytes, name: str) -> tuple[str, Any]:
         raise CassetteError([f"{name}: the file is empty"])
     if data.startswith(b'{"fakellm"'):
         return "fakellm", None
+    if _FLOW.match(data):
+        return "mitmproxy", None
     if data.startswith(TRACE):
         return "httprr", None
     if data.startswith(b"HTTP/"):
         return "http", None
+    if _VERBOSE.match(data):
+        remedy = "the log of `curl -v`, in which nothing marks a body: save the response with `curl -i`"
+        raise CassetteError([f"{name}: {remedy}"])
     if _SSE.match(data):
         return "sse", None
     return _json(data, name) if opening[:1] in (b"{", b"[") else _yaml(data, name)
@@ -94,8 +98,18 @@ def _yaml(data: bytes, name: str) -> tuple[str, Any]:
 
 def _kind(value: Any, name: str) -> str:
     match value:
+        case {"consumer": _, "provider": _, "interactions": _}:
+            return "pact"
         case {"http_interactions": _}:
             return "ruby-vcr"
+        case {"requests": list(), "responses": list()}:
+            return "vcr-lists"
+        case {"responses": [{"response": {"url": _}}, *_]}:
+            return "responses"
+        case {"data": {"pairs": _}, "meta": _}:
+            return "hoverfly"
+        case {"request": {"canonical_json": _}, "response": _}:
+            return "req-llm"
         case {"interactions": [{"request": {"uri": _}}, *_]}:
             return "vcrpy"
         case {"interactions": [{"response": {"status": int()}}, *_]}:
@@ -112,12 +126,16 @@ def _kind(value: Any, name: str) -> str:
             return "dd-vcr"
         case {"request": _, "response": {"statusCode": int()}}:
             return "instructor-php"
-        case {"request": _, "response": _} | {"mappings": _}:
+        case {"request": dict(request), "response": dict()} if "body" not in request:
+            return "wiremock"
+        case {"mappings": _}:
             return "wiremock"
         case [{"scope": _}, *_]:
             return "nock"
         case [{"request": {"request_body": _}, "response": _}, *_]:
             return "exvcr"
+        case [{"request": {"url": _}, "response": {"status": {"code": _}}}, *_]:
+            return "php-vcr"
         case dict() if _BODY & value.keys():
             return "json"
         case [dict(first), *_] if _BODY & first.keys():
@@ -127,4 +145,7 @@ def _kind(value: Any, name: str) -> str:
 
 
 def _unknown(name: str) -> CassetteError:
-    return CassetteError([f"{name}: not a recording in a supported format: {KNOWN}"])
+    from fakellm.recordings.formats import BYTES, TREES
+
+    tried = ", ".join([*TREES, *BYTES])
+    return CassetteError([f"{name}: not a recording in a supported format; tried {tried}: docs/recordings.md"])

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
-from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
+from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers
 
 
 class _Request(Struct):
+    IGNORED: ClassVar = ("options", "request_body")
+
     method: Method
     url: Target
     headers: dict[str, Values] | None = None
@@ -19,6 +22,8 @@ class _Request(Struct):
 
 
 class _Response(Struct):
+    IGNORED: ClassVar = ("binary", "type")
+
     status_code: Status
     headers: dict[str, Values] | None = None
     body: str | None = None
@@ -31,9 +36,7 @@ class _Interaction(Struct):
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
-    read = typed(data, list[_Interaction], name)
-    found = [_interaction(each, f"{name}: [{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(data, _Interaction, f"{name}: ", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

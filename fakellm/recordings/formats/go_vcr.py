@@ -6,19 +6,33 @@ It reads versions 1, 2 and later ones with the same keys, and writes version 2.
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import yaml_values
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.response_writer import grouped, status_line, text_or_bytes
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
 
 class _Request(Struct):
+    IGNORED: ClassVar = (
+        "proto",
+        "proto_major",
+        "proto_minor",
+        "content_length",
+        "host",
+        "form",
+        "transfer_encoding",
+        "trailer",
+        "remote_addr",
+        "request_uri",
+    )
+
     method: Method
     url: Target
     body: str | None = None
@@ -26,6 +40,17 @@ class _Request(Struct):
 
 
 class _Response(Struct):
+    IGNORED: ClassVar = (
+        "proto",
+        "proto_major",
+        "proto_minor",
+        "content_length",
+        "status",
+        "uncompressed",
+        "transfer_encoding",
+        "trailer",
+    )
+
     code: Status
     body: str | None = None
     headers: dict[str, Values] | None = None
@@ -33,12 +58,16 @@ class _Response(Struct):
 
 
 class _Interaction(Struct):
+    IGNORED: ClassVar = ("id",)
+
     request: _Request
     response: _Response
 
 
 class _File(Struct):
-    interactions: list[_Interaction]
+    IGNORED: ClassVar = ("version",)
+
+    interactions: list[Any]
 
 
 def load(data: Any, name: str) -> Cassette:
@@ -47,8 +76,7 @@ def load(data: Any, name: str) -> Cassette:
     The recorded duration, from the request to the head of the response, is the delay of the plan.
     """
     read = typed(data, _File, name).interactions
-    found = [_interaction(each, f"{name}: interactions[{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -11,39 +11,41 @@ from urllib.parse import urlencode
 from msgspec import Meta, Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
-from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, body, from_base64, pairs, typed
+from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, body, from_base64, pairs
 
 
-class _When(Struct):
+class _When(Struct, forbid_unknown_fields=True):
     path: Target
     method: Method = "GET"
     query_param: list[Pair] | None = None
     header: list[Pair] | None = None
     body: str | None = None
     body_base64: str | None = None
+    json_body: Any = None
+    json_body_str: str | None = None
 
 
-class _Then(Struct):
-    status: Status = 200
+class _Then(Struct, forbid_unknown_fields=True):
+    status: Status
     header: list[Pair] | None = None
     body: str | None = None
     body_base64: str | None = None
     delay: Annotated[int, Meta(ge=0)] = 0
 
 
-class _Document(Struct):
+class _Document(Struct, forbid_unknown_fields=True):
     when: _When
     then: _Then
 
 
 def load(documents: list[Any], name: str) -> Cassette:
     """The recording in the documents of a file. Raises CassetteError. `delay`, in milliseconds, is that of the plan."""
-    return Cassette(name, tuple(_interaction(each, f"{name}: [{number}]") for number, each in enumerate(documents)))
+    return Cassette(name, interactions(documents, _Document, f"{name}: ", _interaction))
 
 
-def _interaction(document: Any, place: str) -> Interaction:
-    read = typed(document, _Document, place)
+def _interaction(read: _Document, place: str) -> Interaction:
     when, then = read.when, read.then
     query = urlencode(pairs(when.query_param))
     recorded = RecordedRequest(
@@ -56,4 +58,6 @@ def _interaction(document: Any, place: str) -> Interaction:
 def _body(kept: _When | _Then, place: str) -> bytes:
     if kept.body_base64 is not None:
         return from_base64(kept.body_base64, f"{place}.body_base64")
+    if isinstance(kept, _When) and kept.body is None:
+        return body(kept.json_body if kept.json_body_str is None else kept.json_body_str)
     return body(kept.body)

@@ -5,7 +5,7 @@ The body of a stream is in `chunks`, as it was read from the network.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
@@ -15,6 +15,8 @@ from fakellm.recordings.formats.typed_values import Method, Status, Target, Valu
 
 
 class _Request(Struct):
+    IGNORED: ClassVar = ("options",)
+
     method: Method
     url: Target
     headers: dict[str, Values] | None = None

@@ -11,8 +11,9 @@ from msgspec import Struct, field
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
-from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, Values, body, headers, pairs, typed
+from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, Values, body, headers, pairs
 
 
 class _Definition(Struct):
@@ -29,11 +30,10 @@ class _Definition(Struct):
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
-    return Cassette(name, tuple(_interaction(each, f"{name}: [{number}]") for number, each in enumerate(data)))
+    return Cassette(name, interactions(data, _Definition, f"{name}: ", _interaction))
 
 
-def _interaction(value: Any, place: str) -> Interaction:
-    read = typed(value, _Definition, place)
+def _interaction(read: _Definition, place: str) -> Interaction:
     recorded = RecordedRequest(read.method, read.scope + read.path, headers(read.sent), body(read.body))
     at = f"{place}.response"
     return Interaction(recorded, plan(read.status, _pairs(read.received), _body(read.response, read.binary, at), at))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
 
 
 class _Body(Struct):
+    IGNORED: ClassVar = ("encoding",)
+
     string: str | None = None
     base64_string: str | None = None
 
@@ -24,29 +27,36 @@ class _Request(Struct):
 
 
 class _Status(Struct):
+    IGNORED: ClassVar = ("message",)
+
     code: Status
 
 
 class _Response(Struct):
+    IGNORED: ClassVar = ("url", "http_version", "adapter_metadata")
+
     status: _Status | Status
     body: _Body | None = None
     headers: dict[str, Values] | None = None
 
 
 class _Interaction(Struct):
+    IGNORED: ClassVar = ("recorded_at",)
+
     request: _Request
     response: _Response
 
 
 class _File(Struct):
-    http_interactions: list[_Interaction]
+    IGNORED: ClassVar = ("recorded_with",)
+
+    http_interactions: list[Any]
 
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).http_interactions
-    found = [_interaction(each, f"{name}: http_interactions[{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(read, _Interaction, f"{name}: http_interactions", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
 
 class _Request(Struct):
+    IGNORED: ClassVar = ("signature",)
+
     method: Method
     url: Target
     headers: dict[str, Values] | None = None
@@ -19,6 +22,8 @@ class _Request(Struct):
 
 
 class _Response(Struct):
+    IGNORED: ClassVar = ("body_format",)
+
     status: Status
     headers: dict[str, Values] | None = None
     body: Any = None
@@ -30,14 +35,13 @@ class _Interaction(Struct):
 
 
 class _File(Struct):
-    interactions: list[_Interaction]
+    interactions: list[Any]
 
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).interactions
-    found = [_interaction(each, f"{name}: interactions[{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

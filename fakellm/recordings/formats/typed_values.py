@@ -1,7 +1,7 @@
 """Converts the values in a file to the types of its format, and words the problems in recordings.
 
-It knows no format: a value of the wrong type is a CassetteError with the place of each problem. Keys that are not
-needed are ignored, because recorders add some in every version.
+It knows no format: a value of the wrong type is a CassetteError with the place of each problem. A key that a type does
+not have is ignored with a note, because recorders add some in every version; one in its `IGNORED`, without.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import binascii
 import json
 import re
 from base64 import b64decode
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
@@ -18,6 +18,7 @@ from msgspec import Meta, Struct
 from fakellm.base.errors import CassetteError
 from fakellm.base.validation import dotted, problems
 from fakellm.recordings.cassette import Headers
+from fakellm.recordings.formats.notes import note_unknown
 
 T = TypeVar("T")
 
@@ -34,13 +35,20 @@ Values = Scalar | list[Scalar] | None
 def typed(data: Any, hint: type[T], place: str) -> T:
     """The data as a `hint`. Raises CassetteError with every reason why it is not one, each with `place`."""
     try:
-        return msgspec.convert(data, hint)
+        value = msgspec.convert(data, hint)
+        note_unknown(data, hint, place)
+        return value
     except UnicodeEncodeError:
         raise CassetteError([f"{place}: expected text, got binary data that is not UTF-8"]) from None
     except msgspec.ValidationError as error:
         found = [(dotted(problem.path), problem.message) for problem in problems(data, hint)]
-        lines = [f"{place}: {where}: {message}" if where else f"{place}: {message}" for where, message in found]
+        lines = [f"{at(place, where)}: {message}" for where, message in found]
         raise CassetteError(lines or [f"{place}: {error}"]) from None
+
+
+def at(place: str, where: str) -> str:
+    """A place below another: of a value in an entry, or in a file."""
+    return f"{place}{'.' if place.endswith(']') and not where.startswith('[') else ': '}{where}" if where else place
 
 
 def json_value(data: bytes, name: str, line: int = 1, *, halves: bool = False) -> Any:
@@ -79,6 +87,8 @@ def headers(mapping: dict[str, Values] | None) -> Headers:
 
 class Pair(Struct):
     """A header in a format with a list of headers."""
+
+    IGNORED: ClassVar = ("comment", "_fromType")
 
     name: str
     value: Scalar = ""

@@ -6,13 +6,14 @@ Older cassettes have the responses of httpx in other keys. Test suites that refo
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import UNSET, Struct, UnsetType
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import yaml_values
+from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.response_writer import grouped, status_line, text_or_bytes
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
@@ -27,6 +28,8 @@ class _Request(Struct):
 
 
 class _Status(Struct):
+    IGNORED: ClassVar = ("message",)
+
     code: Status
 
 
@@ -35,6 +38,8 @@ class _Body(Struct):
 
 
 class _Response(Struct):
+    IGNORED: ClassVar = ("http_version", "protocol")
+
     status: _Status | None = None
     headers: dict[str, Values] | None = None
     body: _Body | str | None = None
@@ -49,14 +54,15 @@ class _Interaction(Struct):
 
 
 class _File(Struct):
-    interactions: list[_Interaction]
+    IGNORED: ClassVar = ("version",)
+
+    interactions: list[Any]
 
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).interactions
-    found = [_interaction(each, f"{name}: interactions[{number}]") for number, each in enumerate(read)]
-    return Cassette(name, tuple(found))
+    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -1,56 +1,84 @@
 """Reads the mappings of WireMock (https://wiremock.org/docs/stubbing/), for Java: JSON or YAML, one stub or a list.
 
-A mapping states what a request must have; if it has a whole body, that counts as the body that was sent.
+A mapping states what a request must have; if it has a whole body, that counts as the body that was sent. What cannot
+be sent again as it is written, such as a template, is an error. Unlike WireMock, a body must be equal, and a response
+needs a `status`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+import re
+from functools import partial
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import UNSET, Meta, Struct, UnsetType, field
+from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.response_reader import plan
+from fakellm.recordings.formats.attached_files import ReadFile
+from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.response_reader import plan, unanswered
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
+from fakellm.wire.plan import Frame, Plan
 
-ReadFile = Callable[[str], bytes]
-"""Reads a file that a recording refers to."""
+Milliseconds = Annotated[int, Meta(ge=0)]
+
+_PLAIN = re.compile(r"(?:[\w/:~%-]|\\[^\w])+")
+"""A pattern of a URL that matches one URL only."""
 
 
-class _Pattern(Struct, rename="camel"):
+class _Pattern(Struct, rename="camel", forbid_unknown_fields=True):
     equal_to_json: Any = None
     equal_to: str | None = None
+    ignore_array_order: bool = False  # as WireMock's recorder writes them
+    ignore_extra_elements: bool = False
+    case_insensitive: bool = False
 
 
-class _Request(Struct, rename="camel"):
+class _Request(Struct, rename="camel", forbid_unknown_fields=True):
     method: Method = "ANY"
     url: Target | None = None
     url_path: Target | None = None
     url_pattern: Target | None = None
     url_path_pattern: Target | None = None
     headers: dict[str, Any] | None = None
+    query_parameters: dict[str, Any] | None = None  # like headers, they do not identify a request
+    cookies: dict[str, Any] | None = None
     body_patterns: list[_Pattern] = []
 
 
-class _Response(Struct, rename="camel"):
-    status: Status = 200
+class _Dribble(Struct, rename="camel", forbid_unknown_fields=True):
+    number_of_chunks: Annotated[int, Meta(ge=1, le=100_000)]
+    total_duration: Milliseconds
+
+
+class _Response(Struct, rename="camel", forbid_unknown_fields=True):
+    status: Status | UnsetType = UNSET
+    status_message: str | None = None
     headers: dict[str, Values] | None = None
     body: str | None = None
     json_body: Any = None
     base64_body: str | None = field(name="base64Body", default=None)
     body_file_name: str | None = None
-    fixed_delay_milliseconds: Annotated[int, Meta(ge=0)] | None = None
+    fixed_delay_milliseconds: Milliseconds | None = None
+    chunked_dribble_delay: _Dribble | None = None
+    fault: Literal["EMPTY_RESPONSE", "CONNECTION_RESET_BY_PEER"] | None = None
+    transformers: list[str] = []
 
 
 class _Mapping(Struct):
+    IGNORED: ClassVar = ("id", "uuid", "name", "persistent", "insertionIndex", "metadata", "priority")
+
     request: _Request
     response: _Response
 
 
 class _File(Struct):
-    mappings: list[_Mapping]
+    IGNORED: ClassVar = ("meta", "importOptions")
+
+    mappings: list[Any]
 
 
 def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
@@ -58,34 +86,59 @@ def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
 
     A body may be in a separate file, which `read_file` reads.
     """
-    found = [each for number, document in enumerate(documents) for each in _document(document, f"{name}: [{number}]")]
-    return Cassette(name, tuple(_interaction(mapping, place, read_file) for mapping, place in found))
-
-
-def _document(data: Any, place: str) -> list[tuple[_Mapping, str]]:
-    if not isinstance(data, dict) or "mappings" not in data:
-        return [(typed(data, _Mapping, place), place)]
-    read = typed(data, _File, place).mappings
-    return [(mapping, f"{place}.mappings[{number}]") for number, mapping in enumerate(read)]
+    make = partial(_interaction, read_file=read_file)
+    if len(documents) == 1 and isinstance(documents[0], dict) and "mappings" in documents[0]:
+        listed = typed(documents[0], _File, f"{name}: [0]").mappings
+        return Cassette(name, interactions(listed, _Mapping, f"{name}: [0].mappings", make))
+    return Cassette(name, interactions(documents, _Mapping, f"{name}: ", make))
 
 
 def _interaction(read: _Mapping, place: str, read_file: ReadFile) -> Interaction:
     request, response = read.request, read.response
-    url = request.url or request.url_path or request.url_pattern or request.url_path_pattern
-    if url is None:
-        raise CassetteError(
-            [f"{place}.request: it has none of the keys 'url', 'urlPath', 'urlPattern' and 'urlPathPattern'"]
-        )
     expected = [
         (header, value.get("equalTo")) for header, value in (request.headers or {}).items() if isinstance(value, dict)
     ]
     sent = headers({header: value for header, value in expected if isinstance(value, str)})
     bodies = [pattern.equal_to_json or pattern.equal_to for pattern in request.body_patterns]
-    recorded = RecordedRequest(request.method, url, sent, body(next(filter(None, bodies), None)))
-    received = _body(response, f"{place}.response", read_file)
+    recorded = RecordedRequest(
+        request.method, _url(request, f"{place}.request"), sent, body(next(filter(None, bodies), None))
+    )
+    return Interaction(recorded, _plan(response, f"{place}.response", read_file))
+
+
+def _url(request: _Request, place: str) -> str:
+    if url := request.url or request.url_path:
+        return url
+    pattern = request.url_pattern or request.url_path_pattern
+    if pattern is None:
+        raise CassetteError([f"{place}: it has none of the keys 'url', 'urlPath', 'urlPattern' and 'urlPathPattern'"])
+    plain = pattern.replace(".", "\\.") if "\\" not in pattern else pattern
+    if not _PLAIN.fullmatch(plain):
+        raise CassetteError([f"{place}: the pattern {pattern!r} matches more than one URL: write the URL as 'url'"])
+    return plain.replace("\\", "")
+
+
+def _plan(response: _Response, place: str, read_file: ReadFile) -> Plan:
     delay = (response.fixed_delay_milliseconds or 0) / 1000
-    answer = plan(response.status, headers(response.headers), received, f"{place}.response", delay=delay)
-    return Interaction(recorded, answer)
+    if response.fault:
+        end: Any = "reset" if response.fault == "CONNECTION_RESET_BY_PEER" else "close"
+        return replace(unanswered(delay), end=end)
+    if response.status is UNSET:
+        raise CassetteError([f"{place}.status: the key 'status' is missing"])
+    received = _body(response, place, read_file)
+    if response.transformers and b"{{" in received:
+        raise CassetteError([f"{place}.transformers: the body is a template, which has no recorded bytes"])
+    made = plan(response.status, headers(response.headers), received, place, delay=delay)
+    return _dribbled(made, response.chunked_dribble_delay) if response.chunked_dribble_delay else made
+
+
+def _dribbled(made: Plan, dribble: _Dribble) -> Plan:
+    """The plan with its body in so many pieces, over the whole duration."""
+    data, count = made.body, dribble.number_of_chunks
+    edges = [len(data) * number // count for number in range(count + 1)]
+    gap = dribble.total_duration / 1000 / count
+    frames = (Frame(data[start:end], gap) for start, end in pairwise(edges))
+    return replace(made, frames=tuple(frames), delimited="chunked")
 
 
 def _body(response: _Response, place: str, read_file: ReadFile) -> bytes:

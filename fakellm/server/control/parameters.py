@@ -11,13 +11,13 @@ from urllib.parse import parse_qsl
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import near_miss, shortened
 
-_PARAMETERS: Mapping[str, tuple[str, ...]] = {
-    "/_fakellm/step": ("frames", "request", "timeout"),
-    "/_fakellm/scenario": ("strict",),
+_PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
+    ("PUT", "/_fakellm/scenario"): ("strict",),
 }
 """The parameters of each control route; the others have none."""
 
-_WITH_BODY = ("/_fakellm/scenario",)
+_WITH_BODY = (("PUT", "/_fakellm/scenario"),)
 _NO_CONTENT = (b"", b"{}", b"null")
 """What clients send that always send JSON."""
 
@@ -28,7 +28,7 @@ _MOST = 100
 def check_parameters(method: str, operation: str, query: str, body: bytes) -> None:
     """Raises RequestError, status 400, if a request to a control route has a parameter that the route does not have, or
     the same one twice, or a body if the route has none."""
-    allowed = _PARAMETERS.get(operation, ())
+    allowed = _PARAMETERS.get((method, operation), ())
     try:
         names = [name for name, _ in parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST)]
     except ValueError:
@@ -38,7 +38,7 @@ def check_parameters(method: str, operation: str, query: str, body: bytes) -> No
             raise _refused(method, operation, f"no query parameter {shortened(name)}", allowed, name)
         if name in names[:number]:
             raise RequestError(400, f"The query parameter {name!r} is there twice.", "invalid_value", name)
-    if operation not in _WITH_BODY and body.strip() not in _NO_CONTENT:
+    if (method, operation) not in _WITH_BODY and body.strip() not in _NO_CONTENT:
         raise _refused(method, operation, "no body", allowed, "")
 
 

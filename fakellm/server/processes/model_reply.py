@@ -142,8 +142,7 @@ def remembered(store: SessionStore, keeper: Keeper, request: Request, response: 
     """The response that a client gets now, after the reply has been kept. What a fault has changed is not."""
     if response.head.status != 200 or response.fault:
         return response
-    plan = response.plan
-    sent = plan.body
+    sent = response.body
     while True:
         before = store.open(keeper).read()
         after = keeper.with_reply(before, request, sent)
@@ -152,5 +151,5 @@ def remembered(store: SessionStore, keeper: Keeper, request: Request, response: 
     now = keeper.at_once(request, after, sent)
     if now is sent:
         return response
-    made = respond(replace(plan, frames=(Frame(now),)))
+    made = respond(replace(response.head, frames=(Frame(now),)))
     return replace(response, head=made.head, bursts=made.bursts, frames=made.frames)

@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from fakellm.engine.journal import Entry
+
 MOST_CHARACTERS = 4_000
 """The longest value in a line of the log; of a longer one, the rest is left out."""
 
@@ -55,6 +57,20 @@ def logger() -> logging.Logger:
     found = logging.getLogger("fakellm")
     found.addFilter(_FILTER)  # it is added only once
     return found
+
+
+def summarize(entry: Entry, milliseconds: float) -> None:
+    """Logs a line about a request that has ended, however it ended."""
+    frames = f"{entry.frames_sent:,} of {entry.frames:,} frames"
+    fault = f", fault {entry.fault}" if entry.fault else ""
+    logger().info(
+        f"%s %s: %s, %s{fault}, {frames}, %s in {milliseconds:.1f} ms",
+        entry.method,
+        entry.path,
+        "no status" if entry.status is None else entry.status,
+        entry.rule or "no rule",
+        entry.outcome,
+    )
 
 
 def quieten(loop: asyncio.AbstractEventLoop) -> None:

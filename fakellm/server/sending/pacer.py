@@ -174,4 +174,4 @@ class _Paced:
 
     def _late(self, late: float) -> None:
         self._entry.late_ms = max(self._entry.late_ms, milliseconds(late))
-        self._pacer.lateness.add(late, asyncio.get_running_loop())
+        self._pacer.lateness.add(late, self._pacer.clock.loop)  # to ask for the loop takes a system call (Python 3.11)

@@ -7,14 +7,14 @@ import { createOpenAICompatible } from "@ai-sdk/openai-compatible";
 import { serve } from "./tasks.mjs";
 
 const PROVIDERS = {
-  "openai-chat": (url) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" }).chat("gpt-5"),
-  "openai-compatible": (url) => {
+  "openai-chat": ({ url, key }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key }).chat("gpt-5"),
+  "openai-compatible": ({ url, key }) => {
     const options = { name: "fake", includeUsage: true, supportsStructuredOutputs: true };
-    return createOpenAICompatible({ baseURL: `${url}/v1`, apiKey: "any", ...options })("deepseek-chat");
+    return createOpenAICompatible({ baseURL: `${url}/v1`, apiKey: key, ...options })("deepseek-chat");
   },
-  openai: (url) => createOpenAI({ baseURL: `${url}/v1`, apiKey: "any" })("gpt-5"),
-  anthropic: (url) => createAnthropic({ baseURL: `${url}/v1`, apiKey: "any" })("claude-sonnet-4-5"),
-  google: (url) => createGoogle({ baseURL: `${url}/v1beta`, apiKey: "any" })("gemini-2.5-flash"),
+  openai: ({ url, key }) => createOpenAI({ baseURL: `${url}/v1`, apiKey: key })("gpt-5"),
+  anthropic: ({ url, key }) => createAnthropic({ baseURL: `${url}/v1`, apiKey: key })("claude-sonnet-4-5"),
+  google: ({ url, key }) => createGoogle({ baseURL: `${url}/v1beta`, apiKey: key })("gemini-2.5-flash"),
 };
 const THINKING = {
   "openai-chat": { openai: { reasoningEffort: "low" } },
@@ -30,7 +30,7 @@ await serve(async (task) => {
     return [name, tool({ description, inputSchema: jsonSchema(parameters), execute: () => result })];
   });
   const options = {
-    model: PROVIDERS[provider](task.url),
+    model: PROVIDERS[provider](task),
     prompt: task.prompt,
     tools: tools && Object.fromEntries(tools),
     stopWhen: isStepCount(5),

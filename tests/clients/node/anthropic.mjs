@@ -4,7 +4,7 @@ import { jsonSchemaOutputFormat } from "@anthropic-ai/sdk/helpers/json-schema";
 import { converse, serve } from "./tasks.mjs";
 
 await serve(async (task) => {
-  const client = new Anthropic({ baseURL: task.url, apiKey: "any", maxRetries: task.retries });
+  const client = new Anthropic({ baseURL: task.url, apiKey: task.key, maxRetries: task.retries });
   const messages = [{ role: "user", content: task.prompt }];
   const request = {
     model: "claude-sonnet-5",

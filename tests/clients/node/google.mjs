@@ -6,7 +6,7 @@ const vertexai = process.argv[2] === "vertex";
 
 await serve(async (task) => {
   const retryOptions = task.retries ? { attempts: task.retries + 1, initialDelay: 0.01 } : undefined;
-  const client = new GoogleGenAI({ vertexai, apiKey: "any", httpOptions: { baseUrl: task.url, retryOptions } });
+  const client = new GoogleGenAI({ vertexai, apiKey: task.key, httpOptions: { baseUrl: task.url, retryOptions } });
   const contents = [{ role: "user", parts: [{ text: task.prompt }] }];
   const declarations = task.tools?.map(({ name, description, parameters }) => {
     return { name, description, parametersJsonSchema: parameters };

@@ -9,31 +9,32 @@ import { converse, serve } from "./tasks.mjs";
 const PROVIDERS = {
   "openai-chat": (task) => openai(task, { useResponsesApi: false }),
   openai: (task) => openai(task, { useResponsesApi: true }),
-  anthropic: ({ url, retries, thinking }) => new ChatAnthropic({
+  anthropic: ({ url, key, retries, thinking }) => new ChatAnthropic({
     model: "claude-sonnet-4-5",
-    apiKey: "any",
+    apiKey: key,
     maxRetries: retries,
     anthropicApiUrl: url,
     maxTokens: 4096,
     thinking: thinking ? { type: "enabled", budget_tokens: 1024 } : undefined,
   }),
-  google: ({ url, retries, thinking }) => new ChatGoogleGenerativeAI({
+  google: ({ url, key, retries, thinking }) => new ChatGoogleGenerativeAI({
     model: "gemini-2.5-flash",
-    apiKey: "any",
+    apiKey: key,
     maxRetries: retries,
     baseUrl: url,
     thinkingConfig: thinking ? { includeThoughts: true } : undefined,
   }),
-  ollama: ({ url, retries, thinking }) => {
-    return new ChatOllama({ model: "qwen3", baseUrl: url, maxRetries: retries, think: thinking });
+  ollama: ({ url, key, retries, thinking }) => {
+    const headers = { authorization: `Bearer ${key}` };
+    return new ChatOllama({ model: "qwen3", baseUrl: url, headers, maxRetries: retries, think: thinking });
   },
 };
 const provider = process.argv[2];
 
-function openai({ url, retries, thinking }, { useResponsesApi }) {
+function openai({ url, key, retries, thinking }, { useResponsesApi }) {
   return new ChatOpenAI({
     model: "gpt-5",
-    apiKey: "any",
+    apiKey: key,
     maxRetries: retries,
     configuration: { baseURL: `${url}/v1` },
     useResponsesApi,

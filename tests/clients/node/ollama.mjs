@@ -3,7 +3,7 @@ import { Ollama } from "ollama";
 import { converse, serve } from "./tasks.mjs";
 
 await serve(async (task) => {
-  const client = new Ollama({ host: task.url });
+  const client = new Ollama({ host: task.url, headers: { authorization: `Bearer ${task.key}` } });
   task.signal.addEventListener("abort", () => client.abort());
   const messages = [{ role: "user", content: task.prompt }];
   const request = {

@@ -5,7 +5,7 @@ import { z } from "zod";
 import { converse, serve } from "./tasks.mjs";
 
 await serve(async (task) => {
-  const client = new OpenAI({ baseURL: `${task.url}/v1`, apiKey: "any", maxRetries: task.retries });
+  const client = new OpenAI({ baseURL: `${task.url}/v1`, apiKey: task.key, maxRetries: task.retries });
   const messages = [{ role: "user", content: task.prompt }];
   const request = {
     model: "gpt-5",

@@ -22,8 +22,8 @@ const RUNNERS = {
       return { tool: { type: "function", strict: true, ...tool }, execute: () => result };
     });
     const runner = new ResponsesToolRunner({ functions });
-    const response = await runner.run(client, { model: "gpt-5", input: [{ role: "user", content: prompt }] }, { stream });
-    return response.output_text;
+    const input = [{ role: "user", content: prompt }];
+    return (await runner.run(client, { model: "gpt-5", input }, { stream })).output_text;
   },
   async messages({ url, prompt, tools, stream }) {
     const client = new Anthropic({ baseURL: url, apiKey: "any" });

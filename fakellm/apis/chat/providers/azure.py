@@ -8,12 +8,14 @@ https://learn.microsoft.com/azure/ai-foundry/openai/concepts/content-filter
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.openai import OPENAI
-from fakellm.apis.skeleton import Fill, per_event, per_stream
+from fakellm.apis.skeleton import Fill, in_bulk, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import JSON, rearranged
@@ -37,15 +39,16 @@ def _decorated(chunk: Chunk) -> Chunk:
     extra: JSON = {
         "service_tier": "default",
         "system_fingerprint": chunk.system_fingerprint,
-        "obfuscation": per_event("obfuscation", _obfuscation),
+        "obfuscation": in_bulk("obfuscation", _obfuscation),
     }
     if isinstance(chunk.usage, Usage):
         extra["latency_checkpoint"] = per_stream("latencies", lambda fill: _latencies(fill.source))
     return replace(chunk, choices=tuple(map(_filtered, chunk.choices)), extra=chunk.extra | extra)
 
 
-def _obfuscation(fill: Fill) -> str:
-    return fill.text("obfuscation", ALNUM, fill.below("obfuscation length", 16))
+def _obfuscation(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+    letters, lengths = fill.letters("obfuscation", ALNUM, numbers[-1]), fill.numbers("obfuscation length", numbers[-1])
+    return [f'"{letters[16 * each : 16 * each + lengths[each] % 16]}"' for each in numbers]
 
 
 def _filtered(part: ChunkChoice) -> ChunkChoice:

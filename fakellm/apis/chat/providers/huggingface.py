@@ -8,6 +8,8 @@ https://huggingface.co/docs/inference-providers
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import Chunk
@@ -16,7 +18,7 @@ from fakellm.apis.chat.error_style import Errors, Failure, fields_of
 from fakellm.apis.chat.providers.cerebras import CEREBRAS, time_info
 from fakellm.apis.chat.providers.common import cached_details, counted_details, with_last
 from fakellm.apis.chat.providers.groq import GROQ
-from fakellm.apis.skeleton import Fill, per_event, per_stream
+from fakellm.apis.skeleton import Fill, in_bulk, per_event, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -84,10 +86,11 @@ def _with_metrics(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     def start(fill: Fill) -> int:
         return int(fill.once("start", lambda: fill.at_start(created) * 10**6 + first(fill) * 1000))
 
-    def written(fill: Fill) -> int:
-        return start(fill) + fill.number * _GAP + fill.below("ts_us", _GAP)
+    def written(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+        first_one, drawn = start(fill), fill.numbers("ts_us", numbers[-1])
+        return [str(first_one + each * _GAP + drawn[each] % _GAP) for each in numbers]
 
-    metrics = {"ttft_ms": per_stream("ttft_ms", first), "ts_us": per_event("ts_us", written)}
+    metrics = {"ttft_ms": per_stream("ttft_ms", first), "ts_us": in_bulk("ts_us", written)}
 
     def measured(chunk: Chunk) -> Chunk:
         blank = {"system_fingerprint": ""} if chunk.system_fingerprint is None else {}

@@ -9,6 +9,7 @@ https://docs.mistral.ai/capabilities/reasoning
 from __future__ import annotations
 
 import string
+from collections.abc import Sequence
 
 from msgspec.structs import replace
 
@@ -17,14 +18,15 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors, Failure
 from fakellm.apis.chat.providers.common import TEXTS_IN_TOKENS
 from fakellm.apis.chat.requests.accepts import Accepts
-from fakellm.apis.skeleton import Fill, per_event
+from fakellm.apis.skeleton import Fill, in_bulk
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX
 from fakellm.model.blocks import Usage
 from fakellm.streaming.division import Silences
 
-_PADDING = string.ascii_lowercase + string.digits
+_LETTERS = string.ascii_lowercase + string.digits
+_PADDINGS = tuple(f'"{_LETTERS[:length]}"' for length in range(1, len(_LETTERS) + 1))
 
 
 def _usage_details(usage: Usage) -> JSON:
@@ -34,12 +36,13 @@ def _usage_details(usage: Usage) -> JSON:
 
 def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
     first, *rest = chunks
-    padded = (replace(chunk, extra={"p": per_event("p", _padding)} | chunk.extra) for chunk in rest)
+    padded = (replace(chunk, extra={"p": in_bulk("p", _padding)} | chunk.extra) for chunk in rest)
     return first, *padded
 
 
-def _padding(fill: Fill) -> str:
-    return _PADDING[: 1 + fill.below("p", len(_PADDING))]
+def _padding(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+    drawn = fill.numbers("p", numbers[-1])
+    return [_PADDINGS[drawn[each] % len(_PADDINGS)] for each in numbers]
 
 
 _SILENCES = (

@@ -6,13 +6,16 @@ the finish without a request. https://docs.together.ai/reference/chat-completion
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.error_style import Errors
 from fakellm.apis.chat.providers.common import LOWER_ALNUM, counted_details, in_parts, no_content_beside_calls
-from fakellm.apis.skeleton import per_event, per_stream
+from fakellm.apis.skeleton import Fill, in_bulk, per_stream
 from fakellm.apis.variation import Variation
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM, HEX, Source
@@ -35,11 +38,16 @@ def _decorate(chunks: tuple[Chunk, ...]) -> tuple[Chunk, ...]:
 def _decorated(choice: ChunkChoice) -> ChunkChoice:
     index = choice.index
     seed = per_stream(f"seed {index}", lambda fill: _seed(index, fill.source)) if choice.finish_reason else None
-    token_id = per_event("token_id", lambda fill: fill.below(f"token_id {index}", 128_256))
+    token_id = in_bulk("token_id", partial(_token_ids, f"token_id {index}"))
     delta = replace(choice.delta, extra={"token_id": token_id} | choice.delta.extra)
     return replace(
         choice, delta=delta, extra={"text": text_or_empty(choice.delta.content), "seed": seed} | choice.extra
     )
+
+
+def _token_ids(name: str, fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+    drawn = fill.numbers(name, numbers[-1])
+    return [str(drawn[each] % 128_256) for each in numbers]
 
 
 def _decorate_body(body: JSON, source: Source) -> JSON:

@@ -9,11 +9,15 @@ https://ai.google.dev/api/generate-content#UsageMetadata
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+from msgspec.structs import replace
 
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.words import NAME, modality
+from fakellm.base.json_text import spelled
+from fakellm.base.template import Verbatim
 from fakellm.model.blocks import Usage, with_own
 
 _COUNTS = {
@@ -37,6 +41,35 @@ def metadata(usage: Usage, habits: GeminiHabits) -> dict[str, Any]:
     absent = own.pop("absent", ())
     value = _derived(usage, habits, own.get(_TOOLS)) | own
     return ordered({key: item for key, item in value.items() if key not in absent}, _order(habits))
+
+
+_MARKS = {"input": 10**17 + 61, "output": 2 * 10**17 + 317, "cached": 4 * 10**17 + 733, "reasoning": 8 * 10**17 + 1301}
+"""Numbers that no text has."""
+
+
+def spelled_metadata(habits: GeminiHabits) -> Callable[[Usage], Any]:
+    """Makes the `usageMetadata` of the many counts of a stream, as JSON: it is spelled once for all that have the same
+    keys, and then only the numbers are put in."""
+    formats: dict[tuple[bool, ...], str] = {}
+
+    def made(usage: Usage) -> Any:
+        if usage.own:
+            return metadata(usage, habits)
+        counts = {name: getattr(usage, name) for name in _MARKS}
+        keys = tuple(map(bool, counts.values()))
+        if keys not in formats:
+            formats[keys] = _format({name: mark for name, mark in _MARKS.items() if counts[name]}, habits)
+        return Verbatim(formats[keys] % (counts | {"total": total(usage)}))
+
+    return made
+
+
+def _format(marks: Mapping[str, int], habits: GeminiHabits) -> str:
+    sample = replace(Usage(), **marks)
+    text = spelled(metadata(sample, habits), habits.spelling).replace("%", "%%")
+    for name, mark in (*marks.items(), ("total", total(sample))):
+        text = text.replace(str(mark), f"%({name})d") if mark else text
+    return text
 
 
 def total(usage: Usage) -> int:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.apis.gemini.errors import error_value
 from fakellm.apis.gemini.frames.partial_args import streamed_calls
 from fakellm.apis.gemini.frames.parts import CALL_KEYS, SIGNATURE, TEXT_SIGNATURE, call_part, is_outside, object_of
-from fakellm.apis.gemini.frames.usage import metadata, ordered
+from fakellm.apis.gemini.frames.usage import ordered, spelled_metadata
 from fakellm.apis.gemini.habits import GeminiHabits
 from fakellm.apis.gemini.ids import create_time
 from fakellm.apis.gemini.words import NAME, encoded, finish_word
@@ -43,7 +43,8 @@ def write(batches: Sequence[Batch], answer: Answer[GeminiHabits]) -> Iterator[tu
     """The events of each batch: a frame, or several if arguments are streamed, unless it only ends the stream; an error
     follows bare."""
     habits = answer.habits
-    counted = per_content("usage", lambda fill: metadata(fill.counts or Usage(), habits))
+    made = spelled_metadata(habits)
+    counted = per_content("usage", lambda fill: made(fill.counts or Usage()))
     shown = habits
     for batch in batches:
         end = next((delta for delta in batch if isinstance(delta, End)), None)

@@ -15,6 +15,7 @@ from fakellm.apis.messages.http.urls import MessagesUrl
 from fakellm.apis.messages.requests import body as bodies
 from fakellm.apis.messages.requests import rules
 from fakellm.apis.messages.requests.checks import Check, invalid
+from fakellm.apis.messages.requests.described_constraints import restored
 from fakellm.apis.messages.requests.rules import blocks_of, refused
 from fakellm.base.json_text import dumps
 from fakellm.model.request import AllowedCalls, JsonOutput, Message, PastCall, Request, Tool, formats
@@ -174,4 +175,8 @@ def _output(body: dict[str, Any]) -> JsonOutput | None:
         raise invalid(f"{place}.type", "Input should be 'json_schema'")
     if not isinstance(found.get("schema"), dict):
         raise invalid(f"{place}.schema", "Field required")
-    return JsonOutput(found["schema"], "", f"{place}.schema")
+    try:
+        schema = restored(found["schema"])
+    except RecursionError:
+        raise refused("The request body is nested too deeply") from None
+    return JsonOutput(schema, "", f"{place}.schema")

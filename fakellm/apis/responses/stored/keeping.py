@@ -17,7 +17,7 @@ from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.seed import HEX, Source
 from fakellm.model.request import Request
-from fakellm.wire.sse import Decoder
+from fakellm.wire.sse import Event, from_the_end
 
 POLLS = 2
 """How many retrievals until a response in the background is completed: it is queued, and then in progress."""
@@ -103,8 +103,7 @@ def shown(response: StoredResponse) -> JSON:
 
 
 def _stored(request: Request, sent: bytes) -> StoredResponse | None:
-    events = tuple(event.data for event in Decoder().feed(sent)) if request.stream else ()
-    response = next(filter(None, map(_response, reversed(events))), None) if events else _object(sent)
+    response = next(filter(None, map(_response, from_the_end(sent))), None) if request.stream else _object(sent)
     if response is None or response.get("object") != "response" or not isinstance(response.get("id"), str):
         return None
     background = bool(request.body.get("background"))
@@ -112,16 +111,16 @@ def _stored(request: Request, sent: bytes) -> StoredResponse | None:
         id=response["id"],
         body=dumps(response),
         input=dumps(input_items(request.body.get("input"), response["id"])),
-        events=events,
+        sent=sent if request.stream else b"",
         previous=request.body.get("previous_response_id"),
         conversation=conversation_id(request.body),
         polls=POLLS if background and not request.stream else 0,
     )
 
 
-def _response(data: str) -> JSON | None:
+def _response(event: Event) -> JSON | None:
     """The response object of an event that ends a stream."""
-    value = _object(data)
+    value = _object(event.data)
     ended = value is not None and value.get("type") in ("response.completed", "response.incomplete", "response.failed")
     return value.get("response") if ended and value else None
 

@@ -35,7 +35,7 @@ def retrieve(kept: KeptResponses, name: str) -> Done:
 def events_after(kept: KeptResponses, name: str, starting_after: int | None = None) -> Sequence[str]:
     """`GET /responses/{id}?stream=true`: the data of the events of its stream that follow the event of this number."""
     found = _response(kept, name)
-    if not found.events:
+    if not found.sent:
         raise RequestError(400, f"Response with id '{name}' was not streamed.", "invalid_value", "stream")
     first = 0 if starting_after is None else starting_after + 1
     return [data for data in found.events if data == "[DONE]" or _number(data) >= first]

@@ -1,6 +1,6 @@
 """What is kept of responses and conversations, as a value with a bound in bytes.
 
-A response is kept as the texts that were sent, so that it takes as much memory as it counts. When the bound is
+A response is kept as the bytes that were sent, so that it takes as much memory as it counts. When the bound is
 exceeded, the oldest responses are forgotten first. Knows no HTTP and no clock: a response in the background gets on
 with each poll.
 """
@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.json_text import JSON, dumps
+from fakellm.wire.sse import Decoder
 
 _OVERHEAD = 1_000
 """Roughly what Python adds to an entry, in bytes."""
@@ -23,16 +24,15 @@ _OVERHEAD = 1_000
 class StoredResponse(Struct, frozen=True):
     """A response that is kept.
 
-    body: the response object. input: the items of its request. events: the data of each event of its stream; none if it
-    was not streamed. previous: the id of the response that it continues. conversation: the id of its conversation.
-    polls: how many retrievals until a response in the background is completed. cancelled: whether it was cancelled
-    before that.
+    body: the response object. input: the items of its request. sent: its stream; empty if it was not streamed.
+    previous: the id of the response that it continues. conversation: the id of its conversation. polls: how many
+    retrievals until a response in the background is completed. cancelled: whether it was cancelled before that.
     """
 
     id: str
     body: str
     input: str = "[]"
-    events: tuple[str, ...] = ()
+    sent: bytes = b""
     previous: str | None = None
     conversation: str | None = None
     polls: int = 0
@@ -41,8 +41,13 @@ class StoredResponse(Struct, frozen=True):
     @property
     def size(self) -> int:
         """Roughly how many bytes of memory it takes; a character may take four."""
-        texts = (self.body, self.input, *self.events)
-        return _OVERHEAD + sum(len(text) * (1 if text.isascii() else 4) + 60 for text in texts)
+        texts = (self.body, self.input)
+        return _OVERHEAD + len(self.sent) + sum(len(text) * (1 if text.isascii() else 4) + 60 for text in texts)
+
+    @property
+    def events(self) -> list[str]:
+        """The data of each event of its stream."""
+        return [event.data for event in Decoder().feed(self.sent)]
 
     @property
     def items(self) -> list[JSON]:

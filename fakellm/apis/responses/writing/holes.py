@@ -5,6 +5,8 @@ Knows no batches.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -13,7 +15,7 @@ from fakellm.apis.responses.errors import failed_object
 from fakellm.apis.responses.habits import Habits
 from fakellm.apis.responses.items.forms import Forms
 from fakellm.apis.responses.writing.answering import Prepared, with_usage
-from fakellm.apis.skeleton import Fill, per_event, per_stream
+from fakellm.apis.skeleton import Fill, in_bulk, per_event, per_number, per_stream
 from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
 from fakellm.base.template import Hole, resolved
@@ -77,27 +79,28 @@ def another_id(fill: Fill) -> str:
     return fill.source.draw(("id", fill.number), lambda source: source.text(ALNUM + "+/", 88))
 
 
-def padding_of(value: Any, fill: Fill) -> str:
+def padding_of(value: Any, habits: Habits) -> Hole:
     """Random text that fills a delta up to a multiple of _WIDTH characters, unless it was recorded."""
-    recorded = prepared(fill).padding.get(fill.number)
-    if recorded is not None:
-        return recorded
-    return fill.text("obfuscation", ALNUM, -_length(value, fill) % _WIDTH)
+    recorded = habits.recorded.obfuscation
+
+    def many(fill: Fill, numbers: Sequence[int], pieces: Sequence[str]) -> list[str]:
+        letters = fill.letters("obfuscation", ALNUM, numbers[-1])
+        lengths = [_length(value, fill, piece) for piece in pieces]
+        starts = [_WIDTH * number for number in numbers]
+        return [f'"{letters[start : start + -length % _WIDTH]}"' for start, length in zip(starts, lengths, strict=True)]
+
+    drawn = in_bulk("obfuscation", many)
+    return per_event("obfuscation", lambda fill: recorded.get(fill.number, drawn.make(fill))) if recorded else drawn
 
 
-def _length(value: Any, fill: Fill) -> int:
+def _length(value: Any, fill: Fill, piece: str) -> int:
     """The characters of a delta; most pieces have none that JSON escapes."""
-    if value is PIECE and "\\" not in fill.encoded:
-        return len(fill.encoded) - 2
-    return len(resolved(value, fill))
+    if value is not PIECE:
+        return len(resolved(value, fill))
+    return len(json.loads(piece)) if "\\" in piece else len(piece) - 2
 
 
 def numbered(habits: Habits) -> Hole:
     """The number of an event, counted from that of the recorded first one."""
     first, step = habits.recorded.first, 2 if habits.numbers == "gaps" else 1
-    if not first and step == 1:
-        return _COUNTED
-    return per_event("sequence_number", lambda fill: first + step * fill.number)
-
-
-_COUNTED = per_event("sequence_number", lambda fill: fill.number)
+    return per_number("sequence_number", lambda number: first + step * number)

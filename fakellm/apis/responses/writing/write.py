@@ -161,9 +161,7 @@ class _Writer:
                 yield self._delta(kind, number, value)
 
     def _delta(self, kind: str, number: int, value: Any, **more: Any) -> Draft:
-        padding = (
-            {"obfuscation": per_event("obfuscation", partial(padding_of, value))} if self.habits.obfuscation else {}
-        )
+        padding = {"obfuscation": padding_of(value, self.habits)} if self.habits.obfuscation else {}
         return self._event(f"{kind}.delta", number, delta=value, **more, **padding)
 
     def _cited(self, number: int, state: _Open, value: Any) -> Iterator[Draft]:

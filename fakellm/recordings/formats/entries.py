@@ -1,0 +1,39 @@
+"""Reads the entries of a recording one by one, so that a damaged one does not discard the others. Knows no format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from fakellm.base.errors import CassetteError
+from fakellm.recordings.cassette import Interaction
+from fakellm.recordings.content_codings import UnreadableError
+from fakellm.recordings.formats.notes import note
+from fakellm.recordings.formats.typed_values import typed
+
+T = TypeVar("T")
+
+
+def interactions(
+    values: Sequence[Any], hint: type[T], place: str, make: Callable[[T, str], Interaction]
+) -> tuple[Interaction, ...]:
+    """The interactions of these values, which are entries of a type; `place` is that of their list.
+
+    A damaged entry is left out, with a note. Raises CassetteError if all are damaged, or at once for a file that must
+    not be read further.
+    """
+    found: list[Interaction] = []
+    problems: list[str] = []
+    for number, value in enumerate(values):
+        at = f"{place}[{number}]"
+        try:
+            found.append(make(typed(value, hint, at), at))
+        except UnreadableError:
+            raise
+        except CassetteError as error:
+            problems += error.problems
+    if problems and not found:
+        raise CassetteError(problems)
+    for problem in problems:
+        note(f"{problem}: this interaction is left out")
+    return tuple(found)
