@@ -79,10 +79,12 @@ def test_the_options_of_a_command(tmp_path: Path, options: list[str], expected: 
     with command(*arguments) as process:
         assert process.stdout
         assert process.stderr
-        url = re.search(r"http://\S+", process.stdout.readline())
-        assert url
-        assert post(f"{url[0]}/chat/completions", UNMATCHED).status_code == 404
-        process.terminate()
+        try:
+            url = re.search(r"http://\S+", process.stdout.readline())
+            assert url
+            assert post(f"{url[0]}/chat/completions", UNMATCHED).status_code == 404
+        finally:
+            process.terminate()
         logged = process.stderr.read().splitlines()
     assert len(logged) == len(expected)
     assert all(part in line for part, line in zip(expected, logged, strict=True))
