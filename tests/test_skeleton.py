@@ -20,6 +20,7 @@ from fakellm.apis.chat.habits import split
 from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.events import events_of
+from fakellm.apis.ollama.api import OLLAMA
 from fakellm.apis.protocol import Answer, Api
 from fakellm.apis.skeleton import Fill, fill, skeleton
 from fakellm.apis.variation import Variation
@@ -169,6 +170,16 @@ def test_a_stream_without_usage_has_no_null_usage_though_another_has(users: str)
     stream = Variation(score=Score(tuple(map(Run, rows))), usage_before="null")
     rule = Rule(stream=stream, reply=Computed(function=reply))
     assert_same_bytes_from_a_warm_engine(rule, users, stream=True, stream_options={"include_usage": True})
+
+
+def test_the_last_of_running_counts_is_that_of_the_reply_itself() -> None:
+    """Ollama's has durations, which are drawn for each reply; the counts before it serve all prompts of a length."""
+    ruleset = Ruleset(Scenario(rules=(Rule(reply=Reply(content="A b"), stream=Variation(usage="running")),)))
+    warm = Engine(ruleset, 0, strict=True, cache=Cache(10**7))
+    for user in "ab":
+        body = json.dumps({"model": "m", "messages": [{"role": "user", "content": user}]}).encode()
+        cold = Engine(ruleset, 0, strict=True)
+        assert warm.respond(warm.match(body, OLLAMA)) == cold.respond(cold.match(body, OLLAMA))
 
 
 A_B = Reply(content="A b")

@@ -146,4 +146,4 @@ def fill_of(stream: Written, answer: Answer[Any]) -> Fill:
     """What fills in the stream of an answer."""
     first = next((each.usage for each in stream.stretches if each.usage), None)
     usage = answer.completion.usage if first is stream.usage else first
-    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage, stream.texts)
+    return Fill(answer.drawn, answer.source, call_ids(answer.completion), usage, stream.texts, answer.completion.usage)

@@ -56,7 +56,7 @@ class _Own(Struct, frozen=True):
     def filled(self, fill: Fill) -> list[bytes]:
         """The first line of the chunk, and the values."""
         fill.number, fill.encoded = self.number, self.piece
-        fill.counts = fill.usage if self.counts is COUNTED else self.counts
+        fill.counts = fill.completed if self.counts is COUNTED else self.counts
         values = [b"" if hole.scope == "length" else self._value(hole, fill) for hole in self.holes]
         size = self.size + sum(map(len, values))
         for place, hole in enumerate(self.holes):
@@ -187,7 +187,7 @@ def sheet(stream: Written, after: Sequence[bytes], values: Mapping[str, str], fi
     """
     made = _Maker({name: len(text.encode()) for name, text in values.items()}, fill, counted)
     for stretch in stream.stretches:
-        counts = COUNTED if stretch.usage and not counted else stretch.usage
+        counts = COUNTED if stretch.usage and (not counted or stretch.usage is stream.usage) else stretch.usage
         for piece in stretch.pieces:
             for each in stream.skeleton[stretch.batch]:
                 made.add(each.data, piece, counts)
@@ -215,7 +215,7 @@ class _Maker:
     def add(self, data: Template, piece: str, counts: Usage | None) -> None:
         """Adds the chunk of an event."""
         fill, number = self._fill, len(self._chunks)
-        fill.number, fill.counts, fill.encoded = number, counts, piece
+        fill.number, fill.counts, fill.encoded = number, fill.completed if counts is COUNTED else counts, piece
         texts = [data.texts[0]]
         runs: list[tuple[list[str], list[str]] | None] = []  # names of values and what is between them; None: its own
         own: list[Hole] = []

@@ -54,7 +54,8 @@ class Fill:
     """What fills the holes of a stream, and those of its current event.
 
     drawn: the values that are drawn for the reply. source: draws everything else. call_ids: by choice and block.
-    usage: the first token counts of the stream; `counts`: those of the event's batch. texts: see Written.
+    usage: the first token counts of the stream; `counts`: those of the event's batch; `completed`: the completion's.
+    texts: see Written.
     number: the event's, from 0. encoded: the piece of text in its batch, as JSON. length: see Hole.
     """
 
@@ -65,8 +66,10 @@ class Fill:
         call_ids: Mapping[Address, str],
         usage: Usage | None,
         texts: Sequence[str] = (),
+        completed: Usage | None = None,
     ) -> None:
         self.drawn, self.source, self.call_ids, self.usage, self.texts = drawn, source, call_ids, usage, texts
+        self.completed = completed
         self.counts: Usage | None = None
         self.number = 0
         self.length = 0
