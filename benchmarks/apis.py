@@ -1,4 +1,4 @@
-"""Each API against chat: a fixed text for requests that all differ, streamed."""
+"""Each API against chat: a fixed text, and a generated one, for requests that all differ, streamed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from itertools import count, islice
-from statistics import median
+from statistics import mean, median
 
 from benchmarks import servers
 from benchmarks.client import CONNECTIONS, drive
@@ -30,18 +30,31 @@ _NUMBERS = count(1_000)
 
 
 def apis(seconds: float, rounds: int) -> Iterator[Line]:
-    """One server, which is asked in each API and in chat in turn; they are compared by its CPU time."""
-    rule = scripted(text(WORDS), stream={"split": "tokens"})
-    with servers.ours(rule, strict=True) as server:
-        for name, path in PATHS.items():
-            asked = template(_body(name), path, ("anthropic-version: 2023-06-01",))
-            frames = len(servers.reply(server, asked))
-            pairs = [(_cpu(server, question(stream=True)), _cpu(server, asked)) for _ in range(min(rounds, 3) + 1)][1:]
-            ratio = median(theirs / chat for chat, theirs in pairs)
-            cpu = median(theirs for _, theirs in pairs)
-            yield Line(
-                "apis", name, f"{cpu * 1000:.2f} ms of CPU for {frames} frames", ratio=ratio, cpu=cpu / frames * 1e6
-            )
+    """One server for fixed texts and one for generated ones, each asked in every API and in chat in turn; they are
+    compared by its CPU time."""
+    fixed = scripted(text(WORDS), stream={"split": "tokens"})
+    for scenario, kind in ((fixed, ""), (None, ", generated")):
+        with servers.ours(scenario, strict=scenario is not None) as server:
+            chat, chats = question(stream=True), list[float]()
+            lines = []
+            for name, path in PATHS.items():
+                asked = template(_body(name), path, ("anthropic-version: 2023-06-01",))
+                pairs = [(_cpu(server, chat), _cpu(server, asked)) for _ in range(min(rounds, 3) + 1)][1:]
+                chats += [cpu for cpu, _ in pairs]
+                ratio = median(theirs / ours for ours, theirs in pairs)
+                lines.append(_line(name + kind, median(theirs for _, theirs in pairs), _frames(server, asked), ratio))
+            yield _line("chat" + kind, median(chats), _frames(server, chat), 1.0)
+            yield from lines
+
+
+def _line(subject: str, cpu: float, frames: int, ratio: float) -> Line:
+    result = f"{cpu * 1000:.2f} ms of CPU for {frames} frames"
+    return Line("apis", subject, result, ratio=ratio, cpu=cpu / frames * 1e6)
+
+
+def _frames(server: Server, asked: Template) -> int:
+    """How many frames a stream has: of generated text, the mean of some."""
+    return round(mean(len(servers.reply(server, asked, number)) for number in range(20)))
 
 
 def _body(name: str) -> dict[str, object]:

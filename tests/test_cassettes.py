@@ -40,6 +40,7 @@ from fakellm.recordings.formats.response_writer import grouped, written
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT
+from tests.test_commands import runner
 
 FILES = sorted((ROOT / "tests" / "recordings").iterdir())
 NAMED = {file.name: file for file in FILES}
@@ -627,6 +628,46 @@ def test_export_writes_a_recording_in_another_format(tmp_path: Path) -> None:
     assert yaml_values.documents(out.read_bytes(), "x")[0]["interactions"][0]["request"]["uri"].endswith("/completions")
     assert export(str(NAMED["go-vcr-2.yaml"]), "-o", str(out)) == (0, "")
     assert out.read_bytes().startswith(b'{"fakellm":"recording","version":1}\n')
+
+
+@pytest.mark.parametrize("format_", ["vcrpy", "har", "fakellm"])
+def test_export_overwrites_secrets_unless_they_are_to_be_kept(format_: str, tmp_path: Path) -> None:
+    archive, out = json.loads(NAMED["browser.har"].read_bytes()), tmp_path / "out"
+    archive["log"]["entries"][0]["request"]["headers"] = [{"name": "authorization", "value": "Bearer sk-0123456789ab"}]
+    file = tmp_path / "a.har"
+    file.write_text(json.dumps(archive))
+    assert export(str(file), "--format", format_, "-o", str(out)) == (0, "")
+    assert b"sk-0123456789ab" not in out.read_bytes()
+    assert export(str(file), "--format", format_, "-o", str(out), "--keep-secrets") == (0, "")
+    assert b"sk-0123456789ab" in out.read_bytes()
+
+
+def test_export_and_import_write_to_standard_output() -> None:
+    done = runner().invoke(main, ["export", str(NAMED["go-vcr-2.yaml"]), "--format", "sse", "-o", "-"])
+    assert (done.exit_code, done.stdout_bytes) == (0, b"".join(EVENTS))
+    done = runner().invoke(main, ["import", str(NAMED["stream.sse"]), "-o", "-"])
+    assert done.stdout.startswith("scenario: imported\nrules:\n")
+    assert done.stderr.endswith("imported: 1 rule of 1 interaction: 1 by meaning\n")
+
+
+def test_export_can_take_one_session(tmp_path: Path) -> None:
+    file, out = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    plan = Plan(200, (), (Frame(b"{}"),))
+    each = [Interaction(RecordedRequest("POST", "/v1", (), b"{}", session), plan) for session in ("", "one", "two")]
+    file.write_bytes(write(Cassette("x", tuple(each)), "fakellm"))
+    assert export(str(file), "--session", "two", "-o", str(out)) == (0, "")
+    assert read_file(out).interactions == (each[2],)
+    code, output = export(str(file), "--session", "tow", "-o", str(out))
+    message = f"{file}: nothing of the session 'tow'; there are one, two; did you mean 'two'?\n"
+    assert (code, output) == (2, message)
+
+
+def test_the_log_of_curl_is_refused_with_the_remedy() -> None:
+    log = b"*   Trying 127.0.0.1:8080...\n> POST /v1/chat/completions HTTP/1.1\n> Host: x\n>\n< HTTP/1.1 200 OK\n<\ndata: {}\n"
+    with pytest.raises(
+        CassetteError, match=r"the log of `curl -v`, in which nothing marks a body: save the response with `curl -i`"
+    ):
+        read(log, "f")
 
 
 def test_export_can_take_one_interaction(tmp_path: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from fakellm.wire import http1
 from fakellm.wire.http1 import bursts, frames_in
 from fakellm.wire.plan import Frame, Plan
 
@@ -25,6 +27,7 @@ PLANS = st.builds(
     header_case=st.sampled_from((None, "upper")),
     delay=st.sampled_from((0.0, 2.0)),
     end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
+    trailers=st.sampled_from(((), (), (("x", "0"),))),
 )
 
 
@@ -33,3 +36,26 @@ def test_the_frames_are_found_in_what_is_written(plan: Plan) -> None:
     written = bursts(plan)
     assert frames_in(replace(plan, frames=()), written) == plan.frames
     assert sum(burst.frames for burst in written) == len(plan.frames)
+
+
+def joined(plan: Plan) -> bytes:
+    return b"".join(burst.data for burst in bursts(plan))
+
+
+@given(PLANS)
+def test_a_long_plan_has_the_same_bytes_and_frames(plan: Plan) -> None:
+    expected = joined(plan)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(http1, "LONG", 9)
+        written = bursts(plan)
+        assert frames_in(replace(plan, frames=()), written) == plan.frames
+        assert sum(burst.frames for burst in written) == len(plan.frames)
+        assert joined(plan) == expected
+
+
+def test_a_long_body_is_not_copied_and_a_long_stream_is_joined_piece_by_piece() -> None:
+    body = bytes(3 * http1.LONG)
+    assert any(burst.data is body for burst in bursts(Plan(200, (), (Frame(body),))))
+    stream = Plan(200, (), tuple(Frame(bytes(http1.LONG // 4)) for _ in range(20)), delimited="chunked")
+    assert len(bursts(stream)) > 3
+    assert max(len(burst.data) for burst in bursts(stream)) < 2 * http1.LONG

@@ -44,7 +44,7 @@ def rule_of(value: Any, **style: Any) -> Rule:
     body = json.dumps(value, ensure_ascii=False, **style).encode()
     cassette = cassette_of(body)
     scenario, report = imported([cassette])
-    assert report == [Imported("a.yaml#0", "meaning", 0, 1)]
+    assert report == [Imported("a.yaml#1", "meaning", 0, 1)]
     assert answered(scenario, cassette.interactions[0].request) == body
     return scenario.rules[0]
 
@@ -117,6 +117,7 @@ def with_message(**fields: Any) -> dict[str, Any]:
         with_message(tool_calls=[CALL | {"x": 1}, CALL | {"id": "j", "x": 2}]),
         with_message(reasoning="Hm", reasoning_details=[{"type": "reasoning.text", "text": "Hm", "signature": "s"}]),
         with_message(reasoning_content="Hm", reasoning="Hm"),
+        with_message(extra_content={"google": {"thought_signature": "x"}}),
         with_message(content=[{"type": "thinking", "thinking": [{"type": "text", "text": "Hm"}], "closed": True}]),
         BODY | {"choices": [CHOICE | {"seed": 1}, CHOICE | {"index": 1, "seed": 2}]},
         BODY | {"choices": [CHOICE | {"stop": "x"}, CHOICE | {"index": 1}]},

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+import fakellm
+
 PREAMBLE = """
 import json, os, urllib.request
 
@@ -139,3 +141,47 @@ def test_server(fakellm_server):
     assert ask(fakellm_server.base_url)
 """
     run(pytester, code).assert_outcomes(passed=1)
+
+
+RECORDED = """
+import pytest
+
+UPSTREAM = os.environ["UPSTREAM"]
+RECORDS = "RECORDS" in os.environ
+KEY = os.environ["OPENAI_API_KEY"]
+
+@pytest.mark.fakellm_recording(UPSTREAM)
+def test_one(fakellm):
+    assert ask() == "Recorded"
+    assert os.environ["OPENAI_API_KEY"] == (KEY if RECORDS else "fakellm")
+
+@pytest.mark.fakellm_recording(UPSTREAM, file="saved/two.jsonl")
+def test_two(fakellm):
+    assert ask() == "Recorded"
+
+@pytest.mark.fakellm_recording(UPSTREAM)
+def test_fails(fakellm):
+    ask()
+    assert False
+
+@pytest.mark.fakellm_recording(UPSTREAM)
+def test_sends_nothing(fakellm):
+    pass
+"""
+
+
+def test_a_marker_records_once_and_then_replays(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789-of-the-real-api")
+    with fakellm.serve({"rules": [{"reply": {"content": "Recorded"}}]}) as upstream:
+        monkeypatch.setenv("UPSTREAM", upstream.base_url)
+        monkeypatch.setenv("RECORDS", "1")
+        run(pytester, RECORDED).assert_outcomes(passed=3, failed=1)
+        assert len(upstream.journal) == 3
+    files = sorted(file for file in pytester.path.rglob("*.jsonl"))
+    assert [str(file.relative_to(pytester.path)) for file in files] == [
+        "recordings/test_a_marker_records_once_and_then_replays/test_one.jsonl",
+        "saved/two.jsonl",
+    ]
+    monkeypatch.delenv("RECORDS")  # and the API is gone
+    run(pytester, RECORDED, "-k", "one or two").assert_outcomes(passed=2)
+    run(pytester, PREAMBLE.replace('"Hi"', '"Ho"') + RECORDED, "-k", "two").assert_outcomes(failed=1, errors=1)

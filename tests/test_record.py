@@ -40,7 +40,7 @@ from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import fakellm_jsonl, read_file
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.redaction import SHORTEST, redacted
-from fakellm.recordings.upstream_url import checked_upstream, is_own
+from fakellm.recordings.upstream_url import checked_upstream, ending_in_a_route, is_own
 from fakellm.server import recording_proxy
 from fakellm.server import upstream as upstream_module
 from fakellm.server.scenario_app import HttpRequest
@@ -990,3 +990,27 @@ def test_wrong_usage_ends_with_2(tmp_path: Path, upstream: str, output: str, tex
     assert (ended.returncode, ended.stdout) == (2, "")
     assert text in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_session_of_a_request_is_recorded(file: Path) -> None:
+    with fakellm.serve() as upstream, fakellm.record(upstream.base_url, file) as recorder:
+        receive(recorder.session("one").base_url + CHAT, chat())
+        receive(recorder.base_url + CHAT, chat())
+    first, second = kept(file)
+    assert (first.request.session, second.request.session) == ("one", "")
+    assert first.request.url == second.request.url == upstream.base_url + CHAT
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://api.openai.com/v1/chat/completions", "https://api.openai.com/v1"),
+        ("https://api.openai.com/v1/responses", "https://api.openai.com/v1"),
+        ("https://api.anthropic.com/v1/messages", "https://api.anthropic.com"),
+        ("http://localhost:11434/api/chat", "http://localhost:11434"),
+        ("https://openrouter.ai/api/v1", None),
+        ("https://api.openai.com", None),
+    ],
+)
+def test_an_upstream_that_ends_in_a_route_has_a_base_url(url: str, base: str | None) -> None:
+    assert ending_in_a_route(url) == base

@@ -188,7 +188,7 @@ def test_a_wrong_method_is_refused_in_the_shape_of_its_api(path: str, expected: 
 def test_a_websocket_is_refused_by_its_name(path: str, status: int) -> None:
     plan = sent("GET", path, {"Connection": "Upgrade", "Upgrade": "websocket"})
     assert plan.status == status
-    assert message(plan).endswith("fakellm serves no WebSockets: use the same API over HTTP.")
+    assert message(plan).endswith("fakellm serves no WebSockets.")
     assert "WebSocket" not in message(sent("GET", path))
 
 
@@ -207,6 +207,10 @@ def test_a_websocket_is_refused_by_its_name(path: str, status: int) -> None:
             "The route is /api/chat: the base URL of this server has no path. Your base URL is in `host` or",
         ),
         ("/v7/chat/completions", "OPENAI_BASE_URL"),
+        ("/proxy/v1/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
+        ("/proxy/v1/embeddings", "The route is /v1/embeddings: the base URL of this server ends in /v1."),
+        ("/proxy/v1/responses", "The route is /v1/responses: the base URL of this server ends in /v1."),
+        ("/proxy/v1/messages", "The route is /v1/messages: the base URL of this server has no path."),
     ],
 )
 def test_a_remedy_names_the_setting_of_the_sdk(path: str, setting: str) -> None:

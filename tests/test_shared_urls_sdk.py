@@ -50,3 +50,12 @@ def test_openais_sdk_lists_models(server: fakellm.Handle, base: str) -> None:
         assert reply.choices[0].message.content == "b"
         with pytest.raises(openai.NotFoundError, match="fakellm does not serve pictures"):
             client.images.generate(prompt="A cat")
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/realtime?model=gpt-realtime", 404), ("/v1/responses", 405)])
+def test_a_client_of_websockets_reads_why_it_is_refused(server: fakellm.Handle, path: str, status: int) -> None:
+    client = pytest.importorskip("websockets.sync.client")
+    with pytest.raises(client.InvalidStatus) as caught:
+        client.connect(f"ws{server.url.removeprefix('http')}{path}", open_timeout=30)
+    assert caught.value.response.status_code == status
+    assert b"fakellm serves no WebSockets." in caught.value.response.body

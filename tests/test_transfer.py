@@ -19,7 +19,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.testing.handle import Handle
 from fakellm.wire.codings import Coding
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http1 import bursts, frames_in
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.transfer import Transfer, carry
 from tests.conftest import chat, inflated, post, respond
@@ -128,6 +128,25 @@ def test_each_frame_can_be_decompressed_in_any_coding_when_it_arrives(coding: Co
     assert CODINGS[coding](whole) == b"".join(frame.data for frame in FOUR)
 
 
+def test_fields_follow_the_last_chunk_and_are_announced() -> None:
+    plan = carry(Plan(200, (), tuple(FOUR), delimited="chunked"), Transfer(trailers={"grpc-status": "0", "x": ""}))
+    sent = bursts(plan)
+    data = b"".join(burst.data for burst in sent)
+    assert b"\r\nTrailer: grpc-status, x\r\n" in data
+    assert data.endswith(b"\r\n0\r\ngrpc-status: 0\r\nx: \r\n\r\n")
+    assert frames_in(plan, sent) == plan.frames
+
+
+def test_a_client_reads_a_reply_with_fields_after_it(server: Handle) -> None:
+    for transfer in (Transfer(trailers={"grpc-status": "0"}), Transfer(trailers={"x": "y"}, gzip=True)):
+        loaded(server, f"trailers-{transfer.gzip}", transfer)
+        url = f"{server.url}/s/trailers-{transfer.gzip}/v1/chat/completions"
+        with httpx2.Client() as client:  # the connection is used again
+            bodies = [client.post(url, content=chat(stream=True)).content for _ in range(2)]
+        assert bodies[0] == bodies[1]
+        assert bodies[0].endswith(b"data: [DONE]\n\n")
+
+
 def test_pieces_that_are_not_chunks_are_separate_writes() -> None:
     plan = Plan(200, (), (Frame(b"a"), Frame(b"b"), Frame(b"c", 1.0)))
     assert [(burst.data[-1:], burst.frames, burst.delay) for burst in bursts(plan)] == [
@@ -189,6 +208,9 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
         ),
         ("{encoding: zstd, cut: inside_line_ends}", "cut: a compressed body has no line_ends to cut"),
         ("{encoding: br, gzip: true}", "encoding: 'encoding' beside 'gzip': a body is compressed once"),
+        ("{trailers: {a b: c}}", "trailers"),
+        ('{trailers: {a: "b\\r\\nc"}}', "trailers"),
+        ("{trailers: {a: b}, body: length}", "trailers: only a chunked body has fields after it"),
         ("{encoding: deflate}", "encoding: 'deflate' is not one of br, zstd"),
         ('{content_type: "a\\r\\nb"}', "content_type: a header must be visible ASCII"),
         ('{content_type: ""}', "content_type: a header must be visible ASCII"),

@@ -91,8 +91,17 @@ def written(shape: Shape, skeleton: Skeleton, answer: Answer[Any]) -> Written:
 
 def sketched(shape: Shape, skeleton: Skeleton, answer: Answer[Any]) -> Written:
     """The stream of an answer whose pieces are not encoded."""
-    ended = (number for number, batch in enumerate(shape.batches) if any(isinstance(delta, End) for delta in batch))
-    return Written(skeleton, shape.stretches, frozenset(ended), answer.completion.usage)
+    batches = enumerate(shape.batches)
+    ends = frozenset(number for number, batch in batches if any(isinstance(delta, End) for delta in batch))
+    joined: list[Stretch] = []
+    for each in shape.stretches:  # the first, the further and the last pieces of a text mostly have the same events
+        last = joined[-1] if joined else each
+        plain = not (last.usage or each.usage or ends & {last.batch, each.batch})
+        if joined and plain and skeleton[last.batch] == skeleton[each.batch]:
+            joined[-1] = replace(last, pieces=last.pieces + each.pieces)
+        else:
+            joined.append(each)
+    return Written(skeleton, tuple(joined), ends, answer.completion.usage)
 
 
 def from_outline(outline: Outline, sketch: Written) -> Written:

@@ -51,11 +51,11 @@ def _known(path: str) -> bool:
 
 def _shorter(path: str) -> str | None:
     """The remedy for a URL that ends in this path; None if it is not a route."""
-    if path in ROUTES:
-        return f"The route is /v1{path}: the base URL of this server ends in /v1. {_setting(path)}"
-    if path in REPLIES:
-        return f"The route is {path}: the base URL of this server has no path. {_setting(path)}"
-    return None
+    route = f"/v1{path}" if path in ROUTES else path
+    if route not in REPLIES and path not in ROUTES:
+        return None
+    end = "ends in /v1" if target(route).api in _V1 else "has no path"
+    return f"The route is {route}: the base URL of this server {end}. {_setting(route)}"
 
 
 def _setting(path: str) -> str:

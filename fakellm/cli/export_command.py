@@ -10,12 +10,13 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
+from fakellm.base.validation import near_miss
+from fakellm.cli.output import write_output
 from fakellm.cli.serving import count, fail
 from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import WRITERS, read_file, write
 from fakellm.recordings.redaction import UnsearchableError, redacted
-from fakellm.recordings.whole_file import write_whole
 from fakellm.scenarios.loader import load_files
 
 
@@ -30,7 +31,12 @@ from fakellm.scenarios.loader import load_files
     help="The format to write.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="OUT", help="The file to write."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="OUT",
+    help="The file, or - for standard output.",
 )
 @click.option("--only", type=click.IntRange(min=1), metavar="N", help="Write only this interaction; the first is 1.")
 @click.option(
@@ -39,33 +45,57 @@ from fakellm.scenarios.loader import load_files
     show_default=True,
     help="If FILE is a scenario: the source of everything that it does not script.",
 )
+@click.option("--keep-secrets", is_flag=True, help="Write keys, tokens and cookies of a recording as they are.")
+@click.option("--session", metavar="NAME", help="Write only what was recorded in this session.")
 @click.option("--api", type=click.Choice(sorted(HOMES)), help="If FILE is a scenario: the API of the requests.")
-def command(file: Path, format_: str, output: Path, only: int | None, seed: int, api: str | None) -> None:
+def command(
+    file: Path,
+    format_: str,
+    output: Path,
+    only: int | None,
+    seed: int,
+    keep_secrets: bool,
+    session: str | None,
+    api: str | None,
+) -> None:
     """Write the recording in FILE, in any supported format, to OUT in another format.
 
     FILE may also be a scenario: each of its rules then answers a made-up request that it matches. Keys, tokens and
-    cookies in a recording are overwritten.
+    cookies in a recording are overwritten, unless --keep-secrets is given.
     """
     try:
-        cassette = _read(file, seed, api)
+        cassette = _of_session(_read(file, seed, api, keep_secrets), session)
         many = len(cassette.interactions)
         if only is not None and only > many:
             fail(f"{file}: there is no interaction {only}; it has {count(many, 'interaction')}", 2)
         if only is not None:
             cassette = replace(cassette, interactions=cassette.interactions[only - 1 : only])
-        write_whole(output, write(cassette, format_))
+        written = write(cassette, format_)
     except (CassetteError, ReplyError, ScenarioError) as error:
         fail(str(error), 2)
-    except OSError as error:
-        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
+    write_output(output, written)
 
 
-def _read(file: Path, seed: int, api: str | None) -> Cassette:
+def _read(file: Path, seed: int, api: str | None, keep_secrets: bool) -> Cassette:
     """The recording in a file; for a scenario, what its rules would send."""
     if file.suffix in (".yaml", ".yml") and file.is_file() and re.search(rb"^rules:", file.read_bytes(), re.MULTILINE):
         return recording(load_files([file]), seed, api)
     cassette = read_file(file)
+    if keep_secrets:
+        return cassette
     try:
         return replace(cassette, interactions=tuple(map(redacted, cassette.interactions)))
     except UnsearchableError as error:
         raise CassetteError([f"{file}: not exported: {error}"]) from None
+
+
+def _of_session(cassette: Cassette, session: str | None) -> Cassette:
+    """The recording with the interactions of this session alone."""
+    if session is None:
+        return cassette
+    found = tuple(each for each in cassette.interactions if each.request.session == session)
+    if not found:
+        known = sorted({each.request.session for each in cassette.interactions if each.request.session})
+        there = f"; there are {', '.join(known)}" if known else ": no session was recorded"
+        raise CassetteError([f"{cassette.name}: nothing of the session {session!r}{there}{near_miss(session, known)}"])
+    return replace(cassette, interactions=found)

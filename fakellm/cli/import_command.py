@@ -8,10 +8,12 @@ from pathlib import Path
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.cli.output import is_stdout, write_output
 from fakellm.cli.serving import count, fail
+from fakellm.importing.fixtures.fixture_file import FixtureFile, read_fixtures
 from fakellm.importing.importer import Imported, imported
+from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import read_file
-from fakellm.recordings.whole_file import write_whole
 from fakellm.scenarios.loader import dump
 
 _OUTCOMES = {
@@ -25,27 +27,41 @@ _OUTCOMES = {
 @click.command("import", short_help="Turn recordings into a scenario.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="SCENARIO", help="The file to write."
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="SCENARIO",
+    help="The file, or - for standard output.",
 )
 @click.option("--name", help="The name of the scenario; by default the name of the file.")
 def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     """Write a scenario whose rules send the bytes that are recorded in FILEs, and report how.
 
     A rule has the recorded content and how it was streamed. If these do not give the recorded bytes, the rule has a
-    `patch` of literal frames too. Keys, tokens and cookies are overwritten.
+    `patch` of literal frames too. Keys, tokens and cookies are overwritten. A FILE may also be fixtures of aimock,
+    or a snapshot of Copilot's SDKs.
     """
     try:
-        scenario, report = imported([read_file(file) for file in files], name or output.stem)
-        write_whole(output, dump(scenario).encode())
+        scenario, report = imported(list(map(_read, files)), name or _name(output))
     except CassetteError as error:
         fail(str(error), 2)
-    except OSError as error:
-        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
+    write_output(output, dump(scenario).encode())
+    to_error = is_stdout(output)
     for each in report:
-        click.echo(_line(each))
+        click.echo(_line(each), err=to_error)
     outcomes = Counter(each.outcome for each in report)
     counts = ", ".join(f"{times} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, times in outcomes.items())
-    click.echo(f"{output}: {count(len(scenario.rules), 'rule')} of {count(len(report), 'interaction')}: {counts}")
+    total = f"{count(len(scenario.rules), 'rule')} of {count(len(report), 'interaction')}"
+    click.echo(f"{scenario.name if to_error else output}: {total}: {counts}", err=to_error)
+
+
+def _read(file: Path) -> Cassette | FixtureFile:
+    return read_fixtures(file) or read_file(file)
+
+
+def _name(output: Path) -> str:
+    return "imported" if is_stdout(output) else output.stem
 
 
 def _line(each: Imported) -> str:

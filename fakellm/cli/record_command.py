@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from fakellm.base.errors import CassetteError
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
-from fakellm.recordings.upstream_url import checked_upstream, is_own
+from fakellm.recordings.upstream_url import checked_upstream, ending_in_a_route, is_own
 from fakellm.server.recording_proxy import Recorder
 from fakellm.server.replay_app import Replay
+
+log = logging.getLogger("fakellm")
 
 
 def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> str:
@@ -49,6 +52,8 @@ def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> 
             f"{upstream} is where this recorder listens: give the URL of the real server, or another --port",
             param_hint="'--upstream'",
         )
+    if base := ending_in_a_route(upstream):
+        log.warning("--upstream %s ends in a route, which clients add themselves: the base URL is %s", upstream, base)
     try:
         file = RecordingFile(output)
     except CassetteError as error:

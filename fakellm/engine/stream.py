@@ -64,7 +64,7 @@ def stream(
         return _by_events(answer, settings, route, timing, fault, headers)
 
     def made(memo: Memo) -> Written:
-        if not counting and (found := _outlined(answer, settings, route, memo, framing)):
+        if not counting and (found := _outlined(answer, settings, route, memo.of("outline", key), framing)):
             return found
         batches = divided(answer, settings, route)
         found = _written(batches, answer, route, memo, framing)
@@ -156,7 +156,8 @@ def _outlined(
     if settings.score is not None:
         return None
     grammar, alike = route.grammar(settings.habits), route.alike(settings.habits)
-    outlined = outline(answer.completion, settings.division, grammar, alike, copy(answer.source))
+    source = answer.source if settings.division.fixed else copy(answer.source)
+    outlined = outline(answer.completion, settings.division, grammar, alike, source)
     if outlined is None:
         return None
 
@@ -166,8 +167,7 @@ def _outlined(
         sketch = sketched(shape, framed(skeleton_of(route, shape, its_answer), framing), its_answer)
         return sketch, outlined.is_shown(shape)
 
-    key = blake2b(repr(outlined.completion).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-    sketch, shown = memo.get(("outline", key, memo_key(answer)), made, lambda made: made[0].size)
+    sketch, shown = memo.get(repr(outlined.completion), made, lambda made: made[0].size)
     return from_outline(outlined, sketch) if shown else None
 
 

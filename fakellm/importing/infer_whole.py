@@ -149,7 +149,7 @@ def _with_extra(recorded: JSON, made: JSON, spelling: Spelling) -> Spelling:
     extra: JSON = {}
     each: JSON = {}
     for place, items in _objects(recorded).items():
-        for key, values in _different(items, rendered.get(place, [])):
+        for key, values in _different(items, rendered.get(place, []), place):
             usual, count = Counter(map(json.dumps, values.values())).most_common(1)[0]
             if count == len(items):
                 extra[place + key] = json.loads(usual)
@@ -158,7 +158,7 @@ def _with_extra(recorded: JSON, made: JSON, spelling: Spelling) -> Spelling:
     return replace(spelling, extra=extra or None, each=each or None)
 
 
-def _different(recorded: Sequence[JSON], made: Sequence[JSON]) -> Iterator[tuple[str, dict[int, Any]]]:
+def _different(recorded: Sequence[JSON], made: Sequence[JSON], place: str) -> Iterator[tuple[str, dict[int, Any]]]:
     """The keys that were not rendered so in some object, and their values by the object's number. A value that is the
     reply's content stands there as null, and only where some object goes without the key."""
     for key in dict.fromkeys(key for item in recorded for key in item):
@@ -166,7 +166,7 @@ def _different(recorded: Sequence[JSON], made: Sequence[JSON]) -> Iterator[tuple
         found = {number: item[key] for number, item in enumerate(made) if key in item}
         if json.dumps(values) == json.dumps(found):
             continue
-        content = {number for number, value in values.items() if carries_content(key, value)}
+        content = {number for number, value in values.items() if carries_content(key, value, place)}
         some = len(values) < len(recorded)
         empty = {
             number: None if number in content else value

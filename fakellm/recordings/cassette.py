@@ -14,12 +14,14 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class RecordedRequest(Struct, frozen=True):
-    """A request as it was sent; `url` is a full URL, or a path if the recording does not have the host."""
+    """A request as it was sent; `url` is a full URL, or a path if the recording does not have the host. `session`: the
+    name of the recorder's session to which it was sent."""
 
     method: str
     url: str
     headers: Headers = ()
     body: bytes = b""
+    session: str = ""
 
 
 class Interaction(Struct, frozen=True):

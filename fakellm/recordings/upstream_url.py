@@ -8,6 +8,11 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
+_ROUTES = (
+    *("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/v1/messages", "/messages"),
+    *("/api/chat", "/api/generate"),
+)
+"""What clients add to a base URL."""
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 """A part of a host name (RFC 1123, 2.1), with the underscores that some private networks use."""
 
@@ -28,6 +33,13 @@ def checked_upstream(url: str) -> str:
     if problem := _problem(url, parts.hostname):
         raise ValueError(_not_a_url(url, problem))
     return url.rstrip("/")
+
+
+def ending_in_a_route(url: str) -> str | None:
+    """The base URL of a URL that ends in a route of an API, which clients add themselves; None if it does not."""
+    path = urlsplit(url).path
+    route = next((route for route in _ROUTES if path.endswith(route)), None)
+    return None if route is None else url[: len(url) - len(route)]
 
 
 def _not_a_url(url: str, problem: str = "") -> str:

@@ -120,7 +120,7 @@ def dispatch(
 def _of_upgrade(request: HttpRequest) -> str:
     """A sentence for a client that would open a WebSocket; empty for any other."""
     upgrades = next((value for name, value in request.headers.items() if name.lower() == "upgrade"), "")
-    return " fakellm serves no WebSockets: use the same API over HTTP." if upgrades.lower() == "websocket" else ""
+    return " fakellm serves no WebSockets." if upgrades.lower() == "websocket" else ""
 
 
 def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:

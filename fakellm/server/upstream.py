@@ -157,7 +157,7 @@ def passed_on(request: HttpRequest, upstream: str) -> RecordedRequest:
     _, mark, query = request.path.partition("?")
     headers = [(str(name), _bytewise(value)) for name, value in request.headers.items()]
     kept = tuple((name, value) for name, value in headers if not _NOT_PASSED_ON.fullmatch(name))
-    return RecordedRequest(request.method, upstream + path + mark + query, kept, request.body)
+    return RecordedRequest(request.method, upstream + path + mark + query, kept, request.body, request.target.session)
 
 
 async def pieces(response: aiohttp.ClientResponse, captured: Capture) -> AsyncGenerator[bytes, None]:

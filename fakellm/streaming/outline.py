@@ -74,8 +74,14 @@ def _is_alike(division: Division, choices: Sequence[Choice]) -> bool:
         not _in_turns(division, choices)
         and division.usage != "running"
         and all(isinstance(how, int) or how in _ALIKE for how in cuts)
-        and all(each.count != "reasoning" and each.before in _BETWEEN for each in division.silences)
+        and all(each.count != "reasoning" and _stays(each.before) for each in division.silences)
     )
+
+
+def _stays(before: str | tuple[int, ...]) -> bool:
+    """Whether the place of a silence does not depend on the number of pieces: those are alike from the third batch on
+    at the earliest."""
+    return before in _BETWEEN if isinstance(before, str) else max(before, default=0) <= 2
 
 
 def _in_turns(division: Division, choices: Sequence[Choice]) -> bool:

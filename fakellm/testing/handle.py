@@ -70,7 +70,9 @@ class Handle:
             "GOOGLE_GEMINI_BASE_URL": self.url,
             "GOOGLE_VERTEX_BASE_URL": self.url,
             "GOOGLE_API_KEY": key,
+            "GEMINI_API_BASE": f"{self.url}/v1beta",  # LiteLLM
             "OLLAMA_HOST": self.url,
+            "OLLAMA_API_BASE": self.url,  # LiteLLM
         }
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 with suppress(ImportError):  # a run without these fixtures does not need the server
     import_module("fakellm.base")  # from here on, missing names are explained if the package is damaged
+
+
+_RECORDING = "fakellm_recording"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +50,27 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a test with a broken reply may take (default: 10)",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{_RECORDING}(upstream, file=None): the fixture `fakellm` answers from a recording; if there is none, it is "
+        "made from the API at the base URL `upstream`",
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Notes whether a test with a recording has failed."""
+    report = yield
+    if call.when == "call" and item.get_closest_marker(_RECORDING):
+        from fakellm.testing.recorded import FAILED
+
+        item.stash[FAILED] = report.failed
+    return report
 
 
 def _reruns(config: pytest.Config) -> bool:
@@ -84,24 +108,36 @@ def _session_name(test: str) -> str:
 
 
 @pytest.fixture
-def fakellm(
-    fakellm_server: Handle, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Handle]:
+def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handle]:
     """A session for this test, to which the environment variables of the usual SDKs point.
 
     It answers with generated text until a scenario is loaded, and from then on only with that scenario: a request that
-    no rule matches is refused and fails the test at its end. So does a request to an unknown URL.
+    no rule matches is refused and fails the test at its end. So does a request to an unknown URL. With the marker
+    `fakellm_recording`, it answers from a recording instead: see `fakellm.testing.recorded`.
     """
-    session = fakellm_server.session(_session_name(request.node.nodeid), strict=True)
-    if _reruns(request.config):
-        from fakellm.testing.rerun import CHANGED
+    with ExitStack() as stack:
+        marker, records = request.node.get_closest_marker(_RECORDING), False
+        if marker:
+            from fakellm.testing.recorded import recorded
 
-        session.vary(request.node.stash.get(CHANGED, None))
-    for name, value in session.env.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
-    monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
-    yield session
+            session, records = stack.enter_context(recorded(request.node, *marker.args, **marker.kwargs))
+        else:
+            session = request.getfixturevalue("fakellm_server").session(_session_name(request.node.nodeid), strict=True)
+        if _reruns(request.config) and not marker:
+            from fakellm.testing.rerun import CHANGED
+
+            session.vary(request.node.stash.get(CHANGED, None))
+        for name, value in session.env.items():
+            if not (records and name.endswith("_KEY") and name in os.environ):  # the real API needs the real key
+                monkeypatch.setenv(name, value)
+        monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
+        monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
+        yield session
+        _check(session)
+
+
+def _check(session: Handle) -> None:
+    """Fails a test at its end for what its session could not answer, and resets the session."""
     unmatched, dropped = session.unmatched()
     session.reset()
     if errors := session.raised():

@@ -16,6 +16,10 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 """The reason phrase of each status, from HTTP's registry."""
 
 
+LONG = 2**20
+"""Bytes that are joined in less than a millisecond."""
+
+
 class Burst(Struct, frozen=True):
     """Bytes for the socket that leave in one write, how many frames they hold, and whether they wait for a step, or
     until the client has had time to read what was sent before."""
@@ -41,6 +45,9 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Seque
     if delimited == "chunked" and isinstance(plan.frames, PacedChunks):
         return OnDemand(partial(_paced, plan, plan.frames, keep_alive), plan.frames.size)
     if delimited == "chunked" and _is_at_once(plan.frames):
+        size = 0 if isinstance(plan.frames, Chunks) else sum(len(frame.data) for frame in plan.frames)
+        if size > LONG:
+            return OnDemand(partial(_in_turns, plan, keep_alive), size)
         return (_at_once(plan, keep_alive),)
     return tuple(_bursts(plan, delimited, keep_alive))
 
@@ -50,7 +57,8 @@ def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burs
     head = [] if plan.status is None else [_head(plan, delimited, keep_alive)]
     pieces, delay, frames, step, separate = head, plan.delay, 0, False, False
     for frame in plan.frames:
-        if frame.delay or frame.step or frame.separate or (frames and not chunked):
+        alone = not chunked and (frames or (pieces and len(frame.data) > LONG))  # to join a long one takes long
+        if frame.delay or frame.step or frame.separate or alone:
             yield Burst(b"".join(pieces), delay, frames, step, separate)
             pieces, delay, frames, step, separate = [], frame.delay, 0, frame.step, frame.separate
         pieces.append(chunk(frame.data, plan.chunks) if chunked else frame.data)
@@ -92,6 +100,20 @@ def _at_once(plan: Plan, keep_alive: bool) -> Burst:
     return Burst(b"".join((head, *body, _end(plan))), plan.delay, len(frames))
 
 
+def _in_turns(plan: Plan, keep_alive: bool) -> Iterator[Burst]:
+    """All of a long chunked plan whose frames are due together, in bursts that are quick to join."""
+    pieces = [] if plan.status is None else [_head(plan, "chunked", keep_alive)]
+    delay, size, count = plan.delay, 0, 0
+    for frame in plan.frames:
+        pieces.append(chunk(frame.data))
+        size, count = size + len(frame.data), count + 1
+        if size > LONG:
+            yield Burst(b"".join(pieces), delay, count)
+            pieces, delay, size, count = [], 0.0, 0, 0
+    if rest := b"".join((*pieces, _end(plan))):
+        yield Burst(rest, delay, count)
+
+
 def head_of(bursts: Sequence[Burst]) -> Burst:
     """The head of a response alone: what answers a HEAD request (RFC 9110, 9.3.2)."""
     head, blank, _ = bursts[0].data.partition(b"\r\n\r\n")
@@ -102,10 +124,9 @@ def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
     found: list[Frame] = []
     for number, (burst, pieces) in enumerate(_pieces_in(plan, bursts)):
-        for place, piece in enumerate(pieces):
-            first = number > 0 and place == 0
-            delay = burst.delay if first else 0.0
-            found.append(Frame(piece, delay, burst.step and first, burst.separate and first))
+        found += map(Frame, pieces)
+        if number and pieces:
+            found[-len(pieces)] = Frame(pieces[0], burst.delay, burst.step, burst.separate)
     return tuple(found)
 
 
@@ -136,6 +157,8 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     headers = list(plan.headers)
     if delimited == "chunked":
         headers.append(("Transfer-Encoding", "chunked"))
+        if plan.trailers:
+            headers.append(("Trailer", ", ".join(name for name, _ in plan.trailers)))
     elif delimited == "length" and not any(len(name) == 14 and name.lower() == "content-length" for name, _ in headers):
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:

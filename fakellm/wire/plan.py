@@ -38,6 +38,7 @@ class Plan(Struct, frozen=True):
     end: what follows the last frame: the end of the body as HTTP requires it, after which the connection is kept
         (`complete`) or closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`) or
         left open until the client leaves (`stall`).
+    trailers: the fields after a body in chunks (RFC 9110, section 6.5).
     drip: the frame that is repeated while the connection stalls; its `delay` is the interval in seconds.
     """
 

@@ -101,8 +101,9 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         ),
     ] = None
     trailers: Annotated[
-        bool, Meta(description="Whether fields follow the last HTTP/1.1 chunk, where the body has chunks.")
-    ] = False
+        dict[str, str],
+        Meta(description="Fields after the last chunk of a `chunked` body; other bodies have none."),
+    ] = {}
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
     ] = None
@@ -122,6 +123,12 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     def __post_init__(self) -> None:
         if self.separate_reads and self.cut is None:
             raise FieldError(("separate_reads",), "reads are separated at cuts: set 'cut' too")
+        for name, value in self.trailers.items():
+            if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) or not re.fullmatch(r"[\t -~]*", value):
+                message = f"{name!r}: {value!r} cannot be a field: a name without spaces, and printable ASCII"
+                raise FieldError(("trailers", name), message)
+        if self.trailers and self.body not in (None, "chunked"):
+            raise FieldError(("trailers",), f"only a chunked body has fields after it, not a body by {self.body!r}")
         if self.gzip and self.encoding:
             raise FieldError(("encoding",), "'encoding' beside 'gzip': a body is compressed once; leave one out")
         if self.encoding and not is_installed(self.encoding):
@@ -168,11 +175,8 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
         chunks=transfer.chunks,
-        trailers=_TRAILERS if transfer.trailers else (),
+        trailers=tuple(transfer.trailers.items()) or plan.trailers,
     )
-
-
-_TRAILERS = (("Server-Timing", "total;dur=7"),)
 
 
 def _joined(frames: Sequence[Frame], many: int | Literal["all"]) -> list[Frame]:

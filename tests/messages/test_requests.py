@@ -215,6 +215,7 @@ def test_what_a_request_means() -> None:
         ({"thinking": {"type": "disabled"}}, None),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "minimal"),
         ({"thinking": {"type": "adaptive"}}, "high"),
+        ({"thinking": {"type": "adaptive", "display": "updates"}}, "high"),  # as Claude Code sends it
         ({"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}, "low"),
     ],
 )

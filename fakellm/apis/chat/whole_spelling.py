@@ -25,7 +25,7 @@ CONTENT = frozenset(
     {
         *("choices", "usage", "message", "text", "finish_reason", "logprobs", "content", "refusal", "annotations"),
         *("reasoning", "reasoning_content", "reasoning_details", "tool_calls", "function_call", "function", "custom"),
-        *("name", "arguments", "input", "extra_content"),
+        *("name", "arguments", "input"),
     }
 )
 """The keys that carry content, if they have a value."""
@@ -63,7 +63,7 @@ def walked(body: JSON, change: Callable[[str, int, JSON], JSON]) -> JSON:
 
 def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSON:
     own = own_values(place, number, spelling)
-    values = values | {key: value for key, value in own.items() if not carries_content(key, values.get(key))}
+    values = values | {key: value for key, value in own.items() if not carries_content(key, values.get(key), place)}
     keys = getattr(spelling, PLACES[place])
     if keys is None:
         return values
@@ -72,18 +72,19 @@ def _respelled(place: str, number: int, values: JSON, spelling: Spelling) -> JSO
     if place == "call.":
         values = values if "index" in values else values | {"index": number}
         keys = tuple("custom" if key == "function" and "function" not in values else key for key in keys)
-    content = {key: value for key, value in values.items() if carries_content(key, value)}
+    content = {key: value for key, value in values.items() if carries_content(key, value, place)}
     without = {name_at(place, key) for key in spelling.each or ()} - {*own, *content}
     return {key: values.get(key) for key in keys if key not in without} | {
         key: value for key, value in content.items() if key not in keys
     }
 
 
-def carries_content(key: str, value: Any) -> bool:
-    """Whether a key has content that is in the reply. A message that only has its role has none."""
+def carries_content(key: str, value: Any, place: str) -> bool:
+    """Whether a key of an object at this place has content that is in the reply. A message that only has its role has
+    none."""
     if key == "message" and isinstance(value, dict):
-        return any(carries_content(*item) for item in value.items())
-    return key in CONTENT and _is_filled(value)
+        return any(carries_content(name, inner, "delta.") for name, inner in value.items())
+    return (key in CONTENT or (place, key) == ("call.", "extra_content")) and _is_filled(value)
 
 
 def _is_filled(value: Any) -> bool:

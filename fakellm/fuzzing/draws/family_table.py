@@ -82,7 +82,7 @@ ANY: dict[str, Options] = {
     "transfer.gzip": (_bytes(gzip=True), _bytes(gzip="twice")),
     "transfer.gzip: members": (_bytes(gzip="members"),),
     "transfer.chunks": (_bytes(chunks="extensions"), _bytes(chunks="zeros")),
-    "transfer.trailers": (_bytes(trailers=True),),
+    "transfer.trailers": (_bytes(trailers={"Server-Timing": "total;dur=7"}),),
     "transfer.content_type": tuple(
         _bytes(content_type=kind)
         for kind in (

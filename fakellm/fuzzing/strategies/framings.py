@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from fakellm.fuzzing.strategies.completions import texts
 from fakellm.wire.framing import Framing, Insert
+from fakellm.wire.plan import Delimited
 from fakellm.wire.transfer import Transfer
 
 
@@ -58,21 +59,22 @@ def transfers() -> st.SearchStrategy[Transfer]:
     separate = st.sampled_from((3, None))  # first what any reader sees
     kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
 
-    def transfer(gzip: bool, cut: Any) -> st.SearchStrategy[Transfer]:
+    def transfer(gzip: bool, cut: Any, body: Delimited | None) -> st.SearchStrategy[Transfer]:
         return st.builds(
             Transfer,
             cut=st.just(cut),
             separate_reads=separate if cut is not None else st.none(),
             coalesce=st.sampled_from((1, 2, 3, "all")),
-            body=st.sampled_from((None, "chunked", "length", "close")),
+            body=st.just(body),
             gzip=st.sampled_from((True, "members", "twice")) if gzip else st.just(False),
             chunks=st.sampled_from((None, "extensions", "zeros")),
-            trailers=st.booleans(),
+            trailers=st.sampled_from(({}, {"Server-Timing": "total;dur=7"}) if body in (None, "chunked") else ({},)),
             header_case=st.sampled_from((None, "lower", "title", "upper")),
             content_type=st.sampled_from((UNSET, *kinds)),
             margins=st.sampled_from((None, ("\n         \n", ""), ("", "\n"), ("", ""))),
         )
 
     # A compressed body has no characters.
-    cuts = st.tuples(st.just(False), numbers | names) | st.tuples(st.just(True), numbers)
+    bodies: st.SearchStrategy[Delimited | None] = st.sampled_from((None, "chunked", "length", "close"))
+    cuts = st.tuples(st.just(False), numbers | names, bodies) | st.tuples(st.just(True), numbers, bodies)
     return cuts.flatmap(lambda drawn: transfer(*drawn))

@@ -20,6 +20,8 @@ SEVERAL = ("httpmock", "wiremock")
 _SSE = re.compile(rb"(?>\s*+(?:(?:event|id|retry)(?::[^\r\n]*+)?|data)(?:\r\n|\r|\n))*+\s*+(?:data:|:)")
 """What comes before the first `data:` or comment; each line can be read in one way only, or a short file would take
 hours."""
+_VERBOSE = re.compile(rb"(?:[^\n]*\n){0,60}?[*>] [^\n]*\n(?:[^\n]*\n){0,60}?< HTTP/")
+"""How `curl -v` writes to standard error: what it does, the request and the head of the response."""
 _FLOW = re.compile(rb"[1-9][0-9]{0,11}:[1-9][0-9]*:[a-z_]+;")
 """The start of a flow of mitmproxy: a mapping whose first key is text."""
 _BODY = {
@@ -51,6 +53,9 @@ def detect(data: bytes, name: str) -> tuple[str, Any]:
         return "httprr", None
     if data.startswith(b"HTTP/"):
         return "http", None
+    if _VERBOSE.match(data):
+        remedy = "the log of `curl -v`, in which nothing marks a body: save the response with `curl -i`"
+        raise CassetteError([f"{name}: {remedy}"])
     if _SSE.match(data):
         return "sse", None
     return _json(data, name) if opening[:1] in (b"{", b"[") else _yaml(data, name)

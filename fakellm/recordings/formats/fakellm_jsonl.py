@@ -46,6 +46,7 @@ class _Request(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     json: Any | UnsetType = UNSET
     text: str = ""
     base64: str = ""
+    session: str = ""
 
 
 class _Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -85,7 +86,8 @@ def dump_line(interaction: Interaction) -> bytes:
         end=plan.end,
         drip=_dumped(plan.drip) if plan.drip else None,
     )
-    return msgspec.json.encode(_Line(_Request(request.method, request.url, request.headers, **body), response)) + b"\n"
+    sent = _Request(request.method, request.url, request.headers, session=request.session, **body)
+    return msgspec.json.encode(_Line(sent, response)) + b"\n"
 
 
 def dump(cassette: Cassette) -> bytes:
@@ -113,7 +115,7 @@ def load_line(line: bytes, name: str, number: int) -> Interaction:
         end=plan.end,
         drip=_loaded(plan.drip, f"{place}: response.drip") if plan.drip else None,
     )
-    return Interaction(RecordedRequest(request.method, request.url, request.headers, body), response)
+    return Interaction(RecordedRequest(request.method, request.url, request.headers, body, request.session), response)
 
 
 def load(data: bytes, name: str) -> Cassette:

@@ -110,7 +110,7 @@ def _tool(value: object, place: str) -> None:
 
 
 _PARALLEL: dict[str, Check] = {"disable_parallel_tool_use": flag}
-_DISPLAY: dict[str, Check] = {"display": unset_or(word("summarized", "omitted"))}
+_DISPLAY: dict[str, Check] = {"display": unset_or(word("summarized", "omitted", "updates"))}  # the last in a beta
 
 _PROMPT: dict[str, Check] = {
     "system": text_or(many(tagged({"text": _TEXT}))),

@@ -43,7 +43,9 @@ def request_of(recorded: RecordedRequest, path: str) -> Request:
     path: where it is served, with the query. Clients of Azure may name the model only there.
     """
     route = route_of(path)
-    body = recorded.body or msgspec.json.encode(route.example())
+    # One that does not request the usage, so that the rule itself sets that it is sent.
+    example = {key: value for key, value in route.example().items() if key != "stream_options"}
+    body = recorded.body or msgspec.json.encode(example)
     model = target(path_of(path)).model if route is CHAT else None
     request = route.parse(body if model is None else with_model(body, model), {}, path)
     return request if recorded.body else replace(request, model=request.model or "m")

@@ -1,0 +1,26 @@
+"""Where commands write what they make: a file, as a whole, or standard output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from fakellm.cli.serving import fail
+from fakellm.recordings.whole_file import write_whole
+
+
+def is_stdout(output: Path) -> bool:
+    """Whether a path stands for standard output."""
+    return str(output) == "-"
+
+
+def write_output(output: Path, data: bytes) -> None:
+    """Writes the file, or standard output for `-`. Ends the command if that fails."""
+    if is_stdout(output):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        write_whole(output, data)
+    except OSError as error:
+        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
