@@ -167,8 +167,8 @@ def _made(name: str, api: Route) -> Profile:
 OF_EVERY_API = ("default", "strict-sse", "contested", "faults", "all")
 
 PROFILES = ("realistic", *OF_EVERY_API, *CHAT.dialects)
-"""`realistic`: what providers of chat were recorded to send. `default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3.
-`contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
+"""`realistic`: what providers of chat were recorded to send. `default`: T0 to T3 without STRICT. `strict-sse`: T0 to
+T3. `contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
 dialect: the default steps, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
 
 
