@@ -39,7 +39,11 @@ _HABITS: dict[str, Sequence[Any]] = {
     "usage": ("own", "finish", "both", "after"),
     "unfinished": ("null", "absent", "empty"),
     "usage_before": ("absent", "null"),
-    "reasoning": ("reasoning_content", "reasoning", "both", "reasoning_details"),
+    "reasoning": (
+        *("reasoning_content", "reasoning", "both", "reasoning_details"),
+        ("reasoning_content", "reasoning_details"),
+        ("reasoning_content", "reasoning"),
+    ),
     "id": ("constant", "first_empty", "changing"),
     "fill": tuple(
         {kind: {field: how}}

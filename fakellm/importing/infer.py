@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from operator import eq
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
@@ -173,12 +173,20 @@ def _written(frames: Sequence[str]) -> Variation:
     spelling = Spelling(
         ascii=(all(frame.isascii() for frame in frames) and not all(frame.isascii() for frame in texts)) or None,
         html=any(escape in frame for frame in frames for escape in ("\\u003c", "\\u003e", "\\u0026")) or None,
-        floats="decimal" if any(_SMALL.search(frame) for frame in frames) else None,
+        floats=_floats(frames),
         spaces=sum(frame.partition(":")[2].startswith(" ") for frame in frames) * 2 > len(frames) or None,
     )
     return Variation(spelling=None if spelling == Spelling() else spelling)
 
 
+def _floats(frames: Sequence[str]) -> Literal["decimal", "shortest"] | None:
+    if any(_SHORT.search(frame) for frame in frames):
+        return "shortest"
+    return "decimal" if any(_SMALL.search(frame) for frame in frames) else None
+
+
+_SHORT = re.compile(r"\de-6[,}\]]")
+"""A number that other styles write without an exponent, or with a zero in it."""
 _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
 
 

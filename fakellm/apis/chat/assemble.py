@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
+from fakellm.apis.chat.fragments import joined
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_in, finish_word
 from fakellm.apis.protocol import Values
@@ -19,7 +20,7 @@ from fakellm.apis.skeleton import Fill
 from fakellm.apis.variation_blocks import Filler
 from fakellm.base.template import Hole, HoleNumber, HoleText
 from fakellm.model import blocks as model
-from fakellm.model.blocks import Block, Refusal, Thinking, Token, ToolCall
+from fakellm.model.blocks import Block, Opaque, Refusal, Thinking, Token, ToolCall
 from fakellm.model.deltas import Batch, Count, Finish, Open, Piece, Silence, Start
 
 _UNFINISHED: dict[str, Text] = {"null": NULL, "empty": ""}
@@ -77,6 +78,7 @@ class _Part:
         """The block of the entry that the next piece may join, and whether the entry has its opening or its name."""
         self.annotations: list[dict[str, Any]] = []
         self.tokens: dict[str, tuple[Token, ...]] = {}
+        self.fragments: dict[str, Any] = {}
 
 
 class _Stream:
@@ -166,6 +168,8 @@ class _Stream:
             if value.text:
                 self._text(part, (choice, block), value.text, value.logprobs)
             part.annotations += annotations_in(value)
+        elif isinstance(value, Opaque):
+            part.fragments = joined(part.fragments, value.value)
 
     def _text(self, part: _Part, address: tuple[int, int], text: str, tokens: tuple[Token, ...]) -> None:
         block = self.blocks.get(address)
@@ -241,6 +245,7 @@ class _Stream:
             part.texts.get("reasoning"),
             part.texts.get("refusal"),
             tuple(part.calls) or None,
+            extra=part.fragments,
             annotations=tuple(part.annotations),
         )
         first = part.started and part.silence is None

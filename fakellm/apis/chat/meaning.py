@@ -14,6 +14,7 @@ from fakellm.model.blocks import (
     Block,
     Choice,
     Completion,
+    Opaque,
     Refusal,
     Stop,
     Text,
@@ -37,7 +38,7 @@ _FIELDS: dict[type, tuple[Field, ...]] = {
 
 
 def _opening(block: Block) -> Join:
-    return "may" if isinstance(block, ToolCall) else "must"
+    return "may" if isinstance(block, (ToolCall, Opaque)) else "must"
 
 
 GRAMMAR = Grammar(
@@ -116,7 +117,7 @@ def _expressible(choice: Choice, one_call: bool) -> Choice:
     if one_call:
         calls = [replace(call, id="") for call in calls[:1]]
     content, refusal = choice.content, choice.refusal
-    return chat_choice(
+    meant = chat_choice(
         content,
         choice.reasoning,
         refusal,
@@ -126,6 +127,18 @@ def _expressible(choice: Choice, one_call: bool) -> Choice:
         logprobs_of(choice, Refusal) if refusal else (),
         annotations_of(choice),
     )
+    fragments = [block for block in choice.blocks if isinstance(block, Opaque) and block.api == NAME]
+    return _with_fragments(meant, fragments, choice.blocks) if fragments else meant
+
+
+def _with_fragments(meant: Choice, fragments: Sequence[Opaque], blocks: Sequence[Block]) -> Choice:
+    """The choice with the opaque blocks of chat, before or after its texts as in `blocks`, and before its calls."""
+    texts = [number for number, block in enumerate(blocks) if isinstance(block, (Text, Refusal))]
+    first = texts[0] if texts else len(blocks)
+    early = sum(block in fragments for block in blocks[:first])
+    thinking = [block for block in meant.blocks if isinstance(block, Thinking)]
+    texts_meant = [block for block in meant.blocks if isinstance(block, (Text, Refusal))]
+    return replace(meant, blocks=(*thinking, *fragments[:early], *texts_meant, *fragments[early:], *meant.tool_calls))
 
 
 def _own_of(call: ToolCall) -> dict[str, Any]:

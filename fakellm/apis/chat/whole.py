@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from fakellm.apis.chat.chunk import Chunk, envelope_of
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.fragments import fragments_of, joined
 from fakellm.apis.chat.meaning import NAME, annotations_of, finish_word, logprobs_of
 from fakellm.apis.chat.whole_spelling import respelled, written
 from fakellm.apis.chat.writer import (
@@ -53,6 +54,9 @@ def write_body(
     if reasoning is not None and not dialect.legacy:
         for choice, thought in zip(body["choices"], thoughts, strict=True):
             choice["message"] = choice["message"] | {name: value for name, value in thought.items() if value}
+    for choice, one in zip(completion.choices, body["choices"], strict=True):
+        if not dialect.legacy and (fragments := fragments_of(choice)):
+            one["message"] = joined(one["message"], fragments)
     text = (
         dumps(body, dialect.indent)
         if spelling is None
