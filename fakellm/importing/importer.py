@@ -20,10 +20,10 @@ from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
 from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, exactly
 from fakellm.importing.long_edits import literal_places, long_edits
-from fakellm.importing.patched_texts import repeated_texts
 from fakellm.importing.recorded_request import request_of, route_of, served_path
 from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in
 from fakellm.importing.replies.literal_rule import literal_rule
+from fakellm.importing.replies.patched_texts import repeated_texts
 from fakellm.importing.replies.reply_rule import is_cut, reply_rule
 from fakellm.model.request import Request
 from fakellm.recordings.cassette import Cassette, Interaction
