@@ -230,7 +230,7 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {tool_calls: [{name: add, argument: {}}]}",
         [
-            "a.yaml:2:36: rules[0].reply.tool_calls[0]: unknown key 'argument'; allowed here: name, arguments, id, kind; did you mean 'arguments'?"
+            "a.yaml:2:36: rules[0].reply.tool_calls[0]: unknown key 'argument'; allowed here: name, arguments, id, kind, own; did you mean 'arguments'?"
         ],
     ),
     (
@@ -377,6 +377,22 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- reply: {own: {mesages: {stop_sequence: END}}}",
         ["a.yaml:2:26: rules[0].reply.own.mesages: unknown API 'mesages'; allowed: <apis>; did you mean 'messages'?"],
+    ),
+    (
+        "rules:\n- reply: {tool_calls: [{name: f, own: {y: {}}}]}",
+        ["a.yaml:2:43: rules[0].reply.tool_calls[0].own.y: unknown API 'y'; allowed: <apis>"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [{part: open, value: {type: text, own: {x: {}}}}]}]}}",
+        ["a.yaml:3:78: rules[0].stream.score.runs[0].parts[0].value.own.x: unknown API 'x'; allowed: <apis>"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [{part: finish, stop: {reason: stop, own: {x: {}}}}]}]}}",
+        ["a.yaml:3:81: rules[0].stream.score.runs[0].parts[0].stop.own.x: unknown API 'x'; allowed: <apis>"],
+    ),
+    (
+        "rules:\n- reply: {}\n  stream: {score: {runs: [{parts: [{part: usage, usage: {own: {x: {}}}}]}]}}",
+        ["a.yaml:3:67: rules[0].stream.score.runs[0].parts[0].usage.own.x: unknown API 'x'; allowed: <apis>"],
     ),
     (
         "rules:\n- reply: {choices: [{content: a, own: {x: {}}}]}",
@@ -536,3 +552,24 @@ def test_null_is_reported_with_other_problems_and_in_mappings() -> None:
     assert "unknown key 'nam'" in caught.value.problems[2]
     with pytest.raises(ScenarioError, match=r"rules\[0\].stream.usage_before: null would leave the key unset"):
         load({"rules": [{"reply": {}, "stream": {"usage_before": None}}]})
+
+
+def structs(hint: Any, found: set[type[Struct]]) -> set[type[Struct]]:
+    """The types of all values that a `hint` may have in it."""
+    if isinstance(hint, type) and issubclass(hint, Struct):
+        if hint not in found:
+            found.add(hint)
+            for field in msgspec.structs.fields(hint):
+                structs(field.type, found)
+    else:
+        for member in get_args(hint):
+            structs(member, found)
+    return found
+
+
+def test_each_place_that_names_an_api_is_checked() -> None:
+    """A new one belongs to `BAD` above, with a name that does not exist."""
+    named = {kind.__name__ for kind in structs(ScenarioFile, set()) if {"own", "api"} & set(kind.__struct_fields__)}
+    checked = {"Call", "ReplyChoice", "Reply", "Text", "Refusal", "Thinking", "CallBlock", "Usage", "Opaque", "When"}
+    checked |= {"ToolCall", "Stop"}  # of a score
+    assert named == checked

@@ -19,13 +19,13 @@ from tests.call_count import calls
 from tests.conftest import chat
 from tests.test_apis import request
 
-PER_FRAME = 5
+PER_FRAME = 4
 """Of a first request: for each frame of its stream. This is the bound to lower when rendering gets cheaper."""
 
 PER_REQUEST = 500
 """Of a first request: for what does not depend on its frames."""
 
-GENERATED = 31
+GENERATED = 27
 """Of a first request whose text is generated: for each frame of its stream, all included."""
 
 PER_RULE = 1.5
@@ -79,7 +79,7 @@ def test_a_first_request_costs_a_bounded_number_of_calls_for_each_frame() -> Non
 
 
 @pytest.mark.parametrize(
-    ("dialect", "most"), [("perplexity", PER_FRAME), ("openrouter", 8), ("azure", PER_FRAME), ("snowflake", 12)]
+    ("dialect", "most"), [("perplexity", PER_FRAME), ("openrouter", 6), ("azure", PER_FRAME), ("snowflake", 11)]
 )
 def test_another_dialect_costs_a_bounded_number_of_calls_for_each_frame(dialect: str, most: float) -> None:
     """Perplexity repeats the text so far and the token counts in each frame; for prompts of the same length, these are

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import Counter
 from itertools import islice
 from random import Random
 
@@ -15,13 +16,14 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.route import HOMES
 from fakellm.base.seed import Source
 from fakellm.faults import Error
-from fakellm.fuzzing import draws
+from fakellm.fuzzing import draws, tiers
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.families import FAMILIES
 from fakellm.fuzzing.draws.faults import KINDS
 from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.endpoints import fuzzed_api
+from fakellm.fuzzing.recorded_steps import RECORDED, TOTAL, is_recorded
 from fakellm.fuzzing.run import _cases
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
@@ -47,6 +49,21 @@ def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) ->
 @pytest.mark.parametrize("name", PROFILES)
 def test_hardly_a_case_is_drawn_twice(name: str) -> None:
     assert len(set(map(repr, drawn(300, name)))) >= 290
+
+
+def test_what_is_realistic_was_recorded_and_what_was_recorded_often_is_drawn_often() -> None:
+    rules = drawn(2000, "realistic")
+    names = Counter(step.name for rule in rules for step in steps(rule.stream))
+    assert {name for name in names if not is_recorded(name)} == set()
+    assert names["usage: finish"] > names["usage: running"] > 0
+    assert {rule.fault for rule in rules} == {None}
+
+
+def test_every_recorded_step_has_a_name_and_providers() -> None:
+    for step, (count, providers) in RECORDED.items():
+        assert tiers.named(step).name == step
+        assert 0 < count <= TOTAL
+        assert providers
 
 
 def kept(step: str) -> str:

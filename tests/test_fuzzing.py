@@ -59,7 +59,9 @@ def names_of(rule: Rule) -> list[str]:
     return [step.name for step in steps_of(rule)]
 
 
-@pytest.mark.parametrize("profile", ["default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"])
+@pytest.mark.parametrize(
+    "profile", ["realistic", "default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"]
+)
 def test_a_correct_client_passes(profile: str) -> None:
     examples = 300 if profile == "all" else 80
     with closing(ReferenceClient(idle=1.0)) as client:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,12 +22,15 @@ from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
 from fakellm.faults import Close, Eof, Error, Fault, Reset, Stall
+from fakellm.fuzzing import tiers
+from fakellm.fuzzing.draws.steps import usual
+from fakellm.fuzzing.recorded_steps import RECORDED as RECORDED_STEPS
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing import long_edits
 from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
 from fakellm.importing.replies.patched_texts import in_reply_and_patch
-from fakellm.model.blocks import Choice, Completion, Stop, Text
+from fakellm.model.blocks import Choice, Completion, Stop, Text, Thinking
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
@@ -326,6 +330,19 @@ def test_the_same_request_again_gets_the_next_reply() -> None:
     assert [answer(app, asked(HELLO)).body for _ in range(3)] == [CHUNK, again, again]
 
 
+def test_replies_to_the_same_request_in_several_dialects_are_sent_as_they_were() -> None:
+    """All replies of a rule have one dialect."""
+    completion = Completion((Choice((Thinking(parts=("Hm.",)), Text("Hi")), Stop("stop")),))
+    plans = [
+        streamed(*(frame.data for frame in stream(completion, Variation(), DIALECTS[name], Timing(), Source(1))))
+        for name in ("azure", "openrouter")
+    ]
+    scenario, report = imported([recording(*((HELLO, plan) for plan in (plans[0], plans[1], plans[0])))])
+    app = app_of(scenario)
+    assert [answer(app, asked(HELLO)).body for _ in range(3)] == [plans[0].body, plans[1].body, plans[0].body]
+    assert [each.outcome for each in report][::2] == ["meaning", "meaning"]
+
+
 def test_no_secret_reaches_the_scenario() -> None:
     echo = CHUNK.replace(b"Hi", b"sk-secret-0123456789")
     scenario, _ = imported([recording((HELLO, streamed(echo)))])
@@ -487,3 +504,15 @@ def served(scenario: Scenario, request: RecordedRequest, unknown: Any = HELLO) -
     app = App(load(dump(scenario)), strict=True)
     answer = respond(app, HttpRequest("POST", path, request.body or json.dumps(unknown).encode()))
     return answer.plan.body
+
+
+@pytest.mark.skipif(not RECORDED, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
+@pytest.mark.parametrize("provider", sorted(RECORDED) or ["none"])
+def test_the_steps_of_recordings_are_in_the_table_of_recorded_steps(provider: str) -> None:
+    for file, place in RECORDED[provider][:2]:
+        cassette = read_file(CORPUS / file)
+        scenario, _ = imported([Cassette(cassette.name, (redacted(cassette.interactions[place]),))])
+        for rule in scenario.rules:
+            found = tiers.steps(rule.stream.over(usual(rule.dialect)))
+            named = {re.sub(r"^split\.(.*\.)?(\w+): ", r"split.\2: ", step.name) for step in found}
+            assert {name for name in named if name not in RECORDED_STEPS} - {"split.refusal: tokens"} == set(), file

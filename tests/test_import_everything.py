@@ -12,7 +12,7 @@ import fakellm
 from fakellm.apis.gemini.api import GEMINI
 from fakellm.apis.route import REPLIES, target
 from fakellm.importing.importer import imported
-from fakellm.importing.recorded_request import route_of, served_path
+from fakellm.importing.replies.recorded_request import route_of, served_path
 from fakellm.recordings.cassette import Interaction
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted

@@ -93,7 +93,8 @@ class Careful:
 
     def delta(self, delta: JSON) -> None:
         self.content(delta)
-        self.reason += delta.get("reasoning_content") or delta.get("reasoning") or ""
+        details = "".join(each.get("text") or "" for each in delta.get("reasoning_details") or ())
+        self.reason += delta.get("reasoning_content") or delta.get("reasoning") or details
         self.refused += delta.get("refusal") or ""
         for place, piece in enumerate(delta.get("tool_calls") or ()):
             self.piece(piece, place)
@@ -587,7 +588,7 @@ class NeedsTheBrace(Careful):
     """A4: knows a chunk by the brace right behind `data: `."""
 
     def lines(self, response: HTTPResponse) -> Iterator[str]:
-        return (line for line in super().lines(response) if not line.startswith("data:  "))
+        return (line for line in super().lines(response) if not line.startswith("data:  {"))
 
 
 class NeedsADelta(Careful):

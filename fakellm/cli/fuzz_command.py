@@ -56,7 +56,7 @@ def _dialects() -> str:
     default="default",
     show_default=True,
     metavar="NAME",
-    help=f"One of {', '.join(OF_EVERY_API)}, or a dialect of the API. {_dialects()}",
+    help=f"One of {', '.join(OF_EVERY_API)}; for chat also realistic; or a dialect of the API. {_dialects()}",
 )
 @click.option("--examples", default=200, show_default=True, type=click.IntRange(1), help="Number of cases.")
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")

@@ -10,7 +10,9 @@ import click
 from fakellm.base.errors import CassetteError
 from fakellm.cli.output import is_stdout, write_output
 from fakellm.cli.serving import count, fail
+from fakellm.importing.fixtures.fixture_file import FixtureFile, read_fixtures
 from fakellm.importing.importer import Imported, imported
+from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import dump
 
@@ -37,10 +39,11 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     """Write a scenario whose rules send the bytes that are recorded in FILEs, and report how.
 
     A rule has the recorded content and how it was streamed. If these do not give the recorded bytes, the rule has a
-    `patch` of literal frames too. Keys, tokens and cookies are overwritten.
+    `patch` of literal frames too. Keys, tokens and cookies are overwritten. A FILE may also be fixtures of aimock,
+    or a snapshot of Copilot's SDKs.
     """
     try:
-        scenario, report = imported([read_file(file) for file in files], name or _name(output))
+        scenario, report = imported(list(map(_read, files)), name or _name(output))
     except CassetteError as error:
         fail(str(error), 2)
     write_output(output, dump(scenario).encode())
@@ -51,6 +54,10 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     counts = ", ".join(f"{times} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, times in outcomes.items())
     total = f"{count(len(scenario.rules), 'rule')} of {count(len(report), 'interaction')}"
     click.echo(f"{scenario.name if to_error else output}: {total}: {counts}", err=to_error)
+
+
+def _read(file: Path) -> Cassette | FixtureFile:
+    return read_fixtures(file) or read_file(file)
 
 
 def _name(output: Path) -> str:

@@ -48,11 +48,15 @@ await run(async (baseURL, request, timeout) => {
       return { name: toolName, arguments: typeof input === "string" ? input : JSON.stringify(input) };
     }),
     finish_reason: await finishReason(reply),
-    usage: outputTokens === undefined ? null : usage(inputTokens, outputTokens - thoughts, totalTokens),
+    usage:
+      inputTokens === undefined && outputTokens === undefined
+        ? null
+        : usage(inputTokens, outputTokens === undefined ? null : outputTokens - thoughts, totalTokens),
   };
 });
 
-// The provider's own word, since the SDK's word for a missing one is `interrupted`; a whole response has none there.
+// The provider's own word, since the SDK's word for a missing one is `interrupted`. Of Responses, the SDK passes one on
+// only if the response is incomplete.
 async function finishReason(reply) {
   const raw = await reply.rawFinishReason;
   if (raw) return REASONS[raw] ?? raw;

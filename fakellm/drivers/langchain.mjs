@@ -26,6 +26,7 @@ const REASONS = {
   end_turn: "stop", stop_sequence: "stop", tool_use: "tool_calls", max_tokens: "length", refusal: "content_filter",
   STOP: "stop", MAX_TOKENS: "length", SAFETY: "content_filter",
 };
+const WITHOUT_TIMEOUT = ["google", "ollama"]; // their packages have no option for it
 const name = process.argv[2] ?? "openai";
 
 await run(async (base, request, timeout) => {
@@ -33,8 +34,8 @@ await run(async (base, request, timeout) => {
   const tools = functions(request).map((each) => ({ type: "function", function: each }));
   const bound = tools.length ? chat.bindTools(tools) : chat;
   let whole;
-  const signal = AbortSignal.timeout(timeout);
-  for await (const chunk of await bound.stream(prompt(request), { signal })) whole = whole ? whole.concat(chunk) : chunk;
+  const options = WITHOUT_TIMEOUT.includes(name) ? { signal: AbortSignal.timeout(timeout) } : {};
+  for await (const chunk of await bound.stream(prompt(request), options)) whole = whole ? whole.concat(chunk) : chunk;
   if (!whole) return { content: "", finish_reason: null };
   const used = whole.usage_metadata;
   const { finish_reason, finishReason, stop_reason, done_reason } = whole.response_metadata;

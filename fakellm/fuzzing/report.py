@@ -10,6 +10,7 @@ from fakellm.apis.route import CHAT
 from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
+from fakellm.fuzzing.recorded_steps import provenance
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.fuzzing.tiers import WireStep
@@ -66,6 +67,7 @@ def described(failure: ClientFailure, replay: str) -> str:
         f"{title(failure)}{times}",
         *(["   intermittent: each time, the case passed when it was repeated"] if failure.intermittent else []),
         *(["   only right after the first rule below: the client carries something over"] if failure.before else []),
+        *(f"   {line}" for line in senders(failure.case.steps)),
         *(f"   {line}" for line in known(rows(failure))),
         "",
         f"   {_OUTCOMES[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
@@ -108,6 +110,11 @@ def named(steps: Iterable[WireStep]) -> str:
 def rows(failure: ClientFailure) -> list[str]:
     """The rows of the bug list that name the failing steps."""
     return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
+
+
+def senders(steps: Iterable[WireStep]) -> list[str]:
+    """Who sends each step."""
+    return [f"{step.name}: {provenance(step.name, step.tier)}" for step in steps]
 
 
 def known(rows: Iterable[str]) -> list[str]:

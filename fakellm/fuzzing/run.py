@@ -50,15 +50,15 @@ def run(
 
 def _cases(search: Search) -> Iterator[Rule]:
     """The cases of every run; after them, without end, what the seed draws, alternating with other known cases: first
-    the other values of each step in their order, then the rest in any order."""
+    the other values of each step, then the rest."""
     profile = profile_of(search.profile, search.exclude, search.api)
     yield from cases.first(profile)
-    values, known, picks = cases.values(profile), list(cases.again(profile)), Source(search.seed, "known")
+    values, others, picks = list(cases.values(profile)), list(cases.again(profile)), Source(search.seed, "known")
     for number in count():
         source = Source(search.seed, "case", number)
         yield rule_of(draws.scenario(source, search.profile, search.exclude, search.api))
-        if rule := next(values, None) or (known.pop(picks.below(len(known))) if known else None):
-            yield rule
+        if known := values or others:
+            yield known.pop(picks.below(len(known)))
 
 
 def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Outcome:

@@ -35,14 +35,14 @@ def distinguished(answered: Sequence[AnsweredRequest]) -> tuple[Rule, ...]:
     reply of its rule answers it. Rules for requests of several APIs all name theirs."""
     groups: dict[tuple[object, ...], list[AnsweredRequest]] = {}
     for each in sorted(answered, key=lambda each: not each.known):  # what matches any request comes last
-        groups.setdefault(_identity(each), []).append(each)
+        groups.setdefault(identity(each), []).append(each)
     several = len({each.request.api for each in answered}) > 1
     unknown = [group for group in groups.values() if not group[0].known]
     known = _known([group for group in groups.values() if group[0].known], several)
     return (*known, *(_rule(group, _any_request(group[0], unknown)) for group in unknown))
 
 
-def _identity(each: AnsweredRequest) -> tuple[object, ...]:
+def identity(each: AnsweredRequest) -> tuple[object, ...]:
     """Equal for rules that answer the same request."""
     request = each.request
     return (each.known, request.api, request.stream, request.digest if each.known else "")

@@ -113,6 +113,8 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
         if self.blocks and beside:
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
         check_own(self.own)
+        for number, call in enumerate(self.tool_calls):
+            check_own(call.own, ("tool_calls", number))
         for number, block in enumerate(self.blocks):
             check_block(block, ("blocks", number))
         for name, part in (("logprobs", "content"), ("refusal_logprobs", "refusal")):

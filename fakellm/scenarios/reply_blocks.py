@@ -43,7 +43,7 @@ def check_api(name: str, path: Path) -> None:
         raise FieldError(path, f"unknown API {shortened(name)}; allowed: {known}{near_miss(name, list(HOMES))}")
 
 
-def check_block(block: ReplyBlock, path: Path) -> None:
+def check_block(block: ReplyBlock | ToolCall, path: Path) -> None:
     """Raises FieldError if a block names an API that does not exist, or if the annotations of a text in chat are not an
     array of objects."""
     if isinstance(block, Opaque):

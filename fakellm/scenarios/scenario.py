@@ -14,7 +14,9 @@ from fakellm.base.validation import FieldError, near_miss
 from fakellm.faults import Fault
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Computed, Reply
+from fakellm.scenarios.reply_blocks import check_block, check_own
 from fakellm.scenarios.usage import Usage
+from fakellm.streaming.score import Closes, Counts, Finishes, Opens
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
 
@@ -34,6 +36,7 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def __post_init__(self) -> None:
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
+        _check_score(self.stream)
 
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
@@ -80,6 +83,7 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         _check_dialect(self.dialect)
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
+        _check_score(self.stream)
         if self.name is not None:
             _check_name("name", self.name)
 
@@ -98,6 +102,19 @@ def _check_padding(reply: Reply, stream: Variation) -> None:
     if stream.padding == "reasoning" and isinstance(reply.usage, Usage) and reply.usage.reasoning > MOST_CHUNKS:
         message = f"with 'padding: reasoning' each is a chunk, and at most {MOST_CHUNKS:,} are allowed"
         raise FieldError(("reply", "usage", "reasoning"), f"{message}, got {reply.usage.reasoning:,}")
+
+
+def _check_score(stream: Variation) -> None:
+    """Raises FieldError if what a recorded stream opened or finished with is for an API that does not exist."""
+    for number, run in enumerate(stream.score.runs if stream.score else ()):
+        for place, part in enumerate(run.parts):
+            path = ("stream", "score", "runs", number, "parts", place)
+            if isinstance(part, (Opens, Closes)) and part.value is not None:
+                check_block(part.value, (*path, "value"))
+            elif isinstance(part, Finishes) and part.stop is not None:
+                check_own(part.stop.own, (*path, "stop"))
+            elif isinstance(part, Counts) and part.usage is not None:
+                check_own(part.usage.own, (*path, "usage"))
 
 
 def _check_calls(reply: Reply, fault: Fault | None) -> None:

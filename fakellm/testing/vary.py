@@ -23,7 +23,7 @@ from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import steps_of, usual
 from fakellm.fuzzing.draws.variations import combined
 from fakellm.fuzzing.endpoints import has_effect, with_usual_line_ends
-from fakellm.fuzzing.report import known, named, scenario, writes
+from fakellm.fuzzing.report import known, named, scenario, senders, writes
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
@@ -106,6 +106,7 @@ def report(varied: Varied, test: str, count: int) -> str:
             "means the same:",
             "",
             f"   {named(steps)}",
+            *(f"   {line}" for line in senders(steps)),
             *(f"   {line}" for line in known(dict.fromkeys(row for step in steps for row in step.rows))),
             "",
             "   Scenario:",

@@ -31,12 +31,12 @@ _FORMS: dict[ChunkForm | None, bytes] = {
 
 def unchunked(data: bytes) -> list[bytes]:
     """The contents of the chunks that bytes consist of, the empty one at the end of a body included."""
-    pieces, start = [], 0
-    while start < len(data):
+    pieces, start, size = [], 0, len(data)
+    while start < size:
         line = data.index(b"\r\n", start)
         end = line + 2 + int(data[start:line].partition(b";")[0], 16)
         pieces.append(data[line + 2 : end])
-        start = end + 2 if data[end : end + 2] == b"\r\n" else len(data)  # fields follow the last chunk
+        start = end + 2 if data[end : end + 2] == b"\r\n" else size  # fields follow the last chunk
     return pieces
 
 

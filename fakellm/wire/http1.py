@@ -124,10 +124,9 @@ def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
     """The frames of a plan that is given without them, from what `bursts` made of it for HTTP/1.1; its inverse."""
     found: list[Frame] = []
     for number, (burst, pieces) in enumerate(_pieces_in(plan, bursts)):
-        for place, piece in enumerate(pieces):
-            first = number > 0 and place == 0
-            delay = burst.delay if first else 0.0
-            found.append(Frame(piece, delay, burst.step and first, burst.separate and first))
+        found += map(Frame, pieces)
+        if number and pieces:
+            found[-len(pieces)] = Frame(pieces[0], burst.delay, burst.step, burst.separate)
     return tuple(found)
 
 

@@ -43,8 +43,8 @@ class Sdk(NamedTuple):
     """An SDK and one of its APIs.
 
     aborted: the class that it throws when the program aborts a stream. refusal: what it reports of a refusal: the text,
-    the refusal and the finish reason. waits: whether it retries after the time in `retry-after-ms` (True), after a time
-    of its own (False) or never (None).
+    the refusal and the finish reason. waits: whether it retries after the time that the server asks for (True), after a
+    time of its own (False) or never (None).
     """
 
     api: str

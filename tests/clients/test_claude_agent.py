@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.testing.handle import Handle
 from tests.clients.adapters import QUESTION, Weather, has_left, temperature
 
-sdk: Any = pytest.importorskip("claude_agent_sdk", reason="it is not installed: pip install -e '.[clients]'")
+sdk: Any = import_module("claude_agent_sdk") if find_spec("claude_agent_sdk") else None
+pytestmark = pytest.mark.skipif(sdk is None, reason="claude-agent-sdk is not installed: pip install -e '.[clients]'")
 TOOL = "mcp__weather__temperature"
 SHAPED = '{"city":"Oslo","degrees":3}'
 

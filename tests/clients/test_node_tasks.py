@@ -24,6 +24,10 @@ KNOWN = (
     ("test_thinking", "ai_sdk openai-chat", BOTH, "it reads no reasoning_content; @ai-sdk/openai-compatible does"),
     ("test_generated_thinking", "ai_sdk openai-chat", BOTH, "it reads no reasoning_content"),
     ("test_refusal", "langchain openai-chat", BOTH, "it drops a refusal"),
+    *(
+        ("test_retry_after_milliseconds", f"langchain {provider}", BOTH, "it ignores retry-after-ms")
+        for provider in ("openai-chat", "openai", "anthropic")
+    ),
     ("test_usage", "langchain anthropic", (True,), "it adds the output of message_start to that of message_delta"),
     ("test_error_within_a_stream", "langchain google", (True,), "it takes an error for the end"),
     ("test_bare_error_within_a_read", "google", (True,), "it takes the error for the end"),
@@ -215,8 +219,16 @@ def test_key(program: Program, stream: bool) -> None:
     assert (thrown["type"], thrown["status"]) == (program.sdk.errors[status], status)
 
 
-def test_retries(program: Program, stream: bool, session: Handle) -> None:
-    fault = {"kind": "status", "status": 429, "retry_after": 0.037, "headers": {"retry-after-ms": "37"}, "times": 1}
+def test_retry_after_seconds(program: Program, stream: bool, session: Handle) -> None:
+    retries(program, stream, session, {"retry-after": "0.037"})
+
+
+def test_retry_after_milliseconds(program: Program, stream: bool, session: Handle) -> None:
+    retries(program, stream, session, {"retry-after-ms": "37"})
+
+
+def retries(program: Program, stream: bool, session: Handle, headers: dict[str, str]) -> None:
+    fault = {"kind": "status", "status": 429, "headers": headers, "times": 1}
     session.load({"rules": [{"reply": {"content": "Hi"}, "fault": fault}]})
     result = program.perform(session.url, stream, retries=1)
     if program.sdk.waits is None:

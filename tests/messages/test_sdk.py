@@ -122,7 +122,24 @@ def test_the_tool_runner_ends_its_loop(client: Any, server: Handle, stream: bool
         return str(a + b)
 
     runner = client.beta.messages.tool_runner(**request(tools=[anthropic.beta_tool(add)], stream=stream))
-    final = runner.until_done()
+    assert_the_loop_ended(runner.until_done(), server)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_asynchronous_tool_runner_ends_its_loop(server: Handle, stream: bool) -> None:
+    async def add(a: int, b: int) -> str:
+        """Adds."""
+        return str(a + b)
+
+    async def run() -> Any:
+        async with anthropic.AsyncAnthropic(base_url=server.url, api_key="x", max_retries=0) as client:
+            tools = [anthropic.beta_async_tool(add)]
+            return await client.beta.messages.tool_runner(**request(tools=tools, stream=stream)).until_done()
+
+    assert_the_loop_ended(asyncio.run(run()), server)
+
+
+def assert_the_loop_ended(final: Any, server: Handle) -> None:
     assert final.content[0].text == "The sum is 5."
     assert [(entry.status, entry.rule) for entry in server.journal] == [
         (400, None),  # the runner asks for a thread first, and goes on without one

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fakellm import Rule, Scenario
@@ -60,6 +60,8 @@ BLOCKS = st.one_of(
 
 
 @settings(max_examples=300, deadline=None)
+@example((Opaque("responses", {"type": "reasoning", "encrypted_content": True}),), "azure", False)
+@example((Opaque("responses", {"type": "reasoning", "encrypted_content": [None]}),), "openai", True)
 @given(st.lists(BLOCKS, min_size=1, max_size=4).map(tuple), st.sampled_from(sorted(DIALECTS)), st.booleans())
 def test_any_block_is_sent_or_left_out(blocks: Any, dialect: str, stream: bool) -> None:
     rule = Rule(reply=Reply(blocks=blocks), dialect=dialect, stream=Variation(split="tokens"))

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from fakellm.apis.operation import OperationRequest
 from fakellm.apis.responses import urls
 from fakellm.apis.responses.api import RESPONSES
-from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.stored import keeping, operations
 from fakellm.apis.responses.stored.keeper import KEEPER
 from fakellm.apis.responses.stored.routes import STORED, answered
@@ -208,7 +207,7 @@ def test_every_route_is_answered() -> None:
             store = new_store()
             store.write(store.read(), kept)
             try:
-                plan = answered(store, operation(method, route.replace("{id}", name)), method)
+                plan = answered(store, operation(method, route.replace("{id}", name), b"{}"), method)
             except RequestError as error:
                 assert "in the background" in error.message  # noqa: PT017 # only a cancellation is refused
             else:
@@ -228,18 +227,38 @@ def test_a_stream_is_resumed_over_its_route() -> None:
             answered(store, operation("GET", f"/v1/responses/{only(kept)}?stream=true&{query}"), "GET")
 
 
+def operated(kept: KeptResponses, path: str, **body: Any) -> Any:
+    """The response to an operation on the input of a request; it keeps nothing."""
+    request = operation("POST", f"/v1/responses/{path}", json.dumps({"model": "gpt-5", **body}).encode())
+    after, value = STORED[request.target.route]["POST"](kept, request)
+    assert after is kept
+    return value
+
+
 def test_tokens_are_counted_as_in_the_usage_of_a_reply() -> None:
     _, sent, _ = posted(KeptResponses(), input="What is the weather?")
-    body = json.dumps({"model": "gpt-5", "input": "What is the weather?"}).encode()
-    plan = OPERATIONS[urls.INPUT_TOKENS]["POST"](operation("POST", "/v1/responses/input_tokens", body))
     counted = sent["usage"]["input_tokens"]
-    assert json.loads(plan.body) == {"object": "response.input_tokens", "input_tokens": counted}
+    assert operated(KeptResponses(), "input_tokens", input="What is the weather?") == {
+        "object": "response.input_tokens",
+        "input_tokens": counted,
+    }
 
 
 def test_a_compacted_conversation_has_the_users_messages_and_a_ciphertext() -> None:
     items = [{"role": "user", "content": "Hello!"}, {"role": "assistant", "content": "Hello! How can I help?"}]
-    body = json.dumps({"model": "gpt-5", "input": items}).encode()
-    found = json.loads(OPERATIONS[urls.COMPACT]["POST"](operation("POST", "/responses/compact", body)).body)
+    found = operated(KeptResponses(), "compact", input=items)
     assert found["object"] == "response.compaction"
     assert [item["type"] for item in found["output"]] == ["message", "compaction"]
     assert found["output"][1]["encrypted_content"].startswith("gAAAA")
+
+
+def test_tokens_are_counted_and_compacted_with_the_conversation_before() -> None:
+    kept, sent, _ = posted(KeptResponses(), input="What is the weather?")
+    alone, after = ({"input": "And tomorrow?"}, {"input": "And tomorrow?", "previous_response_id": sent["id"]})
+    usage = sent["usage"]
+    counted = operated(kept, "input_tokens", **alone)["input_tokens"] + usage["total_tokens"]
+    assert operated(kept, "input_tokens", **after)["input_tokens"] == counted + 3  # the answer is a message too
+    assert [item["type"] for item in operated(kept, "compact", **after)["output"]] == ["message"] * 2 + ["compaction"]
+    for path in ("input_tokens", "compact"):
+        with pytest.raises(RequestError, match="Previous response with id 'resp_0' not found"):
+            operated(kept, path, previous_response_id="resp_0")

@@ -12,7 +12,7 @@ from http.client import HTTPResponse
 from typing import Any
 
 from fakellm.wire.sse import Event
-from tests.responses.clients import Careful, ClientError
+from tests.responses.clients import ENDS, Careful, ClientError
 
 
 class KeyedById(Careful):
@@ -37,8 +37,9 @@ class NeedsCreated(Careful):
     """G3: needs `response.created` to come first."""
 
     def events(self, data: bytes) -> Iterable[Event]:
-        found = [event for event in super().events(data) if self.value(event)]
-        if not found or '"response.created"' not in found[0].data:
+        found = list(super().events(data))
+        first = next((event for event in found if self.value(event)), None)
+        if first is None or '"response.created"' not in first.data:
             raise ClientError("expected response.created")
         return found
 
@@ -112,7 +113,12 @@ class NeedsNumbers(Careful):
 
     def events(self, data: bytes) -> Iterable[Event]:
         found = list(super().events(data))
-        numbers = [value.get("sequence_number") for event in found if (value := self.value(event))]
+        numbers = []
+        for event in found:
+            if value := self.value(event):
+                numbers.append(value.get("sequence_number"))
+                if value.get("type") in ENDS:
+                    break
         if numbers != list(range(len(numbers))):
             raise ClientError("an event is missing")
         return found

@@ -16,7 +16,6 @@ from fakellm.apis.responses.dialects.headers import usual
 from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import STREAM_KEYS, Habits, settings
 from fakellm.apis.responses.names import NAME
-from fakellm.apis.responses.operations import OPERATIONS
 from fakellm.apis.responses.reading.infer import block, infer, infer_whole
 from fakellm.apis.responses.reading.read import read
 from fakellm.apis.responses.requests.example import example
@@ -41,7 +40,7 @@ class ResponsesApi:
 
     name = NAME
     paths: tuple[str, ...] = ("/responses",)
-    operations: Mapping[str, Mapping[str, Operation]] = OPERATIONS
+    operations: Mapping[str, Mapping[str, Operation]] = {}
     dialects: Collection[str] = tuple(DIALECTS)
     stream_keys: Collection[str] = STREAM_KEYS
     keeper = KEEPER

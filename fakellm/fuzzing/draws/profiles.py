@@ -6,6 +6,7 @@ from functools import lru_cache
 from itertools import islice
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import CHAT, Route
@@ -16,6 +17,7 @@ from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
 from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, steps_of, usual
 from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
+from fakellm.fuzzing.recorded_steps import is_recorded, weight
 from fakellm.fuzzing.tier_table import FAULTS, LEFT_OUT, TIERS
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.kinds import SSE, kind_of
@@ -38,7 +40,8 @@ suite that is red from the start because of somebody else's bug helps nobody."""
 class Profile(Struct, frozen=True):
     """What may be drawn: families of steps, in one of the dialects, and faults if set; but nothing in `exclude`.
 
-    dialects: None stands for the usual one of an API other than chat.
+    dialects: None stands for the usual one of an API other than chat. recorded: whether only what recordings have is
+    drawn, and what more of them have more often.
     """
 
     name: str
@@ -47,6 +50,14 @@ class Profile(Struct, frozen=True):
     faults: bool = False
     exclude: tuple[str, ...] = ()
     api: Route = CHAT
+    recorded: bool = False
+
+    @property
+    def weighted(self) -> tuple[str, ...]:
+        """Its families, each as often as it is drawn."""
+        if not self.recorded:
+            return self.families
+        return tuple(family for family in self.families for _ in range(weight(family)))
 
     def tier(self, family: str) -> str:
         """The tier of a family."""
@@ -54,6 +65,8 @@ class Profile(Struct, frozen=True):
 
     def allows(self, variation: Variation) -> bool:
         """Whether none of its steps is excluded. An option of one family may also take a step of another."""
+        if self.recorded and not all(is_recorded(step.name) for step in tiers.steps(variation)):
+            return False
         if not self.exclude:
             return True
         plain = all(each in names() for each in self.exclude)
@@ -119,6 +132,16 @@ def _default(api: Route) -> tuple[str, ...]:
     return tuple(name for name in _of(api, "T0", "T1", "T2", "T3") if name not in STRICT)
 
 
+def _recorded() -> tuple[str, ...]:
+    """The families of chat with a form that was recorded."""
+    forms = options(WHOLE)
+    return tuple(
+        family
+        for family in FAMILIES
+        if any(all(is_recorded(step.name) for step in tiers.steps(each)) for each in forms.get(family, ()))
+    )
+
+
 def _usual_dialect(api: Route) -> str | None:
     return "openai" if api is CHAT else None
 
@@ -128,6 +151,8 @@ def _made(name: str, api: Route) -> Profile:
     match name:
         case "default":
             return Profile(name, _default(api), first, api=api)
+        case "realistic":
+            return Profile(name, _recorded(), tuple(CHAT.dialects), recorded=True)
         case "strict-sse":
             return Profile(name, _of(api, "T0", "T1", "T2", "T3"), first, api=api)
         case "contested":
@@ -141,10 +166,10 @@ def _made(name: str, api: Route) -> Profile:
 
 OF_EVERY_API = ("default", "strict-sse", "contested", "faults", "all")
 
-PROFILES = (*OF_EVERY_API, *CHAT.dialects)
-"""`default`: T0 to T3 without STRICT. `strict-sse`: T0 to T3. `contested`: T5 alone. `faults`: one fault each, nothing
-else. `all`: every step, dialect and fault. The name of a dialect: the default steps, from its usual wire. Another API
-has the first five and its own dialects."""
+PROFILES = ("realistic", *OF_EVERY_API, *CHAT.dialects)
+"""`realistic`: what providers of chat were recorded to send. `default`: T0 to T3 without STRICT. `strict-sse`: T0 to
+T3. `contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
+dialect: the default steps, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
 
 
 @lru_cache(maxsize=64)
@@ -154,7 +179,7 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
 
     Raises ValueError if there is no such profile or step, or if nothing is left.
     """
-    known = (*OF_EVERY_API, *api.dialects)
+    known = PROFILES if api is CHAT else (*OF_EVERY_API, *api.dialects)
     if name not in known:
         raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
     _check(exclude, api)
@@ -163,7 +188,7 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
     faults = found.faults and any(not excludes(exclude, fault) for fault in FAULTS)
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
-    return Profile(found.name, kept, found.dialects, faults, exclude, api)
+    return replace(found, families=kept, faults=faults, exclude=exclude)
 
 
 def _check(exclude: tuple[str, ...], api: Route) -> None:

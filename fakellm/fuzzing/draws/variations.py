@@ -22,7 +22,7 @@ def variation(picks: Picks, completion: Completion, profile: Profile, most: int 
     Usually one or two, so that one bug does not hide another and a failure needs little shrinking.
     """
     found = options(completion)
-    families = [found[family] for family in profile.families if family in found]
+    families = [found[family] for family in profile.weighted if family in found]
     if not families:
         return Variation()
     picked = [picks.choice(picks.choice(families)) for _ in range(picks.choice(_counts(most)))]

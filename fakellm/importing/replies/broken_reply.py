@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
-from fakellm.faults import Close, Eof, Error, Fault, Reset, Stall
+from fakellm.faults import Close, Eof, Error, EventFault, Fault, Reset, Stall
 from fakellm.wire.kinds import Kind
 from fakellm.wire.plan import Plan
 
@@ -51,6 +51,11 @@ def error_in(pieces: Sequence[bytes], kind: Kind) -> Broken | None:
                 pieces[:number], tuple(_errors(error, number)), f"an error after {_frames(number)}: fault error"
             )
     return None
+
+
+def is_error(broken: Broken) -> bool:
+    """Whether the provider itself reported an error in the stream, which some APIs have a meaning for."""
+    return isinstance(broken.faults[0], EventFault)
 
 
 def cut(plan: Plan, pieces: Sequence[bytes], stream: bool) -> Broken:

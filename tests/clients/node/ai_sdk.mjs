@@ -61,6 +61,8 @@ function answer(step, value) {
     reasoning: step.reasoningText ?? "",
     calls: step.toolCalls.map(call),
     finish: step.finishReason,
+    sources: step.sources.map(({ url }) => url),
+    results: step.toolResults.map(({ toolName }) => toolName),
     usage: [step.usage.inputTokens, step.usage.outputTokens],
     value,
   };

@@ -136,10 +136,10 @@ class Maker:
     def _laid(self, number: int, kind: str, at: str, item: JSON, verbatim: bool) -> JSON:
         """The item as it is sent there: laid out, with another ciphertext at each place, and what was recorded."""
         fresh = self.habits.dialect.fresh and kind == "reasoning" and at != DONE
-        if fresh and item.get("encrypted_content"):
-            size = len(item["encrypted_content"])
-            cipher = self.source.draw(("encrypted_content", number, at), lambda each: each.text(_CIPHER, size))
-            item = {**item, "encrypted_content": item["encrypted_content"][:5] + cipher[5:]}
+        sealed = item.get("encrypted_content")
+        if fresh and sealed and isinstance(sealed, str):  # a scripted item may have anything there
+            cipher = self.source.draw(("encrypted_content", number, at), lambda each: each.text(_CIPHER, len(sealed)))
+            item = {**item, "encrypted_content": sealed[:5] + cipher[5:]}
         if not verbatim:
             item = self.habits.layouts.object(f"{kind}@{at}", item)
         if at == OUTPUT and not verbatim and self.habits.layouts.orders:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from fakellm.apis.operation import OperationRequest, Store
 from fakellm.apis.responses import urls
-from fakellm.apis.responses.stored import operations
+from fakellm.apis.responses.stored import inputs, operations
 from fakellm.apis.responses.stored.store import KeptResponses
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
@@ -86,6 +86,8 @@ STORED: Mapping[str, Mapping[str, Change]] = {
     urls.INPUT_ITEMS: {
         "GET": lambda kept, request: operations.list_input_items(kept, _id(request), _query(request)),
     },
+    urls.INPUT_TOKENS: {"POST": inputs.count_input_tokens},
+    urls.COMPACT: {"POST": inputs.compact},
     urls.CONVERSATIONS: {"POST": _new_conversation},
     urls.CONVERSATION: {
         "GET": lambda kept, request: operations.retrieve_conversation(kept, _id(request)),
