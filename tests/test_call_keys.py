@@ -81,3 +81,13 @@ def test_the_id_of_a_call_may_be_empty_null_or_absent(stream: bool, value: Any, 
         "stream": {"split": "whole", "spelling": {"call_keys": ["type", "function"]}},
     }
     assert set(calls_of({"rules": [rule]}, stream)[0]) == {"type", "function"}
+
+
+@pytest.mark.parametrize("call_id", [{"id": ""}, {"id": None}, {}])
+def test_a_recorded_call_without_an_id_is_imported_by_meaning(call_id: dict[str, Any]) -> None:
+    call = {"index": 0} | call_id | {"type": "function", "function": {"name": "f", "arguments": "{}"}}
+    chunk = {"id": "c", "choices": [{"index": 0, "delta": {"role": "assistant", "tool_calls": [call]}}]}
+    cassette = recording((HELLO, streamed(b"data: " + json.dumps(chunk).encode() + b"\n\n", b"data: [DONE]\n\n")))
+    scenario, report = imported([cassette])
+    assert report[0].outcome == "meaning"
+    assert answered(scenario, cassette.interactions[0].request) == cassette.interactions[0].response.body

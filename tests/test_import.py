@@ -29,7 +29,7 @@ from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing import long_edits
 from fakellm.importing.habit_search import abridged
 from fakellm.importing.importer import Imported, imported
-from fakellm.importing.patched_texts import in_reply_and_patch
+from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.model.blocks import Choice, Completion, Stop, Text, Thinking
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import read_file

@@ -19,7 +19,7 @@ from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
 from fakellm.importing.importer import Imported, imported
-from fakellm.importing.patched_texts import in_reply_and_patch
+from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction
 from fakellm.recordings.formats import read_file

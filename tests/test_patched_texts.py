@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from fakellm.cli import main
 from fakellm.importing.importer import imported
-from fakellm.importing.patched_texts import in_reply_and_patch
+from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.scenarios.loader import dump, load
 from tests.test_import import CHUNK, HELLO, answered, recording, streamed
 

@@ -10,7 +10,7 @@ import click
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import api_named
 from fakellm.cli.serving import count, fail
-from fakellm.importing.patched_texts import in_reply_and_patch
+from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.scenarios.loader import read
 from fakellm.scenarios.scenario import Rule
 from fakellm.server.garbage import paused

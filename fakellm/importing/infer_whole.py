@@ -27,8 +27,8 @@ from fakellm.base.errors import StreamError
 from fakellm.base.json_text import JSON, dumps, indented
 from fakellm.base.seed import Source
 from fakellm.importing.infer import Inferred, counted, fewest
-from fakellm.importing.read_spelling import details_of, merged
-from fakellm.model.blocks import Block, Completion, ToolCall
+from fakellm.importing.read_spelling import details_of, identified, merged
+from fakellm.model.blocks import Completion
 from fakellm.wire.transfer import Transfer
 
 
@@ -72,17 +72,7 @@ def whole(
     habits = split(variation, with_functions(dialect) if one_call else dialect, one_call).habits
     found = {key: value for key, value in drawn.items() if value or key == "system_fingerprint"}
     meant = CHAT.expressible(completion, habits, True)
-    return CHAT.whole(Answer(_identified(meant), habits, _OTHERS | found, Source(0)))
-
-
-def _identified(completion: Completion) -> Completion:
-    """The completion with an id for each call, as no reply has an empty one."""
-
-    def identified(block: Block) -> Block:
-        return replace(block, id="x") if isinstance(block, ToolCall) and not block.id else block
-
-    choices = (replace(choice, blocks=tuple(map(identified, choice.blocks))) for choice in completion.choices)
-    return replace(completion, choices=tuple(choices))
+    return CHAT.whole(Answer(identified(meant), habits, _OTHERS | found, Source(0)))
 
 
 _OTHERS = {"id": "x", "created": 1, "model": "x"}

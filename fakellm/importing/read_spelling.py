@@ -22,18 +22,28 @@ from fakellm.apis.protocol import Answer, Values
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Block, Completion, ToolCall
 from fakellm.streaming.divide import divide
 
 
 def rendered(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> list[str]:
     """The data of the events for this completion."""
     settings = split(variation, dialect)
-    meant = CHAT.expressible(completion, settings.habits)
+    meant = identified(CHAT.expressible(completion, settings.habits))
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
     batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))
     return [event.data for events in events_of(CHAT, batches, answer) for event in events]
+
+
+def identified(completion: Completion) -> Completion:
+    """The completion with an id for each call, as no reply has an empty one."""
+
+    def named(block: Block) -> Block:
+        return replace(block, id="x") if isinstance(block, ToolCall) and not block.id else block
+
+    choices = (replace(choice, blocks=tuple(map(named, choice.blocks))) for choice in completion.choices)
+    return replace(completion, choices=tuple(choices))
 
 
 def ordered_as(frames: Sequence[str], variation: Variation) -> Variation:
@@ -73,9 +83,11 @@ def spelled_like(
 
 
 def _constant_keys(recorded: Objects, made: Objects) -> dict[str, Any]:
-    """The keys that are not rendered anywhere and have one value in all recorded objects."""
+    """The keys that are not rendered anywhere, and an id that is empty or null, with one value in all recorded
+    objects."""
     objects = [item for items in recorded.values() for item in items]
     known = {key for items in made.values() for item in items for key in item}
+    known -= {"id"} if not any(item.get("id") for item in objects) else set()
     keys = dict.fromkeys(key for item in objects for key in item if key not in known)
     return {
         key: objects[0][key]

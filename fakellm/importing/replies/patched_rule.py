@@ -16,8 +16,8 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.render import render
 from fakellm.faults import EventFault, Fault
 from fakellm.importing.long_edits import literal_places, long_edits
-from fakellm.importing.patched_texts import repeated_texts
 from fakellm.importing.replies.broken_reply import Broken
+from fakellm.importing.replies.patched_texts import repeated_texts
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
