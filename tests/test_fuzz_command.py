@@ -66,7 +66,10 @@ def test_a_driver_that_merges_choices_is_caught(driver: list[str]) -> None:
 
 def test_the_help_lists_the_profiles_of_every_api() -> None:
     text = " ".join(fuzz("--help").output.split())
-    assert "One of default, strict-sse, contested, faults, all, or a dialect of the API. Those of chat: " in text
+    assert (
+        "One of default, strict-sse, contested, faults, all; for chat also realistic; or a dialect of the API. " in text
+    )
+    assert "Those of chat: " in text
     assert "Those of gemini: ai-studio, vertex." in text
 
 
