@@ -10,6 +10,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.cli import main
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.strategies import PROFILES
+from fakellm.testing.break_replies import FAULTS
 from fakellm.testing.vary import runs
 from tests.conftest import ROOT
 
@@ -37,6 +38,11 @@ def test_the_test_of_the_example_fails_when_its_stream_varies(pytester: pytest.P
     varied = pytester.runpytest_subprocess("-p", "no:cacheprovider", "--fakellm-vary", "20")
     varied.assert_outcomes(failed=1)
     varied.stdout.fnmatch_lines(["*how its client was answered*", "*Scenario:*", "*On the wire*"])
+
+
+def test_the_page_has_a_run_for_each_fault() -> None:
+    assert f"--fakellm-faults {len(FAULTS)}`" in TEXT
+    assert f"Each of {len(FAULTS)} runs" in TEXT
 
 
 def test_twenty_runs_take_each_step() -> None:

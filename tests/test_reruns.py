@@ -119,7 +119,41 @@ def test_random(scripted):
     runs.append(robust())
     assert len(runs) != 3
 """
-    run(pytester, code, "--fakellm-vary", "5").assert_outcomes(passed=1)
+    result = run(pytester, code, "--fakellm-vary", "5")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["  not *::test_random: it failed with its replies unchanged when it ran again"])
+
+
+def test_a_test_whose_replies_cannot_change_is_named(pytester: pytest.Pytester) -> None:
+    code = """
+import functools
+
+ask = functools.cache(robust)
+
+def test_cached(scripted):
+    assert ask() == "Hello there"
+
+def test_not_cached(scripted):
+    assert robust() == "Hello there"
+"""
+    result = run(pytester, code, "--fakellm-vary", "2")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(
+        [
+            "fakellm: 1 of 2 tests that passed ran again with changed replies",
+            "  not *::test_cached: no reply of its server could be changed",
+        ]
+    )
+
+
+def test_a_test_of_an_error_is_left_alone(pytester: pytest.Pytester) -> None:
+    code = """
+def test_error(fakellm):
+    fakellm.load({"rules": [{"reply": {}, "fault": {"kind": "status", "status": 500}}]})
+    with pytest.raises(openai.APIError):
+        robust()
+"""
+    run(pytester, code, "--fakellm-faults", "3").assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize("option", ["--fakellm-vary", "--fakellm-faults"])

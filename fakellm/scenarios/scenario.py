@@ -16,7 +16,7 @@ from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.reply_blocks import check_block, check_own
 from fakellm.scenarios.usage import Usage
-from fakellm.streaming.score import Closes, Counts, Finishes, Opens
+from fakellm.streaming.score import Closes, Counts, Finishes, Opens, Score
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import Timing
 
@@ -36,7 +36,8 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     def __post_init__(self) -> None:
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
-        _check_score(self.stream)
+        if self.stream.score:
+            _check_score(self.stream.score)
 
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
@@ -83,7 +84,8 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         _check_dialect(self.dialect)
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
-        _check_score(self.stream)
+        if self.stream.score:
+            _check_score(self.stream.score)
         if self.name is not None:
             _check_name("name", self.name)
 
@@ -104,9 +106,9 @@ def _check_padding(reply: Reply, stream: Variation) -> None:
         raise FieldError(("reply", "usage", "reasoning"), f"{message}, got {reply.usage.reasoning:,}")
 
 
-def _check_score(stream: Variation) -> None:
+def _check_score(score: Score) -> None:
     """Raises FieldError if what a recorded stream opened or finished with is for an API that does not exist."""
-    for number, run in enumerate(stream.score.runs if stream.score else ()):
+    for number, run in enumerate(score.runs):
         for place, part in enumerate(run.parts):
             path = ("stream", "score", "runs", number, "parts", place)
             if isinstance(part, (Opens, Closes)) and part.value is not None:

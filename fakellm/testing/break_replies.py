@@ -28,6 +28,7 @@ FAULTS: tuple[Fault, ...] = (
     faults.Malformed(frame=1),
     faults.Html(),
     faults.Stall(frame=1),
+    faults.Stall(at="start"),
     faults.Reset(frame=1),
     faults.OnlyDone(),
     faults.Error(shape="event", frame=1),
@@ -46,6 +47,7 @@ class BrokenRun:
         self.fault = fault
         self.sent: list[Rule] = []
         """The rules of the replies that were broken."""
+        self.random = False
         self.answered_later = False
         """Whether a whole reply was sent after a broken one."""
         self._place = place
@@ -54,6 +56,8 @@ class BrokenRun:
     def __call__(self, rule: Rule, request: Request, route: Route, seed: int) -> Rule:
         if request.digest not in self._digests:
             self._digests.append(request.digest)
+        if rule.fault:  # the test is about an error
+            return rule
         if self._digests.index(request.digest) != self._place or not self.fault.applies(request.stream):
             self.answered_later = bool(self.sent)
             return rule

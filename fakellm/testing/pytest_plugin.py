@@ -108,6 +108,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Says how many tests ran again with changed replies, and why others did not."""
+    if _reruns(config):
+        from fakellm.testing.rerun import summary
+
+        for line in summary(each for reports in terminalreporter.stats.values() for each in reports):
+            terminalreporter.write_line(line)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Ends a test with a broken reply that takes too long; its fixtures may take their time."""

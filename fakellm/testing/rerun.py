@@ -5,7 +5,7 @@ Owns how pytest runs a test once more. Knows nothing of what replies are sent.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 CHANGED: pytest.StashKey[Changed] = pytest.StashKey()
 """How the replies of the test that runs now are changed; the fixture reads it."""
 
+NOTE = "fakellm"
+"""The property of a test's last report that says whether its replies were changed."""
+
+CHANGED_REPLIES = "changed"
+
+_LISTED = 10
+"""How many tests whose replies were not changed are listed."""
+
 _TITLE = "fakellm: how its client was answered"
 
 
@@ -32,7 +40,13 @@ def protocol(item: pytest.Item, nextitem: pytest.Item | None, varied: int, broke
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = _run(item)
     if all(each.passed and not hasattr(each, "wasxfail") for each in reports):
-        reports = _varied(item, varied) or _broken(item, broken, patience) or reports
+        runs: list[Changed] = []
+        found = _varied(item, varied, runs) or _broken(item, broken, patience, runs)
+        reports = found or reports
+        note = CHANGED_REPLIES if found or any(run.sent for run in runs) else "no reply of its server could be changed"
+        if runs and not found and runs[-1].random:
+            note = "it failed with its replies unchanged when it ran again"
+        reports[-1].user_properties.append((NOTE, note))
     for each in (*reports, *_ended(item, nextitem)):
         item.ihook.pytest_runtest_logreport(report=each)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
@@ -70,10 +84,15 @@ def _failed(reports: Reports) -> bool:
     return any(each.failed for each in reports)
 
 
-def _varied(item: pytest.Item, count: int) -> Reports | None:
+def _varied(item: pytest.Item, count: int, done: list[Changed]) -> Reports | None:
     """The reports of a failure while replies are varied, by as few steps as cause it. None if there is none, and if the
-    test then fails without them too, or passes with them: it fails at random."""
-    failing = next((run for run in vary.runs(count) if _failed(_run(item, run))), None)
+    test then fails without them too, or passes with them: it fails at random. `done` gets the runs."""
+    failing = None
+    for run in vary.runs(count):
+        done.append(run)
+        if _failed(_run(item, run)):
+            failing = run
+            break
     if failing is None:
         return None
     families = failing.families
@@ -84,6 +103,7 @@ def _varied(item: pytest.Item, count: int) -> Reports | None:
     smallest = Varied(failing.run, families)
     reports = _run(item, smallest)
     if not smallest.sent or not _failed(reports) or _failed(_run(item)):
+        failing.random = True
         return None
     for each in reports:
         if each.failed:
@@ -91,10 +111,11 @@ def _varied(item: pytest.Item, count: int) -> Reports | None:
     return reports
 
 
-def _broken(item: pytest.Item, count: int, patience: float) -> Reports | None:
+def _broken(item: pytest.Item, count: int, patience: float, done: list[Changed]) -> Reports | None:
     """The reports of a run with a broken reply after which the test passed or did not end. None if each failed in time,
-    or got a whole reply afterwards."""
+    or got a whole reply afterwards. `done` gets the runs."""
     for run in break_replies.runs(count):
+        done.append(run)
         item.stash[ALARM] = alarm = Alarm(patience)
         reports = _run(item, run)
         del item.stash[ALARM]
@@ -105,3 +126,19 @@ def _broken(item: pytest.Item, count: int, patience: float) -> Reports | None:
             failed.sections.insert(0, (_TITLE, break_replies.report(run, finding, item.nodeid, count)))
             return reports
     return None
+
+
+def summary(reports: Iterable[object]) -> Iterator[str]:
+    """How many tests ran again with changed replies, and the first of those that did not, with the reason."""
+    notes = {
+        report.nodeid: str(value)
+        for report in reports
+        if isinstance(report, pytest.TestReport)
+        for name, value in report.user_properties
+        if name == NOTE
+    }
+    others = {test: note for test, note in notes.items() if note != CHANGED_REPLIES}
+    yield f"fakellm: {len(notes) - len(others)} of {len(notes)} tests that passed ran again with changed replies"
+    yield from (f"  not {test}: {note}" for test, note in list(others.items())[:_LISTED])
+    if len(others) > _LISTED:
+        yield f"  and {len(others) - _LISTED} more"

@@ -57,6 +57,8 @@ class Varied:
         self.run = run
         self.families = tuple(families)
         self.sent: list[VariedReply] = []
+        self.random = False
+        """Whether the test failed at random in this run."""
 
     def __call__(self, rule: Rule, request: Request, route: Route, seed: int) -> Rule:
         try:

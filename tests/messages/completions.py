@@ -94,7 +94,7 @@ VARIATIONS = st.builds(
     usage=st.sampled_from([None, "own", "both", "finish", "none", "every"]),
     done=st.none() | st.booleans(),
     obfuscation=st.none() | st.booleans(),
-    spelling=st.none() | st.builds(Spelling, *[st.none() | st.booleans()] * 3),
+    spelling=st.none() | st.builds(Spelling, **dict.fromkeys(("ascii", "html", "spaces"), st.none() | st.booleans())),
     messages=st.none()
     | st.builds(
         MessagesKeys,
