@@ -75,6 +75,19 @@ def test_a_fixture_that_no_rule_can_express_is_left_out(
     assert became.reason.startswith(reason)
 
 
+def test_whether_there_is_a_tool_result_is_a_condition_on_chat_only(tmp_path: Path) -> None:
+    """The last message of a request of Messages has the role `user`, with or without a result."""
+    fixtures = (({"hasToolResult": True}, {"content": "done"}), ({"hasToolResult": False}, {"content": "again"}))
+    scenario, report = imported([aimock(tmp_path, *fixtures)])
+    assert [(rule.when.api, rule.when.body) for rule in scenario.rules] == [
+        ("chat", {"messages[-1].role": "tool"}),
+        ("chat", {"messages[-1].role": "user"}),
+    ]
+    assert {each.reason for each in report} == {
+        "hasToolResult: for requests of chat only, because other APIs have no role of results"
+    }
+
+
 def test_a_fixture_that_no_request_reaches_is_left_out(tmp_path: Path) -> None:
     scenario, report = imported([aimock(tmp_path, ({}, {"content": "a"}), ({"userMessage": "x"}, {"content": "b"}))])
     assert [each.outcome for each in report] == ["meaning", "left out"]

@@ -75,7 +75,9 @@ def imported(sources: Sequence[Cassette | FixtureFile], name: str = "imported") 
 
 
 def _scripted(place: str, rule: ScriptedRule | str) -> Imported:
-    return Imported(place, "left out", reason=rule) if isinstance(rule, str) else Imported(place, "meaning")
+    if isinstance(rule, str):
+        return Imported(place, "left out", reason=rule)
+    return Imported(place, "meaning", reason=rule.note)
 
 
 class _Recorded(Struct, frozen=True):
