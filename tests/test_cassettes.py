@@ -137,6 +137,23 @@ def test_an_entry_without_a_response_closes_the_connection(status: int) -> None:
     assert (response.status, response.frames, response.end) == (None, (), "close")
 
 
+def test_a_body_that_mitmproxy_streamed_was_not_kept() -> None:
+    content = re.compile(rb"(8:response;)267(:.*?7:content;)73:.*?\n\n,(8:trailers)", re.DOTALL)
+    flow, found = content.subn(rb"\g<1>193\g<2>0:~\g<3>", NAMED["mitmproxy.flow"].read_bytes())
+    flow = flow.replace(b"714:9:websocket", b"640:9:websocket", 1)
+    with pytest.raises(CassetteError, match=r"response\.content: its body was not kept: record without") as raised:
+        read(flow, "f")
+    assert (found, len(raised.value.problems)) == (1, 1)
+
+
+def test_a_flow_with_an_error_is_a_connection_that_broke_off() -> None:
+    flow = NAMED["mitmproxy.flow"].read_bytes()
+    error = b"5:error;24:3:msg;14:server closed.,}"
+    flow = flow.replace(b"5:error;0:~", error).replace(b"714:", b"%d:" % (714 + len(error) - len(b"5:error;0:~")), 1)
+    assert read(flow, "f").interactions[0].response.end == "close"
+    assert only("mitmproxy.flow").response.end == "complete"
+
+
 def test_wiremock_keeps_a_body_in_a_file_of_its_own(tmp_path: Path) -> None:
     stub = {"request": {"url": "/v1", "method": "POST"}, "response": {"status": 200, "bodyFileName": "b.json"}}
     (tmp_path / "mappings").mkdir()
