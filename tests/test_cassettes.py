@@ -137,6 +137,12 @@ def test_an_entry_without_a_response_closes_the_connection(status: int) -> None:
     assert (response.status, response.frames, response.end) == (None, (), "close")
 
 
+def test_a_contract_of_version_4_of_pact_is_refused() -> None:
+    contract = NAMED["pact.json"].read_text().replace("3.0.0", "4.0")
+    with pytest.raises(CassetteError, match=r"^f: metadata\.pactSpecification\.version '4\.0' is not supported"):
+        read(contract.encode(), "f")
+
+
 def test_a_body_that_mitmproxy_streamed_was_not_kept() -> None:
     content = re.compile(rb"(8:response;)267(:.*?7:content;)73:.*?\n\n,(8:trailers)", re.DOTALL)
     flow, found = content.subn(rb"\g<1>193\g<2>0:~\g<3>", NAMED["mitmproxy.flow"].read_bytes())
@@ -178,6 +184,17 @@ def stub(response: dict[str, Any], **request: Any) -> bytes:
 def test_a_fault_of_wiremock_is_the_end_of_the_connection(fault: str, end: str) -> None:
     plan = read(stub({"fault": fault, "fixedDelayMilliseconds": 500}), "f").interactions[0].response
     assert (plan.status, plan.frames, plan.end, plan.delay) == (None, (), end, 0.5)
+
+
+def test_the_mappings_of_wiremock_are_in_the_order_of_their_priority() -> None:
+    mappings = [
+        {**json.loads(stub({"status": 200, "body": body})), **priority}
+        for body, priority in (("late", {"priority": 9}), ("usual", {}), ("first", {"priority": 1}), ("same", {}))
+    ]
+    expected = [b"first", b"usual", b"same", b"late"]
+    documents = "".join(f"---\n{json.dumps(mapping)}\n" for mapping in mappings)
+    for data in (json.dumps({"mappings": mappings}), documents):
+        assert [each.response.body for each in read(data.encode(), "f").interactions] == expected
 
 
 def test_a_body_that_wiremock_dribbles_has_its_pieces() -> None:
@@ -303,6 +320,8 @@ PLANS = st.builds(
     delay=_DELAYS,
     end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
     drip=st.none() | _FRAMES,
+    chunks=st.sampled_from((None, "extensions", "zeros")),
+    trailers=_HEADERS,
 )
 
 
