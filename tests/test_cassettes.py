@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import zipfile
 import zlib
@@ -279,11 +280,14 @@ def test_nothing_in_a_plain_recording_is_noted(name: str) -> None:
 
 
 def test_a_request_whose_body_was_not_recorded_is_noted(caplog: pytest.LogCaptureFixture) -> None:
-    note = f"{NAMED['responses.yaml']}: interaction 1 has no body of its request, so it answers any body"
+    note = f"{NAMED['responses.yaml']}: interaction 1 has no request body, so it answers any body"
     assert read_file(NAMED["responses.yaml"]).notes == (note,)
     assert caplog.messages == [note]
     stubs = json.dumps({"mappings": [json.loads(stub({"status": 200}))] * 3}).encode()
-    assert read(stubs, "f").notes == ("f: interactions 1, 2, 3 have no body of their request, so they answer any body",)
+    assert read(stubs, "f").notes == ("f: interactions 1, 2, 3 have no request body, so they answer any body",)
+    many = json.dumps({"mappings": [json.loads(stub({"status": 200}))] * 2_000}).encode()
+    names = "1, 2, 3, 4, 5 and 1,995 more"
+    assert read(many, "f").notes == (f"f: interactions {names} have no request body, so they answer any body",)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.sampled_from((b"", b";x=1", b" ")))
@@ -292,6 +296,14 @@ def test_chunk_framing_is_removed(chunks: list[bytes], extension: bytes) -> None
     assert dechunked(framed + b"0\r\n\r\n") == chunks
     assert dechunked(framed + b"0\r\n") is None
     assert plan(200, (), framed + b"0\r\n\r\n", "x").body == b"".join(chunks)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_standard_output_that_cannot_be_written_ends_the_command() -> None:
+    command = [sys.executable, "-m", "fakellm", "export", str(NAMED["stream.sse"]), "-o", "-"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "standard output: no space left on device\n")
 
 
 # Written and read back
