@@ -27,6 +27,7 @@ PLANS = st.builds(
     header_case=st.sampled_from((None, "upper")),
     delay=st.sampled_from((0.0, 2.0)),
     end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
+    chunks=st.sampled_from((None, None, "extensions", "zeros")),
     trailers=st.sampled_from(((), (), (("x", "0"),))),
 )
 

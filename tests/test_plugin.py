@@ -155,6 +155,9 @@ def test_one(fakellm):
     assert ask() == "Recorded"
     assert os.environ["OPENAI_API_KEY"] == (KEY if RECORDS else "fakellm")
 
+    assert ("GEMINI_API_KEY" in os.environ) == RECORDS
+    assert os.environ.get("GOOGLE_API_KEY") == (None if RECORDS else "fakellm")
+
 @pytest.mark.fakellm_recording(UPSTREAM, file="saved/two.jsonl")
 def test_two(fakellm):
     assert ask() == "Recorded"
@@ -172,6 +175,7 @@ def test_sends_nothing(fakellm):
 
 def test_a_marker_records_once_and_then_replays(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-0123456789-of-the-real-api")
+    monkeypatch.setenv("GEMINI_API_KEY", "of-the-real-api")
     with fakellm.serve({"rules": [{"reply": {"content": "Recorded"}}]}) as upstream:
         monkeypatch.setenv("UPSTREAM", upstream.base_url)
         monkeypatch.setenv("RECORDS", "1")

@@ -26,7 +26,7 @@ from fakellm.cli import log
 from fakellm.cli.log import StderrHandler
 from fakellm.server.requests.log import LoopErrors
 from fakellm.testing.handle import Handle
-from fakellm.testing.pytest_plugin import _session_name
+from fakellm.testing.names import file_name, session_name
 from tests.conftest import chat, post
 
 SLOW = "rules: [{reply: {content: One two three}, timing: {gap: 60}}]"
@@ -123,15 +123,24 @@ def test_spawn_ends_at_once_although_a_forked_process_lives_on() -> None:
 
 @given(st.lists(st.text(), min_size=2, max_size=5, unique=True))
 def test_each_test_has_a_session_name_of_its_own(tests: list[str]) -> None:
-    names = [_session_name(f"tests/test_a.py::test_b[{test}]") for test in tests]
+    names = [session_name(f"tests/test_a.py::test_b[{test}]") for test in tests]
     assert len(set(names)) == len(names)
     assert all(name.isascii() and len(name) < 200 and "/" not in name for name in names)
+
+
+@given(st.lists(st.text(), min_size=2, max_size=5, unique=True))
+def test_each_test_has_a_recording_of_its_own(tests: list[str]) -> None:
+    names = [file_name(f"Case::test_b[{test}]") for test in tests]
+    assert len(set(names)) == len(names)
+    assert all(name.isascii() and len(name) < 200 and "/" not in name for name in names)
+    assert file_name("Case::test_b[one-2]") == "Case-test_b[one-2]"
 
 
 @pytest.mark.parametrize("one", ["a[b]", "a[x/y]", "a::b", "a" * 20_000 + "b", "t[\ud800]"])
 @pytest.mark.parametrize("other", ["a-b-", "a-x-y-", "a-b", "a" * 20_000 + "-b", "t[\ud801]"])
 def test_names_that_look_alike_differ(one: str, other: str) -> None:
-    assert _session_name(one) != _session_name(other)
+    assert session_name(one) != session_name(other)
+    assert file_name(one) != file_name(other) or one.replace("::", "-") == other.replace("::", "-")
 
 
 def test_a_standard_error_that_nobody_reads_does_not_stop_the_server(tmp_path: Path) -> None:

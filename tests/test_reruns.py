@@ -214,3 +214,47 @@ def test_what_passes_or_does_not_end_after_a_broken_reply_is_found(pytester: pyt
             "The test did not end within 2 s after a reply of its client was broken. The fault is 'stall'.",
         ]
     )
+
+
+SLOW = """
+@pytest.fixture
+def slow():
+    yield
+    time.sleep(0.5)
+
+def test_notices(scripted, slow):
+    assert robust(timeout=0.2) == "Hello there"
+"""
+
+
+def test_only_the_test_itself_must_end_in_time(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest(
+        """
+import time
+
+def pytest_runtest_makereport(item, call):
+    time.sleep(0.3)
+"""
+    )
+    run(pytester, SLOW, "--fakellm-faults", "2", "--fakellm-patience", "0.4").assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("--fakellm-patience", value) for value in ("0", "-1", "nan", "inf", "soon")]
+    + [("--fakellm-vary", "-1"), ("--fakellm-faults", "1.5")],
+)
+def test_an_option_must_be_a_number(pytester: pytest.Pytester, option: str, value: str) -> None:
+    result = run(pytester, "", option, value)
+    result.stderr.fnmatch_lines([f"*argument {option}: must be a *, got '{value}'*"])
+
+
+def test_a_test_with_a_recording_runs_once(pytester: pytest.Pytester) -> None:
+    code = """
+@pytest.mark.fakellm_recording("http://127.0.0.1:9/v1")
+def test_recorded(fakellm):
+    print("it ran")
+"""
+    result = run(pytester, code, "--fakellm-vary", "3", "-s")
+    result.assert_outcomes(passed=1)
+    assert result.stdout.str().count("it ran") == 1

@@ -301,3 +301,11 @@ def test_a_script_of_the_page_runs(code: str) -> None:
 
 def test_the_page_names_every_key() -> None:
     assert re.findall(r"^\| `(\w+)` \|", DOC, re.MULTILINE) == [field.name for field in msgspec.structs.fields(Timing)]
+
+
+@pytest.mark.parametrize("kind", ["lognormal", "gamma"])
+@pytest.mark.parametrize(("mean", "deviation"), [("1.0e-300", 1), (1, "1.0e-300"), (1, 1001)])
+def test_a_deviation_is_of_the_order_of_the_mean(kind: str, mean: Any, deviation: Any) -> None:
+    text = f"rules:\n- reply: {{}}\n  timing: {{gap: {{kind: {kind}, mean: {mean}, deviation: {deviation}}}}}\n"
+    with pytest.raises(ScenarioError, match="deviation: must be between a thousandth and a thousand times the mean"):
+        load(text)

@@ -81,7 +81,7 @@ def levels(text: str | bytes, loader: Any) -> Iterator[tuple[yaml.Event, int]]:
 
 
 def overflows(node: yaml.Node, path: Path = ()) -> Iterator[Problem]:
-    """Numbers with so large an exponent that they are read as infinity, which is not what they say. The node must not
+    """Numbers with so large an exponent that they are read as infinity, although they are finite. The node must not
     contain itself."""
     if isinstance(node, yaml.MappingNode):
         for key, item in node.value:

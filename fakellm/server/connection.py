@@ -138,8 +138,8 @@ _NOT_SENT = 0x894B
 
 
 def _unsent(transport: asyncio.Transport, acknowledged: bool) -> int:
-    """Bytes that asyncio has not sent and, on Linux, which counts them, those that the system has not or, if so asked,
-    those that the client's machine has not acknowledged, which it may put off for 40 ms."""
+    """How many bytes asyncio has not sent. On Linux, which counts them, also those that the system has not sent, or
+    with `acknowledged`, those that the client's machine has not acknowledged; that may take it 40 ms."""
     queued = transport.get_write_buffer_size()
     if queued or sys.platform != "linux":
         return queued
@@ -149,5 +149,8 @@ def _unsent(transport: asyncio.Transport, acknowledged: bool) -> int:
     sender = transport.get_extra_info("socket")
     if sender.family == socket.AF_UNIX and not acknowledged:
         return 0  # what is sent there has arrived
-    count = fcntl.ioctl(sender.fileno(), termios.TIOCOUTQ if acknowledged else _NOT_SENT, bytes(4))
+    try:
+        count = fcntl.ioctl(sender.fileno(), termios.TIOCOUTQ if acknowledged else _NOT_SENT, bytes(4))
+    except OSError:  # a system such as gVisor has not all that Linux has
+        return 0
     return int.from_bytes(count, sys.byteorder)

@@ -173,7 +173,8 @@ class App:
         self._vary.pop(name, None)
         if vary:
             self._vary[name] = vary
-        self.forget(name)
+        if name not in self.own_sessions:
+            self.forget(name)
 
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""

@@ -7,10 +7,11 @@ imports this file, so it imports nothing slow until a fixture is used.
 from __future__ import annotations
 
 import os
-import re
+from argparse import ArgumentTypeError
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from importlib import import_module
+from math import inf
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,11 +26,27 @@ with suppress(ImportError):  # a run without these fixtures does not need the se
 _RECORDING = "fakellm_recording"
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"must be a whole number from 0, got {text!r}")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise ArgumentTypeError(f"must be a number of seconds above 0, got {text!r}")
+    return seconds
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("fakellm")
     group.addoption(
         "--fakellm-vary",
-        type=int,
+        type=_count,
         default=0,
         metavar="N",
         help="run each test that uses the fixture `fakellm` N more times, with its replies sent in other ways that "
@@ -37,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--fakellm-faults",
-        type=int,
+        type=_count,
         default=0,
         metavar="N",
         help="run each such test N more times, each with one reply broken in another way, and report those that do "
@@ -45,7 +62,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--fakellm-patience",
-        type=float,
+        type=_seconds,
         default=10.0,
         metavar="SECONDS",
         help="how long a test with a broken reply may take (default: 10)",
@@ -82,11 +99,25 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     """Runs a test more than once, if the options ask for it."""
     if not _reruns(item.config) or "fakellm" not in getattr(item, "fixturenames", ()):
         return None
+    if item.get_closest_marker(_RECORDING):  # its replies are those of the recording
+        return None
     from fakellm.testing.rerun import protocol
 
     option = item.config.option
     protocol(item, nextitem, option.fakellm_vary, option.fakellm_faults, option.fakellm_patience)
     return True
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Ends a test with a broken reply that takes too long; its fixtures may take their time."""
+    if not item.config.option.fakellm_faults:
+        return (yield)
+    from fakellm.testing.alarm import ALARM
+
+    alarm = item.stash.get(ALARM, None)
+    with alarm.armed() if alarm else nullcontext():
+        return (yield)
 
 
 @pytest.fixture(scope="session")
@@ -97,14 +128,6 @@ def fakellm_server() -> Iterator[Handle]:
 
     with fakellm.serve() as server:
         yield server
-
-
-def _session_name(test: str) -> str:
-    """The name of a test's session: readable, short enough for a URL, and another one for each test."""
-    from hashlib import blake2b
-
-    digest = blake2b(test.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
-    return f"{digest}-{re.sub(r'[^A-Za-z0-9_.-]+', '-', test)[-100:]}"
 
 
 @pytest.fixture
@@ -122,15 +145,21 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
             session, records = stack.enter_context(recorded(request.node, *marker.args, **marker.kwargs))
         else:
-            session = request.getfixturevalue("fakellm_server").session(_session_name(request.node.nodeid), strict=True)
+            from fakellm.testing.names import session_name
+
+            session = request.getfixturevalue("fakellm_server").session(session_name(request.node.nodeid), strict=True)
         if _reruns(request.config) and not marker:
             from fakellm.testing.rerun import CHANGED
 
             session.vary(request.node.stash.get(CHANGED, None))
+        own = {name for name in os.environ if name.endswith("_KEY")} if records else set()  # for the real API
+        if "GEMINI_API_KEY" in own:
+            own.add("GOOGLE_API_KEY")
+        elif not records:
+            monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
         for name, value in session.env.items():
-            if not (records and name.endswith("_KEY") and name in os.environ):  # the real API needs the real key
+            if name not in own:
                 monkeypatch.setenv(name, value)
-        monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `Handle.env`
         monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
         yield session
         _check(session)

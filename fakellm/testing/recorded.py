@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from fakellm.testing.handle import Handle
+from fakellm.testing.names import file_name
 
 FAILED = pytest.StashKey[bool]()
 """Whether a test has failed; absent until it has run."""
@@ -26,7 +26,8 @@ def recorded(node: Any, upstream: str, file: str | Path | None = None) -> Iterat
     from fakellm.testing.launchers import record, replay
 
     test = Path(node.path)
-    path = test.parent / (file or Path("recordings", test.stem, f"{_file_name(node)}.jsonl"))
+    name = file_name(str(node.nodeid).partition("::")[2])
+    path = test.parent / (file or Path("recordings", test.stem, f"{name}.jsonl"))
     if path.exists():
         with replay(path, again="fail") as server:
             yield server, False
@@ -38,9 +39,3 @@ def recorded(node: Any, upstream: str, file: str | Path | None = None) -> Iterat
     finally:
         if node.stash.get(FAILED, True) or path.read_bytes().count(b"\n") < 2:
             path.unlink(missing_ok=True)
-
-
-def _file_name(node: Any) -> str:
-    """The name of a test within its file, as one of a file."""
-    name = str(node.nodeid).partition("::")[2]
-    return re.sub(r"[^A-Za-z0-9_.\[\]-]+", "-", name)[-150:]

@@ -5,15 +5,14 @@ Owns how pytest runs a test once more. Knows nothing of what replies are sent.
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, cast
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from _pytest.runner import runtestprotocol  # pytest has nothing public: plugins that run tests again use this
 
 from fakellm.testing import break_replies, vary
+from fakellm.testing.alarm import ALARM, Alarm
 from fakellm.testing.break_replies import BrokenRun
 from fakellm.testing.vary import Varied
 
@@ -96,34 +95,13 @@ def _broken(item: pytest.Item, count: int, patience: float) -> Reports | None:
     """The reports of a run with a broken reply after which the test passed or did not end. None if each failed in time,
     or got a whole reply afterwards."""
     for run in break_replies.runs(count):
-        with _alarm(patience) as rung:
-            reports = _run(item, run)
-        finding = break_replies.finding(run, not _failed(reports), bool(rung), patience)
+        item.stash[ALARM] = alarm = Alarm(patience)
+        reports = _run(item, run)
+        del item.stash[ALARM]
+        finding = break_replies.finding(run, not _failed(reports), alarm.rung, patience)
         if finding:
             failed = next(each for each in reports if each.failed or each.when == "call")
             failed.outcome, failed.longrepr = "failed", failed.longrepr or finding
             failed.sections.insert(0, (_TITLE, break_replies.report(run, finding, item.nodeid, count)))
             return reports
     return None
-
-
-@contextmanager
-def _alarm(patience: float) -> Iterator[list[float]]:
-    """Within this block, fails the test after so many seconds, which are then in the list. Where the system has no such
-    timer, as on Windows, nothing ends the test."""
-    rung: list[float] = []
-
-    def ring(*_: object) -> NoReturn:
-        rung.append(patience)
-        pytest.fail(f"still running {patience:g} s after it began")
-
-    if not hasattr(signal, "setitimer"):
-        yield rung
-        return
-    before = signal.signal(signal.SIGALRM, ring)
-    signal.setitimer(signal.ITIMER_REAL, patience)
-    try:
-        yield rung
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)

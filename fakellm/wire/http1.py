@@ -105,7 +105,7 @@ def _in_turns(plan: Plan, keep_alive: bool) -> Iterator[Burst]:
     pieces = [] if plan.status is None else [_head(plan, "chunked", keep_alive)]
     delay, size, count = plan.delay, 0, 0
     for frame in plan.frames:
-        pieces.append(chunk(frame.data))
+        pieces.append(chunk(frame.data, plan.chunks))
         size, count = size + len(frame.data), count + 1
         if size > LONG:
             yield Burst(b"".join(pieces), delay, count)

@@ -11,6 +11,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from fakellm.base.seed import Source
+from fakellm.base.validation import FieldError
 
 Seconds = Annotated[float, Meta(ge=0, le=86_400)]
 Mean = Annotated[float, Meta(gt=0, le=86_400, description="The mean, in seconds.")]
@@ -18,9 +19,17 @@ Deviation = Annotated[float, Meta(gt=0, le=86_400, description="The standard dev
 _MOST = 86_400.0
 
 
+_MOST_RATIO = 1_000.0
+
+
 class _Moments(Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
     mean: Mean
     deviation: Deviation
+
+    def __post_init__(self) -> None:
+        if not 1 / _MOST_RATIO <= self.deviation / self.mean <= _MOST_RATIO:
+            message = "must be between a thousandth and a thousand times the mean"
+            raise FieldError(("deviation",), message)
 
 
 class Lognormal(_Moments, frozen=True, tag="lognormal"):

@@ -1,6 +1,6 @@
 """Which query parameters and bodies the control routes have: any other is refused, by its name.
 
-An ignored one would let a test pass that does not do what it says. Knows no handler.
+If one were ignored, a test that misspells it would pass. Knows no handler.
 """
 
 from __future__ import annotations

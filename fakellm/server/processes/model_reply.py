@@ -94,10 +94,9 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
         return await refused_there(engine, request, error)
     response = answer.response or await _called(engine, request, number)
     keeper = request.target.api.keeper
-    if (
-        keeper and request.target.operation in REPLIES and response.head.status == 200
-    ):  # a thread reads the request, however long it is
-        target = request.target
+    target = request.target
+    if keeper and target.operation in REPLIES and response.head.status == 200:
+        # A thread reads the request, however long it is.
         read = await in_thread(lambda: target.api.parse(request.body, {}, target.url))
         response = remembered(session.store, keeper, read(), response)
     return replace(answer, response=replace(response, attempts_forgotten=forgotten))

@@ -57,7 +57,7 @@ def _place(names: list[str], name: str) -> int:
 
 
 def _described(name: str) -> dict[str, Any]:
-    """One model; all of them are as old."""
+    """One model; all have the same age."""
     return {"type": "model", "id": name, "display_name": name, "created_at": "2023-11-14T22:13:20Z"}
 
 
