@@ -83,6 +83,20 @@ def test_the_id_of_a_call_may_be_empty_null_or_absent(stream: bool, value: Any, 
     assert set(calls_of({"rules": [rule]}, stream)[0]) == {"type", "function"}
 
 
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_stream_and_a_body_have_the_same_extra_keys(stream: bool) -> None:
+    extra = {"": 1, "x": 2, "choice.x": 3, "usage.x": 4, "call.x": 5}
+    rule = {"reply": {"tool_calls": [CALL]}, "stream": {"split": "whole", "spelling": {"extra": extra}}}
+    body = chat(stream=stream, stream_options={"include_usage": True}) if stream else chat()
+    sent = respond(App(load({"rules": [rule]})), HttpRequest("POST", "/v1/chat/completions", body)).plan.body
+    events = [json.loads(event.data) for event in Decoder().feed(sent) if event.data != "[DONE]"]
+    objects = events if stream else [json.loads(sent)]
+    assert all((each[""], each["x"]) == (1, 2) for each in objects)
+    assert all(choice["x"] == 3 for each in objects for choice in each["choices"])
+    assert objects[-1]["usage"]["x"] == 4
+    assert calls_of({"rules": [rule]}, stream)[0]["x"] == 5
+
+
 @pytest.mark.parametrize("call_id", [{"id": ""}, {"id": None}, {}])
 def test_a_recorded_call_without_an_id_is_imported_by_meaning(call_id: dict[str, Any]) -> None:
     call = {"index": 0} | call_id | {"type": "function", "function": {"name": "f", "arguments": "{}"}}

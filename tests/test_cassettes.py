@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import zipfile
 import zlib
@@ -137,6 +138,29 @@ def test_an_entry_without_a_response_closes_the_connection(status: int) -> None:
     assert (response.status, response.frames, response.end) == (None, (), "close")
 
 
+def test_a_contract_of_version_4_of_pact_is_refused() -> None:
+    contract = NAMED["pact.json"].read_text().replace("3.0.0", "4.0")
+    with pytest.raises(CassetteError, match=r"^f: metadata\.pactSpecification\.version '4\.0' is not supported"):
+        read(contract.encode(), "f")
+
+
+def test_a_body_that_mitmproxy_streamed_was_not_kept() -> None:
+    content = re.compile(rb"(8:response;)267(:.*?7:content;)73:.*?\n\n,(8:trailers)", re.DOTALL)
+    flow, found = content.subn(rb"\g<1>193\g<2>0:~\g<3>", NAMED["mitmproxy.flow"].read_bytes())
+    flow = flow.replace(b"714:9:websocket", b"640:9:websocket", 1)
+    with pytest.raises(CassetteError, match=r"response\.content: its body was not kept: record without") as raised:
+        read(flow, "f")
+    assert (found, len(raised.value.problems)) == (1, 1)
+
+
+def test_a_flow_with_an_error_is_a_connection_that_broke_off() -> None:
+    flow = NAMED["mitmproxy.flow"].read_bytes()
+    error = b"5:error;24:3:msg;14:server closed.,}"
+    flow = flow.replace(b"5:error;0:~", error).replace(b"714:", b"%d:" % (714 + len(error) - len(b"5:error;0:~")), 1)
+    assert read(flow, "f").interactions[0].response.end == "close"
+    assert only("mitmproxy.flow").response.end == "complete"
+
+
 def test_wiremock_keeps_a_body_in_a_file_of_its_own(tmp_path: Path) -> None:
     stub = {"request": {"url": "/v1", "method": "POST"}, "response": {"status": 200, "bodyFileName": "b.json"}}
     (tmp_path / "mappings").mkdir()
@@ -161,6 +185,17 @@ def stub(response: dict[str, Any], **request: Any) -> bytes:
 def test_a_fault_of_wiremock_is_the_end_of_the_connection(fault: str, end: str) -> None:
     plan = read(stub({"fault": fault, "fixedDelayMilliseconds": 500}), "f").interactions[0].response
     assert (plan.status, plan.frames, plan.end, plan.delay) == (None, (), end, 0.5)
+
+
+def test_the_mappings_of_wiremock_are_in_the_order_of_their_priority() -> None:
+    mappings = [
+        {**json.loads(stub({"status": 200, "body": body})), **priority}
+        for body, priority in (("late", {"priority": 9}), ("usual", {}), ("first", {"priority": 1}), ("same", {}))
+    ]
+    expected = [b"first", b"usual", b"same", b"late"]
+    documents = "".join(f"---\n{json.dumps(mapping)}\n" for mapping in mappings)
+    for data in (json.dumps({"mappings": mappings}), documents):
+        assert [each.response.body for each in read(data.encode(), "f").interactions] == expected
 
 
 def test_a_body_that_wiremock_dribbles_has_its_pieces() -> None:
@@ -245,11 +280,14 @@ def test_nothing_in_a_plain_recording_is_noted(name: str) -> None:
 
 
 def test_a_request_whose_body_was_not_recorded_is_noted(caplog: pytest.LogCaptureFixture) -> None:
-    note = f"{NAMED['responses.yaml']}: interaction 1 has no body of its request, so it answers any body"
+    note = f"{NAMED['responses.yaml']}: interaction 1 has no request body, so it answers any body"
     assert read_file(NAMED["responses.yaml"]).notes == (note,)
     assert caplog.messages == [note]
     stubs = json.dumps({"mappings": [json.loads(stub({"status": 200}))] * 3}).encode()
-    assert read(stubs, "f").notes == ("f: interactions 1, 2, 3 have no body of their request, so they answer any body",)
+    assert read(stubs, "f").notes == ("f: interactions 1, 2, 3 have no request body, so they answer any body",)
+    many = json.dumps({"mappings": [json.loads(stub({"status": 200}))] * 2_000}).encode()
+    names = "1, 2, 3, 4, 5 and 1,995 more"
+    assert read(many, "f").notes == (f"f: interactions {names} have no request body, so they answer any body",)
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=4), st.sampled_from((b"", b";x=1", b" ")))
@@ -258,6 +296,14 @@ def test_chunk_framing_is_removed(chunks: list[bytes], extension: bytes) -> None
     assert dechunked(framed + b"0\r\n\r\n") == chunks
     assert dechunked(framed + b"0\r\n") is None
     assert plan(200, (), framed + b"0\r\n\r\n", "x").body == b"".join(chunks)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+def test_standard_output_that_cannot_be_written_ends_the_command() -> None:
+    command = [sys.executable, "-m", "fakellm", "export", str(NAMED["stream.sse"]), "-o", "-"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (2, "standard output: no space left on device\n")
 
 
 # Written and read back
@@ -286,6 +332,8 @@ PLANS = st.builds(
     delay=_DELAYS,
     end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
     drip=st.none() | _FRAMES,
+    chunks=st.sampled_from((None, "extensions", "zeros")),
+    trailers=_HEADERS,
 )
 
 

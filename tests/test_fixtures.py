@@ -65,6 +65,15 @@ def test_fixtures_of_aimock_answer_as_they_did(tmp_path: Path) -> None:
         ({"endpoint": "image"}, {"content": "a"}, {}, "match.endpoint: 'image' is not a reply of a model"),
         ({"toolResultContains": "a"}, {"content": "a"}, {}, "match.toolResultContains: no rule can find"),
         ({}, {"content": "a"}, {"disconnectAfterMs": 5}, "disconnectAfterMs: unknown key"),
+        ({"turnIndex": -1}, {"content": 1.5}, {}, "match.turnIndex: expected integer >= 0, got -1; response.content: "),
+        ({}, {"content": "a"}, {"latency": -1}, "latency: expected number >= 0.0, got -1"),
+        ({}, {"content": "a"}, {"latency": 1e9}, "timing.gap: expected number <= 86400.0"),
+        ({}, {"content": "a"}, {"chunkSize": -3}, "chunkSize: expected integer >= 0, got -3"),
+        ({}, {"content": "a"}, {"truncateAfterChunks": -3}, "truncateAfterChunks: expected integer >= 0, got -3"),
+        ({"turnIndex": -3}, {"content": "a"}, {}, "match.turnIndex: expected integer >= 0, got -3"),
+        ({}, {"content": "a", "usage": {"prompt_tokens": -1}}, {}, "response.usage.prompt_tokens: expected integer"),
+        ({}, {"error": {"message": "a"}, "status": 42}, {}, "fault.status: expected integer >= 200"),
+        ({}, {"error": {"message": "a"}, "status": 1000}, {}, "fault.status: expected integer <= 999"),
     ],
 )
 def test_a_fixture_that_no_rule_can_express_is_left_out(
@@ -75,10 +84,44 @@ def test_a_fixture_that_no_rule_can_express_is_left_out(
     assert became.reason.startswith(reason)
 
 
+def test_whether_there_is_a_tool_result_is_a_condition_on_chat_only(tmp_path: Path) -> None:
+    """The last message of a request of Messages has the role `user`, with or without a result."""
+    fixtures = (({"hasToolResult": True}, {"content": "done"}), ({"hasToolResult": False}, {"content": "again"}))
+    scenario, report = imported([aimock(tmp_path, *fixtures)])
+    assert [(rule.when.api, rule.when.body) for rule in scenario.rules] == [
+        ("chat", {"messages[-1].role": "tool"}),
+        ("chat", {"messages[-1].role": "user"}),
+    ]
+    assert {each.reason for each in report} == {
+        "hasToolResult: for requests of chat only, because other APIs have no role of results"
+    }
+
+
+def test_of_fixtures_with_the_same_match_the_first_without_a_number_answers_all(tmp_path: Path) -> None:
+    again = {"userMessage": "again"}
+    file = aimock(
+        tmp_path,
+        ({**again, "sequenceIndex": 1}, {"content": "second"}),
+        ({**again, "sequenceIndex": 0}, {"content": "first"}),
+        (again, {"content": "from then on"}),
+        (again, {"content": "never"}),
+        ({**again, "sequenceIndex": 2}, {"content": "nor this"}),
+    )
+    scenario, report = imported([file])
+    assert [each.outcome for each in report] == ["meaning"] * 3 + ["left out"] * 2
+    app = App(scenario)
+    assert [message(app, ("user", "again"))["content"] for _ in range(4)] == ["first", "second", *["from then on"] * 2]
+
+
 def test_a_fixture_that_no_request_reaches_is_left_out(tmp_path: Path) -> None:
     scenario, report = imported([aimock(tmp_path, ({}, {"content": "a"}), ({"userMessage": "x"}, {"content": "b"}))])
     assert [each.outcome for each in report] == ["meaning", "left out"]
     assert load(dump(scenario)) == scenario
+
+
+def test_only_what_a_fixture_sets_is_written(tmp_path: Path) -> None:
+    assert "timing" not in dump(imported([aimock(tmp_path, ({}, {"content": "a"}))])[0])
+    assert "timing: {gap: 0.005}" in dump(imported([aimock(tmp_path, ({}, {"content": "a"}), latency=5)])[0])
 
 
 def test_how_aimock_streams_and_breaks_a_reply(tmp_path: Path) -> None:

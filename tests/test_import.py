@@ -256,6 +256,15 @@ def test_what_broke_a_reply_is_imported_as_a_fault(body: dict[str, Any], plan: P
         assert ("Content-Length", "66") in sent.headers
 
 
+@pytest.mark.parametrize("announced", ["10000000000000", "9" * 5000])
+def test_a_body_that_broke_off_is_not_padded_to_any_length(announced: str) -> None:
+    plan = Plan(200, (*JSON, ("Content-Length", announced)), (Frame(BODY[:40]),), end="close")
+    scenario, _ = imported([recording((NOT_STREAMED, plan))])
+    assert scenario.rules[0].fault == Close(byte=40)
+    sent = answer(app_of(scenario), asked(NOT_STREAMED))
+    assert (sent.body, sent.end) == (BODY[:40], "close")
+
+
 def test_a_reply_without_the_fault_that_broke_it_is_whole() -> None:
     whole = [rule.data for rule in stream(HI, Variation(), DIALECTS["openai"], Timing(), Source(1))]
     request = asked(HELLO, "https://api.openai.com/v1/chat/completions")

@@ -51,6 +51,12 @@ STREAM = {"when": {"stream": True}, "reply": {"content": "Hi there"}, "stream": 
             | {"patch": [{"at": 0, "drop": 1, "frames": ['{"content":[{"type":"text","text":"Hi"}]}']}]},
             [(0, "Hi")],
         ),
+        (
+            {"when": {"api": "messages", "stream": False, "system": "Hi"}}
+            | {"reply": {"template": True, "content": "{{system}}"}}
+            | {"patch": [{"at": 0, "drop": 1, "frames": ['{"content":[{"type":"text","text":"Hi"}]}']}]},
+            [(0, "Hi")],
+        ),
     ],
 )
 def test_a_text_that_a_patch_repeats_is_found(rule: dict[str, Any], expected: list[tuple[int, str]]) -> None:

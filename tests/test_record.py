@@ -1009,6 +1009,9 @@ def test_the_session_of_a_request_is_recorded(file: Path) -> None:
         ("https://api.anthropic.com/v1/messages", "https://api.anthropic.com"),
         ("http://localhost:11434/api/chat", "http://localhost:11434"),
         ("https://openrouter.ai/api/v1", None),
+        ("https://x.services.ai.azure.com/models", None),
+        ("https://x.services.ai.azure.com/models/chat/completions", "https://x.services.ai.azure.com/models"),
+        ("https://api.openai.com/v1/models", "https://api.openai.com/v1"),
         ("https://api.openai.com", None),
     ],
 )

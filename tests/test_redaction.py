@@ -144,7 +144,8 @@ def test_no_secret_stays_in_any_place_or_spelling(
     place, name = placed
     body = wrapped(spelling(secret)).encode()
     headers = (("X-Echo", spelling(secret)), ("Location", f"/x?key={spelling(secret)}"))
-    before = Interaction(place(name, secret), Plan(400, headers, (Frame(body[:cut]), Frame(body[cut:])), "chunked"))
+    answer = Plan(400, headers, (Frame(body[:cut]), Frame(body[cut:])), "chunked", trailers=headers)
+    before = Interaction(place(name, secret), answer)
     after = redacted(before)
     kept = fakellm_jsonl.dump_line(after).decode()
     for text in {secret, spelling(secret), json.dumps(spelling(secret))[1:-1], b64encode(b"user:" + secret.encode())}:

@@ -367,6 +367,14 @@ def test_the_headers_that_matter_are_sent() -> None:
     }
 
 
+def test_the_trailers_that_matter_are_sent() -> None:
+    trailers = (("X-Checksum", "1"), ("Content-Length", "9"), ("Evil", "a\r\nb: c"))
+    answer = respond(
+        Replay([tape(interaction(trailers=trailers, delimited="chunked"))]), HttpRequest("POST", "/v1/chat/completions")
+    )
+    assert answer.plan.trailers == (("X-Checksum", "1"),)
+
+
 @pytest.mark.parametrize("end", ["close", "reset"])
 def test_a_response_that_broke_off_breaks_off_again(end: str) -> None:
     headers = (("Content-Length", "10"),)

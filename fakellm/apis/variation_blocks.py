@@ -186,7 +186,8 @@ class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(
             description=(
                 "Keys that every chunk or body carries in addition; those of its choices and of their deltas or "
-                "messages as `choice.x` and `delta.x`. In a body, `call.x` and `usage.x` too."
+                "messages as `choice.x` and `delta.x`, of tool calls as `call.x`, of a call's further pieces in a "
+                "stream as `piece.x`, and of the usage as `usage.x`."
             )
         ),
     ] = None

@@ -16,11 +16,13 @@ def is_stdout(output: Path) -> bool:
 
 def write_output(output: Path, data: bytes) -> None:
     """Writes the file, or standard output for `-`. Ends the command if that fails."""
-    if is_stdout(output):
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
     try:
-        write_whole(output, data)
+        if is_stdout(output):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            write_whole(output, data)
+    except BrokenPipeError:  # its reader has left: click ends the command in silence
+        raise
     except OSError as error:
-        fail(f"{output}: {(error.strerror or str(error)).lower()}", 2)
+        fail(f"{'standard output' if is_stdout(output) else output}: {(error.strerror or str(error)).lower()}", 2)

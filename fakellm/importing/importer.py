@@ -53,8 +53,9 @@ def imported(sources: Sequence[Cassette | FixtureFile], name: str = "imported") 
     report: list[Imported] = []
     for cassette in sources:
         if isinstance(cassette, FixtureFile):
-            scripted += (rule for _, rule in cassette.rules if isinstance(rule, ScriptedRule))
-            report += starmap(_scripted, cassette.rules)
+            fixtures = [(place, _loadable(rule)) for place, rule in cassette.rules]
+            scripted += (rule for _, rule in fixtures if isinstance(rule, ScriptedRule))
+            report += starmap(_scripted, fixtures)
             continue
         for number, interaction in enumerate(cassette.interactions, 1):
             place = f"{cassette.name}#{number}"
@@ -75,7 +76,14 @@ def imported(sources: Sequence[Cassette | FixtureFile], name: str = "imported") 
 
 
 def _scripted(place: str, rule: ScriptedRule | str) -> Imported:
-    return Imported(place, "left out", reason=rule) if isinstance(rule, str) else Imported(place, "meaning")
+    if isinstance(rule, str):
+        return Imported(place, "left out", reason=rule)
+    return Imported(place, "meaning", reason=rule.note)
+
+
+def _loadable(rule: ScriptedRule | str) -> ScriptedRule | str:
+    """The rule of a fixture, or why there is none, or why no file can have it."""
+    return rule if isinstance(rule, str) else _unwritable(rule.rule) or rule
 
 
 class _Recorded(Struct, frozen=True):
@@ -205,15 +213,22 @@ def _kind_in(body: bytes, request: Request) -> Kind | None:
 def _problem(answered: AnsweredRequest) -> str:
     """Why a rule cannot be written to a file, with conditions on all that its request has; empty if it can."""
     when = exactly(answered.request) if answered.known else When()
-    text = dump_json(replace(answered.rule, when=when))
+    return _unwritable(replace(answered.rule, when=when))
+
+
+def _unwritable(rule: Rule) -> str:
+    """Why a rule cannot be written to a file; empty if it can."""
+    text = dump_json(rule)
     if _HALF.search(text):
         return "it has half of a surrogate pair, which YAML cannot express"
     try:
         parse(text, "rule")
     except ScenarioError as error:
-        return error.problems[0]
+        return "; ".join(_PLACE.sub("", problem) for problem in error.problems)
     return ""
 
 
+_PLACE = re.compile(r"^rule:\d+:\d+: (rules\[0\]\.)?")
+"""The place of a problem in the text of one rule, which nobody sees."""
 _HALF = re.compile(r"(?<!\\)(?:\\\\)*\\ud[89a-f]")
 """In JSON in which nothing else is escaped that need not be."""

@@ -48,6 +48,7 @@ def playback(recording: Recording, timing: bool) -> Plan:
     return replace(
         plan,
         headers=(*kept, ("x-fakellm-recording", quote(recording.label, safe=" #+/:"))),
+        trailers=tuple(pair for pair in plan.trailers if _sent(*pair, False)),
         frames=tuple(frame if timing else replace(frame, delay=0.0) for frame in frames),
         delay=plan.delay if timing else 0.0,
     )

@@ -43,11 +43,14 @@ def redacted(interaction: Interaction, secrets: Iterable[str] = ()) -> Interacti
     body = b"".join(frame.data for frame in response.frames)
     _must_be_plain(request.headers, request.body)
     _must_be_plain(response.headers, body)
-    covered = cover({*secrets, *_secrets(request), *_in_headers(response.headers)})
+    covered = cover({*secrets, *_secrets(request), *_in_headers((*response.headers, *response.trailers))})
     return Interaction(
         _request(request, covered),
         replace(
-            response, headers=_kept(response.headers, covered), frames=_frames(tuple(response.frames), body, covered)
+            response,
+            headers=_kept(response.headers, covered),
+            trailers=_kept(response.trailers, covered),
+            frames=_frames(tuple(response.frames), body, covered),
         ),
     )
 

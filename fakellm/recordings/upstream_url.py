@@ -8,11 +8,14 @@ from urllib.parse import urlsplit
 
 from yarl import URL
 
+from fakellm.apis.base_paths import ANTHROPIC, OPENAI, RESPONSES, pattern
+
 _ROUTES = (
     *("/chat/completions", "/completions", "/responses", "/embeddings", "/models", "/v1/messages", "/messages"),
     *("/api/chat", "/api/generate"),
 )
 """What clients add to a base URL."""
+_BASES = pattern(*OPENAI, *RESPONSES, *ANTHROPIC)
 _LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 """A part of a host name (RFC 1123, 2.1), with the underscores that some private networks use."""
 
@@ -38,6 +41,8 @@ def checked_upstream(url: str) -> str:
 def ending_in_a_route(url: str) -> str | None:
     """The base URL of a URL that ends in a route of an API, which clients add themselves; None if it does not."""
     path = urlsplit(url).path
+    if re.fullmatch(_BASES, path):
+        return None
     route = next((route for route in _ROUTES if path.endswith(route)), None)
     return None if route is None else url[: len(url) - len(route)]
 

@@ -11,7 +11,7 @@ from fakellm.apis.chat.meaning import NAME
 from fakellm.apis.chat.whole_spelling import name_at, own_values
 from fakellm.apis.skeleton import Fill, per_content
 from fakellm.apis.variation_blocks import Reasoning, Spelling
-from fakellm.base.json_text import JSON, WordForWord
+from fakellm.base.json_text import JSON
 from fakellm.base.seed import ALNUM
 from fakellm.base.template import Hole
 from fakellm.model.blocks import Token, Usage, own_value
@@ -25,8 +25,9 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     if chunk.usage is not None:
         frame["usage"] = {} if chunk.usage is EMPTY else None
     if isinstance(chunk.usage, Usage):
+        own_usage = own_values("usage.", number, spelling)
         frame["usage"] = per_content(
-            "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted))
+            "usage", lambda fill: _only(spelling.usage_keys, write_usage(dialect, fill.counted) | own_usage)
         )
     counted = isinstance(chunk.usage, Usage) and spelling.usage_keys != ()
     ends = counted or any(choice.finish_reason for choice in chunk.choices)
@@ -70,16 +71,10 @@ def _own(place: str, spelling: Spelling, values: JSON, extra: JSON, number: int)
     by those that the spelling sets for every chunk or for this one."""
     if not spelling.extra and not spelling.each:
         return values, extra
-    each = {name: values_of for key, values_of in (spelling.each or {}).items() if (name := name_at(place, key))}
+    each = {name_at(place, key) for key in spelling.each or ()}
     values = {key: value for key, value in values.items() if key not in each or (key in CONTENT_KEYS and value)}
     extra = {key: value for key, value in extra.items() if key not in each or (key in CONTENT_KEYS and value)}
-    own = {name: value for key, value in (spelling.extra or {}).items() if (name := name_at(place, key))}
-    for name, values_of in each.items():
-        if number in (values_of if isinstance(values_of, dict) else range(len(values_of))):
-            own[name] = values_of[number]
-    if spelling.order in ("sorted", "reversed"):
-        own = {name: WordForWord(value) for name, value in own.items()}
-    return values, extra | own
+    return values, extra | own_values(place, number, spelling)
 
 
 def _only(keys: tuple[str, ...] | None, values: JSON) -> JSON:

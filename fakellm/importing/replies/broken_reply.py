@@ -28,6 +28,9 @@ _BLANK = (b"\n\n", b"\r\n\r\n", b"\n\r\n")
 _LAST = 3
 """Among how many of the last pieces an error is searched: `[DONE]` and a comment may follow it."""
 
+_MOST_PADDING = 2**20
+"""How many bytes of a body that broke off are padded, so that its announced length is sent again."""
+
 
 class Broken(Struct, frozen=True):
     """A reply that broke.
@@ -72,9 +75,12 @@ def cut(plan: Plan, pieces: Sequence[bytes], stream: bool) -> Broken:
 
 
 def announced(plan: Plan) -> int:
-    """The length of a whole body that broke off: as its head announces it, or more than what arrived."""
-    lengths = [value for name, value in plan.headers if name.lower() == "content-length" and value.isdecimal()]
-    return max(len(plan.body) + 1, *map(int, lengths[:1])) if lengths else len(plan.body) + 1
+    """The length of a whole body that broke off: as its head announces it, within reason, or one more byte than what
+    arrived."""
+    arrived = len(plan.body)
+    values = [value for name, value in plan.headers if name.lower() == "content-length"]
+    length = int(values[0]) if values and values[0].isdecimal() and len(values[0]) < 20 else 0
+    return length if arrived < length <= arrived + _MOST_PADDING else arrived + 1
 
 
 def _frames(number: int) -> str:

@@ -10,13 +10,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.route import CHAT, Route, api_named
+from fakellm.apis.route import Route
 from fakellm.base.errors import ReplyError, RequestError, StreamError
-from fakellm.base.json_text import dumps
 from fakellm.engine.render import render
 from fakellm.engine.resolve import filled
 from fakellm.engine.ruleset import Script
-from fakellm.importing.example_request import sample
+from fakellm.importing.example_request import api_of, sample
 from fakellm.model.blocks import Refusal, Text, Thinking, ToolCall
 from fakellm.model.deltas import Open, Piece
 from fakellm.model.request import Request
@@ -71,13 +70,13 @@ def _texts_of(block: Any) -> Sequence[str]:
 
 def in_reply_and_patch(rule: Rule) -> Iterator[tuple[int, str]]:
     """As `repeated_texts`, of all that a rule with a name and a dialect sends."""
-    route = api_named(rule.when.api) if rule.when.api else CHAT
+    request, route = sample(rule), api_of(rule)
     for streamed in (True, False) if rule.when.stream is None else (rule.when.stream,):
         script = Script(rule)
         for number in range(1, script.length(streamed) + 1):
             attempt = script.attempt(number, streamed, 0, "")
             if attempt and (step := script.at(attempt)).patch:
-                yield from _in_step(step, replace(_request(rule, route), stream=streamed), number, route)
+                yield from _in_step(step, replace(request, stream=streamed), number, route)
 
 
 def _in_step(step: Rule, request: Request, number: int, route: Route) -> Iterator[tuple[int, str]]:
@@ -90,7 +89,3 @@ def _in_step(step: Rule, request: Request, number: int, route: Route) -> Iterato
     except (ReplyError, RequestError):  # no made-up request fits
         return
     yield from repeated_texts([frame.data for frame in frames], step.patch, route, habits, request.stream)
-
-
-def _request(rule: Rule, route: Route) -> Request:
-    return sample(rule) if route is CHAT else route.parse(dumps(route.example()).encode(), {})

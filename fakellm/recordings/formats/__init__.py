@@ -75,6 +75,9 @@ WRITERS: Mapping[str, tuple[str, str]] = {
 }
 """Formats that are written: the module of each, and its function."""
 
+_NAMED = 5
+"""How many interactions a note names."""
+
 
 def read_file(path: Path) -> Cassette:
     """The recording in a file of any supported format, which is detected from its content; its notes are logged. Raises
@@ -139,11 +142,13 @@ def _note_bodies(cassette: Cassette) -> None:
     numbers = [number for number, each in enumerate(requests, 1) if each.method == "POST" and not each.body]
     if not numbers:
         return
-    which = ", ".join(map(str, numbers))
+    which = ", ".join(map(str, numbers[:_NAMED]))
+    if len(numbers) > _NAMED:
+        which += f" and {len(numbers) - _NAMED:,} more"
     if len(numbers) == 1:
-        note(f"{cassette.name}: interaction {which} has no body of its request, so it answers any body")
+        note(f"{cassette.name}: interaction {which} has no request body, so it answers any body")
     else:
-        note(f"{cassette.name}: interactions {which} have no body of their request, so they answer any body")
+        note(f"{cassette.name}: interactions {which} have no request body, so they answer any body")
 
 
 def _is_own(path: Path) -> bool:

@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.typed_values import from_base64, json_value, typed
-from fakellm.wire.plan import Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
 
 VERSION = 1
 
@@ -60,6 +60,8 @@ class _Response(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
     delay: Seconds = 0.0
     end: Literal["complete", "hang_up", "close", "reset", "stall"] = "complete"
     drip: _Frame | None = None
+    chunks: ChunkForm | None = None
+    trailers: tuple[tuple[str, str], ...] = ()
 
 
 class _Line(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,6 +87,8 @@ def dump_line(interaction: Interaction) -> bytes:
         delay=plan.delay,
         end=plan.end,
         drip=_dumped(plan.drip) if plan.drip else None,
+        chunks=plan.chunks,
+        trailers=plan.trailers,
     )
     sent = _Request(request.method, request.url, request.headers, session=request.session, **body)
     return msgspec.json.encode(_Line(sent, response)) + b"\n"
@@ -114,6 +118,8 @@ def load_line(line: bytes, name: str, number: int) -> Interaction:
         delay=plan.delay,
         end=plan.end,
         drip=_loaded(plan.drip, f"{place}: response.drip") if plan.drip else None,
+        chunks=plan.chunks,
+        trailers=plan.trailers,
     )
     return Interaction(RecordedRequest(request.method, request.url, request.headers, body, request.session), response)
 

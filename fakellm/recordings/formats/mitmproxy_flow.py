@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
@@ -44,12 +45,14 @@ class _Response(Struct):
 
 class _Flow(Struct):
     IGNORED: ClassVar = (
-        *("websocket", "type", "version", "id", "error", "client_conn", "server_conn", "intercepted", "is_replay"),
+        *("websocket", "type", "version", "id", "client_conn", "server_conn", "intercepted", "is_replay"),
         *("marked", "metadata", "comment", "timestamp_created", "backup"),
     )
 
     request: _Request
     response: _Response | None = None
+    error: Any = None
+    """Why the connection broke off."""
 
 
 def load(data: bytes, name: str) -> Cassette:
@@ -69,9 +72,11 @@ def _interaction(read: _Flow, place: str) -> Interaction:
         return Interaction(recorded, unanswered())
     times = (request.timestamp_end, response.timestamp_start, response.timestamp_end)
     wait, receive = (_seconds(*times[number : number + 2]) for number in (0, 1))
-    body, at = response.content or b"", f"{place}.response.content"
-    answer = plan(response.status_code, _pairs(response.headers), body, at, delay=wait, receive=receive)
-    return Interaction(recorded, answer)
+    at = f"{place}.response.content"
+    if response.content is None:
+        raise CassetteError([f"{at}: its body was not kept: record without streaming (stream_large_bodies)"])
+    answer = plan(response.status_code, _pairs(response.headers), response.content, at, delay=wait, receive=receive)
+    return Interaction(recorded, replace(answer, end="close") if read.error else answer)
 
 
 def _seconds(start: float | None, end: float | None) -> float:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from msgspec import Struct
 
+from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.entries import interactions
 from fakellm.recordings.formats.response_reader import plan
@@ -41,15 +42,20 @@ class _Interaction(Struct):
 
 
 class _File(Struct):
-    IGNORED: ClassVar = ("consumer", "provider", "metadata")
+    IGNORED: ClassVar = ("consumer", "provider")
 
     interactions: list[Any]
+    metadata: Any = None
 
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
-    read = typed(data, _File, name).interactions
-    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
+    read = typed(data, _File, name)
+    match read.metadata:
+        case {"pactSpecification": {"version": str(version)}} if version.startswith("4"):
+            message = f"version {version!r} is not supported: write the contract as version 3"
+            raise CassetteError([f"{name}: metadata.pactSpecification.{message}"])
+    return Cassette(name, interactions(read.interactions, _Interaction, f"{name}: interactions", _interaction))
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -2,14 +2,14 @@
 
 A mapping states what a request must have; if it has a whole body, that counts as the body that was sent. What cannot
 be sent again as it is written, such as a template, is an error. Unlike WireMock, a body must be equal, and a response
-needs a `status`.
+needs a `status`. Interactions are in the order of their `priority`.
 """
 
 from __future__ import annotations
 
 import re
-from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 from typing import Annotated, Any, ClassVar, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -69,10 +69,12 @@ class _Response(Struct, rename="camel", forbid_unknown_fields=True):
 
 
 class _Mapping(Struct):
-    IGNORED: ClassVar = ("id", "uuid", "name", "persistent", "insertionIndex", "metadata", "priority")
+    IGNORED: ClassVar = ("id", "uuid", "name", "persistent", "insertionIndex", "metadata")
 
     request: _Request
     response: _Response
+    priority: int = 5
+    """Of the mappings that match a request, WireMock prefers the one with the lowest."""
 
 
 class _File(Struct):
@@ -86,11 +88,18 @@ def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
 
     A body may be in a separate file, which `read_file` reads.
     """
-    make = partial(_interaction, read_file=read_file)
+    listed, place = documents, f"{name}: "
     if len(documents) == 1 and isinstance(documents[0], dict) and "mappings" in documents[0]:
-        listed = typed(documents[0], _File, f"{name}: [0]").mappings
-        return Cassette(name, interactions(listed, _Mapping, f"{name}: [0].mappings", make))
-    return Cassette(name, interactions(documents, _Mapping, f"{name}: ", make))
+        listed, place = typed(documents[0], _File, f"{name}: [0]").mappings, f"{name}: [0].mappings"
+    ranks: list[int] = []
+
+    def make(read: _Mapping, at: str) -> Interaction:
+        made = _interaction(read, at, read_file)
+        ranks.append(read.priority)
+        return made
+
+    found = zip(interactions(listed, _Mapping, place, make), ranks, strict=True)
+    return Cassette(name, tuple(each for each, _ in sorted(found, key=itemgetter(1))))
 
 
 def _interaction(read: _Mapping, place: str, read_file: ReadFile) -> Interaction:
