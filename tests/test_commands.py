@@ -304,3 +304,21 @@ def test_a_signal_during_the_first_imports_ends_a_command_quietly(module: str, n
     ended = subprocess.run(arguments, capture_output=True, timeout=60, check=False)
     assert ended.returncode in (-number, 128 + number)
     assert (ended.stdout, ended.stderr) == (b"", b"")
+
+
+@pytest.mark.parametrize("command", ["import", "export"])
+def test_a_recording_is_not_overwritten_by_what_is_made_of_it(command: str, tmp_path: Path) -> None:
+    body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "Hi"}]})
+    recording = tmp_path / "a.jsonl"
+    head = '{"fakellm":"recording","version":1}'
+    request = {"method": "POST", "url": "https://api.openai.com/v1/chat/completions", "text": body}
+    reply = {"status": 200, "headers": [["Content-Type", "application/json"]], "frames": [{"text": "{}"}]}
+    recording.write_text(f"{head}\n{json.dumps({'request': request, 'response': reply})}\n")
+    before = recording.read_bytes()
+    (tmp_path / "link.jsonl").symlink_to(recording)
+    format_ = ["--format", "har"] if command == "export" else []
+    for output in (recording, tmp_path / "link.jsonl"):
+        ran = run(command, recording, *format_, "-o", output)
+        assert ran.exit_code == 2
+        assert f"{output} is read, so it cannot be written as well: give -o another name" in ran.stderr
+    assert recording.read_bytes() == before

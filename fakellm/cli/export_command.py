@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
 from fakellm.base.validation import near_miss
-from fakellm.cli.output import write_output
+from fakellm.cli.output import check_output, write_output
 from fakellm.cli.serving import count, fail
 from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
@@ -63,6 +63,7 @@ def command(
     FILE may also be a scenario: each of its rules then answers a made-up request that it matches. Keys, tokens and
     cookies in a recording are overwritten, unless --keep-secrets is given.
     """
+    check_output(output, [file])
     try:
         cassette = _of_session(_read(file, seed, api, keep_secrets), session)
         many = len(cassette.interactions)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fakellm.base.errors import CassetteError
-from fakellm.cli.output import is_stdout, write_output
+from fakellm.cli.output import check_output, is_stdout, write_output
 from fakellm.cli.serving import count, fail
 from fakellm.importing.fixtures.fixture_file import FixtureFile, read_fixtures
 from fakellm.importing.importer import Imported, imported
@@ -42,6 +42,7 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
     `patch` of literal frames too. Keys, tokens and cookies are overwritten. A FILE may also be fixtures of aimock,
     or a snapshot of Copilot's SDKs.
     """
+    check_output(output, files)
     try:
         scenario, report = imported(list(map(_read, files)), name or _name(output))
     except CassetteError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from fakellm.cli.serving import fail
@@ -12,6 +13,12 @@ from fakellm.recordings.whole_file import write_whole
 def is_stdout(output: Path) -> bool:
     """Whether a path stands for standard output."""
     return str(output) == "-"
+
+
+def check_output(output: Path, inputs: Iterable[Path]) -> None:
+    """Ends the command if writing its output would overwrite one of its inputs."""
+    if not is_stdout(output) and output.exists() and any(each.exists() and output.samefile(each) for each in inputs):
+        fail(f"{output} is read, so it cannot be written as well: give -o another name", 2)
 
 
 def write_output(output: Path, data: bytes) -> None:
