@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.chat import meaning
@@ -173,6 +173,7 @@ def test_an_edited_recording_keeps_its_cuts() -> None:
 
 
 @given(COMPLETIONS, st.booleans(), st.booleans())
+@example(Completion((Choice((Thinking(("Hm",)), Opaque("chat", {"k": 1}), Refusal("No"))),)), True, False)
 def test_what_can_be_sent_can_be_sent_as_it_is(completion: Completion, think: bool, one_call: bool) -> None:
     once = meaning.expressible(completion, think, one_call)
     assert meaning.expressible(once, think, one_call) == once

@@ -101,13 +101,10 @@ def expressible(completion: Completion, think: bool = False, one_call: bool = Fa
     usage = completion.usage
     if usage is not None:
         usage = replace(usage, own=with_own({}, NAME, usage.own.get(NAME, {})))
-    choices = tuple(_expressible(choice, one_call) for choice in completion.choices)
-    if think:
-        choices = tuple(map(_with_think_tags, choices))
-    return Completion(choices, usage)
+    return Completion(tuple(_expressible(choice, think, one_call) for choice in completion.choices), usage)
 
 
-def _expressible(choice: Choice, one_call: bool) -> Choice:
+def _expressible(choice: Choice, think: bool, one_call: bool) -> Choice:
     kinds = ("function",) if one_call else ("function", "custom")
     calls = [
         ToolCall(call.id, call.name, call.arguments, call.kind, with_own({}, NAME, _own_of(call)))
@@ -127,8 +124,11 @@ def _expressible(choice: Choice, one_call: bool) -> Choice:
         logprobs_of(choice, Refusal) if refusal else (),
         annotations_of(choice),
     )
+    blocks = choice.blocks
+    if think and meant.reasoning:
+        meant, blocks = _with_think_tags(meant), (Text(), *blocks)  # a text comes first
     fragments = [block for block in choice.blocks if isinstance(block, Opaque) and block.api == NAME]
-    return _with_fragments(meant, fragments, choice.blocks) if fragments else meant
+    return _with_fragments(meant, fragments, blocks) if fragments else meant
 
 
 def _with_fragments(meant: Choice, fragments: Sequence[Opaque], blocks: Sequence[Block]) -> Choice:
