@@ -6,6 +6,7 @@ none, with a base URL and a key. Everything else is the client's default.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass, field
@@ -81,7 +82,9 @@ class Adapter(Protocol):
 
 
 def has_left(server: Handle) -> bool:
-    """Whether the client of the first reply has left it. The server notices this soon, not at once."""
+    """Whether the client of the first reply has left it. The server notices this soon, not at once. LlamaIndex closes
+    a connection only when Python collects the stream that it dropped."""
+    gc.collect()
     for _ in range(1000):
         first = replies(server)[0]
         if first.outcome == "client left":

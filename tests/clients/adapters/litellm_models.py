@@ -33,7 +33,9 @@ class LiteLLM:
 
     def leave(self) -> str:
         parts = litellm.completion(stream=True, **self.fields(Ask()))
-        return str(next(part.choices[0].delta.content for part in parts if part.choices[0].delta.content))
+        text = next(part.choices[0].delta.content for part in parts if part.choices[0].delta.content)
+        parts.close()
+        return str(text)
 
     async def leave_async(self) -> str:
         parts = await litellm.acompletion(stream=True, **self.fields(Ask()))
