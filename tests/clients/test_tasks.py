@@ -128,8 +128,18 @@ class Asker:
         return self.client.ask(Ask(**ask), self.stream)
 
     def leave(self) -> str:
-        """The first text of an answer. What an asynchronous client leaves open ends with its event loop."""
-        return asyncio.run(self.client.leave_async()) if self.asynchronous else self.client.leave()
+        """The first text of an answer. What an asynchronous client leaves open is closed as soon as Python collects it."""
+        if not self.asynchronous:
+            return self.client.leave()
+        text = self.loop.run_until_complete(self.client.leave_async())
+        gc.collect()
+        self.loop.run_until_complete(_turns(100))
+        return text
+
+
+async def _turns(many: int) -> None:
+    for _ in range(many):
+        await asyncio.sleep(0)
 
 
 def adapter(client: str) -> Adapter:
