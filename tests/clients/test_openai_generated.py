@@ -18,10 +18,14 @@ import pytest
 import fakellm
 
 FOLDER = Path(os.environ.get("FAKELLM_OPENAI_TESTS") or "absent")
-pytestmark = pytest.mark.skipif(
-    not (FOLDER / ".venv").exists(),
-    reason="FAKELLM_OPENAI_TESTS does not name the unpacked source distribution of openai, with an environment for its tests",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not (FOLDER / ".venv").exists(),
+        reason="FAKELLM_OPENAI_TESTS does not name the unpacked source distribution of openai, with an environment for its "
+        "tests",
+    ),
+    pytest.mark.filterwarnings("ignore"),  # of what clients of other tests left open
+]
 
 REFUSALS = {
     "an id that was never issued": r"Error code: 40[04] - (Previous response|Response|Conversation) with id '\w+' not found",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from asyncio.selector_events import _SelectorSocketTransport  # type: ignore[attr-defined] # no public name
 from collections.abc import Iterator
 from importlib import import_module
 
@@ -109,6 +110,10 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
     made = asyncio.new_event_loop()
     asyncio.set_event_loop(made)
     yield made
+    for each in gc.get_objects():  # connections of clients that are cached for ever, such as LangChain's
+        if type(each) is _SelectorSocketTransport and each._loop is made:
+            each.abort()
+    made.run_until_complete(_turns(3))
     made.run_until_complete(made.shutdown_asyncgens())
     made.close()
     asyncio.set_event_loop(None)
