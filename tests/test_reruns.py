@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from fakellm.apis.route import CHAT
+from fakellm.faults import Close
+from fakellm.fuzzing.draws.families import ALL_FAMILIES
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
+from fakellm.testing import break_replies, vary
+from fakellm.testing.break_replies import BrokenRun
+from fakellm.testing.vary import Varied
+from tests.conftest import chat
+
 APP = '''
 import json, time, unittest, urllib.request
 import openai, pytest
@@ -292,3 +302,33 @@ def test_recorded(fakellm):
     result = run(pytester, code, "--fakellm-vary", "3", "-s")
     result.assert_outcomes(passed=1)
     assert result.stdout.str().count("it ran") == 1
+
+
+def test_the_steps_of_the_scenario_itself_are_not_blamed(pytester: pytest.Pytester) -> None:
+    code = """
+def test_fragile(fakellm):
+    fakellm.load({"rules": [{"reply": {"content": "Hello there"}, "stream": {"split": "characters"}}]})
+    assert fragile(fakellm.base_url) == "Hello there"
+"""
+    result = run(pytester, code, "--fakellm-vary", "20")
+    result.assert_outcomes(failed=1)
+    (steps,) = [line for line in result.outlines if line.startswith("   ") and "(T" in line]
+    assert "split" not in steps
+
+
+def test_a_run_remembers_little_however_much_a_test_asks() -> None:
+    varied, broken = Varied(0, ALL_FAMILIES), BrokenRun(Close(frame=1), 1)
+    rule = Rule(reply=Reply(content="Hi"), name="r", dialect="openai")
+    digests = []
+    for number in range(50):
+        request = CHAT.parse(chat(user=f"Hi {number}", stream=True), {})
+        varied(rule, request, CHAT, 0)
+        digests.append(broken(rule, request, CHAT, 0).fault is not None)
+    assert len(varied.sent) < 5
+    assert digests == [False, True] + 48 * [False]
+    assert (broken.attempts, broken.answered_later, len(broken._digests)) == (1, True, 2)
+
+
+def test_a_great_number_of_runs_takes_no_memory() -> None:
+    assert next(vary.runs(10**12)).families
+    assert next(break_replies.runs(10**12)).fault

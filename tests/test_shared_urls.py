@@ -197,20 +197,23 @@ def test_a_websocket_is_refused_by_its_name(path: str, status: int) -> None:
     [
         ("/v1/v1/chat/completions", "`base_url` or OPENAI_BASE_URL of OpenAI's SDKs"),
         ("/v1/v1/messages", "`base_url` or ANTHROPIC_BASE_URL of Anthropic's SDKs"),
-        ("/v1/messages/v1/messages", "let it have no path. Your base URL is in `base_url` or ANTHROPIC_BASE_URL"),
+        (
+            "/v1/messages/v1/messages",
+            "it must be the address of the server alone. Your base URL is in `base_url` or ANTHROPIC_BASE_URL",
+        ),
         (
             "/v1/chat/completions/chat/completions",
-            "let it end in /v1. Your base URL is in `base_url` or OPENAI_BASE_URL",
+            "it must end in /v1. Your base URL is in `base_url` or OPENAI_BASE_URL",
         ),
         (
             "/v1/api/chat",
-            "The route is /api/chat: the base URL of this server has no path. Your base URL is in `host` or",
+            "The route is /api/chat: the base URL must be the address of the server alone. Your base URL is in `host` or",
         ),
         ("/v7/chat/completions", "OPENAI_BASE_URL"),
-        ("/proxy/v1/chat/completions", "The route is /v1/chat/completions: the base URL of this server ends in /v1."),
-        ("/proxy/v1/embeddings", "The route is /v1/embeddings: the base URL of this server ends in /v1."),
-        ("/proxy/v1/responses", "The route is /v1/responses: the base URL of this server ends in /v1."),
-        ("/proxy/v1/messages", "The route is /v1/messages: the base URL of this server has no path."),
+        ("/proxy/v1/chat/completions", "The route is /v1/chat/completions: the base URL must end in /v1."),
+        ("/proxy/v1/embeddings", "The route is /v1/embeddings: the base URL must end in /v1."),
+        ("/proxy/v1/responses", "The route is /v1/responses: the base URL must end in /v1."),
+        ("/proxy/v1/messages", "The route is /v1/messages: the base URL must be the address of the server alone."),
     ],
 )
 def test_a_remedy_names_the_setting_of_the_sdk(path: str, setting: str) -> None:

@@ -15,7 +15,7 @@ def remedy(path: str) -> str | None:
     if (tidy := re.sub("/{2,}", "/", path).rstrip("/")) != path and target(tidy).known:
         return f"There is a slash too many: the route is {tidy}."
     if "/v1/v1/" in path and _known(once := path.replace("/v1/v1/", "/v1/", 1)):
-        twice = "It has /v1 twice: your base URL ends in /v1 and your client adds it; take it from the base URL"
+        twice = "It has /v1 twice: your base URL ends in /v1 and your client adds it; remove it from the base URL"
         return f"{twice}. {_setting(once)}"
     for route in (*ROUTES, "/responses", "/messages"):
         base, found, rest = path.partition(route)
@@ -23,8 +23,9 @@ def remedy(path: str) -> str | None:
         if not found or not whole.known or whole.api == "gemini":
             continue
         if target(rest).known or (route in ROUTES and _known(rest)):
-            end = "end in /v1" if target(rest).api in _V1 else "have no path"
-            return f"Your base URL ends in {route}, and your client adds a route itself; let it {end}. {_setting(rest)}"
+            return (
+                f"Your base URL ends in {route}, and your client adds a route itself: it {_end(rest)}. {_setting(rest)}"
+            )
     if what := unserved(path):
         return f"fakellm does not serve {what.what}. {what.instead}"
     return next(filter(None, (_shorter(f"/{tail}") for tail in _ends(path))), None)
@@ -54,8 +55,12 @@ def _shorter(path: str) -> str | None:
     route = f"/v1{path}" if path in ROUTES else path
     if route not in REPLIES and path not in ROUTES:
         return None
-    end = "ends in /v1" if target(route).api in _V1 else "has no path"
-    return f"The route is {route}: the base URL of this server {end}. {_setting(route)}"
+    return f"The route is {route}: the base URL {_end(route)}. {_setting(route)}"
+
+
+def _end(path: str) -> str:
+    """What the base URL of a client that requests this path must be like."""
+    return "must end in /v1" if target(path).api in _V1 else "must be the address of the server alone"
 
 
 def _setting(path: str) -> str:

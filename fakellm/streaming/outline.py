@@ -2,7 +2,7 @@
 
 Most divisions treat the pieces of a text alike, but for the first two and the last two. So the outline, in which a text
 has at most five, is divided and shaped as the completion is, and completions of one outline need that only once. The
-pieces are filled in afterwards. Knows no API and no JSON.
+pieces are filled in afterwards. Nothing here depends on an API or on JSON.
 """
 
 from __future__ import annotations

@@ -45,24 +45,25 @@ class BrokenRun:
 
     def __init__(self, fault: Fault, place: int) -> None:
         self.fault = fault
-        self.sent: list[Rule] = []
-        """The rules of the replies that were broken."""
-        self.random = False
+        self.sent: Rule | None = None
+        """The rule of the reply that was broken; None if there was none."""
+        self.attempts = 0
         self.answered_later = False
         """Whether a whole reply was sent after a broken one."""
         self._place = place
-        self._digests: list[str] = []
+        self._digests: list[str] = []  # of the requests up to that one
 
     def __call__(self, rule: Rule, request: Request, route: Route, seed: int) -> Rule:
-        if request.digest not in self._digests:
+        if len(self._digests) <= self._place and request.digest not in self._digests:
             self._digests.append(request.digest)
         if rule.fault:  # the test is about an error
             return rule
-        if self._digests.index(request.digest) != self._place or not self.fault.applies(request.stream):
-            self.answered_later = bool(self.sent)
+        if self._digests[self._place :] != [request.digest] or not self.fault.applies(request.stream):
+            self.answered_later = self.sent is not None
             return rule
-        self.sent.append(msgspec.structs.replace(rule, fault=self.fault))
-        return self.sent[-1]
+        self.attempts += 1
+        self.sent = msgspec.structs.replace(rule, fault=self.fault)
+        return self.sent
 
 
 def runs(count: int) -> Iterator[BrokenRun]:
@@ -72,7 +73,7 @@ def runs(count: int) -> Iterator[BrokenRun]:
 
 def finding(run: BrokenRun, passed: bool, hung: bool, patience: float) -> str | None:
     """What a run shows about the client; None if nothing."""
-    if not run.sent:
+    if run.sent is None:
         return None
     if hung:
         return f"The test did not end within {patience:g} s after a reply of its client was broken."
@@ -83,13 +84,13 @@ def finding(run: BrokenRun, passed: bool, hung: bool, patience: float) -> str | 
 
 def report(run: BrokenRun, finding: str, test: str, count: int) -> str:
     """The finding, with the fault as a scenario."""
-    repeated = len(run.sent)
+    repeated, rules = run.attempts, () if run.sent is None else (shown(run.sent),)
     return "\n".join(
         (
             f"{finding} The fault is {run.fault.kind!r}{f', in each of {repeated} attempts' if repeated > 1 else ''}.",
             "",
             "   Scenario:",
-            scenario(Scenario(rules=(shown(run.sent[0]),))),
+            scenario(Scenario(rules=rules)),
             "",
             f"   To reproduce: pytest '{test}' --fakellm-faults {count}",
         )

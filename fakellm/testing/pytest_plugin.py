@@ -161,6 +161,7 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
             from fakellm.testing.rerun import CHANGED
 
             session.vary(request.node.stash.get(CHANGED, None))
+            stack.callback(session.vary, None)
         own = {name for name in os.environ if name.endswith("_KEY")} if records else set()  # for the real API
         if "GEMINI_API_KEY" in own:
             own.add("GOOGLE_API_KEY")

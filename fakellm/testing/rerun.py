@@ -27,6 +27,8 @@ NOTE = "fakellm"
 """The property of a test's last report that says whether its replies were changed."""
 
 CHANGED_REPLIES = "changed"
+UNCHANGED = "no reply of its server could be changed"
+RANDOM = "it failed with its replies unchanged when it ran again"
 
 _LISTED = 10
 """How many tests whose replies were not changed are listed."""
@@ -40,12 +42,11 @@ def protocol(item: pytest.Item, nextitem: pytest.Item | None, varied: int, broke
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = _run(item)
     if all(each.passed and not hasattr(each, "wasxfail") for each in reports):
-        runs: list[Changed] = []
-        found = _varied(item, varied, runs) or _broken(item, broken, patience, runs)
+        found, note = _varied(item, varied)
+        if not found and broken:
+            found, other = _broken(item, broken, patience)
+            note = CHANGED_REPLIES if other == CHANGED_REPLIES else note
         reports = found or reports
-        note = CHANGED_REPLIES if found or any(run.sent for run in runs) else "no reply of its server could be changed"
-        if runs and not found and runs[-1].random:
-            note = "it failed with its replies unchanged when it ran again"
         reports[-1].user_properties.append((NOTE, note))
     for each in (*reports, *_ended(item, nextitem)):
         item.ihook.pytest_runtest_logreport(report=each)
@@ -84,17 +85,22 @@ def _failed(reports: Reports) -> bool:
     return any(each.failed for each in reports)
 
 
-def _varied(item: pytest.Item, count: int, done: list[Changed]) -> Reports | None:
-    """The reports of a failure while replies are varied, by as few steps as cause it. None if there is none, and if the
-    test then fails without them too, or passes with them: it fails at random. `done` gets the runs."""
-    failing = None
+def _varied(item: pytest.Item, count: int) -> tuple[Reports | None, str]:
+    """The reports of a failure while replies are varied, and the note on the test. No reports if there is none, and if
+    the test fails at random."""
+    note = UNCHANGED
     for run in vary.runs(count):
-        done.append(run)
-        if _failed(_run(item, run)):
-            failing = run
-            break
-    if failing is None:
-        return None
+        failed = _failed(_run(item, run))
+        note = CHANGED_REPLIES if run.sent else note
+        if failed:
+            reports = _shrunk(item, run, count)
+            return (reports, CHANGED_REPLIES) if reports else (None, RANDOM)
+    return None, note
+
+
+def _shrunk(item: pytest.Item, failing: Varied, count: int) -> Reports | None:
+    """The reports under the fewest families of steps that fail the test. None if it then passes with them, or fails
+    without them too: it fails at random."""
     families = failing.families
     for family in families[1:] + families[:1]:
         fewer = tuple(each for each in families if each != family)
@@ -103,7 +109,6 @@ def _varied(item: pytest.Item, count: int, done: list[Changed]) -> Reports | Non
     smallest = Varied(failing.run, families)
     reports = _run(item, smallest)
     if not smallest.sent or not _failed(reports) or _failed(_run(item)):
-        failing.random = True
         return None
     for each in reports:
         if each.failed:
@@ -111,21 +116,22 @@ def _varied(item: pytest.Item, count: int, done: list[Changed]) -> Reports | Non
     return reports
 
 
-def _broken(item: pytest.Item, count: int, patience: float, done: list[Changed]) -> Reports | None:
-    """The reports of a run with a broken reply after which the test passed or did not end. None if each failed in time,
-    or got a whole reply afterwards. `done` gets the runs."""
+def _broken(item: pytest.Item, count: int, patience: float) -> tuple[Reports | None, str]:
+    """The reports of a run with a broken reply after which the test passed or did not end, and the note on the test. No
+    reports if each run failed in time, or got a whole reply afterwards."""
+    note = UNCHANGED
     for run in break_replies.runs(count):
-        done.append(run)
         item.stash[ALARM] = alarm = Alarm(patience)
         reports = _run(item, run)
         del item.stash[ALARM]
+        note = CHANGED_REPLIES if run.sent else note
         finding = break_replies.finding(run, not _failed(reports), alarm.rung, patience)
         if finding:
             failed = next(each for each in reports if each.failed or each.when == "call")
             failed.outcome, failed.longrepr = "failed", failed.longrepr or finding
             failed.sections.insert(0, (_TITLE, break_replies.report(run, finding, item.nodeid, count)))
-            return reports
-    return None
+            return reports, note
+    return None, note
 
 
 def summary(reports: Iterable[object]) -> Iterator[str]:

@@ -18,12 +18,13 @@ from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 from fakellm.engine.complete import complete
 from fakellm.engine.render import render
-from fakellm.fuzzing.draws.families import options
+from fakellm.fuzzing.draws.families import ALL_FAMILIES, options
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import steps_of, usual
 from fakellm.fuzzing.draws.variations import combined
 from fakellm.fuzzing.endpoints import has_effect, with_usual_line_ends
 from fakellm.fuzzing.report import known, named, scenario, senders, writes
+from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
@@ -39,16 +40,17 @@ _SHOWN = 3
 
 
 class VariedReply(NamedTuple):
-    """A reply that was sent in another way: the rule that it is made of, and what it answers."""
+    """A reply that was sent in another way: the rule that it is made of, the test's own, and what it answers."""
 
     rule: Rule
+    own: Rule
     request: Request
     route: Route
     seed: int
 
 
 class Varied:
-    """Varies every reply by these families of steps, as far as they apply to it, and remembers those that it changed.
+    """Varies every reply by these families of steps, as far as they apply to it, and remembers the first few.
 
     The steps depend on the families and the number of the run alone, so a run can be repeated with fewer of them.
     """
@@ -57,8 +59,6 @@ class Varied:
         self.run = run
         self.families = tuple(families)
         self.sent: list[VariedReply] = []
-        self.random = False
-        """Whether the test failed at random in this run."""
 
     def __call__(self, rule: Rule, request: Request, route: Route, seed: int) -> Rule:
         try:
@@ -69,7 +69,8 @@ class Varied:
         varied = msgspec.structs.replace(rule, stream=with_usual_line_ends(stream, usual(dialect, route)))
         if varied.stream == rule.stream:
             return rule
-        self.sent.append(VariedReply(varied, request, route, seed))
+        if len(self.sent) < _SHOWN:
+            self.sent.append(VariedReply(varied, rule, request, route, seed))
         return varied
 
     def _steps(self, rule: Rule, request: Request, route: Route, seed: int) -> Iterator[Variation]:
@@ -85,19 +86,17 @@ class Varied:
                 yield Source(self.run, "vary", family).choice(forms)
 
 
-def runs(count: int) -> list[Varied]:
+def runs(count: int) -> Iterator[Varied]:
     """So many runs, among which the families of steps are divided; if there are more runs than families, the rest
     take other forms of them."""
-    from fakellm.fuzzing.draws.families import ALL_FAMILIES
-
     share = max(1, min(count, len(ALL_FAMILIES)))
-    return [Varied(number, ALL_FAMILIES[number % share :: share]) for number in range(count)]
+    return (Varied(number, ALL_FAMILIES[number % share :: share]) for number in range(count))
 
 
 def report(varied: Varied, test: str, count: int) -> str:
     """What made the test fail: the steps, the rules that take them, the bytes, and how to reproduce it."""
-    first = varied.sent[:_SHOWN]
-    steps = list({step.name: step for sent in first for step in steps_of(sent.rule, sent.route)}.values())
+    first = varied.sent
+    steps = list({step.name: step for sent in first for step in _steps_beside_own(sent)}.values())
     rules: list[Rule] = []
     for rule in (shown(sent.rule) for sent in first):
         rules += [] if rule in rules else [rule]
@@ -120,6 +119,12 @@ def report(varied: Varied, test: str, count: int) -> str:
             f"   To reproduce: pytest '{test}' --fakellm-vary {count}",
         )
     )
+
+
+def _steps_beside_own(sent: VariedReply) -> Iterator[WireStep]:
+    """The steps that the test's own rule does not take."""
+    own = steps_of(sent.own, sent.route)
+    return (step for step in steps_of(sent.rule, sent.route) if step not in own)
 
 
 def shown(rule: Rule) -> Rule:
