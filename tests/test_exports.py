@@ -20,7 +20,7 @@ PUBLIC = {
     "fakellm.faults": """
         BadArguments BatchFault Break ChunkFault Close CompletionFault ConnectionFault ContentFilter ContentLength
         ContentType Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
-        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream Swap
+        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream Swap Times
         Truncated UnknownTool Unterminated Whole WireFault
     """,
     "fakellm.strategies": """

@@ -139,7 +139,7 @@ def _builtin(value: Values) -> Any:
             message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
             raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
     builtin = msgspec.to_builtins(scenario, str_keys=True)
-    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()))):
+    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()), *rule.get("script", ()))):
         for block in ("when", "stream", "timing"):
             if not step.get(block):
                 step.pop(block, None)
