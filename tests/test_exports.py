@@ -15,7 +15,7 @@ PUBLIC = {
     "fakellm": """
         Call CassetteError Choice Completion Computed FakellmError Framing Handle Insert Opaque Pattern Refusal
         Reply ReplyChoice Request Rule Scenario ScenarioError ServerError Stall Step Stop Text Thinking Timing
-        ToolCall Transfer Usage Variation When dump fuzz load on record replay serve spawn
+        ToolCall Transfer Usage Variation When call dump fuzz load on record replay serve spawn
     """,
     "fakellm.faults": """
         BadArguments BatchFault Break ChunkFault Close CompletionFault ConnectionFault ContentFilter ContentLength

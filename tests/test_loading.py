@@ -303,7 +303,7 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         (lambda: on().reply("a", model=5), "on(…): reply.model: expected string | null, got integer"),
         (
             lambda: on().reply(cast(Any, 5)),
-            "on(…): reply: expected a text, a Reply or a function of the request, got 5",
+            "on(…).reply: expected a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, ",
         ),
         (lambda: on(model=5), "on(…): model: expected string | null, got integer"),
         (lambda: on(name=cast(Any, 5)), "on(…): name: expected string | null, got integer"),
