@@ -54,6 +54,9 @@ def load(source: ScenarioSource) -> Scenario:
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
+        if source and source.keys() <= set(Rule.__struct_fields__) - {"dialect"}:
+            example = "{'rules': [{…}]}, or build it with fakellm.on(…)"
+            raise ScenarioError([f"scenario: this mapping is a rule; write {example}"])
         return _alone(read_mapping(dict(source), "scenario"))
     if isinstance(source, str) and ("\n" in source or _ONE_LINE.match(source)):
         return parse(source, "scenario")
