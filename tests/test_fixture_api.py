@@ -45,7 +45,7 @@ def status(*arguments, **fields):
 
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(PREAMBLE + code)
-    return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio", *arguments)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *(arguments or ("-p", "no:asyncio")))
 
 
 GUESSES = """
@@ -307,7 +307,7 @@ def test_no_file(fakellm): ...
 @pytest.mark.fakellm(scenario=None, dialect="xia")
 def test_no_dialect(fakellm): ...
 """
-    result = run(pytester, code, "--strict-markers")
+    result = run(pytester, code, "-p", "no:asyncio", "--strict-markers")
     result.assert_outcomes(passed=6, errors=4)
     result.stdout.fnmatch_lines(
         [
@@ -323,3 +323,59 @@ def test_a_wrong_option_is_reported(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\nfakellm_seed = x\n")
     result = run(pytester, "def test_one(fakellm): ...\n")
     result.stdout.fnmatch_lines(["*the options fakellm_… of *"])
+
+
+OTHER_RUNNERS = """
+import asyncio, unittest
+
+class TestOfUnittest(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm):
+        self.fakellm = fakellm
+
+    def setUp(self):
+        self.fakellm.reply("Unit")
+
+    def test_it(self):
+        self.assertEqual(text(), "Unit")
+
+class TestOfAsyncUnittest(unittest.IsolatedAsyncioTestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm):
+        self.fakellm = fakellm
+
+    async def test_it(self):
+        self.fakellm.reply("Async unit")
+        self.assertEqual(await asyncio.to_thread(text), "Async unit")
+
+@pytest.mark.asyncio
+async def test_of_pytest_asyncio(fakellm):
+    async def later(request):
+        await asyncio.sleep(0)
+        return request.user
+    fakellm.reply(later)
+    assert await asyncio.gather(*(asyncio.to_thread(text, each) for each in "ab")) == ["a", "b"]
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_of_anyio(fakellm):
+    import anyio.to_thread
+    fakellm.script("one", "two")
+    assert [await anyio.to_thread.run_sync(text) for _ in range(2)] == ["one", "two"]
+
+class TestOfUnittestThatFails(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm): ...
+
+    def test_it(self):
+        ask(path="/nowhere")
+
+@pytest.mark.asyncio
+async def test_of_pytest_asyncio_that_fails(fakellm):
+    await asyncio.to_thread(ask, path="/nowhere")
+"""
+
+
+def test_other_runners_use_the_fixture_too(pytester: pytest.Pytester) -> None:
+    result = run(pytester, OTHER_RUNNERS, "-o", "asyncio_default_fixture_loop_scope=function")
+    result.assert_outcomes(passed=6, errors=2)

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 KEY = "fakellm"
 
+_OTHERS = ("GEMINI_API_KEY", "ANTHROPIC_FOUNDRY_RESOURCE", "AZURE_OPENAI_AD_TOKEN")
+"""What SDKs do not accept beside the variables: Google's warn of two keys, and Anthropic's refuses two addresses."""
+
 
 def variables(url: str) -> dict[str, str]:
-    """The variables from which SDKs take the URL and the key of a server, with those of the server at this root.
-
-    Google's SDKs warn if there is a GEMINI_API_KEY beside the GOOGLE_API_KEY, so the fixture removes it.
-    """
+    """The variables from which SDKs take the URL and the key of a server, with those of the server at this root."""
     base_url = url + "/v1"
     return {
         "OPENAI_BASE_URL": base_url,
@@ -35,6 +35,10 @@ def variables(url: str) -> dict[str, str]:
         "AZURE_API_VERSION": "2024-10-21",
         "ANTHROPIC_BASE_URL": url,
         "ANTHROPIC_API_KEY": KEY,
+        "ANTHROPIC_FOUNDRY_BASE_URL": f"{url}/anthropic",
+        "ANTHROPIC_FOUNDRY_API_KEY": KEY,
+        "AWS_BEDROCK_BASE_URL": base_url,  # of OpenAI's SDK: Bedrock's endpoint that speaks OpenAI's APIs
+        "AWS_BEARER_TOKEN_BEDROCK": KEY,
         "GOOGLE_GEMINI_BASE_URL": url,
         "GOOGLE_VERTEX_BASE_URL": url,
         "GOOGLE_API_KEY": KEY,
@@ -50,7 +54,8 @@ def point_to(session: Handle, monkeypatch: pytest.MonkeyPatch, records: bool) ->
     if "GEMINI_API_KEY" in own:
         own.add("GOOGLE_API_KEY")
     elif not records:
-        monkeypatch.delenv("GEMINI_API_KEY", raising=False)  # see `variables`
+        for name in _OTHERS:
+            monkeypatch.delenv(name, raising=False)
     for name, value in session.env.items():
         if name not in own:
             monkeypatch.setenv(name, value)
