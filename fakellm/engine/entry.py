@@ -62,6 +62,9 @@ class SentReply(Struct, frozen=True, kw_only=True):
     text: str = ""
     calls: tuple[SentCall, ...] = ()
     reasoning: str = ""
+    """The reasoning, or the summary that is sent in its place."""
+    reasoned: bool = False
+    """Whether there is reasoning, be it without a text."""
     refusal: str = ""
     signatures: tuple[str, ...] = ()
     """The signatures of the reasoning, or the encrypted reasoning, which some providers require to be sent back."""

@@ -17,7 +17,7 @@ from fakellm.scenarios.written_values import as_written, check
 from fakellm.testing.entries import EMPTY, Conditions, Entries
 
 if TYPE_CHECKING:
-    from fakellm.testing.verdict import ClientVerdict
+    from fakellm.testing.verdicts.finding import ClientVerdict
 
 _LISTED = 5
 """How many requests a message lists."""
@@ -95,7 +95,7 @@ class Queries:
 
     def verdict(self) -> ClientVerdict:
         """What the app did, judged by what the providers ask of their clients: see docs/verdict.md."""
-        from fakellm.testing.verdict import judge
+        from fakellm.testing.verdicts import judge
 
         return judge(self.journal)
 

@@ -46,10 +46,12 @@ def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: R
     habits = route.settings(Variation(), dialect, asks, 0, asks.stream).habits
     reading = readings(replace(plan, frames=(Frame(body),)), route, habits, asks.choices)[-1]
     choice = reading.completion.choices[0] if reading.completion.choices else Choice()
+    thoughts = [block for block in choice.blocks if isinstance(block, Thinking)]
     return SentReply(
         text=_text(choice.content),
         calls=tuple(_call(call) for call in choice.tool_calls if call.kind in _CLIENTS),
-        reasoning=_text(choice.reasoning),
+        reasoning=_text("".join(text for block in thoughts for text in block.parts or block.summary)),
+        reasoned=bool(thoughts) or any(map(_of_reasoning, choice.blocks)),
         refusal=_text(choice.refusal),
         signatures=tuple(dict.fromkeys(each for block in choice.blocks for each in _of_reasoning(block))),
         finish=choice.finish_reason,
