@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakellm.testing import verdict_report
+
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
@@ -67,6 +69,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="SECONDS",
         help="how long a test with a broken reply may take (default: 10)",
     )
+    group.addoption(
+        "--fakellm-report",
+        type=verdict_report.checked_file,
+        nargs="?",
+        const=verdict_report.TERMINAL,
+        metavar="FILE",
+        help="judge what the client of each test with the fixture `fakellm` did by what the providers ask, and print "
+        "the findings, or write them into a file that ends in .md or .json",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -115,6 +126,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         for line in summary(each for reports in terminalreporter.stats.values() for each in reports):
             terminalreporter.write_line(line)
+    if file := config.option.fakellm_report:
+        verdicts = verdict_report.verdicts_in(each for reports in terminalreporter.stats.values() for each in reports)
+        if file is verdict_report.TERMINAL:
+            terminalreporter.section("fakellm: what the clients did")
+            terminalreporter.write_line("\n".join(verdict_report.lines(verdicts)))
+        else:
+            verdict_report.write(verdicts, file)
+            terminalreporter.write_line(f"fakellm: what the clients did is in {file}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -172,6 +191,8 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
                 monkeypatch.setenv(name, value)
         monkeypatch.setenv("NO_PROXY", ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1"])))
         yield session
+        if request.config.option.fakellm_report:
+            verdict_report.note(request.node, session.verdict())
         _check(session)
 
 
