@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm.engine import entry as entry_module
-from fakellm.engine.entry import MOST_LEVELS, Entry, Kept, shown_body
+from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, shown_body
 from fakellm.engine.journal import Journal, Shelf
+from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
 from tests.conftest import handled, post
 
@@ -54,6 +56,26 @@ def test_the_newest_entries_are_kept_within_the_bounds(added: list[tuple[int, in
     for which, journal in enumerate(journals):
         assert [each.number for each in journal] == [number for index, number, _ in sizes if index == which]
         assert journal.dropped == journal.count - len(journal)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.booleans()), max_size=30))
+def test_a_reply_counts_once_while_an_entry_has_it(added: list[tuple[int, int, bool]]) -> None:
+    """Equal requests share a reply, in whichever session they came; one that is too long is not kept."""
+    replies = [respond(Plan(200, (), (Frame(b"x" * size),))) for size in (10, 4_000, 9_000, MOST_REPLY)]
+    shelf = Shelf(40_000, 5)
+    journals = [Journal(shelf), Journal(shelf)]
+    for which, number, at_once in added:
+        new = entry(100)
+        if at_once:
+            new.request.response = replies[number]
+        journals[which].add(new)
+        new.request.response = replies[number]
+        journals[which].remeasure(new)
+        new.outcome = "sent"
+        kept = [each.request for journal in journals for each in journal]
+        held = {id(each.response): each.response.size for each in kept if each.response}
+        assert id(replies[3]) not in held
+        assert shelf.size == len(kept) * (OVERHEAD + 100) + sum(held.values())
 
 
 def test_one_entry_too_large_stays_until_the_next() -> None:

@@ -100,7 +100,8 @@ class Shelf:
     def __init__(self, most_bytes: int, most_entries: int = MOST_ENTRIES) -> None:
         self._most_bytes = most_bytes
         self._most_entries = most_entries
-        self._bytes = 0
+        self.size = 0
+        """How many bytes all entries take."""
         self._responses: dict[int, int] = {}
         """How many entries have each of the responses that are kept, by its identity: equal requests share one."""
         self._order: deque[Journal] = deque()
@@ -117,13 +118,13 @@ class Shelf:
 
     def resized(self, more: int) -> None:
         """Records that the entries take so many bytes more, and makes room for them."""
-        self._bytes += more
-        while self._bytes > self._most_bytes and len(self._order) - self._gone > 1:
+        self.size += more
+        while self.size > self._most_bytes and len(self._order) - self._gone > 1:
             self._oldest().drop()
 
     def dropped(self, journal: Journal, size: int) -> None:
         """Records that a journal has dropped its oldest entry."""
-        self._bytes -= size
+        self.size -= size
         journal.gone += 1
         self._gone += 1
         if self._gone * 2 > len(self._order):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -44,7 +43,7 @@ from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import Answered, parsed
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, read_there
-from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied
+from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
 from fakellm.server.processes.workers import WorkEndedError, in_worker
 from fakellm.server.sending.lateness import Lateness
 
@@ -115,13 +114,7 @@ class App:
         return replace(request, body=with_model(request.body, target.model))
 
     def parsed(self, request: HttpRequest) -> Request:
-        target, routed = request.target, self.routed(request)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        found = target.api.parse(routed.body, headers, target.url)
-        continued = continuing(self.session(target.session), routed)
-        with suppress(RequestError):  # what it continues is no longer kept
-            return continued(found) if continued else found
-        return found
+        return whole_request(self.session(request.target.session), self.routed(request))
 
     def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
         return [(str(rule.name), rule.when) for rule in self.session(name).content.ruleset.rules]

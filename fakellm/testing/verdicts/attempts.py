@@ -35,7 +35,7 @@ _QUOTA = frozenset(
 """Codes and types of errors that stay until somebody pays."""
 
 
-class Attempt(Struct, frozen=True, dict=True):
+class ClientRequest(Struct, frozen=True, dict=True):
     """One request to a model, with what its entry says about it."""
 
     entry: Entry
@@ -134,19 +134,19 @@ class Attempt(Struct, frozen=True, dict=True):
         return f"got status {self.entry.status}{wait}" if self.refused else "got a reply that broke off"
 
 
-Chain = Sequence[Attempt]
+Chain = Sequence[ClientRequest]
 """The attempts of one request, in order. All but the last have failed."""
 
 
-def attempts_of(entries: Iterable[Entry]) -> list[Attempt]:
+def attempts_of(entries: Iterable[Entry]) -> list[ClientRequest]:
     """The requests to models, in order."""
-    return [Attempt(entry) for entry in entries if entry.api is not None]
+    return [ClientRequest(entry) for entry in entries if entry.api is not None]
 
 
-def chains_of(attempts: Iterable[Attempt]) -> Sequence[Chain]:
+def chains_of(attempts: Iterable[ClientRequest]) -> Sequence[Chain]:
     """The attempts by request."""
-    chains: list[list[Attempt]] = []
-    failed: dict[Any, list[list[Attempt]]] = {}
+    chains: list[list[ClientRequest]] = []
+    failed: dict[Any, list[list[ClientRequest]]] = {}
     for attempt in attempts:
         waiting = failed.setdefault(attempt.key, [])
         chain = next((each for each in waiting if _before(each[-1], attempt)), None)
@@ -161,5 +161,5 @@ def chains_of(attempts: Iterable[Attempt]) -> Sequence[Chain]:
     return chains
 
 
-def _before(first: Attempt, second: Attempt) -> bool:
+def _before(first: ClientRequest, second: ClientRequest) -> bool:
     return first.ended is not None and first.ended <= second.started

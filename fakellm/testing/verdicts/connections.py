@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fakellm.testing.verdicts.attempts import Attempt
+from fakellm.testing.verdicts.attempts import ClientRequest
 from fakellm.testing.verdicts.finding import Finding
 
 _OPEN = {
@@ -14,7 +14,7 @@ _OPEN = {
 }
 
 
-def connection_findings(attempts: Sequence[Attempt]) -> Iterator[Finding]:
+def connection_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
     """The connections that were left open."""
     for attempt in attempts:
         if (reason := _OPEN.get(attempt.entry.outcome)) is not None:

@@ -10,16 +10,16 @@ from typing import Any
 
 from fakellm.engine.entry import SentCall
 from fakellm.model.request import Message, PastCall, Request
-from fakellm.testing.verdicts.attempts import Attempt
+from fakellm.testing.verdicts.attempts import ClientRequest
 from fakellm.testing.verdicts.finding import Finding
 
 _REASONING = ("deepseek",)
 """The dialects of chat in which the reasoning itself must be sent back."""
 
 
-def conversation_findings(attempts: Sequence[Attempt]) -> Iterator[Finding]:
+def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
     """What was wrong with the conversations."""
-    replies: list[Attempt] = []
+    replies: list[ClientRequest] = []
     for attempt in attempts:
         before = [each for each in replies if (each.ended or attempt.started) <= attempt.started]
         if attempt.request is not None:
@@ -30,7 +30,7 @@ def conversation_findings(attempts: Sequence[Attempt]) -> Iterator[Finding]:
         replies.append(attempt)
 
 
-def _broken_as_whole(attempt: Attempt, request: Request, before: Sequence[Attempt]) -> Iterator[Finding]:
+def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
     """Replies that broke off, after which the conversation went on as if they were whole. A message of the assistant at
     the end is different: there the client asks for the rest."""
     whole = [each.reply for each in before if each.reply.whole]
@@ -50,7 +50,7 @@ def _broken_as_whole(attempt: Attempt, request: Request, before: Sequence[Attemp
             yield Finding("broken-as-whole", message, (each.number, attempt.number))
 
 
-def _unknown_calls(attempt: Attempt, request: Request, before: Sequence[Attempt]) -> Iterator[Finding]:
+def _unknown_calls(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
     known = {name for each in before for call in each.reply.calls for name in (call.id, call.name)}
     for message in request.messages:
         known |= {name for call in message.calls for name in (call.id, call.name)}
@@ -61,7 +61,7 @@ def _unknown_calls(attempt: Attempt, request: Request, before: Sequence[Attempt]
             yield Finding("unknown-call", text, (attempt.number,))
 
 
-def _unanswered(attempt: Attempt, request: Request, before: Sequence[Attempt]) -> Iterator[Finding]:
+def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
     """Calls of replies of which others were answered, or which are in the conversation without a result."""
     results = {message.result_of for message in request.messages if message.result_of}
     past = {call.id for message in request.messages[:-1] for call in message.calls if call.id}
@@ -76,7 +76,7 @@ def _unanswered(attempt: Attempt, request: Request, before: Sequence[Attempt]) -
             yield Finding("unanswered-call", text, (each.number, attempt.number))
 
 
-def _dropped_reasoning(attempt: Attempt, request: Request, before: Sequence[Attempt]) -> Iterator[Finding]:
+def _dropped_reasoning(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
     turn = _since_the_user(request.messages)
     ids = {call.id for message in turn for call in message.calls if call.id}
     ids |= {message.result_of for message in turn if message.result_of}
@@ -91,7 +91,7 @@ def _dropped_reasoning(attempt: Attempt, request: Request, before: Sequence[Atte
             yield Finding("dropped-reasoning", text, (each.number, attempt.number))
 
 
-def _lost(answered: Attempt, calls: Sequence[SentCall], body: dict[str, Any], texts: set[str]) -> str:
+def _lost(answered: ClientRequest, calls: Sequence[SentCall], body: dict[str, Any], texts: set[str]) -> str:
     """What of a reply must be sent back with the results of its calls, and was not."""
     reply, api = answered.reply, answered.entry.api
     if any(call.signature and call.signature not in texts for call in calls):
@@ -119,7 +119,7 @@ def _has_reasoning(body: dict[str, Any]) -> bool:
     return bool(kept) or bool(kinds & {"reasoning", "item_reference"})
 
 
-def _latest(before: Sequence[Attempt]) -> list[Attempt]:
+def _latest(before: Sequence[ClientRequest]) -> list[ClientRequest]:
     """The replies with calls; of equal ones, such as retries of a request, only the last."""
     found = {tuple(call.id or call.name for call in each.reply.calls): each for each in before if each.reply.calls}
     return list(found.values())

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from fakellm.testing.verdicts.attempts import Attempt, Chain
+from fakellm.testing.verdicts.attempts import Chain, ClientRequest
 from fakellm.testing.verdicts.finding import Finding
 
 _PATIENCE = 60.0
 """Seconds: if a client is to wait longer, it may give up instead."""
 
 
-def retry_findings(chains: Sequence[Chain], attempts: Sequence[Attempt]) -> Iterator[Finding]:
+def retry_findings(chains: Sequence[Chain], attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
     """What was wrong with retries, and with their absence."""
     for chain in chains:
         for before, after in pairwise(chain):
@@ -20,7 +20,7 @@ def retry_findings(chains: Sequence[Chain], attempts: Sequence[Attempt]) -> Iter
         yield from _ended(chain, attempts)
 
 
-def _sent_again(before: Attempt, after: Attempt) -> Iterator[Finding]:
+def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[Finding]:
     if before.again is not False:
         return
     if before.header("x-should-retry"):
@@ -33,7 +33,7 @@ def _sent_again(before: Attempt, after: Attempt) -> Iterator[Finding]:
     yield Finding(rule, message, (before.number, after.number))
 
 
-def _ended(chain: Chain, attempts: Sequence[Attempt]) -> Iterator[Finding]:
+def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
     last = chain[-1]
     if len(chain) > 1 or last.again is not True or not last.refused or last.ended is None:
         return
@@ -44,7 +44,7 @@ def _ended(chain: Chain, attempts: Sequence[Attempt]) -> Iterator[Finding]:
     yield Finding(rule, f"request {last.number} {last.shown()}{more}, and was not sent again", (last.number,))
 
 
-def _instead(failed: Attempt, other: Attempt) -> bool:
+def _instead(failed: ClientRequest, other: ClientRequest) -> bool:
     """Whether a request went to another model instead: it has the same messages, and came later."""
     if failed.request is None or other.request is None or other.started < (failed.ended or 0.0):
         return False

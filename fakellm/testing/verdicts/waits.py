@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from fakellm.testing.verdicts.attempts import Attempt, Chain
+from fakellm.testing.verdicts.attempts import Chain, ClientRequest
 from fakellm.testing.verdicts.finding import Finding
 
 _EARLY = 0.02
@@ -20,7 +20,7 @@ _EQUAL_IN_CHAIN, _EQUAL_CHAINS = 3, 4
 """How many waits are equal by chance too rarely to matter: one after the other, or as the same retry of several
 requests."""
 
-Wait = tuple[float, Attempt, Attempt]
+Wait = tuple[float, ClientRequest, ClientRequest]
 """The seconds between two attempts, and both of them."""
 
 
@@ -40,7 +40,7 @@ def _waits(chain: Chain) -> list[Wait]:
     return [(after.started - (before.ended or after.started), before, after) for before, after in pairwise(chain)]
 
 
-def _of_one(number: int, seconds: float, before: Attempt, after: Attempt) -> Finding | None:
+def _of_one(number: int, seconds: float, before: ClientRequest, after: ClientRequest) -> Finding | None:
     """What is wrong with one wait. The first retry after a lost connection may come at once: the server may have closed
     a connection that was kept."""
     came = (
