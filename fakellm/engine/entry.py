@@ -57,6 +57,9 @@ class SentReply(Struct, frozen=True, kw_only=True):
     """A reply in terms that all APIs share, read from the bytes that were sent: of a reply that broke off, what came
     before that. Of several choices, the first."""
 
+    kept: bool = False
+    """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes, and not if
+    a recorder passed it on. Without it, the other values say nothing."""
     headers: dict[str, str] = {}
     """By name in lower case."""
     text: str = ""
@@ -123,8 +126,8 @@ class Entry(Struct, gc=False):
     on the same machine."""
     ended: float | None = None
     """When the reply ended, however it did, on the same clock; null while it is under way."""
-    reply: SentReply | None = None
-    """What was sent; null if that took more than MOST_REPLY bytes, or was passed on from an upstream server."""
+    reply: SentReply = SentReply()
+    """What was sent."""
 
     @property
     def under_way(self) -> bool:
@@ -195,7 +198,7 @@ def size_of(entry: Entry) -> int:
 def _shown_size(entry: Entry, kept: Kept) -> int:
     """How many bytes that takes which is kept once the journal has been read."""
     size = sum(map(len, entry.headers.values())) + _HEADER_BYTES * len(entry.headers)
-    size += len(msgspec.json.encode(entry.reply)) if entry.reply else 0
+    size += len(msgspec.json.encode(entry.reply)) if entry.reply.kept else 0
     return size + (len(kept.shown[0]) if kept.shown and kept.shown[0] is not kept.body else 0)
 
 

@@ -38,7 +38,7 @@ def sent_reply(
     if plan.status == 200 and api is not None:
         with suppress(Exception):  # whatever a fault has made of it: then nothing can be read
             return replace(_read(plan, body, api_named(api), dialect, request), headers=headers)
-    return SentReply(headers=headers, error=_error(body))
+    return SentReply(kept=True, headers=headers, error=_error(body))
 
 
 def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: Request | None) -> SentReply:
@@ -48,6 +48,7 @@ def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: R
     choice = reading.completion.choices[0] if reading.completion.choices else Choice()
     thoughts = [block for block in choice.blocks if isinstance(block, Thinking)]
     return SentReply(
+        kept=True,
         text=_text(choice.content),
         calls=tuple(_call(call) for call in choice.tool_calls if call.kind in _CLIENTS),
         reasoning=_text("".join(text for block in thoughts for text in block.parts or block.summary)),

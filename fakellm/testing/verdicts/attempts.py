@@ -55,7 +55,7 @@ class ClientRequest(Struct, frozen=True, dict=True):
 
     @property
     def reply(self) -> SentReply:
-        return self.entry.reply or SentReply()
+        return self.entry.reply
 
     def header(self, name: str) -> str:
         """A header of the reply; empty if it has none."""
@@ -88,8 +88,8 @@ class ClientRequest(Struct, frozen=True, dict=True):
     @cached_property
     def broken(self) -> bool:
         """Whether a reply began, and not all of it was sent."""
-        sent = self.entry.reply is not None and not self.entry.reply.whole
-        return not self.refused and (sent or self.entry.outcome not in ("sent", "sending"))
+        cut = self.reply.kept and not self.reply.whole
+        return not self.refused and (cut or self.entry.outcome not in ("sent", "sending"))
 
     @property
     def lost(self) -> bool:
