@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakellm import faults
 from fakellm.base.errors import ScenarioError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.faults import Fault
 from fakellm.fuzzing.strategies import completions
 from fakellm.fuzzing.strategies import faults as drawn
