@@ -31,6 +31,7 @@ from fakellm.faults.connection import (
     Reset,
     Slow,
     Stall,
+    Surplus,
 )
 from fakellm.faults.events import (
     Error,
@@ -81,6 +82,7 @@ Fault = (
     | Drip
     | Eof
     | HangUp
+    | Surplus
     | Slow
     | ContentType
     | ContentLength
@@ -128,6 +130,7 @@ __all__ = [
     "Stall",
     "Status",
     "Stream",
+    "Surplus",
     "Swap",
     "Truncated",
     "UnknownTool",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -60,11 +60,9 @@ def best_habits(
 ) -> tuple[int, Variation]:
     """The number of the variation that is best to start from, and the habits that make its rendered frames more like
     the recorded ones."""
-    leaves = cache(content_leaves)  # two candidates have most frames in common
-    recorded = [leaves(frame) for frame in frames]
 
     def score(candidate: Variation) -> float:
-        return agreement([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
+        return alike(rendered(completion, candidate, dialect, drawn), frames)
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
@@ -134,23 +132,30 @@ def _shape(value: Any) -> Any:
     return bool(value), value is None
 
 
-def agreement(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
+def alike(made: Sequence[str], recorded: Sequence[str]) -> float:
     """How many of the frames agree, from 0 to 2: compared from the start and from the end, because an additional frame
     shifts all frames after it."""
-    agreed = sum(_agreement(a, b) for a, b in zip(found, recorded, strict=False))
-    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(recorded), strict=False))
-    return agreed / max(len(found), len(recorded), 1)
+    agreed = sum(map(_agreement, made, recorded))
+    agreed += sum(map(_agreement, reversed(made), reversed(recorded)))
+    return agreed / max(len(made), len(recorded), 1)
 
 
-def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
-    if found == recorded:
+@lru_cache(2**14)
+def _agreement(made: str, recorded: str) -> float:
+    """How much two frames agree, from 0 to 1."""
+    if made == recorded:
         return 1.0
-    both = set(found) | set(recorded)
-    return 0.9 * len(set(found) & set(recorded)) / len(both) if both else 0.0
+    found, expected = content_leaves(made), content_leaves(recorded)
+    if found == expected:
+        return 1.0
+    both = {*found, *expected}
+    return 0.9 * len({*found}.intersection(expected)) / len(both) if both else 0.0
 
 
+@lru_cache(2**14)
 def content_leaves(frame: str) -> tuple[str, ...]:
-    """The leaves of a frame that carry content: no habit explains the other keys that a provider adds."""
+    """The leaves of a frame that carry content: no habit explains the other keys that a provider adds. They are kept,
+    because the streams that are compared with one recording have most frames in common."""
     chunk = json.loads(frame)
     envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
     return tuple(_leaves(envelope | _content(chunk)))

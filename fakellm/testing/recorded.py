@@ -17,8 +17,9 @@ FAILED = pytest.StashKey[bool]()
 
 
 @contextmanager
-def recorded(node: Any, upstream: str, file: str | Path | None = None) -> Iterator[tuple[Handle, bool]]:
-    """The server of a test with the marker, and whether it records now.
+def recorded(node: Any, upstream: str | None = None, file: str | Path | None = None) -> Iterator[tuple[Handle, bool]]:
+    """The server of a test with the marker, and whether it records now. Without an `upstream`, it never does, and a
+    test without a recording fails.
 
     file: relative to the folder of the test; by default `recordings/<test file>/<test>.jsonl`. A test that fails or
     that sends nothing leaves no recording. Raises what `fakellm.record` and `fakellm.replay` raise.
@@ -32,6 +33,9 @@ def recorded(node: Any, upstream: str, file: str | Path | None = None) -> Iterat
         with replay(path, again="fail") as server:
             yield server, False
         return
+    if upstream is None:
+        remedy = '@pytest.mark.fakellm_recording("https://api.openai.com/v1") makes it, with the base URL of your API'
+        pytest.fail(f"there is no recording {path}: {remedy}", pytrace=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with record(upstream, path) as server:
