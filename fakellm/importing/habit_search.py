@@ -12,13 +12,17 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.writer import CONTENT_KEYS
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import Variation
-from fakellm.importing.read_spelling import rendered
+from fakellm.apis.variation_blocks import REASONING_KEYS
+from fakellm.importing.read_spelling import data_of, divided
 from fakellm.model.blocks import Completion
+from fakellm.model.deltas import Batch
 
 # Habits to try, by field of the `stream:` block; a habit that makes no more frames equal is not kept.
 _HABITS: dict[str, Sequence[Any]] = {
@@ -61,11 +65,20 @@ def best_habits(
     """The number of the variation that is best to start from, and the habits that make its rendered frames more like
     the recorded ones."""
 
+    known: list[tuple[ChatHabits, Sequence[Batch], float]] = []
+
     def score(candidate: Variation) -> float:
-        return alike(rendered(completion, candidate, dialect, drawn), frames)
+        batches, answer = divided(completion, candidate, dialect, drawn)
+        habits = replace(answer.habits, own_spelling=None, own_reasoning=None)  # those of whole bodies
+        for others, before, found in known:
+            if habits == others and batches == before:
+                return found
+        known.append((habits, batches, alike(data_of(batches, answer), frames)))
+        return known[-1][2]
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
+    tried["fill"] = _recorded_fillers(frames)
     found: list[tuple[float, int, Variation]] = []
     for number, start in enumerate(starts):
         best, habits = _climbed(score, start, tried)
@@ -74,6 +87,28 @@ def best_habits(
             break
     _, number, habits = max(found, key=lambda scored: scored[:2])
     return -number, habits
+
+
+def _recorded_fillers(frames: Sequence[str]) -> list[Any]:
+    """The habits of fillers whose value is in a recorded delta: no other makes a frame more like a recorded one."""
+    choices = [choice for frame in frames for choice in json.loads(frame).get("choices") or ()]
+    values = {
+        (key, repr(value)) for choice in choices for key, value in (choice.get("delta") or {}).items() if not value
+    }
+
+    def is_recorded(field: str, how: str) -> bool:
+        keys = REASONING_KEYS if field == "reasoning" else (field,)
+        return any((key, value) in values for key in keys for value in _FILLED[how])
+
+    return [
+        habit
+        for habit in _HABITS["fill"]
+        if all(is_recorded(*filler) for fields in habit.values() for filler in fields.items())
+    ]
+
+
+_FILLED: Mapping[str, Sequence[str]] = {"empty": ("''", "[]"), "null": ("None",), "text": ("''", "[]", "None")}
+"""How the values of each filler look in Python."""
 
 
 def _climbed(

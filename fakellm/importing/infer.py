@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from operator import eq
 from typing import Any, Literal
 
@@ -23,12 +22,13 @@ from fakellm.apis.chat.meaning import NAME
 from fakellm.apis.chat.reader import read_chunk, read_chunks
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Calls, Padding, Spelling
+from fakellm.apis.variation_blocks import Padding, Spelling
 from fakellm.base.json_text import JSON
+from fakellm.importing.fewest_fields import simplest_stream
 from fakellm.importing.habit_search import abridged, alike, best_habits
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
-from fakellm.importing.read_spelling import data_of, divided, ordered_as, rendered, spelled_like
+from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
 from fakellm.model.blocks import Completion, Opaque
 
 
@@ -79,31 +79,9 @@ def _inferred(frames: Sequence[str], dialect: Dialect, fragments: bool = True) -
 
 
 def simplest(inferred: Inferred, dialect: Dialect) -> Inferred:
-    """What was inferred without fields that have no effect here, including those of its calls and its spelling.
-
-    Each field takes a rendering of the whole stream to compare. So its first batches are compared first, and the orders
-    of keys, most of which have no effect, are left out together."""
-    divide = partial(divided, inferred.completion, dialect=dialect, drawn=inferred.drawn)
-    batches, answer = divide(variation=inferred.variation)
-    first, made = data_of(batches[:_FIRST], answer), data_of(batches, answer)
-
-    def same(variation: Variation) -> bool:
-        others, other = divide(variation=variation)
-        if len(others) != len(batches) or (others == batches and data_of(batches[:_FIRST], other) != first):
-            return False
-        return data_of(others, other) == made
-
-    def starts_like(variation: Variation) -> bool:
-        return data_of(batches[:_FIRST], divide(variation=variation)[1]) == first
-
-    fewer = fewest(inferred.variation, starts_like, _KEYS)
-    variation = fewer if same(fewer) else inferred.variation
-    return replace(inferred, variation=fewest(variation, same))
-
-
-_FIRST = 6
-"""How many of the batches are compared first, since most fields have an effect on one of them."""
-_KEYS = tuple(name for name in Spelling.__struct_fields__ if name.endswith("keys"))
+    """What was inferred without fields that have no effect here, including those of its calls and its spelling."""
+    completion, variation, drawn = inferred.completion, inferred.variation, inferred.drawn
+    return replace(inferred, variation=simplest_stream(completion, variation, dialect, drawn))
 
 
 def _starts(
@@ -233,32 +211,6 @@ def _floats(frames: Sequence[str]) -> Literal["decimal", "shortest"] | None:
 _SHORT = re.compile(r"\de-6[,}\]]")
 """A number that other styles write without an exponent, or with a zero in it."""
 _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
-
-
-def fewest(variation: Variation, same: Callable[[Variation], bool], fields: Sequence[str] = ()) -> Variation:
-    """The variation without the fields that make no difference; `fields`: only these of its spelling. `same`: whether
-    one renders as this variation does."""
-    found = (partial(_without, name="spelling", field=field) for field in fields) if fields else _fewer(variation)
-    for without in found:
-        candidate = without(variation)
-        if candidate != variation and same(candidate):
-            variation = candidate
-    return variation
-
-
-def _fewer(variation: Variation) -> Iterator[Callable[[Variation], Variation]]:
-    """Functions that each leave out one field."""
-    for name in variation.__struct_fields__:
-        yield partial(replace, **{name: None})
-        block = getattr(variation, name)
-        if isinstance(block, (Calls, Spelling)):
-            yield from (partial(_without, name=name, field=field) for field in block.__struct_fields__)
-            yield partial(replace, **{name: None})
-
-
-def _without(variation: Variation, name: str, field: str) -> Variation:
-    block = getattr(variation, name)
-    return replace(variation, **{name: block and replace(block, **{field: None})})
 
 
 def counted(frames: Sequence[JSON], completion: Completion, dialect: Dialect) -> Completion:

@@ -26,7 +26,8 @@ from fakellm.apis.variation_blocks import REASONING_KEYS, Spelling
 from fakellm.base.errors import StreamError
 from fakellm.base.json_text import JSON, dumps, indented
 from fakellm.base.seed import Source
-from fakellm.importing.infer import Inferred, counted, fewest
+from fakellm.importing.fewest_fields import fewest
+from fakellm.importing.infer import Inferred, counted
 from fakellm.importing.read_spelling import details_of, identified, merged
 from fakellm.model.blocks import Completion
 from fakellm.wire.transfer import Transfer
