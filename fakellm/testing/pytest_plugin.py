@@ -102,8 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        f"{_RECORDING}(upstream, file=None): the fixture `fakellm` answers from a recording; if there is none, it is "
-        "made from the API at the base URL `upstream`",
+        f"{_RECORDING}(upstream=None, file=None): the fixture `fakellm` answers from a recording; if there is none, it "
+        "is made from the API at the base URL `upstream`",
     )
 
 
