@@ -57,7 +57,7 @@ class Chat(Sse):
                 answer.done = True
                 break
             if self.is_chunk(event):
-                self.chunk(answer, self.parsed(event.data))
+                self.event(answer, event)
         self.check(answer)
         return self.result(answer)
 
@@ -76,6 +76,14 @@ class Chat(Sse):
     def is_chunk(self, event: Event) -> bool:
         """Whether an event has a chunk: one of another type has none (HTML 9.2.6), but for an error."""
         return event.type in ("", "message", "error") and bool(event.data.strip())
+
+    def event(self, answer: Answer, event: Event) -> None:
+        """Adds the chunk of an event. An event of the type `error` has none, whatever its data."""
+        chunk = self.parsed(event.data)
+        if event.type == "error":
+            self.at_error({"error": chunk})
+        else:
+            self.chunk(answer, chunk)
 
     def chunk(self, answer: Answer, chunk: Any) -> None:
         """Adds a chunk."""

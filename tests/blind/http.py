@@ -30,8 +30,7 @@ class Http:
         wire = self.open(base_url)
         self.kept, self.base = None, urlsplit(base_url).path
         try:
-            self.send(wire, self.base + self.path, json.dumps(request).encode())
-            status, headers = self.head(wire)
+            wire, (status, headers) = self.sent(wire, json.dumps(request).encode())
             body = self.body(wire, status, headers)
             result = self.respond(wire, status, headers, self.inflated(body, headers), request)
             if self.reusable(headers) and self.drained(wire, body):
@@ -40,6 +39,17 @@ class Http:
         finally:
             if self.kept is not wire:
                 wire.close()
+
+    def sent(self, wire: Wire, body: bytes) -> tuple[Wire, tuple[int, Headers]]:
+        """The head of the response, and its connection: a new one if the kept one ends without a byte (RFC 9112 9.3.1)."""
+        try:
+            self.send(wire, self.base + self.path, body)
+            return wire, self.head(wire)
+        except BaseException as error:
+            wire.close()
+            if wire.received or not wire.kept or not isinstance(error, ClientError):
+                raise
+        return self.sent(Wire(wire.address, self.idle), body)
 
     def respond(
         self, wire: Wire, status: int, headers: Headers, pieces: Iterator[bytes], request: dict[str, Any]
@@ -53,7 +63,7 @@ class Http:
         address = (url.hostname or "", url.port or 80)
         if self.kept:
             if self.kept.address == address and not self.kept.stale():
-                self.kept.progressed()
+                self.kept.keep()
                 return self.kept
             self.kept.close()
         return Wire(address, self.idle)
@@ -71,7 +81,7 @@ class Http:
             "Accept-Encoding: gzip, deflate",
             f"Content-Length: {len(body)}",
         ]
-        wire.socket.sendall("\r\n".join([*head, "", ""]).encode() + body)
+        wire.sendall("\r\n".join([*head, "", ""]).encode() + body)
 
     def head(self, wire: Wire) -> tuple[int, Headers]:
         """The status and the headers; interim responses are passed over (RFC 9110 15.2)."""

@@ -11,7 +11,13 @@ from tests.blind.sse import Event, Sse
 from tests.blind.wire import ClientError
 
 JSON = dict[str, Any]
-STOPS = {"end_turn": "stop", "stop_sequence": "stop", "max_tokens": "length", "tool_use": "tool_calls"}
+STOPS = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "max_tokens": "length",
+    "tool_use": "tool_calls",
+    "refusal": "content_filter",
+}
 INPUT = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
 
 
@@ -35,6 +41,7 @@ class Message:
     blocks: dict[int, Block] = field(default_factory=dict)
     usage: JSON = field(default_factory=dict)
     stop: str | None = None
+    started: bool = False
     ended: bool = False
 
 
@@ -94,6 +101,7 @@ class Messages(Sse):
 
     def start(self, message: Message, start: JSON) -> None:
         """Begins with what the message already has."""
+        message.started = True
         for number, block in enumerate(start.get("content") or ()):
             message.blocks[number] = Block(block)
         message.stop = start.get("stop_reason")
@@ -126,8 +134,8 @@ class Messages(Sse):
 
     def check(self, message: Message) -> None:
         """Raises unless the message was stopped."""
-        if not message.ended:
-            raise ClientError("the stream has no message_stop")
+        if not (message.started and message.ended):
+            raise ClientError("the stream has no message_start or no message_stop")
 
     def result(self, message: Message) -> Result:
         """What the caller gets."""
@@ -139,7 +147,9 @@ class Messages(Sse):
         return {
             "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
             "reasoning": "".join(block["text"] for block in blocks if block["type"] == "thinking"),
-            "tool_calls": [block for block in blocks if block["type"] == "tool_call"],
+            "tool_calls": [
+                {"name": block["name"], "arguments": block["arguments"]} for block in blocks if "name" in block
+            ],
             "finish_reason": self.finish(message.stop),
             "usage": counts if message.usage else None,
             "blocks": blocks,

@@ -96,14 +96,15 @@ class Responses(Sse):
     def part(self, output: Output, kind: str, data: JSON) -> None:
         """Adds a delta to its part; what is done replaces the deltas."""
         name, _, step = kind.removeprefix("response.").rpartition(".")
-        if name == "function_call_arguments":
+        if name in ("function_call_arguments", "custom_tool_call_input"):
             item = self.opened(output, data)
-            item.arguments = self.added_to(item.arguments, data, step, "arguments")
+            key = "input" if name == "custom_tool_call_input" else "arguments"
+            item.arguments = self.added_to(item.arguments, data, step, key)
         elif name in ("output_text", "refusal", "reasoning_text", "reasoning_summary_text"):
             item = self.opened(output, data)
-            key = (name, self.number(data))
+            place = (name, self.number(data))
             text = "refusal" if name == "refusal" else "text"
-            item.parts[key] = self.added_to(item.parts.get(key, ""), data, step, text)
+            item.parts[place] = self.added_to(item.parts.get(place, ""), data, step, text)
 
     def number(self, data: JSON) -> int:
         """The number of a part within its item."""
@@ -131,7 +132,7 @@ class Responses(Sse):
         finish = self.finish(response)
         cut = finish is not None
         blocks = [block for item in self.items(output, response) for block in self.blocks(item, cut)]
-        calls = [block for block in blocks if block["type"] == "tool_call"]
+        calls = [{"name": block["name"], "arguments": block["arguments"]} for block in blocks if "name" in block]
         return {
             "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
             "reasoning": "".join(block["text"] for block in blocks if block["type"] == "thinking"),
@@ -163,19 +164,23 @@ class Responses(Sse):
     def blocks(self, item: Item, cut: bool) -> list[JSON]:
         """What the caller gets of an item."""
         match item.item.get("type"):
-            case "function_call":
+            case "function_call" | "custom_tool_call":
                 return [self.function(item, cut)]
             case "message":
                 return self.texts(item, "content")
             case "reasoning":
-                return self.texts(item, "summary") + self.texts(item, "content")
+                return self.texts(item, "content")  # a summary is not the reasoning
         return []
 
     def function(self, item: Item, cut: bool) -> JSON:
         """A call of a function."""
-        arguments = item.item.get("arguments") or item.arguments
+        arguments = item.item.get("arguments") or item.item.get("input") or item.arguments
         name = item.item["name"]
-        return {"type": "tool_call", "name": name, "arguments": self.whole_arguments(self.joined(arguments), cut)}
+        return {
+            "type": "tool_call",
+            "name": name,
+            "arguments": self.whole_arguments(self.joined(arguments), cut or "input" in item.item),
+        }
 
     def texts(self, item: Item, key: str) -> list[JSON]:
         """The texts of an item: those that it has, or else those that were streamed."""

@@ -21,12 +21,18 @@ class Wire:
         self.address = address
         self.idle = idle
         self.buffer = b""
+        self.received = self.kept = False
         self.socket = socket.create_connection(address, timeout=idle)
         self.progressed()
 
     def progressed(self) -> None:
         """Something of use arrived: the wait starts anew."""
         self.since = monotonic()
+
+    def keep(self) -> None:
+        """Begin another request on this connection."""
+        self.received, self.kept = False, True
+        self.progressed()
 
     def more(self) -> bool:
         """Whether more bytes arrived; False at the end of the connection."""
@@ -39,7 +45,15 @@ class Wire:
         except OSError as error:
             raise ClientError(f"the connection failed: {error!r}") from None
         self.buffer += data
+        self.received = self.received or bool(data)
         return bool(data)
+
+    def sendall(self, data: bytes) -> None:
+        """Sends bytes."""
+        try:
+            self.socket.sendall(data)
+        except OSError as error:
+            raise ClientError(f"the connection failed: {error!r}") from None
 
     def line(self) -> str:
         """A line without its end (RFC 9112 2.2)."""

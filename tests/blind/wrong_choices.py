@@ -40,7 +40,7 @@ def ends_at_the_first_finish(self: Chat, events: Iterator[Event], request: JSON)
         if self.is_done(event):
             break
         if self.is_chunk(event):
-            self.chunk(answer, self.parsed(event.data))
+            self.event(answer, event)
             if any(choice.finish for choice in answer.choices.values()):
                 break
     self.check(answer)

@@ -84,7 +84,7 @@ def returns_what_it_has(self: Chat, events: Iterator[Event], request: JSON) -> R
             if self.is_done(event):
                 break
             if self.is_chunk(event):
-                self.chunk(answer, self.parsed(event.data))
+                self.event(answer, event)
     except ClientError:
         for choice in answer.choices.values():
             choice.finish = choice.finish or "stop"
@@ -136,7 +136,7 @@ def tries_again_and_goes_on(
                 answer.done = True
                 break
             if self.is_chunk(event):
-                self.chunk(answer, self.parsed(event.data))
+                self.event(answer, event)
         self.check(answer)
         return self.result(answer)
     except ClientError:
