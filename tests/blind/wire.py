@@ -31,7 +31,7 @@ class Wire:
 
     def keep(self) -> None:
         """Begin another request on this connection."""
-        self.received, self.kept = False, True
+        self.received, self.kept = bool(self.buffer), True
         self.progressed()
 
     def more(self) -> bool:
