@@ -25,6 +25,7 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
