@@ -12,6 +12,7 @@ from pathlib import Path
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.report import report, title
 from fakellm.fuzzing.run import run
@@ -42,7 +43,7 @@ class FuzzError(AssertionError):
 def fuzz(
     client: ClientFunction,
     *,
-    profile: str = "default",
+    profile: str = DEFAULT,
     examples: int = 200,
     seed: int = 0,
     exclude: tuple[str, ...] = (),

@@ -6,16 +6,18 @@ from collections.abc import Iterable
 from textwrap import indent
 from typing import Any
 
-from fakellm.apis.route import CHAT
+from fakellm.apis.route import CHAT, Route
+from fakellm.fuzzing import tiers
+from fakellm.fuzzing.draws.steps import plain_wire, usual
 from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.recorded_steps import provenance
+from fakellm.fuzzing.recorded.steps import is_recorded, provenance
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.fuzzing.tiers import WireStep
 from fakellm.scenarios.loader import dump
-from fakellm.scenarios.scenario import Scenario
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
 
@@ -67,7 +69,7 @@ def described(failure: ClientFailure, replay: str) -> str:
         f"{title(failure)}{times}",
         *(["   intermittent: each time, the case passed when it was repeated"] if failure.intermittent else []),
         *(["   only right after the first rule below: the client carries something over"] if failure.before else []),
-        *(f"   {line}" for line in senders(failure.case.steps)),
+        *(f"   {line}" for line in senders(failure.case.steps, failure.case.rule, failure.case.api)),
         *(f"   {line}" for line in known(rows(failure))),
         "",
         f"   {_OUTCOMES[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
@@ -112,9 +114,17 @@ def rows(failure: ClientFailure) -> list[str]:
     return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
 
 
-def senders(steps: Iterable[WireStep]) -> list[str]:
-    """Who sends each step."""
-    return [f"{step.name}: {provenance(step.name, step.tier)}" for step in steps]
+def senders(steps: Iterable[WireStep], rule: Rule, api: Route) -> list[str]:
+    """Who sends each of these steps of a rule."""
+    name = name_of(api)
+    away = {step.name for step in tiers.steps(rule.stream, plain_wire(api), name)}
+    back = {step.name for step in tiers.steps(rule.stream, usual(rule.dialect, api), name)} - away
+    back = {each for each in back if not is_recorded(each, name)}
+    return [f"{step.name}: {BACK if step.name in back else provenance(step.name, step.tier, name)}" for step in steps]
+
+
+BACK = "the plain wire, which the dialect departs from"
+"""What a step is that leads from the usual wire of a dialect back to the plain one."""
 
 
 def known(rows: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.apis.route import CHAT, Route
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.fuzzing.tiers import WireStep
@@ -22,7 +23,7 @@ class Search(Struct, frozen=True, kw_only=True):
     """The settings of a run. deadline: seconds after which a client has hung. max_failures: of different causes.
     api: what its requests are for."""
 
-    profile: str = "default"
+    profile: str = DEFAULT
     examples: int = 200
     seed: int = 0
     exclude: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
-PROFILE = "default"
+PROFILE = "standard"
 LEFT_OUT = ("transfer.gzip", "usage: none", "done")
 """Steps that a client may rightly notice: it may not accept compression, and may need the usage or the end mark."""
 
@@ -97,6 +97,7 @@ def report(varied: Varied, test: str, count: int) -> str:
     """What made the test fail: the steps, the rules that take them, the bytes, and how to reproduce it."""
     first = varied.sent
     steps = list({step.name: step for sent in first for step in _steps_beside_own(sent)}.values())
+    sent_by = dict.fromkeys(line for sent in first for line in senders(_steps_beside_own(sent), sent.rule, sent.route))
     rules: list[Rule] = []
     for rule in (shown(sent.rule) for sent in first):
         rules += [] if rule in rules else [rule]
@@ -107,7 +108,7 @@ def report(varied: Varied, test: str, count: int) -> str:
             "means the same:",
             "",
             f"   {named(steps)}",
-            *(f"   {line}" for line in senders(steps)),
+            *(f"   {line}" for line in sent_by),
             *(f"   {line}" for line in known(dict.fromkeys(row for step in steps for row in step.rows))),
             "",
             "   Scenario:",

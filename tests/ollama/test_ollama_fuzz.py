@@ -18,7 +18,7 @@ from fakellm.fuzzing.tiers import named
 from tests.ollama import clients
 
 
-@pytest.mark.parametrize("name", ["default", "strict-sse", "contested", "faults", "all", "ollama-2024"])
+@pytest.mark.parametrize("name", ["standard", "strict-sse", "contested", "faults", "all", "ollama-2024"])
 def test_correct_clients_hold(name: str) -> None:
     with closing(ReferenceClient(2.0, "ollama")) as reference:
         for client in (clients.Careful(), reference):

@@ -12,6 +12,7 @@ from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.faults import failure
 from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.picks import Picks
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
 from fakellm.fuzzing.endpoints import keeps_order
@@ -20,7 +21,7 @@ from fakellm.scenarios.scenario import Rule, Scenario
 _RARELY = (False, False, False, True)
 
 
-def scenario(picks: Picks, profile: str = "default", exclude: tuple[str, ...] = (), api: Route = CHAT) -> Scenario:
+def scenario(picks: Picks, profile: str = DEFAULT, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Scenario:
     """A scenario with one rule that answers any request to an API: an answer, and either a few steps away from the
     plain wire or a fault. Raises ValueError if the profile or an excluded step does not exist."""
     drawn = profile_of(profile, exclude, api)

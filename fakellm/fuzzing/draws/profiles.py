@@ -15,9 +15,9 @@ from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
-from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, steps_of, usual
+from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
-from fakellm.fuzzing.recorded_steps import is_recorded, weight
+from fakellm.fuzzing.recorded.steps import is_recorded, weight
 from fakellm.fuzzing.tier_table import FAULTS, LEFT_OUT, TIERS
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.kinds import SSE, kind_of
@@ -33,7 +33,7 @@ STRICT = (
     "transfer.gzip: members",
 )
 """What the standards for server-sent events and gzip allow, but the official OpenAI SDK for Python (3.54) misreads
-(openai-python#2722, #3833, PR 3819; httpx stops after the first gzip member). The default profile leaves it out: a
+(openai-python#2722, #3833, PR 3819; httpx stops after the first gzip member). The profile `standard` leaves it out: a
 suite that is red from the start because of somebody else's bug helps nobody."""
 
 
@@ -57,7 +57,7 @@ class Profile(Struct, frozen=True):
         """Its families, each as often as it is drawn."""
         if not self.recorded:
             return self.families
-        return tuple(family for family in self.families for _ in range(weight(family)))
+        return tuple(family for family in self.families for _ in range(weight(family, name_of(self.api))))
 
     def tier(self, family: str) -> str:
         """The tier of a family."""
@@ -65,7 +65,7 @@ class Profile(Struct, frozen=True):
 
     def allows(self, variation: Variation) -> bool:
         """Whether none of its steps is excluded. An option of one family may also take a step of another."""
-        if self.recorded and not all(is_recorded(step.name) for step in tiers.steps(variation)):
+        if self.recorded and not _was_recorded(variation, self.api):
             return False
         if not self.exclude:
             return True
@@ -128,18 +128,21 @@ _ENOUGH = 9
 """So many forms of a step show whether it has an effect."""
 
 
-def _default(api: Route) -> tuple[str, ...]:
+def _standard(api: Route) -> tuple[str, ...]:
     return tuple(name for name in _of(api, "T0", "T1", "T2", "T3") if name not in STRICT)
 
 
-def _recorded() -> tuple[str, ...]:
-    """The families of chat with a form that was recorded."""
+def _recorded(api: Route) -> tuple[str, ...]:
+    """The families with a form that was recorded."""
     forms = options(WHOLE)
-    return tuple(
-        family
-        for family in FAMILIES
-        if any(all(is_recorded(step.name) for step in tiers.steps(each)) for each in forms.get(family, ()))
-    )
+    return tuple(family for family in _effective(api) if any(_was_recorded(each, api) for each in forms[family]))
+
+
+def _was_recorded(variation: Variation, api: Route) -> bool:
+    """Whether each of its steps was recorded, or is one of networks. Its `sse` block is compared with the plain one,
+    which the usual line ends are added to."""
+    plain = replace(plain_wire(api), sse=PLAIN.sse)
+    return all(is_recorded(step.name, name_of(api)) for step in tiers.steps(variation, plain))
 
 
 def _usual_dialect(api: Route) -> str | None:
@@ -148,11 +151,12 @@ def _usual_dialect(api: Route) -> str | None:
 
 def _made(name: str, api: Route) -> Profile:
     first = (_usual_dialect(api),)
+    every = tuple(dict.fromkeys((*first, *api.dialects)))
     match name:
-        case "default":
-            return Profile(name, _default(api), first, api=api)
         case "realistic":
-            return Profile(name, _recorded(), tuple(CHAT.dialects), recorded=True)
+            return Profile(name, _recorded(api), every, api=api, recorded=True)
+        case "standard":
+            return Profile(name, _standard(api), first, api=api)
         case "strict-sse":
             return Profile(name, _of(api, "T0", "T1", "T2", "T3"), first, api=api)
         case "contested":
@@ -160,16 +164,18 @@ def _made(name: str, api: Route) -> Profile:
         case "faults":
             return Profile(name, (), first, faults=True, api=api)
         case "all":
-            return Profile(name, _effective(api), tuple(dict.fromkeys((*first, *api.dialects))), faults=True, api=api)
-    return Profile(name, _default(api), (name,), api=api)
+            return Profile(name, _effective(api), every, faults=True, api=api)
+    return Profile(name, _standard(api), (name,), api=api)
 
 
-OF_EVERY_API = ("default", "strict-sse", "contested", "faults", "all")
+DEFAULT = "realistic"
 
-PROFILES = ("realistic", *OF_EVERY_API, *CHAT.dialects)
-"""`realistic`: what providers of chat were recorded to send. `default`: T0 to T3 without STRICT. `strict-sse`: T0 to
-T3. `contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
-dialect: the default steps, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
+OF_EVERY_API = ("realistic", "standard", "strict-sse", "contested", "faults", "all")
+
+PROFILES = (*OF_EVERY_API, *CHAT.dialects)
+"""`realistic`: what providers were recorded to send. `standard`: T0 to T3 without STRICT. `strict-sse`: T0 to T3.
+`contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
+dialect: the steps of `standard`, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
 
 
 @lru_cache(maxsize=64)
@@ -179,7 +185,9 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
 
     Raises ValueError if there is no such profile or step, or if nothing is left.
     """
-    known = PROFILES if api is CHAT else (*OF_EVERY_API, *api.dialects)
+    known = (*OF_EVERY_API, *api.dialects)
+    if name == "default":
+        raise ValueError(f"`default` is now called `standard`; without `--profile`, `{DEFAULT}` is used")
     if name not in known:
         raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
     _check(exclude, api)
