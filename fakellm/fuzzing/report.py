@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import starmap
 from textwrap import indent
 from typing import Any
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.fuzzing import tiers
+from fakellm.fuzzing.clients.result import NoResult
+from fakellm.fuzzing.draws.characters import LINE_ENDS, has, odd
+from fakellm.fuzzing.draws.characters import named as named_character
 from fakellm.fuzzing.draws.steps import plain_wire, usual
 from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.recorded.steps import is_recorded, provenance
+from fakellm.fuzzing.reports.wire_dump import MAX_WIDTH, dumped, legend
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.fuzzing.tiers import WireStep
+from fakellm.fuzzing.trial import JudgedCase
 from fakellm.scenarios.loader import dump
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
-
-MAX_FRAMES = 40
-"""How many frames of a response are shown."""
-MAX_WIDTH = 2000
-"""How many characters a line may have before it is cut."""
 
 
 def report(outcome: Outcome, replays: list[str]) -> str:
@@ -42,12 +42,32 @@ def report(outcome: Outcome, replays: list[str]) -> str:
         parts.append(
             f"Raised correctly, but as errors of the language that do not tell a caller what happened: {names}"
         )
+        parts += map(_internal, sorted(outcome.internal_cases.items())[:_MOST_INTERNAL])
     if outcome.unsteady and not any(failure.intermittent for failure in outcome.failures):
         parts.append(f"Failed once, then passed when repeated: {_counted(outcome.unsteady, 'case')}")
     if outcome.skipped:
         skipped = _counted(outcome.skipped, "saved failure")
         parts.append(f"Not tried, because the profile does not contain them or they are excluded: {skipped}")
     return "\n\n".join(parts) + "\n"
+
+
+_MOST_INTERNAL = 3
+"""For how many types of such errors a case is shown."""
+
+
+def _internal(found: tuple[str, JudgedCase]) -> str:
+    """The first case with an error of this type."""
+    name, case = found
+    message = case.returned.message if isinstance(case.returned, NoResult) else ""
+    return "\n".join(
+        (
+            f"{name}, the first time: {_taken(case)}",
+            *(f"   {line}" for line in senders(case.steps, case.rule, case.api)),
+            f"   got       {_short(message)}",
+            "   Scenario:",
+            scenario(scenario_of(ClientFailure(case))),
+        )
+    )
 
 
 def _counted(number: int, noun: str) -> str:
@@ -80,8 +100,7 @@ def described(failure: ClientFailure, replay: str) -> str:
         "   Scenario:",
         scenario(scenario_of(failure)),
         "",
-        "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-        writes(failure.case.plans),
+        writes(failure.case.plans, [failure.case.plain] * len(failure.case.plans)),
         "",
         f"   To reproduce: {replay}",
     ]
@@ -98,10 +117,25 @@ _OUTCOMES = {
 
 
 def title(failure: ClientFailure) -> str:
-    """The failing steps, as `named` shows them, and the wire that they are steps of."""
+    """The failing steps, as `named` shows them, the wire that they are steps of, and the odd characters of the reply,
+    which has none that is not needed to fail."""
     case = failure.case
+    characters = odd(case.rule.reply)
+    if not characters:
+        return _taken(case)
+    names = ", ".join(map(named_character, characters[:_MOST_CHARACTERS]))
+    names += " (A11)" if has(case.rule.reply, LINE_ENDS) else ""
+    return f"{_taken(case)}; the reply has {names}" if case.steps else f"{names} in the reply, on {_taken(case)}"
+
+
+def _taken(case: JudgedCase) -> str:
+    """The steps of a case, and the wire that they are steps of."""
     where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
     return (named(case.steps) or "the plain wire") + where
+
+
+_MOST_CHARACTERS = 5
+"""How many odd characters of a reply are named."""
 
 
 def named(steps: Iterable[WireStep]) -> str:
@@ -110,8 +144,9 @@ def named(steps: Iterable[WireStep]) -> str:
 
 
 def rows(failure: ClientFailure) -> list[str]:
-    """The rows of the bug list that name the failing steps."""
-    return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
+    """The rows of the bug list that name the failing steps, and the characters of the reply."""
+    of_characters = ["A11"] if has(failure.case.rule.reply, LINE_ENDS) else []
+    return list(dict.fromkeys([*(row for step in failure.case.steps for row in step.rows), *of_characters]))
 
 
 def senders(steps: Iterable[WireStep], rule: Rule, api: Route) -> list[str]:
@@ -141,29 +176,10 @@ def scenario(shown: Scenario) -> str:
     return indent(_narrow(dump(shown)), "     ").rstrip()
 
 
-def writes(plans: Iterable[Plan]) -> str:
-    """Responses as a report shows them."""
-    return indent(_narrow("\n".join(map(wire, plans))), "     ")
-
-
-def wire(plan: Plan) -> str:
-    """A response: its head in one line, then its frames."""
-    head = "no head" if plan.status is None else f"HTTP {plan.status}"
-    ending = "" if plan.end == "complete" else f"<{plan.end}>"
-    content_type = dict(plan.headers).get("Content-Type", "")
-    lines_only = kind_of(content_type) is NDJSON
-    lines = [f"{head} {content_type}".rstrip()]
-    for frame in plan.frames[:MAX_FRAMES]:
-        text = frame.data.decode("utf-8", "backslashreplace")
-        whole = text.endswith(("\n",) if lines_only else ("\n\n", "\r\r", "\r\n\r\n", "\n\r\n"))
-        shown = "".join(_visible(character) for character in text)
-        lines.append(shown if whole else f"{shown}┊")
-    more = len(plan.frames) - MAX_FRAMES
-    return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else []), *([ending] if ending else [])])
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+def writes(plans: Iterable[Plan], plain: Iterable[Plan | None]) -> str:
+    """Responses as a report shows them, each with what differs from the plain one; and what the marks mean."""
+    shown = "\n".join(starmap(dumped, zip(plans, plain, strict=True)))
+    return f"   On the wire (one line per write{legend(shown)}):\n{indent(shown, '   ')}"
 
 
 def _narrow(text: str) -> str:
@@ -175,5 +191,5 @@ def _narrow(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) and "\n" not in value and value else repr(value)
+    text = value if isinstance(value, str) and value.isprintable() and value else repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"

@@ -12,6 +12,7 @@ from fakellm.fuzzing import draws
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.characters import characters_of, without
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.search import ClientFailure, FailureSearch, Outcome, Search
 from fakellm.fuzzing.trial import Trial
@@ -49,6 +50,13 @@ def run(
 
 
 def _cases(search: Search) -> Iterator[Rule]:
+    """The cases of a run, without the characters that are excluded."""
+    characters = characters_of(search.exclude)
+    for rule in _all_cases(search):
+        yield msgspec.structs.replace(rule, reply=without(rule.reply, characters)) if characters else rule
+
+
+def _all_cases(search: Search) -> Iterator[Rule]:
     """The cases of every run; after them, without end, what the seed draws, alternating with other known cases: first
     the other values of each step, then the rest."""
     profile = profile_of(search.profile, search.exclude, search.api)

@@ -60,9 +60,9 @@ class Outcome(Struct):
     """What a run found.
 
     compared: the fields that the client reports. internal: errors that were right to raise but are those of the
-    language, by type. unsteady: how many cases failed once and passed when repeated, as on a machine that is too busy.
-    skipped: how many saved failures were not tried, since the profile does not contain them. interrupted: whether the
-    run was ended from outside, as by Ctrl+C.
+    language, by type; internal_cases: the first case of each type. unsteady: how many cases failed once and passed when
+    repeated, as on a machine that is too busy. skipped: how many saved failures were not tried, since the profile does
+    not contain them. interrupted: whether the run was ended from outside, as by Ctrl+C.
     """
 
     search: Search
@@ -70,6 +70,7 @@ class Outcome(Struct):
     cases: int = 0
     failures: list[ClientFailure] = []
     internal: dict[str, int] = {}
+    internal_cases: dict[str, JudgedCase] = {}
     unsteady: int = 0
     skipped: int = 0
     interrupted: bool = False
@@ -101,6 +102,7 @@ class FailureSearch:
         self._progress(self._outcome.cases)
         if verdict.internal:
             self._outcome.internal[verdict.internal] = self._outcome.internal.get(verdict.internal, 0) + 1
+            self._outcome.internal_cases.setdefault(verdict.internal, case)
         if verdict.failed and not self._is_known(case):
             self._add(case)
         self._before = rule

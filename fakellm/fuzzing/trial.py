@@ -31,13 +31,17 @@ from fakellm.wire.plan import Plan
 
 
 class JudgedCase(Struct, frozen=True):
-    """A rule that was tried: the verdict, what the client returned and what was sent."""
+    """A rule that was tried: the verdict, what the client returned and what was sent.
+
+    plain: what would have been sent without the rule's steps and fault; of a failing case alone.
+    """
 
     rule: Rule
     verdict: Verdict
     returned: Result | NoResult
     plans: tuple[Plan, ...] = ()
     api: Route = CHAT
+    plain: Plan | None = None
 
     @property
     def steps(self) -> list[WireStep]:
@@ -115,7 +119,9 @@ class Trial:
         rule = self._acceptable(self._sendable(rule))
         returned = self.ask(rule)
         plans = tuple(self._server.plans)
-        return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans, self._api)
+        verdict = self._verdict(rule, returned, plans)
+        plain = self._server.plain(rule) if verdict.failed else None
+        return JudgedCase(rule, verdict, returned, plans, self._api, plain)
 
     def _sendable(self, rule: Rule) -> Rule:
         """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect

@@ -6,6 +6,7 @@ Knows no pytest: `rerun` runs the tests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -101,7 +102,7 @@ def report(varied: Varied, test: str, count: int) -> str:
     rules: list[Rule] = []
     for rule in (shown(sent.rule) for sent in first):
         rules += [] if rule in rules else [rule]
-    plans = [render(sent.rule, sent.request, sent.seed, sent.route) for sent in first]
+    plans, plain = ([render(rule(sent), sent.request, sent.seed, sent.route) for sent in first] for rule in _BOTH)
     return "\n".join(
         (
             "The test passes with the stream as the scenario has it, and fails if it is sent in another way, which "
@@ -114,12 +115,15 @@ def report(varied: Varied, test: str, count: int) -> str:
             "   Scenario:",
             scenario(Scenario(rules=tuple(rules))),
             "",
-            "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-            writes(plans),
+            writes(plans, plain),
             "",
             f"   To reproduce: pytest '{test}' --fakellm-vary {count}",
         )
     )
+
+
+_BOTH = (attrgetter("rule"), attrgetter("own"))
+"""The rule of a reply as it was sent, and the test's own."""
 
 
 def _steps_beside_own(sent: VariedReply) -> Iterator[WireStep]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fakellm.apis.route import CHAT, Route
 from fakellm.fuzzing.draws.answers import answer
 from fakellm.fuzzing.draws.answers import reply as reply_to
+from fakellm.fuzzing.draws.characters import characters_of, without
 from fakellm.fuzzing.draws.faults import failure
 from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.picks import Picks
@@ -26,9 +27,10 @@ def scenario(picks: Picks, profile: str = DEFAULT, exclude: tuple[str, ...] = ()
     plain wire or a fault. Raises ValueError if the profile or an excluded step does not exist."""
     drawn = profile_of(profile, exclude, api)
     completion = answer(picks, keeps_order(api), own_answers(api))
+    reply = without(reply_to(completion), characters_of(exclude))
     dialect = drawn.dialects[0] if len(drawn.dialects) == 1 else picks.choice(drawn.dialects)
     if drawn.faults and (not drawn.families or picks.choice(_RARELY)):
-        rule = Rule(reply=reply_to(completion), fault=failure(picks, completion, exclude))
+        rule = Rule(reply=reply, fault=failure(picks, completion, exclude))
     else:
-        rule = Rule(reply=reply_to(completion), stream=variation(picks, completion, drawn))
+        rule = Rule(reply=reply, stream=variation(picks, completion, drawn))
     return Scenario(name="drawn", dialect=dialect or "openai", rules=(rule,))

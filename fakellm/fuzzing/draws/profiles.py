@@ -14,6 +14,7 @@ from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
+from fakellm.fuzzing.draws.characters import characters_of, has
 from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
 from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
@@ -83,6 +84,7 @@ class Profile(Struct, frozen=True):
         streamed = [step.name for step in steps if step.tier != "fault" and step != PAUSES]
         return (
             self.allows(rule.stream)
+            and not has(rule.reply, characters_of(self.exclude))
             and not any(excludes(self.exclude, step) for step in names)
             and (rule.fault is None or self.faults)
             and rule.dialect in (None, "openai", *self.dialects)
@@ -192,11 +194,20 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
         raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
     _check(exclude, api)
     found = _made(name, api)
+    first, *others = found.dialects
+    dialects = (first, *(each for each in others if not _takes(each, first, exclude, api)))
     kept = tuple(family for family in found.families if not excludes(exclude, family))
     faults = found.faults and any(not excludes(exclude, fault) for fault in FAULTS)
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
-    return replace(found, families=kept, faults=faults, exclude=exclude)
+    return replace(found, families=kept, dialects=dialects, faults=faults, exclude=exclude)
+
+
+def _takes(dialect: str | None, first: str | None, exclude: tuple[str, ...], api: Route) -> bool:
+    """Whether the usual wire of a dialect takes an excluded step away from that of the first dialect, as which a
+    failure there is reported."""
+    habits = tiers.steps(usual(dialect, api), usual(first, api), name_of(api)) if exclude else []
+    return any(excludes(exclude, habit.name) for habit in habits)
 
 
 def _check(exclude: tuple[str, ...], api: Route) -> None:
@@ -209,6 +220,8 @@ def _check(exclude: tuple[str, ...], api: Route) -> None:
 
 def _exists(name: str, api: Route) -> bool:
     known = (*names(), *TIERS)
-    return any(excludes((name,), step) for step in known) or any(
-        excludes((name,), step) for step in names_elsewhere(api)
+    return (
+        bool(characters_of([name]))
+        or any(excludes((name,), step) for step in known)
+        or any(excludes((name,), step) for step in names_elsewhere(api))
     )
