@@ -61,7 +61,7 @@ def _internal(found: tuple[str, JudgedCase]) -> str:
     message = case.returned.message if isinstance(case.returned, NoResult) else ""
     return "\n".join(
         (
-            f"{name}, the first time: {_taken(case)}",
+            f"{name}, the first time: {_steps_and_wire(case)}",
             *(f"   {line}" for line in senders(case.steps, case.rule, case.api)),
             f"   got       {_short(message)}",
             "   Scenario:",
@@ -122,13 +122,17 @@ def title(failure: ClientFailure) -> str:
     case = failure.case
     characters = odd(case.rule.reply)
     if not characters:
-        return _taken(case)
+        return _steps_and_wire(case)
     names = ", ".join(map(named_character, characters[:_MOST_CHARACTERS]))
     names += " (A11)" if has(case.rule.reply, LINE_ENDS) else ""
-    return f"{_taken(case)}; the reply has {names}" if case.steps else f"{names} in the reply, on {_taken(case)}"
+    return (
+        f"{_steps_and_wire(case)}; the reply has {names}"
+        if case.steps
+        else f"{names} in the reply, on {_steps_and_wire(case)}"
+    )
 
 
-def _taken(case: JudgedCase) -> str:
+def _steps_and_wire(case: JudgedCase) -> str:
     """The steps of a case, and the wire that they are steps of."""
     where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
     return (named(case.steps) or "the plain wire") + where
