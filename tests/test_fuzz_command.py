@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fakellm.apis.variation import PLAIN
 from fakellm.cli import main
 from tests.conftest import ROOT
+from tests.saved_files import saved_files
 
 DRIVER = """\
 import json, os, sys, time
@@ -75,7 +76,7 @@ def test_a_failure_is_reported_saved_and_replayed(driver: list[str]) -> None:
     done = fuzz("--seed", "3", "--", *driver, "CrashesOnComments")
     assert done.exit_code == 1
     assert "sse.insert: comment (T1: A5 A6)" in done.output
-    (file,) = Path(".fakellm/failures").iterdir()
+    (file,) = saved_files(Path(".fakellm/failures"))
     again = f"fakellm fuzz --replay {file} -- {shlex.join(driver)} CrashesOnComments"
     assert again in done.output
     replayed = fuzz("--replay", str(file), "--", *driver, "CrashesOnComments")
@@ -155,16 +156,8 @@ def test_a_saved_failure_is_tried_if_it_belongs_to_the_profile(driver: list[str]
 
 def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
-    words = [
-        "fuzz",
-        "--profile=standard",
-        "--examples=9999",
-        "--max-failures=9",
-        "--",
-        *driver,
-        "NeedsSpace",
-        interrupts,
-    ]
+    words = ["fuzz", "-q", "--profile=standard", "--examples=9999", "--max-failures=9"]
+    words += ["--", *driver, "NeedsSpace", interrupts]
     done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
     assert re.match(r"1 failure in \d+ cases \(profile standard, seed 0\), then interrupted\n", done.stdout)

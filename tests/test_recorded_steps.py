@@ -17,7 +17,7 @@ from fakellm.fuzzing.draws.steps import plain_wire
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.recorded.steps import NETWORK, is_recorded, provenance, total
 from fakellm.fuzzing.recorded.table import RECORDED
-from fakellm.fuzzing.run import _cases
+from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams, variations
 from fakellm.fuzzing.tier_table import FAULTS
@@ -49,7 +49,7 @@ def test_the_former_default_has_another_name() -> None:
 @pytest.mark.parametrize("api", HOMES)
 def test_all_that_is_tried_was_recorded_or_is_what_networks_do(api: str) -> None:
     found = fuzzed_api(api)
-    tried = islice(_cases(Search(api=found)), 600)
+    tried = islice(cases_of(Search(api=found)), 600)
     drawn = (draws.scenario(Source(1, "case", number), api=found).rules[0] for number in range(300))
     rules = [*tried, *drawn]
     names = {step.name for rule in rules for step in tiers.steps(rule.stream, plain_wire(found), api)}

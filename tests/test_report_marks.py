@@ -21,9 +21,10 @@ from fakellm.fuzzing.draws.characters import characters_of, named, odd, without
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import excludes, plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, fuzzed_api
-from fakellm.fuzzing.report import report
+from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.reports.wire_dump import dumped, legend
-from fakellm.fuzzing.run import _cases, run
+from fakellm.fuzzing.run import run
+from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import answers, streams
 from fakellm.fuzzing.tiers import steps
@@ -149,7 +150,7 @@ def test_an_error_of_the_language_is_shown_with_its_case_although_it_passes() ->
             self.text = self.text + (delta.get("content") or "")
 
     outcome = run(FunctionClient(NeedsText()), Search(examples=60))
-    shown = report(outcome, [])
+    shown = report(run_report(outcome), [])
     assert "TypeError, the first time: reasoning: thinking (T5: B16)" in shown
     assert "sent by mistral" in shown
     assert 'can only concatenate str (not "list") to str' in shown
@@ -163,7 +164,7 @@ def tried(api: str, name: str, step: str) -> Iterator[Rule]:
     """Cases that a run or a strategy would try."""
     route = fuzzed_api(api)
     search = Search(profile=name, exclude=(step,), api=route)
-    yield from (rule for rule, _ in zip(_cases(search), range(120), strict=False))
+    yield from (rule for rule, _ in zip(cases_of(search), range(120), strict=False))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import steps_of, usual
 from fakellm.fuzzing.draws.variations import combined
 from fakellm.fuzzing.endpoints import has_effect, with_usual_line_ends
-from fakellm.fuzzing.report import known, named, scenario, senders, writes
+from fakellm.fuzzing.report import scenario, writes
+from fakellm.fuzzing.reports.causes import known, named, senders
 from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario

@@ -1,1 +1,1 @@
-"""The parts of a report: a response as text, and odd characters by name."""
+"""The parts of a report: what a run found as values that are merged and read by machines, and a response as text."""
