@@ -44,7 +44,7 @@ for line in sys.stdin:
     print(json.dumps({"id": case["id"], "content": text}), flush=True)
 """
 """A client of a stream without much framing that needs no library, so it starts at once."""
-CALM = ("--exclude", "sse", "--exclude", "transfer", "--exclude", "timing")
+CALM = ("--profile", "standard", "--exclude", "sse", "--exclude", "transfer", "--exclude", "timing")
 """What remains is read by the driver."""
 
 
@@ -113,7 +113,7 @@ def report_of(cases: list[tuple[int, tuple[str, ...]]], shard: tuple[int, int]) 
             about: dict[str, Any] = dict.fromkeys(("tier", "title", "outcome", "summary", "text", "scenario"), "")
             finding = found.setdefault(cause, Finding(number=number, count=0, cause=cause, steps=(), **about))
             finding.count += 1
-    settings = RunSettings(api="chat", profile="default", seed=0, examples=99, max_failures=9)
+    settings = RunSettings(api="chat", profile="standard", seed=0, examples=99, max_failures=9)
     ours = len(range(shard[0] - 1, 99, shard[1]))
     return RunReport(
         settings=settings, shard=shard, cases=ours, findings=list(found.values()), internal={"KeyError": ours}
@@ -133,7 +133,7 @@ class TwiceWrong(wrong.NeedsSpace, wrong.NeedsChoices):
 
 
 def test_shards_of_a_run_find_what_it_does() -> None:
-    search = Search(examples=40, max_failures=9)
+    search = Search(profile="standard", examples=40, max_failures=9)
     whole, *shards = (
         run_report(run(FunctionClient(TwiceWrong()), msgspec.structs.replace(search, shard=shard)))
         for shard in ((1, 1), (1, 2), (2, 2))
@@ -173,7 +173,7 @@ def test_a_job_that_dies_fails_the_run(driver: Callable[[str], list[str]]) -> No
         "--", *driver("case['id'] < 9 or os.getppid() == int(os.environ['COMMAND']) or os.kill(os.getppid(), 9)")
     )
     assert done.returncode == 2
-    assert re.match(r"no failures in \d cases \(profile default, seed 0\)\n", done.stdout)
+    assert re.match(r"no failures in \d cases \(profile standard, seed 0\)\n", done.stdout)
     assert done.stdout.endswith(
         "Cases are missing: job 1 of 2 ended with exit code -9; see what it wrote to standard error\n"
     )
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_all_jobs_with_what_was_found(driver: Callable[[str], list[s
     interrupts = "case['id'] != 60 or os.getppid() != int(os.environ['COMMAND']) or os.kill(os.getppid(), 2)"
     done = spawned("--max-failures", "9", "--examples", "99999", "--", *driver(f"{FAILS_TWICE}; {notes}; {interrupts}"))
     assert (done.returncode, done.stderr) == (130, "")
-    assert re.match(r"\d failures? in \d+ cases? \(profile default, seed 0\), then interrupted\n", done.stdout)
+    assert re.match(r"\d failures? in \d+ cases? \(profile standard, seed 0\), then interrupted\n", done.stdout)
     for process in map(int, Path("pids").read_text().split()):
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
@@ -203,17 +203,17 @@ def test_a_time_limit_ends_a_run_that_has_no_number_of_cases(driver: Callable[[s
     done = fuzz("--max-time", "1.5m", "-q", *CALM, "--", *driver(""))
     assert (done.exit_code, done.output.splitlines()[0]) == (
         0,
-        "no failures in 90 cases (profile default, seed 0), then out of time",
+        "no failures in 90 cases (profile standard, seed 0), then out of time",
     )
     done = fuzz("--max-time", "1h", "--examples", "5", "-q", *CALM, "--", *driver(""))
-    assert done.output.startswith("no failures in 5 cases (profile default, seed 0)\n")
+    assert done.output.startswith("no failures in 5 cases (profile standard, seed 0)\n")
 
 
 def test_a_time_limit_ends_the_shrinking_of_a_failure_too(driver: Callable[[str], list[str]], clock: None) -> None:
-    words = ["-q", "--exclude", "transfer", "--", *driver("text += '!' * (len(chunks) > 9)")]
+    words = ["-q", "--profile", "standard", "--exclude", "transfer", "--", *driver("text += '!' * (len(chunks) > 9)")]
     early, late = (fuzz("--max-time", time, "--failures", time, *words).output for time in ("20s", "1h"))
-    assert early.startswith("1 failure in 1 case (profile default, seed 0), then out of time\n")
-    assert late.startswith("1 failure in 1 case (profile default, seed 0)\n")
+    assert early.startswith("1 failure in 1 case (profile standard, seed 0), then out of time\n")
+    assert late.startswith("1 failure in 1 case (profile standard, seed 0)\n")
     assert ("created: 17" in early, "created: 17" in late) == (True, False)
 
 

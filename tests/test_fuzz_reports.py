@@ -22,7 +22,7 @@ from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from tests import wrong_clients as wrong
 
-SETTINGS = RunSettings(api="chat", profile="default", seed=0, examples=20)
+SETTINGS = RunSettings(api="chat", profile="standard", seed=0, examples=20)
 
 
 def finding(**fields: Any) -> Finding:
@@ -48,7 +48,9 @@ def reported(**fields: Any) -> RunReport:
 @pytest.fixture(scope="module")
 def found() -> RunReport:
     """The report of a real run, with a failure."""
-    return run_report(run(FunctionClient(wrong.NeedsSpace()), Search(examples=30)), ("node", "driver.mjs"))
+    return run_report(
+        run(FunctionClient(wrong.NeedsSpace()), Search(profile="standard", examples=30)), ("node", "driver.mjs")
+    )
 
 
 def test_a_report_is_read_back_as_it_was(found: RunReport) -> None:
@@ -163,7 +165,7 @@ def test_merged_shards_are_reported_as_a_run_is(folder: Path, monkeypatch: pytes
     done = fuzz("--merge", "2.json", "1.json", "--report", "all.json", "--junit", "all.xml")
     assert done.exit_code == 1
     assert done.stdout.startswith(
-        "2 failures in 40 cases (profile default, seed 0)\n\n1. sse.space (T1: A4), in 7 cases\n…"
+        "2 failures in 40 cases (profile standard, seed 0)\n\n1. sse.space (T1: A4), in 7 cases\n…"
     )
     saved = "To reproduce: fakellm fuzz --replay .fakellm/failures/"
     assert done.stdout.count(saved) == 2
@@ -190,7 +192,7 @@ def test_an_interrupted_shard_interrupts_the_run(folder: Path) -> None:
     done = fuzz("--merge", "1.json", "2.json")
     assert (done.exit_code, done.output.splitlines()[0]) == (
         130,
-        "no failures in 40 cases (profile default, seed 0), then interrupted",
+        "no failures in 40 cases (profile standard, seed 0), then interrupted",
     )
 
 

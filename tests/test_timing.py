@@ -215,7 +215,7 @@ def test_text_is_paced_and_the_role_the_finish_and_the_end_are_not() -> None:
 def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
-    variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=Framing())
+    variation = msgspec.structs.replace(data.draw(variations(completion, "standard")), done=True, sse=Framing())
     sent = batches(completion, variation, Source(0), dialect)
     frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
     assert [frame.delay for frame in frames] == [0, *map(tokens_in, sent[1:])]

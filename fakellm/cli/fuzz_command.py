@@ -16,7 +16,7 @@ from fakellm.cli.fuzz.progress import Progress
 from fakellm.cli.fuzz.reports import finish, merge, replay_command, saved_replays
 from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.draws.profiles import OF_EVERY_API
+from fakellm.fuzzing.draws.profiles import DEFAULT, OF_EVERY_API
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.matrix import alone, matrix
 from fakellm.fuzzing.matrix_formats import as_html, as_markdown, as_text, caption
@@ -51,10 +51,10 @@ def _dialects() -> str:
 )
 @click.option(
     "--profile",
-    default="default",
+    default=DEFAULT,
     show_default=True,
     metavar="NAME",
-    help=f"One of {', '.join(OF_EVERY_API)}; for chat also realistic; or a dialect of the API. {_dialects()}",
+    help=f"One of {', '.join(OF_EVERY_API)}, or a dialect of the API. {_dialects()}",
 )
 @click.option(
     "--examples",

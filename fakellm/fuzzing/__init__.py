@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.reports.run_report import Finding
@@ -47,7 +48,7 @@ class FuzzError(AssertionError):
 def fuzz(
     client: ClientFunction,
     *,
-    profile: str = "default",
+    profile: str = DEFAULT,
     examples: int = 200,
     seed: int = 0,
     exclude: tuple[str, ...] = (),

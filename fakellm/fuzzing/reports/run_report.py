@@ -53,7 +53,8 @@ class RunSettings(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunReport(Struct, kw_only=True, omit_defaults=True):
-    """What a run found. command: what starts the client. The fields that an Outcome has too mean the same."""
+    """What a run found. command: what starts the client. The fields that an Outcome has too mean the same;
+    internal_first: as texts."""
 
     settings: RunSettings
     command: tuple[str, ...] = ()
@@ -63,6 +64,7 @@ class RunReport(Struct, kw_only=True, omit_defaults=True):
     tried: dict[str, dict[str, int]] = {}
     findings: list[Finding] = []
     internal: dict[str, int] = {}
+    internal_first: dict[str, str] = {}
     unsteady: int = 0
     unsteady_first: Finding | None = None
     skipped: int = 0
@@ -103,6 +105,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         tried={tier: _sum(each.tried.get(tier, {}) for each in reports) for tier in tiers},
         findings=_by_cause(chain.from_iterable(each.findings for each in reports)),
         internal=_sum(each.internal for each in reports),
+        internal_first={name: text for each in reversed(reports) for name, text in each.internal_first.items()},
         unsteady=unsteady,
         unsteady_first=min(firsts, key=lambda each: each.number, default=None),
         skipped=sum(each.skipped for each in reports),
