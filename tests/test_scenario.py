@@ -104,7 +104,7 @@ REFUSED = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),

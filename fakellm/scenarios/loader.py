@@ -34,7 +34,7 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
-_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|include)[\"']?\s*:)")
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|timing|include)[\"']?\s*:)")
 """How YAML text in a single line starts; no path does."""
 
 
@@ -61,9 +61,7 @@ def load(source: ScenarioSource) -> Scenario:
         return load_files((FilePath(source),))
     scenario = _scenario(source)
     check(scenario, Scenario, "scenario")
-    return _alone(
-        Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
-    )
+    return _alone(Document(ScenarioFile(**msgspec.structs.asdict(scenario)), "scenario"))
 
 
 def load_files(paths: Sequence[FilePath]) -> Scenario:
