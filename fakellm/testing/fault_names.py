@@ -1,4 +1,4 @@
-"""The faults as attributes of a handle. Each is listed, since type checkers do not know the names of a module in a class."""
+"""The faults as attributes of a handle, listed: type checkers do not know the names of a module that a class has."""
 
 from __future__ import annotations
 
