@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fakellm.base.errors import FakellmError as FakellmError
     from fakellm.base.errors import ScenarioError as ScenarioError
     from fakellm.base.errors import ServerError as ServerError
+    from fakellm.engine.entry import Entry as Entry
     from fakellm.fuzzing import fuzz as fuzz
     from fakellm.model.blocks import Choice as Choice
     from fakellm.model.blocks import Completion as Completion
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "apis.variation": ("Variation",),
     "base.errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
+    "engine.entry": ("Entry",),
     "fuzzing": ("fuzz",),
     "model.blocks": ("Choice", "Completion", "Opaque", "Refusal", "Stop", "Text", "Thinking", "ToolCall"),
     "model.request": ("Request",),

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 import fakellm
 from fakellm.apis.route import HOMES
 from fakellm.engine.render import render
+from fakellm.engine.what_was_sent import readings
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.endpoints import endpoint_of, example_request, fuzzed_api, name_of, settings_of
 from fakellm.fuzzing.known_bugs import BUGS
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.reference_client import ReferenceClient
 from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS
 from fakellm.fuzzing.tiers import named

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fakellm import Reply, Rule, Scenario, ScenarioError, Step, When, dump, faults, load
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits
 from fakellm.faults import Times
 from fakellm.server.application import HttpRequest

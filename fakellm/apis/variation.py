@@ -24,7 +24,7 @@ from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
-_TURN = r"^(content|reasoning|refusal|tool_calls|choices\[\d+\])$"
+_TURN = r"^(content|reasoning|refusal|tool_calls|opaque|choices\[\d+\])$"
 
 Turn = tuple[Annotated[str, Meta(pattern=_TURN)], Positive]
 

@@ -234,7 +234,8 @@ class Engine:
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route, rule.dialect)
         fault = rule.fault_in(matched.match.stream)
-        return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
+        dialect = rule.dialect if rule.dialect in matched.route.dialects else None
+        return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True, dialect=dialect)
 
     def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
         message = f"The rule {rule.name!r} cannot answer this request: {error}."

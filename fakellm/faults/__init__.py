@@ -32,6 +32,7 @@ from fakellm.faults.connection import (
     Reset,
     Slow,
     Stall,
+    Surplus,
 )
 from fakellm.faults.events import (
     Error,
@@ -82,6 +83,7 @@ Fault = (
     | Drip
     | Eof
     | HangUp
+    | Surplus
     | Slow
     | ContentType
     | ContentLength
@@ -129,6 +131,7 @@ __all__ = [
     "Stall",
     "Status",
     "Stream",
+    "Surplus",
     "Swap",
     "Times",
     "Truncated",

@@ -26,18 +26,20 @@ from fakellm.apis.url_remedy import remedy
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, Vary, generated_response, signed
-from fakellm.engine.journal import Entry, Kept
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
-from fakellm.model.request import digest
+from fakellm.model.request import Request, digest
+from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
+from fakellm.server.control.changes import Changes
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
-from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied
+from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
 from fakellm.server.sending.lateness import Lateness
 
 
@@ -58,6 +60,7 @@ class App:
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         self.lateness = Lateness()
+        self.changes = Changes()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
@@ -105,14 +108,19 @@ class App:
             return request
         return replace(request, body=with_model(request.body, target.model))
 
+    def parsed(self, request: HttpRequest) -> Request:
+        return whole_request(self.session(request.target.session), self.routed(request))
+
+    def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
+        return [(str(rule.name), rule.when) for rule in self.session(name).content.ruleset.rules]
+
     def replier(self, request: HttpRequest) -> Route | None:
         """The API of a request that a rule may answer; None for any other request."""
         target = request.target
         return target.api if request.method == "POST" and target.operation in REPLIES else None
 
     def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
-        """The work of answering a request in another process, which also reads its body; with `error`, of refusing it.
-        Its entry gets the body when it is known whether this is JSON."""
+        """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
         session = None if error else self.session(request.target.session)
         run = (
             partial(answered_with, session, request)
@@ -122,16 +130,11 @@ class App:
 
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
-            entry.request = Kept(request.body if answer.journal is None else answer.journal)
-            if current := self.find(request.target.session):
-                current.journal.remeasure(entry)
             assert answer.response
             return answer.response
 
         work = Work(run, then)
-        entry = journaled(self, request, work)
-        entry.request = None
-        return work, entry
+        return work, journaled(self, request, work)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, self.seed)

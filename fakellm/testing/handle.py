@@ -9,16 +9,15 @@ from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-import msgspec
-
 from fakellm.base.errors import ServerError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
 from fakellm.testing.adding import Adding
 from fakellm.testing.control import control
+from fakellm.testing.queries import Queries
 from fakellm.testing.sdk_environment import variables
 from fakellm.testing.unforeseen import Unforeseen
 
@@ -49,7 +48,7 @@ class Home(NamedTuple):
     requests: Callable[[], dict[str, int]] | None = None
 
 
-class Handle(Adding):
+class Handle(Adding, Queries):
     """A running server, or one session of it.
 
     `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``). Rules are added with `on`, `reply`,
@@ -190,17 +189,6 @@ class Handle(Adding):
         query += "" if request is None else f"&request={request}"
         texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", "frames", patience=timeout)["frames"]
         return texts
-
-    @property
-    def journal(self) -> list[Entry]:
-        """Every request since the start, the last load or reset, oldest first, with its outcome."""
-        return msgspec.convert(self._call("GET", "/_fakellm/journal", "entries")["entries"], list[Entry])
-
-    def unmatched(self) -> tuple[list[Entry], int]:
-        """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
-        reply = self._call("GET", "/_fakellm/journal", "dropped_unmatched")
-        entries = msgspec.convert(reply["entries"], list[Entry])
-        return [entry for entry in entries if not entry.matched], int(reply["dropped_unmatched"])
 
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakellm.testing import verdict_report
+
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
@@ -81,6 +83,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     for name, text in _SETTINGS.items():
         parser.addini(f"fakellm_{name}", f"fixture `fakellm`: {text}", default="")
+    group.addoption(
+        "--fakellm-report",
+        type=verdict_report.checked_file,
+        nargs="?",
+        const=verdict_report.TERMINAL,
+        metavar="FILE",
+        help="judge what the client of each test with the fixture `fakellm` did by what the providers ask, and print "
+        "the findings, or write them into a file that ends in .md or .json",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,8 +102,8 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line(
         "markers",
-        f"{_RECORDING}(upstream, file=None): the fixture `fakellm` answers from a recording; if there is none, it is "
-        "made from the API at the base URL `upstream`",
+        f"{_RECORDING}(upstream=None, file=None): the fixture `fakellm` answers from a recording; if there is none, it "
+        "is made from the API at the base URL `upstream`",
     )
 
 
@@ -141,6 +152,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         for line in summary(each for reports in terminalreporter.stats.values() for each in reports):
             terminalreporter.write_line(line)
+    if file := config.option.fakellm_report:
+        verdicts = verdict_report.verdicts_in(each for reports in terminalreporter.stats.values() for each in reports)
+        if file is verdict_report.TERMINAL:
+            terminalreporter.section("fakellm: what the clients did")
+            terminalreporter.write_line("\n".join(verdict_report.lines(verdicts)))
+        else:
+            verdict_report.write(verdicts, file)
+            terminalreporter.write_line(f"fakellm: what the clients did is in {file}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -234,5 +253,7 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         if chosen.env:
             point_to(session, monkeypatch, records)
         yield session
+        if request.config.option.fakellm_report:
+            verdict_report.note(node, session.verdict())
         ended = request.config.stash.setdefault(ENDED, set())
         check_session(session, node.stash.get(FAILED, False), ended, scripts=not marker)

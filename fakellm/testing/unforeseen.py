@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 
 if TYPE_CHECKING:
     from fakellm.testing.handle import Handle

@@ -18,7 +18,7 @@ _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
 }
 """The parameters of each control route; the others have none."""
 
-_WITH_BODY = (("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules"))
+_WITH_BODY = (("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules"), ("POST", "/_fakellm/journal"))
 _NO_CONTENT = (b"", b"{}", b"null")
 """What clients send that always send JSON."""
 
