@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response
 from fakellm.fuzzing.endpoints import endpoint_of
 from fakellm.scenarios.scenario import Rule, Scenario

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response

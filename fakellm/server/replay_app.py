@@ -48,7 +48,7 @@ class Recordings:
         self._by_key: defaultdict[Key, list[Recording]] = defaultdict(list)
         self._sketches: list[tuple[str, str, int]] = []  # for each: the method, the API and the sketch of its body
         for cassette in cassettes:
-            for number, interaction in enumerate(cassette.interactions, 1):
+            for number, interaction in cassette.numbered():
                 self.add(Recording(f"{cassette.name}#{number}", interaction, cassette.framed))
 
     def add(self, recording: Recording) -> None:

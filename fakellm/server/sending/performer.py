@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal, Protocol
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
