@@ -24,7 +24,7 @@ from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.recorded_steps import RECORDED, TOTAL, is_recorded
-from fakellm.fuzzing.run import _cases
+from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
 from fakellm.fuzzing.tier_table import FAULTS
@@ -36,7 +36,7 @@ from fakellm.scenarios.scenario import Rule, Scenario
 def test_400_cases_are_enough_for_each_value_of_each_step(api: str) -> None:
     """Of those that have a few; places and sizes are drawn."""
     search = Search(profile="all", examples=400, api=fuzzed_api(api))
-    tried = set(map(repr, islice(_cases(search), 400)))
+    tried = set(map(repr, islice(cases_of(search), 400)))
     what = profile("all", (), search.api)
     assert set(map(repr, cases.values(what))) - tried == set()
 

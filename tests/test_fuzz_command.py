@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fakellm.apis.variation import PLAIN
 from fakellm.cli import main
 from tests.conftest import ROOT
+from tests.saved_files import saved_files
 
 DRIVER = """\
 import json, os, sys, time
@@ -77,7 +78,7 @@ def test_a_failure_is_reported_saved_and_replayed(driver: list[str]) -> None:
     done = fuzz("--seed", "3", "--", *driver, "CrashesOnComments")
     assert done.exit_code == 1
     assert "sse.insert: comment (T1: A5 A6)" in done.output
-    (file,) = Path(".fakellm/failures").iterdir()
+    (file,) = saved_files(Path(".fakellm/failures"))
     again = f"fakellm fuzz --replay {file} -- {shlex.join(driver)} CrashesOnComments"
     assert again in done.output
     replayed = fuzz("--replay", str(file), "--", *driver, "CrashesOnComments")

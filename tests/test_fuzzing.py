@@ -33,15 +33,17 @@ from fakellm.fuzzing.matrix import alone
 from fakellm.fuzzing.oracle.normalize import arguments, same_finish
 from fakellm.fuzzing.oracle.verdicts import if_contested
 from fakellm.fuzzing.reference_client import ReferenceClient
-from fakellm.fuzzing.run import _cases, replay, run
-from fakellm.fuzzing.saved_failures import rules_of, save, saved
+from fakellm.fuzzing.run import replay, run
+from fakellm.fuzzing.running.case_order import cases_of
+from fakellm.fuzzing.saved_failures import Failures, rules_of, scenario_of
 from fakellm.fuzzing.search import ClientFailure, Search
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.generate import Generate
-from fakellm.scenarios.loader import load
+from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.reply import Call, Reply, ReplyChoice, reply_of
 from fakellm.scenarios.scenario import Rule, Step
 from tests import wrong_clients as wrong
+from tests.saved_files import saved_files
 from tests.wrong_clients import JSON, Careful
 
 
@@ -159,7 +161,7 @@ def test_a_client_that_misreads_plain_streams_is_caught_without_a_step(client: t
 def test_of_200_cases_a_fifth_come_from_the_seed_and_the_rest_try_everything_once() -> None:
     what = profile("all")
     first = list(cases.first(what))
-    one, other = (list(islice(_cases(Search(profile="all", seed=seed)), 200)) for seed in (0, 1))
+    one, other = (list(islice(cases_of(Search(profile="all", seed=seed)), 200)) for seed in (0, 1))
     assert (one[: len(first)], len(first) <= 160) == (first, True)
     assert sum(rule == another for rule, another in zip(one[len(first) :], other[len(first) :], strict=True)) <= 3
     plain = [rule for rule in first if rule.fault is None]
@@ -224,13 +226,13 @@ def test_a_failure_is_reported_saved_and_tried_first(tmp_path: Path) -> None:
     with pytest.raises(FuzzError) as caught:
         fakellm.fuzz(wrong.NeedsSpace(), failures=tmp_path)
     text = str(caught.value)
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     assert all(part in text for part in ("sse.space (T1: A4)", "expected", "got", "space: false", "data:{", str(file)))
     assert load(file).rules[0] == caught.value.outcome.failures[0].case.rule
     with pytest.raises(FuzzError) as again:
         fakellm.fuzz(wrong.NeedsSpace(), failures=tmp_path)
     assert again.value.outcome.cases == 1
-    assert list(tmp_path.iterdir()) == [file]
+    assert saved_files(tmp_path) == [file]
 
 
 def test_a_report_cuts_very_long_lines_and_the_file_does_not(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_a_report_cuts_very_long_lines_and_the_file_does_not(tmp_path: Path) -> 
         fakellm.fuzz(wrong.ShortLines(), failures=tmp_path)
     assert max(map(len, str(caught.value).splitlines())) <= 2100
     assert "more characters" in str(caught.value)
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     assert load(file).rules[0].reply == caught.value.outcome.failures[0].case.rule.reply
 
 
@@ -342,7 +344,7 @@ def test_what_a_client_carries_over_is_found_with_the_case_before_it(tmp_path: P
     (failure,) = caught.value.outcome.failures
     assert failure.before
     assert failure.before.reply.refusal
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     again = replay(FunctionClient(CarriesOver()), Search(), list(rules_of(file)))
     assert (again.cases, len(again.failures)) == (2, 1)
 
@@ -527,8 +529,10 @@ def test_habits_are_not_in_the_default_profile(habit: JSON) -> None:
 
 def test_a_comment_of_any_bytes_is_saved_so_that_the_file_loads(tmp_path: Path) -> None:
     (failure,) = found(wrong.NeedsSpace(), "default").failures
-    save(tmp_path, failure, "a\x1bb \udcff")
-    assert [rule.stream for rule in saved(tmp_path)] == [failure.case.rule.stream]
+    place = Failures(tmp_path)
+    place.save("chat", dump(scenario_of(failure)), "a\x1bb \udcff\nc")
+    rules, unreadable = place.rules(Search())
+    assert ([rule.stream for rule in rules], unreadable) == ([failure.case.rule.stream], 0)
 
 
 def test_after_calls_stop_and_tool_calls_are_equivalent() -> None:

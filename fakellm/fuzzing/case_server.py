@@ -28,13 +28,13 @@ class _CaseApp(App):
         self._api = api
         self.plans: list[Plan] = []
         self.requested = False
-        self.accepts_gzip = False
+        self.accepted_codings = ""
         self.accepts_choices = False
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         self.requested = True
-        self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        self.accepted_codings = request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
         self.accepts_choices = self._choices(request) > 1
         if isinstance(outcome, Response):
@@ -83,10 +83,9 @@ class CaseServer:
         """The responses sent since `play`."""
         return self._app.plans
 
-    @property
-    def accepts_gzip(self) -> bool:
-        """Whether the client's last request allowed a compressed response."""
-        return self._app.accepts_gzip
+    def accepts(self, coding: str) -> bool:
+        """Whether the client's last request allowed a response with this coding."""
+        return coding in self._app.accepted_codings
 
     @property
     def accepts_choices(self) -> bool:

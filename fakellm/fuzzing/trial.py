@@ -136,15 +136,16 @@ class Trial:
 
     def _acceptable(self, rule: Rule) -> Rule:
         """The rule without what this client does not request: with one tool call if it reads nothing else, with one
-        choice if it does not pass `n` on, and uncompressed if it does not accept gzip (RFC 9110, section 12.5.3)."""
+        choice if it does not pass `n` on, and uncompressed if it does not accept the coding (RFC 9110, 12.5.3)."""
         if self._only_one_call:
             rule = cases.one_call(rule)
         if not self._accepts_choices:
             rule = cases.one_choice(rule)
         transfer = rule.stream.transfer
-        if transfer is None or not transfer.gzip or self._server.accepts_gzip:
+        coding = transfer and ("gzip" if transfer.gzip else transfer.encoding)
+        if transfer is None or not coding or self._server.accepts(coding):
             return rule
-        plain = msgspec.structs.replace(transfer, gzip=False)
+        plain = msgspec.structs.replace(transfer, gzip=False, encoding=None)
         return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
     def _verdict(self, rule: Rule, returned: Result | NoResult, plans: tuple[Plan, ...]) -> Verdict:

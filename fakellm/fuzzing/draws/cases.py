@@ -92,7 +92,8 @@ def again(profile: Profile) -> Iterator[Rule]:
 
 _CARRIED = (
     *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
-    *("transfer.coalesce", "transfer.chunks", "transfer.trailers"),
+    "transfer.encoding",
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers", "transfer.head", "transfer.head: interim"),
 )
 """Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
 
@@ -109,6 +110,8 @@ def _with_payloads(profile: Profile, carried: list[Variation]) -> Iterator[Rule]
             variation = next(forms, Variation())
         yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
+        if not _is_drawn(variation, profile):
+            variation = msgspec.structs.replace(variation, transfer=None)
         if _is_drawn(variation, profile):
             yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
 
