@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fakellm.scenarios.loader import load as load
     from fakellm.scenarios.matching import Pattern as Pattern
     from fakellm.scenarios.matching import When as When
+    from fakellm.scenarios.python_replies import call as call
     from fakellm.scenarios.reply import Call as Call
     from fakellm.scenarios.reply import Computed as Computed
     from fakellm.scenarios.reply import Reply as Reply
@@ -60,6 +61,7 @@ _MODULES = {
     "scenarios.builder": ("on",),
     "scenarios.loader": ("dump", "load"),
     "scenarios.matching": ("Pattern", "When"),
+    "scenarios.python_replies": ("call",),
     "scenarios.reply": ("Call", "Computed", "Reply", "ReplyChoice"),
     "scenarios.scenario": ("Rule", "Scenario", "Step"),
     "scenarios.usage": ("Usage",),

@@ -10,8 +10,8 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.cli import main
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.strategies import PROFILES
-from fakellm.testing.break_replies import FAULTS
-from fakellm.testing.vary import runs
+from fakellm.testing.reruns.break_replies import FAULTS
+from fakellm.testing.reruns.vary import runs
 from tests.conftest import ROOT
 
 TEXT = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ from fakellm.strategies import streams
 @pytest.mark.parametrize("api", HOMES)
 @pytest.mark.parametrize("name", ["default", "faults", "all"])
 def test_the_reference_client_of_an_api_holds(api: str, name: str) -> None:
-    with closing(ReferenceClient(2.0, api)) as client:
+    with closing(ReferenceClient(1.0, api)) as client:
         outcome = fakellm.fuzz(client, api=api, profile=name, examples=120, failures=None)
     assert (outcome.cases, outcome.failures, outcome.internal) == (120, [], {})
     assert {"content", "tool_calls", "finish_reason", "usage"} <= outcome.compared

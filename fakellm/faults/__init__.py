@@ -6,6 +6,7 @@ fault, it must raise a clear error and never present a truncated answer as a who
 
 from __future__ import annotations
 
+from fakellm.faults.base import Times
 from fakellm.faults.batches import BatchFault, NoFinish, Repeat, Swap
 from fakellm.faults.completion import (
     BadArguments,
@@ -132,6 +133,7 @@ __all__ = [
     "Stream",
     "Surplus",
     "Swap",
+    "Times",
     "Truncated",
     "UnknownTool",
     "Unterminated",

@@ -127,7 +127,7 @@ class Trial:
         settings = self._settings(stream, dialect)
         for fewer in with_less(stream):
             smaller = fewer(stream)
-            if smaller is not None and self._settings(smaller, dialect) == settings:
+            if smaller not in (None, stream) and self._settings(smaller, dialect) == settings:
                 stream = smaller
         return msgspec.structs.replace(rule, stream=stream, dialect=dialect)
 

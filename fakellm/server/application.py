@@ -14,13 +14,13 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import near_miss
 from fakellm.engine.engine import refusal
 from fakellm.engine.journal import Entry, Kept, kept_body
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
 from fakellm.server.control.journal_view import journal_view
-from fakellm.server.control.parameters import check_parameters
+from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
@@ -189,19 +189,12 @@ def _reset(app: Application, request: HttpRequest) -> Response:
 
 def _step(app: Application, request: HttpRequest) -> Release:
     parameters = request.target.parameters
-    text = parameters.get("frames", "1")
-    frames = None if text == "all" else _number("frames", text, "a whole number from 1 on, or all")
-    number = _number("request", parameters["request"], "its number in the journal") if "request" in parameters else None
-    timeout = _number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
+    count = parameters.get("frames", "1")
+    frames = None if count == "all" else whole_number("frames", count, "a whole number from 1 on, or all")
+    text = parameters.get("request")
+    number = None if text is None else whole_number("request", text, "its number in the journal")
+    timeout = whole_number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
     return Release(request.target.session, frames, number, timeout)
-
-
-def _number(param: str, text: str, expected: str) -> int:
-    if not (text.isdecimal() and len(text) < 10 and int(text)):
-        raise RequestError(
-            400, f"Invalid value for '{param}': expected {expected}, got {shortened(text)}.", "invalid_value", param
-        )
-    return int(text)
 
 
 CONTROL: Routes[Application] = {

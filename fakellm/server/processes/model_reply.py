@@ -42,7 +42,7 @@ def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> O
     if not matched.match.counts:
         outcome = _rendered(most, request, engine, matched, 1)
     else:
-        count = session.count(matched.match.rule, matched.match.digest)
+        count = session.count(*matched.match.count)
         outcome = _rendered(most, request, engine, matched, count.number)
         outcome = _forgotten(outcome) if count.forgotten else outcome
     return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
@@ -88,7 +88,7 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
         answer = await answered(engine, request)
         match = answer.match
         if match and match.counts:
-            number, forgotten = session.count(match.rule, match.digest)
+            number, forgotten = session.count(*match.count)
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
