@@ -93,7 +93,7 @@ def test_jobs_that_take_turns_try_the_cases_of_one(saved: int, number: int, shar
 
 
 def test_shards_divide_the_cases() -> None:
-    examples = 40
+    examples = 90
     search = Search(profile="faults", examples=examples, seed=5)
     whole = list(islice(cases_of(search), examples))
     shards = [dict(numbered(search, CasePart(first, 3))) for first in range(3)]
