@@ -522,10 +522,11 @@ def test_the_word_null_without_quotes_is_an_error_with_its_place(path: tuple[str
         lines = [f"{'  ' * depth}{step}{'' if step == '-' else ':'}" for depth, step in enumerate(path)]
         lines[-1] += f" {value}"
         rules = path.index("-")
-        lines.insert(rules + 1, f"{'  ' * (rules + 1)}reply: {{content: x}}")
+        replies = [f"{'  ' * (rules + 1)}reply: {{content: x}}"] if path[rules + 1] != "script" else []
+        lines[rules + 1 : rules + 1] = replies
         for number, step in enumerate(path[rules + 1 :], rules + 1):
             if step == "-":
-                lines.insert(number + 2, f"{'  ' * (number + 1)}reply: {{content: x}}")
+                lines.insert(number + 1 + len(replies), f"{'  ' * (number + 1)}reply: {{content: x}}")
         return "\n".join(lines) + "\n"
 
     load(scenario("'null'"))

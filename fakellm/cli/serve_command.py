@@ -101,7 +101,9 @@ def command(
 
             reading = read(scenarios)
             if reading.scenario is None:
-                fail("\n".join(reading.problems), 2)
+                from fakellm.cli.not_a_scenario import problems_of
+
+                fail("\n".join(problems_of(scenarios, reading.problems)), 2)
         scenario = reading.scenario if reading else None
         app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
     what = f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}" if scenario else "serves generated replies"

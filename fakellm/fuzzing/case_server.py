@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response
 from fakellm.fuzzing.endpoints import endpoint_of
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -36,15 +36,15 @@ class _CaseApp(App):
         self.requested = True
         self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        self.accepts_choices = self._choices(request, entry) > 1
+        self.accepts_choices = self._choices(request) > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
 
-    def _choices(self, request: HttpRequest, entry: Entry) -> int:
+    def _choices(self, request: HttpRequest) -> int:
         """How many choices the request is for; none if it is not valid."""
         try:
-            return self._api.parse(entry.request.json if entry.request else b"", {}, request.target.url).choices
+            return self._api.parse(request.body, {}, request.target.url).choices
         except RequestError:
             return 0
 

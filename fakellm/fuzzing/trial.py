@@ -14,6 +14,7 @@ from fakellm.apis.protocol import Settings
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.engine.complete import complete
+from fakellm.engine.what_was_sent import WireReading, readings
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
 from fakellm.fuzzing.clients.result import NoResult, Result
@@ -24,7 +25,6 @@ from fakellm.fuzzing.draws.steps import steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzzing.oracle.what_was_sent import WireReading, readings
 from fakellm.fuzzing.tiers import WireStep, contested
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
@@ -127,7 +127,7 @@ class Trial:
         settings = self._settings(stream, dialect)
         for fewer in with_less(stream):
             smaller = fewer(stream)
-            if smaller is not None and self._settings(smaller, dialect) == settings:
+            if smaller not in (None, stream) and self._settings(smaller, dialect) == settings:
                 stream = smaller
         return msgspec.structs.replace(rule, stream=stream, dialect=dialect)
 

@@ -54,6 +54,9 @@ def load(source: ScenarioSource) -> Scenario:
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
+        if source and source.keys() <= set(Rule.__struct_fields__) - {"dialect"}:
+            example = "{'rules': [{…}]}, or build it with fakellm.on(…)"
+            raise ScenarioError([f"scenario: this mapping is a rule; write {example}"])
         return _alone(read_mapping(dict(source), "scenario"))
     if isinstance(source, str) and ("\n" in source or _ONE_LINE.match(source)):
         return parse(source, "scenario")
@@ -139,7 +142,7 @@ def _builtin(value: Values) -> Any:
             message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
             raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
     builtin = msgspec.to_builtins(scenario, str_keys=True)
-    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()))):
+    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()), *rule.get("script", ()))):
         for block in ("when", "stream", "timing"):
             if not step.get(block):
                 step.pop(block, None)

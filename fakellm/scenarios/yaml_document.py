@@ -33,7 +33,7 @@ Syntax = Literal["yaml", "json", "either"]
 def _null_places() -> Places:
     """`null_places(ScenarioFile)`. To look for them in all types of a scenario takes 50 ms; they are in this one."""
     stream = {"stream": null_places(Variation)}
-    return {"rules": {None: {**stream, "then": {None: stream}}}}
+    return {"rules": {None: {**stream, "then": {None: stream}, "script": {None: stream}}}}
 
 
 class Document(Struct, frozen=True):

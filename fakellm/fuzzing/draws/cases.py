@@ -7,6 +7,7 @@ There are few enough single steps to try them all; the draws that follow add oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
@@ -145,8 +146,9 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
     return chain.from_iterable(_turns(family, profile))
 
 
-def _turns(family: str, profile: Profile) -> list[list[Rule]]:
-    """The steps of `singles`, by answer."""
+@lru_cache(maxsize=1024)
+def _turns(family: str, profile: Profile) -> tuple[tuple[Rule, ...], ...]:
+    """The steps of `singles`, by answer. Every run needs them several times."""
     dialect = profile.dialects[0]
     plain = usual(dialect, profile.api)
     tier = profile.tier(family)
@@ -159,8 +161,8 @@ def _turns(family: str, profile: Profile) -> list[list[Rule]]:
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else repr(_inserts(variation))), variation)
-        turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
-    return [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
+        turns.append(tuple(Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()))
+    return tuple(turn for turn in turns if turn)[: 1 if tier in ("T0", "T2") else 2]
 
 
 def _inserts(variation: Variation) -> list[Insert]:

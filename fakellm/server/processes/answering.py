@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
-from fakellm.engine.journal import kept_body
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
@@ -42,12 +41,10 @@ class Answered(Struct, frozen=True):
 
     response: None if the server must count the attempt first, or call a function.
     match: the rule that matches, in that case.
-    journal: what the journal keeps of a body that is not JSON, or is nested too deeply for it; None for other JSON.
     """
 
     response: Response | None
     match: Match | None = None
-    journal: bytes | None = None
 
 
 _engines: OrderedDict[int, Engine] = OrderedDict()
@@ -106,14 +103,14 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
     _engines.move_to_end(number)
     request = HttpRequest(*sent)
     if error:
-        return _refused(request.body, refused(request, error, engine.seed))
+        return Answered(apart(refused(request, error, engine.seed)))
     app = App.of(engine)
     try:
         request = app.routed(request)
         if (route := app.replier(request)) is None:
-            response, entry = app.handle(request)
+            response, _ = app.handle(request)
             assert isinstance(response, Response)
-            return _refused(request.body, response) if entry.explanation else Answered(apart(response))
+            return Answered(apart(response))
         if _last and _last[0][:2] == (number, sent):
             matched = _last.pop()[2]
         else:
@@ -123,20 +120,10 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
             return Answered(None, matched.match)
         outcome = engine.respond(matched, attempt or 1)
     except RequestError as refusal:
-        return _refused(request.body, refused(request, refusal, engine.seed))
-    journal = _journal(request.body, valid=True)
+        return Answered(apart(refused(request, refusal, engine.seed)))
     if not isinstance(outcome, Response):
-        return Answered(None, matched.match, journal)
-    return Answered(apart(outcome), None, journal)
-
-
-def _refused(body: bytes, response: Response) -> Answered:
-    return Answered(apart(response), None, _journal(body, response.valid))
-
-
-def _journal(body: bytes, valid: bool) -> bytes | None:
-    kept = kept_body(body, valid)
-    return None if kept == body else kept
+        return Answered(None, matched.match)
+    return Answered(apart(outcome))
 
 
 def apart(response: Response) -> Response:

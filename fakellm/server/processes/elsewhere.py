@@ -93,8 +93,11 @@ def _pieces(rules: tuple[Rule, ...]) -> Iterator[list[Rule]]:
 def _without_functions(rule: Rule) -> Rule:
     if not any(isinstance(step.reply, Computed) for step in rule.steps):
         return rule
-    then = tuple(replace(step, reply=_without_function(step.reply)) for step in rule.then)
-    return replace(rule, reply=_without_function(rule.reply), then=then)
+    steps = {
+        name: tuple(replace(step, reply=_without_function(step.reply)) for step in getattr(rule, name))
+        for name in ("then", "script")
+    }
+    return replace(rule, reply=_without_function(rule.reply), **steps)
 
 
 def _without_function(reply: Reply) -> Reply:
