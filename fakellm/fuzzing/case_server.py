@@ -32,14 +32,14 @@ class _CaseApp(App):
         self.offloads = False  # nothing else waits; and a process that starts may take longer than a client's patience
         self._api = api
         self.plans: list[Plan] = []
-        self.requested = False
+        self.requested = ""
         self.accepts_gzip = False
         self.accepts_choices = False
         self.sent_request: Request | None = None
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
-        self.requested = True
+        self.requested = request.path
         self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
         self.sent_request = self._parsed(request, entry)
@@ -92,6 +92,11 @@ class CaseServer:
         return self._app.plans
 
     @property
+    def requested(self) -> str:
+        """The path that the client requested last since `play`; empty if none."""
+        return self._app.requested
+
+    @property
     def accepts_gzip(self) -> bool:
         """Whether the client's last request allowed a compressed response."""
         return self._app.accepts_gzip
@@ -115,7 +120,7 @@ class CaseServer:
         returned."""
         self._app.load("", Scenario(rules=(rule,)), False)
         self._app.plans = []
-        self._app.requested = False
+        self._app.requested = ""
         self.late = False
         self._case += 1
         self._waiting = True
