@@ -13,7 +13,7 @@ import httpx2
 import pytest
 from hypothesis import settings
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response, Work
 from fakellm.server.application import Application, HttpRequest
 from fakellm.server.offload import offload

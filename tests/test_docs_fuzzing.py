@@ -16,8 +16,8 @@ from fakellm.cli import main
 from fakellm.fuzzing import FuzzError
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.strategies import PROFILES
-from fakellm.testing.break_replies import FAULTS
-from fakellm.testing.vary import runs
+from fakellm.testing.reruns.break_replies import FAULTS
+from fakellm.testing.reruns.vary import runs
 from tests import wrong_clients as wrong
 from tests.conftest import ROOT
 from tests.redis_server import redis_server

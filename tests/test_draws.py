@@ -70,7 +70,14 @@ def test_every_step_and_every_kind_of_fault_is_drawn_soon() -> None:
     names = {kept(step.name) for rule in rules for step in steps(rule.stream)}
     assert {kept(family) for family in FAMILIES} - names == set()
     kinds = {rule.fault.kind for rule in rules if rule.fault}
-    assert {kind.__struct_config__.tag for kind in KINDS} - kinds == {"repeat", "swap", "stream", "stall", "drip"}
+    assert {kind.__struct_config__.tag for kind in KINDS} - kinds == {
+        "repeat",
+        "swap",
+        "stream",
+        "stall",
+        "drip",
+        "surplus",
+    }
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,11 @@ from msgspec.structs import replace
 import fakellm
 from fakellm.apis.route import HOMES
 from fakellm.engine.render import render
+from fakellm.engine.what_was_sent import readings
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.endpoints import endpoint_of, example_request, fuzzed_api, name_of, settings_of
 from fakellm.fuzzing.known_bugs import BUGS
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.reference_client import ReferenceClient
 from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS
 from fakellm.fuzzing.tiers import named
@@ -26,7 +26,7 @@ from fakellm.strategies import streams
 @pytest.mark.parametrize("api", HOMES)
 @pytest.mark.parametrize("name", ["standard", "faults", "all"])
 def test_the_reference_client_of_an_api_holds(api: str, name: str) -> None:
-    with closing(ReferenceClient(2.0, api)) as client:
+    with closing(ReferenceClient(1.0, api)) as client:
         outcome = fakellm.fuzz(client, api=api, profile=name, examples=120, failures=None)
     assert (outcome.cases, outcome.failures, outcome.internal) == (120, [], {})
     assert {"content", "tool_calls", "finish_reason", "usage"} <= outcome.compared

@@ -30,7 +30,7 @@ from fakellm.fuzzing.strategies import answers, streams
 from fakellm.fuzzing.tiers import steps
 from fakellm.scenarios.reply import Reply, reply_of
 from fakellm.scenarios.scenario import Rule
-from fakellm.testing.vary import LEFT_OUT, runs
+from fakellm.testing.reruns.vary import LEFT_OUT, runs
 from tests import wrong_clients as wrong
 from tests.wrong_clients import JSON, Careful
 

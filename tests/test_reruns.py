@@ -9,9 +9,9 @@ from fakellm.faults import Close
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
-from fakellm.testing import break_replies, vary
-from fakellm.testing.break_replies import BrokenRun
-from fakellm.testing.vary import Varied
+from fakellm.testing.reruns import break_replies, vary
+from fakellm.testing.reruns.break_replies import BrokenRun
+from fakellm.testing.reruns.vary import Varied
 from tests.conftest import chat
 
 APP = '''

@@ -25,11 +25,11 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Outcome, Search
@@ -243,7 +243,7 @@ def test_it_is_journalled() -> None:
     body = json.dumps({"say": "Hi", "stream": True}).encode()
     response, entry = handled(app, HttpRequest("POST", "/v1/toy", body))
     assert (entry.rule, entry.matched, entry.status) == ("scenario#1", True, 200)
-    assert json.loads(entry.request.json) == {"say": "Hi", "stream": True}
+    assert json.loads(entry.request.body) == {"say": "Hi", "stream": True}
     assert response.plan.body == served(load(RULES))[0]
     _, unmatched = handled(app, HttpRequest("POST", "/v1/toy", json.dumps({"say": "Ho"}).encode()))
     assert not unmatched.matched

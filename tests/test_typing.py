@@ -28,6 +28,14 @@ PROGRAMS = {
             entry = server.journal[0]
             reveal_type(entry.rule)  # R: str | None
             reveal_type(entry.frames_sent)  # R: int
+            reveal_type(entry.reply.text)  # R: str
+            reveal_type(server.last)  # R: Entry
+            reveal_type(server.journal.find(user="a", turn=1))  # R: list[Entry]
+            server.assert_called(times=2, user=fakellm.Pattern(exact="a"))
+            server.assert_called(usr="a")  # E: Unexpected keyword argument "usr" for "assert_called"
+            reveal_type(server.wait_for(2, outcome="client left", timeout=1))  # R: list[Entry]
+            server.wait_for(outcome="gone")  # E: Argument "outcome" to "wait_for" of "Queries" has incompatible type
+            reveal_type(server.verdict().findings[0].rule)  # R: str
             reveal_type(server.step(2))  # R: list[str]
             server.load(fakellm.on().reply("Hi"))
             server.reset()

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.render import render
 from fakellm.engine.response import Outcome, Response
 from fakellm.fuzzing.endpoints import endpoint_of
@@ -33,25 +33,25 @@ class _CaseApp(App):
         self._api = api
         self.plans: list[Plan] = []
         self.requested = ""
-        self.accepts_gzip = False
+        self.accepted_codings = ""
         self.accepts_choices = False
         self.sent_request: Request | None = None
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         self.requested = request.path
-        self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        self.accepted_codings = request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        self.sent_request = self._parsed(request, entry)
+        self.sent_request = self._parsed(request)
         self.accepts_choices = self.sent_request is not None and self.sent_request.choices > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
 
-    def _parsed(self, request: HttpRequest, entry: Entry) -> Request | None:
+    def _parsed(self, request: HttpRequest) -> Request | None:
         """The request as one to the API; None if it is not valid."""
         try:
-            return self._api.parse(entry.request.json if entry.request else b"", {}, request.target.url)
+            return self._api.parse(request.body, {}, request.target.url)
         except RequestError:
             return None
 
@@ -96,10 +96,9 @@ class CaseServer:
         """The path that the client requested last since `play`; empty if none."""
         return self._app.requested
 
-    @property
-    def accepts_gzip(self) -> bool:
-        """Whether the client's last request allowed a compressed response."""
-        return self._app.accepts_gzip
+    def accepts(self, coding: str) -> bool:
+        """Whether the client's last request allowed a response with this coding."""
+        return coding in self._app.accepted_codings
 
     @property
     def accepts_choices(self) -> bool:

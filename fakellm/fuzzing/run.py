@@ -92,7 +92,8 @@ def _replies(number: int, rule: Rule) -> Iterator[Rule]:
     """Each reply of the rule as the answer to any request. Raises CannotRunError if its content is not known
     beforehand."""
     for place, step in enumerate(rule.steps):
-        at = f"rules[{number}]" + (f".then[{place - 1}]" if place else "")
+        key = f".script[{place}]" if rule.script else f".then[{place - 1}]" if place else ""
+        at = f"rules[{number}]{key}"
         choices = step.reply.choices or (step.reply,)
         keys = {
             "template": any(choice.template for choice in choices),

@@ -14,6 +14,7 @@ from fakellm.apis.protocol import Settings
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.engine.complete import complete
+from fakellm.engine.what_was_sent import WireReading, readings
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import ClientUnderTest, PlainStreamError
 from fakellm.fuzzing.clients.result import NoResult, Result
@@ -24,7 +25,6 @@ from fakellm.fuzzing.draws.steps import plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
-from fakellm.fuzzing.oracle.what_was_sent import WireReading, readings
 from fakellm.fuzzing.reports.not_tried import api_requested, not_tried
 from fakellm.fuzzing.tiers import WireStep, contested
 from fakellm.scenarios.scenario import Rule
@@ -139,7 +139,7 @@ class Trial:
         settings = self._settings(stream, dialect)
         for fewer in with_less(stream):
             smaller = fewer(stream)
-            if smaller is not None and self._settings(smaller, dialect) == settings:
+            if smaller not in (None, stream) and self._settings(smaller, dialect) == settings:
                 stream = smaller
         return msgspec.structs.replace(rule, stream=stream, dialect=dialect)
 
@@ -148,15 +148,16 @@ class Trial:
 
     def _acceptable(self, rule: Rule) -> Rule:
         """The rule without what this client does not request: with one tool call if it reads nothing else, with one
-        choice if it does not pass `n` on, and uncompressed if it does not accept gzip (RFC 9110, section 12.5.3)."""
+        choice if it does not pass `n` on, and uncompressed if it does not accept the coding (RFC 9110, 12.5.3)."""
         if self._only_one_call:
             rule = cases.one_call(rule)
         if not self._accepts_choices:
             rule = cases.one_choice(rule)
         transfer = rule.stream.transfer
-        if transfer is None or not transfer.gzip or self._server.accepts_gzip:
+        coding = transfer and ("gzip" if transfer.gzip else transfer.encoding)
+        if transfer is None or not coding or self._server.accepts(coding):
             return rule
-        plain = msgspec.structs.replace(transfer, gzip=False)
+        plain = msgspec.structs.replace(transfer, gzip=False, encoding=None)
         return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
     def _verdict(self, rule: Rule, returned: Result | NoResult, plans: tuple[Plan, ...]) -> Verdict:

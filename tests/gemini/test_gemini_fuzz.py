@@ -20,9 +20,9 @@ from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, streams

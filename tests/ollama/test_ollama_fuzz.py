@@ -22,7 +22,7 @@ from tests.saved_files import saved_files
 
 @pytest.mark.parametrize("name", ["standard", "strict-sse", "contested", "faults", "all", "ollama-2024"])
 def test_correct_clients_hold(name: str) -> None:
-    with closing(ReferenceClient(2.0, "ollama")) as reference:
+    with closing(ReferenceClient(1.0, "ollama")) as reference:
         for client in (clients.Careful(), reference):
             outcome = fakellm.fuzz(client, api="ollama", profile=name, examples=150, failures=None)
             assert (outcome.cases, outcome.failures, outcome.internal) == (150, [], {})

@@ -21,9 +21,9 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import FunctionClient
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams

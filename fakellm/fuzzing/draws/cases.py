@@ -7,6 +7,7 @@ There are few enough single steps to try them all; the draws that follow add oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
@@ -91,7 +92,8 @@ def again(profile: Profile) -> Iterator[Rule]:
 
 _CARRIED = (
     *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
-    *("transfer.coalesce", "transfer.chunks", "transfer.trailers"),
+    "transfer.encoding",
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers", "transfer.head", "transfer.head: interim"),
 )
 """Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
 
@@ -108,6 +110,8 @@ def _with_payloads(profile: Profile, carried: list[Variation]) -> Iterator[Rule]
             variation = next(forms, Variation())
         yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
+        if not _is_drawn(variation, profile):
+            variation = msgspec.structs.replace(variation, transfer=None)
         if _is_drawn(variation, profile):
             yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
 
@@ -145,8 +149,9 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
     return chain.from_iterable(_turns(family, profile))
 
 
-def _turns(family: str, profile: Profile) -> list[list[Rule]]:
-    """The steps of `singles`, by answer."""
+@lru_cache(maxsize=1024)
+def _turns(family: str, profile: Profile) -> tuple[tuple[Rule, ...], ...]:
+    """The steps of `singles`, by answer. Every run needs them several times."""
     dialect = profile.dialects[0]
     plain = usual(dialect, profile.api)
     tier = profile.tier(family)
@@ -159,8 +164,8 @@ def _turns(family: str, profile: Profile) -> list[list[Rule]]:
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else repr(_inserts(variation))), variation)
-        turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
-    return [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
+        turns.append(tuple(Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()))
+    return tuple(turn for turn in turns if turn)[: 1 if tier in ("T0", "T2") else 2]
 
 
 def _inserts(variation: Variation) -> list[Insert]:

@@ -54,7 +54,3 @@ def _try(setup: Setup, sink: IO[bytes]) -> None:
             write(sink, None)
         finally:
             client.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -24,6 +24,7 @@ from fakellm.fuzzing.search import Search
 from fakellm.scenarios.scenario import Rule
 from fakellm.server.processes.worker import read, write
 
+_CODE = "import sys; sys.path[:] = sys.argv[1:]; from fakellm.fuzzing.running.job import main; main()"
 _PATIENCE = 10.0
 """Seconds that a job has to end its driver."""
 
@@ -82,7 +83,7 @@ class _Job:
     def __init__(self, name: str) -> None:
         self._name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "fakellm.fuzzing.running.job"],
+            [sys.executable, "-c", _CODE, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl+C goes to the run alone, which then ends its jobs

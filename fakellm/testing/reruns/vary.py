@@ -31,7 +31,7 @@ from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
 PROFILE = "standard"
-LEFT_OUT = ("transfer.gzip", "usage: none", "done")
+LEFT_OUT = ("transfer.gzip", "transfer.encoding", "usage: none", "done")
 """Steps that a client may rightly notice: it may not accept compression, and may need the usage or the end mark."""
 
 _FORMS = 6
