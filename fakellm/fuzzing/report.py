@@ -153,7 +153,7 @@ def _described(failure: ClientFailure, summary: Iterable[str]) -> str:
         "   Scenario:",
         scenario(scenario_of(failure)),
         "",
-        writes(failure.case.plans, [failure.case.plain] * len(failure.case.plans)),
+        writes(failure.case.plans, [failure.case.plain if failure.case.steps else None] * len(failure.case.plans)),
     ]
     return "\n".join(lines)
 
