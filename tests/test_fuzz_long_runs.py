@@ -21,14 +21,17 @@ from hypothesis import strategies as st
 from fakellm.cli import main
 from fakellm.cli.fuzz import progress as fuzz_progress
 from fakellm.cli.fuzz.progress import Progress
+from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.report import run_report
 from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, merged
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.running.case_order import CasePart, cases_of, numbered
 from fakellm.fuzzing.running.jobs import Jobs
+from fakellm.fuzzing.running.judging import judged
 from fakellm.fuzzing.saved_failures import Failures
 from fakellm.fuzzing.search import Search
+from fakellm.fuzzing.trial import Trial
 from tests import wrong_clients as wrong
 
 DRIVER = """\
@@ -160,6 +163,16 @@ def test_several_jobs_report_what_one_does(driver: Callable[[str], list[str]]) -
     assert (one.exit_code, two.exit_code) == (1, 1)
     assert re.match(r"2 failures in (?!2 )\d+ cases ", one.output)
     assert two.output.replace("of 2/", "of 1/") == one.output
+
+
+def test_of_many_errors_of_a_type_only_the_first_case_is_kept() -> None:
+    search = Search(profile="faults", examples=30, exclude=("drip", "stall"))
+    with CaseServer() as server:
+        trial = Trial(FunctionClient(wrong.Careful()), server)
+        found = [each for each in judged(trial, numbered(search, CasePart())) if each.internal]
+    kept = [each.internal for each in found if each.case]
+    assert kept == list(dict.fromkeys(each.internal for each in found))
+    assert len(kept) < len(found)
 
 
 def spawned(*words: str) -> subprocess.CompletedProcess[str]:

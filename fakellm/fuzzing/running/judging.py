@@ -17,8 +17,8 @@ class Judged(Struct, frozen=True):
     """A case of a run that was judged.
 
     number: its place in the run, or SAVED. steps: the tier and the name of each of its steps. internal: as in Verdict.
-    case: all about it, if the client failed or raised an error of its language. before: the rule that the client was
-    sent before, if it failed.
+    case: all about it, if the client failed or raised an error of its language for the first time. before: the rule that
+    the client was sent before, if it failed.
     """
 
     number: int
@@ -36,10 +36,12 @@ class Judged(Struct, frozen=True):
 def judged(trial: Trial, cases: Iterable[tuple[int, Rule]]) -> Iterator[Judged]:
     """Each case, with its number, once it is judged."""
     before = None
+    known = {""}  # a long run may have many of the same type, and another process has to write and read each case
     for number, rule in cases:
         case = trial.judge(rule)
         steps = tuple((step.tier, step.name) for step in case.steps)
         verdict = case.verdict
-        kept = case if verdict.failed or verdict.internal else None
+        kept = case if verdict.failed or verdict.internal not in known else None
+        known.add(verdict.internal)
         yield Judged(number, steps, verdict.internal, kept, before if verdict.failed else None)
         before = rule
