@@ -17,7 +17,7 @@ class Judged(Struct, frozen=True):
     """A case of a run that was judged.
 
     number: its place in the run, or SAVED. steps: the tier and the name of each of its steps. internal: as in Verdict.
-    case: all about it, if the client failed or raised an error of its language for the first time. before: the rule that
+    case: all about it, if the client failed or raised an error of its language, the first time. before: the rule that
     the client was sent before, if it failed.
     """
 
