@@ -90,7 +90,7 @@ def test_failures_are_saved_in_several_databases(tmp_path: Path, monkeypatch: py
     example: dict[str, Any] = {}
     exec(CODE[2], example)
     with pytest.raises(FuzzError):
-        example["try_client"](wrong.NeedsSpace())
+        example["try_client"](wrong.UnescapesHtml())
     assert len(saved_files(Path(".fakellm/failures"))) == 1
 
 
