@@ -6,19 +6,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
+from fakellm.server.control.changes import Changes
 from fakellm.server.listener import EndedResponse
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
 from fakellm.server.stepping import Steps
 from fakellm.wire.http1 import Burst, bursts, drip, head_of
 from fakellm.wire.plan import Plan
+from fakellm.wire.segments import within_framing
 
 BODYLESS = (204, 304)
 """The statuses of responses without a body, whatever their headers (RFC 9112, 6.3)."""
@@ -37,7 +40,8 @@ class Proxy(Protocol):
 class Performer:
     """Performs the responses of one server. `steps`: the stepped replies under way."""
 
-    def __init__(self, speed: float, lateness: Lateness) -> None:
+    def __init__(self, speed: float, lateness: Lateness, changes: Changes) -> None:
+        self._changes = changes
         self.clock = Clock()
         self.steps = Steps()
         self.stopping = asyncio.Event()
@@ -49,7 +53,7 @@ class Performer:
     def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
         plan, burst = response.head, response.at_once
-        if burst is None or burst.step or burst.separate or (burst.delay and self._speed):
+        if burst is None or burst.step or burst.separate or plan.cut_framing or (burst.delay and self._speed):
             return None
         if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None
@@ -58,24 +62,35 @@ class Performer:
         client.write(burst.data)
         entry.frames_sent = burst.frames
         entry.outcome = "closed" if plan.end == "close" else "sent"
+        self.ended(entry)
         return self._written(client, plan)
+
+    def ended(self, entry: Entry) -> None:
+        """Records when a reply ended."""
+        entry.ended = self.clock.now()
+        self._changes.notify()
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
-        ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
+        written = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
-            entry.frames, ready = 0, (head_of(ready),)
+            entry.frames, written = 0, (head_of(written),)
+        ready: Iterable[Burst] = written
         plan = response.head
+        if plan.cut_framing and plan.status is not None:
+            ready = within_framing(ready, plan.delimited == "chunked" and not client.http_1_0)
         try:
             if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
                     await self._pacer.send(client, ready, entry, stepped)
             else:
                 await self._pacer.send(client, ready, entry)
-            del response, ready  # the end may take long, and nothing needs what was written
+            del response, written, ready  # the end may take long, and nothing needs what was written
             return await self._end(client, plan, entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
+        finally:
+            self.ended(entry)
 
     async def pass_on(
         self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry
@@ -86,6 +101,8 @@ class Performer:
                 return await self._end(client, await proxy(request, entry, client), entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
+        finally:
+            self.ended(entry)
 
     async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> EndedResponse:
         """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
@@ -95,6 +112,7 @@ class Performer:
                 await reset(client.transport, self.clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
+            self._changes.notify()
             dripped = drip(plan, client.http_1_0)
             with client.waiting():
                 while dripped and not self.stopping.is_set():
