@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from fakellm.base.errors import FakellmError as FakellmError
     from fakellm.base.errors import ScenarioError as ScenarioError
     from fakellm.base.errors import ServerError as ServerError
+    from fakellm.engine.entry import Entry as Entry
     from fakellm.fuzzing import fuzz as fuzz
     from fakellm.model.blocks import Choice as Choice
     from fakellm.model.blocks import Completion as Completion
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from fakellm.scenarios.loader import load as load
     from fakellm.scenarios.matching import Pattern as Pattern
     from fakellm.scenarios.matching import When as When
+    from fakellm.scenarios.python_replies import call as call
     from fakellm.scenarios.reply import Call as Call
     from fakellm.scenarios.reply import Computed as Computed
     from fakellm.scenarios.reply import Reply as Reply
@@ -54,12 +56,14 @@ if TYPE_CHECKING:
 _MODULES = {
     "apis.variation": ("Variation",),
     "base.errors": ("CassetteError", "FakellmError", "ScenarioError", "ServerError"),
+    "engine.entry": ("Entry",),
     "fuzzing": ("fuzz",),
     "model.blocks": ("Choice", "Completion", "Opaque", "Refusal", "Stop", "Text", "Thinking", "ToolCall"),
     "model.request": ("Request",),
     "scenarios.builder": ("on",),
     "scenarios.loader": ("dump", "load"),
     "scenarios.matching": ("Pattern", "When"),
+    "scenarios.python_replies": ("call",),
     "scenarios.reply": ("Call", "Computed", "Reply", "ReplyChoice"),
     "scenarios.scenario": ("Rule", "Scenario", "Step"),
     "scenarios.usage": ("Usage",),

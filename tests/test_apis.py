@@ -15,7 +15,7 @@ import fakellm
 from fakellm.apis.route import DIALECT_NAMES, HOMES, REPLIES, api_named, target
 from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.engine.response import Response
-from fakellm.fuzzing.oracle.what_was_sent import readings
+from fakellm.engine.what_was_sent import readings
 from fakellm.model.blocks import Choice
 from fakellm.model.fold import fold
 from fakellm.scenarios.loader import load

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pydantic
 import pytest
 
-from fakellm import Pattern, Reply, Rule, Scenario, ScenarioError, When, dump, faults, load, on
+from fakellm import Call, Pattern, Reply, Rule, Scenario, ScenarioError, Step, When, call, dump, faults, load, on
+from fakellm.engine.resolve import computed
 from fakellm.scenarios.builder import On
 
 SAID = [
@@ -68,5 +77,94 @@ def test_invalid_chains_are_reported() -> None:
         on().reply(Reply(), usage=None)
     with pytest.raises(ValueError, match="'tool_calls' beside a function"):
         on().reply(lambda request: "Hi").call_tool("f")
-    with pytest.raises(TypeError, match="modle"):
-        on(modle="m")
+    with pytest.raises(ScenarioError, match=r"a stream beside a script; write fakellm\.Step"):
+        on().script("A").stream(split=1)
+
+
+@dataclass
+class City:
+    name: str
+    founded: date
+
+
+class Point(pydantic.BaseModel):
+    north: float = pydantic.Field(alias="N")
+
+
+@pytest.mark.parametrize(
+    ("value", "reply"),
+    [
+        ("Hi", Reply(content="Hi")),
+        ({"city": "Oslo", "at": [1.5, None]}, Reply(content='{"city":"Oslo","at":[1.5,null]}')),
+        (City("Oslo", date(1040, 1, 1)), Reply(content='{"name":"Oslo","founded":"1040-01-01"}')),
+        (Point(N=59.9), Reply(content='{"N":59.9}')),
+        ({"points": [Point(N=59.9)]}, Reply(content='{"points":[{"N":59.9}]}')),
+        (call("add", a=2), Reply(tool_calls=(Call("add", {"a": 2}),))),
+        ([call("add", a=2), Call("now", id="c")], Reply(tool_calls=(Call("add", {"a": 2}), Call("now", id="c")))),
+        (Reply(reasoning="Hm"), Reply(reasoning="Hm")),
+    ],
+)
+def test_a_reply_is_what_a_test_has_at_hand(value: Any, reply: Reply) -> None:
+    assert on().reply(value).rule.reply == reply
+    assert on().script(value).rule.script == (Step(reply),)
+    assert computed(value) == reply  # what a function returns
+
+
+def test_a_script_has_replies_faults_and_steps() -> None:
+    limit = faults.Status(status=429)
+    rule = on(model="m", name="n").script("one", limit, Step(Reply(content="two"), fault=limit)).rule
+    assert rule == Rule(
+        when=When(model="m"),
+        name="n",
+        script=(Step(Reply(content="one")), Step(Reply(), fault=limit), Step(Reply(content="two"), fault=limit)),
+    )
+    assert load(dump(rule)).rules == (rule,)
+
+
+def test_a_failure_can_be_counted_by_rule() -> None:
+    assert on().fail(429, times=2, by="rule").rule.fault == faults.Status(status=429, times=faults.Times(2, "rule"))
+
+
+def wrong(value: Any) -> Any:
+    return value
+
+
+WRONG = [
+    (lambda: on(usr="Hi"), "on(…): unknown key 'usr'; allowed here: name, dialect, model, ", "did you mean 'user'?"),
+    (lambda: on(wrong("gpt-5")), "on(…): expected conditions by name, such as user='Hi'", "got 'gpt-5'"),
+    (lambda: on(When(), user="Hi"), "on(…): expected conditions by name", "or one When alone"),
+    (lambda: on().reply("Hi", usge=None), "on(…).reply: unknown key 'usge'; allowed", "did you mean 'usage'?"),
+    (lambda: on().reply(wrong(5)), "on(…).reply: expected a text, data to send as JSON (a", "got 5"),
+    (lambda: on().reply(wrong(City)), "on(…).reply: expected a text, data", "City'>; pass an instance of it"),
+    (lambda: on().reply({"a": {1, object}}), "reply: {'a': {", "cannot be sent as JSON"),
+    (lambda: on().reply({"a": math.nan}), "reply: {'a': nan} cannot be sent as JSON", "not JSON compliant"),
+    (
+        lambda: on().fail(429, retry_afer=1),
+        "on(…).fail: unknown key 'retry_afer'; allowed",
+        "did you mean 'retry_after'?",
+    ),
+    (lambda: on().fail(429, by="rule"), "on(…).fail: by='rule' needs times=…", ""),
+    (
+        lambda: on().fail(429, times=1, by=wrong("rul")),
+        "on(…): fault.times.by: 'rul' is not one of",
+        "did you mean 'rule'?",
+    ),
+    (lambda: on().stream(splt=1), "on(…).stream: unknown key 'splt'; allowed", "did you mean 'split'?"),
+    (lambda: on().timing(frist=1), "on(…).timing: unknown key 'frist'; allowed", "did you mean 'first'?"),
+    (lambda: on().script(), "on(…).script: expected one or more replies", ""),
+    (lambda: on().script("a").script("b"), "on(…).script: a script beside other replies", "into one script(…)"),
+    (lambda: on().reply("a").script("b"), "on(…).script: a script beside other replies", ""),
+    (lambda: on().script("a").reply("b"), "on(…): a reply beside a script; write fakellm.Step(reply=…, reply=…)", ""),
+    (lambda: on().script("a", wrong(5)), "on(…).script: replies[1]: expected a text", "got 5"),
+    (lambda: on().script(wrong(on().reply("a"))), "on(…).script: replies[0]: expected a reply, not on(…)", ""),
+]
+
+
+@pytest.mark.parametrize(("make", "problem", "hint"), WRONG, ids=[problem for _, problem, _ in WRONG])
+def test_a_wrong_argument_is_refused_at_the_call(make: Callable[[], object], problem: str, hint: str) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        make()
+    assert str(caught.value).startswith(problem)
+    assert hint in str(caught.value)
+    hidden = [entry for entry in caught.traceback if entry.path != Path(__file__)]
+    assert all("__tracebackhide__" in entry.locals for entry in hidden)  # pytest shows the line of the test

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -32,11 +33,15 @@ from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
 from fakellm.wire.sse import Decoder
 from tests.conftest import CORPUS, chat, respond
+from tests.recorded_replies import OF_CHAT
 from tests.test_core_laws import COMPLETIONS, DIVISIONS
-from tests.test_import import RECORDED, REWRITTEN
 from tests.toy_api import TOY, Habits
 
 HABITS = split(Variation(), DIALECTS["openai"]).habits
+STREAMS: dict[str, list[tuple[Path, int]]] = {}
+for _reply in OF_CHAT:
+    if _reply.stream:
+        STREAMS.setdefault(_reply.provider, []).append((_reply.file, _reply.number))
 
 
 def sent(scenario: dict[str, Any], **fields: Any) -> bytes:
@@ -48,11 +53,11 @@ def frames(scenario: dict[str, Any], **fields: Any) -> list[dict[str, Any]]:
     return [json.loads(event.data) for event in events if event.data != "[DONE]"]
 
 
-@pytest.mark.skipif(not RECORDED, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
-@pytest.mark.parametrize("provider", sorted({*RECORDED, *REWRITTEN}) or ["none"])
+@pytest.mark.skipif(not STREAMS, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
+@pytest.mark.parametrize("provider", sorted(STREAMS) or ["none"])
 def test_recorded_streams_play_again(provider: str) -> None:
-    for file, place in (*RECORDED.get(provider, ()), *REWRITTEN.get(provider, ())):
-        body = read_file(CORPUS / file).interactions[place].response.body
+    for file, number in STREAMS.get(provider, ()):
+        body = read_file(file).interactions[number - 1].response.body
         batches = renumbered(CHAT.read(Decoder().feed(body), HABITS))
         completion, _ = fold(batches)
         assert play(completion, observe(batches)) == batches, file
@@ -159,10 +164,10 @@ def test_any_batches_can_be_written(
     assert len(events_of(CHAT, batches, answer)) == len(batches)
 
 
-@pytest.mark.parametrize("provider", sorted({*RECORDED, *REWRITTEN}) or ["none"])
+@pytest.mark.parametrize("provider", sorted(STREAMS) or ["none"])
 def test_what_is_read_from_a_recording_means_the_same_when_it_is_written(provider: str) -> None:
-    for file, place in (*RECORDED.get(provider, ()), *REWRITTEN.get(provider, ())):
-        body = read_file(CORPUS / file).interactions[place].response.body
+    for file, number in STREAMS.get(provider, ()):
+        body = read_file(file).interactions[number - 1].response.body
         batches = renumbered(CHAT.read(Decoder().feed(body), HABITS))
         completion, end = fold(batches)
         answer = Answer(completion, HABITS, {"id": "c", "created": 1, "model": "m"}, Source(0))

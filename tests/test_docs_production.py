@@ -15,8 +15,10 @@ from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.http1 import bursts
 from tests.conftest import ROOT, chat, respond
 
-TEXT = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+TEXT, _, BOTH = PAGE.partition("## In streams and in whole bodies")
 ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+)` \| (T\d|fault|)(?: \*contested\*)? ?\|$", TEXT, re.MULTILINE)
+BOTH_ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+?)` \| `(\{.+\})` \|$", BOTH, re.MULTILINE)
 (EXAMPLE,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -72,3 +74,25 @@ def test_every_contested_step_that_is_named_is_in_the_table() -> None:
         "calls.name: repeated",
     }
     assert contested >= named | {"usage: running", "sse.ends_with: line_end", "spelling.each"}
+
+
+def both(rule: dict[str, Any], whole: bool) -> bytes:
+    """All that leaves for a stream, or for a whole body, as it leaves, without white space in its JSON."""
+    stream: dict[str, Any] = rule.get("stream", {})
+    if whole:
+        stream = stream | {"spelling": stream.get("spelling", {}) | {"indent": 0}}
+    app = App(load({"rules": [rule | {"stream": stream}]}))
+    plan = respond(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=not whole))).plan
+    return b"".join(burst.data for burst in bursts(plan))
+
+
+def test_no_row_for_streams_and_whole_bodies_is_left_out() -> None:
+    assert len(BOTH_ROWS) == BOTH.count("\n| ") - 1  # but the head
+
+
+@pytest.mark.parametrize(("saw", "streamed", "whole", "rule"), BOTH_ROWS, ids=[row[0] for row in BOTH_ROWS])
+def test_a_key_has_its_effect_in_streams_and_in_whole_bodies(saw: str, streamed: str, whole: str, rule: str) -> None:
+    written: dict[str, Any] = yaml.safe_load(rule)
+    assert "patch" not in written
+    assert told(streamed).search(both(written, whole=False))
+    assert whole == "-" or told(whole).search(both(written, whole=True))

@@ -13,15 +13,15 @@ from tests.conftest import ROOT
 
 PUBLIC = {
     "fakellm": """
-        Call CassetteError Choice Completion Computed FakellmError Framing Handle Insert Opaque Pattern Refusal
+        Call CassetteError Choice Completion Computed Entry FakellmError Framing Handle Insert Opaque Pattern Refusal
         Reply ReplyChoice Request Rule Scenario ScenarioError ServerError Stall Step Stop Text Thinking Timing
-        ToolCall Transfer Usage Variation When dump fuzz load on record replay serve spawn
+        ToolCall Transfer Usage Variation When call dump fuzz load on record replay serve spawn
     """,
     "fakellm.faults": """
         BadArguments BatchFault Break ChunkFault Close CompletionFault ConnectionFault ContentFilter ContentLength
         ContentType Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
-        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream Swap
-        Truncated UnknownTool Unterminated Whole WireFault
+        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream
+        Surplus Swap Times Truncated UnknownTool Unterminated Whole WireFault
     """,
     "fakellm.strategies": """
         PROFILES answers completions faults framings streams texts transfers variations

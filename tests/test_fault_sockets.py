@@ -179,6 +179,17 @@ def test_a_connection_that_was_to_be_kept_is_closed_after_the_reply(session: Han
     assert session.journal[0].outcome == "sent"
 
 
+def test_surplus_bytes_come_before_the_next_response(session: Handle) -> None:
+    frames = plain_frames(session)
+    broken(session, kind="surplus", text="HTTP/1.1 200 OK", times=1)
+    with wire(session) as connection:
+        connection.send(chat(stream=True))
+        connection.read(b"\r\n\r\n")
+        assert chunks(connection.read(b"0\r\n\r\nHTTP/1.1 200 OK"))[0] == [*frames, b""]
+        connection.send(chat(stream=True))
+        assert connection.read(b"\r\n\r\n").startswith(b"HTTP/1.1 200 OK\r\n")
+
+
 def test_an_idle_connection_is_closed_under_the_next_request(session: Handle) -> None:
     broken(session, kind="close", at="start", after=1, times=1)
     with wire(session) as connection:

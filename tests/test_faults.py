@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fakellm import faults
 from fakellm.base.errors import ScenarioError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.faults import Fault
 from fakellm.fuzzing.strategies import completions
 from fakellm.fuzzing.strategies import faults as drawn
@@ -225,6 +225,7 @@ D = FRAMES
         ({"kind": "stall", "at": "start"}, []),
         ({"kind": "drip", "frame": 99}, D),
         ({"kind": "hang_up"}, D),
+        ({"kind": "surplus"}, D),
     ],
 )  # fmt: skip
 def test_what_a_stream_sends(fault: dict[str, Any], expected: list[bytes]) -> None:
@@ -285,6 +286,17 @@ def test_ends(kind: str, end: str, terminated: bool) -> None:
     plan, entry = ask({"kind": kind})
     assert (plan.end, entry.status) == (end, 200)
     assert bursts(plan)[-1].data.endswith(b"\r\n0\r\n\r\n") == terminated
+
+
+def test_bytes_follow_the_end_of_a_body_that_has_one() -> None:
+    fault = {"kind": "surplus", "text": "HTTP"}
+    assert bursts(ask(fault)[0])[-1].data.endswith(b"\r\n0\r\n\r\nHTTP")
+    whole = bursts(ask(fault, stream=False)[0])
+    assert [burst.data for burst in whole[1:]] == [b"HTTP"]
+    assert f"Content-Length: {len(BODY)}".encode() in whole[0].data
+    plan, _ = ask(fault)
+    for closed in (bursts(plan, http_1_0=True), bursts(msgspec.structs.replace(plan, delimited="close"))):
+        assert b"".join(burst.data for burst in closed).endswith(D[-1])
 
 
 def test_nothing_is_sent_at_all() -> None:

@@ -97,6 +97,12 @@ def test_whether_there_is_a_tool_result_is_a_condition_on_chat_only(tmp_path: Pa
     }
 
 
+def test_a_turn_is_that_turn_only_which_the_report_says(tmp_path: Path) -> None:
+    scenario, (became,) = imported([aimock(tmp_path, ({"turnIndex": 1}, {"content": "a"}))])
+    assert scenario.rules[0].when.turn == 2
+    assert became.reason.startswith("turnIndex: for this turn only; aimock also answers other turns")
+
+
 def test_of_fixtures_with_the_same_match_the_first_without_a_number_answers_all(tmp_path: Path) -> None:
     again = {"userMessage": "again"}
     file = aimock(

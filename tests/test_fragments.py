@@ -11,10 +11,15 @@ from hypothesis import strategies as st
 
 from fakellm.apis.chat.fragments import joined
 from fakellm.apis.chat.providers import DIALECTS
-from fakellm.scenarios.loader import load
+from fakellm.importing.importer import imported
+from fakellm.model.blocks import Opaque
+from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
+from fakellm.scenarios.loader import dump, load
+from fakellm.scenarios.reply import Computed, Reply
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.sse import Decoder
 from tests.conftest import chat, respond
+from tests.test_import import HELLO
 
 
 def opaque(value: dict[str, Any]) -> dict[str, Any]:
@@ -89,3 +94,61 @@ def test_texts_are_joined_in_order_and_other_values_are_replaced(texts: list[str
 )  # fmt: skip
 def test_fragments_are_joined(value: Any, more: Any, expected: Any) -> None:
     assert joined(value, more) == expected
+
+
+# Imported again
+
+
+def imported_again(rule: dict[str, Any], dialect: str, stream: bool = True) -> Reply | Computed:
+    """The reply of a rule that was recorded, imported, written and served: by meaning, and with the same bytes."""
+    asked = HELLO | {"stream": stream}
+    request = HttpRequest("POST", "/v1/chat/completions", json.dumps(asked).encode())
+    plan = respond(App(load({"rules": [rule], "dialect": dialect})), request).plan
+    recorded = Interaction(RecordedRequest("POST", "/v1/chat/completions", (), request.body), plan)
+    scenario, (report,) = imported([Cassette("a", (recorded,))])
+    assert report.outcome == "meaning", report
+    assert respond(App(load(dump(scenario))), request).plan.body == plan.body
+    return scenario.rules[0].reply
+
+
+BLOCKS: list[list[dict[str, Any]]] = [
+    [opaque({"audio": each}) for each in AUDIO],
+    [{"type": "text", "text": "Here:"}, opaque({"images": [IMAGE]})],
+    [
+        {"type": "thinking", "parts": ["Let me see."]},
+        opaque({"reasoning_details": SIGNED}),
+        {"type": "text", "text": "It is 3."},
+        {"type": "tool_call", "name": "f", "id": "call_1"},
+    ],
+    [opaque({"reasoning_details": [{"type": "reasoning.encrypted", "data": "AwAB", "index": 0}]}), opaque({"audio": {"id": "a"}})],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dialect", ["openai", "openrouter", "xai", "vercel"])
+@pytest.mark.parametrize("blocks", BLOCKS)
+def test_fragments_of_a_stream_are_imported_as_blocks(blocks: list[dict[str, Any]], dialect: str) -> None:
+    reply = imported_again({"reply": {"blocks": blocks}, "stream": {"split": {"content": 4}}}, dialect)
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.blocks, tuple)
+    found = [block.value for block in reply.blocks if isinstance(block, Opaque)]
+    assert found == [block["value"] for block in blocks if block["type"] == "opaque"]
+
+
+@pytest.mark.parametrize("blocks", BLOCKS[:2])
+def test_fragments_of_a_whole_body_are_imported_as_one_block(blocks: list[dict[str, Any]]) -> None:
+    reply = imported_again({"reply": {"blocks": blocks}}, "openai", stream=False)
+    assert isinstance(reply, Reply)
+    assert isinstance(reply.blocks, tuple)
+    assert [block.value for block in reply.blocks if isinstance(block, Opaque)] == [
+        {"audio": WHOLE_AUDIO} if blocks is BLOCKS[0] else {"images": [IMAGE]}
+    ]
+
+
+def test_fragments_between_pieces_of_the_text_are_imported_with_their_turns() -> None:
+    rule = {
+        "reply": {"blocks": [{"type": "text", "text": "Here: there."}, opaque({"images": [IMAGE]})]},
+        "stream": {"split": {"content": [6]}, "turns": [["content", 1], ["opaque", 1], ["content", 1]]},
+    }
+    deltas = [delta for delta in sent(rule, True) if delta.get("content") or "images" in delta]
+    assert ["images" in delta for delta in deltas] == [False, True, False]
+    imported_again(rule, "openai")

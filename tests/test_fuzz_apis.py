@@ -12,11 +12,11 @@ from msgspec.structs import replace
 import fakellm
 from fakellm.apis.route import HOMES
 from fakellm.engine.render import render
+from fakellm.engine.what_was_sent import readings
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.endpoints import endpoint_of, example_request, fuzzed_api, name_of, settings_of
 from fakellm.fuzzing.known_bugs import BUGS
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.reference_client import ReferenceClient
 from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIERS
 from fakellm.fuzzing.tiers import named
@@ -24,9 +24,9 @@ from fakellm.strategies import streams
 
 
 @pytest.mark.parametrize("api", HOMES)
-@pytest.mark.parametrize("name", ["default", "faults", "all"])
+@pytest.mark.parametrize("name", ["standard", "faults", "all"])
 def test_the_reference_client_of_an_api_holds(api: str, name: str) -> None:
-    with closing(ReferenceClient(2.0, api)) as client:
+    with closing(ReferenceClient(1.0, api)) as client:
         outcome = fakellm.fuzz(client, api=api, profile=name, examples=120, failures=None)
     assert (outcome.cases, outcome.failures, outcome.internal) == (120, [], {})
     assert {"content", "tool_calls", "finish_reason", "usage"} <= outcome.compared
@@ -37,7 +37,7 @@ def test_an_api_has_an_endpoint_and_profiles(api: str) -> None:
     found = fuzzed_api(api)
     assert name_of(found) == api
     assert endpoint_of(found).url.startswith("/")
-    assert set(profile("default", (), found).families) <= set(ALL_FAMILIES)
+    assert set(profile("standard", (), found).families) <= set(ALL_FAMILIES)
     for dialect in found.dialects:
         assert profile(dialect, (), found).dialects == (dialect,)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
-from collections import Counter
 from typing import Any
 
 import pytest
@@ -19,17 +17,12 @@ from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.fuzzing.strategies import completions
 from fakellm.importing.importer import Imported, imported
-from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.model.blocks import Completion
 from fakellm.recordings.cassette import Cassette, Interaction
-from fakellm.recordings.formats import read_file
-from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Frame, Plan
 from tests.chats import DRAWN, chat_choice
-from tests.conftest import CORPUS, ROOT
-from tests.test_import import EXCEPTIONS as OF_STREAMS
-from tests.test_import import HELLO, RECORDED, answered, asked, recorded, served
+from tests.test_import import HELLO, answered, asked
 
 ASKED = HELLO | {"stream": False}
 
@@ -152,67 +145,3 @@ def test_an_edited_content_is_sent() -> None:
     edited = Rule(reply=type(rule.reply)(content="Changed"), stream=rule.stream, dialect=rule.dialect)
     body = answered(Scenario(rules=(edited,)), asked(ASKED))
     assert json.loads(body)["choices"][0]["message"] == MESSAGE | {"content": "Changed", "refusal": None, "audio": None}
-
-
-# The recordings of real providers
-
-BODIES = recorded("wire", "body", stream=False)
-REWRITTEN = recorded("norm", "frames", stream=False)
-"""Their JSON was written anew by the recorder."""
-
-# How many of them are literal, and why.
-EXCEPTIONS = {
-    "azure": (3, "errors with the status 200"),
-    "other": (1, "a body that is not JSON"),
-    "writer": (1, "the time as text, and spaces within brackets"),
-}
-REWRITTEN_EXCEPTIONS = {"deepseek": (1, "log probabilities without a refusal")}
-
-
-@pytest.mark.skipif(not BODIES, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
-@pytest.mark.parametrize("provider", sorted(BODIES) or ["none"])
-def test_recorded_bodies_come_back_and_nearly_all_of_them_by_meaning(provider: str) -> None:
-    exceptions, _ = EXCEPTIONS.get(provider, (0, ""))
-    assert outcomes(BODIES[provider]) == Counter(
-        {"meaning": len(BODIES[provider]) - exceptions, **({"literal": exceptions} if exceptions else {})}
-    )
-
-
-@pytest.mark.skipif(not REWRITTEN, reason=f"the recordings are not here: no {CORPUS / 'index.json'}")
-@pytest.mark.parametrize("provider", sorted(REWRITTEN) or ["none"])
-def test_bodies_that_a_recorder_wrote_anew_come_back_too(provider: str) -> None:
-    exceptions, _ = REWRITTEN_EXCEPTIONS.get(provider, (0, ""))
-    assert outcomes(REWRITTEN[provider])["meaning"] == len(REWRITTEN[provider]) - exceptions
-
-
-def outcomes(places: list[tuple[str, int]]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for file, place in places:
-        cassette = read_file(CORPUS / file)
-        one = redacted(cassette.interactions[place])
-        scenario, (became,) = imported([Cassette(cassette.name, (one,))])
-        found[became.outcome] += 1
-        assert served(scenario, one.request, ASKED) == one.response.body, file
-        assert not list(in_reply_and_patch(scenario.named_rules()[0])), file
-    return found
-
-
-def test_the_documentation_has_these_numbers() -> None:
-    text = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
-    text = text[text.index("### How much is imported") : text.index("## Record\n")]
-    everything = {name: (int(streams), int(bodies)) for name, streams, bodies in _ALL.findall(text)}
-    rows = {row[1]: row[2] + " " + row[3] for row in _ROW.finditer(text)}
-    assert set(rows) == {*EXCEPTIONS, *OF_STREAMS}
-    for name, numbers in rows.items():
-        unlike = (OF_STREAMS.get(name, (0,))[0], EXCEPTIONS.get(name, (0,))[0])
-        assert sum(int(total) - int(some) for some, total in _SHARE.findall(numbers)) == sum(unlike)
-    if BODIES:
-        counts = {name: (len(RECORDED.get(name, ())), len(BODIES.get(name, ()))) for name in {*RECORDED, *BODIES}}
-        assert everything == {name: count for name, count in counts.items() if name not in rows}
-        shares = {name: [int(total) for _, total in _SHARE.findall(numbers)] for name, numbers in rows.items()}
-        assert shares == {name: [count for count in counts[name] if count] for name in rows}
-
-
-_ALL = re.compile(r"([a-z0-9-]+)\s(\d+)/(\d+)[,.]")
-_ROW = re.compile(r"^\| ([a-z-]+) \| ([^|]*\d of[^|]*|none) \| ([^|]*\d of[^|]*|none) \|", re.MULTILINE)
-_SHARE = re.compile(r"(\d+) of (\d+)")

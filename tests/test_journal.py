@@ -8,18 +8,20 @@ import tracemalloc
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.engine import journal as journal_module
-from fakellm.engine.journal import MOST_LEVELS, Entry, Journal, Shelf, kept_body
+from fakellm.engine import entry as entry_module
+from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, shown_body
+from fakellm.engine.journal import Journal, Shelf
+from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
+from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
 from tests.conftest import handled, post
 
@@ -27,7 +29,7 @@ OVERHEAD = 1024 + len("/v1/chat/completions")
 
 
 def entry(size: int = 0) -> Entry:
-    return Entry("POST", "/v1/chat/completions", msgspec.Raw(b'"%b"' % (b"x" * (size - 2)) if size > 1 else b""))
+    return Entry("POST", "/v1/chat/completions", Kept(b"x" * size))
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/api/tags", "/v1beta/models", "/v1/responses/resp_1", "/nowhere"])
@@ -54,6 +56,26 @@ def test_the_newest_entries_are_kept_within_the_bounds(added: list[tuple[int, in
     for which, journal in enumerate(journals):
         assert [each.number for each in journal] == [number for index, number, _ in sizes if index == which]
         assert journal.dropped == journal.count - len(journal)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 3), st.booleans()), max_size=30))
+def test_a_reply_counts_once_while_an_entry_has_it(added: list[tuple[int, int, bool]]) -> None:
+    """Equal requests share a reply, in whichever session they came; one that is too long is not kept."""
+    replies = [respond(Plan(200, (), (Frame(b"x" * size),))) for size in (10, 4_000, 9_000, MOST_REPLY)]
+    shelf = Shelf(40_000, 5)
+    journals = [Journal(shelf), Journal(shelf)]
+    for which, number, at_once in added:
+        new = entry(100)
+        if at_once:
+            new.request.response = replies[number]
+        journals[which].add(new)
+        new.request.response = replies[number]
+        journals[which].remeasure(new)
+        new.outcome = "sent"
+        kept = [each.request for journal in journals for each in journal]
+        held = {id(each.response): each.response.size for each in kept if each.response}
+        assert id(replies[3]) not in held
+        assert shelf.size == len(kept) * (OVERHEAD + 100) + sum(held.values())
 
 
 def test_one_entry_too_large_stays_until_the_next() -> None:
@@ -86,7 +108,7 @@ def test_a_journal_that_is_closed_leaves_its_room_to_others() -> None:
     ],
 )
 def test_a_body_is_kept_as_its_json_or_as_a_text(body: bytes, kept: bytes) -> None:
-    assert bytes(memoryview(kept_body(body))) == kept
+    assert shown_body(body) == (kept, kept == body)
 
 
 def test_a_dropped_entry_keeps_its_request_unless_its_reply_is_under_way() -> None:
@@ -96,7 +118,7 @@ def test_a_dropped_entry_keeps_its_request_unless_its_reply_is_under_way() -> No
     for each in (sending, stalled, sent, entry()):
         journal.add(each)
     assert (sending.request, stalled.request) == (None, None)
-    assert len(memoryview(sent.request)) == 100
+    assert sent.request == Kept(b"x" * 100)
 
 
 # What a journal holds, and what it can be read with
@@ -139,17 +161,17 @@ def levels_of(value: Any) -> int:
 @given(VALUES, st.integers(0, 6), st.sampled_from([None, 2]))
 def test_the_levels_of_a_body_are_counted(value: Any, most: int, indent: int | None) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(journal_module, "MOST_LEVELS", most)
+        patch.setattr(entry_module, "MOST_LEVELS", most)
         body = json.dumps(value, indent=indent).encode()
-        kept = json.loads(bytes(kept_body(body, valid=True)))
-        assert kept == (value if levels_of(value) <= most else body.decode())
+        shown = json.loads(shown_body(body, valid=True)[0])
+        assert shown == (value if levels_of(value) <= most else body.decode())
 
 
 @given(
     st.binary(max_size=30) | VALUES.map(lambda value: json.dumps(value).encode()) | st.from_regex(rb"[0-9eE.+-]{1,20}")
 )
 def test_what_is_kept_of_a_body_is_json(body: bytes) -> None:
-    json.loads(bytes(kept_body(body)))
+    json.loads(shown_body(body)[0])
 
 
 @pytest.mark.parametrize("core", [b"[]," * 19_000 + b"1", b"{}," * 19_000 + b"1", b'"\\u0001",' * 6_000 + b"1"])
@@ -170,16 +192,18 @@ def test_a_journal_holds_about_as_much_as_it_counts(core: bytes) -> None:
     assert held < 1.5 * 2**20
 
 
-def test_what_is_filled_in_later_counts_too() -> None:
-    """A long body that is not JSON is kept as a text, in which characters are escaped, once that is known."""
+def test_what_reading_the_journal_adds_counts_too() -> None:
+    """A body that is not JSON is shown as a text, in which characters are escaped."""
     app = App(limits=Limits(journal_bytes=2**20))
     body = b"\x01" * 70_000  # six bytes each
     for _ in range(10):
         response, _ = handled(app, HttpRequest("POST", "/v1/chat/completions", body))
         assert response.head.status == 400
+    assert len(app.session("").journal) == 10
+    handled(app, HttpRequest("GET", "/_fakellm/journal"))
     entries = list(app.session("").journal)
-    assert all(len(entry.request.json) == 6 * len(body) + 2 for entry in entries)
-    assert sum(len(entry.request.json) for entry in entries) <= 2**20
+    assert all(len(entry.request.shown[0]) == 6 * len(body) + 2 for entry in entries)
+    assert sum(len(entry.request.shown[0]) + len(body) for entry in entries) <= 2**20
 
 
 def test_an_entry_is_measured_again_only_in_its_own_journal() -> None:

@@ -303,7 +303,7 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
         (lambda: on().reply("a", model=5), "on(…): reply.model: expected string | null, got integer"),
         (
             lambda: on().reply(cast(Any, 5)),
-            "on(…): reply: expected a text, a Reply or a function of the request, got 5",
+            "on(…).reply: expected a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, ",
         ),
         (lambda: on(model=5), "on(…): model: expected string | null, got integer"),
         (lambda: on(name=cast(Any, 5)), "on(…): name: expected string | null, got integer"),
@@ -316,7 +316,6 @@ def test_a_file_beyond_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.
             "scenario: rules[0].reply.content: expected string, got integer",
         ),
         (lambda: load([Rule(reply=Reply()), cast(Any, 5)]), "scenario: rules[1]: expected a Rule or on(…), got 5"),
-        (lambda: load(Rule(reply=cast(Any, 5))), "scenario: rules[0].reply: expected object, got integer"),
         (
             lambda: load(cast(Any, 5)),
             "scenario: expected a file, a text, a mapping, a Scenario, a Rule or several, got 5",
@@ -487,3 +486,22 @@ def test_files_that_are_replaced_by_a_pipe_are_a_problem_and_no_wait(tmp_path: P
 )
 def test_yaml_in_one_line_is_text_and_not_a_path(text: str) -> None:
     assert load(text) == load(text + "\n")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            {"reply": "Hi"},
+            "reply: expected a Reply, got 'Hi'; write fakellm.Reply(…), or build the rule with fakellm.on",
+        ),
+        (
+            {"reply": Reply(), "when": {"model": "m"}},
+            "when: expected a When, got {'model': 'm'}; write fakellm.When(…)",
+        ),
+        ({}, "the key 'reply' is missing"),
+    ],
+)
+def test_a_rule_of_wrong_values_is_refused_where_it_is_built(fields: Any, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        Rule(**fields)

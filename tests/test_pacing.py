@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.scenarios.loader import load
 from fakellm.server.http_server import Server
 from fakellm.server.scenario_app import App

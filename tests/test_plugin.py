@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 import fakellm
+from tests.conftest import LEAN
 
 PREAMBLE = """
 import json, os, urllib.request
@@ -18,7 +21,7 @@ def ask(url=None):
 
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(PREAMBLE + code)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    return pytester.runpytest_subprocess(*LEAN, *arguments)
 
 
 def test_each_test_has_a_fresh_session_and_the_environment_of_the_sdks(pytester: pytest.Pytester) -> None:
@@ -170,6 +173,10 @@ def test_fails(fakellm):
 @pytest.mark.fakellm_recording(UPSTREAM)
 def test_sends_nothing(fakellm):
     pass
+
+@pytest.mark.fakellm_recording
+def test_bare(fakellm):
+    assert ask() == "Recorded"
 """
 
 
@@ -179,7 +186,10 @@ def test_a_marker_records_once_and_then_replays(pytester: pytest.Pytester, monke
     with fakellm.serve({"rules": [{"reply": {"content": "Recorded"}}]}) as upstream:
         monkeypatch.setenv("UPSTREAM", upstream.base_url)
         monkeypatch.setenv("RECORDS", "1")
-        run(pytester, RECORDED).assert_outcomes(passed=3, failed=1)
+        result = run(pytester, RECORDED)
+        result.assert_outcomes(passed=3, failed=1, errors=1)
+        remedy = "*there is no recording *test_bare.jsonl: @pytest.mark.fakellm_recording(*) makes it*"
+        result.stdout.fnmatch_lines([remedy])
         assert len(upstream.journal) == 3
     files = sorted(file for file in pytester.path.rglob("*.jsonl"))
     assert [str(file.relative_to(pytester.path)) for file in files] == [
@@ -187,5 +197,6 @@ def test_a_marker_records_once_and_then_replays(pytester: pytest.Pytester, monke
         "saved/two.jsonl",
     ]
     monkeypatch.delenv("RECORDS")  # and the API is gone
-    run(pytester, RECORDED, "-k", "one or two").assert_outcomes(passed=2)
+    shutil.copy(files[0], files[0].with_name("test_bare.jsonl"))
+    run(pytester, RECORDED, "-k", "one or two or bare").assert_outcomes(passed=3)
     run(pytester, PREAMBLE.replace('"Hi"', '"Ho"') + RECORDED, "-k", "two").assert_outcomes(failed=1, errors=1)

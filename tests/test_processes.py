@@ -25,8 +25,8 @@ from hypothesis import strategies as st
 from fakellm.cli import log
 from fakellm.cli.log import StderrHandler
 from fakellm.server.requests.log import LoopErrors
+from fakellm.testing.fixture.names import file_name, session_name
 from fakellm.testing.handle import Handle
-from fakellm.testing.names import file_name, session_name
 from tests.conftest import chat, post
 
 SLOW = "rules: [{reply: {content: One two three}, timing: {gap: 60}}]"

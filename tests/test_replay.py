@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response, Work
 from fakellm.importing.importer import imported
 from fakellm.recordings import request_identity

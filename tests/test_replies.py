@@ -215,7 +215,11 @@ class Unprintable:
     ("function", "told"),
     [
         (lambda request: request.results["add"], "its function raised KeyError('add')."),
-        (lambda request: 5, "its function returned 5; it must return a text or a fakellm.Reply."),
+        (
+            lambda request: 5,
+            "its function returned 5; it must return a text, data to send as JSON (a dict, pydantic model or "
+            "dataclass), a Call, a list of Calls or a Reply.",
+        ),
         (lambda request: sys.exit(2), "its function raised SystemExit(2)."),
         (cancelled, "its function raised CancelledError()."),
         (lambda request: cancelled(request), "its function raised CancelledError()."),
@@ -223,7 +227,7 @@ class Unprintable:
         (
             lambda request: Unprintable(),
             "its function returned an object of Unprintable, whose repr raises ValueError; it must return "
-            "a text or a fakellm.Reply.",
+            "a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, a list of Calls or a Reply.",
         ),
         (
             lambda request: Reply(content=cast(Any, 5)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm import Reply, Rule, Step
 from fakellm.base.errors import RequestError
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.render import render
 from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Cache, Limits, MemoryState

@@ -24,7 +24,7 @@ from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
 from fakellm.wire.transfer import Transfer
 
-_TURN = r"^(content|reasoning|refusal|tool_calls|choices\[\d+\])$"
+_TURN = r"^(content|reasoning|refusal|tool_calls|opaque|choices\[\d+\])$"
 
 Turn = tuple[Annotated[str, Meta(pattern=_TURN)], Positive]
 
@@ -236,7 +236,8 @@ def _over(value: Any, usual: Any) -> Any:
     if isinstance(value, dict) and isinstance(usual, dict):
         return usual | value
     if isinstance(value, _FILLED) and type(value) is type(usual):
-        fields = {name: _over(getattr(value, name), getattr(usual, name)) for name in value.__struct_fields__}
+        own = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        fields = {name: _over(each, getattr(usual, name)) for name, each in own if each is not None}
         return msgspec.structs.replace(usual, **fields)
     return value
 

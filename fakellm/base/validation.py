@@ -198,8 +198,10 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
         elif hint.__struct_config__.forbid_unknown_fields and key != tag:
             message = f"unknown key {shortened(key)}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
             yield Problem((*path, key), "unknown", message)
-    for key, field in fields.items():
-        if field.required and key not in data:
+    one_of: tuple[str, ...] = getattr(hint, "one_of", ())
+    needed = [key for key, field in fields.items() if field.required] + [*one_of[:1]]
+    for key in needed:
+        if key not in data and not (key in one_of and data.keys() & set(one_of)):
             yield Problem((*path, key), "missing", f"the key {key!r} is missing")
 
 

@@ -9,6 +9,7 @@ import click
 
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import api_named
+from fakellm.cli.not_a_scenario import problems_of
 from fakellm.cli.serving import count, fail
 from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.scenarios.loader import read
@@ -31,7 +32,7 @@ def command(scenarios: tuple[Path, ...]) -> None:
             for rule in reading.scenario.named_rules():
                 for key in _without_effect(rule):
                     click.echo(f"{path}: {rule.name}: stream.{key} has no effect in {rule.when.api}")
-    problems = [problem for _, reading in readings for problem in reading.problems]
+    problems = [problem for path, reading in readings for problem in problems_of([path], reading.problems)]
     problems += [
         f"{path}: {rule.name}: {problem}"
         for path, reading in readings

@@ -38,7 +38,12 @@ from fakellm.scenarios.loader import load_files
     metavar="OUT",
     help="The file, or - for standard output.",
 )
-@click.option("--only", type=click.IntRange(min=1), metavar="N", help="Write only this interaction; the first is 1.")
+@click.option(
+    "--only",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Write only the interaction with this number in the file; the first is 1.",
+)
 @click.option(
     "--seed",
     default=0,
@@ -66,11 +71,8 @@ def command(
     check_output(output, [file])
     try:
         cassette = _of_session(_read(file, seed, api, keep_secrets), session)
-        many = len(cassette.interactions)
-        if only is not None and only > many:
-            fail(f"{file}: there is no interaction {only}; it has {count(many, 'interaction')}", 2)
         if only is not None:
-            cassette = replace(cassette, interactions=cassette.interactions[only - 1 : only])
+            cassette = _single(cassette, only, session)
         written = write(cassette, format_)
     except (CassetteError, ReplyError, ScenarioError) as error:
         fail(str(error), 2)
@@ -94,9 +96,23 @@ def _of_session(cassette: Cassette, session: str | None) -> Cassette:
     """The recording with the interactions of this session alone."""
     if session is None:
         return cassette
-    found = tuple(each for each in cassette.interactions if each.request.session == session)
-    if not found:
+    found = cassette.only(lambda _, each: each.request.session == session)
+    if not found.interactions:
         known = sorted({each.request.session for each in cassette.interactions if each.request.session})
         there = f"; there are {', '.join(known)}" if known else ": no session was recorded"
         raise CassetteError([f"{cassette.name}: nothing of the session {session!r}{there}{near_miss(session, known)}"])
-    return replace(cassette, interactions=found)
+    return found
+
+
+def _single(cassette: Cassette, number: int, session: str | None) -> Cassette:
+    """The recording with the interaction of this number alone."""
+    found = cassette.only(lambda each, _: each == number)
+    if not found.interactions:
+        many = len(cassette.interactions) + len(cassette.damaged)
+        reason = f"there is no interaction {number}; it has {count(many, 'interaction')}"
+        if session is not None:
+            reason = f"interaction {number} is not one of the session {session!r}"
+        if number in cassette.damaged:
+            reason = f"interaction {number} is damaged: {cassette.damaged[number]}"
+        raise CassetteError([f"{cassette.name}: {reason}"])
+    return found

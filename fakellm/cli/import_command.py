@@ -47,10 +47,12 @@ def command(files: tuple[Path, ...], output: Path, name: str | None) -> None:
         scenario, report = imported(list(map(_read, files)), name or _name(output))
     except CassetteError as error:
         fail(str(error), 2)
-    write_output(output, dump(scenario).encode())
     to_error = is_stdout(output)
     for each in report:
         click.echo(_line(each), err=to_error)
+    if not scenario.rules:
+        fail("nothing can be imported" + ("" if to_error else f": {output} is not written"), 2)
+    write_output(output, dump(scenario).encode())
     outcomes = Counter(each.outcome for each in report)
     counts = ", ".join(f"{times} {_OUTCOMES[outcome].partition(',')[0]}" for outcome, times in outcomes.items())
     total = f"{count(len(scenario.rules), 'rule')} of {count(len(report), 'interaction')}"

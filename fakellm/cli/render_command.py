@@ -10,6 +10,7 @@ import click
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import ReplyError, ScenarioError
 from fakellm.base.validation import near_miss
+from fakellm.cli.not_a_scenario import problems_of
 from fakellm.cli.serving import fail
 from fakellm.importing.preview import Preview, answers, previews
 from fakellm.scenarios.loader import load_files
@@ -33,7 +34,7 @@ def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed:
     try:
         rules = load_files([scenario]).named_rules()
     except ScenarioError as error:
-        fail(str(error), 2)
+        fail("\n".join(problems_of([scenario], error.problems)), 2)
     if name is not None and name not in [rule.name for rule in rules]:
         fail(f"{scenario}: there is no rule {name!r}{near_miss(name, [str(rule.name) for rule in rules])}", 2)
     shown = [rule for rule in rules if name in (None, rule.name) and turn in (None, rule.when.turn or turn)]

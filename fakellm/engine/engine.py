@@ -32,7 +32,7 @@ from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
-from fakellm.scenarios.scenario import Rule
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
@@ -51,10 +51,12 @@ class LongWorkError(Exception):
 
 
 class Match(Struct, frozen=True):
-    """The rule that matches a request (None: no rule), and the key under which its attempts are counted."""
+    """The rule that matches a request (None: no rule). `count`: the key, within its session, of the count of attempts
+    that it adds to."""
 
     rule: int | None
     digest: str
+    count: tuple[Hashable, ...]
     stream: bool
     counts: bool
     """Whether the number of the attempt matters."""
@@ -88,8 +90,8 @@ class Engine:
         self.strict = strict
         self._vary = vary
         self._cache = cache or Cache(0)
-        dialect = ruleset.scenario.dialect if ruleset.scenario else "openai"
-        self._generated = Rule(name="generated", dialect=dialect, reply=GENERATED)
+        scenario = ruleset.scenario or Scenario(rules=())
+        self._generated = Rule(name="generated", dialect=scenario.dialect, timing=scenario.timing, reply=GENERATED)
         self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
 
     def varied(self, vary: Vary | None) -> Engine:
@@ -144,9 +146,11 @@ class Engine:
             raise
 
     def _match(self, request: Request) -> Match:
-        rule, stream = self.ruleset.match(request), request.stream
-        counts = rule is not None and self.ruleset.script(rule).counts(stream)
-        return Match(rule, request.digest, stream, counts)
+        rule, stream, digest = self.ruleset.match(request), request.stream, request.digest
+        if rule is None:
+            return Match(None, digest, (), stream, False)
+        script = self.ruleset.script(rule)
+        return Match(rule, digest, script.count(rule, digest), stream, script.counts(stream))
 
     def keep(self, matched: Matched, number: int, response: Response) -> None:
         """Remembers a response of `respond` that was made elsewhere."""
@@ -171,10 +175,8 @@ class Engine:
             return found
         request = matched.parsed()
         if attempt is None:
-            name = self.ruleset.rules[rule or 0].name
-            message = f"The rule {name!r} has sent all its replies to this request, and it sets `after: fail`."
-            response = self._refused(RequestError(404, message, "no_more_replies"), matched)
-        elif rule is None:
+            return self._refused(_exhausted(self.ruleset.rules[rule or 0], number), matched)
+        if rule is None:
             if most < inf and not self.strict:
                 _check_cost(None, request, most)
             response = self._unmatched(request, matched)
@@ -232,7 +234,8 @@ class Engine:
             return replace(refusal(error, self.seed, matched.body, matched.route), valid=True)
         plan = signed(plan, self.seed, rule.name, request.digest, matched.route, rule.dialect)
         fault = rule.fault_in(matched.match.stream)
-        return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True)
+        dialect = rule.dialect if rule.dialect in matched.route.dialects else None
+        return respond(plan, rule=rule.name, fault=fault.kind if fault else None, valid=True, dialect=dialect)
 
     def _failed(self, rule: Rule, error: Exception, matched: Matched) -> Response:
         message = f"The rule {rule.name!r} cannot answer this request: {error}."
@@ -243,6 +246,18 @@ class Engine:
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
+
+
+def _exhausted(rule: Rule, number: int) -> RequestError:
+    """The refusal of a request for which a rule has no more replies; `number`: the attempt's."""
+    message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
+    if rule.script:
+        replies = f"{len(rule.script)} {'reply' if len(rule.script) == 1 else 'replies'}"
+        message = (
+            f"The script of the rule {rule.name!r} has {replies}, and this is request {number}. Add a reply to the "
+            "script, or find out why the application sends another request."
+        )
+    return RequestError(404, message, "no_more_replies")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:

@@ -1,136 +1,16 @@
-"""The journal: what was requested, what answered, what was sent. Owns the entries and their number; writes no file.
-
-Request bodies are kept as the JSON text that was sent: parsed, they can take twenty times the memory.
-"""
+"""The journal: the entries of each session in order, within bounds. Owns their number; writes no file."""
 
 from __future__ import annotations
 
-import json
-import re
 from collections import deque
 from collections.abc import Iterator
-from typing import Any, Literal
 
-import msgspec
-from msgspec import Struct
-
-from fakellm.engine.response import Outcome, Response
-
-_ENTRY_BYTES = 1024
-"""Bytes that an entry counts for besides its texts: roughly the size of Python's objects."""
+from fakellm.engine.entry import MOST_REPLY, Kept, size_of
+from fakellm.engine.entry import Entry as Entry  # a journal has entries
+from fakellm.engine.response import Response
 
 MOST_ENTRIES = 10_000
 """Entries of one journal."""
-
-MOST_LEVELS = 500
-"""The deepest JSON that the journal keeps as JSON. The program that reads it is deep in its own calls, and before 3.12
-Python's JSON module counts these too: a limit of about a thousand."""
-
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
-_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_OTHERS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-class Entry(Struct, gc=False):
-    """One request and its reply. The server fills in `frames_sent` and `outcome` while it sends."""
-
-    method: str
-    path: str
-    request: Any = None
-    """The JSON body; its text if it is not valid JSON, or nested deeper than MOST_LEVELS; null if there is none. Inside
-    the server, it is a `Kept`, and after its secrets are overwritten a `msgspec.Raw`."""
-    rule: str | None = None
-    """The rule or the recording that answered, `generated` or `upstream`; null if the request was refused."""
-    matched: bool = True
-    """False if no rule and no recording of the session matched the request, or if its URL or method is unknown.
-    """
-    explanation: str | None = None
-    """Why a request was refused, or the nearest rule or recording and what differed."""
-    status: int | None = None
-    """Null until there is a reply, and if a fault prevented the status from being sent."""
-    frames: int = 0
-    frames_sent: int = 0
-    outcome: Literal["sending", "sent", "closed", "reset", "stalled", "client left", "server stopped"] = "sending"
-    """`closed`, `reset`: a fault ended the connection. `stalled`: a fault stalls it, and the client is still there."""
-    fault: str | None = None
-    """The kind of the fault that was injected into this attempt."""
-    attempts_forgotten: bool = False
-    """True if this may be a later attempt than was counted: when the first one was counted, counts of this session had
-    been dropped to stay within `--max-attempts` or `--max-sessions`."""
-    without_effect: tuple[str, ...] = ()
-    """The keys of the rule's `stream:` block that have no effect in the API of the request."""
-    late_ms: float = 0.0
-    """How many milliseconds after its due time the latest frame left because the server was too busy, if that was more
-    than 50; else 0."""
-    number: int = 0
-    """The number of the entry in the session's journal, from 1."""
-
-    @property
-    def under_way(self) -> bool:
-        """Whether the entry may still change."""
-        return self.outcome in ("sending", "stalled")
-
-    def fill(self, outcome: Outcome) -> None:
-        """Records what answers the request."""
-        if isinstance(outcome, Response):
-            self.rule, self.matched, self.explanation = outcome.rule, outcome.matched, outcome.explanation
-            self.status, self.frames, self.fault = outcome.head.status, outcome.frames, outcome.fault
-            self.attempts_forgotten = outcome.attempts_forgotten
-            self.without_effect = outcome.without_effect
-
-
-class Kept(Struct, frozen=True):
-    """The body of a request, encoded as JSON. It may have secrets, which are overwritten when the journal is read: to
-    search each body as it arrives would take longer than to answer.
-
-    secrets: those of the request's headers and URL, if it goes to a real server. Others are found by name or form.
-    """
-
-    json: bytes
-    secrets: frozenset[str] = frozenset()
-
-
-def kept_body(body: bytes, valid: bool = False) -> bytes:
-    """A request body for the journal, encoded: JSON as it was sent, any other text as a string, nothing as null. JSON
-    of more than MOST_LEVELS becomes a string too: what reads the journal may not be able to read it.
-
-    `valid`: the body is known to be JSON.
-    """
-    if not valid or not body:
-        try:
-            json.loads(body.decode("utf-8"), parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            return as_text(body)
-    return as_text(body) if _is_deep(body) else body
-
-
-def as_text(body: bytes) -> bytes:
-    """A body as a JSON string, or as null if it is empty."""
-    return msgspec.json.encode(body.decode("utf-8", "backslashreplace") or None)
-
-
-def _is_deep(body: bytes) -> bool:
-    """Whether valid JSON has more than MOST_LEVELS. Nearly all has fewer brackets than that."""
-    if body.count(b"[") + body.count(b"{") <= MOST_LEVELS:
-        return False
-    brackets = _STRING.sub(b"", body).translate(_BRACKETS, _OTHERS)
-    for _ in range(MOST_LEVELS):
-        if not brackets:
-            return False
-        brackets = brackets.replace(b"[]", b"")  # the innermost level
-    return bool(brackets)
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not valid JSON")
-
-
-def _size(entry: Entry) -> int:
-    """How many bytes an entry takes, roughly."""
-    size = _ENTRY_BYTES + len(entry.method[16:]) + len(entry.path)  # usual methods are short, and shared
-    size += len((entry.explanation or "").encode("utf-8", "replace"))
-    body = entry.request.json if isinstance(entry.request, Kept) else entry.request
-    return size + (len(memoryview(body)) if body else 0)
 
 
 class Journal:
@@ -139,11 +19,14 @@ class Journal:
     def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
         self._entries: deque[Entry] = deque()
-        self._sizes: deque[int] = deque()
+        self._sizes: deque[tuple[int, Response | None]] = deque()
+        """Of each entry the size, and the response that is kept."""
         self.count = 0
         """How many entries have been added."""
         self.dropped_unmatched = 0
         """How many entries without a match have been dropped."""
+        self.dropped_rules: set[str] = set()
+        """The rules that answered the requests of dropped entries."""
         self.gone = 0
         """How many dropped entries the shelf still has in its order; only the shelf changes it."""
 
@@ -151,17 +34,18 @@ class Journal:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
         self.count += 1
         entry.number = self.count
-        size = _size(entry)
         self._entries.append(entry)
-        self._sizes.append(size)
-        self._shelf.added(self, size)
+        size, shared = size_of(entry), self._shared(entry)
+        self._sizes.append((size, _response_of(entry)))
+        self._shelf.added(self, size + shared)
 
     def remeasure(self, entry: Entry) -> None:
-        """Must be called after the request or the explanation of an entry has changed."""
+        """Must be called after the request, the explanation or the reply of an entry has changed."""
         place = entry.number - self.dropped - 1
         if 0 <= place < len(self._entries) and self._entries[place] is entry:
-            before, self._sizes[place] = self._sizes[place], _size(entry)
-            self._shelf.resized(self._sizes[place] - before)
+            (size, before), shared = self._sizes[place], self._shared(entry)
+            self._sizes[place] = size_of(entry), _response_of(entry)
+            self._shelf.resized(self._sizes[place][0] - size + shared - self._shelf.unshared(before))
 
     def close(self) -> None:
         """Drops all entries; the journal must not be used again."""
@@ -174,7 +58,21 @@ class Journal:
         if entry.under_way:
             entry.request = None
         self.dropped_unmatched += not entry.matched
-        self._shelf.dropped(self, self._sizes.popleft())
+        if entry.rule is not None:
+            self.dropped_rules.add(entry.rule)
+        size, response = self._sizes.popleft()
+        self._shelf.dropped(self, size + self._shelf.unshared(response))
+
+    def _shared(self, entry: Entry) -> int:
+        """Counts that an entry has its response; one that is too long is not kept. Returns how many bytes more are
+        kept."""
+        response = _response_of(entry)
+        if response is None:
+            return 0
+        more = self._shelf.shared(response)
+        if more is None:
+            entry.request.response = None
+        return more or 0
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -188,6 +86,11 @@ class Journal:
         return self.count - len(self._entries)
 
 
+def _response_of(entry: Entry) -> Response | None:
+    """The response that is kept with an entry."""
+    return entry.request.response if isinstance(entry.request, Kept) else None
+
+
 class Shelf:
     """All journals of a server, with at most `most_bytes` in total and `most_entries` in each; the oldest are dropped.
 
@@ -197,7 +100,10 @@ class Shelf:
     def __init__(self, most_bytes: int, most_entries: int = MOST_ENTRIES) -> None:
         self._most_bytes = most_bytes
         self._most_entries = most_entries
-        self._bytes = 0
+        self.size = 0
+        """How many bytes all entries take."""
+        self._responses: dict[int, int] = {}
+        """How many entries have each of the responses that are kept, by its identity: equal requests share one."""
         self._order: deque[Journal] = deque()
         """The journal of each entry, in the order in which the entries were added. Those of entries that have been
         dropped stay, up to half of all; since a journal drops its oldest entries, they are its first `gone`."""
@@ -212,17 +118,41 @@ class Shelf:
 
     def resized(self, more: int) -> None:
         """Records that the entries take so many bytes more, and makes room for them."""
-        self._bytes += more
-        while self._bytes > self._most_bytes and len(self._order) - self._gone > 1:
+        self.size += more
+        while self.size > self._most_bytes and len(self._order) - self._gone > 1:
             self._oldest().drop()
 
     def dropped(self, journal: Journal, size: int) -> None:
         """Records that a journal has dropped its oldest entry."""
-        self._bytes -= size
+        self.size -= size
         journal.gone += 1
         self._gone += 1
         if self._gone * 2 > len(self._order):
             self._order = deque(each for each in self._order if not self._forget(each))
+
+    def shared(self, response: Response) -> int | None:
+        """Counts one more entry that has a response. Returns the bytes that it takes if this is the first, else 0; None
+        if it is too long to be kept."""
+        key = id(response)
+        if key in self._responses:
+            self._responses[key] += 1
+            return 0
+        size = response.size
+        if size > MOST_REPLY:
+            return None
+        self._responses[key] = 1
+        return size
+
+    def unshared(self, response: Response | None) -> int:
+        """Counts one entry less that has a response. Returns the bytes that it took if this was the last, else 0."""
+        if response is None:
+            return 0
+        key = id(response)
+        self._responses[key] -= 1
+        if self._responses[key]:
+            return 0
+        del self._responses[key]
+        return response.size
 
     def _oldest(self) -> Journal:
         """The journal of the oldest entry."""

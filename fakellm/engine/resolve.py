@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 from msgspec.structs import replace
 
-from fakellm.base.errors import ReplyError
+from fakellm.base.errors import ReplyError, ScenarioError
 from fakellm.base.validation import dotted
 from fakellm.model.blocks import Refusal, Text, Thinking
 from fakellm.model.request import Request
+from fakellm.scenarios.python_replies import EXPECTED, reply_of_content
 from fakellm.scenarios.reply import Call, Computed, Reply, ReplyChoice
 from fakellm.scenarios.reply_blocks import CallBlock, ReplyBlock
 from fakellm.scenarios.templates import fill, fill_json
@@ -21,18 +22,22 @@ CallLike = TypeVar("CallLike", Call, CallBlock)
 
 
 def computed(result: Any) -> Reply:
-    """The value that a reply's function returned, as a Reply. Raises ReplyError if it is neither a text nor a Reply."""
+    """The value that a reply's function returned, as a Reply. Raises ReplyError if it cannot stand for one."""
     if isinstance(result, str):
         return Reply(content=result)
-    if not isinstance(result, Reply) or isinstance(result, Computed):
-        raise ReplyError(f"its function returned {shown(result)}; it must return a text or a fakellm.Reply")
     try:
-        wrong = next(iter(flaws(as_written(result), Reply)), None)
+        reply = reply_of_content(result)
+    except ScenarioError as error:
+        raise ReplyError(f"its function returned what cannot be sent: {error}") from None
+    if reply is None or isinstance(reply, Computed):
+        raise ReplyError(f"its function returned {shown(result)}; it must return {EXPECTED}")
+    try:
+        wrong = next(iter(flaws(as_written(reply), Reply)), None)
     except RecursionError:
         raise ReplyError("its function returned a Reply that is nested too deeply, or contains itself") from None
     if wrong:
         raise ReplyError(f"its function returned a Reply with a wrong value: {dotted(wrong.path)}: {wrong.message}")
-    return result
+    return reply
 
 
 def shown(value: Any) -> str:

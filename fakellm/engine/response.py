@@ -37,6 +37,8 @@ class Response(Struct, frozen=True):
     attempts_forgotten: bool = False
     without_effect: tuple[str, ...] = ()
     """The keys of the rule's `stream:` block that have no effect in the API of the request."""
+    dialect: str | None = None
+    """The dialect of the rule that answered, in APIs that have dialects."""
 
     @property
     def at_once(self) -> Burst | None:

@@ -6,7 +6,7 @@ Knows no seed and no bytes.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fnmatch import fnmatchcase
 from functools import cached_property
 from itertools import accumulate
@@ -49,7 +49,12 @@ class Script:
     def counts(self, stream: bool) -> bool:
         """Whether the number of the attempt matters."""
         rule, fault = self._rule, self._rule.fault_in(stream)
-        return bool(rule.then or rule.after == "fail" or (fault and fault.counts)) or self._numbered
+        return bool(rule.script or rule.then or rule.after == "fail" or (fault and fault.counts)) or self._numbered
+
+    def count(self, number: int, digest: str) -> tuple[Hashable, ...]:
+        """The key of the count, within a session, that a request with this digest adds to; `number`: the rule's."""
+        keys = {"request": (number, digest), "rule": (number,), "session": ()}
+        return keys[self._rule.counted_by]
 
     def length(self, stream: bool) -> int:
         """How many attempts the replies are for, including the first attempt of the last reply."""
@@ -62,7 +67,7 @@ class Script:
         if self._rule.after == "cycle":
             place %= ends[-1]
         elif place >= ends[-1]:
-            if self._rule.after == "fail":
+            if self._rule.after == "fail" or self._rule.script:
                 return None
             place = ends[-1] - 1
         step = bisect_right(ends, place)
@@ -77,7 +82,7 @@ class Script:
         if key not in self._rules:
             step = self._steps[attempt.step]
             fields = msgspec.structs.asdict(step) | {"fault": step.fault if attempt.faulty else None}
-            self._rules[key] = msgspec.structs.replace(self._rule, **fields, then=(), after="last")
+            self._rules[key] = msgspec.structs.replace(self._rule, **fields, then=(), after="last", script=())
         return self._rules[key]
 
     def without_effect(self, attempt: Attempt, route: Route) -> tuple[str, ...]:
@@ -103,7 +108,8 @@ class Ruleset:
     def models(self) -> tuple[str, ...]:
         """The models that the scenario names, or one called `fakellm`."""
         matched = [rule.when.model for rule in self.rules if rule.when.model and not set("*?[") & set(rule.when.model)]
-        sent = [rule.reply.model for rule in self.rules if rule.reply.model]
+        replies = (step.reply for rule in self.rules for step in (rule.script or (rule,)))
+        sent = [reply.model for reply in replies if reply.model]
         return tuple(dict.fromkeys([*matched, *sent])) or ("fakellm",)
 
     def answers(self, model: str) -> bool:

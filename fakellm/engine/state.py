@@ -73,6 +73,9 @@ class Session(Protocol[Content]):
     def count(self, *key: Hashable) -> AttemptCount:
         """Counts one more attempt under these values."""
 
+    def counted(self, *key: Hashable) -> AttemptCount:
+        """The last attempt that was counted under these values, number 0 if there was none."""
+
     @property
     def own(self) -> bool:
         """Whether its own content was loaded into it."""
@@ -95,6 +98,10 @@ class State(Protocol[Content]):
 
     def load(self, name: str, content: Content) -> Session[Content]:
         """A new session with its own content; replaces the one with this name. Raises RequestError as `open` does."""
+
+    def change(self, name: str, content: Content) -> Session[Content]:
+        """The session with this name, with content of its own in place of what it had; its journal, its store and its
+        counts stay. If there is no such session, a new one. Raises RequestError as `open` does."""
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request to it starts a new one in the initial state."""
@@ -124,15 +131,19 @@ class _Counts:
     def add(self, tally: _Tally, key: tuple[Hashable, ...]) -> AttemptCount:
         """Counts one more attempt."""
         place = (tally, *key)
-        last = self._numbers.get(place)
-        forgotten = tally.forgotten if last is None else last < 0
-        number = abs(last or 0) + 1
+        last, forgotten = self.find(tally, key)
+        number = last + 1
         self._numbers[place] = -number if forgotten else number
         self._numbers.move_to_end(place)
         if len(self._numbers) > self._most:
             dropped, _ = self._numbers.popitem(last=False)
             dropped[0].forgotten = True
         return AttemptCount(number, forgotten)
+
+    def find(self, tally: _Tally, key: tuple[Hashable, ...]) -> AttemptCount:
+        """The last attempt that was counted, number 0 if there was none."""
+        last = self._numbers.get((tally, *key))
+        return AttemptCount(abs(last or 0), tally.forgotten if last is None else last < 0)
 
 
 class MemorySession(Generic[Content]):
@@ -151,6 +162,9 @@ class MemorySession(Generic[Content]):
 
     def count(self, *key: Hashable) -> AttemptCount:
         return self._counts.add(self._tally, key)
+
+    def counted(self, *key: Hashable) -> AttemptCount:
+        return self._counts.find(self._tally, key)
 
     @contextmanager
     def reply(self) -> Iterator[None]:
@@ -185,6 +199,14 @@ class MemoryState(Generic[Content]):
     def load(self, name: str, content: Content) -> MemorySession[Content]:
         self.forget(name)
         return self._add(name, content, own=True)
+
+    def change(self, name: str, content: Content) -> MemorySession[Content]:
+        found = self._sessions.get(name)
+        if found is None:
+            return self._add(name, content, own=True)
+        self._sessions.move_to_end(name)
+        found.content, found.own = content, True
+        return found
 
     def forget(self, name: str) -> None:
         session = self._sessions.pop(name, None)

@@ -6,6 +6,7 @@ fault, it must raise a clear error and never present a truncated answer as a who
 
 from __future__ import annotations
 
+from fakellm.faults.base import Times
 from fakellm.faults.batches import BatchFault, NoFinish, Repeat, Swap
 from fakellm.faults.completion import (
     BadArguments,
@@ -31,6 +32,7 @@ from fakellm.faults.connection import (
     Reset,
     Slow,
     Stall,
+    Surplus,
 )
 from fakellm.faults.events import (
     Error,
@@ -81,6 +83,7 @@ Fault = (
     | Drip
     | Eof
     | HangUp
+    | Surplus
     | Slow
     | ContentType
     | ContentLength
@@ -128,7 +131,9 @@ __all__ = [
     "Stall",
     "Status",
     "Stream",
+    "Surplus",
     "Swap",
+    "Times",
     "Truncated",
     "UnknownTool",
     "Unterminated",

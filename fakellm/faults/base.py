@@ -18,19 +18,38 @@ Place = int | None
 """A number of frames, chunks, characters or bytes; negative numbers count from the end, None lets the seed draw one."""
 
 
+CountedBy = Literal["request", "rule", "session"]
+"""Which requests of a session are attempts of one count."""
+
+
+class Times(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How many attempts a fault applies to, and which requests are attempts of one count."""
+
+    count: Annotated[int, Meta(ge=1)]
+    by: Annotated[
+        CountedBy,
+        Meta(
+            description=(
+                "`request`: the same request sent again. `rule`: every request that the rule answers. `session`: every "
+                "request that a rule which counts by session answers."
+            )
+        ),
+    ] = "request"
+
+
 class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
     """The keys of every fault.
 
     Attempts are counted by session, rule and request (`Request.digest`), so that different requests at the same time
-    do not use up each other's attempts.
+    do not use up each other's attempts, unless `times` sets another count.
     """
 
     times: Annotated[
-        Annotated[int, Meta(ge=1)] | None,
+        Annotated[int, Meta(ge=1)] | Times | None,
         Meta(
             description=(
-                "How many attempts of the same request it applies to before the rule's plain reply is sent; all by "
-                "default."
+                "How many attempts it applies to before the rule's plain reply is sent; all by default. A number "
+                "counts the same request sent again; `{count: 2, by: rule}` counts every request of the rule."
             )
         ),
     ] = None
@@ -56,13 +75,18 @@ class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_d
         return str(self.__struct_config__.tag)
 
     @property
+    def most(self) -> int | None:
+        """How many attempts it applies to; None for all."""
+        return self.times.count if isinstance(self.times, Times) else self.times
+
+    @property
     def counts(self) -> bool:
         """Whether the number of the attempt matters."""
         return self.times is not None or self.after > 0 or self.rate is not None
 
     def applies_to(self, attempt: int) -> bool:
         """Whether the fault applies to this attempt, counted from 0."""
-        return self.after <= attempt and (self.times is None or attempt < self.after + self.times)
+        return self.after <= attempt and (self.most is None or attempt < self.after + self.most)
 
     def is_drawn(self, seed: int, digest: str, number: int) -> bool:
         """Whether the attempt with this number, from 1, of the request with this digest is one that `rate` draws."""

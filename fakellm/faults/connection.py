@@ -132,6 +132,16 @@ class HangUp(ConnectionFault, frozen=True, tag="hang_up"):
         return replace(plan, end="hang_up")
 
 
+class Surplus(ConnectionFault, frozen=True, tag="surplus"):
+    """The reply is whole, but more bytes follow its end, which a client may take for the next response. They have no
+    effect on a body that ends with the connection."""
+
+    text: Annotated[str, Meta(description="These bytes, in UTF-8.")] = "data: [DONE]\n\n"
+
+    def apply(self, plan: Plan, source: Source, comment: bytes = COMMENT) -> Plan:
+        return replace(plan, surplus=self.text.encode("utf-8", "replace"))
+
+
 class Slow(ConnectionFault, frozen=True, tag="slow"):
     """A delay of `seconds` before the first byte, that of the headers (F4)."""
 

@@ -114,4 +114,9 @@ def _without_inner(stream: Variation, name: str, field: str) -> Variation | None
 
 def has_effect(api: Route, stream: Variation) -> bool:
     """Whether a `stream:` block changes what the API sends."""
-    return api is CHAT or settings_of(api, stream) != settings_of(api, Variation())
+    return api is CHAT or settings_of(api, stream) != _plain_settings(api)
+
+
+@cache
+def _plain_settings(api: Route) -> Settings[Any]:
+    return settings_of(api, Variation())

@@ -24,10 +24,10 @@ from fakellm.apis.protocol import Provider
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import StreamError
+from fakellm.engine.what_was_sent import up_to_the_end
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
 from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, settings_of
 from fakellm.fuzzing.oracle.normalize import total_of
-from fakellm.fuzzing.oracle.what_was_sent import up_to_the_end
 from fakellm.model.blocks import Choice, Completion, Refusal, Text, Thinking, ToolCall, Usage
 from fakellm.model.fold import fold
 from fakellm.wire.kinds import SSE, kind_of

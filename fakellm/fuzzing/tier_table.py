@@ -273,6 +273,7 @@ FAULTS: dict[str, str] = {
     "drip": "F5",
     "eof": "E1 E2 F9",
     "hang_up": "F10",
+    "surplus": "",
     "slow": "F4",
     "content_type": "F8",
     "content_length": "F9",

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.base.json_path import path_of
+from fakellm.faults import Status
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import Pattern, When
 from fakellm.scenarios.scenario import Rule, Step
@@ -138,7 +139,8 @@ def _encoded(when: When) -> str:
 
 def _rule(group: Sequence[AnsweredRequest], when: When) -> Rule:
     first, *others = group
-    if first.rule.patch:  # its frames belong to a stream or to a whole body
+    body = not first.request.stream and not isinstance(first.rule.fault, Status)
+    if body or first.rule.patch:  # what it sends is a whole body, or its literal frames are those of a stream
         when = replace(when, stream=first.request.stream)
     steps = (each.rule for each in others)
     then = tuple(Step(rule.reply, rule.stream, rule.timing, rule.fault, rule.patch) for rule in steps)

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.writer import CONTENT_KEYS
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import Variation
-from fakellm.importing.read_spelling import rendered
+from fakellm.apis.variation_blocks import REASONING_KEYS
+from fakellm.importing.read_spelling import data_of, divided
 from fakellm.model.blocks import Completion
+from fakellm.model.deltas import Batch
 
 # Habits to try, by field of the `stream:` block; a habit that makes no more frames equal is not kept.
 _HABITS: dict[str, Sequence[Any]] = {
@@ -60,14 +64,21 @@ def best_habits(
 ) -> tuple[int, Variation]:
     """The number of the variation that is best to start from, and the habits that make its rendered frames more like
     the recorded ones."""
-    leaves = cache(content_leaves)  # two candidates have most frames in common
-    recorded = [leaves(frame) for frame in frames]
+
+    known: list[tuple[ChatHabits, Sequence[Batch], float]] = []
 
     def score(candidate: Variation) -> float:
-        return agreement([leaves(frame) for frame in rendered(completion, candidate, dialect, drawn)], recorded)
+        batches, answer = divided(completion, candidate, dialect, drawn)
+        habits = replace(answer.habits, own_spelling=None, own_reasoning=None)  # those of whole bodies
+        for others, before, found in known:
+            if habits == others and batches == before:
+                return found
+        known.append((habits, batches, alike(data_of(batches, answer), frames)))
+        return known[-1][2]
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
+    tried["fill"] = _recorded_fillers(frames)
     found: list[tuple[float, int, Variation]] = []
     for number, start in enumerate(starts):
         best, habits = _climbed(score, start, tried)
@@ -76,6 +87,28 @@ def best_habits(
             break
     _, number, habits = max(found, key=lambda scored: scored[:2])
     return -number, habits
+
+
+def _recorded_fillers(frames: Sequence[str]) -> list[Any]:
+    """The habits of fillers whose value is in a recorded delta: no other makes a frame more like a recorded one."""
+    choices = [choice for frame in frames for choice in json.loads(frame).get("choices") or ()]
+    values = {
+        (key, repr(value)) for choice in choices for key, value in (choice.get("delta") or {}).items() if not value
+    }
+
+    def is_recorded(field: str, how: str) -> bool:
+        keys = REASONING_KEYS if field == "reasoning" else (field,)
+        return any((key, value) in values for key in keys for value in _FILLED[how])
+
+    return [
+        habit
+        for habit in _HABITS["fill"]
+        if all(is_recorded(*filler) for fields in habit.values() for filler in fields.items())
+    ]
+
+
+_FILLED: Mapping[str, Sequence[str]] = {"empty": ("''", "[]"), "null": ("None",), "text": ("''", "[]", "None")}
+"""How the values of each filler look in Python."""
 
 
 def _climbed(
@@ -134,23 +167,30 @@ def _shape(value: Any) -> Any:
     return bool(value), value is None
 
 
-def agreement(found: list[tuple[str, ...]], recorded: list[tuple[str, ...]]) -> float:
+def alike(made: Sequence[str], recorded: Sequence[str]) -> float:
     """How many of the frames agree, from 0 to 2: compared from the start and from the end, because an additional frame
     shifts all frames after it."""
-    agreed = sum(_agreement(a, b) for a, b in zip(found, recorded, strict=False))
-    agreed += sum(_agreement(a, b) for a, b in zip(reversed(found), reversed(recorded), strict=False))
-    return agreed / max(len(found), len(recorded), 1)
+    agreed = sum(map(_agreement, made, recorded))
+    agreed += sum(map(_agreement, reversed(made), reversed(recorded)))
+    return agreed / max(len(made), len(recorded), 1)
 
 
-def _agreement(found: tuple[str, ...], recorded: tuple[str, ...]) -> float:
-    if found == recorded:
+@lru_cache(2**14)
+def _agreement(made: str, recorded: str) -> float:
+    """How much two frames agree, from 0 to 1."""
+    if made == recorded:
         return 1.0
-    both = set(found) | set(recorded)
-    return 0.9 * len(set(found) & set(recorded)) / len(both) if both else 0.0
+    found, expected = content_leaves(made), content_leaves(recorded)
+    if found == expected:
+        return 1.0
+    both = {*found, *expected}
+    return 0.9 * len({*found}.intersection(expected)) / len(both) if both else 0.0
 
 
+@lru_cache(2**14)
 def content_leaves(frame: str) -> tuple[str, ...]:
-    """The leaves of a frame that carry content: no habit explains the other keys that a provider adds."""
+    """The leaves of a frame that carry content: no habit explains the other keys that a provider adds. They are kept,
+    because the streams that are compared with one recording have most frames in common."""
     chunk = json.loads(frame)
     envelope = {key: chunk[key] for key in ("id", "created", "model") if key in chunk}
     return tuple(_leaves(envelope | _content(chunk)))

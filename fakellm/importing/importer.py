@@ -7,8 +7,9 @@ chat, whose dialects `chat_rule` tries.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import starmap
+from operator import itemgetter
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,8 +20,8 @@ from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.importing.distinguish_rules import AnsweredRequest, distinguished, exactly, identity
 from fakellm.importing.fixtures.fixture_file import FixtureFile
 from fakellm.importing.fixtures.scripted import ScriptedRule, joined
-from fakellm.importing.long_edits import long_edits
-from fakellm.importing.replies.broken_reply import Broken, announced, cut, error_in, is_error
+from fakellm.importing.long_edits import literal_places, long_edits
+from fakellm.importing.replies.broken_reply import Broken, announced, cut, damage, error_in, is_error
 from fakellm.importing.replies.literal_rule import literal_rule
 from fakellm.importing.replies.patched_rule import LeftOutError, accepted, broken_as, frames_of, patched
 from fakellm.importing.replies.recorded_request import request_of, route_of, served_path
@@ -51,20 +52,16 @@ def imported(sources: Sequence[Cassette | FixtureFile], name: str = "imported") 
     recorded: list[_Recorded] = []
     scripted: list[ScriptedRule] = []
     report: list[Imported] = []
-    for cassette in sources:
-        if isinstance(cassette, FixtureFile):
-            fixtures = [(place, _loadable(rule)) for place, rule in cassette.rules]
+    for source in sources:
+        if isinstance(source, FixtureFile):
+            fixtures = [(place, _loadable(rule)) for place, rule in source.rules]
             scripted += (rule for _, rule in fixtures if isinstance(rule, ScriptedRule))
             report += starmap(_scripted, fixtures)
             continue
-        for number, interaction in enumerate(cassette.interactions, 1):
-            place = f"{cassette.name}#{number}"
-            try:
-                recorded.append(_recorded(interaction, place))
-            except LeftOutError as error:
-                report.append(Imported(place, "left out", reason=str(error)))
-                continue
-            report.append(recorded[-1].report)
+        found = list(_each(source))
+        recorded += (each for _, each in found if isinstance(each, _Recorded))
+        in_order = (each for _, each in sorted(found, key=itemgetter(0)))
+        report += (each.report if isinstance(each, _Recorded) else each for each in in_order)
     recorded = _in_one_dialect(recorded)
     answered = [each.answered for each in recorded]
     made = {each.report.name: each.report for each in recorded}
@@ -73,6 +70,18 @@ def imported(sources: Sequence[Cassette | FixtureFile], name: str = "imported") 
     report = [Imported(each.name, "left out", reason=unreached) if each.name in hidden else each for each in report]
     report = [made.get(each.name, each) for each in report]
     return Scenario(name=name, rules=(*rules, *distinguished(answered))), report
+
+
+def _each(cassette: Cassette) -> Iterator[tuple[int, _Recorded | Imported]]:
+    """The interactions of a recording by their numbers in it: the rule of each, or why it is left out."""
+    for number, reason in cassette.damaged.items():
+        yield number, Imported(f"{cassette.name}#{number}", "left out", reason=f"damaged: {reason}")
+    for number, interaction in cassette.numbered():
+        place = f"{cassette.name}#{number}"
+        try:
+            yield number, _recorded(interaction, place)
+        except LeftOutError as error:
+            yield number, Imported(place, "left out", reason=str(error))
 
 
 def _scripted(place: str, rule: ScriptedRule | str) -> Imported:
@@ -88,12 +97,13 @@ def _loadable(rule: ScriptedRule | str) -> ScriptedRule | str:
 
 class _Recorded(Struct, frozen=True):
     """The rule of an interaction with its request, the report on it, and what it was made of: the API, the frames that
-    it must send (none for a literal response), and what broke them."""
+    it must send (none for a literal response) with their kind (None for a whole body), and what broke them."""
 
     answered: AnsweredRequest
     report: Imported
     route: Route
     pieces: Sequence[bytes] = ()
+    kind: Kind | None = None
     broken: Broken | None = None
 
 
@@ -124,7 +134,7 @@ def _in_dialect(each: _Recorded, dialect: str | None) -> _Recorded:
         rule = broken_as(rule, each.broken, each.pieces, request, each.route)
     else:
         rule = replace(rule, patch=long_edits(frames_of(rule, request, each.route), each.pieces))
-    report = _report(rule, place, len(each.pieces), each.broken)
+    report = _report(rule, place, each.pieces, each.kind, each.broken)
     return replace(each, answered=replace(each.answered, rule=replace(rule, name=None)), report=report)
 
 
@@ -172,15 +182,16 @@ def _answered(interaction: Interaction, request: Request, known: bool, place: st
     if broken:
         pieces = pieces if kind else [plan.body.ljust(announced(plan))]
         rule = broken_as(rule_of(broken.pieces), broken, pieces, request, route)
-    report = _report(rule, place, len(pieces), broken)
-    return _Recorded(AnsweredRequest(request, replace(rule, name=None), known), report, route, pieces, broken)
+    report = _report(rule, place, pieces, kind, broken)
+    return _Recorded(AnsweredRequest(request, replace(rule, name=None), known), report, route, pieces, kind, broken)
 
 
-def _report(rule: Rule, place: str, total: int, broken: Broken | None) -> Imported:
-    literal = sum(len(edit.frames) for edit in rule.patch)
+def _report(rule: Rule, place: str, pieces: Sequence[bytes], kind: Kind | None, broken: Broken | None) -> Imported:
+    total, literal = len(pieces), sum(len(edit.frames) for edit in rule.patch)
     outcome: Any = "literal" if literal >= total else "patch" if rule.patch else "meaning"
-    reason = broken.what if broken else "it is not a completion that a rule can spell" if outcome == "literal" else ""
-    return Imported(place, outcome, literal, total, reason)
+    usual = "it is not a completion that a rule can spell" if outcome == "literal" else ""
+    reasons = [broken.what if broken else "", damage(pieces, literal_places(rule.patch), kind) if kind else ""]
+    return Imported(place, outcome, literal, total, "; ".join(filter(None, reasons)) or usual)
 
 
 def _not_a_reply(plan: Plan, kind: Kind | None, request: Request, known: bool) -> str:

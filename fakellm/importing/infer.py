@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from operator import eq
 from typing import Any, Literal
 
@@ -17,18 +16,20 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.meaning import NAME
-from fakellm.apis.chat.reader import read_chunk, read_stream
+from fakellm.apis.chat.reader import read_chunk, read_chunks
 from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.apis.variation_blocks import Calls, Padding, Spelling
+from fakellm.apis.variation_blocks import Padding, Spelling
 from fakellm.base.json_text import JSON
-from fakellm.importing.habit_search import abridged, agreement, best_habits, content_leaves
+from fakellm.importing.fewest_fields import simplest_stream
+from fakellm.importing.habit_search import abridged, alike, best_habits
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
-from fakellm.model.blocks import Completion
+from fakellm.model.blocks import Completion, Opaque
 
 
 class Inferred(Struct, frozen=True):
@@ -50,8 +51,19 @@ def infer(frames: Sequence[str], dialect: Dialect) -> Inferred:
 def infer_roughly(frames: Sequence[str], dialect: Dialect) -> Inferred:
     """As `infer`, but the variation may have fields without an effect. Each of them takes a rendering to find, which is
     in vain for a dialect that is not chosen. Raises StreamError as `infer` does."""
-    _, completion, starts, drawn = _starts(frames, dialect)
-    short, few, candidates, values = _starts(abridged(frames), dialect)
+    found, equal = _inferred(frames, dialect)
+    blocks = (block for choice in found.completion.choices for block in choice.blocks)
+    if equal < len(frames) and any(isinstance(block, Opaque) for block in blocks):
+        without, more = _inferred(frames, dialect, fragments=False)
+        return without if more > equal else found
+    return found
+
+
+def _inferred(frames: Sequence[str], dialect: Dialect, fragments: bool = True) -> tuple[Inferred, int]:
+    """What is inferred, and how many frames it renders as recorded. `fragments`: whether those are opaque blocks of the
+    completion, each in a chunk of its own; otherwise the spelling has them."""
+    _, completion, starts, drawn = _starts(frames, dialect, fragments)
+    short, few, candidates, values = _starts(abridged(frames), dialect, fragments)
     number, habits = best_habits(short, few, candidates, dialect, values)
     usual = habits.over(starts[number])
     best, equal = usual, -1
@@ -63,19 +75,21 @@ def infer_roughly(frames: Sequence[str], dialect: Dialect) -> Inferred:
             best, equal = found, alike
         if made == list(frames):
             break
-    return Inferred(completion, best, drawn)
+    return Inferred(completion, best, drawn), equal
 
 
 def simplest(inferred: Inferred, dialect: Dialect) -> Inferred:
     """What was inferred without fields that have no effect here, including those of its calls and its spelling."""
-    render = partial(rendered, inferred.completion, dialect=dialect, drawn=inferred.drawn)
-    return replace(inferred, variation=fewest(inferred.variation, lambda each: render(variation=each)))
+    completion, variation, drawn = inferred.completion, inferred.variation, inferred.drawn
+    return replace(inferred, variation=simplest_stream(completion, variation, dialect, drawn))
 
 
-def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Completion, list[Variation], Values]:
+def _starts(
+    frames: Sequence[str], dialect: Dialect, fragments: bool
+) -> tuple[Sequence[str], Completion, list[Variation], Values]:
     """The frames, their completion, three variations to start from (with the padding that the provider does not add by
     itself, with none, or with all of it), and the drawn values."""
-    completion, variation, silences, drawn = _read(frames, dialect)
+    completion, variation, silences, drawn = _read(frames, dialect, fragments)
     # The order of keys is set too: otherwise a key that no chunk has would count in every comparison.
     variation = ordered_as(frames, variation)
     return frames, completion, [replace(variation, padding=each) for each in (variation.padding, None, silences)], drawn
@@ -84,24 +98,24 @@ def _starts(frames: Sequence[str], dialect: Dialect) -> tuple[Sequence[str], Com
 def likeness(frames: Sequence[str], dialect: Dialect) -> float:
     """How much a stream is like what the provider sends, without a habit search: from 0 to 2. Raises StreamError."""
     completion, variation, _, drawn = _read(frames, dialect)
-    made = rendered(completion, variation, dialect, drawn)
-    return agreement([content_leaves(frame) for frame in made], [content_leaves(frame) for frame in frames])
+    return alike(rendered(completion, variation, dialect, drawn), frames)
 
 
-def _read(frames: Sequence[str], dialect: Dialect) -> tuple[Completion, Variation, Any, Values]:
+def _read(frames: Sequence[str], dialect: Dialect, fragments: bool = True) -> tuple[Completion, Variation, Any, Values]:
     """The completion, the variation that can be read from the frames directly, all padding, and the drawn values.
     The variation leaves out what can also be read from the plainly rendered completion: the provider does it anyway."""
-    completion, drawn = read_stream(dialect, frames)
+    chunks = _chunks(frames, dialect, fragments)
+    completion, drawn = read_chunks(chunks)
     completion = counted([json.loads(frame) for frame in frames], completion, dialect)
-    observations = _observations(frames, completion, dialect)
-    chunks = [read_chunk(dialect, frame) for frame in frames]
+    observations = _observations(frames, chunks, dialect)
     # Empty pieces of arguments may be a habit of the provider.
     splits = [split(chunks, completion), split(chunks, completion, empty=True)]
+    if splits[0] == splits[1]:
+        del splits[1]
     plains = [rendered(completion, Variation(split=cuts), dialect, drawn) for cuts in splits]
-    recorded = [content_leaves(frame) for frame in frames]
-    plain = max(plains, key=lambda made: agreement([content_leaves(frame) for frame in made], recorded))
+    plain = max(plains, key=lambda made: alike(made, frames)) if len(plains) > 1 else plains[0]
     observations["split"] = splits[plains.index(plain)]
-    usual = _observations(plain, completion, dialect)
+    usual = _observations(plain, _chunks(plain, dialect, fragments), dialect)
     different = {name: value for name, value in observations.items() if value != usual.get(name)}
     habits = dialect.usual.over(PLAIN).split
     if isinstance(habits, dict):
@@ -138,8 +152,17 @@ def _is_own(padding: Padding, own: list[Padding]) -> bool:
     return True
 
 
-def _observations(frames: Sequence[str], completion: Completion, dialect: Dialect) -> dict[str, Any]:
+def _chunks(frames: Sequence[str], dialect: Dialect, fragments: bool) -> list[Chunk]:
+    """The chunks in the data of these events, with or without the fragments in them."""
     chunks = [read_chunk(dialect, frame) for frame in frames]
+    return chunks if fragments else [replace(chunk, choices=_without_fragments(chunk.choices)) for chunk in chunks]
+
+
+def _without_fragments(choices: Sequence[ChunkChoice]) -> tuple[ChunkChoice, ...]:
+    return tuple(replace(each, delta=replace(each.delta, fragments={})) for each in choices)
+
+
+def _observations(frames: Sequence[str], chunks: Sequence[Chunk], dialect: Dialect) -> dict[str, Any]:
     ticked = ticks(chunks)
     own = _opening(dialect) if chunks and not chunks[0].choices else 0
     chunks, frames = chunks[own:], frames[own:]
@@ -188,31 +211,6 @@ def _floats(frames: Sequence[str]) -> Literal["decimal", "shortest"] | None:
 _SHORT = re.compile(r"\de-6[,}\]]")
 """A number that other styles write without an exponent, or with a zero in it."""
 _SMALL = re.compile(r"[:, \[]-?0\.0000\d+[,}\]]")
-
-
-def fewest(variation: Variation, render: Callable[[Variation], object]) -> Variation:
-    """The variation without the fields that make no difference to what it renders."""
-    made = render(variation)
-    for without in _fewer(variation):
-        candidate = without(variation)
-        if candidate != variation and render(candidate) == made:
-            variation = candidate
-    return variation
-
-
-def _fewer(variation: Variation) -> Iterator[Callable[[Variation], Variation]]:
-    """Functions that each leave out one field."""
-    for name in variation.__struct_fields__:
-        yield partial(replace, **{name: None})
-        block = getattr(variation, name)
-        if isinstance(block, (Calls, Spelling)):
-            yield from (partial(_without, name=name, field=field) for field in block.__struct_fields__)
-            yield partial(replace, **{name: None})
-
-
-def _without(variation: Variation, name: str, field: str) -> Variation:
-    block = getattr(variation, name)
-    return replace(variation, **{name: block and replace(block, **{field: None})})
 
 
 def counted(frames: Sequence[JSON], completion: Completion, dialect: Dialect) -> Completion:

@@ -26,7 +26,8 @@ from fakellm.apis.variation_blocks import REASONING_KEYS, Spelling
 from fakellm.base.errors import StreamError
 from fakellm.base.json_text import JSON, dumps, indented
 from fakellm.base.seed import Source
-from fakellm.importing.infer import Inferred, counted, fewest
+from fakellm.importing.fewest_fields import fewest
+from fakellm.importing.infer import Inferred, counted
 from fakellm.importing.read_spelling import details_of, identified, merged
 from fakellm.model.blocks import Completion
 from fakellm.wire.transfer import Transfer
@@ -51,9 +52,10 @@ def infer_whole(body: bytes, dialect: Dialect, one_call: bool = False) -> Inferr
     def render(variation: Variation) -> bytes:
         return whole(completion, variation, dialect, drawn, one_call)
 
-    made = json.loads(render(variation))
-    variation = replace(variation, spelling=_with_extra(recorded, made, variation.spelling or Spelling()))
-    return Inferred(completion, fewest(variation, render), drawn)
+    plain = json.loads(render(variation))
+    variation = replace(variation, spelling=_with_extra(recorded, plain, variation.spelling or Spelling()))
+    made = render(variation)
+    return Inferred(completion, fewest(variation, lambda each: render(each) == made), drawn)
 
 
 def whole_likeness(body: bytes, dialect: Dialect) -> float:
@@ -93,12 +95,19 @@ def _reasoning(recorded: JSON) -> Any:
     for message in _messages(recorded):
         if isinstance(message.get("content"), list):
             return "thinking"
-        if found := tuple(key for key in REASONING_KEYS if message.get(key)):
+        if found := tuple(key for key in REASONING_KEYS if _has_text(message.get(key))):
             return found[0] if len(found) == 1 else "both" if found == _BOTH else found
     return None
 
 
 _BOTH = ("reasoning", "reasoning_details")
+
+
+def _has_text(reasoning: Any) -> bool:
+    """Whether there is a text under a key of reasoning: details without one are fragments."""
+    if isinstance(reasoning, list):
+        return any(item.get("text") or item.get("summary") for item in reasoning)
+    return bool(reasoning)
 
 
 def _details(messages: Sequence[JSON]) -> JSON | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Text, ToolCallDelta, text_or_empty
+from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.variation import Turn
 from fakellm.apis.variation_blocks import Padding
 from fakellm.base import tokenizer
@@ -87,6 +87,7 @@ def _silent(chunk: Chunk, counting: bool) -> bool:
         or text_or_empty(delta.reasoning)
         or text_or_empty(delta.refusal)
         or delta.tool_calls
+        or delta.fragments
     )
     return not content and not chunk.choices[0].finish_reason
 
@@ -97,14 +98,23 @@ def turns(chunks: Sequence[Chunk]) -> tuple[Turn, ...] | None:
     indices = sorted({part.index for part in who})
     if len(indices) > 1:
         return _turns([f"choices[{indices.index(part.index)}]" for part in who])
-    content = [(part.delta.reasoning, part.delta.content, part.delta.refusal, part.delta.tool_calls) for part in who]
-    return _turns([name for each in content for name, value in zip(PARTS, each, strict=True) if value])
+    return _turns([name for part in who for name in _parts(part.delta)])
+
+
+def _parts(delta: Delta) -> list[str]:
+    """The parts of an answer that a delta has content of."""
+    values = (delta.reasoning, delta.content, delta.refusal, delta.tool_calls, delta.fragments)
+    return [name for name, value in zip((*PARTS, "opaque"), values, strict=True) if value]
 
 
 def _turns(who: list[str]) -> tuple[Turn, ...] | None:
     found = tuple((name, len(list(run))) for name, run in groupby(who))
-    in_order = sorted(set(who), key=lambda name: (PARTS.index(name) if name in PARTS else 0, name))
-    return None if [name for name, _ in found] == in_order else found
+    usual = iter(_USUAL if set(who) <= set(_USUAL) else sorted(set(who)))
+    return None if all(name in usual for name, _ in found) else found
+
+
+_USUAL = ("reasoning", "opaque", "content", "refusal", "opaque", "tool_calls")
+"""The order in which the parts of an answer are sent without turns."""
 
 
 def split(chunks: Sequence[Chunk], completion: Completion, empty: bool = False) -> dict[str, Cut]:

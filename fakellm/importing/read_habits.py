@@ -26,9 +26,9 @@ def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
 
 
 def kinds_in(delta: Delta) -> int:
-    """How many kinds of content a delta has: reasoning, text, refusal, calls."""
+    """How many kinds of content a delta has: reasoning, text, refusal, calls, fragments."""
     texts = (text_or_empty(delta.reasoning), text_or_empty(delta.content), text_or_empty(delta.refusal))
-    return sum(map(bool, texts)) + bool(delta.tool_calls)
+    return sum(map(bool, (*texts, delta.tool_calls, delta.fragments)))
 
 
 def _indices(parts: Sequence[ChunkChoice]) -> list[object]:

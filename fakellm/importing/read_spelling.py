@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fakellm.apis.chat.api import CHAT
 from fakellm.apis.chat.dialect import Dialect
-from fakellm.apis.chat.habits import split
+from fakellm.apis.chat.habits import ChatHabits, split
 from fakellm.apis.chat.writer import CONTENT_KEYS, DETAILS
 from fakellm.apis.events import events_of
 from fakellm.apis.protocol import Answer, Values
@@ -23,16 +23,28 @@ from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Completion, ToolCall
+from fakellm.model.deltas import Batch
 from fakellm.streaming.divide import divide
 
 
 def rendered(completion: Completion, variation: Variation, dialect: Dialect, drawn: Values) -> list[str]:
     """The data of the events for this completion."""
+    return data_of(*divided(completion, variation, dialect, drawn))
+
+
+def divided(
+    completion: Completion, variation: Variation, dialect: Dialect, drawn: Values
+) -> tuple[Sequence[Batch], Answer[ChatHabits]]:
+    """The batches of this completion, and the answer that they belong to."""
     settings = split(variation, dialect)
     meant = identified(CHAT.expressible(completion, settings.habits))
     habits = settings.habits if completion.usage else replace(settings.habits, usage_before="absent")
     answer = Answer(meant, replace(habits, done=False), drawn, Source(0))
-    batches = divide(meant, settings.division, CHAT.grammar(habits), Source(0))
+    return divide(meant, settings.division, CHAT.grammar(habits), Source(0)), answer
+
+
+def data_of(batches: Sequence[Batch], answer: Answer[ChatHabits]) -> list[str]:
+    """The data of the events of these batches."""
     return [event.data for events in events_of(CHAT, batches, answer) for event in events]
 
 

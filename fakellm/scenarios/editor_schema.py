@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from fakellm.scenarios.scenario import ScenarioFile
+from fakellm.scenarios.scenario import Rule, ScenarioFile
 
 
 def scenario_schema() -> dict[str, Any]:
@@ -19,6 +19,7 @@ def scenario_schema() -> dict[str, Any]:
             if {"type": "null"} in field.get("anyOf", ()) and "null" in _words(field):
                 field["anyOf"].remove({"type": "null"})  # the word must be in quotes
                 field.pop("default", None)
+    schema["$defs"]["Rule"]["anyOf"] = [{"required": [key]} for key in Rule.one_of]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

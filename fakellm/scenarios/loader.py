@@ -34,7 +34,7 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
-_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|include)[\"']?\s*:)")
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|timing|include)[\"']?\s*:)")
 """How YAML text in a single line starts; no path does."""
 
 
@@ -54,6 +54,9 @@ def load(source: ScenarioSource) -> Scenario:
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
+        if source and source.keys() <= set(Rule.__struct_fields__) - {"dialect"}:
+            example = "{'rules': [{…}]}, or build it with fakellm.on(…)"
+            raise ScenarioError([f"scenario: this mapping is a rule; write {example}"])
         return _alone(read_mapping(dict(source), "scenario"))
     if isinstance(source, str) and ("\n" in source or _ONE_LINE.match(source)):
         return parse(source, "scenario")
@@ -61,9 +64,7 @@ def load(source: ScenarioSource) -> Scenario:
         return load_files((FilePath(source),))
     scenario = _scenario(source)
     check(scenario, Scenario, "scenario")
-    return _alone(
-        Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
-    )
+    return _alone(Document(ScenarioFile(**msgspec.structs.asdict(scenario)), "scenario"))
 
 
 def load_files(paths: Sequence[FilePath]) -> Scenario:
@@ -109,7 +110,7 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
             found.append(f"{path}: {(error.strerror or str(error)).lower()}{by}")
         except Exception as error:  # whatever is wrong with one file, the others are read
             found.append(f"{path}: this cannot be read: {error!r}{by}")
-    found = found or [*_wrong_dialects(parts), *_unreachable(parts)]
+    found = found or [*_flaws(parts)]
     scenario = None if found else combine(tuple(part.scenario for part in parts))
     return Reading(scenario, tuple(visited), tuple(found))
 
@@ -139,7 +140,7 @@ def _builtin(value: Values) -> Any:
             message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
             raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
     builtin = msgspec.to_builtins(scenario, str_keys=True)
-    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()))):
+    for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()), *rule.get("script", ()))):
         for block in ("when", "stream", "timing"):
             if not step.get(block):
                 step.pop(block, None)
@@ -177,10 +178,29 @@ def _alone(part: Document) -> Scenario:
     """The scenario of a document that is not in a file, so that it has no folder to include files from."""
     if part.scenario.include:
         raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
-    found = [*_wrong_dialects([part]), *_unreachable([part])]
-    if found:
+    if found := [*_flaws([part])]:
         raise ScenarioError(found)
     return combine((part.scenario,))
+
+
+def _flaws(parts: Sequence[Document]) -> Iterator[str]:
+    """What is wrong with rules that are valid each by itself."""
+    yield from _wrong_dialects(parts)
+    yield from _equal_names(parts)
+    yield from _unreachable(parts)
+
+
+def _equal_names(parts: Sequence[Document]) -> Iterator[str]:
+    """The rules with the name of an earlier one, which logs and journal could not distinguish."""
+    first: dict[str, tuple[Document, int]] = {}
+    for part in parts:
+        for number, rule in enumerate(part.scenario.rules):
+            if rule.name is None:
+                continue
+            other, earlier = first.setdefault(rule.name, (part, number))
+            if other is not part or earlier != number:
+                where = f"{part.rule(number) if part.marks() else part.name}: rules[{number}].name"
+                yield f"{where}: {shortened(rule.name)} is also the name of the rule at {other.rule(earlier)}"
 
 
 def _wrong_dialects(parts: Sequence[Document]) -> Iterator[str]:

@@ -1,8 +1,10 @@
-"""The values that a test author writes: rules, each a `when` and a reply. `loader` knows where they come from."""
+"""The values that a test author writes: rules, each a `when` and a reply or a script. `loader` knows where
+they come from."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -10,15 +12,16 @@ from msgspec import Meta, Struct
 from fakellm.apis.route import DIALECT_NAMES, HOMES, DialectName
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import MOST_CHUNKS
-from fakellm.base.validation import FieldError, near_miss
+from fakellm.base.validation import FieldError, near_miss, shortened
 from fakellm.faults import Fault
+from fakellm.faults.base import CountedBy, Times
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.reply_blocks import check_block, check_own
 from fakellm.scenarios.usage import Usage
 from fakellm.streaming.score import Closes, Counts, Finishes, Opens, Score
 from fakellm.wire.frame_edits import Edit
-from fakellm.wire.timing import Timing
+from fakellm.wire.timing import AT_ONCE, Timing
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -44,13 +47,17 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
         fault = self.fault
         if fault is None or not fault.applies(stream):
             return 1
-        return fault.after + (1 if fault.times is None else fault.times + 1)
+        return fault.after + (1 if fault.most is None else fault.most + 1)
+
+
+_NONE = Reply()
+"""Stands for the reply of a rule that has a script in its place."""
 
 
 class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The requests that it matches and the reply to them: its content, how it is streamed, its timing and its fault."""
 
-    reply: Reply
+    reply: Reply = _NONE
     when: When = When()
     stream: Variation = Variation()
     timing: Timing = Timing()
@@ -79,8 +86,24 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             )
         ),
     ] = "last"
+    script: Annotated[
+        tuple[Step, ...],
+        Meta(
+            description=(
+                "In place of `reply`: the replies to all requests of the session that the rule matches, in order, "
+                "whatever they ask. A request after the last reply is refused, and the pytest fixture fails a test "
+                "that leaves a reply unsent."
+            )
+        ),
+    ] = ()
+
+    one_of: ClassVar[tuple[str, ...]] = ("reply", "script")
+    """Keys of which one must be there."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
+        _check_script(self)
+        _check_counts(self)
         _check_dialect(self.dialect)
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
@@ -92,11 +115,56 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     @property
     def steps(self) -> tuple[Step, ...]:
         """All its replies in order."""
-        return (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
+        return self.script or (Step(self.reply, self.stream, self.timing, self.fault, self.patch), *self.then)
+
+    @property
+    def counted_by(self) -> CountedBy:
+        """Which requests of a session count as attempts at this rule."""
+        if self.script:
+            return "rule"
+        return next((each.by for each in _times(self)), "request")
 
     def fault_in(self, stream: bool) -> Fault | None:
         """The fault if it can apply: some faults apply only to streams, others only to whole bodies."""
         return self.fault if self.fault is not None and self.fault.applies(stream) else None
+
+
+def _times(rule: Rule) -> Iterator[Times]:
+    """What sets how the attempts at a rule are counted."""
+    faults = (rule.fault, *(step.fault for step in (*rule.then, *rule.script)))
+    return (fault.times for fault in faults if fault is not None and isinstance(fault.times, Times))
+
+
+def _check_types(rule: Rule) -> None:
+    """Raises FieldError if a block that is built in Python is a value of another type, such as a text as the reply."""
+    for name, kind in (("reply", Reply), ("when", When), ("stream", Variation), ("timing", Timing)):
+        value: object = getattr(rule, name)
+        if not isinstance(value, kind):
+            remedy = f"write fakellm.{kind.__name__}(…), or build the rule with fakellm.on(…).reply(…)"
+            raise FieldError((name,), f"{name}: expected a {kind.__name__}, got {shortened(value)}; {remedy}")
+
+
+def _check_script(rule: Rule) -> None:
+    """Raises FieldError if a rule has neither a reply nor a script, or beside its script what belongs in a step."""
+    if not rule.script:
+        if rule.reply is _NONE:
+            raise FieldError((), "the key 'reply' is missing")
+        return
+    plain = Rule(Reply())
+    for name in ("reply", *Step.__struct_fields__[1:], "then", "after"):
+        if getattr(rule, name) != getattr(plain, name):
+            raise FieldError((name,), f"{name!r} beside 'script': set it in the steps of the script, or leave it out")
+
+
+def _check_counts(rule: Rule) -> None:
+    """Raises FieldError if the faults of a rule count its attempts in different ways."""
+    if rule.fault is None and not rule.then and not rule.script:  # nearly always, and there may be many rules
+        return
+    ways = list(dict.fromkeys(each.by for each in _times(rule)))
+    if rule.script and ways not in ([], ["rule"]):
+        raise FieldError(("script",), f"a fault with 'by: {ways[0]}': the attempts at a script are counted by rule")
+    if len(ways) > 1:
+        raise FieldError(("fault", "times", "by"), f"one rule counts its attempts in one way, got {' and '.join(ways)}")
 
 
 def _check_padding(reply: Reply, stream: Variation) -> None:
@@ -129,10 +197,12 @@ def _check_calls(reply: Reply, fault: Fault | None) -> None:
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Rules in order: the first that matches a request answers it. `dialect` is that of rules that set none."""
+    """Rules in order: the first that matches a request answers it. `dialect` and `timing` are those of rules that set
+    none, and of generated replies to requests that no rule matches."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
     dialect: DialectName = "openai"
+    timing: Timing = Timing()
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
@@ -145,13 +215,21 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         return any(isinstance(step.reply, Computed) for rule in self.rules for step in rule.steps)
 
     def named_rules(self) -> tuple[Rule, ...]:
-        """The rules, each with a name and a dialect: its own, or those of the scenario, with its number from 1."""
+        """The rules, each with a name, a dialect and a timing: its own, or those of the scenario, with its number from
+        1."""
+        rules = self.rules if self.timing == AT_ONCE else tuple(_timed(rule, self.timing) for rule in self.rules)
         return tuple(
             msgspec.structs.replace(
                 rule, name=rule.name or f"{self.name}#{number}", dialect=rule.dialect or self.dialect
             )
-            for number, rule in enumerate(self.rules, 1)
+            for number, rule in enumerate(rules, 1)
         )
+
+
+def _timed(rule: Rule, timing: Timing) -> Rule:
+    """The rule, whose replies have this timing where they have none."""
+    then = tuple(step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.then)
+    return msgspec.structs.replace(rule, timing=timing if rule.timing == AT_ONCE else rule.timing, then=then)
 
 
 class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -166,9 +244,32 @@ class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     """One scenario with the rules of all, in order, under the names that they had."""
     if len(scenarios) == 1:
-        return Scenario(name=scenarios[0].name, dialect=scenarios[0].dialect, rules=scenarios[0].rules)
+        first = scenarios[0]
+        return Scenario(name=first.name, dialect=first.dialect, timing=first.timing, rules=first.rules)
     rules = tuple(_with_own_dialect(rule) for scenario in scenarios for rule in scenario.named_rules())
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
+
+
+def extended(scenario: Scenario | None, added: Scenario, number: int | None = None) -> Scenario:
+    """The scenario with the rules of another after its own or, with a number (from 1), in place of that rule.
+
+    Rules of a scenario that has a name or a dialect keep these; all others have those of the scenario they go into.
+    """
+    if scenario is None:
+        return added
+    plain = Scenario(rules=())
+    rules = added.rules
+    if added.name not in (plain.name, scenario.name):
+        rules = tuple(
+            msgspec.structs.replace(rule, name=each.name) for rule, each in zip(rules, added.named_rules(), strict=True)
+        )
+    if added.dialect not in (plain.dialect, scenario.dialect):
+        rules = tuple(
+            _with_own_dialect(msgspec.structs.replace(rule, dialect=rule.dialect or added.dialect)) for rule in rules
+        )
+    before = scenario.rules if number is None else scenario.rules[: number - 1]
+    after = () if number is None else scenario.rules[number:]
+    return msgspec.structs.replace(scenario, rules=(*before, *rules, *after))
 
 
 def _with_own_dialect(rule: Rule) -> Rule:

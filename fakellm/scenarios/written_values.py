@@ -62,6 +62,8 @@ def _usual(field: Any, value: Any) -> bool:
     usual = field.default
     if field.default_factory is not NODEFAULT:
         usual = field.default_factory()
+    if isinstance(value, Struct):  # a rule without a reply is not one with an empty reply
+        return value is usual
     return usual is not NODEFAULT and type(usual) is type(value) and bool(usual == value)
 
 

@@ -5,31 +5,35 @@ Owns the protocol of applications. Knows no rules, recordings, sockets or clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import near_miss
 from fakellm.engine.engine import refusal
-from fakellm.engine.journal import Entry, Kept, kept_body
+from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.response import Outcome, Release, Response, Work, respond
 from fakellm.engine.state import Session
+from fakellm.model.request import Request
+from fakellm.scenarios.matching import When
+from fakellm.server.control.changes import Changes
+from fakellm.server.control.journal_query import journal_query
 from fakellm.server.control.journal_view import journal_view
-from fakellm.server.control.parameters import check_parameters
+from fakellm.server.control.parameters import check_parameters, whole_number
+from fakellm.server.control.unused_rules import unused_rules
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
 
 FAVICON = "/favicon.ico"
 """What a browser requests by itself, beside a page that it opens: no test has sent it."""
-
-_LONG_BODY = 64 * 1024
-"""Longer bodies are looked at only where the work is done."""
 
 
 class HttpRequest(Struct, frozen=True):
@@ -53,12 +57,20 @@ class Application(Protocol):
 
     lateness: Lateness
     """How late frames left; the server counts them."""
+    changes: Changes
+    """Wakes what waits for a change of a journal."""
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         """What answers a request, and its entry in the journal; control routes leave none there."""
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         """The response to a request that could not be handled, and its entry: `entry`, or a new one."""
+
+    def parsed(self, request: HttpRequest) -> Request:
+        """A request to a model as rules match it. Raises RequestError for one that is not valid."""
+
+    def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
+        """The names of a session's rules or recordings, with what a request to a rule must match."""
 
     def session(self, name: str) -> Session[Any]:
         """The session of this name, which is created when it is first needed. Raises RequestError, status 503, if there
@@ -148,19 +160,20 @@ def journaled(
         if filled := app.find(request.target.session):
             filled.journal.remeasure(entry)
         return entry
-    valid = isinstance(outcome, Work) or (isinstance(outcome, Response) and outcome.valid)
     target = request.target
     entry = Entry(request.method, target.shown)
-    entry.fill(outcome)
     if target.control or target.path == FAVICON:
+        entry.fill(outcome)
         return entry
-    long = isinstance(outcome, Work) and len(request.body) > _LONG_BODY
-    entry.request = Kept(request.body if long else kept_body(request.body, valid), secrets)
+    entry.api = REPLIES.get(target.operation) if request.method == "POST" else None
+    entry.request = Kept(request.body, request.path, request.headers, secrets)
+    entry.fill(outcome)
     try:
         session = app.session(target.session)
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in
         return entry
     session.journal.add(entry)
+    app.changes.notify()
     return entry
 
 
@@ -179,7 +192,28 @@ def _health(app: Application, request: HttpRequest) -> Response:
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
-    return journal_view(app.session(request.target.session).journal)
+    return journal_view(app.session(request.target.session).journal, partial(_parsed, app))
+
+
+def _query(app: Application, request: HttpRequest) -> Work:
+    name = request.target.session
+    return journal_query(lambda: app.session(name).journal, partial(_parsed, app), request.body, app.changes)
+
+
+def _unused(app: Application, request: HttpRequest) -> Work:
+    name = request.target.session
+    return unused_rules(app.rules(name), app.session(name).journal, partial(_parsed, app))
+
+
+def _parsed(app: Application, entry: Entry) -> Request | None:
+    """The request of an entry as rules match it; None if it is not for a model, or not valid."""
+    kept = entry.request
+    if entry.api is None or not isinstance(kept, Kept):
+        return None
+    try:
+        return app.parsed(HttpRequest(entry.method, kept.path, kept.body, kept.headers))
+    except RequestError:
+        return None
 
 
 def _reset(app: Application, request: HttpRequest) -> Response:
@@ -189,24 +223,18 @@ def _reset(app: Application, request: HttpRequest) -> Response:
 
 def _step(app: Application, request: HttpRequest) -> Release:
     parameters = request.target.parameters
-    text = parameters.get("frames", "1")
-    frames = None if text == "all" else _number("frames", text, "a whole number from 1 on, or all")
-    number = _number("request", parameters["request"], "its number in the journal") if "request" in parameters else None
-    timeout = _number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
+    count = parameters.get("frames", "1")
+    frames = None if count == "all" else whole_number("frames", count, "a whole number from 1 on, or all")
+    text = parameters.get("request")
+    number = None if text is None else whole_number("request", text, "its number in the journal")
+    timeout = whole_number("timeout", parameters.get("timeout", "5"), "whole seconds from 1 on")
     return Release(request.target.session, frames, number, timeout)
-
-
-def _number(param: str, text: str, expected: str) -> int:
-    if not (text.isdecimal() and len(text) < 10 and int(text)):
-        raise RequestError(
-            400, f"Invalid value for '{param}': expected {expected}, got {shortened(text)}.", "invalid_value", param
-        )
-    return int(text)
 
 
 CONTROL: Routes[Application] = {
     "/_fakellm/health": {"GET": _health},
-    "/_fakellm/journal": {"GET": _journal},
+    "/_fakellm/journal": {"GET": _journal, "POST": _query},
+    "/_fakellm/unused": {"GET": _unused},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/step": {"POST": _step},
 }

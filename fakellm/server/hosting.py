@@ -24,17 +24,19 @@ class Hosted:
         speed: float = 1.0,
         proxy: Callable[[], Proxy] | None = None,
         allowed_hosts: str | Iterable[str] = (),
+        host: str = "127.0.0.1",
     ) -> None:
         self._app = app
         self._port = port
         self._speed = speed
         self._proxy = proxy
         self._allowed_hosts = allowed_hosts
+        self._host = host
 
     def __enter__(self) -> Hosted:
         from fakellm.server.http_server import Server, listen
 
-        listener = listen("127.0.0.1", self._port)
+        listener = listen(self._host, self._port)
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, name="fakellm", daemon=True)
         self.thread.start()
@@ -44,10 +46,12 @@ class Hosted:
             return server, await server.start(listener)
 
         try:
-            self.server, self.url = asyncio.run_coroutine_threadsafe(start(), self.loop).result()
+            self.server, url = asyncio.run_coroutine_threadsafe(start(), self.loop).result()
         except BaseException:
             self._end()
             raise
+        # On all interfaces, this machine reaches it at the loopback address.
+        self.url = url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
         return self
 
     def change(self, what: Callable[[], None]) -> None:

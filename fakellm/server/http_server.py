@@ -16,7 +16,7 @@ from aiohttp import web
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response
@@ -50,7 +50,7 @@ class Server:
         self._app = app
         self._proxy = proxy
         self._allowed_hosts = checked_hosts(allowed_hosts)
-        self._performer = Performer(checked_speed(speed), app.lateness)
+        self._performer = Performer(checked_speed(speed), app.lateness, app.changes)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
@@ -73,6 +73,7 @@ class Server:
         for site in list(self._runner.sites):
             await site.stop()
         self._performer.steps.free()
+        self._app.changes.close()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -104,7 +105,7 @@ class Server:
     async def _handle(self, http: web.BaseRequest, entries: list[Entry] | None = None) -> web.StreamResponse:
         """Answers a request. What can be answered at once costs nothing but this call: no task is recorded, and nothing
         is awaited. `entries` gets its entry in the journal, unless it is for a control route."""
-        client = ClientConnection(http)
+        client, started = ClientConnection(http), self._performer.clock.now()
         outcome: Outcome
         path = requested_path(http)
         try:
@@ -119,6 +120,7 @@ class Server:
             outcome, entry = self._refused(request, error)
         else:
             outcome, entry = self._answer(request)
+        entry.started = started
         session = request.target.session
         if entries is not None and not request.target.control:
             entries.append(entry)
@@ -182,6 +184,7 @@ class Server:
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
+            self._performer.ended(entry)
             raise
         except Exception as error:
             return self._refused(request, error, entry)[0]

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.recordings.capture import MOST_BYTES, Capture, readable
 from fakellm.recordings.cassette import Interaction, RecordedRequest
 from fakellm.recordings.playback import Recording

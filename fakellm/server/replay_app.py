@@ -16,15 +16,18 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
-from fakellm.engine.journal import Entry, Kept, kept_body
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Response, Work, respond
 from fakellm.engine.state import Limits, MemoryState, Session, State
+from fakellm.model.request import Request
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
 from fakellm.recordings.playback import Recording, playback
 from fakellm.recordings.redaction import covering, outer_secrets, redacted_request
 from fakellm.recordings.request_identity import Ignored, Key
+from fakellm.scenarios.matching import When
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
+from fakellm.server.control.changes import Changes
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
 
@@ -45,7 +48,7 @@ class Recordings:
         self._by_key: defaultdict[Key, list[Recording]] = defaultdict(list)
         self._sketches: list[tuple[str, str, int]] = []  # for each: the method, the API and the sketch of its body
         for cassette in cassettes:
-            for number, interaction in enumerate(cassette.interactions, 1):
+            for number, interaction in cassette.numbered():
                 self.add(Recording(f"{cassette.name}#{number}", interaction, cassette.framed))
 
     def add(self, recording: Recording) -> None:
@@ -131,6 +134,7 @@ class Replay:
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         self.lateness = Lateness()
+        self.changes = Changes()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._state: State[Recordings] = MemoryState(limits)
         self._again = again
@@ -162,6 +166,13 @@ class Replay:
         shown = redacted_request(RecordedRequest(request.method, request.path, _pairs(request), b"")).url
         return journaled(self, replace(request, path=shown), outcome, entry, secrets)
 
+    def parsed(self, request: HttpRequest) -> Request:
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return request.target.api.parse(request.body, headers, request.target.url)
+
+    def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
+        return [(each.label, None) for each in self.session(name).content.all]
+
     def session(self, name: str) -> Session[Recordings]:
         return self._state.open(name, self.recordings)
 
@@ -190,22 +201,13 @@ class Replay:
     def _search_elsewhere(self, request: HttpRequest) -> tuple[Work, Entry]:
         """The work of answering a request in a thread: to read and compare long bodies would hold up others."""
 
-        def search() -> tuple[Found, bytes]:
-            return self._search(request), kept_body(request.body)
-
         def then(result: Callable[[], Any]) -> Response:
-            found, body = result()
-            entry.request = Kept(body)
-            if current := self.find(request.target.session):
-                current.journal.remeasure(entry)
-            response = self._found(request, found)
+            response = self._found(request, result())
             assert isinstance(response, Response)
             return response
 
-        work = Work(search, then)
-        entry = self._journaled(request, work)
-        entry.request = None
-        return work, entry
+        work = Work(lambda: self._search(request), then)
+        return work, self._journaled(request, work)
 
     def _found(self, request: HttpRequest, result: Found) -> Response | Relay:
         key, found = result.key, result.recordings

@@ -6,7 +6,6 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -24,25 +23,23 @@ from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
 from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
 from fakellm.apis.url_remedy import remedy
-from fakellm.base.budget import exceeded
-from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
-from fakellm.base.validation import shortened
 from fakellm.engine.engine import Engine, Vary, generated_response, signed
-from fakellm.engine.journal import Entry, Kept
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
-from fakellm.model.request import digest
-from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import CONTROL, Handler, dispatch, journaled, json_response, refused
+from fakellm.model.request import Request, digest
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.scenario import Scenario, extended
+from fakellm.server.application import CONTROL, Handler, dispatch, journaled, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
-from fakellm.server.garbage import paused
-from fakellm.server.offload import in_thread
-from fakellm.server.processes.answering import Answered, parsed
-from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS, read_there
-from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied
-from fakellm.server.processes.workers import WorkEndedError, in_worker
+from fakellm.server.control.changes import Changes
+from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
+from fakellm.server.processes.answering import Answered
+from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
+from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
 from fakellm.server.sending.lateness import Lateness
 
 
@@ -63,6 +60,7 @@ class App:
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
     ) -> None:
         self.lateness = Lateness()
+        self.changes = Changes()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
@@ -110,14 +108,19 @@ class App:
             return request
         return replace(request, body=with_model(request.body, target.model))
 
+    def parsed(self, request: HttpRequest) -> Request:
+        return whole_request(self.session(request.target.session), self.routed(request))
+
+    def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
+        return [(str(rule.name), rule.when) for rule in self.session(name).content.ruleset.rules]
+
     def replier(self, request: HttpRequest) -> Route | None:
         """The API of a request that a rule may answer; None for any other request."""
         target = request.target
         return target.api if request.method == "POST" and target.operation in REPLIES else None
 
     def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
-        """The work of answering a request in another process, which also reads its body; with `error`, of refusing it.
-        Its entry gets the body when it is known whether this is JSON."""
+        """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
         session = None if error else self.session(request.target.session)
         run = (
             partial(answered_with, session, request)
@@ -127,16 +130,11 @@ class App:
 
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
-            entry.request = Kept(request.body if answer.journal is None else answer.journal)
-            if current := self.find(request.target.session):
-                current.journal.remeasure(entry)
             assert answer.response
             return answer.response
 
         work = Work(run, then)
-        entry = journaled(self, request, work)
-        entry.request = None
-        return work, entry
+        return work, journaled(self, request, work)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, self.seed)
@@ -165,6 +163,17 @@ class App:
     def put(self, name: str, engine: Engine) -> None:
         """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
         self._state.load(name, engine.varied(self._vary.get(name)))
+
+    def extended(self, engine: Engine, added: Scenario, number: int | None, strict: bool) -> Engine:
+        """An engine with these rules after its own, or in place of the one with this number. Raises ScenarioError if
+        they do not go together."""
+        from fakellm.scenarios.loader import load  # it reads YAML, which most servers never do
+
+        return self.compiled(load(extended(engine.ruleset.scenario, added, number)), strict)
+
+    def change(self, name: str, engine: Engine) -> None:
+        """Has a session served by another engine; its journal and its counts of attempts stay."""
+        self._state.change(name, engine.varied(self._vary.get(name)))
 
     def vary(self, name: str, vary: Vary | None) -> None:
         """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
@@ -271,55 +280,6 @@ def _model(app: App, request: HttpRequest) -> Response:
     return generated_response(models.described(model), app.seed, model, request.target.api)
 
 
-def _shown_scenario(app: App, request: HttpRequest) -> Work:
-    """The scenario that the session serves now, as JSON. A thread writes it: it may have thousands of rules."""
-    served = app.session(request.target.session).content.ruleset.scenario or Scenario(rules=())
-
-    def then(result: Callable[[], Any]) -> Response:
-        try:
-            return json_response(result())
-        except ScenarioError as error:
-            raise RequestError(409, str(error), "not_json") from None
-
-    def dumped() -> Any:
-        from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
-
-        return json.loads(dump_json(served))
-
-    return Work(dumped, then)
-
-
-def _scenario(app: App, request: HttpRequest) -> Work:
-    """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
-    text = request.target.parameters.get("strict")
-    if text not in ("true", "false", None):
-        message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
-        raise RequestError(400, message, "invalid_value", "strict")
-    strict = app.strict if text is None else text == "true"
-
-    def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
-        with paused():
-            scenario = read(request.body)
-            return scenario, app.compiled(scenario, strict)
-
-    async def run() -> tuple[Scenario, Engine]:
-        if len(request.body) > MOST_BODY and app.offloads:
-            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
-        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
-
-    def then(result: Callable[[], Any]) -> Response:
-        try:
-            scenario, engine = result()
-        except ScenarioError as error:
-            raise RequestError(400, str(error), "invalid_scenario") from None
-        except WorkEndedError:
-            raise exceeded("load_seconds") from None
-        app.put(request.target.session, engine)
-        return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
-
-    return Work(run, then)
-
-
 APIS = frozenset(HOMES)
 """The APIs that fakellm has; another process does not know one that was added to this process."""
 
@@ -337,6 +297,8 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/v1/moderations": {"POST": _made(moderations)},
     "/v1/models": {"GET": _models},
     MODEL: {"GET": _model},
-    "/_fakellm/scenario": {"PUT": _scenario, "GET": _shown_scenario},
+    "/_fakellm/scenario": {"PUT": load_scenario, "GET": shown_scenario},
+    "/_fakellm/rules": {"POST": add_rules},
+    "/_fakellm/scripts": {"GET": scripts},
     **CONTROL,
 }

@@ -41,8 +41,11 @@ class Raised:
         return [error for _, error in due]
 
     def _rule(self, rule: Rule, session: str) -> Rule:
-        then = tuple(replace(step, reply=self._reply(step.reply, session)) for step in rule.then)
-        return replace(rule, reply=self._reply(rule.reply, session), then=then)
+        steps = {
+            name: tuple(replace(step, reply=self._reply(step.reply, session)) for step in getattr(rule, name))
+            for name in ("then", "script")
+        }
+        return replace(rule, reply=self._reply(rule.reply, session), **steps)
 
     def _reply(self, reply: Reply, session: str) -> Reply:
         return Computed(function=self._noting(reply.function, session)) if isinstance(reply, Computed) else reply

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import http.client
-import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
 from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
-import msgspec
-
-from fakellm.base.errors import ScenarioError, ServerError
-from fakellm.engine.journal import Entry
+from fakellm.base.errors import ServerError
+from fakellm.engine.entry import Entry
+from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
+from fakellm.testing.adding import Adding
+from fakellm.testing.control import control
+from fakellm.testing.queries import Queries
+from fakellm.testing.sdk_environment import variables
+from fakellm.testing.unforeseen import Unforeseen
+
+log = logging.getLogger("fakellm")
 
 if TYPE_CHECKING:
     from fakellm.engine.engine import Vary
@@ -26,6 +32,9 @@ class Home(NamedTuple):
     """What a handle needs of a server in this process.
 
     put: loads a scenario into a session, strict or not.
+    requests: how many requests each session got since it was loaded or reset, by its name.
+    add: adds the rules of a scenario to a session, strict or not, or replaces the rule with a number; returns how many
+        there are.
     vary: has the replies of a session sent in another way.
     thread: the server's.
     raised: what the functions of replies have raised.
@@ -35,12 +44,16 @@ class Home(NamedTuple):
     thread: Thread
     raised: Raised | None = None
     vary: Callable[[str, Vary | None], None] | None = None
+    add: Callable[[str, Scenario, int | None, bool], int] | None = None
+    requests: Callable[[], dict[str, int]] | None = None
 
 
-class Handle:
+class Handle(Adding, Queries):
     """A running server, or one session of it.
 
-    `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``).
+    `url` is its root; `base_url` is the URL to configure an SDK with (``…/v1``). Rules are added with `on`, `reply`,
+    `script`, `fail` and `add`; `load` replaces them all. The names of scenarios are attributes too: `fakellm.Reply`,
+    `fakellm.faults`, `fakellm.call`…
     """
 
     def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, home: Home | None = None) -> None:
@@ -48,51 +61,92 @@ class Handle:
         self.base_url = url + "/v1"
         self.pid = pid
         """The id of the server's process, if it is not this one."""
-        self._strict = strict
+        self.strict = strict
+        """Whether a request that no rule matches is refused, once there are rules."""
+        self.unforeseen = Unforeseen(self)
+        """What the end of a test checks."""
+        super().__init__()
+        self.sessions: list[Handle] = []
+        """The sessions that a test has opened, for the check at its end."""
         self._home = home
 
     @property
     def env(self) -> dict[str, str]:
-        """The environment variables from which SDKs take the URL and the key of a server, with those of this one.
-
-        Google's SDKs warn if there is a GEMINI_API_KEY beside the GOOGLE_API_KEY, so the fixture removes it.
-        """
-        key = "fakellm"
-        return {
-            "OPENAI_BASE_URL": self.base_url,
-            "OPENAI_API_BASE": self.base_url,  # LangChain, LiteLLM
-            "OPENAI_API_KEY": key,
-            "AZURE_OPENAI_ENDPOINT": self.url,
-            "AZURE_OPENAI_API_KEY": key,
-            "OPENAI_API_VERSION": "2024-10-21",  # without one, Azure's client does not start
-            "ANTHROPIC_BASE_URL": self.url,
-            "ANTHROPIC_API_KEY": key,
-            "GOOGLE_GEMINI_BASE_URL": self.url,
-            "GOOGLE_VERTEX_BASE_URL": self.url,
-            "GOOGLE_API_KEY": key,
-            "GEMINI_API_BASE": f"{self.url}/v1beta",  # LiteLLM
-            "OLLAMA_HOST": self.url,
-            "OLLAMA_API_BASE": self.url,  # LiteLLM
-        }
+        """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
+        return variables(self.url)
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
-        return Handle(url, strict=self._strict if strict is None else strict, pid=self.pid, home=self._home)
+        found = Handle(url, strict=self.strict if strict is None else strict, pid=self.pid, home=self._home)
+        if self.unforeseen.watching:
+            found.unforeseen.start(watching=True)
+            self.sessions.append(found)
+        return found
 
+    @at_the_call
     def load(self, source: ScenarioSource) -> None:
-        """Replaces the scenario, and empties the journal.
+        """Replaces the scenario, all rules that were added included, and empties the journal. `add` keeps both.
 
         Raises ScenarioError if the scenario is not valid, and if a reply is a function and the server is not in this
         process.
         """
         scenario = load(source)
+        self._emptying()
+        if self.starts:
+            log.warning("load replaces the rules that were added before: %d; add keeps them", len(self.starts))
+            self.starts.clear()
         if self._home and self._home.put and scenario.computed:
             self._check_thread()
-            self._home.put(self._name, scenario, self._strict)
+            self._home.put(self._name, scenario, self.strict)
         else:
-            query = f"strict={'true' if self._strict else 'false'}"
-            self._call("PUT", f"/_fakellm/scenario?{query}", "scenario", dump_json(scenario).encode())
+            self._call("PUT", f"/_fakellm/scenario?{self._query}", "scenario", dump_json(scenario).encode())
+
+    def _add(self, scenario: Scenario, number: int | None = None) -> int:
+        """Adds rules, or replaces the one with this number; returns how many there are."""
+        if self._home and self._home.add and scenario.computed:
+            self._check_thread()
+            return self._home.add(self._name, scenario, number, self.strict)
+        query = self._query + ("" if number is None else f"&replace={number}")
+        reply = self._call("POST", f"/_fakellm/rules?{query}", "rules", dump_json(scenario).encode())
+        return int(reply["rules"])
+
+    @property
+    def _query(self) -> str:
+        return f"strict={'true' if self.strict else 'false'}"
+
+    def _emptying(self) -> None:
+        self.unforeseen.emptying()
+
+    def allow_unmatched(self) -> None:
+        """Requests that no rule answers do not fail this test at its end."""
+        self.unforeseen.allowed = True
+
+    def expect_unmatched(self) -> AbstractContextManager[list[Entry]]:
+        """Within this block, the application must send a request that no rule answers: one that no rule matches, after
+        the end of a script, or to a URL that is not served. Such requests do not fail the test at its end; after the
+        block, the list has their entries. Raises AssertionError if there was none."""
+        return self.unforeseen.expected()
+
+    def late_requests(self, ended: Set[str]) -> list[str]:
+        """The URLs, of those of ended sessions, to which requests have come since; these sessions end again."""
+        if not (self._home and self._home.requests):
+            return []
+        root = self.url.partition("/s/")[0]
+        counts = {f"{root}/s/{quote(name, safe='')}": count for name, count in self._home.requests().items()}
+        found = [url for url, count in counts.items() if count and url in ended]
+        for url in found:
+            Handle(url).reset()
+        return found
+
+    def unsent(self) -> list[str]:
+        """A line for each script with replies that no request came for."""
+        scripts = self._call("GET", "/_fakellm/scripts", "scripts")["scripts"]
+        return [
+            f"the script of {each['rule']!r}: {each['requests']} of {each['replies']} replies sent"
+            for each in scripts
+            if each["requests"] < each["replies"] and not each["forgotten"]
+        ]
 
     def vary(self, how: Vary | None) -> None:
         """From the next scenario on, or now if there is none, has replies sent as `how` changes their rules. Raises
@@ -120,6 +174,8 @@ class Handle:
 
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""
+        self._emptying()
+        self.starts.clear()
         self._call("POST", "/_fakellm/reset", "status")
 
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
@@ -134,46 +190,11 @@ class Handle:
         texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", "frames", patience=timeout)["frames"]
         return texts
 
-    @property
-    def journal(self) -> list[Entry]:
-        """Every request since the start, the last load or reset, oldest first, with its outcome."""
-        return msgspec.convert(self._call("GET", "/_fakellm/journal", "entries")["entries"], list[Entry])
-
-    def unmatched(self) -> tuple[list[Entry], int]:
-        """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
-        reply = self._call("GET", "/_fakellm/journal", "dropped_unmatched")
-        entries = msgspec.convert(reply["entries"], list[Entry])
-        return [entry for entry in entries if not entry.matched], int(reply["dropped_unmatched"])
-
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""
         return self._call("GET", "/_fakellm/health", "status")
 
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
-        """The response of a control route, which has this key. Raises ScenarioError if it refuses a scenario, else
-        ServerError if there is no such response."""
+        """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
-        address = urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
-        try:
-            connection.request(method, address.path + route, body)
-            response = connection.getresponse()
-            received = response.read()
-        except OSError as error:
-            raise ServerError(f"no fake server answers at {self.url}: {error}") from None
-        except http.client.HTTPException as error:
-            raise ServerError(f"the server at {self.url} does not answer in HTTP: {error!r}") from None
-        finally:
-            connection.close()
-        try:
-            reply: dict[str, Any] = json.loads(received)
-            if response.status == 200:
-                reply[key]
-                return reply
-            message, code = str(reply["error"]["message"]), reply["error"]["code"]
-        except (ValueError, TypeError, KeyError):
-            start = f"{received[:80]!r}{'…' if len(received) > 80 else ''}"
-            raise ServerError(
-                f"the server at {self.url} is not fakellm: {method} {route} got status {response.status} and {start}"
-            ) from None
-        raise ScenarioError(message.split("\n")) if code == "invalid_scenario" else ServerError(message)
+        return control(self.url, method, route, key, body, patience)

@@ -44,13 +44,15 @@ def serve(
     *,
     seed: int = 0,
     strict: bool = False,
+    host: str = "127.0.0.1",
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
-    """A server in a thread of this process, on 127.0.0.1 and `port`, by default a free one.
+    """A server in a thread of this process, on `host` and `port`, by default 127.0.0.1 and a free one. With `host`
+    0.0.0.0, a container reaches it too.
 
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
@@ -64,7 +66,7 @@ def serve(
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
-    check_options(seed, strict, port, speed, api_key)
+    check_options(seed, strict, port, speed, api_key, host)
     keys = () if api_key is None else (api_key,)
     raised = Raised()
     app = App(
@@ -74,16 +76,33 @@ def serve(
         api_keys=keys,
         limits=Limits(**limits),
     )
-    with Hosted(app, port, speed, None, checked_hosts(allow_hosts)) as hosted:
+    with Hosted(app, port, speed, None, checked_hosts(allow_hosts), host) as hosted:
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
+
+        def add(session: str, scenario: Scenario, number: int | None, strict: bool) -> int:
+            rules = 0
+
+            def added() -> None:
+                nonlocal rules
+                engine = app.extended(app.session(session).content, raised.watched(scenario, session), number, strict)
+                app.change(session, engine)
+                rules = len(engine.ruleset.rules)
+
+            hosted.change(added)
+            return rules
+
+        def requests() -> dict[str, int]:
+            counts: dict[str, int] = {}
+            hosted.change(lambda: counts.update({name: each.journal.count for name, each in app.sessions().items()}))
+            return counts
 
         def vary(session: str, how: Vary | None) -> None:
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary))
+            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary, add, requests))
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
@@ -144,6 +163,7 @@ def spawn(
     *,
     seed: int = 0,
     strict: bool = False,
+    host: str = "127.0.0.1",
     port: int = 0,
     speed: float = 1.0,
     api_key: str | None = None,
@@ -156,9 +176,9 @@ def spawn(
     """
     from fakellm.engine.state import Limits
 
-    check_options(seed, strict, port, speed, api_key)
+    check_options(seed, strict, port, speed, api_key, host)
     checked = msgspec.structs.asdict(Limits(**limits))
-    command = [sys.executable, "-m", "fakellm", "serve", "--port", str(port), "--seed", str(seed)]
+    command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
     command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]

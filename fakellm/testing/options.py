@@ -6,11 +6,15 @@ from fakellm.apis.openai.api_keys import checked_key
 from fakellm.wire.timing import checked_speed
 
 
-def check_options(seed: object, strict: object, port: object, speed: object, api_key: object) -> None:
+def check_options(
+    seed: object, strict: object, port: object, speed: object, api_key: object, host: object = "127.0.0.1"
+) -> None:
     """Raises ValueError for the first option with a value that is not allowed."""
     for name, number in (("seed", seed), ("port", port)):
         if not isinstance(number, int) or isinstance(number, bool):
             raise ValueError(f"{name} must be a whole number, got {number!r}")
+    if not isinstance(host, str) or not host:
+        raise ValueError(f"host must be an address or a name of this machine, got {host!r}")
     if not isinstance(strict, bool):
         raise ValueError(f"strict must be True or False, got {strict!r}")
     if not isinstance(speed, (int, float)) or isinstance(speed, bool):

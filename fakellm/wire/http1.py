@@ -69,6 +69,8 @@ def _bursts(plan: Plan, delimited: Delimited, keep_alive: bool) -> Iterator[Burs
     if chunked:
         pieces.append(_end(plan))
     yield Burst(b"".join(pieces), delay, frames, step, separate)
+    if plan.surplus and delimited == "length":
+        yield Burst(plan.surplus, 0.0, 0)
 
 
 def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]:
@@ -87,8 +89,8 @@ def _paced(plan: Plan, frames: PacedChunks, keep_alive: bool) -> Iterator[Burst]
 
 
 def _end(plan: Plan) -> bytes:
-    """What ends a chunked body."""
-    return last_chunk(plan.chunks, plan.trailers) if plan.end in ("complete", "hang_up") else b""
+    """What ends a chunked body, and what follows it."""
+    return last_chunk(plan.chunks, plan.trailers) + plan.surplus if plan.end in ("complete", "hang_up") else b""
 
 
 def _is_at_once(frames: Sequence[Frame]) -> bool:
@@ -151,6 +153,7 @@ def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, lis
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[end_of_head(data) :]
+        data = data.removesuffix(plan.surplus)
         pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
         yield burst, pieces[: burst.frames]
 

@@ -43,6 +43,7 @@ class Plan(Struct, frozen=True):
         (`complete`) or closed (`hang_up`); or no such end, and the connection is closed (`close`), reset (`reset`) or
         left open until the client leaves (`stall`).
     trailers: the fields after a body in chunks (RFC 9110, section 6.5).
+    surplus: bytes after the end of the body, where HTTP states that end.
     cut_framing: whether reads end within HTTP's own lines too: see `fakellm.wire.segments`.
     drip: the frame that is repeated while the connection stalls; its `delay` is the interval in seconds.
     """
@@ -57,6 +58,7 @@ class Plan(Struct, frozen=True):
     drip: Frame | None = None
     chunks: ChunkForm | None = None
     trailers: tuple[tuple[str, str], ...] = ()
+    surplus: bytes = b""
     head: HeadForm | None = None
     cut_framing: bool = False
 

@@ -20,9 +20,9 @@ from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, streams
@@ -140,7 +140,7 @@ def test_a_last_event_without_its_blank_line_may_be_discarded_if_the_answer_look
     assert failure.case.verdict.field == "tool_calls"
 
 
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)

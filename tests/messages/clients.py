@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from fakellm.wire.sse import Decoder, Event
 
-IDLE = 2.0
-"""Seconds without an event after which a client gives up."""
+START, IDLE = 10.0, 0.5
+"""Seconds until the head, for which a busy machine may need long, and those without an event after which a client gives
+up."""
 KNOWN = (
     *("message_start", "content_block_start", "content_block_delta", "content_block_stop"),
     *("message_delta", "message_stop", "error", "ping"),
@@ -38,11 +39,13 @@ class Careful:
 
     def __call__(self, base_url: str, request: dict[str, Any]) -> dict[str, Any]:
         address = urlsplit(base_url)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=IDLE)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=START)
         headers = {"anthropic-version": "2023-06-01", "x-api-key": "any"}
         try:
             connection.request("POST", f"{address.path}/messages", json.dumps(request), headers)
             response = connection.getresponse()
+            if connection.sock:
+                connection.sock.settimeout(IDLE)
             if response.status != 200:
                 raise MessagesError(f"HTTP status {response.status}")
             return self.read(self.events(response))

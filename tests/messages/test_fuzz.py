@@ -19,11 +19,11 @@ from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.run import replay, run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import streams
@@ -42,7 +42,7 @@ def searched(client: ClientFunction, profile: str, examples: int = 200) -> Outco
     return run(FunctionClient(client), Search(profile=profile, examples=examples, api=MESSAGES))
 
 
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
@@ -110,7 +110,7 @@ def test_a_wrong_client_is_caught_by_one_step(client: type[clients.Careful], cau
 def test_a_client_that_misreads_every_stream_cannot_be_tried(client: type[clients.Careful]) -> None:
     """Pings and the spaces before a brace are in each stream that Anthropic sends."""
     with pytest.raises(CannotRunError, match="the client misreads a plain stream"):
-        searched(client(), "default")
+        searched(client(), "standard")
 
 
 class EndsAtTheReason(clients.Careful):

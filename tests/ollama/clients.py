@@ -10,8 +10,9 @@ from time import monotonic  # a client waits by the clock; what it is sent does 
 from typing import Any
 from urllib.parse import urlsplit
 
-IDLE = 2.0
-"""Seconds without a line after which a client gives up."""
+START, IDLE = 10.0, 0.5
+"""Seconds until the head, for which a busy machine may need long, and those without a line after which a client gives
+up."""
 
 Line = dict[str, Any]
 
@@ -25,10 +26,12 @@ class Careful:
 
     def __call__(self, base_url: str, request: dict[str, Any]) -> dict[str, Any]:
         address = urlsplit(base_url)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=IDLE)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=START)
         try:
             connection.request("POST", f"{address.path}/api/chat", json.dumps(request))
             response = connection.getresponse()
+            if connection.sock:
+                connection.sock.settimeout(IDLE)
             if response.status != 200:
                 raise OllamaError(f"HTTP status {response.status}")
             return self.read(self.parsed(self.lines(response)))

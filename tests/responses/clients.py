@@ -11,8 +11,9 @@ from urllib.parse import urlsplit
 
 from fakellm.wire.sse import Decoder, Event
 
-IDLE = 5.0
-"""Seconds without an event after which a client gives up."""
+START, IDLE = 10.0, 0.5
+"""Seconds until the head, for which a busy machine may need long, and those without an event after which a client gives
+up."""
 ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -25,10 +26,12 @@ class Careful:
 
     def __call__(self, base_url: str, request: dict[str, Any]) -> dict[str, Any]:
         address = urlsplit(base_url)
-        connection = HTTPConnection(address.hostname or "", address.port, timeout=IDLE)
+        connection = HTTPConnection(address.hostname or "", address.port, timeout=START)
         try:
             connection.request("POST", f"{address.path}/responses", json.dumps(request))
             response = connection.getresponse()
+            if connection.sock:
+                connection.sock.settimeout(IDLE)
             data = self.received(response)
             if response.status != 200:
                 raise ClientError(f"HTTP status {response.status}")

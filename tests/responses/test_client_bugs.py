@@ -21,9 +21,9 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.render import render
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.what_was_sent import readings
 from fakellm.faults import Close, Eof, NoFinish, Reset, Truncated
 from fakellm.fuzzing.clients.client_function import FunctionClient
-from fakellm.fuzzing.oracle.what_was_sent import readings
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
@@ -166,7 +166,7 @@ def _without_usage(completion: Any) -> Any:
     return msgspec.structs.replace(completion, usage=None)
 
 
-@pytest.mark.parametrize("profile", ["default", "faults"])
+@pytest.mark.parametrize("profile", ["standard", "faults"])
 def test_a_correct_client_holds_in_the_fuzzer(profile: str) -> None:
     found = run(FunctionClient(clients.Careful()), Search(profile=profile, examples=100, api=RESPONSES))
     assert (found.failures, found.internal, found.unsteady) == ([], {}, 0)

@@ -245,8 +245,8 @@ class _Stream:
             part.texts.get("reasoning"),
             part.texts.get("refusal"),
             tuple(part.calls) or None,
-            extra=part.fragments,
             annotations=tuple(part.annotations),
+            fragments=part.fragments,
         )
         first = part.started and part.silence is None
         complete = self._with_role_and_fillers(
@@ -279,7 +279,7 @@ class _Stream:
             fillers = fill.get("opening", fillers)
             calling = calls
         for field, how in fillers.items():
-            if not getattr(delta, field) and field not in delta.extra:
+            if not getattr(delta, field) and field not in delta.extra | delta.fragments:
                 delta = _filled(delta, field, how, calling)
         return replace(part, delta=delta, finish_reason=part.finish_reason or _UNFINISHED.get(self.habits.unfinished))
 

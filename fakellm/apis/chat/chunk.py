@@ -49,7 +49,8 @@ class ToolCallDelta(Struct, frozen=True):
 
 
 class Delta(Struct, frozen=True):
-    """What one chunk adds to one choice. `extra`: keys without meaning, as they are sent."""
+    """What one chunk adds to one choice. `extra`: keys without meaning, as they are sent. `fragments`: keys of content
+    that no other field expresses."""
 
     role: Text = None
     content: Text = None
@@ -58,6 +59,7 @@ class Delta(Struct, frozen=True):
     tool_calls: tuple[ToolCallDelta, ...] | Null | None = None
     extra: dict[str, Any] = {}
     annotations: tuple[dict[str, Any], ...] = ()
+    fragments: dict[str, Any] = {}
 
 
 class ChunkChoice(Struct, frozen=True):

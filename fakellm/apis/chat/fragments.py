@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakellm.apis.chat.meaning import NAME
 from fakellm.base.json_text import JSON
 from fakellm.model.blocks import Choice, Opaque
@@ -23,6 +25,12 @@ def fragments_of(choice: Choice) -> JSON:
         if isinstance(block, Opaque) and block.api == NAME:
             found = joined(found, block.value)
     return found
+
+
+def with_fragments(choice: Choice, value: JSON) -> Choice:
+    """The choice with an opaque block before its calls, if there is any value."""
+    blocks = choice.blocks[: len(choice.blocks) - len(choice.tool_calls)]
+    return replace(choice, blocks=(*blocks, Opaque(NAME, value), *choice.tool_calls)) if value else choice
 
 
 def joined(value: JSON, more: JSON) -> JSON:

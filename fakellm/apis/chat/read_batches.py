@@ -9,11 +9,12 @@ from collections.abc import Iterable, Iterator
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.meaning import ANNOTATIONS, NAME
-from fakellm.model.blocks import Block, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage, with_own
+from fakellm.model.blocks import Block, Opaque, Refusal, Stop, Text, Thinking, Token, ToolCall, Usage, with_own
 from fakellm.model.deltas import Batch, Count, Delta, Finish, Open, Piece, Silence, Start
 
-_THINKING, _TEXT, _REFUSAL = -3, -2, -1
-"""The numbers of a choice's first blocks; the number of a call grows with its index."""
+_THINKING, _TEXT, _REFUSAL = -(2**40), -2, -1
+"""The numbers of a choice's first blocks. Fragments are between the reasoning and the text, or after the texts; the
+number of a call grows with its index."""
 _CALLS = 2**81
 _INDICES = 2**40
 """How many block numbers each index has, for calls that share an index, and the largest index."""
@@ -48,11 +49,12 @@ class _Choice:
         self.index = index
         self.started = False
         self.open: set[int] = set()
+        self.fragments = 0
         self.calls: list[_Call] = []
 
     def deltas(self, part: ChunkChoice) -> Iterator[Delta]:
         """What a chunk adds to the choice."""
-        found = list(self._texts(part))
+        found = [*self._texts(part), *self._fragment(part)]
         for piece in part.delta.tool_calls if isinstance(part.delta.tool_calls, tuple) else ():
             found += self._call(piece)
         if text_or_empty(part.finish_reason):
@@ -72,6 +74,12 @@ class _Choice:
             yield from self._opened(_TEXT, Text())
             yield Piece(self.index, _TEXT, ANNOTATIONS, list(delta.annotations))
         yield from self._text(_REFUSAL, Refusal(), "text", text_or_empty(delta.refusal), part.refusal_logprobs or ())
+
+    def _fragment(self, part: ChunkChoice) -> Iterator[Delta]:
+        if part.delta.fragments:
+            self.fragments += 1
+            place = 0 if self.open & {_TEXT, _REFUSAL} else _THINKING
+            yield Open(self.index, place + self.fragments, Opaque(NAME, part.delta.fragments))
 
     def _text(self, block: int, value: Block, at: str, text: str, tokens: tuple[Token, ...]) -> Iterator[Delta]:
         if text or tokens:

@@ -6,7 +6,7 @@ Keys may be missing, null or unknown; a value of the wrong type is refused, with
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, envelope
 from fakellm.apis.chat.dialect import Dialect
+from fakellm.apis.chat.fragments import with_fragments
 from fakellm.apis.chat.meaning import NAME, chat_choice
 from fakellm.apis.chat.read_batches import read_batches
 from fakellm.base.errors import StreamError
@@ -40,11 +41,6 @@ class _Call(Struct):
     extra_content: dict[str, Any] | None = None  # Gemini's, with the signature of its thoughts
 
 
-class _Detail(Struct):
-    text: str | None = None
-    summary: str | None = None
-
-
 class _Part(Struct):
     text: str | None = None
     thinking: list[_Part] | None = None
@@ -55,11 +51,13 @@ class _Message(Struct):
     content: str | list[_Part] | None = None
     reasoning_content: str | None = None
     reasoning: str | None = None
-    reasoning_details: list[_Detail] | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
     refusal: str | None = None
     tool_calls: list[_Call] | None = None
     annotations: list[dict[str, Any]] | None = None
     function_call: _Function | None = None
+    audio: Any = None
+    images: Any = None
 
 
 class _Token(Struct):
@@ -145,7 +143,11 @@ def read_body(dialect: Dialect, data: bytes, functions: bool = False) -> tuple[C
 def read_stream(dialect: Dialect, frames: Iterable[str]) -> tuple[Completion, dict[str, Any]]:
     """The completion in the data of a stream's events, and the envelope around it: the first values that are not
     empty. Raises StreamError if there is no chunk, or something that is not a chunk."""
-    chunks = [read_chunk(dialect, frame) for frame in frames]
+    return read_chunks([read_chunk(dialect, frame) for frame in frames])
+
+
+def read_chunks(chunks: Sequence[Chunk]) -> tuple[Completion, dict[str, Any]]:
+    """As `read_stream`, from the chunks."""
     if not chunks:
         raise StreamError("the stream has no chunk")
     return fold(read_batches(chunks))[0], envelope(chunks)
@@ -178,7 +180,8 @@ def _usage(dialect: Dialect, usage: _Usage) -> Usage:
 def _chunk_choice(choice: _Choice) -> ChunkChoice:
     delta = choice.delta or _Message(content=choice.text)
     calls = tuple(_call_piece(call) for call in delta.tool_calls or ())
-    content = Delta(delta.role, _content(delta), _reasoning(delta), delta.refusal, calls or None, {}, _cited(delta))
+    texts = delta.role, _content(delta), _reasoning(delta), delta.refusal
+    content = Delta(*texts, calls or None, {}, _cited(delta), _fragment(delta))
     logprobs = choice.logprobs or _Logprobs()
     tokens = (None if each is None else _tokens(each) for each in (logprobs.content, logprobs.refusal))
     return ChunkChoice(choice.index or 0, content, choice.finish_reason, {}, *tokens)
@@ -230,8 +233,25 @@ def _reasoning(message: _Message) -> str | None:
     thoughts = [thought.text or "" for part in parts for thought in part.thinking or ()]
     if any(thoughts):
         return "".join(thoughts)
-    details = message.reasoning_details or ()
-    return "".join(detail.text or detail.summary or "" for detail in details) or message.reasoning_content
+    return "".join(map(_text_of, message.reasoning_details or ())) or message.reasoning_content
+
+
+def _text_of(detail: dict[str, Any]) -> str:
+    found = detail.get("text") or detail.get("summary")
+    return found if isinstance(found, str) else ""
+
+
+def _fragment(message: _Message, mixed: bool = False) -> dict[str, Any]:
+    """What no other block expresses: audio, images, and details of the reasoning without a text, such as a signature;
+    with `mixed`, beside others that have one too."""
+    details = message.reasoning_details or []
+    silent = [detail for detail in details if not _text_of(detail)]
+    values = {
+        "audio": message.audio,
+        "images": message.images,
+        "reasoning_details": silent if mixed or len(silent) == len(details) else None,
+    }
+    return {key: value for key, value in values.items() if value}
 
 
 def _choice(choice: _Choice, functions: bool) -> Choice:
@@ -240,7 +260,7 @@ def _choice(choice: _Choice, functions: bool) -> Choice:
     if functions and message.function_call and not sent:
         sent = [_Call(function=message.function_call)]
     calls = [(call.id or "", *_particulars(call), with_own({}, NAME, _own(call))) for call in sent]
-    return chat_choice(
+    read = chat_choice(
         _content(message) or "",
         _reasoning(message) or "",
         message.refusal or "",
@@ -250,6 +270,7 @@ def _choice(choice: _Choice, functions: bool) -> Choice:
         _tokens(choice.logprobs.refusal if choice.logprobs else None),
         _cited(message),
     )
+    return with_fragments(read, _fragment(message, mixed=True))
 
 
 def _cited(message: _Message) -> tuple[dict[str, Any], ...]:

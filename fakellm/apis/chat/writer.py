@@ -171,7 +171,7 @@ def _delta(delta: Delta, habits: ChatHabits, number: int) -> JSON:
         values["tool_calls"] = None
     if delta.annotations:
         values["annotations"] = list(delta.annotations)
-    extra = delta.extra
+    extra = delta.extra | delta.fragments
     if isinstance(values.get("content"), list):  # the list stays, whatever the provider sends as an empty content
         extra = {key: value for key, value in extra.items() if key != "content"}
     values, extra = _own("delta.", spelling, values, extra, number)

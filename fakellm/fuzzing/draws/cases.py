@@ -7,13 +7,14 @@ There are few enough single steps to try them all; the draws that follow add oth
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from fakellm.apis.route import CHAT, Route
-from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation import Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, ORDERED, REASONED, SIMPLE, TEXT
@@ -22,7 +23,7 @@ from fakellm.fuzzing.draws.fault_cases import FAULTS, MORE_FAULTS
 from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.payloads import payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
-from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
+from fakellm.fuzzing.draws.steps import PAUSES, excludes, plain_wire, usual
 from fakellm.fuzzing.endpoints import has_effect, keeps_order, name_of
 from fakellm.fuzzing.tiers import contested, steps
 from fakellm.model.blocks import Completion
@@ -128,7 +129,7 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
     dialects whose usual wire is contested get cases of their own, since the verdicts there are more lenient.
     """
     api, name = profile.api, name_of(profile.api)
-    plain = PLAIN if api is CHAT else usual(None, api)
+    plain = plain_wire(api)
     waiting = [each for each in profile.dialects if not contested(api.usual(each), plain, name)]
     waiting = waiting or list(profile.dialects)
     waiting.append(waiting.pop(0))  # the first one has been tried
@@ -148,8 +149,9 @@ def singles(family: str, profile: Profile) -> Iterator[Rule]:
     return chain.from_iterable(_turns(family, profile))
 
 
-def _turns(family: str, profile: Profile) -> list[list[Rule]]:
-    """The steps of `singles`, by answer."""
+@lru_cache(maxsize=1024)
+def _turns(family: str, profile: Profile) -> tuple[tuple[Rule, ...], ...]:
+    """The steps of `singles`, by answer. Every run needs them several times."""
     dialect = profile.dialects[0]
     plain = usual(dialect, profile.api)
     tier = profile.tier(family)
@@ -162,8 +164,8 @@ def _turns(family: str, profile: Profile) -> list[list[Rule]]:
             name = " ".join(step.name for step in steps(variation, plain))
             if name:  # a step from this wire
                 found.setdefault((name, number if len(forms) <= _FEW else repr(_inserts(variation))), variation)
-        turns.append([Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()])
-    return [turn for turn in turns if turn][: 1 if tier in ("T0", "T2") else 2]
+        turns.append(tuple(Rule(reply=reply_to(base), dialect=dialect, stream=each) for each in found.values()))
+    return tuple(turn for turn in turns if turn)[: 1 if tier in ("T0", "T2") else 2]
 
 
 def _inserts(variation: Variation) -> list[Insert]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any, get_args
 
-from fakellm.faults import Break, Drip, Eof, Fault, Repeat, Stall, Stream, Swap
+from fakellm.faults import Break, Drip, Eof, Fault, Repeat, Stall, Stream, Surplus, Swap
 from fakellm.fuzzing.draws.picks import Picks
 from fakellm.fuzzing.draws.steps import excludes
 from fakellm.model.blocks import Completion
 
 KINDS: tuple[type[Any], ...] = get_args(Fault)
 
-UNDETECTABLE = (Repeat, Swap, Stream)
-"""Faults that a client cannot distinguish from a correct stream, or that do not apply to streams."""
+UNDETECTABLE = (Repeat, Swap, Stream, Surplus)
+"""Faults that a client cannot distinguish from a correct stream, that do not apply to streams, or that may break the
+next reply."""
 ENDLESS = (Stall, Drip)
 """Faults that last until the client gives up."""
 

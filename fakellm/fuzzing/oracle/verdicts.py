@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
+from fakellm.engine.what_was_sent import WireReading
 from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.oracle.normalize import FIELDS, Normal, difference, of_result, repaired, same_finish
-from fakellm.fuzzing.oracle.what_was_sent import WireReading
 
 FAILURES = frozenset({"differs", "error", "silent", "hung", "driver"})
 

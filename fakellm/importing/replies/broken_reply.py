@@ -6,7 +6,7 @@ Reads events only to find an error; the importer decides what the stream before 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import UNSET, Struct
@@ -81,6 +81,26 @@ def announced(plan: Plan) -> int:
     values = [value for name, value in plan.headers if name.lower() == "content-length"]
     length = int(values[0]) if values and values[0].isdecimal() and len(values[0]) < 20 else 0
     return length if arrived < length <= arrived + _MOST_PADDING else arrived + 1
+
+
+def damage(pieces: Sequence[bytes], literal: Iterable[int], kind: Kind) -> str:
+    """Which of the literal frames are damaged, for the report; empty if all of them can be read."""
+    found = [str(number) for number in sorted(literal) if not _is_readable(pieces[number], kind)]
+    return f"not valid JSON: frame{'' if len(found) == 1 else 's'} {', '.join(found)}" if found else ""
+
+
+def _is_readable(piece: bytes, kind: Kind) -> bool:
+    """Whether the data of each event in a frame is JSON, or not meant to be."""
+    texts = [event.data for event in kind.events(piece.rstrip(b"\r\n") + b"\n\n")]
+    return all(_is_json(text) for text in texts if text.strip() not in ("", "[DONE]"))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _frames(number: int) -> str:

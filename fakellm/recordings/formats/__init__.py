@@ -138,8 +138,8 @@ def _loaded(kind: str, value: Any, data: bytes, name: str, attached: Any) -> Cas
 
 def _note_bodies(cassette: Cassette) -> None:
     """Adds a note on requests whose bodies were not recorded."""
-    requests = [each.request for each in cassette.interactions]
-    numbers = [number for number, each in enumerate(requests, 1) if each.method == "POST" and not each.body]
+    requests = [(number, each.request) for number, each in cassette.numbered()]
+    numbers = [number for number, request in requests if request.method == "POST" and not request.body]
     if not numbers:
         return
     which = ", ".join(map(str, numbers[:_NAMED]))

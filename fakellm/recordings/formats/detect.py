@@ -98,6 +98,9 @@ def _yaml(data: bytes, name: str) -> tuple[str, Any]:
 
 def _kind(value: Any, name: str) -> str:
     match value:
+        case {"rules": _}:
+            remedy = f"`fakellm serve {name}` answers with it, and `fakellm export` makes a recording of it"
+            raise CassetteError([f"{name}: a scenario, not a recording: {remedy}"])
         case {"consumer": _, "provider": _, "interactions": _}:
             return "pact"
         case {"http_interactions": _}:

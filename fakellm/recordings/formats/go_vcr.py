@@ -13,7 +13,7 @@ from msgspec import Struct
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats import yaml_values
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.response_writer import grouped, status_line, text_or_bytes
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
@@ -76,7 +76,7 @@ def load(data: Any, name: str) -> Cassette:
     The recorded duration, from the request to the head of the response, is the delay of the plan.
     """
     read = typed(data, _File, name).interactions
-    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
+    return read_entries(name, read, _Interaction, f"{name}: interactions", _interaction)
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct, field
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.attached_files import ReadFile
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan, unanswered
 from fakellm.recordings.formats.typed_values import Method, Pair, Target, body, from_base64, json_value, pairs, typed
 from fakellm.wire.plan import Plan
@@ -104,9 +104,8 @@ def load(data: Any, name: str, read_file: ReadFile) -> Cassette:
     keeps bodies in files, which `read_file` reads.
     """
     read = typed(data, _File, name).log.entries
-    return Cassette(
-        name, interactions(read, _Entry, f"{name}: log.entries", partial(_interaction, read_file=read_file))
-    )
+    make = partial(_interaction, read_file=read_file)
+    return read_entries(name, read, _Entry, f"{name}: log.entries", make)
 
 
 def _interaction(read: _Entry, place: str, read_file: ReadFile) -> Interaction:

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Status, Values, body, from_base64, headers, typed
 
@@ -65,7 +65,7 @@ class _File(Struct):
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).data.pairs
-    return Cassette(name, interactions(read, _Pair, f"{name}: data.pairs", _interaction))
+    return read_entries(name, read, _Pair, f"{name}: data.pairs", _interaction)
 
 
 def _interaction(read: _Pair, place: str) -> Interaction:

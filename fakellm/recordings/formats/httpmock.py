@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from msgspec import Meta, Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, body, from_base64, pairs
 
@@ -42,7 +42,7 @@ class _Document(Struct, forbid_unknown_fields=True):
 
 def load(documents: list[Any], name: str) -> Cassette:
     """The recording in the documents of a file. Raises CassetteError. `delay`, in milliseconds, is that of the plan."""
-    return Cassette(name, interactions(documents, _Document, f"{name}: ", _interaction))
+    return read_entries(name, documents, _Document, f"{name}: ", _interaction)
 
 
 def _interaction(read: _Document, place: str) -> Interaction:

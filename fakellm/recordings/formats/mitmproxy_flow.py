@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan, unanswered
 from fakellm.recordings.formats.typed_values import Status
 
@@ -58,7 +58,7 @@ class _Flow(Struct):
 def load(data: bytes, name: str) -> Cassette:
     """The recording in a file of flows; those that are not HTTP are left out. Raises CassetteError."""
     flows = [each for each in _values(data, name) if isinstance(each, dict) and "request" in each]
-    return Cassette(name, interactions(flows, _Flow, f"{name}: ", _interaction))
+    return read_entries(name, flows, _Flow, f"{name}: ", _interaction)
 
 
 def _interaction(read: _Flow, place: str) -> Interaction:

@@ -11,7 +11,7 @@ from msgspec import Struct, field
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Pair, Status, Target, Values, body, headers, pairs
 
@@ -30,7 +30,7 @@ class _Definition(Struct):
 
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
-    return Cassette(name, interactions(data, _Definition, f"{name}: ", _interaction))
+    return read_entries(name, data, _Definition, f"{name}: ", _interaction)
 
 
 def _interaction(read: _Definition, place: str) -> Interaction:

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -55,7 +55,7 @@ def load(data: Any, name: str) -> Cassette:
         case {"pactSpecification": {"version": str(version)}} if version.startswith("4"):
             message = f"version {version!r} is not supported: write the contract as version 3"
             raise CassetteError([f"{name}: metadata.pactSpecification.{message}"])
-    return Cassette(name, interactions(read.interactions, _Interaction, f"{name}: interactions", _interaction))
+    return read_entries(name, read.interactions, _Interaction, f"{name}: interactions", _interaction)
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -34,7 +34,7 @@ class _File(Struct):
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).responses
-    return Cassette(name, interactions(read, _Entry, f"{name}: responses", _interaction))
+    return read_entries(name, read, _Entry, f"{name}: responses", _interaction)
 
 
 def _interaction(read: _Entry, place: str) -> Interaction:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, headers, typed
 
@@ -41,7 +41,7 @@ class _File(Struct):
 def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name).interactions
-    return Cassette(name, interactions(read, _Interaction, f"{name}: interactions", _interaction))
+    return read_entries(name, read, _Interaction, f"{name}: interactions", _interaction)
 
 
 def _interaction(read: _Interaction, place: str) -> Interaction:

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Cassette, Interaction, RecordedRequest
 from fakellm.recordings.formats.attached_files import ReadFile
-from fakellm.recordings.formats.entries import interactions
+from fakellm.recordings.formats.entries import read_entries
 from fakellm.recordings.formats.response_reader import plan, unanswered
 from fakellm.recordings.formats.typed_values import Method, Status, Target, Values, body, from_base64, headers, typed
 from fakellm.wire.plan import Frame, Plan
@@ -98,8 +98,10 @@ def load(documents: list[Any], name: str, read_file: ReadFile) -> Cassette:
         ranks.append(read.priority)
         return made
 
-    found = zip(interactions(listed, _Mapping, place, make), ranks, strict=True)
-    return Cassette(name, tuple(each for each, _ in sorted(found, key=itemgetter(1))))
+    cassette = read_entries(name, listed, _Mapping, place, make)
+    ranked = [each for _, each in sorted(zip(ranks, cassette.numbered(), strict=True), key=itemgetter(0))]
+    interactions, numbers = tuple(each for _, each in ranked), tuple(number for number, _ in ranked)
+    return replace(cassette, interactions=interactions, numbers=numbers)
 
 
 def _interaction(read: _Mapping, place: str, read_file: ReadFile) -> Interaction:

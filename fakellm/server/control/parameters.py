@@ -14,10 +14,11 @@ from fakellm.base.validation import near_miss, shortened
 _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
     ("PUT", "/_fakellm/scenario"): ("strict",),
+    ("POST", "/_fakellm/rules"): ("replace", "strict"),
 }
 """The parameters of each control route; the others have none."""
 
-_WITH_BODY = (("PUT", "/_fakellm/scenario"),)
+_WITH_BODY = (("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules"), ("POST", "/_fakellm/journal"))
 _NO_CONTENT = (b"", b"{}", b"null")
 """What clients send that always send JSON."""
 
@@ -40,6 +41,14 @@ def check_parameters(method: str, operation: str, query: str, body: bytes) -> No
             raise RequestError(400, f"The query parameter {name!r} is there twice.", "invalid_value", name)
     if (method, operation) not in _WITH_BODY and body.strip() not in _NO_CONTENT:
         raise _refused(method, operation, "no body", allowed, "")
+
+
+def whole_number(name: str, text: str, expected: str) -> int:
+    """The value of a parameter that is a number from 1. Raises RequestError, status 400."""
+    if not (text.isdecimal() and len(text) < 10 and int(text)):
+        message = f"Invalid value for '{name}': expected {expected}, got {shortened(text)}."
+        raise RequestError(400, message, "invalid_value", name)
+    return int(text)
 
 
 def _refused(method: str, operation: str, what: str, allowed: tuple[str, ...], name: str) -> RequestError:

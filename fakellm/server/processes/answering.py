@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,7 +16,6 @@ from msgspec.structs import replace
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
-from fakellm.engine.journal import kept_body
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
@@ -42,12 +41,10 @@ class Answered(Struct, frozen=True):
 
     response: None if the server must count the attempt first, or call a function.
     match: the rule that matches, in that case.
-    journal: what the journal keeps of a body that is not JSON, or is nested too deeply for it; None for other JSON.
     """
 
     response: Response | None
     match: Match | None = None
-    journal: bytes | None = None
 
 
 _engines: OrderedDict[int, Engine] = OrderedDict()
@@ -62,11 +59,11 @@ def parsed(body: bytes) -> Scenario:
     return parse(body.decode("utf-8", "surrogateescape"), "scenario")
 
 
-def read_scenario(body: bytes) -> tuple[str, Any]:
-    """Reads the scenario in the body of a request, whose name and dialect these are. Raises ScenarioError."""
+def read_scenario(body: bytes) -> Scenario:
+    """Reads the scenario in the body of a request, and returns it without its rules. Raises ScenarioError."""
     scenario = parsed(body)
     _rules[:] = scenario.rules
-    return scenario.name, scenario.dialect
+    return replace(scenario, rules=())
 
 
 def take_rules(most: int) -> list[Rule]:
@@ -85,11 +82,11 @@ def add_rules(rules: list[Rule]) -> None:
     _rules.extend(rules)
 
 
-def add_engine(number: int, facts: tuple[str, Any] | None, seed: int, strict: bool) -> None:
-    """Compiles the rules received so far. `facts`: the name and dialect of the scenario; None if there is none."""
-    scenario = facts and Scenario(name=facts[0], dialect=facts[1], rules=tuple(_rules))
+def add_engine(number: int, scenario: Scenario | None, seed: int, strict: bool) -> None:
+    """Compiles the rules received so far. `scenario`: without its rules; None if there is none."""
+    scenario = scenario and replace(scenario, rules=tuple(_rules))
     _rules.clear()
-    _engines[number] = Engine(Ruleset(scenario or None), seed, strict, Cache(_CACHE_BYTES))
+    _engines[number] = Engine(Ruleset(scenario), seed, strict, Cache(_CACHE_BYTES))
     if len(_engines) > _ENGINES:
         _engines.popitem(last=False)
 
@@ -106,14 +103,14 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
     _engines.move_to_end(number)
     request = HttpRequest(*sent)
     if error:
-        return _refused(request.body, refused(request, error, engine.seed))
+        return Answered(apart(refused(request, error, engine.seed)))
     app = App.of(engine)
     try:
         request = app.routed(request)
         if (route := app.replier(request)) is None:
-            response, entry = app.handle(request)
+            response, _ = app.handle(request)
             assert isinstance(response, Response)
-            return _refused(request.body, response) if entry.explanation else Answered(apart(response))
+            return Answered(apart(response))
         if _last and _last[0][:2] == (number, sent):
             matched = _last.pop()[2]
         else:
@@ -123,20 +120,10 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
             return Answered(None, matched.match)
         outcome = engine.respond(matched, attempt or 1)
     except RequestError as refusal:
-        return _refused(request.body, refused(request, refusal, engine.seed))
-    journal = _journal(request.body, valid=True)
+        return Answered(apart(refused(request, refusal, engine.seed)))
     if not isinstance(outcome, Response):
-        return Answered(None, matched.match, journal)
-    return Answered(apart(outcome), None, journal)
-
-
-def _refused(body: bytes, response: Response) -> Answered:
-    return Answered(apart(response), None, _journal(body, response.valid))
-
-
-def _journal(body: bytes, valid: bool) -> bytes | None:
-    kept = kept_body(body, valid)
-    return None if kept == body else kept
+        return Answered(None, matched.match)
+    return Answered(apart(outcome))
 
 
 def apart(response: Response) -> Response:

@@ -7,6 +7,7 @@ knows no bodies of other routes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from math import inf
@@ -42,7 +43,7 @@ def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> O
     if not matched.match.counts:
         outcome = _rendered(most, request, engine, matched, 1)
     else:
-        count = session.count(matched.match.rule, matched.match.digest)
+        count = session.count(*matched.match.count)
         outcome = _rendered(most, request, engine, matched, count.number)
         outcome = _forgotten(outcome) if count.forgotten else outcome
     return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
@@ -88,7 +89,7 @@ async def answered_with(session: Session[Engine], request: HttpRequest) -> Answe
         answer = await answered(engine, request)
         match = answer.match
         if match and match.counts:
-            number, forgotten = session.count(match.rule, match.digest)
+            number, forgotten = session.count(*match.count)
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
@@ -135,6 +136,16 @@ def continuing(session: Session[Engine], request: HttpRequest) -> Callable[[Requ
     if keeper is None or not keeper.refers(request.body):
         return None
     return partial(keeper.continued, kept=session.store.open(keeper).read())
+
+
+def whole_request(session: Session[Engine], request: HttpRequest) -> Request:
+    """The request with what it continues, as far as that is still kept. Raises RequestError if it is not valid."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    found = request.target.api.parse(request.body, headers, request.target.url)
+    continued = continuing(session, request)
+    with suppress(RequestError):
+        return continued(found) if continued else found
+    return found
 
 
 def remembered(store: SessionStore, keeper: Keeper, request: Request, response: Response) -> Response:

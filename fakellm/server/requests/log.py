@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 
 MOST_CHARACTERS = 4_000
 """The longest value in a line of the log; of a longer one, the rest is left out."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.sending.lateness import TOLERANCE, Lateness, milliseconds

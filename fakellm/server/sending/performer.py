@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import Iterable
 from typing import Literal, Protocol
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response
 from fakellm.server.application import HttpRequest
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection, reset
+from fakellm.server.control.changes import Changes
 from fakellm.server.listener import EndedResponse
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
@@ -39,7 +40,8 @@ class Proxy(Protocol):
 class Performer:
     """Performs the responses of one server. `steps`: the stepped replies under way."""
 
-    def __init__(self, speed: float, lateness: Lateness) -> None:
+    def __init__(self, speed: float, lateness: Lateness, changes: Changes) -> None:
+        self._changes = changes
         self.clock = Clock()
         self.steps = Steps()
         self.stopping = asyncio.Event()
@@ -60,7 +62,13 @@ class Performer:
         client.write(burst.data)
         entry.frames_sent = burst.frames
         entry.outcome = "closed" if plan.end == "close" else "sent"
+        self.ended(entry)
         return self._written(client, plan)
+
+    def ended(self, entry: Entry) -> None:
+        """Records when a reply ended."""
+        entry.ended = self.clock.now()
+        self._changes.notify()
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
@@ -81,6 +89,8 @@ class Performer:
             return await self._end(client, plan, entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
+        finally:
+            self.ended(entry)
 
     async def pass_on(
         self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry
@@ -91,6 +101,8 @@ class Performer:
                 return await self._end(client, await proxy(request, entry, client), entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
+        finally:
+            self.ended(entry)
 
     async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> EndedResponse:
         """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
@@ -100,6 +112,7 @@ class Performer:
                 await reset(client.transport, self.clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
+            self._changes.notify()
             dripped = drip(plan, client.http_1_0)
             with client.waiting():
                 while dripped and not self.stopping.is_set():

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from fakellm.engine.journal import Entry
+from fakellm.engine.entry import Entry
 from fakellm.testing.handle import Handle
 
 QUESTION = "How cold is it in Oslo?"

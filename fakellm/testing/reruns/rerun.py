@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from _pytest.runner import runtestprotocol  # pytest has nothing public: plugins that run tests again use this
 
-from fakellm.testing import break_replies, vary
-from fakellm.testing.alarm import ALARM, Alarm
-from fakellm.testing.break_replies import BrokenRun
-from fakellm.testing.vary import Varied
+from fakellm.testing.reruns import break_replies, vary
+from fakellm.testing.reruns.alarm import ALARM, Alarm
+from fakellm.testing.reruns.break_replies import BrokenRun
+from fakellm.testing.reruns.vary import Varied
 
 if TYPE_CHECKING:
     Reports = Sequence[pytest.TestReport]

@@ -15,7 +15,7 @@ from fakellm.faults import Fault
 from fakellm.fuzzing.report import scenario
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
-from fakellm.testing.vary import shown
+from fakellm.testing.reruns.vary import shown
 
 FAULTS: tuple[Fault, ...] = (
     faults.Close(frame=1),

@@ -1,0 +1,118 @@
+"""Makes replies of the values that a test in Python has at hand: texts, data, models, tool calls, functions.
+
+Owns which values can be written for a reply, and how data becomes JSON. Knows no rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, Protocol
+
+import msgspec
+from msgspec import Struct
+
+from fakellm.base.errors import ScenarioError
+from fakellm.base.json_text import dumps
+from fakellm.base.validation import near_miss, shortened
+from fakellm.model.request import Request
+from fakellm.scenarios.reply import Call, Computed, Reply
+
+
+class Dataclass(Protocol):
+    """An instance of a dataclass."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+class Model(Protocol):
+    """An instance of a pydantic model."""
+
+    def model_dump_json(self, *, by_alias: bool = ...) -> str: ...
+
+
+Content = str | Reply | Call | Sequence[Call] | Mapping[str, Any] | Dataclass | Model | Struct
+"""What a reply can be written as: a text, a Reply, one or several tool calls, or data that is sent as JSON."""
+
+ReplyValue = Content | Callable[[Request], Content | Awaitable[Content]]
+"""A content, or a function of the request that returns one, async or not."""
+
+EXPECTED = "a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, a list of Calls or a Reply"
+
+
+def call(function: str, /, **arguments: Any) -> Call:
+    """A call of this function with these arguments, to reply with: ``reply(call("add", a=2))``. For an id, or arguments
+    as text, build a `Call`."""
+    return Call(function, arguments)
+
+
+def reply_of_content(content: object, **fields: Any) -> Reply | None:
+    """The reply with this content, and with other fields of `Reply`. None if the value cannot be written for a reply.
+
+    Data becomes compact JSON; a pydantic model uses its aliases. Raises ScenarioError for data that JSON does not have.
+    """
+    if isinstance(content, Reply):
+        return content
+    if isinstance(content, str):
+        return Reply(content=content, **fields)
+    if isinstance(content, Call):
+        return Reply(tool_calls=(content,), **fields)
+    if isinstance(content, (list, tuple)):
+        calls = bool(content) and all(isinstance(each, Call) for each in content)
+        return Reply(tool_calls=tuple(content), **fields) if calls else None
+    return Reply(content=_json(content), **fields) if _is_data(content) else None
+
+
+def python_reply(value: object, name: str, fields: dict[str, Any]) -> Reply:
+    """The reply that a value stands for, which may be a function. Raises ScenarioError; `name` is that of the call."""
+    check_fields(Reply, fields, name)
+    if fields and (isinstance(value, Reply) or _is_function(value)):
+        raise ScenarioError([f"{name}: {', '.join(fields)} beside a whole reply; set it in that reply"])
+    if _is_function(value):
+        return Computed(function=value)  # type: ignore[arg-type]
+    found = reply_of_content(value, **fields)
+    if found is None:
+        hint = "; pass an instance of it" if isinstance(value, type) else ""
+        hint = "; pass the function itself, without calling it" if inspect.isawaitable(value) else hint
+        message = f"expected {EXPECTED}, or a function of the request, got {shortened(value)}{hint}"
+        raise ScenarioError([f"{name}: {message}"])
+    return found
+
+
+def check_fields(kind: type[Struct], fields: Mapping[str, Any], name: str, *others: str) -> None:
+    """Raises ScenarioError for a keyword that is not a field of a type, nor one of `others`."""
+    allowed = [*others, *kind.__struct_fields__]
+    wrong = [key for key in fields if key not in allowed]
+    if wrong:
+        known = f"allowed here: {', '.join(allowed)}{near_miss(wrong[0], allowed)}"
+        raise ScenarioError([f"{name}: unknown key {wrong[0]!r}; {known}"])
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type) and not _is_data(value)
+
+
+def _is_data(value: object) -> bool:
+    if isinstance(value, type):
+        return False
+    return isinstance(value, (Mapping, Struct)) or dataclasses.is_dataclass(value) or hasattr(value, "model_dump_json")
+
+
+def _json(value: object) -> str:
+    if not isinstance(value, (Mapping, Struct)) and hasattr(value, "model_dump_json"):
+        return str(value.model_dump_json(by_alias=True))
+    try:
+        data = msgspec.to_builtins(dict(value) if isinstance(value, Mapping) else value, str_keys=True, enc_hook=_model)
+        json.dumps(data, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ScenarioError([f"reply: {shortened(value)} cannot be sent as JSON: {error}"]) from None
+    return dumps(data)
+
+
+def _model(value: object) -> Any:
+    """A model within other data."""
+    if hasattr(value, "model_dump_json"):
+        return json.loads(value.model_dump_json(by_alias=True))
+    raise TypeError(f"{type(value).__name__} is not a type of JSON")

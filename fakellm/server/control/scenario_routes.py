@@ -1,0 +1,130 @@
+"""The control routes of the scenario that a session serves: to show it, replace it or add to it, and its scripts.
+
+Owns how rules are added while requests arrive. Knows no matching and no rendering.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from fakellm.base.budget import exceeded
+from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.base.validation import shortened
+from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response, Work
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.application import HttpRequest, json_response
+from fakellm.server.control.parameters import whole_number
+from fakellm.server.garbage import paused
+from fakellm.server.offload import in_thread
+from fakellm.server.processes.answering import parsed
+from fakellm.server.processes.elsewhere import MOST_BODY, read_there
+from fakellm.server.processes.workers import WorkEndedError, in_worker
+
+if TYPE_CHECKING:
+    from fakellm.server.scenario_app import App
+
+
+def shown_scenario(app: App, request: HttpRequest) -> Work:
+    """The scenario that the session serves now, as JSON. A thread writes it: it may have thousands of rules."""
+    served = app.session(request.target.session).content.ruleset.scenario or Scenario(rules=())
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            return json_response(result())
+        except ScenarioError as error:
+            raise RequestError(409, str(error), "not_json") from None
+
+    def dumped() -> Any:
+        from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
+
+        return json.loads(dump_json(served))
+
+    return Work(dumped, then)
+
+
+def _strict(app: App, request: HttpRequest) -> bool:
+    """Whether the scenario is to be strict."""
+    text = request.target.parameters.get("strict")
+    if text not in ("true", "false", None):
+        message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
+        raise RequestError(400, message, "invalid_value", "strict")
+    return app.strict if text is None else text == "true"
+
+
+def add_rules(app: App, request: HttpRequest) -> Work:
+    """Adds rules to the scenario that the session serves, or replaces one. A thread reads and compiles them."""
+    strict, name = _strict(app, request), request.target.session
+    text = request.target.parameters.get("replace")
+    number = None if text is None else whole_number("replace", text, "the number of a rule, from 1")
+
+    async def run() -> Engine:
+        while True:
+            session = app.session(name)
+            before = session.content
+            count = len(before.ruleset.rules)
+            if number is not None and number > count:
+                message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
+                raise RequestError(400, message, "invalid_value", "replace")
+            read = await in_thread(partial(_extended, app, before, request.body, number, strict))
+            after: Engine = read()
+            if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
+                app.change(name, after)
+                return after
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            count = len(result().ruleset.rules)
+        except ScenarioError as error:
+            raise RequestError(400, str(error), "invalid_scenario") from None
+        return json_response({"rules": count, "strict": strict})
+
+    return Work(run, then)
+
+
+def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool) -> Engine:
+    return app.extended(before, parsed(body), number, strict)
+
+
+def scripts(app: App, request: HttpRequest) -> Response:
+    """The scripts of the session: how many requests came to each, and how many its replies are for."""
+    session = app.session(request.target.session)
+    ruleset = session.content.ruleset
+    found: list[dict[str, Any]] = []
+    for number, rule in enumerate(ruleset.rules):
+        if rule.script:
+            script = ruleset.script(number)
+            requests, forgotten = session.counted(*script.count(number, ""))
+            replies = min(script.length(stream) for stream in (False, True))
+            found.append({"rule": rule.name, "requests": requests, "replies": replies, "forgotten": forgotten})
+    return json_response({"scripts": found})
+
+
+def load_scenario(app: App, request: HttpRequest) -> Work:
+    """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
+    strict = _strict(app, request)
+
+    def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
+        with paused():
+            scenario = read(request.body)
+            return scenario, app.compiled(scenario, strict)
+
+    async def run() -> tuple[Scenario, Engine]:
+        if len(request.body) > MOST_BODY and app.offloads:
+            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
+        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
+
+    def then(result: Callable[[], Any]) -> Response:
+        try:
+            scenario, engine = result()
+        except ScenarioError as error:
+            raise RequestError(400, str(error), "invalid_scenario") from None
+        except WorkEndedError:
+            raise exceeded("load_seconds") from None
+        app.put(request.target.session, engine)
+        return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
+
+    return Work(run, then)

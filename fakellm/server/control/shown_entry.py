@@ -1,0 +1,80 @@
+"""Shows an entry of a journal, without secrets: its body, its headers, and what was sent. Owns what is kept of that for
+the next time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import copy
+
+import msgspec
+
+from fakellm.apis.openai.api_keys import shortened
+from fakellm.base.secrets.names import secret_header
+from fakellm.engine.entry import Entry, Kept, SentReply, shown_body
+from fakellm.model.request import Request
+from fakellm.server.control.sent_reply import sent_reply
+
+Parse = Callable[[Entry], Request | None]
+"""Returns the request of an entry as rules match it; None if it is not for a model, or not valid."""
+
+
+def work_on(entry: Entry) -> int:
+    """How many bytes `shown_entry` has to search or to read; 0 if it has been shown before."""
+    kept = entry.request
+    if not isinstance(kept, Kept):
+        return 0
+    return (0 if kept.shown else len(kept.body)) + (kept.response.size if kept.response else 0)
+
+
+def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
+    """The entry as the journal shows it, in which the body is JSON. `snapshot`: the entry, or a copy of it if its reply
+    is under way. Calling it again is cheap once the reply has ended."""
+    kept = entry.request if isinstance(entry.request, Kept) else None
+    found = copy(snapshot)
+    if kept is None:
+        return found
+    if kept.shown is None:
+        kept.shown, entry.headers = _body(kept), dict(_headers(kept))
+    response = kept.response
+    if response is not None:
+        found.reply = _reply(parse, snapshot, kept)
+        if not snapshot.under_way:
+            entry.reply, kept.response = found.reply, None
+    text, is_json = kept.shown
+    found.request, found.headers = msgspec.Raw(text), entry.headers
+    found.body = text.decode() if is_json else msgspec.json.decode(text)
+    return found
+
+
+def _body(kept: Kept) -> tuple[bytes, bool]:
+    from fakellm.recordings.redaction import redacted_json  # most servers never need it
+
+    text, is_json = shown_body(kept.body, kept.valid)
+    found = redacted_json(text, kept.secrets)
+    return (text if found == text else found), is_json
+
+
+def _headers(kept: Kept) -> Mapping[str, str]:
+    """The headers by name in lower case. A secret shows only its first and last characters, and none if it is a real
+    one of a server behind a recorder."""
+    from fakellm.base.secrets.search import cover
+
+    covered, found = cover(kept.secrets), {}
+    for name, value in kept.headers.items():
+        scheme, _, secret = value.rpartition(" ")
+        hidden = "*" * len(secret) if kept.secrets else shortened(secret)
+        shown = f"{scheme} {hidden}".lstrip() if secret_header(name) else covered(value)
+        found[name.lower()] = shown.encode("utf-8", "replace").decode()
+    return found
+
+
+def _reply(parse: Parse, snapshot: Entry, kept: Kept) -> SentReply:
+    from fakellm.recordings.redaction import redacted_json
+
+    assert kept.response
+    sent = snapshot.frames_sent
+    reply = sent_reply(kept.response, sent, snapshot.api, snapshot.dialect, parse(snapshot))
+    text = msgspec.json.encode(reply)
+    found = redacted_json(text, kept.secrets)
+    return reply if found == text else msgspec.json.decode(found, type=SentReply)

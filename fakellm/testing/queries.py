@@ -1,0 +1,180 @@
+"""Asserts on the requests that a server has received, and waits for them. Owns the messages of the failures.
+
+The server finds the entries, with the code that matches rules. Knows no HTTP.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Unpack
+
+import msgspec
+
+from fakellm.base.validation import shortened
+from fakellm.engine.entry import Ending, Entry
+from fakellm.scenarios.builder import at_the_call
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.written_values import as_written, check
+from fakellm.testing.entries import EMPTY, Conditions, Entries
+
+if TYPE_CHECKING:
+    from fakellm.testing.verdicts.finding import ClientVerdict
+
+_LISTED = 5
+"""How many requests a message lists."""
+
+
+class Queries:
+    """What a handle answers about the requests of its session."""
+
+    url: str
+
+    def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
+        """The response of a control route."""
+        raise NotImplementedError
+
+    @property
+    def journal(self) -> Entries:
+        """Every request since the start, the last load or reset, oldest first, with its outcome."""
+        return self._journal(self._call("GET", "/_fakellm/journal", "entries"))
+
+    @property
+    def requests(self) -> list[Entry]:
+        """The requests to models: `journal` without those for lists of models, embeddings, unknown URLs."""
+        return [entry for entry in self.journal if entry.api is not None]
+
+    @property
+    def last(self) -> Entry:
+        """The last request to a model. Raises IndexError if there is none."""
+        found = self.requests
+        if not found:
+            raise IndexError(EMPTY.format(self.url).replace("no request", "no request to a model"))
+        return found[-1]
+
+    @at_the_call
+    def assert_called(self, times: int | None = None, **when: Unpack[Conditions]) -> None:
+        """Raises AssertionError unless the app has sent a request to a model that matches these conditions, or as many
+        as `times` of them. Each attempt counts, those that failed too."""
+        __tracebackhide__ = True  # of pytest
+        found, more = self._find("assert_called", when)
+        if len(found) == times or (times is None and found):
+            return
+        expected = "a request" if times is None else _count(times)
+        raise AssertionError(f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}")
+
+    @at_the_call
+    def assert_not_called(self, **when: Unpack[Conditions]) -> None:
+        """Raises AssertionError if the app has sent a request to a model that matches these conditions."""
+        __tracebackhide__ = True
+        found, _ = self._find("assert_not_called", when)
+        if found:
+            raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
+
+    def assert_all_used(self) -> None:
+        """Raises AssertionError if a rule of the scenario, or a recording, has answered no request."""
+        __tracebackhide__ = True
+        unused = self._call("GET", "/_fakellm/unused", "unused")["unused"]
+        if unused:
+            raise AssertionError("\n".join(map(_unused, unused)))
+
+    @at_the_call
+    def wait_for(
+        self, count: int = 1, *, outcome: Ending | None = None, timeout: float = 5.0, **when: Unpack[Conditions]
+    ) -> list[Entry]:
+        """Waits until the app has sent as many requests to a model that match these conditions, and returns them.
+
+        outcome: how their replies must have ended, such as `client left`, when the app has cancelled its request.
+        timeout: after so many seconds, at most 600, AssertionError is raised.
+
+        It blocks its thread, in which an event loop would run nothing else: in an async test, use
+        ``await asyncio.to_thread(fakellm.wait_for, …)``.
+        """
+        __tracebackhide__ = True
+        query = {"count": count, "outcome": outcome, "wait": timeout}
+        found, more = self._find("wait_for", when, query, int(timeout) + 1)
+        if len(found) >= count:
+            return found
+        ended = f", with the outcome {outcome!r}" if outcome else ""
+        message = f"expected {_count(count)}{_shown(when)}{ended}, got {_listed(found)} within {timeout:g} s"
+        if outcome:
+            others = [f"request {each.number}: {each.outcome}" for each in self._find("wait_for", when)[0]]
+            message += f". The outcomes of all that match are {', '.join(others[-_LISTED:])}" if others else ""
+        raise AssertionError(message + _nearest(more) + _blocked())
+
+    def verdict(self) -> ClientVerdict:
+        """What the app did, judged by what the providers ask of their clients: see docs/verdict.md."""
+        from fakellm.testing.verdicts import judge
+
+        return judge(self.journal)
+
+    def assert_resilient(self) -> None:
+        """Raises AssertionError with the findings of `verdict`, if there are any."""
+        __tracebackhide__ = True
+        self.verdict().check()
+
+    def unmatched(self) -> tuple[list[Entry], int]:
+        """The entries of requests that no rule matched, and how many such entries the journal has dropped."""
+        reply = self._call("POST", "/_fakellm/journal", "dropped_unmatched", b'{"matched": false}')
+        return list(self._journal(reply)), int(reply["dropped_unmatched"])
+
+    def _journal(self, reply: dict[str, Any]) -> Entries:
+        entries = msgspec.convert(reply["entries"], list[Entry])
+        return Entries(entries, self.url, lambda when: self._find("find", when)[0])
+
+    def _find(
+        self, method: str, when: Conditions, query: dict[str, Any] | None = None, patience: int = 0
+    ) -> tuple[list[Entry], dict[str, Any]]:
+        """The entries that match, and the whole response."""
+        written = as_written(dict(when))
+        check(written, When, f"{method}(…)")
+        body = msgspec.json.encode({"when": written, **(query or {})})
+        reply = self._call("POST", "/_fakellm/journal", "entries", body, patience)
+        return list(self._journal(reply)), reply
+
+
+def _count(times: int) -> str:
+    return f"{times} request{'' if times == 1 else 's'}"
+
+
+def _shown(when: Conditions) -> str:
+    conditions = ", ".join(f"{key}={shortened(value)}" for key, value in when.items())
+    return f" with {conditions}" if conditions else ""
+
+
+def _listed(found: list[Entry]) -> str:
+    """The number of requests, and the numbers of the last."""
+    numbers = ", ".join(str(entry.number) for entry in found[-_LISTED:])
+    more = "…, " if len(found) > _LISTED else ""
+    return f"{len(found)} (in the journal: {more}{numbers})" if found else "none"
+
+
+def _nearest(reply: dict[str, Any], empty: str = ". The journal is empty") -> str:
+    """The entry that comes nearest, and what differs."""
+    found = reply["nearest"]
+    if found:
+        place = f"request {found['number']}, {found['method']} {found['path']}"
+        return f". The nearest is {place}; it differs in {'; '.join(found['differences'])}"
+    return "" if reply.get("total") else empty
+
+
+def _unused(found: dict[str, Any]) -> str:
+    """Why a rule has answered no request."""
+    message = f"{found['rule']!r} has answered no request"
+    if found["request"]:
+        return f"{message}. Request {found['request']} matches it, but {found['answered_by']!r} answered that one"
+    return message + _nearest(found, "")
+
+
+def _blocked() -> str:
+    """A hint if the thread runs an event loop, which could do nothing during the wait."""
+    if "asyncio" in sys.modules:
+        import asyncio
+
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return ""
+        return (
+            ". The event loop of this thread could not run meanwhile: use await asyncio.to_thread(fakellm.wait_for, …)"
+        )
+    return ""

@@ -1,0 +1,1 @@
+"""Runs tests again with their replies sent in other ways, or broken."""

@@ -1,0 +1,60 @@
+"""Rules that are served as soon as they have a reply: `on(…)` of a handle.
+
+Owns when a rule is sent to the server, and which rules were left without a reply.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from msgspec.structs import replace
+
+from fakellm.scenarios.builder import On, checked_when
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.scenario import Rule
+
+Serve = Callable[[Rule, int | None], int]
+"""Serves a rule, in place of the one with this number if there is one; returns its number, from 1."""
+
+_PACKAGE = str(Path(__file__).parent.parent)
+
+
+class RuleStart:
+    """One call of `on(…)`. `place`: the file and line of the call; `complete`: whether its rule has a reply."""
+
+    def __init__(self, serve: Serve) -> None:
+        self.serve = serve
+        self.place = _caller()
+        self.complete = False
+
+
+class ServedOn(On, frozen=True, kw_only=True):
+    """A rule that is served from the method on that gives it a reply. Later methods of the chain change it."""
+
+    start: RuleStart
+    number: int | None = None
+    """The number of the rule in the scenario that is served."""
+
+    def _changed(self, **fields: Any) -> Self:
+        changed = replace(self, **fields)
+        self.start.complete = changed.complete
+        return replace(changed, number=self.start.serve(changed.rule, self.number)) if changed.complete else changed
+
+
+def served_on(
+    serve: Serve, when: When | None, name: str | None, dialect: str | None, fields: dict[str, Any]
+) -> ServedOn:
+    """The start of a rule. Raises ScenarioError."""
+    checked = checked_when(when, name, dialect, fields)
+    return ServedOn(when=checked, name=name, dialect=dialect, start=RuleStart(serve))
+
+
+def _caller() -> str:
+    """Where the code outside this package is that called it."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back
+    return f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno}"

@@ -1,0 +1,52 @@
+"""Judges which requests were sent again: those that must not be, and those that were not although they could be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from fakellm.testing.verdicts.attempts import Chain, ClientRequest
+from fakellm.testing.verdicts.finding import Finding
+
+_PATIENCE = 60.0
+"""Seconds: if a client is to wait longer, it may give up instead."""
+
+
+def retry_findings(chains: Sequence[Chain], attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+    """What was wrong with retries, and with their absence."""
+    for chain in chains:
+        for before, after in pairwise(chain):
+            yield from _sent_again(before, after)
+        yield from _ended(chain, attempts)
+
+
+def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[Finding]:
+    if before.again is not False:
+        return
+    if before.header("x-should-retry"):
+        rule, reason = "ignored-x-should-retry", f"{before.shown()} and x-should-retry: false"
+    elif before.no_quota:
+        rule, reason = "retried-quota", f"{before.shown()}: no quota is left"
+    else:
+        rule, reason = "retried-refusal", before.shown()
+    message = f"request {before.number} {reason}, and was sent again as request {after.number}"
+    yield Finding(rule, message, (before.number, after.number))
+
+
+def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+    last = chain[-1]
+    if len(chain) > 1 or last.again is not True or not last.refused or last.ended is None:
+        return
+    if (last.due or 0.0) > _PATIENCE or any(_instead(last, other) for other in attempts):
+        return
+    stated = last.header("x-should-retry") != ""
+    rule, more = ("ignored-x-should-retry", " and x-should-retry: true") if stated else ("gave-up", "")
+    yield Finding(rule, f"request {last.number} {last.shown()}{more}, and was not sent again", (last.number,))
+
+
+def _instead(failed: ClientRequest, other: ClientRequest) -> bool:
+    """Whether a request came instead of one that failed: to another model, or with another date in its prompt."""
+    first, second = failed.request, other.request
+    if first is None or second is None or other.started < (failed.ended or 0.0):
+        return False
+    return failed.number != other.number and (first.turn, first.user) == (second.turn, second.user)

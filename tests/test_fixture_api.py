@@ -1,0 +1,395 @@
+"""The fixture as a new user would guess it: one test per guess, in pytest runs of its own in this process.
+
+Each run has many tests, since its server and its imports cost more than they do.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+import fakellm
+
+
+@pytest.fixture(autouse=True, scope="module")
+def imported() -> None:
+    """What is first imported by a run in this process is unloaded after it, and YAML's reader in C cannot be loaded twice."""
+    with fakellm.serve("rules: []\n") as server:
+        assert server.journal == []
+
+
+PREAMBLE = """
+import dataclasses, json, os, urllib.error, urllib.request
+import pytest
+import fakellm as module
+
+def ask(text="Hi", path="/chat/completions", model="m", base=None, **fields):
+    body = json.dumps({"model": model, "messages": [{"role": "user", "content": text}], **fields}).encode()
+    request = urllib.request.Request((base or os.environ["OPENAI_BASE_URL"]) + path, body)
+    request.add_header("Content-Type", "application/json")
+    try:
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)["choices"][0]["message"]
+    except urllib.error.HTTPError as error:
+        with error:
+            return {"status": error.code, "message": error.read().decode()}
+
+def text(*arguments, **fields):
+    return ask(*arguments, **fields)["content"]
+
+def status(*arguments, **fields):
+    return ask(*arguments, **fields).get("status", 200)
+"""
+
+
+def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
+    pytester.makepyfile(PREAMBLE + code)
+    return pytester.runpytest_inprocess("-p", "no:cacheprovider", *(arguments or ("-p", "no:asyncio")))
+
+
+GUESSES = """
+def test_on_in_a_test(fakellm):
+    fakellm.on(user="weather").reply("Sunny")
+    fakellm.on(user="time").fail(429, times=1).reply("Noon")
+    assert (text("weather?"), status("time?"), text("time?")) == ("Sunny", 429, "Noon")
+
+def test_reply_answers_everything(fakellm):
+    fakellm.reply("Hi", usage=None)
+    assert text("whatever") == "Hi"
+
+def test_data_is_sent_as_json(fakellm):
+    @dataclasses.dataclass
+    class City:
+        name: str
+    fakellm.script({"city": "Oslo"}, City("Bergen"))
+    assert [json.loads(text()) for _ in range(2)] == [{"city": "Oslo"}, {"name": "Bergen"}]
+
+def test_a_script_of_an_agent(fakellm):
+    fakellm.script("one", fakellm.call("add", a=2), fakellm.faults.Status(status=500), fakellm.Reply(reasoning="Hm"))
+    assert text("a") == "one"
+    assert ask("b")["tool_calls"][0]["function"] == {"name": "add", "arguments": '{"a":2}'}
+    assert status("c") == 500
+    assert status("d") == 200
+
+def test_a_function_answers(fakellm):
+    async def later(request):
+        return {"user": request.user}
+    fakellm.on(model="x").reply(lambda request: request.user.upper())
+    fakellm.on(model="y").reply(later)
+    assert (text("abc", model="x"), text("abc", model="y")) == ("ABC", '{"user":"abc"}')
+
+def test_fail_twice_whatever_is_asked(fakellm):
+    fakellm.fail(429, times=2, by="rule", retry_after=1).reply("Here")
+    assert [status(str(number)) for number in range(3)] == [429, 429, 200]
+
+def test_add_keeps_what_there_is(fakellm):
+    fakellm.on(user="a").reply("A")
+    assert text("a") == "A"
+    fakellm.add("rules: [{when: {user: b}, reply: {content: B}}]")
+    fakellm.add([fakellm.Rule(fakellm.Reply(content="C"), fakellm.When(user="c")), module.on(user="d").reply("D")])
+    assert [text(each) for each in "abcd"] == ["A", "B", "C", "D"]
+    assert len(fakellm.journal) == 5
+
+def test_load_replaces_and_says_so(fakellm, caplog):
+    fakellm.reply("Before")
+    fakellm.load({"rules": [{"reply": {"content": "After"}}]})
+    assert text() == "After"
+    assert "load replaces the rules that were added before: 1; add keeps them" in caplog.text
+
+def test_chains_share_a_start(fakellm):
+    start = fakellm.on(model="m")
+    with pytest.raises(module.ScenarioError, match="no request reaches this rule"):
+        start.reply("A"), start.reply("B")
+    one = fakellm.on(model="n").stream(split=1).reply("A").timing(first=0.001)
+    assert text(model="n") == "A"
+    assert one.rule.timing.first == 0.001
+
+def test_a_pattern_and_faults(fakellm):
+    fakellm.on(user=fakellm.Pattern(regex="^a"), name="starts").fault(fakellm.faults.Empty())
+    fakellm.reply("Other")
+    assert text("b") == "Other"
+
+def test_generated_until_there_are_rules(fakellm):
+    assert text()
+    fakellm.on(user="x").reply("X")
+    with fakellm.expect_unmatched() as refused:
+        assert "The nearest is 'scenario#1'" in ask("y")["message"]
+    assert [entry.number for entry in refused] == [2]
+
+def test_an_expected_refusal_before_a_load(fakellm):
+    fakellm.on(user="x").reply("X")
+    with fakellm.expect_unmatched() as refused:
+        status("y"), fakellm.load("rules: []"), status(path="/nowhere")
+    assert [entry.path.rpartition("/")[2] for entry in refused] == ["completions", "nowhere"]
+
+def test_expecting_in_vain(fakellm):
+    with pytest.raises(AssertionError, match="there was none"), fakellm.expect_unmatched():
+        text()
+
+def test_all_is_allowed(fakellm):
+    fakellm.allow_unmatched()
+    assert status(path="/nowhere") == 404
+
+@pytest.mark.fakellm(allow_unmatched=True)
+def test_the_marker_allows_it_too(fakellm):
+    assert status(path="/nowhere") == 404
+
+def test_urls_and_environment(fakellm):
+    assert fakellm.base_url == fakellm.url + "/v1" == os.environ["OPENAI_BASE_URL"]
+    assert fakellm.env["OLLAMA_HOST"] == fakellm.url
+    assert all("127.0.0.1" in os.environ[name] for name in ("NO_PROXY", "no_proxy"))
+
+@pytest.mark.fakellm(env=False)
+def test_without_the_environment(fakellm):
+    assert os.environ.get("OPENAI_BASE_URL") != fakellm.base_url
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_server_itself(fakellm_server, number):
+    session = fakellm_server.session("mine")
+    session.load("rules: [{reply: {content: Hi}}]")
+    assert text(base=session.base_url) == "Hi"
+    session.reset()
+"""
+
+
+def test_what_is_guessed_works(pytester: pytest.Pytester) -> None:
+    result = run(pytester, GUESSES)
+    result.assert_outcomes(passed=GUESSES.count("\ndef test_") + 1)
+
+
+MISTAKES = {
+    "a_request_that_no_rule_matches": (
+        """
+    fakellm.on(user="x").reply("X")
+    ask("y")
+""",
+        [
+            "fakellm: no rule answered",
+            "request 1, POST /s/*: No rule matches this request. The nearest is 'scenario#1'; it differs in user: *",
+            "Add a rule that matches it, or correct what the application sends. *",
+        ],
+    ),
+    "one_before_load": (
+        """
+    ask(path="/nowhere")
+    fakellm.load("rules: []")
+""",
+        ["request 1, POST /s/*/nowhere: Unknown request URL: *"],
+    ),
+    "one_before_a_reset": ("\n    ask(path='/nowhere'); fakellm.reset()\n", ["request 1, *Unknown request URL*"]),
+    "an_api_that_is_not_served": ("\n    ask(path='/rerank')\n", ["request 1, *fakellm does not serve Cohere*"]),
+    "a_script_that_is_too_long": (
+        """
+    fakellm.script("one", "two", "three")
+    ask()
+""",
+        [
+            "fakellm: replies of scripts were not sent",
+            "the script of 'scenario#1': 1 of 3 replies sent",
+            "The application sent fewer requests than the test expects: *",
+        ],
+    ),
+    "a_script_that_is_too_short": (
+        """
+    fakellm.script("one")
+    ask("a"), ask("b")
+""",
+        ["request 2, *The script of the rule 'scenario#1' has 1 reply, and this is request 2. Add a reply *"],
+    ),
+    "a_rule_without_a_reply": (
+        """
+    fakellm.on(user="x")
+    fakellm.on(user="y").reply("Y").then()
+""",
+        [
+            "fakellm: test_*.py:*: on(…) without a reply: add .reply(…), .script(…), .call_tool(…) or .fail(…)",
+            "test_*.py:*: on(…) without a reply: *",
+        ],
+    ),
+}
+
+
+def test_what_nobody_foresaw_fails_the_test(pytester: pytest.Pytester) -> None:
+    code = "".join(f"\ndef test_{name}(fakellm):{body}" for name, (body, _) in MISTAKES.items())
+    code += """
+def test_a_server_of_its_own(fakellm_server):
+    ask(path="/first", base=fakellm_server.base_url)
+
+def test_a_session_of_its_own(fakellm_server):
+    session = fakellm_server.session("s")
+    ask(path="/second", base=session.base_url)
+    session.reset()
+
+def test_builds_a_client(fakellm):
+    global kept
+    kept = fakellm.base_url
+    text()
+
+def test_keeps_it(fakellm):
+    text(base=kept)
+
+def test_keeps_it_and_knows(fakellm):
+    text(base=kept)
+    fakellm.allow_unmatched()
+
+def test_after_them(fakellm_server):
+    assert text(base=fakellm_server.base_url)
+"""
+    result = run(pytester, code)
+    result.assert_outcomes(passed=len(MISTAKES) + 6, errors=len(MISTAKES) + 3)
+    reports = re.split(r"_ ERROR at teardown of test_(\w+) _", result.stdout.str())
+    shown = dict(zip(reports[1::2], reports[2::2], strict=True))
+    for name, (_, lines) in MISTAKES.items():
+        pytest.LineMatcher(shown[name].splitlines()).fnmatch_lines(lines)
+    assert "POST /v1/first: Unknown request URL" in shown["a_server_of_its_own"]
+    lines = ["fakellm: requests to the session of a test that has ended", "http://127.0.0.1:*-test_builds_a_client"]
+    pytest.LineMatcher(shown["keeps_it"].splitlines()).fnmatch_lines([*lines, "The application keeps a client of *"])
+    assert "POST /s/s/v1/second: Unknown request URL" in shown["a_session_of_its_own"]
+
+
+AT_THE_CALL = {
+    "fakellm.on(usr='Hi')": "on(…): unknown key 'usr'; * did you mean 'user'?",
+    "fakellm.reply(5)": "on(…).reply: expected a text, *, got 5",
+    "fakellm.fail(429, retry_afer=1)": "on(…).fail: unknown key 'retry_afer'; * did you mean 'retry_after'?",
+    "fakellm.Rule(reply='Hi')": "reply: expected a Reply, got 'Hi'; write fakellm.Reply(…), or build the rule with *",
+    "fakellm.add({'when': {'user': 'x'}, 'reply': {}})": "scenario: this mapping is a rule; write {'rules': [[]{…}[]]}*",
+    "fakellm.add('no-such.yaml')": "no-such.yaml: no such file or directory*",
+    "fakellm.on().reply('a').reply('b')": "on(…): a reply after a reply; *",
+    "fakellm.script()": "on(…).script: expected one or more replies; *",
+    "fakellm.replies('x')": "'Handle' object has no attribute 'replies'*",
+}
+
+
+def test_a_wrong_argument_is_shown_at_the_line_of_the_test(pytester: pytest.Pytester) -> None:
+    code = "".join(f"\ndef test_{number}(fakellm):\n    {call}\n" for number, call in enumerate(AT_THE_CALL))
+    result = run(pytester, code)
+    reports = re.split(r"_ test_(\d+) _", result.stdout.str())
+    assert len(reports) == 2 * len(AT_THE_CALL) + 1
+    for call, message, shown in zip(AT_THE_CALL, AT_THE_CALL.values(), reports[2::2], strict=True):
+        lines = [line for line in shown.splitlines() if line.startswith((">", "E"))]
+        assert lines[0] == f">       {call}" if len(lines[0]) < 100 else True
+        pytest.LineMatcher(lines).fnmatch_lines([f"E  *: {message}"])
+
+
+def test_markers_and_options_set_what_a_session_is(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfakellm_seed = 3\nfakellm_scenario = scenarios/base.yaml\n")
+    folder = pytester.mkdir("scenarios")
+    (folder / "base.yaml").write_text("rules: [{when: {model: base}, reply: {content: Base}}]")
+    (folder / "other.yaml").write_text("rules: [{reply: {content: Other}, timing: {first: 60}}]")
+    code = """
+def test_options(fakellm, fakellm_server):
+    assert text(model="base") == "Base"
+    assert fakellm.health()["seed"] == fakellm_server.health()["seed"] == 3
+
+@pytest.mark.fakellm("scenarios/other.yaml", seed=7, speed=0)
+def test_a_marker(fakellm):
+    assert text() == "Other"
+    assert fakellm.health() == fakellm.health() | {"seed": 7, "strict": True}
+
+@pytest.mark.fakellm(strict=False)
+def test_not_strict(fakellm):
+    assert text(model="unknown")
+
+@pytest.mark.fakellm(scenario=None, dialect="xai")
+def test_a_dialect(fakellm):
+    generated = ask(model="grok-4")
+    fakellm.on(model="grok-4").reply("Hi")
+    assert "refusal" in generated
+    assert "refusal" in ask(model="grok-4")
+
+@pytest.mark.fakellm([module.on(user="x").reply("X")], host="0.0.0.0")
+def test_all_interfaces(fakellm):
+    assert fakellm.url.startswith("http://127.0.0.1:")
+    assert text("x") == "X"
+
+@pytest.mark.fakellm(seed=8)
+class TestMarkersAddUp:
+    @pytest.mark.fakellm(strict=False)
+    def test_both(self, fakellm):
+        assert fakellm.health() == fakellm.health() | {"seed": 8, "strict": False}
+
+@pytest.mark.fakellm(sed=7)
+def test_a_misspelt_setting(fakellm): ...
+
+@pytest.mark.fakellm(seed="x")
+def test_a_wrong_value(fakellm): ...
+
+@pytest.mark.fakellm("nowhere.yaml")
+def test_no_file(fakellm): ...
+
+@pytest.mark.fakellm(scenario=None, dialect="xia")
+def test_no_dialect(fakellm): ...
+"""
+    result = run(pytester, code, "-p", "no:asyncio", "--strict-markers")
+    result.assert_outcomes(passed=6, errors=4)
+    result.stdout.fnmatch_lines(
+        [
+            "@pytest.mark.fakellm: sed: unknown key 'sed'; allowed here: scenario, seed, *; did you mean 'seed'?",
+            "@pytest.mark.fakellm: seed: expected integer, got string",
+            "@pytest.mark.fakellm: nowhere.yaml: no such file or directory",
+            "@pytest.mark.fakellm: unknown dialect 'xia'; allowed: *",
+        ]
+    )
+
+
+def test_a_wrong_option_is_reported(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfakellm_seed = x\n")
+    result = run(pytester, "def test_one(fakellm): ...\n")
+    result.stdout.fnmatch_lines(["*the options fakellm_… of *"])
+
+
+OTHER_RUNNERS = """
+import asyncio, unittest
+
+class TestOfUnittest(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm):
+        self.fakellm = fakellm
+
+    def setUp(self):
+        self.fakellm.reply("Unit")
+
+    def test_it(self):
+        self.assertEqual(text(), "Unit")
+
+class TestOfAsyncUnittest(unittest.IsolatedAsyncioTestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm):
+        self.fakellm = fakellm
+
+    async def test_it(self):
+        self.fakellm.reply("Async unit")
+        self.assertEqual(await asyncio.to_thread(text), "Async unit")
+
+@pytest.mark.asyncio
+async def test_of_pytest_asyncio(fakellm):
+    async def later(request):
+        await asyncio.sleep(0)
+        return request.user
+    fakellm.reply(later)
+    assert await asyncio.gather(*(asyncio.to_thread(text, each) for each in "ab")) == ["a", "b"]
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_of_anyio(fakellm):
+    import anyio.to_thread
+    fakellm.script("one", "two")
+    assert [await anyio.to_thread.run_sync(text) for _ in range(2)] == ["one", "two"]
+
+class TestOfUnittestThatFails(unittest.TestCase):
+    @pytest.fixture(autouse=True)
+    def server(self, fakellm): ...
+
+    def test_it(self):
+        ask(path="/nowhere")
+
+@pytest.mark.asyncio
+async def test_of_pytest_asyncio_that_fails(fakellm):
+    await asyncio.to_thread(ask, path="/nowhere")
+"""
+
+
+def test_other_runners_use_the_fixture_too(pytester: pytest.Pytester) -> None:
+    result = run(pytester, OTHER_RUNNERS, "-o", "asyncio_default_fixture_loop_scope=function")
+    result.assert_outcomes(passed=6, errors=2)
