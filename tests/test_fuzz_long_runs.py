@@ -23,7 +23,7 @@ from fakellm.cli.fuzz import progress as fuzz_progress
 from fakellm.cli.fuzz.progress import Progress
 from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.report import run_report
-from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings, merged
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, merged
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.running.case_order import CasePart, cases_of, numbered
 from fakellm.fuzzing.running.jobs import Jobs
@@ -44,7 +44,7 @@ for line in sys.stdin:
     print(json.dumps({"id": case["id"], "content": text}), flush=True)
 """
 """A client of a stream without much framing that needs no library, so it starts at once."""
-CALM = ("--exclude", "sse", "--exclude", "transfer", "--exclude", "timing")
+CALM = ("--profile", "standard", "--exclude", "sse", "--exclude", "transfer", "--exclude", "timing")
 """What remains is read by the driver."""
 
 
@@ -93,7 +93,7 @@ def test_jobs_that_take_turns_try_the_cases_of_one(saved: int, number: int, shar
 
 
 def test_shards_divide_the_cases() -> None:
-    examples = 40
+    examples = 90
     search = Search(profile="faults", examples=examples, seed=5)
     whole = list(islice(cases_of(search), examples))
     shards = [dict(numbered(search, CasePart(first, 3))) for first in range(3)]
@@ -107,16 +107,16 @@ CAUSES = st.sampled_from([("sse.space",), ("padding", "role: every"), ("differs"
 
 def report_of(cases: list[tuple[int, tuple[str, ...]]], shard: tuple[int, int]) -> RunReport:
     """What a shard reports whose cases fail with these causes."""
-    found: dict[tuple[str, ...], Finding] = {}
+    found: dict[tuple[str, ...], ReportedFailure] = {}
     for number, cause in sorted(cases):
         if number % shard[1] == shard[0] - 1:
             about: dict[str, Any] = dict.fromkeys(("tier", "title", "outcome", "summary", "text", "scenario"), "")
-            finding = found.setdefault(cause, Finding(number=number, count=0, cause=cause, steps=(), **about))
-            finding.count += 1
-    settings = RunSettings(api="chat", profile="default", seed=0, examples=99, max_failures=9)
+            failure = found.setdefault(cause, ReportedFailure(number=number, count=0, cause=cause, steps=(), **about))
+            failure.count += 1
+    settings = RunSettings(api="chat", profile="standard", seed=0, examples=99, max_failures=9)
     ours = len(range(shard[0] - 1, 99, shard[1]))
     return RunReport(
-        settings=settings, shard=shard, cases=ours, findings=list(found.values()), internal={"KeyError": ours}
+        settings=settings, shard=shard, cases=ours, failures=list(found.values()), internal={"KeyError": ours}
     )
 
 
@@ -133,13 +133,13 @@ class TwiceWrong(wrong.NeedsSpace, wrong.NeedsChoices):
 
 
 def test_shards_of_a_run_find_what_it_does() -> None:
-    search = Search(examples=40, max_failures=9)
+    search = Search(profile="standard", examples=40, max_failures=9)
     whole, *shards = (
         run_report(run(FunctionClient(TwiceWrong()), msgspec.structs.replace(search, shard=shard)))
         for shard in ((1, 1), (1, 2), (2, 2))
     )
     together = merged(shards)
-    assert [each.cause for each in whole.findings] == [("sse.space",), ("padding: no_choices",)]
+    assert [each.cause for each in whole.failures] == [("sse.space",), ("padding: no_choices",)]
     assert together.tried.pop("plain") == whole.tried.pop("plain")
     for tier, steps in together.tried.items():  # in another order
         assert steps == whole.tried[tier]
@@ -173,7 +173,7 @@ def test_a_job_that_dies_fails_the_run(driver: Callable[[str], list[str]]) -> No
         "--", *driver("case['id'] < 9 or os.getppid() == int(os.environ['COMMAND']) or os.kill(os.getppid(), 9)")
     )
     assert done.returncode == 2
-    assert re.match(r"no failures in \d cases \(profile default, seed 0\)\n", done.stdout)
+    assert re.match(r"no failures in \d cases \(profile standard, seed 0\)\n", done.stdout)
     assert done.stdout.endswith(
         "Cases are missing: job 1 of 2 ended with exit code -9; see what it wrote to standard error\n"
     )
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_all_jobs_with_what_was_found(driver: Callable[[str], list[s
     interrupts = "case['id'] != 60 or os.getppid() != int(os.environ['COMMAND']) or os.kill(os.getppid(), 2)"
     done = spawned("--max-failures", "9", "--examples", "99999", "--", *driver(f"{FAILS_TWICE}; {notes}; {interrupts}"))
     assert (done.returncode, done.stderr) == (130, "")
-    assert re.match(r"\d failures? in \d+ cases? \(profile default, seed 0\), then interrupted\n", done.stdout)
+    assert re.match(r"\d failures? in \d+ cases? \(profile standard, seed 0\), then interrupted\n", done.stdout)
     for process in map(int, Path("pids").read_text().split()):
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
@@ -203,17 +203,17 @@ def test_a_time_limit_ends_a_run_that_has_no_number_of_cases(driver: Callable[[s
     done = fuzz("--max-time", "1.5m", "-q", *CALM, "--", *driver(""))
     assert (done.exit_code, done.output.splitlines()[0]) == (
         0,
-        "no failures in 90 cases (profile default, seed 0), then out of time",
+        "no failures in 90 cases (profile standard, seed 0), then out of time",
     )
     done = fuzz("--max-time", "1h", "--examples", "5", "-q", *CALM, "--", *driver(""))
-    assert done.output.startswith("no failures in 5 cases (profile default, seed 0)\n")
+    assert done.output.startswith("no failures in 5 cases (profile standard, seed 0)\n")
 
 
 def test_a_time_limit_ends_the_shrinking_of_a_failure_too(driver: Callable[[str], list[str]], clock: None) -> None:
-    words = ["-q", "--exclude", "transfer", "--", *driver("text += '!' * (len(chunks) > 9)")]
+    words = ["-q", "--profile", "standard", "--exclude", "transfer", "--", *driver("text += '!' * (len(chunks) > 9)")]
     early, late = (fuzz("--max-time", time, "--failures", time, *words).output for time in ("20s", "1h"))
-    assert early.startswith("1 failure in 1 case (profile default, seed 0), then out of time\n")
-    assert late.startswith("1 failure in 1 case (profile default, seed 0)\n")
+    assert early.startswith("1 failure in 1 case (profile standard, seed 0), then out of time\n")
+    assert late.startswith("1 failure in 1 case (profile standard, seed 0)\n")
     assert ("created: 17" in early, "created: 17" in late) == (True, False)
 
 

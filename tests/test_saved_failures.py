@@ -29,7 +29,7 @@ from tests.saved_files import saved_files
 def failures_of(place: str | Path | ExampleDatabase, cases: int = 30) -> str:
     """The report on a wrong client."""
     with pytest.raises(FuzzError) as caught:
-        fakellm.fuzz(wrong.NeedsSpace(), examples=cases, failures=place)
+        fakellm.fuzz(wrong.NeedsSpace(), profile="standard", examples=cases, failures=place)
     return str(caught.value)
 
 

@@ -313,7 +313,7 @@ def searched(client: ClientFunction, profile: str) -> Outcome:
 
 
 @pytest.mark.usefixtures("toy_route")
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(toy_clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)

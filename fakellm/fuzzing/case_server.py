@@ -5,11 +5,16 @@ The server runs in a thread of this process.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fakellm.apis.route import CHAT, Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ServerError
 from fakellm.engine.entry import Entry
+from fakellm.engine.render import render
 from fakellm.engine.response import Outcome, Response
 from fakellm.fuzzing.endpoints import endpoint_of
+from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.hosting import Hosted
 from fakellm.server.scenario_app import App, HttpRequest
@@ -27,26 +32,28 @@ class _CaseApp(App):
         self.offloads = False  # nothing else waits; and a process that starts may take longer than a client's patience
         self._api = api
         self.plans: list[Plan] = []
-        self.requested = False
+        self.requested = ""
         self.accepted_codings = ""
         self.accepts_choices = False
+        self.sent_request: Request | None = None
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
-        self.requested = True
+        self.requested = request.path
         self.accepted_codings = request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        self.accepts_choices = self._choices(request) > 1
+        self.sent_request = self._parsed(request)
+        self.accepts_choices = self.sent_request is not None and self.sent_request.choices > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
 
-    def _choices(self, request: HttpRequest) -> int:
-        """How many choices the request is for; none if it is not valid."""
+    def _parsed(self, request: HttpRequest) -> Request | None:
+        """The request as one to the API; None if it is not valid."""
         try:
-            return self._api.parse(request.body, {}, request.target.url).choices
+            return self._api.parse(request.body, {}, request.target.url)
         except RequestError:
-            return 0
+            return None
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         if error.code == "internal_error":
@@ -64,6 +71,7 @@ class CaseServer:
 
     def __init__(self, seed: int = 0, deadline: float = 10.0, api: Route = CHAT) -> None:
         self._app = _CaseApp(seed, api)
+        self._api = api
         self._base = endpoint_of(api).base
         self._hosted = Hosted(self._app)
         self._deadline = deadline
@@ -83,6 +91,11 @@ class CaseServer:
         """The responses sent since `play`."""
         return self._app.plans
 
+    @property
+    def requested(self) -> str:
+        """The path that the client requested last since `play`; empty if none."""
+        return self._app.requested
+
     def accepts(self, coding: str) -> bool:
         """Whether the client's last request allowed a response with this coding."""
         return coding in self._app.accepted_codings
@@ -92,12 +105,21 @@ class CaseServer:
         """Whether the client's last request was for several choices."""
         return self._app.accepts_choices
 
+    def plain(self, rule: Rule) -> Plan | None:
+        """The response to the client's last request by a rule without its steps and its fault; None if the request was
+        not valid."""
+        request, dialect = self._app.sent_request, rule.dialect or ("openai" if self._api is CHAT else None)
+        if request is None:
+            return None
+        plain = replace(rule, name="plain", dialect=dialect, stream=Variation(), fault=None)
+        return render(plain, request, self._app.seed, self._api)
+
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers every request, and the deadline applies. Call `finish` once the client has
         returned."""
         self._app.load("", Scenario(rules=(rule,)), False)
         self._app.plans = []
-        self._app.requested = False
+        self._app.requested = ""
         self.late = False
         self._case += 1
         self._waiting = True

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import starmap
 from textwrap import indent
 from typing import Any
 
+from fakellm.fuzzing.clients.result import NoResult
 from fakellm.fuzzing.endpoints import name_of
-from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.recorded_steps import provenance
-from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings
+from fakellm.fuzzing.reports.causes import known, rows, senders, steps_and_wire, title
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings
+from fakellm.fuzzing.reports.wire_dump import MAX_WIDTH, dumped, legend
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
-from fakellm.fuzzing.tiers import WireStep
+from fakellm.fuzzing.trial import JudgedCase
 from fakellm.scenarios.loader import dump
 from fakellm.scenarios.scenario import Scenario
-from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
 
-MAX_FRAMES = 40
-"""How many frames of a response are shown."""
-MAX_WIDTH = 2000
-"""How many characters a line may have before it is cut."""
+_MOST_INTERNAL = 3
+"""For how many types of errors of the language a case is shown."""
 
 
 def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
@@ -43,10 +42,11 @@ def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
         cases=outcome.cases,
         compared=tuple(sorted(outcome.compared)),
         tried=outcome.tried,
-        findings=[finding(failure) for failure in outcome.failures],
+        failures=[reported_failure(failure) for failure in outcome.failures],
         internal=outcome.internal,
+        internal_first={name: _encodable(_internal(name, case)) for name, case in outcome.internal_first.items()},
         unsteady=outcome.unsteady,
-        unsteady_first=finding(outcome.unsteady_first) if outcome.unsteady_first else None,
+        unsteady_first=reported_failure(outcome.unsteady_first) if outcome.unsteady_first else None,
         skipped=outcome.skipped,
         unreadable=outcome.unreadable,
         ended="interrupted" if outcome.interrupted else "out of time" if outcome.out_of_time else "",
@@ -57,7 +57,7 @@ def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
 def report(run: RunReport, replays: Sequence[str]) -> str:
     """The whole report; `replays` says for each failure how to reproduce it."""
     parts = [_head(run)]
-    for number, (found, replay) in enumerate(zip(run.findings, replays, strict=True), 1):
+    for number, (found, replay) in enumerate(zip(run.failures, replays, strict=True), 1):
         times = f", in {found.count} cases" if found.count > 1 else ""
         parts.append(f"{number}. {found.title}{times}\n{found.text}\n\n   To reproduce: {replay}")
     if run.compared:
@@ -67,7 +67,8 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
         parts.append(
             f"Raised correctly, but as errors of the language that do not tell a caller what happened: {names}"
         )
-    if run.unsteady and not any(found.intermittent for found in run.findings):
+        parts += [text for _, text in sorted(run.internal_first.items())[:_MOST_INTERNAL]]
+    if run.unsteady and not any(found.intermittent for found in run.failures):
         parts.append(f"Failed once, then passed when repeated: {_counted(run.unsteady, 'case')}")
     for count, reason in (
         (run.skipped, "the profile does not contain them or they are excluded"),
@@ -80,11 +81,25 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def _internal(name: str, case: JudgedCase) -> str:
+    """The first case in which a client raised an error of this type."""
+    message = case.returned.message if isinstance(case.returned, NoResult) else ""
+    return "\n".join(
+        (
+            f"{name}, the first time: {steps_and_wire(case)}",
+            *(f"   {line}" for line in senders(case.steps, case.rule, case.api)),
+            f"   got       {_short(message)}",
+            "   Scenario:",
+            scenario(scenario_of(ClientFailure(case))),
+        )
+    )
+
+
 def _head(run: RunReport) -> str:
     settings = run.settings
     api = "" if settings.api == "chat" else f"API {settings.api}, "
     shard = "" if run.shard == (1, 1) else f", shard {run.shard[0]}/{run.shard[1]}"
-    found = f"{_counted(len(run.findings), 'failure')} in {_counted(run.cases, 'case')}"
+    found = f"{_counted(len(run.failures), 'failure')} in {_counted(run.cases, 'case')}"
     ended = f", then {run.ended}" if run.ended else ""
     return f"{found} ({api}profile {settings.profile}, seed {settings.seed}{shard}){ended}"
 
@@ -100,7 +115,7 @@ def compared(fields: frozenset[str]) -> str:
     return f"Compared: {', '.join(known)}" + (f"; not reported by the client: {', '.join(others)}" if others else "")
 
 
-def finding(failure: ClientFailure) -> Finding:
+def reported_failure(failure: ClientFailure) -> ReportedFailure:
     """What a report has about one failure."""
     steps, verdict = failure.case.steps, failure.case.verdict
     expected, actual, note = map(_short, (verdict.expected, verdict.actual, verdict.note))
@@ -110,7 +125,7 @@ def finding(failure: ClientFailure) -> Finding:
         f"got       {actual}",
         *([f"because   {note}"] if verdict.note else []),
     ]
-    return Finding(
+    return ReportedFailure(
         number=failure.number,
         count=failure.count,
         cause=failure.cause,
@@ -130,7 +145,7 @@ def _described(failure: ClientFailure, summary: Iterable[str]) -> str:
     lines = [
         *(["   intermittent: each time, the case passed when it was repeated"] if failure.intermittent else []),
         *(["   only right after the first rule below: the client carries something over"] if failure.before else []),
-        *(f"   {line}" for line in senders(failure.case.steps)),
+        *(f"   {line}" for line in senders(failure.case.steps, failure.case.rule, failure.case.api)),
         *(f"   {line}" for line in known(rows(failure))),
         "",
         *(f"   {line}" for line in summary),
@@ -138,8 +153,7 @@ def _described(failure: ClientFailure, summary: Iterable[str]) -> str:
         "   Scenario:",
         scenario(scenario_of(failure)),
         "",
-        "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-        writes(failure.case.plans),
+        writes(failure.case.plans, [failure.case.plain if failure.case.steps else None] * len(failure.case.plans)),
     ]
     return "\n".join(lines)
 
@@ -158,65 +172,15 @@ _OUTCOMES = {
 }
 
 
-def title(failure: ClientFailure) -> str:
-    """The failing steps, as `named` shows them, and the wire that they are steps of."""
-    case = failure.case
-    where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
-    return (named(case.steps) or "the plain wire") + where
-
-
-def named(steps: Iterable[WireStep]) -> str:
-    """Steps with their tiers and, if they are known to break clients, the rows of the bug list."""
-    return " with ".join(f"{step.name} ({': '.join(filter(None, (step.tier, ' '.join(step.rows))))})" for step in steps)
-
-
-def rows(failure: ClientFailure) -> list[str]:
-    """The rows of the bug list that name the failing steps."""
-    return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
-
-
-def senders(steps: Iterable[WireStep]) -> list[str]:
-    """Who sends each step."""
-    return [f"{step.name}: {provenance(step.name, step.tier)}" for step in steps]
-
-
-def known(rows: Iterable[str]) -> list[str]:
-    """What these rows of the bug list describe, with links to reports."""
-    return [f"{row}: {BUGS[row].what}{_links(row)}" for row in rows]
-
-
-def _links(row: str) -> str:
-    return f" ({', '.join(BUGS[row].threads)})" if BUGS[row].threads else ""
-
-
 def scenario(shown: Scenario) -> str:
     """A scenario as a report shows it."""
     return indent(_narrow(dump(shown)), "     ").rstrip()
 
 
-def writes(plans: Iterable[Plan]) -> str:
-    """Responses as a report shows them."""
-    return indent(_narrow("\n".join(map(wire, plans))), "     ")
-
-
-def wire(plan: Plan) -> str:
-    """A response: its head in one line, then its frames."""
-    head = "no head" if plan.status is None else f"HTTP {plan.status}"
-    ending = "" if plan.end == "complete" else f"<{plan.end}>"
-    content_type = dict(plan.headers).get("Content-Type", "")
-    lines_only = kind_of(content_type) is NDJSON
-    lines = [f"{head} {content_type}".rstrip()]
-    for frame in plan.frames[:MAX_FRAMES]:
-        text = frame.data.decode("utf-8", "backslashreplace")
-        whole = text.endswith(("\n",) if lines_only else ("\n\n", "\r\r", "\r\n\r\n", "\n\r\n"))
-        shown = "".join(_visible(character) for character in text)
-        lines.append(shown if whole else f"{shown}┊")
-    more = len(plan.frames) - MAX_FRAMES
-    return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else []), *([ending] if ending else [])])
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+def writes(plans: Iterable[Plan], plain: Iterable[Plan | None]) -> str:
+    """Responses as a report shows them, each with what differs from the plain one; and what the marks mean."""
+    shown = "\n".join(starmap(dumped, zip(plans, plain, strict=True)))
+    return f"   On the wire (one line per write{legend(shown)}):\n{indent(shown, '   ')}"
 
 
 def _narrow(text: str) -> str:
@@ -228,5 +192,5 @@ def _narrow(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) and "\n" not in value and value else repr(value)
+    text = value if isinstance(value, str) and value.isprintable() and value else repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.apis.route import CHAT, Route
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.running.judging import SAVED, Judged
 from fakellm.fuzzing.shrinking.shrink import shrink
@@ -27,7 +28,7 @@ class Search(Struct, frozen=True, kw_only=True):
     the requests are for.
     """
 
-    profile: str = "default"
+    profile: str = DEFAULT
     examples: int | None = 200
     seed: int = 0
     exclude: tuple[str, ...] = ()
@@ -67,11 +68,12 @@ class Outcome(Struct):
     """What a run found.
 
     compared: the fields that the client reports. tried: the number of cases with each step, by its tier and its name.
-    internal: errors that were right to raise but are those of the language, by type. unsteady: how many cases failed
-    once and passed when repeated, as on a machine that is too busy; unsteady_first: the first of them. skipped: how
-    many saved failures were not tried, since the profile does not contain them; unreadable: since they cannot be read,
-    as those of a later version. interrupted: whether the run was ended from outside, as by Ctrl+C. out_of_time: whether
-    its time limit ended it, or the shrinking of its last failure. problem: why cases are missing; empty if none are.
+    internal: errors that were right to raise but are those of the language, by type; internal_first: the first case of
+    each type. unsteady: how many cases failed once and passed when repeated, as on a machine that is too busy;
+    unsteady_first: the first of them. skipped: how many saved failures were not tried, since the profile does not
+    contain them; unreadable: since they cannot be read, as those of a later version. interrupted: whether the run was
+    ended from outside, as by Ctrl+C. out_of_time: whether its time limit ended it, or the shrinking of its last
+    failure. problem: why cases are missing; empty if none are.
     """
 
     search: Search
@@ -80,6 +82,7 @@ class Outcome(Struct):
     tried: dict[str, dict[str, int]] = {}
     failures: list[ClientFailure] = []
     internal: dict[str, int] = {}
+    internal_first: dict[str, JudgedCase] = {}
     unsteady: int = 0
     unsteady_first: ClientFailure | None = None
     skipped: int = 0
@@ -96,6 +99,8 @@ class Outcome(Struct):
             steps[name] = steps.get(name, 0) + 1
         if judged.internal:
             self.internal[judged.internal] = self.internal.get(judged.internal, 0) + 1
+        if judged.internal and judged.case is not None:
+            self.internal_first.setdefault(judged.internal, judged.case)
 
 
 _INTERMITTENT = 3

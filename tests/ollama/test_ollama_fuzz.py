@@ -20,7 +20,7 @@ from tests.ollama import clients
 from tests.saved_files import saved_files
 
 
-@pytest.mark.parametrize("name", ["default", "strict-sse", "contested", "faults", "all", "ollama-2024"])
+@pytest.mark.parametrize("name", ["standard", "strict-sse", "contested", "faults", "all", "ollama-2024"])
 def test_correct_clients_hold(name: str) -> None:
     with closing(ReferenceClient(1.0, "ollama")) as reference:
         for client in (clients.Careful(), reference):

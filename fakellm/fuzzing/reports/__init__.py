@@ -1,1 +1,1 @@
-"""What a run found, as values that are merged and read by machines: JSON, JUnit XML and GitHub's annotations."""
+"""The parts of a report: what a run found as values that are merged and read by machines, and a response as text."""

@@ -14,6 +14,7 @@ from msgspec import Struct
 from fakellm.base.seed import Source
 from fakellm.fuzzing import draws
 from fakellm.fuzzing.draws import cases
+from fakellm.fuzzing.draws.characters import characters_of, without
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.search import Search
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -39,6 +40,13 @@ def numbered(search: Search, part: CasePart) -> Iterator[tuple[int, Rule]]:
 
 
 def cases_of(search: Search, part: CasePart = WHOLE) -> Iterator[Rule]:
+    """The cases of a part of a run, without the characters that are excluded."""
+    characters = characters_of(search.exclude)
+    for rule in _all_cases(search, part):
+        yield msgspec.structs.replace(rule, reply=without(rule.reply, characters)) if characters else rule
+
+
+def _all_cases(search: Search, part: CasePart) -> Iterator[Rule]:
     """The cases of every run; after them, without end, what the seed draws, alternating with other known cases: first
     the other values of each step, then the rest. What is not in the part is not drawn."""
     profile = profile_of(search.profile, search.exclude, search.api)

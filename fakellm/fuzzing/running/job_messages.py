@@ -40,10 +40,11 @@ class Setup(Struct, frozen=True):
 
 
 class SentCase(Struct, frozen=True):
-    """A case that was judged. If the client failed, `case` has the verdict, what it returned and what was sent."""
+    """A case that was judged. If that has the case, here are the verdict, what the client returned, what was sent and
+    what would have been sent without steps; and the rule."""
 
     judged: Judged
-    case: tuple[Verdict, Result | NoResult, tuple[Plan, ...]] | None = None
+    case: tuple[Verdict, Result | NoResult, tuple[Plan, ...], Plan | None] | None = None
     rule: str = ""
     before: str = ""
 
@@ -55,12 +56,12 @@ def settings_of(search: Search) -> dict[str, Any]:
 
 def sent(judged: Judged) -> SentCase:
     """A case as it is sent."""
-    case, before = judged.failed, judged.before
+    case, before = judged.case, judged.before
     if case is None:
         return SentCase(judged)
-    about = (case.verdict, case.returned, case.plans)
+    about = (case.verdict, case.returned, case.plans, case.plain)
     return SentCase(
-        replace(judged, failed=None, before=None), about, written(case.rule), written(before) if before else ""
+        replace(judged, case=None, before=None), about, written(case.rule), written(before) if before else ""
     )
 
 
@@ -68,9 +69,9 @@ def received(message: SentCase, api: Route) -> Judged:
     """The case in a message."""
     if message.case is None:
         return message.judged
-    verdict, returned, plans = message.case
-    case = JudgedCase(rule_in(message.rule), verdict, returned, plans, api)
-    return replace(message.judged, failed=case, before=rule_in(message.before) if message.before else None)
+    verdict, returned, plans, plain = message.case
+    case = JudgedCase(rule_in(message.rule), verdict, returned, plans, api, plain)
+    return replace(message.judged, case=case, before=rule_in(message.before) if message.before else None)
 
 
 def written(rule: Rule) -> str:

@@ -17,14 +17,20 @@ class Judged(Struct, frozen=True):
     """A case of a run that was judged.
 
     number: its place in the run, or SAVED. steps: the tier and the name of each of its steps. internal: as in Verdict.
-    failed: the case, if the client failed. before: the rule that the client was sent before, in that case.
+    case: all about it, if the client failed or raised an error of its language. before: the rule that the client was
+    sent before, if it failed.
     """
 
     number: int
     steps: tuple[tuple[str, str], ...] = ()
     internal: str = ""
-    failed: JudgedCase | None = None
+    case: JudgedCase | None = None
     before: Rule | None = None
+
+    @property
+    def failed(self) -> JudgedCase | None:
+        """The case, if the client failed."""
+        return self.case if self.case is not None and self.case.verdict.failed else None
 
 
 def judged(trial: Trial, cases: Iterable[tuple[int, Rule]]) -> Iterator[Judged]:
@@ -33,6 +39,7 @@ def judged(trial: Trial, cases: Iterable[tuple[int, Rule]]) -> Iterator[Judged]:
     for number, rule in cases:
         case = trial.judge(rule)
         steps = tuple((step.tier, step.name) for step in case.steps)
-        failed = case if case.verdict.failed else None
-        yield Judged(number, steps, case.verdict.internal, failed, before if failed else None)
+        verdict = case.verdict
+        kept = case if verdict.failed or verdict.internal else None
+        yield Judged(number, steps, verdict.internal, kept, before if verdict.failed else None)
         before = rule
