@@ -44,10 +44,38 @@ BAD: list[tuple[str, list[str]]] = [
     ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n7: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
-    ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
+    (
+        "rules: *a",
+        ["a.yaml:1:8: found undefined alias; a value that starts with * refers to an anchor; put the text in quotes"],
+    ),
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
-    ("rules: []\n---\nrules: []", ["a.yaml:2:1: but found another document"]),
-    ("rules:\n\t- reply: {}", ["a.yaml:2:1: found character that cannot start any token"]),
+    (
+        "rules: []\n---\nrules: []",
+        ["a.yaml:2:1: a scenario file has one document; put what follows --- into a file of its own"],
+    ),
+    (
+        "rules:\n\t- reply: {}",
+        [
+            "a.yaml:2:1: found character that cannot start any token; indent with spaces: YAML allows no tabs there",
+        ],
+    ),
+    (
+        "rules:\n- {name: a, when: {model: m}, reply: {}}\n- {name: a, reply: {}}",
+        ["a.yaml:3:3: rules[1].name: 'a' is also the name of the rule at a.yaml:2:3"],
+    ),
+    (
+        "rules:\n- reply: {content: a, b}",
+        [
+            "a.yaml:2:23: rules[0].reply: unknown key 'b'; allowed here: <reply>; text with a comma or '}' in it must be in quotes"
+        ],
+    ),
+    (
+        "rules:\n- reply:{content: Hi}",
+        [
+            "a.yaml:2:3: rules[0]: unknown key 'reply:{content'; allowed here: <rule>; a key ends in ':' and a space",
+            "a.yaml:2:3: rules[0]: the key 'reply' is missing",
+        ],
+    ),
     (
         "rules: [\x01]",
         ['a.yaml: unacceptable character #x0001: control characters are not allowed in "<unicode string>", position 8'],
@@ -72,14 +100,14 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
     (
         "Rules: []",
         [
-            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),

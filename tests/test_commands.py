@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import httpx2
 import jsonschema
 import pytest
 import yaml
@@ -269,6 +270,29 @@ def test_an_error_while_checking_the_files_is_logged_and_they_are_checked_again(
     assert "the files have changed: serves 3 rules of scenario" in caplog.text
     assert caplog.text.count("RuntimeError: no more files") == 1  # not again until something else happens
     assert "the last good scenario stays, and they are looked at again" in caplog.text
+
+
+def test_generated_replies_take_their_time_without_a_scenario() -> None:
+    with command("serve", "--latency", "0.2", "--tokens-per-second", "900", "--port", "0") as process:
+        assert process.stdout
+        url = process.stdout.readline().split(" at ")[1].split()[0]
+        reply = httpx2.get(url.removesuffix("/v1") + "/_fakellm/scenario").json()
+    assert reply["timing"] == {"first": 0.2, "tokens_per_second": 900}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--latency", "-1"), "-1.0 is not in the range"),
+        (("--latency", "soon"), "'soon' is not a valid float"),
+        (("--tokens-per-second", "nan"), "is not in the range"),
+        (("x.yaml", "--latency", "1"), "write 'timing: {first: 0.3, tokens_per_second: 40}' at the top of its file"),
+    ],
+)
+def test_times_that_cannot_be(arguments: tuple[str, ...], message: str) -> None:
+    refused = run("serve", *arguments)
+    assert refused.exit_code == 2
+    assert message in refused.stderr
 
 
 def test_a_task_beside_the_server_that_fails_ends_the_command() -> None:

@@ -16,15 +16,15 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.route import HOMES
 from fakellm.base.seed import Source
 from fakellm.faults import Error
-from fakellm.fuzzing import draws, tiers
+from fakellm.fuzzing import draws
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.families import FAMILIES
 from fakellm.fuzzing.draws.faults import KINDS
 from fakellm.fuzzing.draws.profiles import PROFILES, profile
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.endpoints import fuzzed_api
-from fakellm.fuzzing.recorded_steps import RECORDED, TOTAL, is_recorded
-from fakellm.fuzzing.run import _cases
+from fakellm.fuzzing.recorded.steps import is_recorded
+from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.strategies import streams
 from fakellm.fuzzing.tier_table import FAULTS
@@ -36,12 +36,12 @@ from fakellm.scenarios.scenario import Rule, Scenario
 def test_400_cases_are_enough_for_each_value_of_each_step(api: str) -> None:
     """Of those that have a few; places and sizes are drawn."""
     search = Search(profile="all", examples=400, api=fuzzed_api(api))
-    tried = set(map(repr, islice(_cases(search), 400)))
+    tried = set(map(repr, islice(cases_of(search), 400)))
     what = profile("all", (), search.api)
     assert set(map(repr, cases.values(what))) - tried == set()
 
 
-def drawn(many: int, profile: str = "default", exclude: tuple[str, ...] = ()) -> list[Rule]:
+def drawn(many: int, profile: str = "standard", exclude: tuple[str, ...] = ()) -> list[Rule]:
     cases = (Source(0, "case", number) for number in range(many))
     return [draws.scenario(each, profile, exclude).rules[0] for each in cases]
 
@@ -51,19 +51,12 @@ def test_hardly_a_case_is_drawn_twice(name: str) -> None:
     assert len(set(map(repr, drawn(300, name)))) >= 290
 
 
-def test_what_is_realistic_was_recorded_and_what_was_recorded_often_is_drawn_often() -> None:
+def test_what_was_recorded_often_is_drawn_often() -> None:
     rules = drawn(2000, "realistic")
     names = Counter(step.name for rule in rules for step in steps(rule.stream))
     assert {name for name in names if not is_recorded(name)} == set()
     assert names["usage: finish"] > names["usage: running"] > 0
     assert {rule.fault for rule in rules} == {None}
-
-
-def test_every_recorded_step_has_a_name_and_providers() -> None:
-    for step, (count, providers) in RECORDED.items():
-        assert tiers.named(step).name == step
-        assert 0 < count <= TOTAL
-        assert providers
 
 
 def kept(step: str) -> str:

@@ -24,7 +24,7 @@ from fakellm.strategies import streams
 
 
 @pytest.mark.parametrize("api", HOMES)
-@pytest.mark.parametrize("name", ["default", "faults", "all"])
+@pytest.mark.parametrize("name", ["standard", "faults", "all"])
 def test_the_reference_client_of_an_api_holds(api: str, name: str) -> None:
     with closing(ReferenceClient(1.0, api)) as client:
         outcome = fakellm.fuzz(client, api=api, profile=name, examples=120, failures=None)
@@ -37,7 +37,7 @@ def test_an_api_has_an_endpoint_and_profiles(api: str) -> None:
     found = fuzzed_api(api)
     assert name_of(found) == api
     assert endpoint_of(found).url.startswith("/")
-    assert set(profile("default", (), found).families) <= set(ALL_FAMILIES)
+    assert set(profile("standard", (), found).families) <= set(ALL_FAMILIES)
     for dialect in found.dialects:
         assert profile(dialect, (), found).dialects == (dialect,)
 

@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 from fakellm.apis.variation import PLAIN
 from fakellm.cli import main
 from tests.conftest import ROOT
+from tests.saved_files import saved_files
 
 DRIVER = """\
 import json, os, sys, time
@@ -51,7 +52,7 @@ def test_a_client_that_passes(driver: list[str]) -> None:
     done = fuzz("--examples", "30", "--exclude", "transfer", "--", *driver, "Careful")
     assert (done.exit_code, done.output) == (
         0,
-        "no failures in 30 cases (profile default, seed 0)\n\n"
+        "no failures in 30 cases (profile realistic, seed 0)\n\n"
         "Compared: content, reasoning, refusal, tool_calls, finish_reason, usage; not reported by the client: choices\n",
     )
 
@@ -66,9 +67,7 @@ def test_a_driver_that_merges_choices_is_caught(driver: list[str]) -> None:
 
 def test_the_help_lists_the_profiles_of_every_api() -> None:
     text = " ".join(fuzz("--help").output.split())
-    assert (
-        "One of default, strict-sse, contested, faults, all; for chat also realistic; or a dialect of the API. " in text
-    )
+    assert "One of realistic, standard, strict-sse, contested, faults, all, or a dialect of the API. " in text
     assert "Those of chat: " in text
     assert "Those of gemini: ai-studio, vertex." in text
 
@@ -77,7 +76,7 @@ def test_a_failure_is_reported_saved_and_replayed(driver: list[str]) -> None:
     done = fuzz("--seed", "3", "--", *driver, "CrashesOnComments")
     assert done.exit_code == 1
     assert "sse.insert: comment (T1: A5 A6)" in done.output
-    (file,) = Path(".fakellm/failures").iterdir()
+    (file,) = saved_files(Path(".fakellm/failures"))
     again = f"fakellm fuzz --replay {file} -- {shlex.join(driver)} CrashesOnComments"
     assert again in done.output
     replayed = fuzz("--replay", str(file), "--", *driver, "CrashesOnComments")
@@ -157,16 +156,17 @@ def test_a_saved_failure_is_tried_if_it_belongs_to_the_profile(driver: list[str]
 
 def test_ctrl_c_ends_it_with_what_was_found(driver: list[str]) -> None:
     interrupts = "os.kill(os.getppid(), 2) if case['id'] > 300 else None"  # sent to fakellm by its driver
-    words = ["fuzz", "--examples", "9999", "--max-failures", "9", "--", *driver, "NeedsSpace", interrupts]
+    words = ["fuzz", "-q", "--profile=standard", "--examples=9999", "--max-failures=9"]
+    words += ["--", *driver, "NeedsSpace", interrupts]
     done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
-    assert re.match(r"1 failure in \d+ cases \(profile default, seed 0\), then interrupted\n", done.stdout)
+    assert re.match(r"1 failure in \d+ cases \(profile standard, seed 0\), then interrupted\n", done.stdout)
     assert "sse.space (T1: A4)" in done.stdout
 
 
 def test_ctrl_c_ends_a_matrix_with_the_rows_so_far(driver: list[str]) -> None:
     interrupts = "os.kill(os.getppid(), 2) if case['id'] > 30 else None"
-    words = ["fuzz", "--matrix", "--", *driver, "NeedsSpace", interrupts]
+    words = ["fuzz", "--matrix", "--profile=standard", "--", *driver, "NeedsSpace", interrupts]
     done = subprocess.run([sys.executable, "-m", "fakellm", *words], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, "")
     assert re.match(r"Interrupted\. Of \d+ steps, faults and dialects, \d+ hold for all\.\n\nstep ", done.stdout)
@@ -230,7 +230,7 @@ def test_the_matrix(style: str, message: str, driver: list[str]) -> None:
     exclude = [
         f"--exclude={step}" for step in ("transfer", "spelling", "fill", "padding", "calls", "split", "role", "finish")
     ]
-    done = fuzz("--matrix", "--format", style, *exclude, *named)
+    done = fuzz("--matrix", "--profile=standard", "--format", style, *exclude, *named)
     assert done.exit_code == 1
     assert message in re.sub(" +", " ", done.output)
     [(steps, holding)] = re.findall(r"Of (\d+) steps, faults and dialects, (\d+) hold for all\.", done.output)
@@ -243,7 +243,10 @@ def test_the_page_of_the_matrix_in_a_browser(driver: list[str], tmp_path: Path) 
         pytest.skip("there is no Chromium: apt-get install chromium")
     client = f"--client=bad={shlex.join(driver)} NeedsSpace"
     page = tmp_path / "page.html"
-    page.write_text(fuzz("--matrix", "--format", "html", "--exclude", "transfer", client).output, encoding="utf-8")
+    page.write_text(
+        fuzz("--matrix", "--profile=standard", "--format", "html", "--exclude", "transfer", client).output,
+        encoding="utf-8",
+    )
     quiet = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
     words = [browser, "--headless", *quiet, f"--user-data-dir={tmp_path / 'user'}", "--dump-dom", page.as_uri()]
     shown = subprocess.run(words, capture_output=True, encoding="utf-8", check=True, timeout=60).stdout
@@ -256,7 +259,9 @@ def test_the_page_of_the_matrix_in_a_browser(driver: list[str], tmp_path: Path) 
 
 def test_the_matrix_of_what_fails(driver: list[str]) -> None:
     only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step not in ("sse", "score")]
-    done = fuzz("--matrix", "--failing-only", "--format=markdown", *only, "--", *driver, "NeedsSpace")
+    done = fuzz(
+        "--matrix", "--profile=standard", "--failing-only", "--format=markdown", *only, "--", *driver, "NeedsSpace"
+    )
     above, _, head, _, *rows = done.output.splitlines()
     steps, holding = map(int, re.findall(r"\d+", above))
     assert head == "| step | tier | row | NeedsSpace |"
@@ -266,7 +271,7 @@ def test_the_matrix_of_what_fails(driver: list[str]) -> None:
 
 def test_a_matrix_of_what_fails_may_be_empty(driver: list[str]) -> None:
     only = [f"--exclude={step}" for step in PLAIN.__struct_fields__ if step not in ("sse", "score")]
-    done = fuzz("--matrix", "--failing-only", *only, "--", *driver, "Careful")
+    done = fuzz("--matrix", "--profile=standard", "--failing-only", *only, "--", *driver, "Careful")
     assert done.exit_code == 0
     assert re.fullmatch(
         r"Of (\d+) steps, faults and dialects, \1 hold for all\.\n\nstep  tier  row  Careful\n", done.output
@@ -291,7 +296,7 @@ await run((baseURL, request, timeout) => {{ throw new Error(`${{timeout}}`); }})
 
 def test_a_failure_that_cannot_be_saved_is_still_reported(driver: list[str]) -> None:
     Path(".fakellm").touch()
-    done = fuzz("--", *driver, "NeedsSpace")
+    done = fuzz("--profile=standard", "--", *driver, "NeedsSpace")
     assert done.exit_code == 1
     assert "sse.space (T1: A4)" in done.output
     assert "To reproduce: run the same command again; the failure could not be saved: " in done.output

@@ -33,15 +33,17 @@ from fakellm.fuzzing.matrix import alone
 from fakellm.fuzzing.oracle.normalize import arguments, same_finish
 from fakellm.fuzzing.oracle.verdicts import if_contested
 from fakellm.fuzzing.reference_client import ReferenceClient
-from fakellm.fuzzing.run import _cases, replay, run
-from fakellm.fuzzing.saved_failures import rules_of, save, saved
+from fakellm.fuzzing.run import replay, run
+from fakellm.fuzzing.running.case_order import cases_of
+from fakellm.fuzzing.saved_failures import Failures, rules_of, scenario_of
 from fakellm.fuzzing.search import ClientFailure, Search
 from fakellm.fuzzing.shrinking.shrink import shrink
 from fakellm.generate import Generate
-from fakellm.scenarios.loader import load
+from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.reply import Call, Reply, ReplyChoice, reply_of
 from fakellm.scenarios.scenario import Rule, Step
 from tests import wrong_clients as wrong
+from tests.saved_files import saved_files
 from tests.wrong_clients import JSON, Careful
 
 
@@ -60,7 +62,7 @@ def names_of(rule: Rule) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "profile", ["realistic", "default", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"]
+    "profile", ["realistic", "standard", "strict-sse", "contested", "faults", "all", "mistral", "perplexity"]
 )
 def test_a_correct_client_passes(profile: str) -> None:
     examples = 300 if profile == "all" else 80
@@ -159,7 +161,7 @@ def test_a_client_that_misreads_plain_streams_is_caught_without_a_step(client: t
 def test_of_200_cases_a_fifth_come_from_the_seed_and_the_rest_try_everything_once() -> None:
     what = profile("all")
     first = list(cases.first(what))
-    one, other = (list(islice(_cases(Search(profile="all", seed=seed)), 200)) for seed in (0, 1))
+    one, other = (list(islice(cases_of(Search(profile="all", seed=seed)), 200)) for seed in (0, 1))
     assert (one[: len(first)], len(first) <= 160) == (first, True)
     assert sum(rule == another for rule, another in zip(one[len(first) :], other[len(first) :], strict=True)) <= 3
     plain = [rule for rule in first if rule.fault is None]
@@ -173,7 +175,7 @@ def test_of_200_cases_a_fifth_come_from_the_seed_and_the_rest_try_everything_onc
 
 
 def test_every_text_and_every_argument_is_tried_and_the_hardest_alone() -> None:
-    rules = list(cases.first(profile("default")))
+    rules = list(cases.first(profile("standard")))
     texts = [rule.reply.content for rule in rules]
     assert all(any(text in each for each in texts) for text in TEXTS)
     assert {call.arguments for rule in rules for call in rule.reply.tool_calls} >= set(ARGUMENTS)
@@ -183,7 +185,7 @@ def test_every_text_and_every_argument_is_tried_and_the_hardest_alone() -> None:
 
 
 def test_an_excluded_step_is_in_no_payload() -> None:
-    rules = list(cases.first(profile("default", ("split", "padding", "sse"))))
+    rules = list(cases.first(profile("standard", ("split", "padding", "sse"))))
     assert not any(name.startswith(("split", "padding", "sse")) for rule in rules for name in names_of(rule))
     assert any(TEXTS[3] in rule.reply.content for rule in rules)  # the text is tried all the same
 
@@ -193,18 +195,18 @@ class TwiceWrong(wrong.NeedsSpace, wrong.NeedsChoices):
 
 
 def test_failures_are_grouped_by_their_cause() -> None:
-    outcome = found(TwiceWrong(), "default", max_failures=9, examples=200)
+    outcome = found(TwiceWrong(), "standard", max_failures=9, examples=200)
     assert [names(failure) for failure in outcome.failures] == [["sse.space"], ["padding: no_choices"]]
     assert all(failure.count > 1 for failure in outcome.failures)
 
 
 def test_an_excluded_step_is_not_tried() -> None:
-    assert found(wrong.NeedsSpace(), "default", exclude=("sse.space",), examples=60).failures == []
-    assert found(wrong.NeedsSpace(), "default", exclude=("sse",), examples=60).failures == []
+    assert found(wrong.NeedsSpace(), "standard", exclude=("sse.space",), examples=60).failures == []
+    assert found(wrong.NeedsSpace(), "standard", exclude=("sse",), examples=60).failures == []
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    one, other = (found(wrong.NeedsChoices(), "default") for _ in range(2))
+    one, other = (found(wrong.NeedsChoices(), "standard") for _ in range(2))
     assert (one.cases, one.failures[0].case.rule) == (other.cases, other.failures[0].case.rule)
 
 
@@ -222,15 +224,15 @@ def test_an_error_of_python_is_distinguished() -> None:
 
 def test_a_failure_is_reported_saved_and_tried_first(tmp_path: Path) -> None:
     with pytest.raises(FuzzError) as caught:
-        fakellm.fuzz(wrong.NeedsSpace(), failures=tmp_path)
+        fakellm.fuzz(wrong.NeedsSpace(), profile="standard", failures=tmp_path)
     text = str(caught.value)
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     assert all(part in text for part in ("sse.space (T1: A4)", "expected", "got", "space: false", "data:{", str(file)))
     assert load(file).rules[0] == caught.value.outcome.failures[0].case.rule
     with pytest.raises(FuzzError) as again:
-        fakellm.fuzz(wrong.NeedsSpace(), failures=tmp_path)
+        fakellm.fuzz(wrong.NeedsSpace(), profile="standard", failures=tmp_path)
     assert again.value.outcome.cases == 1
-    assert list(tmp_path.iterdir()) == [file]
+    assert saved_files(tmp_path) == [file]
 
 
 def test_a_report_cuts_very_long_lines_and_the_file_does_not(tmp_path: Path) -> None:
@@ -238,7 +240,7 @@ def test_a_report_cuts_very_long_lines_and_the_file_does_not(tmp_path: Path) -> 
         fakellm.fuzz(wrong.ShortLines(), failures=tmp_path)
     assert max(map(len, str(caught.value).splitlines())) <= 2100
     assert "more characters" in str(caught.value)
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     assert load(file).rules[0].reply == caught.value.outcome.failures[0].case.rule.reply
 
 
@@ -253,7 +255,7 @@ def test_what_a_client_does_not_report_is_not_compared() -> None:
         def result(self) -> JSON:
             return {"content": self.text, "finish_reason": super().result()["finish_reason"]}
 
-    assert found(TextAlone(), "default", examples=50).failures == []
+    assert found(TextAlone(), "standard", examples=50).failures == []
 
 
 def test_a_client_that_requests_one_choice_is_sent_one() -> None:
@@ -293,7 +295,7 @@ def test_a_client_may_be_async() -> None:
         loops.add(asyncio.get_running_loop())
         return await asyncio.to_thread(Careful(), base_url, request)
 
-    assert found(client, "default", examples=50).failures == []
+    assert found(client, "standard", examples=50).failures == []
     assert len(loops) == 1  # connections belong to their loop
 
 
@@ -342,7 +344,7 @@ def test_what_a_client_carries_over_is_found_with_the_case_before_it(tmp_path: P
     (failure,) = caught.value.outcome.failures
     assert failure.before
     assert failure.before.reply.refusal
-    (file,) = tmp_path.iterdir()
+    (file,) = saved_files(tmp_path)
     again = replay(FunctionClient(CarriesOver()), Search(), list(rules_of(file)))
     assert (again.cases, len(again.failures)) == (2, 1)
 
@@ -355,7 +357,7 @@ def test_what_fails_intermittently_is_a_failure_if_it_does_so_often() -> None:
             self.cases += 1
             return super().result() | ({"content": "oh"} if self.cases % 50 == 0 else {})
 
-    (failure,) = found(Intermittent(), "default", examples=200).failures
+    (failure,) = found(Intermittent(), "standard", examples=200).failures
     assert failure.intermittent
     assert failure.count >= 3
 
@@ -368,7 +370,7 @@ def test_a_client_that_ends_the_process_has_raised() -> None:
             except KeyError:
                 sys.exit(7)
 
-    (failure,) = found(Exits(), "default").failures
+    (failure,) = found(Exits(), "standard").failures
     assert failure.case.verdict.actual == "SystemExit: 7"
 
 
@@ -386,7 +388,7 @@ def test_the_matrix_tries_every_step_fault_and_dialect_alone() -> None:
 
 
 def test_cuts_at_other_places_are_one_cause() -> None:
-    (failure,) = found(wrong.DecodesEachRead(), "default", max_failures=9, examples=600).failures
+    (failure,) = found(wrong.DecodesEachRead(), "standard", max_failures=9, examples=600).failures
     assert failure.count > 1
 
 
@@ -502,7 +504,7 @@ def test_a_client_that_is_cancelled_has_raised() -> None:
             except KeyError:
                 raise asyncio.CancelledError from None
 
-    (failure,) = found(Cancelled(), "default").failures
+    (failure,) = found(Cancelled(), "standard").failures
     assert names(failure) == ["sse.insert: comment"]
 
 
@@ -516,19 +518,21 @@ def test_a_saved_failure_belongs_to_the_profile_that_found_it() -> None:
 
     (failure,) = found(EmptyIds(), "alibaba").failures
     assert profile("alibaba").contains(failure.case.rule)
-    assert not profile("default").contains(failure.case.rule)
+    assert not profile("standard").contains(failure.case.rule)
 
 
 @pytest.mark.parametrize("habit", [{"role": "every"}, {"finish": "early"}, {"unfinished": "empty"}])
 def test_habits_are_not_in_the_default_profile(habit: JSON) -> None:
     rule = Rule(reply=Reply(content="a"), stream=Variation(**habit))
-    assert [profile(name).contains(rule) for name in ("default", "all")] == [False, True]
+    assert [profile(name).contains(rule) for name in ("standard", "all")] == [False, True]
 
 
 def test_a_comment_of_any_bytes_is_saved_so_that_the_file_loads(tmp_path: Path) -> None:
-    (failure,) = found(wrong.NeedsSpace(), "default").failures
-    save(tmp_path, failure, "a\x1bb \udcff")
-    assert [rule.stream for rule in saved(tmp_path)] == [failure.case.rule.stream]
+    (failure,) = found(wrong.NeedsSpace(), "standard").failures
+    place = Failures(tmp_path)
+    place.save("chat", dump(scenario_of(failure)), "a\x1bb \udcff\nc")
+    rules, unreadable = place.rules(Search())
+    assert ([rule.stream for rule in rules], unreadable) == ([failure.case.rule.stream], 0)
 
 
 def test_after_calls_stop_and_tool_calls_are_equivalent() -> None:
@@ -576,7 +580,7 @@ def test_a_result_is_equivalent_to_a_mapping() -> None:
         result = Careful()(base_url, request)
         return Result(content=result["content"], finish_reason=result["finish_reason"])
 
-    assert found(client, "default", examples=50).failures == []
+    assert found(client, "standard", examples=50).failures == []
 
 
 class OnlyBlocks(Careful):
@@ -597,10 +601,10 @@ class OneBlock(OnlyBlocks):
 
 
 def test_a_client_may_return_only_blocks() -> None:
-    outcome = found(OnlyBlocks(), "default", examples=60)
+    outcome = found(OnlyBlocks(), "standard", examples=60)
     assert outcome.failures == []
     assert outcome.compared == {"content", "reasoning", "refusal", "tool_calls", "blocks"}
-    (failure,) = found(OneBlock(), "default", examples=60).failures
+    (failure,) = found(OneBlock(), "standard", examples=60).failures
     assert failure.case.verdict.field == "content"
 
 
@@ -616,7 +620,7 @@ def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
         found(lambda base_url, request: None)  # type: ignore[arg-type, return-value] # what is tested
 
 
-@pytest.mark.parametrize(("search", "message"), [({"profile": "defualt"}, "did you mean 'default'"), ({"exclude": ("sse.spcae",)}, "did you mean 'sse.space'")])  # fmt: skip
+@pytest.mark.parametrize(("search", "message"), [({"profile": "standrad"}, "did you mean 'standard'"), ({"exclude": ("sse.spcae",)}, "did you mean 'sse.space'")])  # fmt: skip
 def test_an_unknown_name_is_reported(search: JSON, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         fakellm.fuzz(Careful(), failures=None, **search)
@@ -629,7 +633,7 @@ def test_arguments_that_are_not_json_are_a_failing_case(value: Any) -> None:
             result = super().result()
             return {**result, "tool_calls": [{**call, "arguments": {"a": value}} for call in result["tool_calls"]]}
 
-    (failure,) = found(ReturnsObjects(), "default", examples=20).failures
+    (failure,) = found(ReturnsObjects(), "standard", examples=20).failures
     assert failure.case.verdict.outcome == "driver"
     assert "tool_calls[0].arguments is not JSON" in failure.case.verdict.actual
 
@@ -638,7 +642,7 @@ def test_a_report_is_not_lost_with_a_folder_that_cannot_be_written(tmp_path: Pat
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(FuzzError, match=r"repeat the call with seed=3; the failure could not be saved: .*File exists"):
-        fakellm.fuzz(wrong.NeedsSpace(), failures=file, seed=3)
+        fakellm.fuzz(wrong.NeedsSpace(), profile="standard", failures=file, seed=3)
 
 
 class AllChoices(Careful):

@@ -15,7 +15,7 @@ from fakellm.engine.render import render
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.steps import steps_of
 from fakellm.fuzzing.grammar_table import GRAMMARS, HTTP, Production
-from fakellm.fuzzing.run import _cases
+from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.http1 import bursts
@@ -35,7 +35,7 @@ def sent(rule: Rule, http: bool) -> bytes:
 @cache
 def first() -> list[tuple[Rule, list[str]]]:
     """The first cases without a fault, each with the names of its steps."""
-    rules = islice(_cases(Search(profile="all")), SOON)
+    rules = islice(cases_of(Search(profile="all")), SOON)
     return [(rule, [step.name for step in steps_of(rule)]) for rule in rules if rule.fault is None]
 
 

@@ -17,9 +17,6 @@ import pytest
 import fakellm
 from fakellm.apis import route as routes
 from fakellm.apis.gemini.api import GEMINI
-from fakellm.fuzzing import tiers
-from fakellm.fuzzing.draws.steps import usual
-from fakellm.fuzzing.recorded_steps import RECORDED as RECORDED_STEPS
 from fakellm.importing.importer import Imported, imported
 from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.importing.replies.recorded_request import route_of, served_path
@@ -27,7 +24,6 @@ from fakellm.recordings.cassette import Interaction
 from fakellm.recordings.formats import read_file
 from fakellm.recordings.redaction import redacted
 from fakellm.scenarios.loader import dump, load
-from fakellm.scenarios.scenario import Rule
 from fakellm.testing.handle import Handle
 from tests.conftest import CASES, CORPUS, ROOT, SURFACES
 from tests.recorded_replies import OF_CHAT, OF_OTHERS, REPLIES, RecordedReply
@@ -44,12 +40,6 @@ NOT_BY_MEANING = dict(
 IN_FILE: dict[Path, list[RecordedReply]] = {}
 for _reply in REPLIES:
     IN_FILE.setdefault(_reply.file, []).append(_reply)
-STREAMS: dict[str, list[Path]] = {}
-for _reply in OF_CHAT:
-    if _reply.stream and _reply.exact:
-        STREAMS.setdefault(_reply.provider, []).append(_reply.file)
-SAMPLES = {file for files in STREAMS.values() for file in files[:2]}
-"""The first two streams of each provider of chat."""
 
 
 def recordings(root: Path) -> dict[str, list[Path]]:
@@ -92,7 +82,6 @@ def test_every_recording_is_imported_and_served_as_it_was_or_reported(folder: st
         session.reset()
         outcomes |= {each.place: report[each.number - 1].outcome for each in IN_FILE.get(file, ())}
         assert not [found for rule in scenario.named_rules() for found in in_reply_and_patch(rule)], file
-        assert not (file in SAMPLES and unknown_steps(scenario.rules)), file
     listed = {place: outcome for place, outcome in NOT_BY_MEANING.items() if place in outcomes}
     assert {place: outcome for place, outcome in outcomes.items() if outcome != "meaning"} == listed
 
@@ -106,15 +95,6 @@ def check(session: Handle, interaction: Interaction, became: Imported) -> None:
     sent = asked(session, redacted(interaction))
     plan = redacted(interaction).response
     assert (sent.status, sent.body, became) == (plan.status, plan.body, became)
-
-
-def unknown_steps(rules: tuple[Rule, ...]) -> set[str]:
-    """The steps of rules that the table of recorded steps does not have."""
-    found = [
-        step for rule in rules for each in rule.steps for step in tiers.steps(each.stream.over(usual(rule.dialect)))
-    ]
-    named = {re.sub(r"^split\.(.*\.)?(\w+): ", r"split.\2: ", step.name) for step in found}
-    return {name for name in named if name not in RECORDED_STEPS} - {"split.refusal: tokens"}
 
 
 def asked(session: Handle, interaction: Interaction) -> Received:

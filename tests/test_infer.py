@@ -34,7 +34,7 @@ SAID = Completion(
 @settings(max_examples=10)
 @given(st.data(), completions(), st.sampled_from(sorted(DIALECTS)))
 def test_the_meaning_is_read_from_any_stream(data: st.DataObject, completion: Completion, name: str) -> None:
-    frames = rendered(completion, data.draw(variations(completion)), DIALECTS[name], DRAWN)
+    frames = rendered(completion, data.draw(variations(completion, "standard")), DIALECTS[name], DRAWN)
     found = infer(frames, DIALECTS[name]).completion
     if found.usage is not None:
         found = msgspec.structs.replace(found, usage=msgspec.structs.replace(found.usage, own={}))

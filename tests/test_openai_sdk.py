@@ -155,7 +155,7 @@ def read(chunks: Iterable[ChatCompletionChunk]) -> dict[int, str]:
 
 
 @settings(max_examples=30)
-@given(scenario=streams())
+@given(scenario=streams("standard"))
 def test_the_sdk_reads_any_stream(fakellm_server: Handle, scenario: Scenario) -> None:
     session = fakellm_server.session("any")
     session.load(scenario)

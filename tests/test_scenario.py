@@ -104,7 +104,7 @@ REFUSED = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
@@ -179,7 +179,7 @@ REFUSED = [
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
     ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
     ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
-    ("rules: []\n---\nrules: []", ["a.yaml:2:1: but found another document"]),
+    ("rules: []\n---\nrules: []", ["a.yaml:2:1: a scenario file has one document"]),
     ("rules: [\x01]", ["a.yaml: unacceptable character #x0001: control characters are not allowed"]),
     ("rules: " + "[" * 5000 + "]" * 5000, ["a.yaml:1:207: nested more than 200 levels deep"]),
     ("rules: " + "[" * 300_000, ["a.yaml:1:207: nested more than 200 levels deep"]),

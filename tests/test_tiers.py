@@ -120,14 +120,14 @@ def _differs(made: Variation) -> bool:
     return msgspec.structs.replace(made, sse=sse, transfer=transfer).over(PLAIN) != PLAIN
 
 
-@given(completions().flatmap(variations))
+@given(completions().flatmap(lambda completion: variations(completion, "standard")))
 def test_what_strategies_draw_is_not_contested(drawn: Variation) -> None:
     assert contested(drawn) == []
 
 
 @given(st.data())
 def test_steps_are_those_of_the_fields(data: st.DataObject) -> None:
-    drawn = data.draw(completions().flatmap(variations))
+    drawn = data.draw(completions().flatmap(lambda completion: variations(completion, "standard")))
     alone = [msgspec.structs.replace(Variation(), **{name: getattr(drawn, name)}) for name in drawn.__struct_fields__]
     assert [step for each in alone for step in steps(each)] == steps(drawn)
 

@@ -215,10 +215,28 @@ def test_text_is_paced_and_the_role_the_finish_and_the_end_are_not() -> None:
 def test_each_frame_waits_for_the_tokens_that_a_reader_finds_in_it(
     data: st.DataObject, completion: Completion, dialect: Dialect
 ) -> None:
-    variation = msgspec.structs.replace(data.draw(variations(completion)), done=True, sse=Framing())
+    variation = msgspec.structs.replace(data.draw(variations(completion, "standard")), done=True, sse=Framing())
     sent = batches(completion, variation, Source(0), dialect)
     frames = stream(completion, variation, dialect, Timing(tokens_per_second=1), Source(0))
     assert [frame.delay for frame in frames] == [0, *map(tokens_in, sent[1:])]
+
+
+def first_waits(*rules: dict[str, Any], **top: Any) -> list[float]:
+    """The wait before the reply of each rule, whose user texts are numbers, and before that to any other request."""
+    numbered = [{"when": {"user": f"{number}."}, **rule} for number, rule in enumerate(rules)]
+    app = App(load({**top, "rules": numbered}))
+    bodies = [chat(messages=[{"role": "user", "content": f"{number}."}]) for number in range(len(rules) + 1)]
+    plans = [respond(app, HttpRequest("POST", "/v1/chat/completions", body)).plan for body in bodies]
+    return [sum(frame.delay for frame in plan.frames) for plan in plans]
+
+
+def test_the_timing_of_a_scenario_is_that_of_replies_without_one() -> None:
+    slow = {"reply": {}, "timing": {"first": 5}}
+    again = {"reply": {}, "timing": {"first": 4}, "then": [{"reply": {}}]}
+    assert first_waits({"reply": {}}, slow, again, timing={"first": 3}) == [3, 5, 4, 3]
+    assert first_waits({"reply": {}}, slow) == [0, 5, 0]
+    rules = load({"timing": {"first": 3}, "rules": [again]}).named_rules()
+    assert [step.timing.first for step in rules[0].steps] == [4, 3]
 
 
 def test_jitter_does_not_depend_on_later_frames_or_on_other_draws() -> None:

@@ -30,7 +30,7 @@ from fakellm.faults import Close, Eof, Fault, NoFinish, Reset, Truncated
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.report import report
+from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Outcome, Search
 from fakellm.fuzzing.strategies import faults, framings, streams
@@ -313,7 +313,7 @@ def searched(client: ClientFunction, profile: str) -> Outcome:
 
 
 @pytest.mark.usefixtures("toy_route")
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(toy_clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
@@ -336,7 +336,7 @@ def test_a_wrong_client_is_caught_by_one_step(client: ClientFunction, cause: str
     assert (failure.cause, failure.case.verdict.outcome) == ((cause,), outcome)
     assert failure.case.rule.dialect is None
     assert [step.rows for step in failure.case.steps] == [()]  # the list of client bugs is of chat's clients
-    assert "event: block_start" in report(found, ["repeat"]) or outcome == "silent"
+    assert "event: block_start" in report(run_report(found), ["repeat"]) or outcome == "silent"
 
 
 @pytest.mark.usefixtures("toy_route")

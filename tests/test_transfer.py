@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from importlib import import_module
 
 import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 import fakellm
 from fakellm.base.errors import ScenarioError
@@ -19,8 +21,9 @@ from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.testing.handle import Handle
 from fakellm.wire.codings import Coding
-from fakellm.wire.http1 import bursts, frames_in
+from fakellm.wire.http1 import bursts, end_of_head, frames_in, head_of
 from fakellm.wire.plan import Frame, Plan
+from fakellm.wire.segments import within_framing
 from fakellm.wire.transfer import Transfer, carry
 from tests.conftest import chat, inflated, post, respond
 from tests.test_server import head, until_closed
@@ -59,7 +62,8 @@ def test_the_same_bytes_arrive_at_the_same_time_however_they_are_sent(frames: li
 @given(FRAMES, transfers())
 def test_a_chunked_body_has_an_http_chunk_for_each_piece(frames: list[Frame], transfer: Transfer) -> None:
     plan = carry(Plan(200, (), tuple(frames), delimited="chunked"), transfer)
-    _, _, body = b"".join(burst.data for burst in bursts(plan)).partition(b"\r\n\r\n")
+    written = b"".join(burst.data for burst in bursts(plan))
+    body = written[end_of_head(written) :]
     pieces = [frame.data for frame in plan.frames]
     assert (unchunked(body) if plan.delimited == "chunked" else [body]) == (
         pieces if plan.delimited == "chunked" else [b"".join(pieces)]
@@ -112,16 +116,17 @@ def test_each_frame_can_be_inflated_when_it_arrives() -> None:
     assert [piece.delay for piece in sent(FOUR, Transfer(gzip=True))] == [frame.delay for frame in FOUR]
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd"])
+@pytest.mark.parametrize("coding", ["deflate", "br", "zstd"])
 def test_each_frame_can_be_decompressed_in_any_coding_when_it_arrives(coding: Coding) -> None:
     plan = carry(Plan(200, (), tuple(FOUR)), Transfer(encoding=coding))
     assert plan.headers == (("Content-Encoding", coding),)
-    reader = (
-        import_module("brotli").Decompressor()
-        if coding == "br"
-        else import_module("zstandard").ZstdDecompressor().decompressobj()
-    )
-    arrived = [(reader.process if coding == "br" else reader.decompress)(frame.data) for frame in plan.frames]
+    readers: dict[Coding, Callable[[], Callable[[bytes], bytes]]] = {
+        "deflate": lambda: zlib.decompressobj().decompress,
+        "br": lambda: import_module("brotli").Decompressor().process,
+        "zstd": lambda: import_module("zstandard").ZstdDecompressor().decompressobj().decompress,
+    }
+    reader = readers[coding]()
+    arrived = [reader(frame.data) for frame in plan.frames]
     assert arrived == [frame.data for frame in FOUR]
     assert [frame.delay for frame in plan.frames] == [frame.delay for frame in FOUR]
     whole = b"".join(frame.data for frame in plan.frames)
@@ -177,12 +182,40 @@ def answered(transfer: Transfer, body: bytes) -> tuple[bytes, bytes]:
         (Transfer(header_case="lower"), b"\r\ncontent-type: ", b"Content-Type"),
         (Transfer(header_case="title"), b"\r\nX-Fakellm-Seed: 0", b"x-fakellm-seed"),
         (Transfer(header_case="upper"), b"\r\nTRANSFER-ENCODING: chunked", b"Transfer-Encoding"),
+        (Transfer(head="bare"), b"HTTP/1.1 200 \r\nContent-Type:text/", b"OK"),
+        (Transfer(head="padded"), b"\r\nTransfer-Encoding: \t chunked \t", b"Transfer-Encoding: chunked"),
     ],
 )
 def test_the_head_of_a_stream(transfer: Transfer, there: bytes, missing: bytes) -> None:
     top, _ = answered(transfer, chat(stream=True))
     assert there in top
     assert missing not in top
+
+
+def test_interim_responses_come_before_the_head_but_not_in_http_1_0() -> None:
+    rule = fakellm.Rule(reply=fakellm.Reply(content="Hi"), stream=fakellm.Variation(transfer=Transfer(head="interim")))
+    response = respond(App(load(rule)), HttpRequest("POST", "/v1/chat/completions", chat(stream=True)))
+    plain = b"".join(burst.data for burst in bursts(replace(response.plan, head=None)))
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert b"".join(burst.data for burst in response.bursts) == interim + interim + plain
+    assert response.body.startswith(b"data: {")
+    assert head_of(response.bursts).data.endswith(b"\r\n\r\n")
+    assert not bursts(response.plan, http_1_0=True)[0].data.startswith(interim)
+
+
+def test_a_response_is_cut_within_its_framing() -> None:
+    plan = Plan(200, (), (Frame(b"data: 1\n\n"), Frame(b"[DONE]")), "chunked", cut_framing=True)
+    pieces = list(within_framing(bursts(plan), chunked=True))
+    assert [piece.data for piece in pieces] == [
+        b"HTTP/1.1 200",
+        b" OK\r\nTransfer-Encoding: chunked\r\n\r",
+        b"\n9\r",
+        b"\ndata: 1\n\n",
+        b"\r",
+        b"\n6\r\n[DONE]\r\n0\r\n\r\n",
+    ]
+    assert [piece.separate for piece in pieces] == [False, *[True] * 5]
+    assert [piece.frames for piece in pieces] == [*[0] * 5, 2]
 
 
 def test_a_whole_body_is_sent_in_the_same_ways() -> None:
@@ -211,7 +244,7 @@ def test_a_whole_body_is_sent_in_the_same_ways() -> None:
         ("{trailers: {a b: c}}", "trailers"),
         ('{trailers: {a: "b\\r\\nc"}}', "trailers"),
         ("{trailers: {a: b}, body: length}", "trailers: only a chunked body has fields after it"),
-        ("{encoding: deflate}", "encoding: 'deflate' is not one of br, zstd"),
+        ("{encoding: lzma}", "encoding: 'lzma' is not one of deflate, br, zstd"),
         ('{content_type: "a\\r\\nb"}', "content_type: a header must be visible ASCII"),
         ('{content_type: ""}', "content_type: a header must be visible ASCII"),
         ("{body: lenght}", "body: 'lenght' is not one of chunked, length, close"),

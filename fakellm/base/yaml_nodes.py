@@ -138,7 +138,8 @@ class Inspection:
             if integer:
                 self.integer_keys.append(f"{place(self.name, key.start_mark)}: {TEXT_KEY}")
             if not integer and key.tag not in (TEXT, _MERGE):
-                self._add(key, TEXT_KEY)
+                mapping = isinstance(key, yaml.MappingNode)  # of text with {{…}}, the second bracket starts one
+                self._add(key, "a key cannot be a mapping; put text with {{…}} in quotes" if mapping else TEXT_KEY)
             elif key.value in first:
                 self._add(key, f"the key {key.value!r} appears twice; first in line {first[key.value]}")
             else:

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-import re
-import shlex
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from math import isfinite
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
-from fakellm.apis.route import CHAT, HOMES
+from fakellm.apis.route import HOMES
 from fakellm.base.errors import FakellmError
+from fakellm.cli.fuzz.options import check_unused, duration, finite, named_client, named_clients
+from fakellm.cli.fuzz.options import shard as shard_of
+from fakellm.cli.fuzz.progress import Progress
+from fakellm.cli.fuzz.reports import finish, merge, replay_command, saved_replays
 from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
-from fakellm.fuzzing.draws.profiles import OF_EVERY_API
-from fakellm.fuzzing.endpoints import fuzzed_api, name_of
+from fakellm.fuzzing.draws.profiles import DEFAULT, OF_EVERY_API
+from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.matrix import alone, matrix
 from fakellm.fuzzing.matrix_formats import as_html, as_markdown, as_text, caption
-from fakellm.fuzzing.report import report, title
+from fakellm.fuzzing.report import run_report
+from fakellm.fuzzing.reports.run_report import RunReport
 from fakellm.fuzzing.run import replay, run
-from fakellm.fuzzing.saved_failures import FOLDER, rules_of, save, saved
+from fakellm.fuzzing.running.jobs import Jobs
+from fakellm.fuzzing.saved_failures import FOLDER, Failures, rules_of
 from fakellm.fuzzing.search import Outcome, Search
 
 _FORMATS = {"text": as_text, "markdown": as_markdown, "html": as_html}
-
-
-def _finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    if not isfinite(value):
-        raise click.BadParameter(f"expected a number of seconds, got {value}")
-    return value
+_OF_A_SEARCH = ("examples", "max_failures", "max_time", "jobs", "shard", "failures")
+_OF_A_REPORT = ("json", "junit")
 
 
 def _dialects() -> str:
@@ -53,12 +51,17 @@ def _dialects() -> str:
 )
 @click.option(
     "--profile",
-    default="default",
+    default=DEFAULT,
     show_default=True,
     metavar="NAME",
-    help=f"One of {', '.join(OF_EVERY_API)}; for chat also realistic; or a dialect of the API. {_dialects()}",
+    help=f"One of {', '.join(OF_EVERY_API)}, or a dialect of the API. {_dialects()}",
 )
-@click.option("--examples", default=200, show_default=True, type=click.IntRange(1), help="Number of cases.")
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    help="Number of cases; the default is 200, or no limit with --max-time.",
+)
+@click.option("--max-time", callback=duration, metavar="TIME", help="End after this time: 90s, 10m or 1.5h.")
 @click.option("--seed", default=0, show_default=True, help="The same seed tries the same cases.")
 @click.option(
     "--exclude", multiple=True, metavar="STEP", help="A step to leave out, or a block such as sse; repeatable."
@@ -75,8 +78,38 @@ def _dialects() -> str:
     default=5.0,
     show_default=True,
     type=click.FloatRange(0, min_open=True),
-    callback=_finite,
+    callback=finite,
     help="Seconds after which the client is to give up.",
+)
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="How many clients to try cases on at once."
+)
+@click.option(
+    "--shard",
+    default="1/1",
+    callback=shard_of,
+    metavar="K/N",
+    help="Try only one part of the cases, such as 2/8: the second of eight machines.",
+)
+@click.option(
+    "--failures",
+    default=str(FOLDER),
+    show_default=True,
+    metavar="PLACE",
+    help="Where failures are saved: a folder, or Redis as redis://HOST.",
+)
+@click.option("--report", "json", type=click.Path(path_type=Path), metavar="FILE", help="Write the report as JSON too.")
+@click.option(
+    "--junit",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the report as JUnit XML too, for CI servers.",
+)
+@click.option(
+    "--merge",
+    "merges",
+    is_flag=True,
+    help="Print one report of several shards: fakellm fuzz --merge FILE…, with the files of --report.",
 )
 @click.option("--matrix", "table", is_flag=True, help="Try every step alone and print a table.")
 @click.option(
@@ -85,122 +118,117 @@ def _dialects() -> str:
 @click.option("--failing-only", is_flag=True, help="Leave out of the table what no client fails.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try only the rules of FILE.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def command(
     cmd: tuple[str, ...],
     clients: tuple[str, ...],
     name: str,
     profile: str,
-    examples: int,
+    examples: int | None,
+    max_time: float | None,
     seed: int,
     exclude: tuple[str, ...],
     max_failures: int,
     timeout: float,
+    jobs: int,
+    shard: tuple[int, int],
+    failures: str,
+    json: Path | None,
+    junit: Path | None,
+    merges: bool,
     table: bool,
     style: str | None,
     failing_only: bool,
     file: Path | None,
+    quiet: bool,
 ) -> None:
     """Find the stream that breaks a client: fakellm fuzz [OPTIONS] -- CMD…
 
     CMD starts a driver, which reads one line of JSON per case and writes one. Failures are saved in .fakellm/failures
-    and tried first the next time. Exit codes: 0 no failures, 1 failures found, 2 the client could not be tried.
+    and tried first the next time. Exit codes: 0 no failures, 1 failures found, 2 the client could not be tried or cases
+    are missing.
     """
+    if merges:
+        _merge(cmd, failures, json, junit)
     search = Search(
         profile=profile,
-        examples=examples,
+        examples=examples if examples or max_time else 200,
         seed=seed,
         exclude=exclude,
         max_failures=max_failures,
         deadline=2 * timeout + 1,
         api=fuzzed_api(name),
+        shard=shard,
     )
-    named = _named([*([(cmd[-1], cmd)] if cmd else []), *map(_client, clients)])
+    named = named_clients([*([(cmd[-1], cmd)] if cmd else []), *map(named_client, clients)])
     if not table and (style or failing_only or len(named) > 1):
         raise click.UsageError("--format, --failing-only and several clients need --matrix")
     if table and file:
         raise click.UsageError("--replay tries the rules of a file, and --matrix every step: use only one of them")
-    _check_unused("--matrix", table, ("examples", "max_failures"))
-    _check_unused("--replay", file, ("profile", "examples", "exclude", "max_failures"))
+    if table:
+        check_unused("--matrix", (*_OF_A_SEARCH, *_OF_A_REPORT))
+    if file:
+        check_unused("--replay", ("profile", "exclude", *_OF_A_SEARCH))
     if not named:
         fail("fakellm fuzz: there is no client: write the command that starts it after --", 2)
     drivers = {each: Driver(words, timeout, search.deadline + 1, name) for each, words in named.items()}
     try:
         if table:
-            _print_matrix(drivers, search, style or "text", failing_only)
-            return
-        (driver,) = drivers.values()
-        if file is not None:
-            outcome = replay(driver, search, list(rules_of(file)))
+            _print_matrix(drivers, search, style or "text", failing_only, quiet)
+        ((driver, words),) = zip(drivers.values(), named.values(), strict=True)
+        if file:
+            found = run_report(replay(driver, search, list(rules_of(file))), words)
+            replays = [replay_command(found, file)] * len(found.findings)
         else:
-            known = list(saved(FOLDER, search.api))
-            with _progress(len(known) + examples) as progress:
-                outcome = run(driver, search, known, progress)
+            several = Jobs(jobs, words, timeout, search.deadline + 1) if jobs > 1 else None
+            place = Failures(failures)
+            found = _search(driver, search, place, Progress(_number(search), max_time, quiet), several, words)
+            replays = saved_replays(found, place)
     except KeyboardInterrupt:
         sys.exit(130)
     except (FakellmError, ValueError) as error:
         fail(f"fakellm fuzz: {error}", 2)
-    _print(outcome, file, next(iter(named.values())))
+    finish(found, replays, json, junit)
 
 
-def _check_unused(option: str, value: object, others: tuple[str, ...]) -> None:
-    """Rejects options that would have no effect beside this one."""
-    context = click.get_current_context()
-    for name in others:
-        if value and context.get_parameter_source(name) is not click.core.ParameterSource.DEFAULT:
-            raise click.UsageError(f"--{name.replace('_', '-')} has no effect with {option}: leave it out")
+def _search(
+    driver: Driver, search: Search, place: Failures, progress: Progress, jobs: Jobs | None, words: tuple[str, ...]
+) -> RunReport:
+    def show(outcome: Outcome, shrinks: bool) -> None:
+        progress.show(outcome.cases, len(outcome.failures), shrinks)
+
+    known, unreadable = place.rules(search)
+    with progress.shown():
+        outcome = run(driver, search, known, show, progress.is_over, jobs)
+    outcome.unreadable = unreadable
+    return run_report(outcome, words)
 
 
-def _named(clients: list[tuple[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
-    """The commands by the names of their clients."""
-    names = [name for name, _ in clients]
-    for name in names:
-        if names.count(name) > 1:
-            raise click.UsageError(
-                f"two clients are named {name!r}: give each a name of its own with --client NAME=CMD"
-            )
-    return dict(clients)
+def _number(search: Search) -> int | None:
+    """How many cases the search has, besides saved failures."""
+    number, shards = search.shard
+    return None if search.examples is None else len(range(number - 1, search.examples, shards))
 
 
-def _client(text: str) -> tuple[str, tuple[str, ...]]:
-    name, _, line = text.partition("=")
+def _merge(files: tuple[str, ...], failures: str, json: Path | None, junit: Path | None) -> NoReturn:
+    known = ("merges", "cmd", "failures", "quiet", *_OF_A_REPORT)
+    check_unused("--merge", [each.name for each in command.params if each.name and each.name not in known])
+    if not files:
+        raise click.UsageError("--merge needs the files that --report wrote, one for each shard")
     try:
-        words = tuple(shlex.split(line))
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r}: {str(error).lower()}", param_hint="--client") from None
-    if not words or not re.fullmatch(r"[\w.@-]+", name):
-        raise click.BadParameter(f"expected NAME=CMD, got {text!r}", param_hint="--client")
-    return name, words
+        found = merge([Path(file) for file in files])
+        replays = saved_replays(found, Failures(failures))
+    except (FakellmError, ValueError) as error:
+        fail(f"fakellm fuzz: {error}", 2)
+    finish(found, replays, json, junit)
 
 
-def _print(outcome: Outcome, file: Path | None, cmd: tuple[str, ...]) -> None:
-    replays = []
-    for failure in outcome.failures:
-        try:
-            scenario = file or save(FOLDER, failure, f"{title(failure)}\n{shlex.join(cmd)}")
-        except OSError as error:
-            replays.append(f"run the same command again; the failure could not be saved: {error}")
-        else:
-            api = "" if outcome.search.api is CHAT else f"--api {name_of(outcome.search.api)} "
-            replays.append(f"fakellm fuzz {api}--replay {shlex.quote(str(scenario))} -- {shlex.join(cmd)}")
-    click.echo(report(outcome, replays), nl=False)
-    sys.exit(130 if outcome.interrupted else 1 if outcome.failures else 0)
-
-
-def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failing_only: bool) -> None:
-    with _progress(len(list(alone(search))) * len(drivers)) as progress:
-        rows, complete = matrix(drivers, search, progress)
+def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failing_only: bool, quiet: bool) -> NoReturn:
+    progress = Progress(len(list(alone(search))) * len(drivers), quiet=quiet)
+    with progress.shown():
+        rows, complete = matrix(drivers, search, progress.show)
     failing = [row for row in rows if row.fails]
     above = caption(rows) if complete else f"Interrupted. {caption(rows)}"
     click.echo(_FORMATS[style](failing if failing_only else rows, list(drivers), above), nl=False)
     sys.exit(130 if not complete else 1 if failing else 0)
-
-
-@contextmanager
-def _progress(length: int) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda cases: None
-        return
-    with click.progressbar(length=length, file=sys.stderr, show_pos=True) as bar:
-        yield lambda cases: bar.update(1)

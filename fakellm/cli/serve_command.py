@@ -12,6 +12,8 @@ from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, run, serving
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
+from fakellm.wire.spread import MOST_SECONDS
+from fakellm.wire.timing import AT_ONCE, Timing
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -66,6 +68,20 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.IntRange(1),
     help="Requests whose attempts are counted.",
 )
+@click.option(
+    "--latency",
+    default=0.0,
+    type=click.FloatRange(0, MOST_SECONDS),
+    metavar="SECONDS",
+    help="Generated replies start after this time.",
+)
+@click.option(
+    "--tokens-per-second",
+    default=0.0,
+    type=click.FloatRange(0),
+    metavar="NUMBER",
+    help="Generated replies are sent as fast as a model writes so many tokens.",
+)
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -77,6 +93,8 @@ def command(
     stored_bytes: int,
     max_sessions: int,
     max_attempts: int,
+    latency: float,
+    tokens_per_second: float,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
@@ -84,6 +102,10 @@ def command(
     A file that is saved is loaded again; while it has errors, the last good scenario stays.
     """
     log_to_stderr(options.pop("level"))
+    timing = Timing(first=latency, tokens_per_second=tokens_per_second)
+    if scenarios and timing != AT_ONCE:
+        example = "timing: {first: 0.3, tokens_per_second: 40}"
+        raise click.UsageError(f"--latency and --tokens-per-second need no SCENARIO; write {example!r} in its file")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
@@ -92,9 +114,11 @@ def command(
         max_attempts=max_attempts,
     )
     with paused():
+        from fakellm.scenarios.scenario import Scenario
         from fakellm.server.scenario_app import App
 
         reading = None
+        scenario = None if timing == AT_ONCE else Scenario(name="generated", timing=timing, rules=())
         if scenarios:  # else nothing reads YAML
             from fakellm.cli.reload import Files, follow
             from fakellm.scenarios.loader import read
@@ -104,9 +128,13 @@ def command(
                 from fakellm.cli.not_a_scenario import problems_of
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
-        scenario = reading.scenario if reading else None
+            scenario = reading.scenario
         app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
-    what = f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}" if scenario else "serves generated replies"
+    what = (
+        f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
+        if reading and scenario
+        else "serves generated replies"
+    )
     if reading is None:
         run(app, what, **options)
         return

@@ -32,7 +32,7 @@ from fakellm.engine.ruleset import Attempt, Ruleset
 from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
-from fakellm.scenarios.scenario import Rule
+from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.wire.plan import Frame, Plan
 
 FIRST = Attempt()
@@ -90,8 +90,8 @@ class Engine:
         self.strict = strict
         self._vary = vary
         self._cache = cache or Cache(0)
-        dialect = ruleset.scenario.dialect if ruleset.scenario else "openai"
-        self._generated = Rule(name="generated", dialect=dialect, reply=GENERATED)
+        scenario = ruleset.scenario or Scenario(rules=())
+        self._generated = Rule(name="generated", dialect=scenario.dialect, timing=scenario.timing, reply=GENERATED)
         self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
 
     def varied(self, vary: Vary | None) -> Engine:

@@ -8,15 +8,21 @@ from __future__ import annotations
 from collections.abc import Collection
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fakellm.fuzzing.clients.client_function import ClientFunction, FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
+from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.endpoints import fuzzed_api
-from fakellm.fuzzing.report import report, title
+from fakellm.fuzzing.report import report, run_report
+from fakellm.fuzzing.reports.run_report import Finding
 from fakellm.fuzzing.run import run
-from fakellm.fuzzing.saved_failures import FOLDER, save, saved
-from fakellm.fuzzing.search import ClientFailure, Outcome, Search
+from fakellm.fuzzing.saved_failures import FOLDER, Failures
+from fakellm.fuzzing.search import Outcome, Search
+
+if TYPE_CHECKING:
+    from hypothesis.database import ExampleDatabase
 
 __all__ = [
     "CannotRunError",
@@ -42,13 +48,13 @@ class FuzzError(AssertionError):
 def fuzz(
     client: ClientFunction,
     *,
-    profile: str = "default",
+    profile: str = DEFAULT,
     examples: int = 200,
     seed: int = 0,
     exclude: tuple[str, ...] = (),
     max_failures: int = 1,
     timeout: float = 5.0,
-    failures: str | Path | None = FOLDER,
+    failures: str | Path | ExampleDatabase | None = FOLDER,
     api: str = "chat",
 ) -> Outcome:
     """Raises FuzzError with a report if `client` misreads a stream; otherwise returns what was tried.
@@ -62,10 +68,11 @@ def fuzz(
     examples: the number of cases, not counting those that repeat or shrink a failure.
     max_failures: how many different causes to find before the run ends.
     timeout: seconds that the client may take for one case; after that it has hung.
-    failures: the folder in which failures are saved as scenario files, which are tried first; None to save none.
+    failures: where failures are saved as scenarios, which are tried first: a folder, Redis as `redis://HOST`, or a
+        database of hypothesis; None to save none.
 
     The same seed tries the same cases. Raises CannotRunError if the client cannot even read a plain stream, ValueError
-    if a setting is invalid or there is no such profile or step, and ScenarioError if a saved file is not valid.
+    if a setting is invalid or there is no such profile or step, and DatabaseError if saved failures cannot be read.
     """
     __tracebackhide__ = True  # for pytest: the report needs no traceback
     _check(profile, examples, max_failures, timeout, seed, exclude)
@@ -78,11 +85,13 @@ def fuzz(
         deadline=timeout,
         api=fuzzed_api(api),
     )
-    folder = Path(failures) if failures is not None else None
-    known = list(saved(folder, search.api)) if folder else ()
+    place = Failures(failures) if failures is not None else None
+    known, unreadable = place.rules(search) if place else ((), 0)
     outcome = run(FunctionClient(client, 2 * timeout + 1), search, known)
+    outcome.unreadable = unreadable
     if outcome.failures:
-        raise FuzzError(report(outcome, [_replay(failure, folder, seed) for failure in outcome.failures]), outcome)
+        found = run_report(outcome)
+        raise FuzzError(report(found, [_replay(each, place, api, seed) for each in found.findings]), outcome)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
@@ -105,12 +114,12 @@ def _check(profile: str, examples: int, max_failures: int, timeout: float, seed:
         raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}")
 
 
-def _replay(failure: ClientFailure, folder: Path | None, seed: int) -> str:
-    """How to reproduce a failure."""
+def _replay(found: Finding, place: Failures | None, api: str, seed: int) -> str:
+    """How to reproduce a failure, which is saved."""
     repeat = f"repeat the call with seed={seed}"
-    if folder is None:
+    if place is None:
         return repeat
     try:
-        return f"the next call tries it first, from {save(folder, failure, title(failure))}"
+        return f"the next call tries it first, from {place.save(api, found.scenario, found.title) or place.name}"
     except OSError as error:
         return f"{repeat}; the failure could not be saved: {error}"

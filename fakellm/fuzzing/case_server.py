@@ -5,11 +5,16 @@ The server runs in a thread of this process.
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from fakellm.apis.route import CHAT, Route
+from fakellm.apis.variation import Variation
 from fakellm.base.errors import RequestError, ServerError
 from fakellm.engine.entry import Entry
+from fakellm.engine.render import render
 from fakellm.engine.response import Outcome, Response
 from fakellm.fuzzing.endpoints import endpoint_of
+from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.hosting import Hosted
 from fakellm.server.scenario_app import App, HttpRequest
@@ -28,25 +33,27 @@ class _CaseApp(App):
         self._api = api
         self.plans: list[Plan] = []
         self.requested = False
-        self.accepts_gzip = False
+        self.accepted_codings = ""
         self.accepts_choices = False
+        self.sent_request: Request | None = None
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         self.requested = True
-        self.accepts_gzip = "gzip" in request.headers.get("Accept-Encoding", "")
+        self.accepted_codings = request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
-        self.accepts_choices = self._choices(request) > 1
+        self.sent_request = self._parsed(request)
+        self.accepts_choices = self.sent_request is not None and self.sent_request.choices > 1
         if isinstance(outcome, Response):
             self.plans.append(outcome.plan)
         return outcome, entry
 
-    def _choices(self, request: HttpRequest) -> int:
-        """How many choices the request is for; none if it is not valid."""
+    def _parsed(self, request: HttpRequest) -> Request | None:
+        """The request as one to the API; None if it is not valid."""
         try:
-            return self._api.parse(request.body, {}, request.target.url).choices
+            return self._api.parse(request.body, {}, request.target.url)
         except RequestError:
-            return 0
+            return None
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         if error.code == "internal_error":
@@ -64,6 +71,7 @@ class CaseServer:
 
     def __init__(self, seed: int = 0, deadline: float = 10.0, api: Route = CHAT) -> None:
         self._app = _CaseApp(seed, api)
+        self._api = api
         self._base = endpoint_of(api).base
         self._hosted = Hosted(self._app)
         self._deadline = deadline
@@ -83,15 +91,23 @@ class CaseServer:
         """The responses sent since `play`."""
         return self._app.plans
 
-    @property
-    def accepts_gzip(self) -> bool:
-        """Whether the client's last request allowed a compressed response."""
-        return self._app.accepts_gzip
+    def accepts(self, coding: str) -> bool:
+        """Whether the client's last request allowed a response with this coding."""
+        return coding in self._app.accepted_codings
 
     @property
     def accepts_choices(self) -> bool:
         """Whether the client's last request was for several choices."""
         return self._app.accepts_choices
+
+    def plain(self, rule: Rule) -> Plan | None:
+        """The response to the client's last request by a rule without its steps and its fault; None if the request was
+        not valid."""
+        request, dialect = self._app.sent_request, rule.dialect or ("openai" if self._api is CHAT else None)
+        if request is None:
+            return None
+        plain = replace(rule, name="plain", dialect=dialect, stream=Variation(), fault=None)
+        return render(plain, request, self._app.seed, self._api)
 
     def play(self, rule: Rule) -> None:
         """From now on `rule` answers every request, and the deadline applies. Call `finish` once the client has

@@ -2,50 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import starmap
 from textwrap import indent
 from typing import Any
 
-from fakellm.apis.route import CHAT
+from fakellm.fuzzing.clients.result import NoResult
 from fakellm.fuzzing.endpoints import name_of
-from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.oracle.normalize import FIELDS
-from fakellm.fuzzing.recorded_steps import provenance
+from fakellm.fuzzing.reports.causes import known, rows, senders, steps_and_wire, title
+from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings
+from fakellm.fuzzing.reports.wire_dump import MAX_WIDTH, dumped, legend
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
-from fakellm.fuzzing.tiers import WireStep
+from fakellm.fuzzing.trial import JudgedCase
 from fakellm.scenarios.loader import dump
 from fakellm.scenarios.scenario import Scenario
-from fakellm.wire.kinds import NDJSON, kind_of
 from fakellm.wire.plan import Plan
 
-MAX_FRAMES = 40
-"""How many frames of a response are shown."""
-MAX_WIDTH = 2000
-"""How many characters a line may have before it is cut."""
+_MOST_INTERNAL = 3
+"""For how many types of errors of the language a case is shown."""
 
 
-def report(outcome: Outcome, replays: list[str]) -> str:
-    """The whole report; `replays` says for each failure how to reproduce it."""
+def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
+    """What the run found, as plain values; `command` starts the client."""
     search = outcome.search
-    head = f"{_counted(len(outcome.failures), 'failure')} in {_counted(outcome.cases, 'case')}"
-    api = "" if search.api is CHAT else f"API {name_of(search.api)}, "
-    head += f" ({api}profile {search.profile}, seed {search.seed})"
-    parts = [f"{head}, then interrupted" if outcome.interrupted else head]
-    for number, (failure, replay) in enumerate(zip(outcome.failures, replays, strict=True), 1):
-        parts.append(f"{number}. {described(failure, replay)}")
-    parts.append(compared(outcome.compared))
-    if outcome.internal:
-        names = ", ".join(f"{name} ({count})" for name, count in sorted(outcome.internal.items()))
+    settings = RunSettings(
+        api=name_of(search.api),
+        profile=search.profile,
+        seed=search.seed,
+        examples=search.examples,
+        exclude=search.exclude,
+        max_failures=search.max_failures,
+    )
+    return RunReport(
+        settings=settings,
+        command=tuple(command),
+        shard=search.shard,
+        cases=outcome.cases,
+        compared=tuple(sorted(outcome.compared)),
+        tried=outcome.tried,
+        findings=[finding(failure) for failure in outcome.failures],
+        internal=outcome.internal,
+        internal_first={name: _encodable(_internal(name, case)) for name, case in outcome.internal_first.items()},
+        unsteady=outcome.unsteady,
+        unsteady_first=finding(outcome.unsteady_first) if outcome.unsteady_first else None,
+        skipped=outcome.skipped,
+        unreadable=outcome.unreadable,
+        ended="interrupted" if outcome.interrupted else "out of time" if outcome.out_of_time else "",
+        problem=outcome.problem,
+    )
+
+
+def report(run: RunReport, replays: Sequence[str]) -> str:
+    """The whole report; `replays` says for each failure how to reproduce it."""
+    parts = [_head(run)]
+    for number, (found, replay) in enumerate(zip(run.findings, replays, strict=True), 1):
+        times = f", in {found.count} cases" if found.count > 1 else ""
+        parts.append(f"{number}. {found.title}{times}\n{found.text}\n\n   To reproduce: {replay}")
+    if run.compared:
+        parts.append(compared(frozenset(run.compared)))
+    if run.internal:
+        names = ", ".join(f"{name} ({count})" for name, count in sorted(run.internal.items()))
         parts.append(
             f"Raised correctly, but as errors of the language that do not tell a caller what happened: {names}"
         )
-    if outcome.unsteady and not any(failure.intermittent for failure in outcome.failures):
-        parts.append(f"Failed once, then passed when repeated: {_counted(outcome.unsteady, 'case')}")
-    if outcome.skipped:
-        skipped = _counted(outcome.skipped, "saved failure")
-        parts.append(f"Not tried, because the profile does not contain them or they are excluded: {skipped}")
+        parts += [text for _, text in sorted(run.internal_first.items())[:_MOST_INTERNAL]]
+    if run.unsteady and not any(found.intermittent for found in run.findings):
+        parts.append(f"Failed once, then passed when repeated: {_counted(run.unsteady, 'case')}")
+    for count, reason in (
+        (run.skipped, "the profile does not contain them or they are excluded"),
+        (run.unreadable, "they cannot be read"),
+    ):
+        if count:
+            parts.append(f"Not tried, because {reason}: {_counted(count, 'saved failure')}")
+    if run.problem:
+        parts.append(f"Cases are missing: {run.problem}")
     return "\n\n".join(parts) + "\n"
+
+
+def _internal(name: str, case: JudgedCase) -> str:
+    """The first case in which a client raised an error of this type."""
+    message = case.returned.message if isinstance(case.returned, NoResult) else ""
+    return "\n".join(
+        (
+            f"{name}, the first time: {steps_and_wire(case)}",
+            *(f"   {line}" for line in senders(case.steps, case.rule, case.api)),
+            f"   got       {_short(message)}",
+            "   Scenario:",
+            scenario(scenario_of(ClientFailure(case))),
+        )
+    )
+
+
+def _head(run: RunReport) -> str:
+    settings = run.settings
+    api = "" if settings.api == "chat" else f"API {settings.api}, "
+    shard = "" if run.shard == (1, 1) else f", shard {run.shard[0]}/{run.shard[1]}"
+    found = f"{_counted(len(run.findings), 'failure')} in {_counted(run.cases, 'case')}"
+    ended = f", then {run.ended}" if run.ended else ""
+    return f"{found} ({api}profile {settings.profile}, seed {settings.seed}{shard}){ended}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -59,31 +115,52 @@ def compared(fields: frozenset[str]) -> str:
     return f"Compared: {', '.join(known)}" + (f"; not reported by the client: {', '.join(others)}" if others else "")
 
 
-def described(failure: ClientFailure, replay: str) -> str:
-    """The part of the report about one failure."""
-    verdict = failure.case.verdict
-    times = f", in {failure.count} cases" if failure.count > 1 else ""
+def finding(failure: ClientFailure) -> Finding:
+    """What a report has about one failure."""
+    steps, verdict = failure.case.steps, failure.case.verdict
+    expected, actual, note = map(_short, (verdict.expected, verdict.actual, verdict.note))
+    summary = [
+        f"{_OUTCOMES[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
+        f"expected  {expected}",
+        f"got       {actual}",
+        *([f"because   {note}"] if verdict.note else []),
+    ]
+    return Finding(
+        number=failure.number,
+        count=failure.count,
+        cause=failure.cause,
+        tier=max((step.tier for step in steps), default="plain"),
+        steps=tuple(step.name for step in steps),
+        title=_encodable(title(failure)),
+        outcome=verdict.outcome,
+        summary=_encodable("\n".join(summary)),
+        text=_encodable(_described(failure, summary)),
+        scenario=dump(scenario_of(failure)),
+        intermittent=failure.intermittent,
+    )
+
+
+def _described(failure: ClientFailure, summary: Iterable[str]) -> str:
+    """The part of the report about one failure, below its title."""
     lines = [
-        f"{title(failure)}{times}",
         *(["   intermittent: each time, the case passed when it was repeated"] if failure.intermittent else []),
         *(["   only right after the first rule below: the client carries something over"] if failure.before else []),
-        *(f"   {line}" for line in senders(failure.case.steps)),
+        *(f"   {line}" for line in senders(failure.case.steps, failure.case.rule, failure.case.api)),
         *(f"   {line}" for line in known(rows(failure))),
         "",
-        f"   {_OUTCOMES[verdict.outcome]}{f': {verdict.field}' if verdict.field else ''}",
-        f"   expected  {_short(verdict.expected)}",
-        f"   got       {_short(verdict.actual)}",
-        *([f"   because   {_short(verdict.note)}"] if verdict.note else []),
+        *(f"   {line}" for line in summary),
         "",
         "   Scenario:",
         scenario(scenario_of(failure)),
         "",
-        "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-        writes(failure.case.plans),
-        "",
-        f"   To reproduce: {replay}",
+        writes(failure.case.plans, [failure.case.plain] * len(failure.case.plans)),
     ]
     return "\n".join(lines)
+
+
+def _encodable(text: str) -> str:
+    """The text with escapes for halves of surrogate pairs, which no file may contain."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 _OUTCOMES = {
@@ -95,65 +172,15 @@ _OUTCOMES = {
 }
 
 
-def title(failure: ClientFailure) -> str:
-    """The failing steps, as `named` shows them, and the wire that they are steps of."""
-    case = failure.case
-    where = "" if case.rule.dialect in (None, "openai") else f" on the usual wire of {case.rule.dialect}"
-    return (named(case.steps) or "the plain wire") + where
-
-
-def named(steps: Iterable[WireStep]) -> str:
-    """Steps with their tiers and, if they are known to break clients, the rows of the bug list."""
-    return " with ".join(f"{step.name} ({': '.join(filter(None, (step.tier, ' '.join(step.rows))))})" for step in steps)
-
-
-def rows(failure: ClientFailure) -> list[str]:
-    """The rows of the bug list that name the failing steps."""
-    return list(dict.fromkeys(row for step in failure.case.steps for row in step.rows))
-
-
-def senders(steps: Iterable[WireStep]) -> list[str]:
-    """Who sends each step."""
-    return [f"{step.name}: {provenance(step.name, step.tier)}" for step in steps]
-
-
-def known(rows: Iterable[str]) -> list[str]:
-    """What these rows of the bug list describe, with links to reports."""
-    return [f"{row}: {BUGS[row].what}{_links(row)}" for row in rows]
-
-
-def _links(row: str) -> str:
-    return f" ({', '.join(BUGS[row].threads)})" if BUGS[row].threads else ""
-
-
 def scenario(shown: Scenario) -> str:
     """A scenario as a report shows it."""
     return indent(_narrow(dump(shown)), "     ").rstrip()
 
 
-def writes(plans: Iterable[Plan]) -> str:
-    """Responses as a report shows them."""
-    return indent(_narrow("\n".join(map(wire, plans))), "     ")
-
-
-def wire(plan: Plan) -> str:
-    """A response: its head in one line, then its frames."""
-    head = "no head" if plan.status is None else f"HTTP {plan.status}"
-    ending = "" if plan.end == "complete" else f"<{plan.end}>"
-    content_type = dict(plan.headers).get("Content-Type", "")
-    lines_only = kind_of(content_type) is NDJSON
-    lines = [f"{head} {content_type}".rstrip()]
-    for frame in plan.frames[:MAX_FRAMES]:
-        text = frame.data.decode("utf-8", "backslashreplace")
-        whole = text.endswith(("\n",) if lines_only else ("\n\n", "\r\r", "\r\n\r\n", "\n\r\n"))
-        shown = "".join(_visible(character) for character in text)
-        lines.append(shown if whole else f"{shown}┊")
-    more = len(plan.frames) - MAX_FRAMES
-    return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else []), *([ending] if ending else [])])
-
-
-def _visible(character: str) -> str:
-    return character if character.isprintable() else character.encode("unicode_escape").decode()
+def writes(plans: Iterable[Plan], plain: Iterable[Plan | None]) -> str:
+    """Responses as a report shows them, each with what differs from the plain one; and what the marks mean."""
+    shown = "\n".join(starmap(dumped, zip(plans, plain, strict=True)))
+    return f"   On the wire (one line per write{legend(shown)}):\n{indent(shown, '   ')}"
 
 
 def _narrow(text: str) -> str:
@@ -165,5 +192,5 @@ def _narrow(text: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = value if isinstance(value, str) and "\n" not in value and value else repr(value)
+    text = value if isinstance(value, str) and value.isprintable() and value else repr(value)
     return text if len(text) <= 300 else f"{text[:300]}…"

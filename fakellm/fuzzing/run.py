@@ -3,62 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain, count, islice
+from contextlib import ExitStack
+from functools import cache
+from itertools import chain
 
 import msgspec
 
-from fakellm.base.seed import Source
-from fakellm.fuzzing import draws
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
-from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.profiles import profile as profile_of
+from fakellm.fuzzing.running.case_order import CasePart, numbered
+from fakellm.fuzzing.running.jobs import JobEndedError, Jobs
+from fakellm.fuzzing.running.judging import SAVED, judged
 from fakellm.fuzzing.search import ClientFailure, FailureSearch, Outcome, Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.scenario import Rule, Scenario
+from fakellm.scenarios.scenario import Rule
 
 
 def run(
     client: ClientUnderTest,
     search: Search,
     saved: Iterable[Rule] = (),
-    progress: Callable[[int], None] = lambda cases: None,
+    progress: Callable[[Outcome, bool], None] = lambda outcome, shrinks: None,
+    is_over: Callable[[], bool] = lambda: False,
+    jobs: Jobs | None = None,
 ) -> Outcome:
     """Tries the client on those `saved` rules that belong to the profile, then on the run's own cases.
 
-    progress: called after each case with the number of cases so far. Raises CannotRunError if the client cannot be
-    tried, and ValueError if the profile or an excluded step is unknown.
+    progress: called after each case with the outcome so far; while a failure shrinks, after each try and with True.
+    is_over: asked after each case and each try whether time is over. jobs: processes that try the cases, if this one
+    is not to; `client` then repeats and shrinks what fails. Raises CannotRunError if the client cannot be tried, and
+    ValueError if the profile or an excluded step is unknown.
     """
     profile = profile_of(search.profile, search.exclude, search.api)
     known = list(saved)
     again = [rule for rule in known if profile.contains(rule)]
     outcome = Outcome(search, skipped=len(known) - len(again))
-    with CaseServer(search.seed, search.deadline, search.api) as server:
+    with ExitStack() as stack:
+        server = stack.enter_context(CaseServer(search.seed, search.deadline, search.api))
+        stack.callback(client.close)
+        trial = cache(lambda: Trial(client, server, search.api))
         try:
-            failures = FailureSearch(Trial(client, server, search.api), outcome, progress)
-            for rule in chain(again, islice(_cases(search), search.examples)):
-                if not failures.judge(rule):
+            if jobs is None:
+                outcome.compared = trial().reported
+                number, shards = search.shard
+                cases = chain(((SAVED, rule) for rule in again), numbered(search, CasePart(number - 1, shards)))
+                judgments = judged(trial(), cases)
+            else:
+                outcome.compared, judgments = stack.enter_context(jobs.started(search, again))
+            failures = FailureSearch(trial, outcome, progress, is_over)
+            for each in judgments:
+                if not failures.add(each):
                     break
             failures.finish()
         except KeyboardInterrupt:
             outcome.interrupted = True
-        finally:
-            client.close()
+        except JobEndedError as error:
+            outcome.problem = str(error)
     return outcome
-
-
-def _cases(search: Search) -> Iterator[Rule]:
-    """The cases of every run; after them, without end, what the seed draws, alternating with other known cases: first
-    the other values of each step, then the rest."""
-    profile = profile_of(search.profile, search.exclude, search.api)
-    yield from cases.first(profile)
-    values, others, picks = list(cases.values(profile)), list(cases.again(profile)), Source(search.seed, "known")
-    for number in count():
-        source = Source(search.seed, "case", number)
-        yield rule_of(draws.scenario(source, search.profile, search.exclude, search.api))
-        if known := values or others:
-            yield known.pop(picks.below(len(known)))
 
 
 def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Outcome:
@@ -75,10 +78,9 @@ def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Ou
         try:
             trial = Trial(client, server, search.api)
             outcome.compared = trial.reported
-            for rule in rules:
-                case = trial.judge(rule)
-                outcome.cases += 1
-                outcome.failures += [ClientFailure(case)] if case.verdict.failed else []
+            for each in judged(trial, enumerate(rules)):
+                outcome.count(each)
+                outcome.failures += [ClientFailure(each.failed, number=each.number)] if each.failed else []
         except KeyboardInterrupt:
             outcome.interrupted = True
         finally:
@@ -103,9 +105,3 @@ def _replies(number: int, rule: Rule) -> Iterator[Rule]:
                 raise CannotRunError(f"{at} has {key}: what a client should read from it is not known beforehand")
         fault = msgspec.structs.replace(step.fault, after=0) if step.fault else None
         yield Rule(step.reply, When(), step.stream, step.timing, fault, dialect=rule.dialect)
-
-
-def rule_of(scenario: Scenario) -> Rule:
-    """The one rule of a scenario, with its dialect."""
-    rule = scenario.rules[0]
-    return rule if rule.dialect else msgspec.structs.replace(rule, dialect=scenario.dialect)

@@ -100,7 +100,7 @@ def _names(variation: Variation, plain: Variation) -> Iterator[str]:
         elif isinstance(value, Struct) and not isinstance(value, Score):
             yield from _block(field, value, usual or type(value)())
         elif field == "split" and isinstance(value, dict):
-            yield from (f"split.{part}: {_way(cut)}" for part, cut in value.items() if cut != _usual_cut(part, usual))
+            yield from (f"split.{part}: {_way(cut)}" for part, cut in value.items() if cut != usual_cut(part, usual))
         elif field == "fill":
             yield from _fills(value, usual)
         elif field == "together":
@@ -125,7 +125,7 @@ def _block(field: str, block: Struct, plain: Struct) -> Iterator[str]:
 def _value(name: str, value: Any) -> Iterator[str]:
     if name in ("split", "transfer.cut"):
         yield f"{name}: {_way(value)}"
-    elif isinstance(value, str) and name != "transfer.content_type":
+    elif isinstance(value, str) and name not in ("transfer.content_type", "messages.pads"):
         yield f"{name}: {value}"
     else:
         yield name
@@ -135,7 +135,7 @@ def _way(cut: Any) -> str:
     return cut if isinstance(cut, str) else "size" if isinstance(cut, int) else "offsets"
 
 
-def _usual_cut(part: str, usual: Any) -> Any:
+def usual_cut(part: str, usual: Any) -> Any:
     """How the plain wire cuts the part at this path."""
     ways = usual if isinstance(usual, dict) else {part: usual}
     return ways.get(part, ways.get(part.rpartition(".")[2], "whole"))

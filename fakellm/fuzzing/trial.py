@@ -12,7 +12,7 @@ from msgspec import UNSET, Struct
 
 from fakellm.apis.protocol import Settings
 from fakellm.apis.route import CHAT, Route
-from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation import Variation
 from fakellm.engine.complete import complete
 from fakellm.engine.what_was_sent import WireReading, readings
 from fakellm.fuzzing.case_server import CaseServer
@@ -21,7 +21,7 @@ from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
-from fakellm.fuzzing.draws.steps import steps_of, usual
+from fakellm.fuzzing.draws.steps import plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
@@ -31,13 +31,17 @@ from fakellm.wire.plan import Plan
 
 
 class JudgedCase(Struct, frozen=True):
-    """A rule that was tried: the verdict, what the client returned and what was sent."""
+    """A rule that was tried: the verdict, what the client returned and what was sent.
+
+    plain: what would have been sent without the rule's steps and fault; of a failing case alone.
+    """
 
     rule: Rule
     verdict: Verdict
     returned: Result | NoResult
     plans: tuple[Plan, ...] = ()
     api: Route = CHAT
+    plain: Plan | None = None
 
     @property
     def steps(self) -> list[WireStep]:
@@ -115,7 +119,9 @@ class Trial:
         rule = self._acceptable(self._sendable(rule))
         returned = self.ask(rule)
         plans = tuple(self._server.plans)
-        return JudgedCase(rule, self._verdict(rule, returned, plans), returned, plans, self._api)
+        verdict = self._verdict(rule, returned, plans)
+        plain = self._server.plain(rule) if verdict.failed else None
+        return JudgedCase(rule, verdict, returned, plans, self._api, plain)
 
     def _sendable(self, rule: Rule) -> Rule:
         """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect
@@ -136,15 +142,16 @@ class Trial:
 
     def _acceptable(self, rule: Rule) -> Rule:
         """The rule without what this client does not request: with one tool call if it reads nothing else, with one
-        choice if it does not pass `n` on, and uncompressed if it does not accept gzip (RFC 9110, section 12.5.3)."""
+        choice if it does not pass `n` on, and uncompressed if it does not accept the coding (RFC 9110, 12.5.3)."""
         if self._only_one_call:
             rule = cases.one_call(rule)
         if not self._accepts_choices:
             rule = cases.one_choice(rule)
         transfer = rule.stream.transfer
-        if transfer is None or not transfer.gzip or self._server.accepts_gzip:
+        coding = transfer and ("gzip" if transfer.gzip else transfer.encoding)
+        if transfer is None or not coding or self._server.accepts(coding):
             return rule
-        plain = msgspec.structs.replace(transfer, gzip=False)
+        plain = msgspec.structs.replace(transfer, gzip=False, encoding=None)
         return msgspec.structs.replace(rule, stream=msgspec.structs.replace(rule.stream, transfer=plain))
 
     def _verdict(self, rule: Rule, returned: Result | NoResult, plans: tuple[Plan, ...]) -> Verdict:
@@ -201,8 +208,7 @@ class Trial:
         """The contested steps of the rule and of its dialect's usual wire, as far as they show: how reasoning is sent
         does not matter to an answer without reasoning."""
         reasoning = any(choice.reasoning for choice in rule.reply.choices or (rule.reply,))
-        plain = PLAIN if self._api is CHAT else usual(None, self._api)
-        steps = contested(rule.stream.over(usual(rule.dialect, self._api)), plain, self._name)
+        steps = contested(rule.stream.over(usual(rule.dialect, self._api)), plain_wire(self._api), self._name)
         return [step.name for step in steps if reasoning or not step.name.startswith("reasoning")]
 
 

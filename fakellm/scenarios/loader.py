@@ -34,7 +34,7 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
-_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|include)[\"']?\s*:)")
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|timing|include)[\"']?\s*:)")
 """How YAML text in a single line starts; no path does."""
 
 
@@ -64,9 +64,7 @@ def load(source: ScenarioSource) -> Scenario:
         return load_files((FilePath(source),))
     scenario = _scenario(source)
     check(scenario, Scenario, "scenario")
-    return _alone(
-        Document(ScenarioFile(name=scenario.name, dialect=scenario.dialect, rules=scenario.rules), "scenario")
-    )
+    return _alone(Document(ScenarioFile(**msgspec.structs.asdict(scenario)), "scenario"))
 
 
 def load_files(paths: Sequence[FilePath]) -> Scenario:
@@ -112,7 +110,7 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
             found.append(f"{path}: {(error.strerror or str(error)).lower()}{by}")
         except Exception as error:  # whatever is wrong with one file, the others are read
             found.append(f"{path}: this cannot be read: {error!r}{by}")
-    found = found or [*_wrong_dialects(parts), *_unreachable(parts)]
+    found = found or [*_flaws(parts)]
     scenario = None if found else combine(tuple(part.scenario for part in parts))
     return Reading(scenario, tuple(visited), tuple(found))
 
@@ -180,10 +178,29 @@ def _alone(part: Document) -> Scenario:
     """The scenario of a document that is not in a file, so that it has no folder to include files from."""
     if part.scenario.include:
         raise ScenarioError([f"{part.name}: include: only a file can include others; this is text or a mapping"])
-    found = [*_wrong_dialects([part]), *_unreachable([part])]
-    if found:
+    if found := [*_flaws([part])]:
         raise ScenarioError(found)
     return combine((part.scenario,))
+
+
+def _flaws(parts: Sequence[Document]) -> Iterator[str]:
+    """What is wrong with rules that are valid each by itself."""
+    yield from _wrong_dialects(parts)
+    yield from _equal_names(parts)
+    yield from _unreachable(parts)
+
+
+def _equal_names(parts: Sequence[Document]) -> Iterator[str]:
+    """The rules with the name of an earlier one, which logs and journal could not distinguish."""
+    first: dict[str, tuple[Document, int]] = {}
+    for part in parts:
+        for number, rule in enumerate(part.scenario.rules):
+            if rule.name is None:
+                continue
+            other, earlier = first.setdefault(rule.name, (part, number))
+            if other is not part or earlier != number:
+                where = f"{part.rule(number) if part.marks() else part.name}: rules[{number}].name"
+                yield f"{where}: {shortened(rule.name)} is also the name of the rule at {other.rule(earlier)}"
 
 
 def _wrong_dialects(parts: Sequence[Document]) -> Iterator[str]:

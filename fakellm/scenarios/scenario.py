@@ -21,7 +21,7 @@ from fakellm.scenarios.reply_blocks import check_block, check_own
 from fakellm.scenarios.usage import Usage
 from fakellm.streaming.score import Closes, Counts, Finishes, Opens, Score
 from fakellm.wire.frame_edits import Edit
-from fakellm.wire.timing import Timing
+from fakellm.wire.timing import AT_ONCE, Timing
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -197,10 +197,12 @@ def _check_calls(reply: Reply, fault: Fault | None) -> None:
 
 
 class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Rules in order: the first that matches a request answers it. `dialect` is that of rules that set none."""
+    """Rules in order: the first that matches a request answers it. `dialect` and `timing` are those of rules that set
+    none, and of generated replies to requests that no rule matches."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
     dialect: DialectName = "openai"
+    timing: Timing = Timing()
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
@@ -213,13 +215,21 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         return any(isinstance(step.reply, Computed) for rule in self.rules for step in rule.steps)
 
     def named_rules(self) -> tuple[Rule, ...]:
-        """The rules, each with a name and a dialect: its own, or those of the scenario, with its number from 1."""
+        """The rules, each with a name, a dialect and a timing: its own, or those of the scenario, with its number from
+        1."""
+        rules = self.rules if self.timing == AT_ONCE else tuple(_timed(rule, self.timing) for rule in self.rules)
         return tuple(
             msgspec.structs.replace(
                 rule, name=rule.name or f"{self.name}#{number}", dialect=rule.dialect or self.dialect
             )
-            for number, rule in enumerate(self.rules, 1)
+            for number, rule in enumerate(rules, 1)
         )
+
+
+def _timed(rule: Rule, timing: Timing) -> Rule:
+    """The rule, whose replies have this timing where they have none."""
+    then = tuple(step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.then)
+    return msgspec.structs.replace(rule, timing=timing if rule.timing == AT_ONCE else rule.timing, then=then)
 
 
 class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -234,7 +244,8 @@ class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     """One scenario with the rules of all, in order, under the names that they had."""
     if len(scenarios) == 1:
-        return Scenario(name=scenarios[0].name, dialect=scenarios[0].dialect, rules=scenarios[0].rules)
+        first = scenarios[0]
+        return Scenario(name=first.name, dialect=first.dialect, timing=first.timing, rules=first.rules)
     rules = tuple(_with_own_dialect(rule) for scenario in scenarios for rule in scenario.named_rules())
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
 

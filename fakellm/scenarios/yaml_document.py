@@ -23,6 +23,7 @@ from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, 
 from fakellm.base.yaml_events import read_plain
 from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, overflows, place, too_deep
 from fakellm.scenarios.scenario import ScenarioFile
+from fakellm.scenarios.yaml_hints import ANOTHER_DOCUMENT, remedy, unknown_key
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where the wheel includes it
 
@@ -70,21 +71,26 @@ def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
         scenario = _scenario(plain.value, lambda: _node(text), name, plain.integer_keys or not plain.json)
         return Document(scenario, name, lambda: plain.starts["rules"])
     except yaml.YAMLError as error:
-        raise ScenarioError([_yaml_problem(error, name)]) from None
+        raise ScenarioError([_yaml_problem(error, text, name)]) from None
     except ScenarioError:
         raise
     except Exception as error:  # PyYAML does not check that a value fits its tag
         try:
             problem = _unfit(text, name, error)
         except yaml.YAMLError as other:
-            problem = _yaml_problem(other, name)
+            problem = _yaml_problem(other, text, name)
         raise ScenarioError([problem]) from None
 
 
-def _yaml_problem(error: yaml.YAMLError, name: str) -> str:
-    if isinstance(error, yaml.MarkedYAMLError):
-        return f"{place(name, error.problem_mark or error.context_mark)}: {error.problem or error.context}"
-    return f"{name}: {' '.join(str(error).split())}"  # a character that YAML does not allow
+def _yaml_problem(error: yaml.YAMLError, text: str, name: str) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return f"{name}: {' '.join(str(error).split())}"  # a character that YAML does not allow
+    mark = error.problem_mark or error.context_mark
+    found = error.problem or error.context or ""
+    if found == "but found another document":
+        return f"{place(name, mark)}: {ANOTHER_DOCUMENT}"
+    hint = remedy(text, mark.line, mark.column, found) if mark else ""
+    return f"{place(name, mark)}: {found}{'; ' if hint else ''}{hint}"
 
 
 def _node(text: str) -> yaml.Node:
@@ -204,6 +210,8 @@ def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
     message = problem.message
     if problem.kind == "type" and "expected string" in message and isinstance(found, yaml.ScalarNode):
         message += "; put it in quotes to make it text"
+    if problem.kind == "unknown" and isinstance(found, yaml.ScalarNode) and node:
+        message += unknown_key(found.value, find(node, problem.path, key=False).value != "")
     where = dotted(problem.path[:-1] if at_key or missing else problem.path)
     parts = (place(name, found.start_mark if found else None), where, message)
     return writable(": ".join(part for part in parts if part))

@@ -12,14 +12,14 @@ from msgspec.structs import replace
 
 from fakellm.wire.plan import Frame
 
-Coding = Literal["br", "zstd"]
-PACKAGES = {"br": "brotli", "zstd": "zstandard"}
-"""The package that each coding needs; gzip needs none."""
+Coding = Literal["deflate", "br", "zstd"]
+PACKAGES: dict[Coding, str] = {"br": "brotli", "zstd": "zstandard"}
+"""The package that a coding needs; gzip and deflate need none."""
 
 
 def is_installed(coding: Coding) -> bool:
     """Whether the package for a coding is there."""
-    return find_spec(PACKAGES[coding]) is not None
+    return coding not in PACKAGES or find_spec(PACKAGES[coding]) is not None
 
 
 def compressed(frames: Sequence[Frame], coding: Coding | Literal["gzip"]) -> list[Frame]:
@@ -46,6 +46,13 @@ def _gzip(frames: Sequence[bytes]) -> list[bytes]:
     return pieces
 
 
+def _deflate(frames: Sequence[bytes]) -> list[bytes]:
+    """One zlib stream (RFC 9110, section 8.4.1.2; RFC 1950)."""
+    compressor = zlib.compressobj()
+    pieces = [compressor.compress(frame) + compressor.flush(zlib.Z_SYNC_FLUSH) for frame in frames[:-1]]
+    return pieces + [compressor.compress(frame) + compressor.flush() for frame in frames[-1:]]
+
+
 def _brotli(frames: Sequence[bytes]) -> list[bytes]:
     """One stream (RFC 7932)."""
     compressor = import_module("brotli").Compressor(quality=5)
@@ -62,4 +69,4 @@ def _zstd(frames: Sequence[bytes]) -> list[bytes]:
     return pieces + [compressor.compress(frame) + compressor.flush() for frame in frames[-1:]]
 
 
-_MAKERS = {"gzip": _gzip, "br": _brotli, "zstd": _zstd}
+_MAKERS = {"gzip": _gzip, "deflate": _deflate, "br": _brotli, "zstd": _zstd}

@@ -7,6 +7,7 @@ from functools import partial
 from http import HTTPStatus
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.wire.chunks import Chunks, PacedChunks, chunk, last_chunk, unchunked
 from fakellm.wire.on_demand import OnDemand
@@ -42,6 +43,8 @@ def bursts(plan: Plan, keep_alive: bool = True, http_1_0: bool = False) -> Seque
     If the frames are made on demand, so are the bursts.
     """
     delimited = "close" if http_1_0 and plan.delimited == "chunked" else plan.delimited
+    if http_1_0 and plan.head == "interim":
+        plan = replace(plan, head=None)
     if delimited == "chunked" and isinstance(plan.frames, PacedChunks):
         return OnDemand(partial(_paced, plan, plan.frames, keep_alive), plan.frames.size)
     if delimited == "chunked" and _is_at_once(plan.frames):
@@ -118,8 +121,15 @@ def _in_turns(plan: Plan, keep_alive: bool) -> Iterator[Burst]:
 
 def head_of(bursts: Sequence[Burst]) -> Burst:
     """The head of a response alone: what answers a HEAD request (RFC 9110, 9.3.2)."""
-    head, blank, _ = bursts[0].data.partition(b"\r\n\r\n")
-    return Burst(head + blank, bursts[0].delay, 0)
+    return Burst(bursts[0].data[: end_of_head(bursts[0].data)], bursts[0].delay, 0)
+
+
+def end_of_head(data: bytes) -> int:
+    """Where the head of a response ends, with the interim responses before it."""
+    start = 0
+    while data.startswith(_INTERIM, start):
+        start += len(_INTERIM)
+    return data.index(b"\r\n\r\n", start) + 4
 
 
 def frames_in(plan: Plan, bursts: Sequence[Burst]) -> tuple[Frame, ...]:
@@ -142,7 +152,7 @@ def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, lis
     for number, burst in enumerate(bursts):
         data = burst.data
         if number == 0 and plan.status is not None:
-            data = data[data.index(b"\r\n\r\n") + 4 :]
+            data = data[end_of_head(data) :]
         data = data.removesuffix(plan.surplus)
         pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
         yield burst, pieces[: burst.frames]
@@ -168,5 +178,12 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
         headers.append(("Connection", "close"))
     if plan.header_case is not None:
         headers = [(getattr(name, plan.header_case)(), value) for name, value in headers]
-    lines = [f"HTTP/1.1 {plan.status} {PHRASES.get(plan.status or 0, '')}", *map(": ".join, headers), "", ""]
-    return "\r\n".join(lines).encode("latin-1")  # as recorded (RFC 9110, 5.5)
+    phrase = "" if plan.head == "bare" else PHRASES.get(plan.status or 0, "")
+    colon, end = _AROUND_VALUES.get(plan.head or "", (": ", ""))
+    lines = [f"HTTP/1.1 {plan.status} {phrase}", *(f"{name}{colon}{value}{end}" for name, value in headers), "", ""]
+    head = "\r\n".join(lines).encode("latin-1")  # as recorded (RFC 9110, 5.5)
+    return 2 * _INTERIM + head if plan.head == "interim" else head
+
+
+_AROUND_VALUES = {"bare": (":", ""), "padded": (": \t ", " \t")}
+_INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -9,6 +9,9 @@ from msgspec import Struct
 
 Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
+HeadForm = Literal["bare", "padded", "interim"]
+"""How a head is written: with nothing that RFC 9112 makes optional, neither a reason phrase nor a space before a value
+(sections 4 and 5); with white space around each value; or after interim responses (RFC 9110, section 15.2)."""
 ChunkForm = Literal["extensions", "zeros"]
 """How HTTP/1.1 chunks state their size (RFC 9112, section 7.1): with extensions, or in capitals with leading zeros."""
 
@@ -32,6 +35,7 @@ class Plan(Struct, frozen=True):
     delimited: how a reader finds the end of the body (RFC 9112, section 6.3): HTTP/1.1 chunks, one for each frame; a
         Content-Length; or the close of the connection.
     header_case: the case in which the names of headers are written; None writes them as they are.
+    head: how the status line and the headers are written; None writes them as servers usually do.
     chunks, trailers: how the size of HTTP/1.1 chunks is written, and the fields that follow the last of them.
     status: None if not even a head is sent.
     delay: seconds before the head.
@@ -40,6 +44,7 @@ class Plan(Struct, frozen=True):
         left open until the client leaves (`stall`).
     trailers: the fields after a body in chunks (RFC 9110, section 6.5).
     surplus: bytes after the end of the body, where HTTP states that end.
+    cut_framing: whether reads end within HTTP's own lines too: see `fakellm.wire.segments`.
     drip: the frame that is repeated while the connection stalls; its `delay` is the interval in seconds.
     """
 
@@ -54,6 +59,8 @@ class Plan(Struct, frozen=True):
     chunks: ChunkForm | None = None
     trailers: tuple[tuple[str, str], ...] = ()
     surplus: bytes = b""
+    head: HeadForm | None = None
+    cut_framing: bool = False
 
     @property
     def body(self) -> bytes:

@@ -13,11 +13,12 @@ from msgspec import Meta, Struct
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
 
-Seconds = Annotated[float, Meta(ge=0, le=86_400)]
-Mean = Annotated[float, Meta(gt=0, le=86_400, description="The mean, in seconds.")]
-Deviation = Annotated[float, Meta(gt=0, le=86_400, description="The standard deviation, in seconds.")]
-_MOST = 86_400.0
+MOST_SECONDS = 86_400.0
+"""The longest wait: a day."""
 
+Seconds = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
+Mean = Annotated[float, Meta(gt=0, le=MOST_SECONDS, description="The mean, in seconds.")]
+Deviation = Annotated[float, Meta(gt=0, le=MOST_SECONDS, description="The standard deviation, in seconds.")]
 
 _MOST_RATIO = 1_000.0
 
@@ -81,4 +82,4 @@ def _normal(source: Source) -> float:
 
 
 def _wait(seconds: float) -> float:
-    return min(round(seconds, 6), _MOST)
+    return min(round(seconds, 6), MOST_SECONDS)

@@ -16,15 +16,15 @@ from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
 from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
-from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, Plan
+from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, HeadForm, Plan
 
 ByteCut = (
-    Literal["inside_characters", "inside_line_ends"]
+    Literal["inside_characters", "inside_line_ends", "inside_framing"]
     | Annotated[int, Meta(ge=1)]
     | tuple[Annotated[int, Meta(ge=1)], ...]
 )
 """Where a body is cut: between the bytes of each character that has several in UTF-8, between CR and LF and between two
-line ends, after a number of bytes each, or at a list of offsets."""
+line ends, after a number of bytes each, or at a list of offsets. Or, not the body but what HTTP/1.1 puts around it."""
 
 
 class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -38,7 +38,9 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(
             description=(
                 "Where the body is cut besides the boundaries of its frames: after each so many bytes, at a list of "
-                "offsets, `inside_characters` or `inside_line_ends`. It counts the bytes that are sent, after "
+                "offsets, `inside_characters` or `inside_line_ends`; or `inside_framing`, which cuts the status line, "
+                "the end of the head and what encloses the first chunk, each a read of its own. "
+                "It counts the bytes that are sent, after "
                 "compression; offsets past the end cut nothing. Each piece is an HTTP chunk of its own or, with "
                 "another `body`, a write of its own. Many readers get several of them at once, unless "
                 "`separate_reads` prevents it."
@@ -86,7 +88,7 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Coding | None,
         Meta(
             description=(
-                "Compressed and flushed like this instead: `br` or `zstd`, which need `pip install "
+                "Compressed and flushed like this instead: `deflate`, or `br` or `zstd`, which need `pip install "
                 "'fakellm-server[codings]'`."
             )
         ),
@@ -106,6 +108,16 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
     ] = {}
     header_case: Annotated[
         HeaderCase | None, Meta(description="The case of the names of headers: `lower`, `title` or `upper`.")
+    ] = None
+    head: Annotated[
+        HeadForm | None,
+        Meta(
+            description=(
+                "How the head is written: `bare`, without a reason phrase and without a space after each colon; "
+                "`padded`, with white space around each value; `interim`, after two responses with the status 100, "
+                "which HTTP/1.0 does not have."
+            )
+        ),
     ] = None
     content_type: Annotated[
         str | UnsetType | None, Meta(description="That of a stream, instead of the provider's; null sends none.")
@@ -135,9 +147,11 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
             package = PACKAGES[self.encoding]
             message = f"{self.encoding} needs the package {package}: pip install 'fakellm-server[codings]'"
             raise FieldError(("encoding",), message)
-        if (self.gzip or self.encoding) and isinstance(self.cut, str):
+        if (self.gzip or self.encoding) and self.cut in ("inside_characters", "inside_line_ends"):
             key = "gzip" if self.gzip else "encoding"
-            message = f"a compressed body has no {self.cut.removeprefix('inside_')} to cut: use numbers, or no {key!r}"
+            message = (
+                f"a compressed body has no {str(self.cut).removeprefix('inside_')} to cut: use numbers, or no {key!r}"
+            )
             raise FieldError(("cut",), message)
         if not re.fullmatch(r"[ \t\r\n]*", "".join(self.margins or ())):
             raise FieldError(("margins",), "margins must be white space that JSON allows: spaces, tabs and line ends")
@@ -175,6 +189,8 @@ def carry(plan: Plan, transfer: Transfer) -> Plan:
         delimited=transfer.body or plan.delimited,
         header_case=transfer.header_case or plan.header_case,
         chunks=transfer.chunks,
+        head=transfer.head,
+        cut_framing=transfer.cut == "inside_framing",
         trailers=tuple(transfer.trailers.items()) or plan.trailers,
     )
 
@@ -196,7 +212,7 @@ def _members(frames: Sequence[Frame]) -> list[Frame]:
 def _offsets(body: bytes, cut: ByteCut | None) -> Sequence[int]:
     """The offsets at which the body is cut, ascending."""
     match cut:
-        case None:
+        case None | "inside_framing":
             return ()
         case "inside_characters":
             return [offset for offset, byte in enumerate(body) if byte & 0xC0 == 0x80]

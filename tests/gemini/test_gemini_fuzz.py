@@ -140,7 +140,7 @@ def test_a_last_event_without_its_blank_line_may_be_discarded_if_the_answer_look
     assert failure.case.verdict.field == "tool_calls"
 
 
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)

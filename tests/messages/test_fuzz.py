@@ -42,7 +42,7 @@ def searched(client: ClientFunction, profile: str, examples: int = 200) -> Outco
     return run(FunctionClient(client), Search(profile=profile, examples=examples, api=MESSAGES))
 
 
-@pytest.mark.parametrize("profile", ["default", "faults", "all"])
+@pytest.mark.parametrize("profile", ["standard", "faults", "all"])
 def test_a_correct_client_holds(profile: str) -> None:
     outcome = searched(clients.Careful(), profile)
     assert (outcome.cases, outcome.failures, outcome.internal, outcome.unsteady) == (200, [], {}, 0)
@@ -110,7 +110,7 @@ def test_a_wrong_client_is_caught_by_one_step(client: type[clients.Careful], cau
 def test_a_client_that_misreads_every_stream_cannot_be_tried(client: type[clients.Careful]) -> None:
     """Pings and the spaces before a brace are in each stream that Anthropic sends."""
     with pytest.raises(CannotRunError, match="the client misreads a plain stream"):
-        searched(client(), "default")
+        searched(client(), "standard")
 
 
 class EndsAtTheReason(clients.Careful):

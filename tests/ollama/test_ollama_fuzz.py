@@ -13,12 +13,14 @@ from fakellm.fuzzing.clients.client_function import ClientFunction
 from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api
 from fakellm.fuzzing.reference_client import ReferenceClient
-from fakellm.fuzzing.saved_failures import saved
+from fakellm.fuzzing.saved_failures import Failures
+from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.tiers import named
 from tests.ollama import clients
+from tests.saved_files import saved_files
 
 
-@pytest.mark.parametrize("name", ["default", "strict-sse", "contested", "faults", "all", "ollama-2024"])
+@pytest.mark.parametrize("name", ["standard", "strict-sse", "contested", "faults", "all", "ollama-2024"])
 def test_correct_clients_hold(name: str) -> None:
     with closing(ReferenceClient(1.0, "ollama")) as reference:
         for client in (clients.Careful(), reference):
@@ -62,10 +64,10 @@ def test_failures_are_saved_for_clients_of_this_api(tmp_path: Path) -> None:
         fakellm.fuzz(clients.IgnoresTheLastLine(), api="ollama", failures=tmp_path)
     assert "API ollama, profile default" in str(caught.value)
     assert "J2" in str(caught.value)
-    (rule,) = saved(tmp_path, fuzzed_api("ollama"))
+    ((rule,), _) = Failures(tmp_path).rules(Search(api=fuzzed_api("ollama")))
     assert rule.stream.finish == "last"
-    assert list(saved(tmp_path)) == []
-    (file,) = tmp_path.iterdir()
+    assert Failures(tmp_path).rules(Search()) == ([], 0)
+    (file,) = saved_files(tmp_path)
     assert "api: ollama" in file.read_text()
 
 

@@ -162,7 +162,7 @@ def test_the_sdk_reads_every_drawn_reply(
 ) -> None:
     texts = [completion.choices[0].content, completion.choices[0].reasoning, completion.choices[0].refusal]
     assume("\x85" not in "".join([*texts, *(call.arguments for call in completion.choices[0].tool_calls)]))
-    stream = data.draw(variations(completion, "default", exclude=("transfer", "spelling", "sse")))
+    stream = data.draw(variations(completion, "standard", exclude=("transfer", "spelling", "sse")))
     rule = Rule(reply=reply_of(completion), stream=stream, dialect=dialect)
     server.load(Scenario(rules=(rule,)))
     found = list(client.chat("m", USER, stream=True))

@@ -166,7 +166,7 @@ def _without_usage(completion: Any) -> Any:
     return msgspec.structs.replace(completion, usage=None)
 
 
-@pytest.mark.parametrize("profile", ["default", "faults"])
+@pytest.mark.parametrize("profile", ["standard", "faults"])
 def test_a_correct_client_holds_in_the_fuzzer(profile: str) -> None:
     found = run(FunctionClient(clients.Careful()), Search(profile=profile, examples=100, api=RESPONSES))
     assert (found.failures, found.internal, found.unsteady) == ([], {}, 0)

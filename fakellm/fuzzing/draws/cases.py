@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from fakellm.apis.route import CHAT, Route
-from fakellm.apis.variation import PLAIN, Variation
+from fakellm.apis.variation import Variation
 from fakellm.faults import Fault
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.base_answers import BASES, CALL, CALLS, ORDERED, REASONED, SIMPLE, TEXT
@@ -23,7 +23,7 @@ from fakellm.fuzzing.draws.fault_cases import FAULTS, MORE_FAULTS
 from fakellm.fuzzing.draws.own_answers import own_answers
 from fakellm.fuzzing.draws.payloads import payloads, sizes
 from fakellm.fuzzing.draws.profiles import Profile
-from fakellm.fuzzing.draws.steps import PAUSES, excludes, usual
+from fakellm.fuzzing.draws.steps import PAUSES, excludes, plain_wire, usual
 from fakellm.fuzzing.endpoints import has_effect, keeps_order, name_of
 from fakellm.fuzzing.tiers import contested, steps
 from fakellm.model.blocks import Completion
@@ -92,7 +92,8 @@ def again(profile: Profile) -> Iterator[Rule]:
 
 _CARRIED = (
     *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
-    *("transfer.coalesce", "transfer.chunks", "transfer.trailers"),
+    "transfer.encoding",
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers", "transfer.head", "transfer.head: interim"),
 )
 """Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
 
@@ -109,6 +110,8 @@ def _with_payloads(profile: Profile, carried: list[Variation]) -> Iterator[Rule]
             variation = next(forms, Variation())
         yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
     for completion, variation in sizes():
+        if not _is_drawn(variation, profile):
+            variation = msgspec.structs.replace(variation, transfer=None)
         if _is_drawn(variation, profile):
             yield Rule(reply=reply_to(completion), dialect=dialect, stream=variation)
 
@@ -126,7 +129,7 @@ def _around(rules: Iterable[Rule], profile: Profile) -> Iterator[Rule]:
     dialects whose usual wire is contested get cases of their own, since the verdicts there are more lenient.
     """
     api, name = profile.api, name_of(profile.api)
-    plain = PLAIN if api is CHAT else usual(None, api)
+    plain = plain_wire(api)
     waiting = [each for each in profile.dialects if not contested(api.usual(each), plain, name)]
     waiting = waiting or list(profile.dialects)
     waiting.append(waiting.pop(0))  # the first one has been tried

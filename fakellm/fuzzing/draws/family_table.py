@@ -65,7 +65,7 @@ def _padding(**fields: Any) -> Options:
 _SILENT = ((Insert(before=(1,), comment="ping"),), (Insert(before=(2,)),), ())
 _EXTRAS: tuple[dict[str, Any], ...] = (
     {"provider": "x"},
-    {"x_groq": {"id": None}},
+    {"x_groq": {"id": None}, "choice.x": [], "delta.x": "x", "call.x": {}, "piece.x": 1, "usage.x": None},
     {"p": [], "q": [{}, [[]], True, False, "", "\0\u2028"]},
     {"o": {"": -0.0}, "n": [0, -1, 1.5, 1e-7, 1e300, 2**64], "é": 1},
 )
@@ -77,11 +77,15 @@ ANY: dict[str, Options] = {
     "transfer.cut": tuple(_cut((offset,)) for offset in range(1, 500)),
     "transfer.cut: inside_characters": (_cut("inside_characters"),),
     "transfer.cut: inside_line_ends": (_cut("inside_line_ends"),),
+    "transfer.cut: inside_framing": (_bytes(cut="inside_framing"),),
     "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
     "transfer.gzip": (_bytes(gzip=True), _bytes(gzip="twice")),
     "transfer.gzip: members": (_bytes(gzip="members"),),
+    "transfer.encoding": (_bytes(encoding="deflate"),),
     "transfer.chunks": (_bytes(chunks="extensions"), _bytes(chunks="zeros")),
+    "transfer.head": (_bytes(head="bare"), _bytes(head="padded")),
+    "transfer.head: interim": (_bytes(head="interim"),),
     "transfer.trailers": (_bytes(trailers={"Server-Timing": "total;dur=7"}),),
     "transfer.content_type": tuple(
         _bytes(content_type=kind)
@@ -101,12 +105,14 @@ ANY: dict[str, Options] = {
     # Numbered events, then a block without data: the id that still applies must not turn the block into an event.
     "sse.ids": tuple(_lines(ids=True, insert=silent) for silent in _SILENT),
     "sse.event": (_lines(event="message"),),
-    "sse.fields": tuple(_lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}"}, {"x-y": ""})),
+    "sse.fields": tuple(
+        _lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}", "dataset": "{}"}, {"x-y": ""})
+    ),
     "sse.multiline": (_lines(multiline=True),),
     "sse.data_first": (_lines(data_first=True, event="message"),),
     "sse.insert: blank_line": _inserts({}),
     "sse.insert: comment": _inserts(
-        *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", 'data: {"choices":[]}', "[DONE]"))
+        *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", f"data: {_LATE}", "[DONE]"))
     ),
     "sse.insert: id": _inserts({"id": "7"}, {"id": ""}, {"id": "7\0"}),
     "sse.insert: retry": _inserts({"retry": 1000}, {"retry": 0, "comment": "ping"}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakellm import faults
 from fakellm.faults import Fault
-from fakellm.fuzzing.draws.base_answers import CALLS, REASONED, TEXT
+from fakellm.fuzzing.draws.base_answers import CALLS, CHOICES, REASONED, TEXT
 from fakellm.model.blocks import Completion
 
 FAULTS: tuple[tuple[Completion, Fault], ...] = (
@@ -49,6 +49,8 @@ MORE_FAULTS: tuple[tuple[Completion, Fault], ...] = (
     (TEXT, faults.Error(shape="data", frame=0)),
     *((TEXT, faults.Status(status=status)) for status in (200, 500, 401, 400, 503)),
     (CALLS, faults.NoFinish()),
+    *((CHOICES, faults.Eof(frame=frame)) for frame in (-1, -2, -3)),  # one choice has finished, or all have
+    (CHOICES, faults.NoFinish()),
     (CALLS, faults.Close(frame=6)),
     (TEXT, faults.Close(at="start")),
     (TEXT, faults.Close(at="headers")),

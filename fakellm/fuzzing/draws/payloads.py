@@ -63,17 +63,20 @@ def sizes() -> Iterator[Payload]:
     Each long text is a single word without repetitions, so that it stays in one chunk when a failure is shrunk.
     """
     word = "".join(map("".join, islice(product(ascii_lowercase, repeat=4), 18_000)))
-    texts = (word, word[:1200], "Hm, well")
-    line, text, simple = (answer(chat_choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
+    texts = (word, word[:1200], "Hm, well", "ha ha ha ha ")
+    line, text, simple, repeated = (answer(chat_choice(each, finish_reason="stop"), usage=USAGES[2]) for each in texts)
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
-    yield line, Variation(split={"content": "whole"})  # one line of 72 kB
+    yield line, Variation(split={"content": "whole"}, transfer=Transfer(gzip=True))  # one line of 72 kB
     yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
     yield text, Variation(split={"content": "characters"})
     yield simple, Variation(padding=600, role="alone")  # as xAI sends while the model reasons: no chunk says anything
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")
     yield (
         simple,
-        Variation(sse=Framing(insert=(waiting,), line_end="cr")),
-    )  # a client that waits for an LF waits for ever
+        Variation(sse=Framing(insert=(waiting,), line_end="cr"), done=False),
+    )  # a client that waits for an LF waits for ever, or misses the last event
     framing = Framing(line_end="crlf", multiline=True)
-    yield simple, Variation(sse=framing, transfer=Transfer(cut="inside_line_ends", separate_reads=3))
+    cut = Transfer(cut="inside_line_ends", separate_reads=3)
+    yield repeated, Variation(split={"content": "words"}, sse=framing, transfer=cut)  # a piece that the text ends with
+    # A client that overlooks a header may still read on where each chunk is an event.
+    yield simple, Variation(transfer=Transfer(header_case="lower", head="bare", cut=64))

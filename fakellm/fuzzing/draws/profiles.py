@@ -14,10 +14,11 @@ from fakellm.apis.variation import PLAIN, Variation
 from fakellm.base.validation import near_miss
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
+from fakellm.fuzzing.draws.characters import characters_of, has
 from fakellm.fuzzing.draws.families import ALL_FAMILIES, FAMILIES, options
-from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, steps_of, usual
+from fakellm.fuzzing.draws.steps import PAUSES, WHOLE, excludes, names, names_elsewhere, plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import has_effect, name_of, settings_of
-from fakellm.fuzzing.recorded_steps import is_recorded, weight
+from fakellm.fuzzing.recorded.steps import is_recorded, weight
 from fakellm.fuzzing.tier_table import FAULTS, LEFT_OUT, TIERS
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.kinds import SSE, kind_of
@@ -31,9 +32,11 @@ STRICT = (
     "sse.insert: heartbeat",
     "sse.insert: event",
     "transfer.gzip: members",
+    "transfer.head: interim",
 )
-"""What the standards for server-sent events and gzip allow, but the official OpenAI SDK for Python (3.54) misreads
-(openai-python#2722, #3833, PR 3819; httpx stops after the first gzip member). The default profile leaves it out: a
+"""What the standards for server-sent events, gzip and HTTP allow, but the official OpenAI SDK for Python (3.54)
+misreads (openai-python#2722, #3833, PR 3819; httpx stops after the first gzip member) or Node's `fetch` does (undici
+takes a status 100 that it did not ask for as an error). The profile `standard` leaves it out: a
 suite that is red from the start because of somebody else's bug helps nobody."""
 
 
@@ -57,7 +60,7 @@ class Profile(Struct, frozen=True):
         """Its families, each as often as it is drawn."""
         if not self.recorded:
             return self.families
-        return tuple(family for family in self.families for _ in range(weight(family)))
+        return tuple(family for family in self.families for _ in range(weight(family, name_of(self.api))))
 
     def tier(self, family: str) -> str:
         """The tier of a family."""
@@ -65,7 +68,7 @@ class Profile(Struct, frozen=True):
 
     def allows(self, variation: Variation) -> bool:
         """Whether none of its steps is excluded. An option of one family may also take a step of another."""
-        if self.recorded and not all(is_recorded(step.name) for step in tiers.steps(variation)):
+        if self.recorded and not _was_recorded(variation, self.api):
             return False
         if not self.exclude:
             return True
@@ -83,6 +86,7 @@ class Profile(Struct, frozen=True):
         streamed = [step.name for step in steps if step.tier != "fault" and step != PAUSES]
         return (
             self.allows(rule.stream)
+            and not has(rule.reply, characters_of(self.exclude))
             and not any(excludes(self.exclude, step) for step in names)
             and (rule.fault is None or self.faults)
             and rule.dialect in (None, "openai", *self.dialects)
@@ -128,18 +132,21 @@ _ENOUGH = 9
 """So many forms of a step show whether it has an effect."""
 
 
-def _default(api: Route) -> tuple[str, ...]:
+def _standard(api: Route) -> tuple[str, ...]:
     return tuple(name for name in _of(api, "T0", "T1", "T2", "T3") if name not in STRICT)
 
 
-def _recorded() -> tuple[str, ...]:
-    """The families of chat with a form that was recorded."""
+def _recorded(api: Route) -> tuple[str, ...]:
+    """The families with a form that was recorded."""
     forms = options(WHOLE)
-    return tuple(
-        family
-        for family in FAMILIES
-        if any(all(is_recorded(step.name) for step in tiers.steps(each)) for each in forms.get(family, ()))
-    )
+    return tuple(family for family in _effective(api) if any(_was_recorded(each, api) for each in forms[family]))
+
+
+def _was_recorded(variation: Variation, api: Route) -> bool:
+    """Whether each of its steps was recorded, or is one of networks. Its `sse` block is compared with the plain one,
+    which the usual line ends are added to."""
+    plain = replace(plain_wire(api), sse=PLAIN.sse)
+    return all(is_recorded(step.name, name_of(api)) for step in tiers.steps(variation, plain))
 
 
 def _usual_dialect(api: Route) -> str | None:
@@ -148,11 +155,12 @@ def _usual_dialect(api: Route) -> str | None:
 
 def _made(name: str, api: Route) -> Profile:
     first = (_usual_dialect(api),)
+    every = tuple(dict.fromkeys((*first, *api.dialects)))
     match name:
-        case "default":
-            return Profile(name, _default(api), first, api=api)
         case "realistic":
-            return Profile(name, _recorded(), tuple(CHAT.dialects), recorded=True)
+            return Profile(name, _recorded(api), every, api=api, recorded=True)
+        case "standard":
+            return Profile(name, _standard(api), first, api=api)
         case "strict-sse":
             return Profile(name, _of(api, "T0", "T1", "T2", "T3"), first, api=api)
         case "contested":
@@ -160,16 +168,18 @@ def _made(name: str, api: Route) -> Profile:
         case "faults":
             return Profile(name, (), first, faults=True, api=api)
         case "all":
-            return Profile(name, _effective(api), tuple(dict.fromkeys((*first, *api.dialects))), faults=True, api=api)
-    return Profile(name, _default(api), (name,), api=api)
+            return Profile(name, _effective(api), every, faults=True, api=api)
+    return Profile(name, _standard(api), (name,), api=api)
 
 
-OF_EVERY_API = ("default", "strict-sse", "contested", "faults", "all")
+DEFAULT = "realistic"
 
-PROFILES = ("realistic", *OF_EVERY_API, *CHAT.dialects)
-"""`realistic`: what providers of chat were recorded to send. `default`: T0 to T3 without STRICT. `strict-sse`: T0 to
-T3. `contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
-dialect: the default steps, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
+OF_EVERY_API = ("realistic", "standard", "strict-sse", "contested", "faults", "all")
+
+PROFILES = (*OF_EVERY_API, *CHAT.dialects)
+"""`realistic`: what providers were recorded to send. `standard`: T0 to T3 without STRICT. `strict-sse`: T0 to T3.
+`contested`: T5 alone. `faults`: one fault each, nothing else. `all`: every step, dialect and fault. The name of a
+dialect: the steps of `standard`, from its usual wire. Another API has those of OF_EVERY_API and its own dialects."""
 
 
 @lru_cache(maxsize=64)
@@ -179,16 +189,27 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
 
     Raises ValueError if there is no such profile or step, or if nothing is left.
     """
-    known = PROFILES if api is CHAT else (*OF_EVERY_API, *api.dialects)
+    known = (*OF_EVERY_API, *api.dialects)
+    if name == "default":
+        raise ValueError(f"`default` is now called `standard`; without `--profile`, `{DEFAULT}` is used")
     if name not in known:
         raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
     _check(exclude, api)
     found = _made(name, api)
+    first, *others = found.dialects
+    dialects = (first, *(each for each in others if not _takes(each, first, exclude, api)))
     kept = tuple(family for family in found.families if not excludes(exclude, family))
     faults = found.faults and any(not excludes(exclude, fault) for fault in FAULTS)
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
-    return replace(found, families=kept, faults=faults, exclude=exclude)
+    return replace(found, families=kept, dialects=dialects, faults=faults, exclude=exclude)
+
+
+def _takes(dialect: str | None, first: str | None, exclude: tuple[str, ...], api: Route) -> bool:
+    """Whether the usual wire of a dialect takes an excluded step away from that of the first dialect, as which a
+    failure there is reported."""
+    habits = tiers.steps(usual(dialect, api), usual(first, api), name_of(api)) if exclude else []
+    return any(excludes(exclude, habit.name) for habit in habits)
 
 
 def _check(exclude: tuple[str, ...], api: Route) -> None:
@@ -201,6 +222,8 @@ def _check(exclude: tuple[str, ...], api: Route) -> None:
 
 def _exists(name: str, api: Route) -> bool:
     known = (*names(), *TIERS)
-    return any(excludes((name,), step) for step in known) or any(
-        excludes((name,), step) for step in names_elsewhere(api)
+    return (
+        bool(characters_of([name]))
+        or any(excludes((name,), step) for step in known)
+        or any(excludes((name,), step) for step in names_elsewhere(api))
     )

@@ -40,6 +40,11 @@ def usual(dialect: str | None, api: Route = CHAT) -> Variation:
     return api.usual(dialect if dialect in api.dialects else None).over(PLAIN)
 
 
+def plain_wire(api: Route) -> Variation:
+    """The wire that the steps of an API are counted from."""
+    return PLAIN if api is CHAT else usual(None, api)
+
+
 def excludes(exclude: tuple[str, ...], step: str) -> bool:
     """Whether a step is excluded: `sse` excludes every `sse.…`, and `usage` also excludes `usage: every`."""
     return any(step == each or step.startswith((f"{each}.", f"{each}: ")) for each in exclude)

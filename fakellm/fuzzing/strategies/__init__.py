@@ -17,7 +17,7 @@ from fakellm.fuzzing import draws
 from fakellm.fuzzing.draws.answers import answer
 from fakellm.fuzzing.draws.faults import fault
 from fakellm.fuzzing.draws.own_answers import own_answers
-from fakellm.fuzzing.draws.profiles import PROFILES
+from fakellm.fuzzing.draws.profiles import DEFAULT, PROFILES
 from fakellm.fuzzing.draws.profiles import profile as profile_of
 from fakellm.fuzzing.draws.variations import variation
 from fakellm.fuzzing.endpoints import fuzzed_api, keeps_order
@@ -59,12 +59,13 @@ class _Drawn:
 
 
 @st.composite
-def streams(draw: st.DrawFn, profile: str = "default", exclude: tuple[str, ...] = (), api: str = "chat") -> Scenario:
+def streams(draw: st.DrawFn, profile: str = DEFAULT, exclude: tuple[str, ...] = (), api: str = "chat") -> Scenario:
     """Scenarios with one rule that answers any request: an answer, and either a few steps away from the plain wire or
     a fault.
 
-    profile: one of PROFILES. `default` is what every client must read that reads as much as the official OpenAI SDK;
-        the others are `strict-sse`, `contested`, `faults`, `all`, and the names of dialects for their usual wires.
+    profile: one of PROFILES. `realistic` is what providers were recorded to send, `standard` what every client must
+        read that reads as much as the official OpenAI SDK; the others are `strict-sse`, `contested`, `faults`, `all`,
+        and the names of dialects for their usual wires.
     exclude: steps to leave out, by name or as whole blocks: `sse.line_end`, `transfer`, `truncated`.
     api: the API whose streams they are, by its name in `when: {api: …}`; it has its own dialects.
 
@@ -90,7 +91,7 @@ def answers(draw: st.DrawFn, api: str = "chat") -> Completion:
 def variations(
     draw: st.DrawFn,
     completion: Completion,
-    profile: str = "default",
+    profile: str = DEFAULT,
     exclude: tuple[str, ...] = (),
     most: int = 3,
     api: str = "chat",

@@ -55,7 +55,7 @@ def transfers() -> st.SearchStrategy[Transfer]:
     """Ways to send bytes. Shrinks to ``Transfer()``."""
     places = st.lists(st.integers(1, 999), min_size=1, max_size=4, unique=True).map(lambda cut: tuple(sorted(cut)))
     numbers = st.none() | st.integers(1, 9) | places
-    names = st.sampled_from(("inside_characters", "inside_line_ends"))
+    names = st.sampled_from(("inside_characters", "inside_line_ends", "inside_framing"))
     separate = st.sampled_from((3, None))  # first what any reader sees
     kinds = ("text/event-stream;charset=UTF-8", "Text/Event-Stream", None)
 
@@ -69,6 +69,7 @@ def transfers() -> st.SearchStrategy[Transfer]:
             gzip=st.sampled_from((True, "members", "twice")) if gzip else st.just(False),
             chunks=st.sampled_from((None, "extensions", "zeros")),
             trailers=st.sampled_from(({}, {"Server-Timing": "total;dur=7"}) if body in (None, "chunked") else ({},)),
+            head=st.sampled_from((None, "bare", "padded", "interim")),
             header_case=st.sampled_from((None, "lower", "title", "upper")),
             content_type=st.sampled_from((UNSET, *kinds)),
             margins=st.sampled_from((None, ("\n         \n", ""), ("", "\n"), ("", ""))),

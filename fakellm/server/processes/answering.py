@@ -8,7 +8,7 @@ from __future__ import annotations
 import pickle
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -59,11 +59,11 @@ def parsed(body: bytes) -> Scenario:
     return parse(body.decode("utf-8", "surrogateescape"), "scenario")
 
 
-def read_scenario(body: bytes) -> tuple[str, Any]:
-    """Reads the scenario in the body of a request, whose name and dialect these are. Raises ScenarioError."""
+def read_scenario(body: bytes) -> Scenario:
+    """Reads the scenario in the body of a request, and returns it without its rules. Raises ScenarioError."""
     scenario = parsed(body)
     _rules[:] = scenario.rules
-    return scenario.name, scenario.dialect
+    return replace(scenario, rules=())
 
 
 def take_rules(most: int) -> list[Rule]:
@@ -82,11 +82,11 @@ def add_rules(rules: list[Rule]) -> None:
     _rules.extend(rules)
 
 
-def add_engine(number: int, facts: tuple[str, Any] | None, seed: int, strict: bool) -> None:
-    """Compiles the rules received so far. `facts`: the name and dialect of the scenario; None if there is none."""
-    scenario = facts and Scenario(name=facts[0], dialect=facts[1], rules=tuple(_rules))
+def add_engine(number: int, scenario: Scenario | None, seed: int, strict: bool) -> None:
+    """Compiles the rules received so far. `scenario`: without its rules; None if there is none."""
+    scenario = scenario and replace(scenario, rules=tuple(_rules))
     _rules.clear()
-    _engines[number] = Engine(Ruleset(scenario or None), seed, strict, Cache(_CACHE_BYTES))
+    _engines[number] = Engine(Ruleset(scenario), seed, strict, Cache(_CACHE_BYTES))
     if len(_engines) > _ENGINES:
         _engines.popitem(last=False)
 

@@ -59,8 +59,8 @@ async def answered(
             for rules in _pieces(engine.ruleset.rules):
                 worker.call(BUDGET.work_seconds, answering.add_rules, rules)
             scenario = engine.ruleset.scenario
-            facts = scenario and (scenario.name, scenario.dialect)
-            worker.call(BUDGET.work_seconds, answering.add_engine, number, facts, engine.seed, engine.strict)
+            bare = scenario and replace(scenario, rules=())
+            worker.call(BUDGET.work_seconds, answering.add_engine, number, bare, engine.seed, engine.strict)
             return worker.call(BUDGET.work_seconds, answering.answer, number, sent, attempt, error)
         except MemoryError:
             worker.end()  # what is left of its memory may be in pieces
@@ -77,11 +77,11 @@ async def answered(
 
 def read_there(worker: Worker, body: bytes) -> Scenario:
     """The scenario in the body of a request, which another process reads. Raises ScenarioError."""
-    name, dialect = worker.call(BUDGET.load_seconds, answering.read_scenario, pickle.PickleBuffer(body))
+    scenario: Scenario = worker.call(BUDGET.load_seconds, answering.read_scenario, pickle.PickleBuffer(body))
     rules: list[Rule] = []
     while following := worker.call(BUDGET.load_seconds, answering.take_rules, _RULES):
         rules += following
-    return Scenario(name=name, dialect=dialect, rules=tuple(rules))
+    return replace(scenario, rules=tuple(rules))
 
 
 def _pieces(rules: tuple[Rule, ...]) -> Iterator[list[Rule]]:

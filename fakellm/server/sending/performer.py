@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 from fakellm.engine.entry import Entry
@@ -20,6 +21,7 @@ from fakellm.server.sending.pacer import Pacer
 from fakellm.server.stepping import Steps
 from fakellm.wire.http1 import Burst, bursts, drip, head_of
 from fakellm.wire.plan import Plan
+from fakellm.wire.segments import within_framing
 
 BODYLESS = (204, 304)
 """The statuses of responses without a body, whatever their headers (RFC 9112, 6.3)."""
@@ -51,7 +53,7 @@ class Performer:
     def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
         plan, burst = response.head, response.at_once
-        if burst is None or burst.step or burst.separate or (burst.delay and self._speed):
+        if burst is None or burst.step or burst.separate or plan.cut_framing or (burst.delay and self._speed):
             return None
         if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None
@@ -70,17 +72,20 @@ class Performer:
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
-        ready = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
+        written = response.bursts if client.keep_alive else bursts(response.plan, False, client.http_1_0)
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
-            entry.frames, ready = 0, (head_of(ready),)
+            entry.frames, written = 0, (head_of(written),)
+        ready: Iterable[Burst] = written
         plan = response.head
+        if plan.cut_framing and plan.status is not None:
+            ready = within_framing(ready, plan.delimited == "chunked" and not client.http_1_0)
         try:
             if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
                     await self._pacer.send(client, ready, entry, stepped)
             else:
                 await self._pacer.send(client, ready, entry)
-            del response, ready  # the end may take long, and nothing needs what was written
+            del response, written, ready  # the end may take long, and nothing needs what was written
             return await self._end(client, plan, entry)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)

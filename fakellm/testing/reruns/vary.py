@@ -6,6 +6,7 @@ Knows no pytest: `rerun` runs the tests.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgspec
@@ -23,13 +24,14 @@ from fakellm.fuzzing.draws.profiles import profile
 from fakellm.fuzzing.draws.steps import steps_of, usual
 from fakellm.fuzzing.draws.variations import combined
 from fakellm.fuzzing.endpoints import has_effect, with_usual_line_ends
-from fakellm.fuzzing.report import known, named, scenario, senders, writes
+from fakellm.fuzzing.report import scenario, writes
+from fakellm.fuzzing.reports.causes import known, named, senders
 from fakellm.fuzzing.tiers import WireStep
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
-PROFILE = "default"
-LEFT_OUT = ("transfer.gzip", "usage: none", "done")
+PROFILE = "standard"
+LEFT_OUT = ("transfer.gzip", "transfer.encoding", "usage: none", "done")
 """Steps that a client may rightly notice: it may not accept compression, and may need the usage or the end mark."""
 
 _FORMS = 6
@@ -97,28 +99,32 @@ def report(varied: Varied, test: str, count: int) -> str:
     """What made the test fail: the steps, the rules that take them, the bytes, and how to reproduce it."""
     first = varied.sent
     steps = list({step.name: step for sent in first for step in _steps_beside_own(sent)}.values())
+    sent_by = dict.fromkeys(line for sent in first for line in senders(_steps_beside_own(sent), sent.rule, sent.route))
     rules: list[Rule] = []
     for rule in (shown(sent.rule) for sent in first):
         rules += [] if rule in rules else [rule]
-    plans = [render(sent.rule, sent.request, sent.seed, sent.route) for sent in first]
+    plans, plain = ([render(rule(sent), sent.request, sent.seed, sent.route) for sent in first] for rule in _BOTH)
     return "\n".join(
         (
             "The test passes with the stream as the scenario has it, and fails if it is sent in another way, which "
             "means the same:",
             "",
             f"   {named(steps)}",
-            *(f"   {line}" for line in senders(steps)),
+            *(f"   {line}" for line in sent_by),
             *(f"   {line}" for line in known(dict.fromkeys(row for step in steps for row in step.rows))),
             "",
             "   Scenario:",
             scenario(Scenario(rules=tuple(rules))),
             "",
-            "   On the wire (one line per write; ┊ marks a write that ends inside an event):",
-            writes(plans),
+            writes(plans, plain),
             "",
             f"   To reproduce: pytest '{test}' --fakellm-vary {count}",
         )
     )
+
+
+_BOTH = (attrgetter("rule"), attrgetter("own"))
+"""The rule of a reply as it was sent, and the test's own."""
 
 
 def _steps_beside_own(sent: VariedReply) -> Iterator[WireStep]:

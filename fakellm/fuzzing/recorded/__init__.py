@@ -1,0 +1,1 @@
+"""What recordings show of streams: which steps providers send."""
