@@ -13,9 +13,11 @@ from fakellm.base.errors import FakellmError
 from fakellm.cli.fuzz.options import check_unused, duration, finite, named_client, named_clients
 from fakellm.cli.fuzz.options import shard as shard_of
 from fakellm.cli.fuzz.progress import Progress
+from fakellm.cli.fuzz.remedies import FuzzCommand, look
 from fakellm.cli.fuzz.reports import finish, merge, replay_command, saved_replays
 from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
+from fakellm.fuzzing.clients.client_under_test import PlainStreamError
 from fakellm.fuzzing.draws.profiles import DEFAULT, OF_EVERY_API
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.matrix import alone, matrix
@@ -39,7 +41,10 @@ def _dialects() -> str:
 
 
 @click.command(
-    "fuzz", short_help="Find the stream that breaks a client.", context_settings={"ignore_unknown_options": False}
+    "fuzz",
+    cls=FuzzCommand,
+    short_help="Find the stream that breaks a client.",
+    context_settings={"ignore_unknown_options": False},
 )
 @click.option(
     "--api",
@@ -179,7 +184,7 @@ def command(
         ((driver, words),) = zip(drivers.values(), named.values(), strict=True)
         if file:
             found = run_report(replay(driver, search, list(rules_of(file))), words)
-            replays = [replay_command(found, file)] * len(found.findings)
+            replays = [replay_command(found, file)] * len(found.failures)
         else:
             several = Jobs(jobs, words, timeout, search.deadline + 1) if jobs > 1 else None
             place = Failures(failures)
@@ -187,6 +192,8 @@ def command(
             replays = saved_replays(found, place)
     except KeyboardInterrupt:
         sys.exit(130)
+    except PlainStreamError as error:
+        fail(f"fakellm fuzz: {error}\n{look(next(iter(named.values())), search.api, timeout)}", 2)
     except (FakellmError, ValueError) as error:
         fail(f"fakellm fuzz: {error}", 2)
     finish(found, replays, json, junit)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import fakellm.faults as all_faults
 from fakellm.scenarios import matching, python_replies, reply, scenario, usage
+from fakellm.testing.fault_names import Faults
 from fakellm.wire import timing
 
 
 class Vocabulary:
     """`fakellm.Rule`, `fakellm.faults`, `fakellm.call` and so on, as in the module `fakellm`."""
 
-    faults = all_faults
+    faults = Faults
     call = staticmethod(python_replies.call)
     Rule = scenario.Rule
     Step = scenario.Step

@@ -14,6 +14,7 @@ NETWORK = (
         "transfer.cut: size",
         "transfer.cut: inside_characters",
         "transfer.cut: inside_line_ends",
+        "transfer.cut: inside_framing",
     ),
     *("transfer.coalesce", "transfer.body", "transfer.gzip", "transfer.header_case"),
 )

@@ -32,7 +32,7 @@ def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding
 
 def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
     """Replies that broke off, after which the conversation went on as if they were whole. A message of the assistant at
-    the end is different: there the client asks for the rest."""
+    the end is different: there the client asks for the rest. So is a reply that the client itself has ended."""
     whole = [each.reply for each in before if each.reply.whole]
     texts = {reply.text.strip() for reply in whole}
     ids = {call.id for reply in whole for call in reply.calls}
@@ -42,7 +42,7 @@ def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[
         calls = {call.id for call in each.reply.calls if call.id} - ids
         continued = text and text not in texts and any(message.text.strip() == text for message in past)
         called = any(call.id in calls for message in past for call in message.calls)
-        if each.broken and (continued or called):
+        if each.broken and not each.cancelled and (continued or called):
             what = "a tool call" if called else f"the first {len(text)} characters"
             message = (
                 f"the reply to request {each.number} broke off, and request {attempt.number} goes on with {what} of it"
@@ -51,6 +51,8 @@ def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[
 
 
 def _unknown_calls(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
+    if _is_continued(request.body):
+        return
     known = {name for each in before for call in each.reply.calls for name in (call.id, call.name)}
     for message in request.messages:
         known |= {name for call in message.calls for name in (call.id, call.name)}
@@ -115,8 +117,12 @@ def _has_reasoning(body: dict[str, Any]) -> bool:
     """Whether a request has reasoning items, or the server has them."""
     items = body.get("input")
     kinds = {item.get("type") for item in items if isinstance(item, dict)} if isinstance(items, list) else set()
-    kept = body.get("previous_response_id") or body.get("conversation")
-    return bool(kept) or bool(kinds & {"reasoning", "item_reference"})
+    return _is_continued(body) or bool(kinds & {"reasoning", "item_reference"})
+
+
+def _is_continued(body: dict[str, Any]) -> bool:
+    """Whether the server has the conversation before a request."""
+    return bool(body.get("previous_response_id") or body.get("conversation"))
 
 
 def _latest(before: Sequence[ClientRequest]) -> list[ClientRequest]:

@@ -59,6 +59,7 @@ class ClientVerdict(Struct, frozen=True):
 
     def check(self) -> None:
         """Raises AssertionError if there are findings."""
+        __tracebackhide__ = True  # of pytest
         if self.findings:
             raise AssertionError(str(self))
 

@@ -45,7 +45,8 @@ def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[Finding]
 
 
 def _instead(failed: ClientRequest, other: ClientRequest) -> bool:
-    """Whether a request went to another model instead: it has the same messages, and came later."""
-    if failed.request is None or other.request is None or other.started < (failed.ended or 0.0):
+    """Whether a request came instead of one that failed: to another model, or with another date in its prompt."""
+    first, second = failed.request, other.request
+    if first is None or second is None or other.started < (failed.ended or 0.0):
         return False
-    return failed.number != other.number and failed.request.texts == other.request.texts
+    return failed.number != other.number and (first.turn, first.user) == (second.turn, second.user)
