@@ -11,7 +11,8 @@ await run(async (baseURL, request, timeout) => {
   });
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
   const tally = new Tally();
-  for await (const { type, data } of events(response.body)) {
+  const reads = [];
+  for await (const { type, data } of events(response.body.pipeThrough(counting(reads)))) {
     if (type === "error") throw new Error(data);
     if (type !== "message") continue;
     if (data === "[DONE]") break;
@@ -21,8 +22,18 @@ await run(async (baseURL, request, timeout) => {
   }
   const finished = tally.choices.length && tally.choices.every((choice) => choice.finish_reason);
   if (!finished) throw new Error("the stream ended before every choice had finished");
-  return tally.result();
+  return { ...tally.result(), reads };
 });
+
+// Adds the size of each read to `reads`, which shows whether the client saw where the body was cut.
+function counting(reads) {
+  return new TransformStream({
+    transform(read, controller) {
+      reads.push(read.length);
+      controller.enqueue(read);
+    },
+  });
+}
 
 // The events of a stream: https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
 async function* events(body) {
