@@ -20,7 +20,7 @@ from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.run import run
-from fakellm.fuzzing.running.case_order import cases_of
+from fakellm.fuzzing.running import case_order
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.scenario import Rule
@@ -49,7 +49,7 @@ def bugs_of(api: str) -> list[Bug]:
 
 @cache
 def cases_of(api: str) -> list[Rule]:
-    return list(islice(cases_of(search(api)), CASES))
+    return list(islice(case_order.cases_of(search(api)), CASES))
 
 
 def nearest(api: str, number: int) -> Iterator[Rule]:
