@@ -17,13 +17,14 @@ class Judged(Struct, frozen=True):
     """A case of a run that was judged.
 
     number: its place in the run, or SAVED. steps: the tier and the name of each of its steps. internal: as in Verdict.
-    case: all about it, if the client failed or raised an error of its language, the first time. before: the rule that
-    the client was sent before, if it failed.
+    cuts: as in JudgedCase. case: all about it, if the client failed or raised an error of its language, the first time.
+    before: the rule that the client was sent before, if it failed.
     """
 
     number: int
     steps: tuple[tuple[str, str], ...] = ()
     internal: str = ""
+    cuts: str = ""
     case: JudgedCase | None = None
     before: Rule | None = None
 
@@ -43,5 +44,5 @@ def judged(trial: Trial, cases: Iterable[tuple[int, Rule]]) -> Iterator[Judged]:
         verdict = case.verdict
         kept = case if verdict.failed or verdict.internal not in known else None
         known.add(verdict.internal)
-        yield Judged(number, steps, verdict.internal, kept, before if verdict.failed else None)
+        yield Judged(number, steps, verdict.internal, case.cuts, kept, before if verdict.failed else None)
         before = rule
