@@ -40,6 +40,6 @@ def test_it_survives_a_hundred_cases(
             pytest.skip(f"{needed} is not installed")
     monkeypatch.chdir(tmp_path)
     Path(name).write_text(program, encoding="utf-8")
-    words = ["fuzz", "--examples", "100", "--timeout", "20", *shlex.split(command)]
+    words = ["fuzz", "--profile", "standard", "--examples", "100", "--timeout", "20", *shlex.split(command)]
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
