@@ -81,9 +81,9 @@ HTTP = _of(
     ("names of fields in capitals", "transfer.header_case: upper", rb"^CONTENT-TYPE: "),
     ("no reason phrase, and no space before a value", "transfer.head: bare", rb"\AHTTP/1.1 200 \r\n[\w-]+:\w"),
     (
-        "white space around a value",
+        "white space before a value",
         "transfer.head: padded",
-        rb"^Content-Type: \t text/event-stream; charset=utf-8 \t\r\n",
+        rb"^Content-Type: \t text/event-stream; charset=utf-8\r\n",
     ),
     ("interim responses", "transfer.head: interim", rb"\A(HTTP/1.1 100 Continue\r\n\r\n){2}HTTP/1.1 200 OK\r\n"),
     ("a coding", "transfer.gzip", rb"^Content-Encoding: gzip\r\n"),

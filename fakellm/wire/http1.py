@@ -185,5 +185,5 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
     return 2 * _INTERIM + head if plan.head == "interim" else head
 
 
-_AROUND_VALUES = {"bare": (":", ""), "padded": (": \t ", " \t")}
+_AROUND_VALUES = {"bare": (":", ""), "padded": (": \t ", "")}
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -11,7 +11,7 @@ Delimited = Literal["chunked", "length", "close"]
 HeaderCase = Literal["lower", "title", "upper"]
 HeadForm = Literal["bare", "padded", "interim"]
 """How a head is written: with nothing that RFC 9112 makes optional, neither a reason phrase nor a space before a value
-(sections 4 and 5); with white space around each value; or after interim responses (RFC 9110, section 15.2)."""
+(sections 4 and 5); with more white space before each value; or after interim responses (RFC 9110, section 15.2)."""
 ChunkForm = Literal["extensions", "zeros"]
 """How HTTP/1.1 chunks state their size (RFC 9112, section 7.1): with extensions, or in capitals with leading zeros."""
 

@@ -114,8 +114,8 @@ class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tr
         Meta(
             description=(
                 "How the head is written: `bare`, without a reason phrase and without a space after each colon; "
-                "`padded`, with white space around each value; `interim`, after two responses with the status 100, "
-                "which HTTP/1.0 does not have."
+                "`padded`, with more white space before each value; `interim`, after two responses with the "
+                "status 100, which HTTP/1.0 does not have."
             )
         ),
     ] = None

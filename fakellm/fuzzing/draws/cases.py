@@ -93,7 +93,7 @@ def again(profile: Profile) -> Iterator[Rule]:
 _CARRIED = (
     *("transfer.header_case", "transfer.body", "transfer.gzip", "transfer.gzip: members", "transfer.content_type"),
     "transfer.encoding",
-    *("transfer.coalesce", "transfer.chunks", "transfer.trailers", "transfer.head", "transfer.head: interim"),
+    *("transfer.coalesce", "transfer.chunks", "transfer.trailers", "transfer.head"),
 )
 """Families that mean the same on any answer, since they are about HTTP alone: the payloads are tried with them."""
 

@@ -27,7 +27,6 @@ _OWN: dict[str, tuple[Completion, ...]] = {
         answer(Choice((Thinking(signature="EmwKAhgB"), Text("It is 7")), _END)),  # the thinking is not shown
         answer(Choice((Text("It is 7", own={"messages": {"citations": [_CITATION]}}), Text(" today")), _END)),
         answer(Choice((Text("1, 2"),), Stop("stop", {"messages": {"stop_sequence": "3"}}))),
-        answer(Choice((Text("It is 7"),), Stop("pause_turn"))),
     ),
     "responses": (
         answer(Choice((_SEARCH, Text("It is 7", own={"responses": {"annotations": [_SOURCE]}})), _END)),
