@@ -203,6 +203,23 @@ def test_a_reply_that_is_too_long_is_not_kept(server: fakellm.Handle, monkeypatc
     assert [entry.reply.kept for entry in server.journal] == [False, True]
 
 
+@pytest.mark.parametrize(("words", "kept"), [(20, True), (400, False)])
+def test_what_was_sent_of_a_reply_that_stalls_is_in_the_entry_if_it_is_short(
+    server: fakellm.Handle, words: int, kept: bool
+) -> None:
+    """The server holds no long reply for as long as it stalls."""
+    rule = {
+        "reply": {"content": "word " * words},
+        "stream": {"split": "words"},
+        "fault": {"kind": "stall", "frame": -1},
+    }
+    server.load({"rules": [rule]})
+    with httpx2.stream("POST", server.base_url + "/chat/completions", content=user("x", stream=True)):
+        (entry,) = server.wait_for(outcome="stalled")
+        assert (entry.reply.kept, entry.reply.text.strip()) == (kept, " ".join(["word"] * words) if kept else "")
+    assert server.wait_for(outcome="client left")[0].reply == entry.reply
+
+
 def test_a_tool_call_is_in_the_entry(server: fakellm.Handle) -> None:
     call = {"name": "add", "arguments": {"a": 2}, "id": "call_1"}
     server.load({"rules": [{"reply": {"tool_calls": [call]}}]})
