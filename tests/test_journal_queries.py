@@ -19,9 +19,11 @@ import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.engine import journal
 from fakellm.engine.entry import SentCall
+from fakellm.engine.response import Work
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import When
 from fakellm.server.application import HttpRequest
+from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
 from tests.conftest import chat, handled, post
 from tests.test_apis import PATHS, request
@@ -203,6 +205,23 @@ def test_a_reply_that_is_too_long_is_not_kept(server: fakellm.Handle, monkeypatc
     assert [entry.reply.kept for entry in server.journal] == [False, True]
 
 
+@pytest.mark.parametrize(("words", "kept"), [(20, True), (400, False)])
+def test_what_was_sent_of_a_reply_that_stalls_is_in_the_entry_if_it_is_short(
+    server: fakellm.Handle, words: int, kept: bool
+) -> None:
+    """The server holds no long reply for as long as it stalls."""
+    rule = {
+        "reply": {"content": "word " * words},
+        "stream": {"split": "words"},
+        "fault": {"kind": "stall", "frame": -1},
+    }
+    server.load({"rules": [rule]})
+    with httpx2.stream("POST", server.base_url + "/chat/completions", content=user("x", stream=True)):
+        (entry,) = server.wait_for(outcome="stalled")
+        assert (entry.reply.kept, entry.reply.text.strip()) == (kept, " ".join(["word"] * words) if kept else "")
+    assert server.wait_for(outcome="client left")[0].reply == entry.reply
+
+
 def test_a_tool_call_is_in_the_entry(server: fakellm.Handle) -> None:
     call = {"name": "add", "arguments": {"a": 2}, "id": "call_1"}
     server.load({"rules": [{"reply": {"tool_calls": [call]}}]})
@@ -358,6 +377,41 @@ def test_it_waits_for_a_request_and_for_the_end_of_its_reply(server: fakellm.Han
     assert (entry.frames_sent, entry.reply.whole) == (1, False)
     assert entry.ended
     client.join()
+
+
+def test_a_query_that_waits_is_woken() -> None:
+    """By the arrival of a request, by a stall, and by the end of a reply."""
+
+    async def main() -> None:
+        app = App(load({"rules": [{"reply": {"content": "a b"}, "fault": {"kind": "stall", "frame": 1}}]}))
+        server = Server(app)
+        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
+        body = user("x", stream=True)
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+        (arrived, stalled, left) = [
+            asyncio.ensure_future(waiting(app, {"when": {}, "wait": 60, **more}))
+            for more in ({}, {"outcome": "stalled"}, {"outcome": "client left"})
+        ]
+        while app.changes.waiting < 3:  # noqa: ASYNC110 # there is no event for it
+            await asyncio.sleep(0)
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head.encode() + body)
+        assert len(await arrived) == len(await stalled) == 1
+        while app.changes.waiting < 1:  # noqa: ASYNC110 # there is no event for it
+            await asyncio.sleep(0)
+        writer.close()
+        assert [entry["outcome"] for entry in await left] == ["client left"]
+        await server.stop(grace=0)
+
+    asyncio.run(main())
+
+
+async def waiting(app: App, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    """The entries that a query finds when it has waited."""
+    outcome, _ = app.handle(HttpRequest("POST", "/_fakellm/journal", json.dumps(fields).encode()))
+    assert isinstance(outcome, Work)
+    found: list[dict[str, Any]] = json.loads(b"".join(await outcome.run()))["entries"]
+    return found
 
 
 def test_it_waits_in_a_thread_of_an_async_test(server: fakellm.Handle) -> None:

@@ -27,6 +27,7 @@ from fakellm.server.control.changes import Changes
 from fakellm.server.control.journal_query import journal_query
 from fakellm.server.control.journal_view import journal_view
 from fakellm.server.control.parameters import check_parameters, whole_number
+from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
 from fakellm.server.request_target import RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
@@ -203,6 +204,12 @@ def _query(app: Application, request: HttpRequest) -> Work:
 def _unused(app: Application, request: HttpRequest) -> Work:
     name = request.target.session
     return unused_rules(app.rules(name), app.session(name).journal, partial(_parsed, app))
+
+
+def settled(app: Application, name: str, entry: Entry) -> None:
+    """Has the journal of a session read what was sent of a reply that stalls: see `settle`."""
+    if session := app.find(name):
+        settle(session.journal, partial(_parsed, app), entry)
 
 
 def _parsed(app: Application, entry: Entry) -> Request | None:

@@ -10,6 +10,7 @@ import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -19,7 +20,7 @@ from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
-from fakellm.server.application import Application, HttpRequest, json_response
+from fakellm.server.application import Application, HttpRequest, json_response, settled
 from fakellm.server.connection import ClientConnection
 from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
@@ -50,7 +51,7 @@ class Server:
         self._app = app
         self._proxy = proxy
         self._allowed_hosts = checked_hosts(allowed_hosts)
-        self._performer = Performer(checked_speed(speed), app.lateness, app.changes)
+        self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)

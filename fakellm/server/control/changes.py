@@ -17,6 +17,11 @@ class Changes:
         self._waiting: set[asyncio.Future[None]] = set()
         self._closed = False
 
+    @property
+    def waiting(self) -> int:
+        """How many wait now."""
+        return len(self._waiting)
+
     def notify(self) -> None:
         """Counts a change, and wakes all that wait for one."""
         self.count += 1

@@ -15,7 +15,7 @@ import msgspec
 from fakellm.engine.entry import Entry
 from fakellm.engine.journal import Journal
 from fakellm.engine.response import Response, Work, respond
-from fakellm.server.control.shown_entry import Parse, shown_entry, work_on
+from fakellm.server.control.shown_entry import AT_ONCE, Parse, shown_entry, work_on
 from fakellm.server.offload import in_thread
 from fakellm.wire.plan import Frame, Plan
 
@@ -24,10 +24,6 @@ _AT_ONCE = 100
 
 _BYTES_AT_ONCE = 2**20
 """How many bytes of them."""
-
-_SEARCHED_AT_ONCE = 64 * 1024
-"""How many bytes of bodies and replies are searched for secrets or read, which takes some milliseconds. A longer one is
-searched in a thread."""
 
 
 def journal_view(journal: Journal, parse: Parse) -> Work:
@@ -74,11 +70,11 @@ async def _encoded(journal: Journal, parse: Parse, entries: Snapshots) -> AsyncI
     for entry, snapshot in entries:
         work = work_on(entry)
         show = partial(shown_entry, parse, entry, snapshot)
-        piece = msgspec.json.encode(show() if work <= _SEARCHED_AT_ONCE else (await in_thread(show))())
+        piece = msgspec.json.encode(show() if work <= AT_ONCE else (await in_thread(show))())
         if work:
             journal.remeasure(entry)
         yield piece
         count, size, searched = count + 1, size + len(piece), searched + work
-        if count >= _AT_ONCE or size >= _BYTES_AT_ONCE or searched >= _SEARCHED_AT_ONCE:
+        if count >= _AT_ONCE or size >= _BYTES_AT_ONCE or searched >= AT_ONCE:
             count, size, searched = 0, 0, 0
             await asyncio.sleep(0)

@@ -12,8 +12,13 @@ import msgspec
 from fakellm.apis.openai.api_keys import shortened
 from fakellm.base.secrets.names import secret_header
 from fakellm.engine.entry import Entry, Kept, SentReply, shown_body
+from fakellm.engine.journal import Journal
 from fakellm.model.request import Request
 from fakellm.server.control.sent_reply import sent_reply
+
+AT_ONCE = 64 * 1024
+"""How many bytes of bodies and replies are searched for secrets or read on the event loop, which takes some
+milliseconds. A longer one is for a thread."""
 
 Parse = Callable[[Entry], Request | None]
 """Returns the request of an entry as rules match it; None if it is not for a model, or not valid."""
@@ -45,6 +50,18 @@ def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
     found.request, found.headers = msgspec.Raw(text), entry.headers
     found.body = text.decode() if is_json else msgspec.json.decode(text)
     return found
+
+
+def settle(journal: Journal, parse: Parse, entry: Entry) -> None:
+    """Reads what was sent of a reply that stalls, so that it need not be kept until the client leaves. What takes long
+    to read is not kept."""
+    kept = entry.request
+    if not isinstance(kept, Kept) or kept.response is None:
+        return
+    if kept.response.size <= AT_ONCE:
+        entry.reply = _reply(parse, entry, kept)
+    kept.response = None
+    journal.remeasure(entry)
 
 
 def _body(kept: Kept) -> tuple[bytes, bool]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal, Protocol
 
 from fakellm.engine.entry import Entry
@@ -38,9 +38,17 @@ class Proxy(Protocol):
 
 
 class Performer:
-    """Performs the responses of one server. `steps`: the stepped replies under way."""
+    """Performs the responses of one server. `steps`: the stepped replies under way. `settled`: called when a reply in a
+    session stalls."""
 
-    def __init__(self, speed: float, lateness: Lateness, changes: Changes) -> None:
+    def __init__(
+        self,
+        speed: float,
+        lateness: Lateness,
+        changes: Changes,
+        settled: Callable[[str, Entry], None],
+    ) -> None:
+        self._settled = settled
         self._changes = changes
         self.clock = Clock()
         self.steps = Steps()
@@ -86,7 +94,7 @@ class Performer:
             else:
                 await self._pacer.send(client, ready, entry)
             del response, written, ready  # the end may take long, and nothing needs what was written
-            return await self._end(client, plan, entry)
+            return await self._end(client, plan, entry, session)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
         finally:
@@ -98,13 +106,13 @@ class Performer:
         """Passes a request on, and the response back."""
         try:
             with client.waiting():  # the upstream's pace is not known
-                return await self._end(client, await proxy(request, entry, client), entry)
+                return await self._end(client, await proxy(request, entry, client), entry, request.target.session)
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
         finally:
             self.ended(entry)
 
-    async def _end(self, client: ClientConnection, plan: Plan, entry: Entry) -> EndedResponse:
+    async def _end(self, client: ClientConnection, plan: Plan, entry: Entry, session: str) -> EndedResponse:
         """Performs the end of the plan; aiohttp itself closes connections that are not kept."""
         if plan.end == "reset":
             entry.outcome = "reset"
@@ -114,6 +122,7 @@ class Performer:
             entry.outcome = "stalled"
             self._changes.notify()
             dripped = drip(plan, client.http_1_0)
+            self._settled(session, entry)
             with client.waiting():
                 while dripped and not self.stopping.is_set():
                     # At any speed: a drip without waits would never let anything else run.
