@@ -300,3 +300,43 @@ def test_a_failure_that_cannot_be_saved_is_still_reported(driver: list[str]) -> 
     assert done.exit_code == 1
     assert "sse.space (T1: A4)" in done.output
     assert "To reproduce: run the same command again; the failure could not be saved: " in done.output
+
+
+@pytest.mark.parametrize(
+    ("words", "lines"),
+    [
+        (
+            [sys.executable, "-c", "print('hello')"],
+            ["   expected  'Hello, world.'", "   It sent no request. If it is a client of another API than chat, add --api"],
+        ),
+        (["--profile", "standrad", "--", "true"], ["; did you mean 'standard'?"]),
+        (["--profile", "default", "--", "true"], ["`default` is now called `standard`; without `--profile`, `realistic` is used"]),
+        (["--seed", "1", "python", "-m", "mine"], ["Write -- before the driver's command: fakellm fuzz --seed 1 -- python -m mine"]),
+        (["--unknown", "--", "true"], ["No such option '--unknown'"]),
+    ],
+)  # fmt: skip
+def test_a_remedy_stands_beside_what_is_wrong(words: list[str], lines: list[str]) -> None:
+    done = fuzz(*words if words[0].startswith("--") else ("--", *words))
+    assert done.exit_code == 2
+    assert all(line in done.output for line in lines)
+
+
+def test_a_client_of_another_api_is_refused_with_the_option_to_add(driver: list[str]) -> None:
+    done = fuzz("--api", "completions", "--", *driver, "Careful")
+    assert done.exit_code == 2
+    assert "the client is not one of the API completions\n" in done.output
+    assert "It requested /v1/chat/completions, of the API chat: add --api chat\n" in done.output
+
+
+def test_a_client_that_fails_on_a_plain_stream_is_shown_with_it_and_a_command_to_look_at_it(driver: list[str]) -> None:
+    wrong = "def client(base_url, request): raise KeyError('delta')"
+    Path("wrong.py").write_text(
+        Path(driver[1]).read_text().replace("client = getattr(wrong_clients, sys.argv[1])()", wrong)
+    )
+    done = fuzz("--timeout", "3", "--", driver[0], "wrong.py")
+    assert done.exit_code == 2
+    message, expected, *others = done.output.splitlines()
+    assert message == "fakellm fuzz: the client fails on a plain stream: builtins.KeyError: 'delta'"
+    assert expected == "   expected  'Hello, world.'"
+    assert others[-2] == "   To look at it: fakellm serve --port 8080, and in another terminal:"
+    assert re.fullmatch(r"   echo '\{\"id\": 1, \"api\": \"chat\", .*\"timeout\": 3.0\}' \| \S+ wrong.py", others[-1])

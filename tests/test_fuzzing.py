@@ -614,7 +614,7 @@ def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
 
     with pytest.raises(CannotRunError, match="fails on a plain stream: KeyError"):
         found(broken)
-    with pytest.raises(CannotRunError, match="misreads a plain stream: expected 'Hello, world"):
+    with pytest.raises(CannotRunError, match="misreads a plain stream: got ''\n   expected  'Hello, world"):
         found(lambda base_url, request: {"content": ""})
     with pytest.raises(CannotRunError, match="expected a Result or a mapping"):
         found(lambda base_url, request: None)  # type: ignore[arg-type, return-value] # what is tested

@@ -32,14 +32,14 @@ class _CaseApp(App):
         self.offloads = False  # nothing else waits; and a process that starts may take longer than a client's patience
         self._api = api
         self.plans: list[Plan] = []
-        self.requested = False
+        self.requested = ""
         self.accepted_codings = ""
         self.accepts_choices = False
         self.sent_request: Request | None = None
         self.internal_error: RequestError | None = None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
-        self.requested = True
+        self.requested = request.path
         self.accepted_codings = request.headers.get("Accept-Encoding", "")
         outcome, entry = super().handle(request)
         self.sent_request = self._parsed(request)
@@ -91,6 +91,11 @@ class CaseServer:
         """The responses sent since `play`."""
         return self._app.plans
 
+    @property
+    def requested(self) -> str:
+        """The path that the client requested last since `play`; empty if none."""
+        return self._app.requested
+
     def accepts(self, coding: str) -> bool:
         """Whether the client's last request allowed a response with this coding."""
         return coding in self._app.accepted_codings
@@ -114,7 +119,7 @@ class CaseServer:
         returned."""
         self._app.load("", Scenario(rules=(rule,)), False)
         self._app.plans = []
-        self._app.requested = False
+        self._app.requested = ""
         self.late = False
         self._case += 1
         self._waiting = True

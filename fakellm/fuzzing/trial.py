@@ -16,15 +16,17 @@ from fakellm.apis.variation import Variation
 from fakellm.engine.complete import complete
 from fakellm.engine.what_was_sent import WireReading, readings
 from fakellm.fuzzing.case_server import CaseServer
-from fakellm.fuzzing.clients.client_under_test import CannotRunError, ClientUnderTest
+from fakellm.fuzzing.clients.client_under_test import ClientUnderTest, PlainStreamError
 from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.draws import base_answers as bases
 from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.steps import plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
+from fakellm.fuzzing.oracle.cuts import Cuts, cuts_of
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
+from fakellm.fuzzing.reports.not_tried import api_requested, not_tried
 from fakellm.fuzzing.tiers import WireStep, contested
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.plan import Plan
@@ -33,7 +35,8 @@ from fakellm.wire.plan import Plan
 class JudgedCase(Struct, frozen=True):
     """A rule that was tried: the verdict, what the client returned and what was sent.
 
-    plain: what would have been sent without the rule's steps and fault; of a failing case alone.
+    plain: what would have been sent without the rule's steps and fault; of a failing case alone. cuts: whether the
+    client saw where the body was cut.
     """
 
     rule: Rule
@@ -42,6 +45,7 @@ class JudgedCase(Struct, frozen=True):
     plans: tuple[Plan, ...] = ()
     api: Route = CHAT
     plain: Plan | None = None
+    cuts: Cuts = ""
 
     @property
     def steps(self) -> list[WireStep]:
@@ -50,9 +54,15 @@ class JudgedCase(Struct, frozen=True):
 
 
 class Trial:
-    """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream."""
+    """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream.
 
-    def __init__(self, client: ClientUnderTest, server: CaseServer, api: Route = CHAT) -> None:
+    each_read: whether a client on the same HTTP stack that decodes each read alone fails on cuts; None if unknown.
+    """
+
+    def __init__(
+        self, client: ClientUnderTest, server: CaseServer, api: Route = CHAT, each_read: bool | None = None
+    ) -> None:
+        self._each_read = each_read
         self._client = client
         self._server = server
         self._api = api
@@ -68,15 +78,17 @@ class Trial:
         rule = Rule(reply=reply_to(bases.SIMPLE))
         simple = self.ask(rule)
         expected = self.expected(rule)["content"]
+        if api_requested(self._server.requested) not in (None, self._name):
+            raise self._not_tried(f"the client is not one of the API {self._name}", expected)
         if isinstance(simple, NoResult):
             if simple.how != "raised":
-                raise CannotRunError(f"the client returns no result for a plain stream: {simple.message}")
-            raise CannotRunError(f"the client fails on a plain stream: {simple.type}: {simple.message}")
+                raise self._not_tried(f"the client returns no result for a plain stream: {simple.message}", expected)
+            raise self._not_tried(f"the client fails on a plain stream: {simple.type}: {simple.message}", expected)
         if simple.content is UNSET:
             return self._reported_fields_of_a_call()
         actual = of_result(simple)["content"]
         if actual != expected:
-            raise CannotRunError(f"the client misreads a plain stream: expected {expected!r}, got {actual!r}")
+            raise self._not_tried(f"the client misreads a plain stream: got {actual!r}", expected)
         others = ("finish_reason", "usage", "blocks")
         fields = {"content"} | {field for field in others if getattr(simple, field) is not UNSET}
         for field, base in (
@@ -99,13 +111,16 @@ class Trial:
         expected = self.expected(rule)["tool_calls"]
         if isinstance(returned, NoResult):
             error = f"{returned.type or returned.how}: {returned.message}"
-            raise CannotRunError(f"the client fails on a plain tool call: {error}")
+            raise self._not_tried(f"the client fails on a plain tool call: {error}", expected)
         actual = of_result(returned)["tool_calls"]
         if actual != expected:
-            wrong = f"expected {expected}, got {actual}"
-            raise CannotRunError(f"the client returns no content, and misreads a plain tool call: {wrong}")
+            problem = f"the client returns no content, and misreads a plain tool call: got {actual}"
+            raise self._not_tried(problem, expected)
         fields = ("tool_calls", "finish_reason", "usage", "blocks")
         return frozenset(field for field in fields if getattr(returned, field) is not UNSET)
+
+    def _not_tried(self, problem: str, expected: Any) -> PlainStreamError:
+        return not_tried(problem, expected, self._server.requested, self._name, self._server.plans)
 
     def ask(self, rule: Rule) -> Result | NoResult:
         """What the client returns when `rule` answers it."""
@@ -121,7 +136,8 @@ class Trial:
         plans = tuple(self._server.plans)
         verdict = self._verdict(rule, returned, plans)
         plain = self._server.plain(rule) if verdict.failed else None
-        return JudgedCase(rule, verdict, returned, plans, self._api, plain)
+        cuts = cuts_of(rule, returned, plans, self._each_read)
+        return JudgedCase(rule, verdict, returned, plans, self._api, plain, cuts)
 
     def _sendable(self, rule: Rule) -> Rule:
         """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect

@@ -12,6 +12,10 @@ class CannotRunError(FakellmError):
     """The client cannot be tested: its command cannot be started, or it fails on a plain stream."""
 
 
+class PlainStreamError(CannotRunError):
+    """The client fails on a plain stream."""
+
+
 class ClientUnderTest(Protocol):
     """A client that sends one request at a time. It starts when it is first asked, and again after `close`."""
 
