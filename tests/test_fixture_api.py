@@ -135,6 +135,12 @@ def test_all_is_allowed(fakellm):
 def test_the_marker_allows_it_too(fakellm):
     assert status(path="/nowhere") == 404
 
+@pytest.mark.parametrize("number", range(2))
+def test_sessions_of_a_test_end_with_it(fakellm, number):
+    other = fakellm.session("other")
+    other.script("Other")
+    assert text(base=other.base_url) == "Other"
+
 def test_urls_and_environment(fakellm):
     assert fakellm.base_url == fakellm.url + "/v1" == os.environ["OPENAI_BASE_URL"]
     assert fakellm.env["OLLAMA_HOST"] == fakellm.url
@@ -155,7 +161,7 @@ def test_the_server_itself(fakellm_server, number):
 
 def test_what_is_guessed_works(pytester: pytest.Pytester) -> None:
     result = run(pytester, GUESSES)
-    result.assert_outcomes(passed=GUESSES.count("\ndef test_") + 1)
+    result.assert_outcomes(passed=GUESSES.count("\ndef test_") + 2)
 
 
 MISTAKES = {
@@ -189,6 +195,10 @@ MISTAKES = {
             "the script of 'scenario#1': 1 of 3 replies sent",
             "The application sent fewer requests than the test expects: *",
         ],
+    ),
+    "a_session_beside_its_own": (
+        "\n    ask(path='/nowhere', base=fakellm.session('beside').base_url)\n",
+        ["request 1, POST /s/beside/v1/nowhere: Unknown request URL: *"],
     ),
     "a_script_that_is_too_short": (
         """

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm import Reply, Rule, Scenario, ScenarioError, Step, When, dump, faults, load
@@ -42,6 +42,7 @@ def scripts(app: App) -> Any:
 TEXTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5)
 
 
+@settings(max_examples=30)
 @given(TEXTS, TEXTS)
 def test_replies_are_sent_in_order_whatever_the_request(replies: list[str], requests: list[str]) -> None:
     scenario = Scenario(rules=(scripted(*replies),))
@@ -58,6 +59,7 @@ def test_replies_are_sent_in_order_whatever_the_request(replies: list[str], requ
     }
 
 
+@settings(max_examples=20)
 @given(TEXTS, st.lists(st.booleans(), max_size=8), st.integers(1, 3))
 def test_each_count_is_what_it_is_called(texts: list[str], turns: list[bool], most: int) -> None:
     """Two rules fail `most` times; how many of the first requests fail depends on what shares a count."""
