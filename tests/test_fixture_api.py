@@ -257,7 +257,8 @@ AT_THE_CALL = {
     "fakellm.add('no-such.yaml')": "no-such.yaml: no such file or directory*",
     "fakellm.on().reply('a').reply('b')": "on(…): a reply after a reply; *",
     "fakellm.script()": "on(…).script: expected one or more replies; *",
-    "fakellm.replies('x')": "'Handle' object has no attribute 'replies'*",
+    "fakellm.replyy('x')": "'Handle' object has no attribute 'replyy'; did you mean 'reply'?",
+    "fakellm.serve()": "'Handle' object has no attribute 'serve'*; the fixture hides the module *`from fakellm import serve`*",
 }
 
 

@@ -36,6 +36,7 @@ class Faults:
     Stall = faults.Stall
     Status = faults.Status
     Stream = faults.Stream
+    Surplus = faults.Surplus
     Swap = faults.Swap
     Truncated = faults.Truncated
     UnknownTool = faults.UnknownTool
