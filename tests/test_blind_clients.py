@@ -19,7 +19,8 @@ from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.clients.client_under_test import CannotRunError
 from fakellm.fuzzing.endpoints import fuzzed_api
-from fakellm.fuzzing.run import _cases, run
+from fakellm.fuzzing.run import run
+from fakellm.fuzzing.running import case_order
 from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.scenario import Rule
@@ -48,7 +49,7 @@ def bugs_of(api: str) -> list[Bug]:
 
 @cache
 def cases_of(api: str) -> list[Rule]:
-    return list(islice(_cases(search(api)), CASES))
+    return list(islice(case_order.cases_of(search(api)), CASES))
 
 
 def nearest(api: str, number: int) -> Iterator[Rule]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
 
 import click
+from msgspec.structs import replace
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import FakellmError
@@ -19,6 +21,7 @@ from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.clients.client_under_test import PlainStreamError
 from fakellm.fuzzing.draws.profiles import DEFAULT, OF_EVERY_API
+from fakellm.fuzzing.each_read import fails_on_cuts
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.matrix import alone, matrix
 from fakellm.fuzzing.matrix_formats import as_html, as_markdown, as_text, caption
@@ -123,6 +126,11 @@ def _dialects() -> str:
 @click.option("--failing-only", is_flag=True, help="Leave out of the table what no client fails.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try only the rules of FILE.")
+@click.option(
+    "--each-read",
+    metavar="CMD",
+    help="A driver on the same HTTP stack that wrongly decodes each read alone, to find out whether cuts are visible.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.argument("cmd", nargs=-1, type=click.UNPROCESSED)
 def command(
@@ -146,6 +154,7 @@ def command(
     style: str | None,
     failing_only: bool,
     file: Path | None,
+    each_read: str | None,
     quiet: bool,
 ) -> None:
     """Find the stream that breaks a client: fakellm fuzz [OPTIONS] -- CMD…
@@ -179,6 +188,9 @@ def command(
         fail("fakellm fuzz: there is no client: write the command that starts it after --", 2)
     drivers = {each: Driver(words, timeout, search.deadline + 1, name) for each, words in named.items()}
     try:
+        if each_read is not None:
+            wrong = Driver(shlex.split(each_read), timeout, search.deadline + 1, name)
+            search = replace(search, each_read=fails_on_cuts(wrong, search))
         if table:
             _print_matrix(drivers, search, style or "text", failing_only, quiet)
         ((driver, words),) = zip(drivers.values(), named.values(), strict=True)

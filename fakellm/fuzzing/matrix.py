@@ -68,7 +68,7 @@ def _fill(
     for name, client in clients.items():
         with CaseServer(search.seed, search.deadline, search.api) as server:
             try:
-                trial = Trial(client, server, search.api)
+                trial = Trial(client, server, search.api, search.each_read)
                 for rule in alone(search):
                     row = Row(
                         tuple(steps_of(rule, search.api)),
@@ -77,12 +77,19 @@ def _fill(
                     )
                     row = rows.setdefault(row.name, row)
                     case = trial.judge(rule)
-                    if name not in row.cells or not row.cells[name].verdict.failed:
+                    if name not in row.cells or _says_more(case, row.cells[name]):
                         row.cells[name] = case
                     count += 1
                     progress(count)
             finally:
                 client.close()
+
+
+def _says_more(case: JudgedCase, before: JudgedCase) -> bool:
+    """Whether a case says more than one before it: the first that fails does, or else a cut that was visible."""
+    if case.verdict.failed or before.verdict.failed:
+        return not before.verdict.failed
+    return before.cuts != "visible"
 
 
 def alone(search: Search) -> Iterator[Rule]:

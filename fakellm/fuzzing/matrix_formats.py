@@ -10,11 +10,13 @@ from fakellm.fuzzing.trial import JudgedCase
 
 
 def mark(case: JudgedCase | None) -> str:
-    """The text of a cell: `ok`, `ok (raises)` or `ok (flags)`, or what failed; of an error, the class."""
+    """The text of a cell: `ok`, `ok (raises)` or `ok (flags)`, or what failed; of an error, the class. A client that
+    cannot have seen a cut did not read it correctly, so `ok` is then `not visible` or, if unknown, `unconfirmed`."""
     if case is None:
         return ""
     failed = case.verdict.field.rpartition(".")[2] or case.verdict.outcome
-    right = {"held": "ok", "raised": "ok (raises)", "flagged": "ok (flags)"}
+    held = case.cuts if case.cuts in ("not visible", "unconfirmed") else "ok"
+    right = {"held": held, "raised": "ok (raises)", "flagged": "ok (flags)"}
     return right.get(case.verdict.outcome, f"FAILS: {failed}")
 
 
@@ -64,12 +66,17 @@ def _linked(rows: str) -> str:
 
 
 def _cell(case: JudgedCase | None) -> str:
-    kind = "" if case is None else "fails" if case.verdict.failed else case.verdict.outcome
+    kind = "" if case is None else "fails" if case.verdict.failed else _class(case)
     hint = ""
     if case is not None and case.verdict.failed:
         hint = f"expected {case.verdict.expected!r}, got {case.verdict.actual!r}"[:500]
     title = f' title="{escape(hint)}"' if hint else ""
     return f'<td class="{kind}"{title}>{escape(mark(case))}</td>'
+
+
+def _class(case: JudgedCase) -> str:
+    """The class of a cell of a client that did not fail."""
+    return "unseen" if mark(case) in ("not visible", "unconfirmed") else case.verdict.outcome
 
 
 def _table(rows: list[Row], clients: list[str]) -> list[list[str]]:
@@ -98,6 +105,7 @@ th {{ position: sticky; top: 0; background: white; }}
 p {{ max-width: 50em; }}
 .held {{ background: #d8f5d8; }}
 .raised, .flagged {{ background: #eef5c8; }}
+.unseen {{ background: #e8e8e8; }}
 .fails {{ background: #f8c8c8; }}
 </style>
 </head>
@@ -106,7 +114,10 @@ p {{ max-width: 50em; }}
 <p>T0 bytes, T1 server-sent events, T2 JSON, T3 deltas as OpenAI's schema allows, T4 habits of providers, T5 contested,
 fault: broken on purpose. <span class="held">ok</span>: the client returned all that was sent;
 <span class="raised">ok (raises)</span> or <span class="raised">ok (flags)</span>: it rightly raised an error, or
-returned an answer that shows it is incomplete; <span class="fails">FAILS</span> and where: hover over a cell to see
+returned an answer that shows it is incomplete;
+<span class="unseen">not visible</span>: it cannot have seen where the body was cut, because several pieces
+arrived in one read; <span class="unseen">unconfirmed</span>: nothing shows whether it saw that;
+<span class="fails">FAILS</span> and where: hover over a cell to see
 what was expected and what the client returned.</p>
 <table>
 <thead><tr>{head}</tr></thead>

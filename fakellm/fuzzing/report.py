@@ -43,6 +43,7 @@ def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
         compared=tuple(sorted(outcome.compared)),
         tried=outcome.tried,
         failures=[reported_failure(failure) for failure in outcome.failures],
+        cuts=outcome.cuts,
         internal=outcome.internal,
         internal_first={name: _encodable(_internal(name, case)) for name, case in outcome.internal_first.items()},
         unsteady=outcome.unsteady,
@@ -62,6 +63,8 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
         parts.append(f"{number}. {found.title}{times}\n{found.text}\n\n   To reproduce: {replay}")
     if run.compared:
         parts.append(compared(frozenset(run.compared)))
+    if hidden := [_CUTS[name].format(_counted(run.cuts[name], "case")) for name in _CUTS if run.cuts.get(name)]:
+        parts.append(f"Cuts of the body: {'; '.join(hidden)}")
     if run.internal:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(run.internal.items()))
         parts.append(
@@ -79,6 +82,13 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
     if run.problem:
         parts.append(f"Cases are missing: {run.problem}")
     return "\n\n".join(parts) + "\n"
+
+
+_CUTS = {
+    "not visible": "not visible to the client in {}, because several pieces arrived in one read",
+    "unconfirmed": "unconfirmed in {}: it reports no `reads`, so the client may not have seen the cut",
+}
+"""What a report says of cuts that the client passed without having seen them for certain."""
 
 
 def _internal(name: str, case: JudgedCase) -> str:

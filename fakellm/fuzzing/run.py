@@ -43,7 +43,7 @@ def run(
     with ExitStack() as stack:
         server = stack.enter_context(CaseServer(search.seed, search.deadline, search.api))
         stack.callback(client.close)
-        trial = cache(lambda: Trial(client, server, search.api))
+        trial = cache(lambda: Trial(client, server, search.api, search.each_read))
         try:
             if jobs is None:
                 outcome.compared = trial().reported
@@ -76,7 +76,7 @@ def replay(client: ClientUnderTest, search: Search, rules: Iterable[Rule]) -> Ou
     outcome = Outcome(search)
     with CaseServer(search.seed, search.deadline, search.api) as server:
         try:
-            trial = Trial(client, server, search.api)
+            trial = Trial(client, server, search.api, search.each_read)
             outcome.compared = trial.reported
             for each in judged(trial, enumerate(rules)):
                 outcome.count(each)

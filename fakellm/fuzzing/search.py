@@ -25,7 +25,7 @@ class Search(Struct, frozen=True, kw_only=True):
 
     examples: the number of cases, of all shards together; None for no end. shard: which of how many parts of these to
     try, such as (2, 8). deadline: seconds after which a client has hung. max_failures: of different causes. api: what
-    the requests are for.
+    the requests are for. each_read: whether a client on the same HTTP stack that decodes each read alone fails on cuts.
     """
 
     profile: str = DEFAULT
@@ -35,6 +35,7 @@ class Search(Struct, frozen=True, kw_only=True):
     max_failures: int = 1
     deadline: float = 10.0
     api: Route = CHAT
+    each_read: bool | None = None
     shard: tuple[int, int] = (1, 1)
 
 
@@ -68,6 +69,7 @@ class Outcome(Struct):
     """What a run found.
 
     compared: the fields that the client reports. tried: the number of cases with each step, by its tier and its name.
+    cuts: how many cuts that it passed were visible to it, not visible or unconfirmed.
     internal: errors that were right to raise but are those of the language, by type; internal_first: the first case of
     each type. unsteady: how many cases failed once and passed when repeated, as on a machine that is too busy;
     unsteady_first: the first of them. skipped: how many saved failures were not tried, since the profile does not
@@ -81,6 +83,7 @@ class Outcome(Struct):
     cases: int = 0
     tried: dict[str, dict[str, int]] = {}
     failures: list[ClientFailure] = []
+    cuts: dict[str, int] = {}
     internal: dict[str, int] = {}
     internal_first: dict[str, JudgedCase] = {}
     unsteady: int = 0
@@ -97,6 +100,8 @@ class Outcome(Struct):
         for tier, name in judged.steps or (("plain", "the plain wire"),):
             steps = self.tried.setdefault(tier, {})
             steps[name] = steps.get(name, 0) + 1
+        if judged.cuts and judged.failed is None:
+            self.cuts[judged.cuts] = self.cuts.get(judged.cuts, 0) + 1
         if judged.internal:
             self.internal[judged.internal] = self.internal.get(judged.internal, 0) + 1
         if judged.internal and judged.case is not None:

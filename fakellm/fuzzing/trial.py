@@ -23,6 +23,7 @@ from fakellm.fuzzing.draws import cases
 from fakellm.fuzzing.draws.answers import reply as reply_to
 from fakellm.fuzzing.draws.steps import plain_wire, steps_of, usual
 from fakellm.fuzzing.endpoints import example_request, name_of, settings_of, with_less, with_usual_line_ends
+from fakellm.fuzzing.oracle.cuts import Cuts, cuts_of
 from fakellm.fuzzing.oracle.normalize import Normal, of_completion, of_result
 from fakellm.fuzzing.oracle.verdicts import Verdict, if_contested, under_fault, under_variation
 from fakellm.fuzzing.reports.not_tried import api_requested, not_tried
@@ -34,7 +35,8 @@ from fakellm.wire.plan import Plan
 class JudgedCase(Struct, frozen=True):
     """A rule that was tried: the verdict, what the client returned and what was sent.
 
-    plain: what would have been sent without the rule's steps and fault; of a failing case alone.
+    plain: what would have been sent without the rule's steps and fault; of a failing case alone. cuts: whether the
+    client saw where the body was cut.
     """
 
     rule: Rule
@@ -43,6 +45,7 @@ class JudgedCase(Struct, frozen=True):
     plans: tuple[Plan, ...] = ()
     api: Route = CHAT
     plain: Plan | None = None
+    cuts: Cuts = ""
 
     @property
     def steps(self) -> list[WireStep]:
@@ -51,9 +54,15 @@ class JudgedCase(Struct, frozen=True):
 
 
 class Trial:
-    """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream."""
+    """A client and the server that it is tried on. Raises CannotRunError if the client cannot read a plain stream.
 
-    def __init__(self, client: ClientUnderTest, server: CaseServer, api: Route = CHAT) -> None:
+    each_read: whether a client on the same HTTP stack that decodes each read alone fails on cuts; None if unknown.
+    """
+
+    def __init__(
+        self, client: ClientUnderTest, server: CaseServer, api: Route = CHAT, each_read: bool | None = None
+    ) -> None:
+        self._each_read = each_read
         self._client = client
         self._server = server
         self._api = api
@@ -127,7 +136,8 @@ class Trial:
         plans = tuple(self._server.plans)
         verdict = self._verdict(rule, returned, plans)
         plain = self._server.plain(rule) if verdict.failed else None
-        return JudgedCase(rule, verdict, returned, plans, self._api, plain)
+        cuts = cuts_of(rule, returned, plans, self._each_read)
+        return JudgedCase(rule, verdict, returned, plans, self._api, plain, cuts)
 
     def _sendable(self, rule: Rule) -> Rule:
         """The rule without a dialect that the API does not have, and without what its `stream:` block sets to no effect

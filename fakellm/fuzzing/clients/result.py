@@ -53,10 +53,14 @@ class ReturnedChoice(Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
 
 
 class Result(ReturnedChoice, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Everything that a client returned: its first choice, the usage and, if it reports several, all `choices`."""
+    """Everything that a client returned: its first choice, the usage and, if it reports several, all `choices`.
+
+    reads: the sizes in bytes of its reads of the body, which show whether it saw a cut.
+    """
 
     usage: ReturnedUsage | UnsetType | None = UNSET
     choices: tuple[ReturnedChoice, ...] | UnsetType | None = UNSET
+    reads: tuple[int, ...] | UnsetType = UNSET
 
 
 C = TypeVar("C", bound=ReturnedChoice)

@@ -16,7 +16,8 @@ NETWORK = (
         "transfer.cut: inside_line_ends",
         "transfer.cut: inside_framing",
     ),
-    *("transfer.coalesce", "transfer.body", "transfer.gzip", "transfer.header_case"),
+    *("transfer.coalesce", "transfer.coalesce: all", "transfer.body: length", "transfer.body: close", "transfer.gzip"),
+    *("transfer.header_case: lower", "transfer.header_case: upper", "transfer.header_case: title"),
 )
 """What networks and proxies do to any stream, whoever sends it."""
 

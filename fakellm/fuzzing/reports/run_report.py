@@ -63,6 +63,7 @@ class RunReport(Struct, kw_only=True, omit_defaults=True):
     compared: tuple[str, ...] = ()
     tried: dict[str, dict[str, int]] = {}
     failures: list[ReportedFailure] = []
+    cuts: dict[str, int] = {}
     internal: dict[str, int] = {}
     internal_first: dict[str, str] = {}
     unsteady: int = 0
@@ -104,6 +105,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         compared=reports[0].compared,
         tried={tier: _sum(each.tried.get(tier, {}) for each in reports) for tier in tiers},
         failures=_by_cause(chain.from_iterable(each.failures for each in reports)),
+        cuts=_sum(each.cuts for each in reports),
         internal=_sum(each.internal for each in reports),
         internal_first={name: text for each in reversed(reports) for name, text in each.internal_first.items()},
         unsteady=unsteady,

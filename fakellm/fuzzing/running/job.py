@@ -46,7 +46,7 @@ def _try(setup: Setup, sink: IO[bytes]) -> None:
     client = Driver(setup.command, setup.timeout, setup.patience, name_of(search.api))
     with CaseServer(search.seed, search.deadline, search.api) as server:
         try:
-            trial = Trial(client, server, search.api)
+            trial = Trial(client, server, search.api, search.each_read)
             write(sink, trial.reported)
             cases = chain(((SAVED, rule_in(text)) for text in setup.saved), numbered(search, setup.part))
             for each in judged(trial, cases):

@@ -17,13 +17,14 @@ class Judged(Struct, frozen=True):
     """A case of a run that was judged.
 
     number: its place in the run, or SAVED. steps: the tier and the name of each of its steps. internal: as in Verdict.
-    case: all about it, if the client failed or raised an error of its language. before: the rule that the client was
-    sent before, if it failed.
+    cuts: as in JudgedCase. case: all about it, if the client failed or raised an error of its language. before: the
+    rule that the client was sent before, if it failed.
     """
 
     number: int
     steps: tuple[tuple[str, str], ...] = ()
     internal: str = ""
+    cuts: str = ""
     case: JudgedCase | None = None
     before: Rule | None = None
 
@@ -41,5 +42,5 @@ def judged(trial: Trial, cases: Iterable[tuple[int, Rule]]) -> Iterator[Judged]:
         steps = tuple((step.tier, step.name) for step in case.steps)
         verdict = case.verdict
         kept = case if verdict.failed or verdict.internal else None
-        yield Judged(number, steps, verdict.internal, kept, before if verdict.failed else None)
+        yield Judged(number, steps, verdict.internal, case.cuts, kept, before if verdict.failed else None)
         before = rule
