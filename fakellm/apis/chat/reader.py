@@ -17,6 +17,7 @@ from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.fragments import with_fragments
 from fakellm.apis.chat.meaning import NAME, chat_choice
 from fakellm.apis.chat.read_batches import read_batches
+from fakellm.apis.chat.whole_spelling import is_filled
 from fakellm.base.errors import StreamError
 from fakellm.model.blocks import Choice, Completion, Token, ToolCall, Usage, with_own
 from fakellm.model.fold import fold
@@ -251,7 +252,7 @@ def _fragment(message: _Message, mixed: bool = False) -> dict[str, Any]:
         "images": message.images,
         "reasoning_details": silent if mixed or len(silent) == len(details) else None,
     }
-    return {key: value for key, value in values.items() if value}
+    return {key: value for key, value in values.items() if is_filled(value)}
 
 
 def _choice(choice: _Choice, functions: bool) -> Choice:

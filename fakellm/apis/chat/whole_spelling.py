@@ -84,14 +84,14 @@ def carries_content(key: str, value: Any, place: str) -> bool:
     none."""
     if key == "message" and isinstance(value, dict):
         return any(carries_content(name, inner, "delta.") for name, inner in value.items())
-    return (key in CONTENT or (place, key) == ("call.", "extra_content")) and _is_filled(value)
+    return (key in CONTENT or (place, key) == ("call.", "extra_content")) and is_filled(value)
 
 
-def _is_filled(value: Any) -> bool:
+def is_filled(value: Any) -> bool:
     """Whether there is any text or number in a value: an object whose values are all empty has none."""
     if isinstance(value, dict):
         value = list(value.values())
-    return any(map(_is_filled, value)) if isinstance(value, list) else bool(value)
+    return any(map(is_filled, value)) if isinstance(value, list) else bool(value)
 
 
 def own_values(place: str, number: int, spelling: Spelling) -> dict[str, Any]:
