@@ -24,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 CORPUS = Path(os.environ.get("FAKELLM_CORPUS") or ROOT.parent / "shared" / "corpus")
 SURFACES = Path(os.environ.get("FAKELLM_CORPUS_SURFACES") or ROOT.parent / "shared" / "corpus-surfaces")
 CASES = Path(os.environ.get("FAKELLM_CASES") or CORPUS.parent / "cases")
+LEAN = ("-p", "no:cacheprovider", "-p", "no:anyio", "-p", "no:hypothesispytest")
+"""Options of pytest runs of their own: plugins that they do not need, and that take most of the time to start one."""
 XAI = "fantasy-history/TestOpenAICompatibleCommon/multi_tool_streaming_xai-grok-4-fast@271f613.yaml"
 
 # One run finds what another does not, on noisy machines too: no deadline, and the database keeps what was found.

@@ -151,6 +151,13 @@ WRONG = [
     ),
     (lambda: on().stream(splt=1), "on(…).stream: unknown key 'splt'; allowed", "did you mean 'split'?"),
     (lambda: on().timing(frist=1), "on(…).timing: unknown key 'frist'; allowed", "did you mean 'first'?"),
+    (
+        lambda: on().reply(wrong(faults.Empty())),
+        "on(…).reply: expected a text",
+        "a fault goes into .fault(…) or .script(…)",
+    ),
+    (lambda: on().reply(wrong(When())), "on(…).reply: expected a text", "got When("),
+    (lambda: on().script(wrong(["a", "b"])), "on(…).script: replies[0]: expected", "are arguments of .script(…)"),
     (lambda: on().script(), "on(…).script: expected one or more replies", ""),
     (lambda: on().script("a").script("b"), "on(…).script: a script beside other replies", "into one script(…)"),
     (lambda: on().reply("a").script("b"), "on(…).script: a script beside other replies", ""),

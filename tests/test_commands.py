@@ -189,6 +189,14 @@ def test_the_schema_refuses_null_where_the_word_is_an_option() -> None:
     assert validator.is_valid({"rules": [{"reply": {}, "stream": {"role": None}}]})
 
 
+def test_the_schema_has_a_reply_or_a_script_in_each_rule() -> None:
+    validator = jsonschema.Draft202012Validator(scenario_schema())
+    assert validator.is_valid({"rules": [{"reply": {}}, {"script": [{"reply": {}}]}]})
+    assert not validator.is_valid({"rules": [{"when": {}}]})
+    times = {"count": 2, "by": "rule"}
+    assert validator.is_valid({"rules": [{"reply": {}, "fault": {"kind": "empty", "times": times}}]})
+
+
 def reply_of(app: App, session: str = "") -> str:
     answer = respond(app, HttpRequest("POST", f"{session}/v1/chat/completions", chat()))
     return str(json.loads(answer.plan.body)["choices"][0]["message"]["content"])

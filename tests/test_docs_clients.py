@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -38,8 +39,25 @@ def test_every_driver_is_listed_with_its_release() -> None:
 def test_every_driver_is_a_file_and_every_file_a_driver() -> None:
     folder = ROOT / "fakellm" / "drivers"
     files = {file.name for file in folder.iterdir() if file.suffix in (".py", ".mjs")}
-    shared = {"__init__.py", "loop.py", "loop.mjs", "request.py", "request.mjs", "tally.mjs"}
+    shared = {
+        "__init__.py",
+        "loop.py",
+        "loop.mjs",
+        "request.py",
+        "request.mjs",
+        "sse_chat.mjs",
+        "tally.py",
+        "tally.mjs",
+    }
     assert files - shared == {name.split()[0] + (".py" if name in PYTHON else "") for name in NAMES}
+
+
+def test_the_packages_for_node_are_pinned_alike_for_drivers_and_for_tests() -> None:
+    folders = (ROOT / "fakellm" / "drivers", ROOT / "tests" / "clients" / "node")
+    drivers, tests = (json.loads((folder / "package.json").read_text())["dependencies"] for folder in folders)
+    alike = drivers.keys() & tests.keys()
+    assert {name: drivers[name] for name in alike} == {name: tests[name] for name in alike}
+    assert {"openai", "@anthropic-ai/sdk", "@google/genai", "ollama", "ai"} <= alike
 
 
 def test_every_column_is_a_client_and_every_failing_one_has_a_file() -> None:
@@ -54,7 +72,7 @@ def test_a_table_is_what_its_command_prints() -> None:
     """The same clients in the same order, a row for each step that fails, and the count of the others above."""
     commands = re.findall(r"^fakellm fuzz --matrix (.+?)\n(?:\n|```)", TEXT, re.MULTILINE | re.DOTALL)
     tables = re.findall(r"\n\n(Of .+)\n\n((?:\|.+\|\n)+)", TEXT)
-    assert len(commands) == len(tables) == 6
+    assert len(commands) == len(tables) == 7
     for command, (above, table) in zip(commands, tables, strict=True):
         clients = [word.partition("=")[0] for word in shlex.split(command) if "=" in word]
         head, rule, *rows = table.splitlines(keepends=True)

@@ -20,8 +20,8 @@ PUBLIC = {
     "fakellm.faults": """
         BadArguments BatchFault Break ChunkFault Close CompletionFault ConnectionFault ContentFilter ContentLength
         ContentType Drip Empty Eof Error EventFault Fault FinishReason Glued HangUp Html Length Malformed NoCall NoChoices
-         NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream
-         Surplus Swap Times Truncated UnknownTool Unterminated Whole WireFault
+        NoFinish OnlyComments OnlyDone Refusal Repeat Reset ResponseFault SameId Sent Slow Stall Status Stream
+        Surplus Swap Times Truncated UnknownTool Unterminated Whole WireFault
     """,
     "fakellm.strategies": """
         PROFILES answers completions faults framings streams texts transfers variations

@@ -221,16 +221,30 @@ def test_a_session_of_its_own(fakellm_server):
     ask(path="/second", base=session.base_url)
     session.reset()
 
+def test_builds_a_client(fakellm):
+    global kept
+    kept = fakellm.base_url
+    text()
+
+def test_keeps_it(fakellm):
+    text(base=kept)
+
+def test_keeps_it_and_knows(fakellm):
+    text(base=kept)
+    fakellm.allow_unmatched()
+
 def test_after_them(fakellm_server):
     assert text(base=fakellm_server.base_url)
 """
     result = run(pytester, code)
-    result.assert_outcomes(passed=len(MISTAKES) + 3, errors=len(MISTAKES) + 2)
+    result.assert_outcomes(passed=len(MISTAKES) + 6, errors=len(MISTAKES) + 3)
     reports = re.split(r"_ ERROR at teardown of test_(\w+) _", result.stdout.str())
     shown = dict(zip(reports[1::2], reports[2::2], strict=True))
     for name, (_, lines) in MISTAKES.items():
         pytest.LineMatcher(shown[name].splitlines()).fnmatch_lines(lines)
     assert "POST /v1/first: Unknown request URL" in shown["a_server_of_its_own"]
+    lines = ["fakellm: requests to the session of a test that has ended", "http://127.0.0.1:*-test_builds_a_client"]
+    pytest.LineMatcher(shown["keeps_it"].splitlines()).fnmatch_lines([*lines, "The application keeps a client of *"])
     assert "POST /s/s/v1/second: Unknown request URL" in shown["a_session_of_its_own"]
 
 
@@ -243,7 +257,8 @@ AT_THE_CALL = {
     "fakellm.add('no-such.yaml')": "no-such.yaml: no such file or directory*",
     "fakellm.on().reply('a').reply('b')": "on(…): a reply after a reply; *",
     "fakellm.script()": "on(…).script: expected one or more replies; *",
-    "fakellm.replies('x')": "'Handle' object has no attribute 'replies'*",
+    "fakellm.replyy('x')": "'Handle' object has no attribute 'replyy'; did you mean 'reply'?",
+    "fakellm.serve()": "'Handle' object has no attribute 'serve'*; the fixture hides the module *`from fakellm import serve`*",
 }
 
 

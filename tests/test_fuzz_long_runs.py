@@ -23,7 +23,7 @@ from fakellm.cli.fuzz import progress as fuzz_progress
 from fakellm.cli.fuzz.progress import Progress
 from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.report import run_report
-from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings, merged
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, merged
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.running.case_order import CasePart, cases_of, numbered
 from fakellm.fuzzing.running.jobs import Jobs
@@ -93,7 +93,7 @@ def test_jobs_that_take_turns_try_the_cases_of_one(saved: int, number: int, shar
 
 
 def test_shards_divide_the_cases() -> None:
-    examples = 40
+    examples = 90
     search = Search(profile="faults", examples=examples, seed=5)
     whole = list(islice(cases_of(search), examples))
     shards = [dict(numbered(search, CasePart(first, 3))) for first in range(3)]
@@ -107,16 +107,16 @@ CAUSES = st.sampled_from([("sse.space",), ("padding", "role: every"), ("differs"
 
 def report_of(cases: list[tuple[int, tuple[str, ...]]], shard: tuple[int, int]) -> RunReport:
     """What a shard reports whose cases fail with these causes."""
-    found: dict[tuple[str, ...], Finding] = {}
+    found: dict[tuple[str, ...], ReportedFailure] = {}
     for number, cause in sorted(cases):
         if number % shard[1] == shard[0] - 1:
             about: dict[str, Any] = dict.fromkeys(("tier", "title", "outcome", "summary", "text", "scenario"), "")
-            finding = found.setdefault(cause, Finding(number=number, count=0, cause=cause, steps=(), **about))
-            finding.count += 1
+            failure = found.setdefault(cause, ReportedFailure(number=number, count=0, cause=cause, steps=(), **about))
+            failure.count += 1
     settings = RunSettings(api="chat", profile="standard", seed=0, examples=99, max_failures=9)
     ours = len(range(shard[0] - 1, 99, shard[1]))
     return RunReport(
-        settings=settings, shard=shard, cases=ours, findings=list(found.values()), internal={"KeyError": ours}
+        settings=settings, shard=shard, cases=ours, failures=list(found.values()), internal={"KeyError": ours}
     )
 
 
@@ -139,7 +139,7 @@ def test_shards_of_a_run_find_what_it_does() -> None:
         for shard in ((1, 1), (1, 2), (2, 2))
     )
     together = merged(shards)
-    assert [each.cause for each in whole.findings] == [("sse.space",), ("padding: no_choices",)]
+    assert [each.cause for each in whole.failures] == [("sse.space",), ("padding: no_choices",)]
     assert together.tried.pop("plain") == whole.tried.pop("plain")
     for tier, steps in together.tried.items():  # in another order
         assert steps == whole.tried[tier]

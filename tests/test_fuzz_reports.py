@@ -17,7 +17,7 @@ from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.reports.github import as_annotations
 from fakellm.fuzzing.reports.junit import as_junit
-from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings, read_report
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, read_report
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from tests import wrong_clients as wrong
@@ -25,7 +25,7 @@ from tests import wrong_clients as wrong
 SETTINGS = RunSettings(api="chat", profile="standard", seed=0, examples=20)
 
 
-def finding(**fields: Any) -> Finding:
+def reported_failure(**fields: Any) -> ReportedFailure:
     about: dict[str, Any] = {
         "number": 3,
         "count": 2,
@@ -38,7 +38,7 @@ def finding(**fields: Any) -> Finding:
         "outcome": "differs",
         "summary": "Wrong result: content",
     }
-    return Finding(**about | fields)
+    return ReportedFailure(**about | fields)
 
 
 def reported(**fields: Any) -> RunReport:
@@ -105,8 +105,8 @@ def test_junit_has_a_test_case_for_each_step(found: RunReport) -> None:
 
 def test_junit_names_failures_apart() -> None:
     tried = {"T1": {"sse.space": 4, "sse.bom": 1}}
-    both = finding(steps=("sse.bom", "sse.space"), cause=("sse.bom", "sse.space"))
-    root = read_junit(reported(tried=tried, findings=[finding(), finding(intermittent=True), both]))
+    both = reported_failure(steps=("sse.bom", "sse.space"), cause=("sse.bom", "sse.space"))
+    root = read_junit(reported(tried=tried, failures=[reported_failure(), reported_failure(intermittent=True), both]))
     assert [(case.get("name"), [child.tag for child in case]) for case in root.iter("testcase")] == [
         ("sse.bom", ["system-out"]),
         ("sse.bom with sse.space", ["failure"]),
@@ -123,7 +123,7 @@ def test_junit_has_an_error_for_missing_cases() -> None:
 @given(st.text() | st.text("\x00\x1b\ud800\uffff]]>&%\r\n:,"))
 @settings(max_examples=60)
 def test_any_text_is_valid_in_xml_and_read_back_from_an_annotation(text: str) -> None:
-    run = reported(findings=[finding(title=text, summary=text, text=text)])
+    run = reported(failures=[reported_failure(title=text, summary=text, text=text)])
     (failure,) = read_junit(run).iter("failure")
     if text.isprintable():
         assert failure.text == f"{text}\n{text}"
@@ -159,8 +159,15 @@ def write(name: str, **fields: Any) -> None:
 def test_merged_shards_are_reported_as_a_run_is(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As one report, which is written in each format and whose failures are saved here."""
     command = ("node", "my driver.mjs")
-    write("2.json", shard=(2, 2), command=command, findings=[finding(number=1), finding(number=9, cause=("x",))])
-    write("1.json", shard=(1, 2), command=command, findings=[finding(number=2, count=5)], compared=("content",))
+    write(
+        "2.json",
+        shard=(2, 2),
+        command=command,
+        failures=[reported_failure(number=1), reported_failure(number=9, cause=("x",))],
+    )
+    write(
+        "1.json", shard=(1, 2), command=command, failures=[reported_failure(number=2, count=5)], compared=("content",)
+    )
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     done = fuzz("--merge", "2.json", "1.json", "--report", "all.json", "--junit", "all.xml")
     assert done.exit_code == 1
@@ -173,7 +180,7 @@ def test_merged_shards_are_reported_as_a_run_is(folder: Path, monkeypatch: pytes
     assert (
         done.stderr.count("::error title=fakellm fuzz%3A sse.space (T1%3A A4)::Wrong result: content%0A" + saved) == 2
     )
-    assert [each.number for each in read_report(Path("all.json").read_bytes(), "").findings] == [1, 9]
+    assert [each.number for each in read_report(Path("all.json").read_bytes(), "").failures] == [1, 9]
     assert ElementTree.parse("all.xml").getroot().get("failures") == "2"
 
 
@@ -198,7 +205,7 @@ def test_an_interrupted_shard_interrupts_the_run(folder: Path) -> None:
 
 def test_what_passes_now_and_then_in_several_shards_is_a_failure_of_the_run(folder: Path) -> None:
     for number, unsteady in ((1, 1), (2, 2)):
-        now_and_then = finding(number=number, intermittent=True)
+        now_and_then = reported_failure(number=number, intermittent=True)
         write(f"{number}.json", shard=(number, 2), unsteady=unsteady, unsteady_first=now_and_then)
     assert fuzz("--merge", "1.json").output.splitlines()[-3] == "Failed once, then passed when repeated: 1 case"
     assert "1. sse.space (T1: A4), in 3 cases" in fuzz("--merge", "1.json", "2.json").output

@@ -7,6 +7,7 @@ import asyncio
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -50,9 +51,9 @@ def user(text: str, **fields: Any) -> bytes:
     return chat(messages=[{"role": "user", "content": text}], **fields)
 
 
-def send(server: fakellm.Handle, *texts: str, **fields: Any) -> None:
+def send(server: fakellm.Handle, *texts: str, authorization: str = "Bearer k", **fields: Any) -> None:
     for text in texts:
-        post(server.base_url + "/chat/completions", user(text, **fields))
+        post(server.base_url + "/chat/completions", user(text, **fields), authorization=authorization)
 
 
 def query(app: App, **fields: Any) -> dict[str, Any]:
@@ -311,6 +312,20 @@ def test_rules_of_dropped_entries_were_used() -> None:
         httpx2.get(server.base_url + "/models")
         assert [entry.method for entry in server.journal] == ["GET"]
         server.assert_all_used()
+
+
+def test_recordings_are_queried_as_rules_are(tmp_path: Path) -> None:
+    """What a rule sent is recorded; then each recording must have been used."""
+    with fakellm.serve(RULES) as api, fakellm.record(api.base_url, tmp_path / "api.jsonl") as recording:
+        send(recording, "weather", "hello", authorization="Bearer sk-a1b2c3d4e5f6g7h8")
+        assert [(entry.rule, entry.reply.kept) for entry in recording.journal] == [("upstream", False)] * 2
+        assert set(recording.last.headers["authorization"]) == set("Bearer *")
+    with fakellm.replay(tmp_path / "api.jsonl") as server:
+        send(server, "weather")
+        server.assert_called(user="weather", turn=1)
+        assert server.last.reply.text == "Sunny."
+        with pytest.raises(AssertionError, match=r"^'.*api\.jsonl#2' has answered no request$"):
+            server.assert_all_used()
 
 
 def test_a_wrong_condition_is_rejected_where_it_is_written(server: fakellm.Handle) -> None:

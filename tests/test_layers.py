@@ -57,6 +57,7 @@ OF_CHAT = {
     "scenarios/usage.py": f"{_REPLY}, and so are those of its `usage:`",
     "importing/guess_provider.py": "knows which dialects a recorded host may send",
     "importing/chat_rule.py": "tries the dialects on each recording of chat",
+    "importing/fewest_fields.py": _READ,
     "importing/infer.py": _READ,
     "importing/habit_search.py": _READ,
     "importing/infer_whole.py": _READ,

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import fakellm
+from tests.conftest import LEAN
 
 PREAMBLE = """
 import json, os, urllib.request
@@ -20,7 +21,7 @@ def ask(url=None):
 
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(PREAMBLE + code)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    return pytester.runpytest_subprocess(*LEAN, *arguments)
 
 
 def test_each_test_has_a_fresh_session_and_the_environment_of_the_sdks(pytester: pytest.Pytester) -> None:

@@ -12,7 +12,7 @@ from fakellm.scenarios.scenario import Rule
 from fakellm.testing.reruns import break_replies, vary
 from fakellm.testing.reruns.break_replies import BrokenRun
 from fakellm.testing.reruns.vary import Varied
-from tests.conftest import chat
+from tests.conftest import LEAN, chat
 
 APP = '''
 import json, time, unittest, urllib.request
@@ -46,7 +46,7 @@ def scripted(fakellm):
 
 def run(pytester: pytest.Pytester, code: str, *arguments: str) -> pytest.RunResult:
     pytester.makepyfile(APP + code)
-    return pytester.runpytest_subprocess("-p", "no:cacheprovider", *arguments)
+    return pytester.runpytest_subprocess(*LEAN, *arguments)
 
 
 FRAGILE_AND_ROBUST = """

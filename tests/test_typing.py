@@ -131,8 +131,11 @@ PROGRAMS = {
         fakellm.fuzz("client")  # E: Argument 1 to "fuzz" has incompatible type "str"
     """,
     "test_plugin": """
+        from dataclasses import dataclass
+
+        import pydantic
         import pytest
-        from fakellm import Handle
+        from fakellm import Handle, Request
 
         @pytest.fixture
         def greeter(fakellm: Handle) -> str:
@@ -142,6 +145,29 @@ PROGRAMS = {
         def test_greeting(fakellm: Handle, fakellm_server: Handle, greeter: str) -> None:
             reveal_type(fakellm.journal[0].request)  # R: Any
             reveal_type(fakellm.health())  # R: dict[str, Any]
+
+        @dataclass
+        class City:
+            name: str
+
+        class Model(pydantic.BaseModel):
+            name: str
+
+        async def later(request: Request) -> City:
+            return City(request.user or "")
+
+        @pytest.mark.fakellm("scenarios/hello.yaml", seed=7)
+        def test_rules(fakellm: Handle) -> None:
+            reveal_type(fakellm.on(user="Hi").fail(429, times=2, by="rule").reply({"a": 1}))  # R: ServedOn
+            fakellm.script("one", City("Oslo"), Model(name="Oslo"), fakellm.call("add", a=2), fakellm.faults.Empty())
+            fakellm.script([fakellm.call("add", a=2), fakellm.Call("now")], fakellm.Step(fakellm.Reply()), later)
+            reveal_type(fakellm.Pattern(regex="a"))  # R: Pattern
+            reveal_type(fakellm.faults.Reset(frame=2))  # R: Reset
+            with fakellm.expect_unmatched() as refused:
+                fakellm.add([fakellm.Rule(fakellm.Reply())])
+            reveal_type(refused)  # R: list[Entry]
+            fakellm.reply(3)  # E: Argument 1 to "reply" of "Adding" has incompatible type "int"
+            fakellm.fail(429, by="rul")  # E: Argument "by" to "fail" of "Adding" has incompatible type
     """,
 }
 

@@ -164,7 +164,7 @@ def chain(*waits: float, status: int | None = 429, start: float = 1.0, first: in
 
 
 def stopped(text: str = "One two") -> SentReply:
-    return SentReply(text=text, whole=False)
+    return SentReply(kept=True, text=text, whole=False)
 
 
 def goes_on(text: str, *more: dict[str, Any]) -> list[Entry]:
@@ -271,6 +271,7 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 501)]),
     ("gave-up", lambda: [entry(1, 1.0, None, ended=None, outcome="client left")]),
     ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.5, body={"model": "other", "messages": [USER]})]),
+    ("gave-up", lambda: [entry(1, 1.0, 503, messages=at("9:00")), entry(2, 1.5, messages=at("9:01"))]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 3.01)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "soon"}), entry(2, 2.0)]),
     ("no-backoff", lambda: chain(0.0, status=None)),
@@ -279,7 +280,12 @@ KEPT: list[tuple[str, Entries]] = [
     ("too-often", lambda: chain(*(0.5 * 1.3**n for n in range(10)))),
     ("broken-as-whole", lambda: goes_on("One two")),  # it asks for the rest
     ("broken-as-whole", lambda: goes_on("One two three", USER)),
+    (
+        "broken-as-whole",
+        lambda: [replace(each, outcome="client left", fault=None) for each in goes_on("One two", USER)],
+    ),
     ("unknown-call", lambda: after_calls(assistant("call_1"), result("call_1"), reply=called_once())),
+    ("unknown-call", lambda: reasoned("responses", REASONED, to_responses(previous_response_id="resp_1") | answered())),
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), result("call_2"), result("call_1"))),
     ("unanswered-call", lambda: after_calls({"role": "user", "content": "something else"})),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thought("c2ln")))),
@@ -290,6 +296,14 @@ KEPT: list[tuple[str, Entries]] = [
     ("dropped-reasoning", lambda: reasoned("chat", REASONED, to_deepseek(), dialect="groq")),
     ("left-open", lambda: [entry(1, 1.0, outcome="client left", reply=stopped())]),
 ]
+
+
+def at(time: str) -> list[dict[str, Any]]:
+    return [{"role": "system", "content": f"It is {time}."}, USER]
+
+
+def answered() -> dict[str, Any]:
+    return {"input": [{"type": "function_call_output", "call_id": "call_9", "output": "4"}]}
 
 
 def quota() -> SentReply:

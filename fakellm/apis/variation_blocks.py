@@ -12,7 +12,7 @@ Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 MOST_CHUNKS = 100_000
 """The most chunks without content that one number in a scenario stands for."""
-Field = Literal["content", "reasoning", "refusal", "tool_calls"]
+Field = Literal["role", "content", "reasoning", "refusal", "tool_calls"]
 Filler = Literal["empty", "null", "text"]
 
 

@@ -196,7 +196,7 @@ def command(
         ((driver, words),) = zip(drivers.values(), named.values(), strict=True)
         if file:
             found = run_report(replay(driver, search, list(rules_of(file))), words)
-            replays = [replay_command(found, file)] * len(found.findings)
+            replays = [replay_command(found, file)] * len(found.failures)
         else:
             several = Jobs(jobs, words, timeout, search.deadline + 1) if jobs > 1 else None
             place = Failures(failures)

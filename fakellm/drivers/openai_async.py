@@ -1,4 +1,4 @@
-"""Runs the `openai` package: `AsyncOpenAI`, with the accumulator of `openai_raw`.
+"""Runs the `openai` package: `AsyncOpenAI`, with the accumulator of `tally`.
 
 `python -m fakellm.drivers.openai_async` starts it.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import openai
 
 from fakellm.drivers.loop import Result, run
-from fakellm.drivers.openai_raw import Tally
+from fakellm.drivers.tally import Tally
 
 CLIENT = openai.AsyncOpenAI(base_url="http://given-with-each-case", api_key="any", max_retries=0)
 

@@ -16,7 +16,7 @@ from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, 
 from fakellm.fuzzing.draws.profiles import DEFAULT
 from fakellm.fuzzing.endpoints import fuzzed_api
 from fakellm.fuzzing.report import report, run_report
-from fakellm.fuzzing.reports.run_report import Finding
+from fakellm.fuzzing.reports.run_report import ReportedFailure
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.saved_failures import FOLDER, Failures
 from fakellm.fuzzing.search import Outcome, Search
@@ -91,7 +91,7 @@ def fuzz(
     outcome.unreadable = unreadable
     if outcome.failures:
         found = run_report(outcome)
-        raise FuzzError(report(found, [_replay(each, place, api, seed) for each in found.findings]), outcome)
+        raise FuzzError(report(found, [_replay(each, place, api, seed) for each in found.failures]), outcome)
     if outcome.interrupted:
         raise KeyboardInterrupt
     return outcome
@@ -114,7 +114,7 @@ def _check(profile: str, examples: int, max_failures: int, timeout: float, seed:
         raise ValueError(f"exclude must be a tuple of steps, got {exclude!r}")
 
 
-def _replay(found: Finding, place: Failures | None, api: str, seed: int) -> str:
+def _replay(found: ReportedFailure, place: Failures | None, api: str, seed: int) -> str:
     """How to reproduce a failure, which is saved."""
     repeat = f"repeat the call with seed={seed}"
     if place is None:

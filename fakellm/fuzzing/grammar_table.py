@@ -129,6 +129,7 @@ CHUNKS = _of(
     ("`role` in each delta", "role: every", rb'"role":"assistant".*"role":"assistant".*"role":"assistant"'),
     ("`role` again with each text", "role: repeated", rb'"role":"assistant","content":"[^"]'),
     ("`role` never", "role: never", rb'\A(?!.*"role").'),
+    ("`role` that is null later", "fill.delta.role: null", rb'"delta":\{"role":null'),
     ("`content` that is empty", "fill.delta.content: empty", rb'"delta":\{"content":""\}'),
     ("`content` that is null", "fill.delta.content: null", rb'"content":null'),
     ("`refusal` that is empty", "fill.delta.refusal: empty", rb'"refusal":""'),

@@ -30,9 +30,18 @@ BUGS: dict[str, Bug] = {
     "A1": _bug("a read that ends inside a character", "api7/aisix#111 xberg-io/liter-llm#152 mastra-ai/mastra#20224"),
     "A2": _bug("a read that ends inside a line, or holds several events", "lobehub/lobehub#18640 graniet/llm#90"),
     "A3": _bug("lines that end with CR LF, or CR alone", "hey-api/hey-api#3054 openai/openai-ruby#670"),
-    "A4": _bug("no space after `data:`", "openai/openai-python#498 aaif-goose/goose#7929 sgl-project/genai-bench#159"),
-    "A5": _bug("comments between events, to keep the connection alive", "mistralai/mistral-vibe#762"),
-    "A6": _bug("a block without data after an `id:`", "theopenco/llmgateway#2334 mckinsey/agents-at-scale-ark#2519"),
+    "A4": _bug(
+        "no space after `data:`",
+        "openai/openai-python#498 aaif-goose/goose#7929 sgl-project/genai-bench#159 huggingface/huggingface_hub#4536",
+    ),
+    "A5": _bug(
+        "comments between events, to keep the connection alive",
+        "mistralai/mistral-vibe#762 Azure/fetch-event-source#15",
+    ),
+    "A6": _bug(
+        "a block without data after an `id:`",
+        "theopenco/llmgateway#2334 mckinsey/agents-at-scale-ark#2519 florimondmanca/httpx-sse#35",
+    ),
     "A7": _bug("`retry:` or `id:` alone in a block", "openai/openai-python#2722 openai/openai-python#3833"),
     "A8": _bug("an event with empty data, as a heartbeat", "netease-lcap/wave-agent#1326 caozhiyuan/copilot-api#88"),
     "A9": _bug("one JSON text over several `data:` lines", "SamSaffron/term-llm#454 modelscope/evalscope#1474"),

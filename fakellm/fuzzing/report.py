@@ -11,7 +11,7 @@ from fakellm.fuzzing.clients.result import NoResult
 from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.oracle.normalize import FIELDS
 from fakellm.fuzzing.reports.causes import known, rows, senders, steps_and_wire, title
-from fakellm.fuzzing.reports.run_report import Finding, RunReport, RunSettings
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings
 from fakellm.fuzzing.reports.wire_dump import MAX_WIDTH, dumped, legend
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
@@ -42,12 +42,12 @@ def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
         cases=outcome.cases,
         compared=tuple(sorted(outcome.compared)),
         tried=outcome.tried,
-        findings=[finding(failure) for failure in outcome.failures],
+        failures=[reported_failure(failure) for failure in outcome.failures],
         cuts=outcome.cuts,
         internal=outcome.internal,
         internal_first={name: _encodable(_internal(name, case)) for name, case in outcome.internal_first.items()},
         unsteady=outcome.unsteady,
-        unsteady_first=finding(outcome.unsteady_first) if outcome.unsteady_first else None,
+        unsteady_first=reported_failure(outcome.unsteady_first) if outcome.unsteady_first else None,
         skipped=outcome.skipped,
         unreadable=outcome.unreadable,
         ended="interrupted" if outcome.interrupted else "out of time" if outcome.out_of_time else "",
@@ -58,7 +58,7 @@ def run_report(outcome: Outcome, command: Sequence[str] = ()) -> RunReport:
 def report(run: RunReport, replays: Sequence[str]) -> str:
     """The whole report; `replays` says for each failure how to reproduce it."""
     parts = [_head(run)]
-    for number, (found, replay) in enumerate(zip(run.findings, replays, strict=True), 1):
+    for number, (found, replay) in enumerate(zip(run.failures, replays, strict=True), 1):
         times = f", in {found.count} cases" if found.count > 1 else ""
         parts.append(f"{number}. {found.title}{times}\n{found.text}\n\n   To reproduce: {replay}")
     if run.compared:
@@ -71,7 +71,7 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
             f"Raised correctly, but as errors of the language that do not tell a caller what happened: {names}"
         )
         parts += [text for _, text in sorted(run.internal_first.items())[:_MOST_INTERNAL]]
-    if run.unsteady and not any(found.intermittent for found in run.findings):
+    if run.unsteady and not any(found.intermittent for found in run.failures):
         parts.append(f"Failed once, then passed when repeated: {_counted(run.unsteady, 'case')}")
     for count, reason in (
         (run.skipped, "the profile does not contain them or they are excluded"),
@@ -109,7 +109,7 @@ def _head(run: RunReport) -> str:
     settings = run.settings
     api = "" if settings.api == "chat" else f"API {settings.api}, "
     shard = "" if run.shard == (1, 1) else f", shard {run.shard[0]}/{run.shard[1]}"
-    found = f"{_counted(len(run.findings), 'failure')} in {_counted(run.cases, 'case')}"
+    found = f"{_counted(len(run.failures), 'failure')} in {_counted(run.cases, 'case')}"
     ended = f", then {run.ended}" if run.ended else ""
     return f"{found} ({api}profile {settings.profile}, seed {settings.seed}{shard}){ended}"
 
@@ -125,7 +125,7 @@ def compared(fields: frozenset[str]) -> str:
     return f"Compared: {', '.join(known)}" + (f"; not reported by the client: {', '.join(others)}" if others else "")
 
 
-def finding(failure: ClientFailure) -> Finding:
+def reported_failure(failure: ClientFailure) -> ReportedFailure:
     """What a report has about one failure."""
     steps, verdict = failure.case.steps, failure.case.verdict
     expected, actual, note = map(_short, (verdict.expected, verdict.actual, verdict.note))
@@ -135,7 +135,7 @@ def finding(failure: ClientFailure) -> Finding:
         f"got       {actual}",
         *([f"because   {note}"] if verdict.note else []),
     ]
-    return Finding(
+    return ReportedFailure(
         number=failure.number,
         count=failure.count,
         cause=failure.cause,

@@ -75,6 +75,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "usage_before: empty": ("T4", "D3"),
     "fill": ("T3", "B6"),
     "fill.tool_calls": ("T3", "C19"),
+    "fill.role": ("T4", "B5"),
     "padding": ("T3", "B6"),
     "padding: no_choices": ("T3", "B1"),
     "padding: null_choices": ("T4", "B2"),

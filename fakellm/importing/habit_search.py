@@ -6,7 +6,7 @@ Owns the habits to try and the measure of likeness. Knows no provider by name.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 from typing import Any
@@ -78,7 +78,7 @@ def best_habits(
 
     calling = any(choice.tool_calls for choice in completion.choices)
     tried = {field: habits for field, habits in _HABITS.items() if calling or field != "calls"}
-    tried["fill"] = _recorded_fillers(frames)
+    tried["fill"] = tuple(_useful_fillers(frames))
     found: list[tuple[float, int, Variation]] = []
     for number, start in enumerate(starts):
         best, habits = _climbed(score, start, tried)
@@ -89,22 +89,26 @@ def best_habits(
     return -number, habits
 
 
-def _recorded_fillers(frames: Sequence[str]) -> list[Any]:
-    """The habits of fillers whose value is in a recorded delta: no other makes a frame more like a recorded one."""
+def _useful_fillers(frames: Sequence[str]) -> Iterator[Any]:
+    """The habits of fillers that may make a frame more like a recorded one: of any delta, those whose value is in some
+    recorded delta. Those of the opening and of the finish also replace the ones of any delta; of those whose key is in
+    no delta, one shows what that does."""
     choices = [choice for frame in frames for choice in json.loads(frame).get("choices") or ()]
-    values = {
-        (key, repr(value)) for choice in choices for key, value in (choice.get("delta") or {}).items() if not value
-    }
-
-    def is_recorded(field: str, how: str) -> bool:
-        keys = REASONING_KEYS if field == "reasoning" else (field,)
-        return any((key, value) in values for key in keys for value in _FILLED[how])
-
-    return [
-        habit
-        for habit in _HABITS["fill"]
-        if all(is_recorded(*filler) for fields in habit.values() for filler in fields.items())
-    ]
+    recorded = {(key, repr(value)) for choice in choices for key, value in (choice.get("delta") or {}).items()}
+    present = {key for key, _ in recorded}
+    shown: set[str] = set()
+    for habit in _HABITS["fill"]:
+        ((kind, fields),) = habit.items()
+        ((field, how),) = fields.items()
+        keys = {*REASONING_KEYS} if field == "reasoning" else {field}
+        if kind == "delta":
+            if recorded.isdisjoint((key, value) for key in keys for value in _FILLED[how]):
+                continue
+        elif keys.isdisjoint(present):
+            if kind in shown:
+                continue
+            shown.add(kind)
+        yield habit
 
 
 _FILLED: Mapping[str, Sequence[str]] = {"empty": ("''", "[]"), "null": ("None",), "text": ("''", "[]", "None")}

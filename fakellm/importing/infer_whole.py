@@ -10,6 +10,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -63,8 +64,14 @@ def whole_likeness(body: bytes, dialect: Dialect) -> float:
     Raises StreamError."""
     completion, drawn = read_body(dialect, body)
     made = whole(completion, Variation(), dialect, drawn)
-    lines = [Counter(indented(each.decode("utf-8", "replace")).splitlines()) for each in (body, made)]
+    lines = [_lines(each) for each in (body, made)]
     return (lines[0] & lines[1]).total() / max(each.total() for each in lines)
+
+
+@lru_cache(64)
+def _lines(body: bytes) -> Counter[str]:
+    """The lines of a body, one for each value."""
+    return Counter(indented(body.decode("utf-8", "replace")).splitlines())
 
 
 def whole(

@@ -17,6 +17,7 @@ from msgspec import Struct
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import near_miss, shortened
+from fakellm.faults.base import Base
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Call, Computed, Reply
 
@@ -76,6 +77,8 @@ def python_reply(value: object, name: str, fields: dict[str, Any]) -> Reply:
     if found is None:
         hint = "; pass an instance of it" if isinstance(value, type) else ""
         hint = "; pass the function itself, without calling it" if inspect.isawaitable(value) else hint
+        hint = "; a fault goes into .fault(…) or .script(…)" if isinstance(value, Base) else hint
+        hint = "; several replies are arguments of .script(…)" if isinstance(value, (list, tuple)) else hint
         message = f"expected {EXPECTED}, or a function of the request, got {shortened(value)}{hint}"
         raise ScenarioError([f"{name}: {message}"])
     return found
@@ -95,7 +98,7 @@ def _is_function(value: object) -> bool:
 
 
 def _is_data(value: object) -> bool:
-    if isinstance(value, type):
+    if isinstance(value, type) or type(value).__module__.startswith("fakellm."):  # such as a fault
         return False
     return isinstance(value, (Mapping, Struct)) or dataclasses.is_dataclass(value) or hasattr(value, "model_dump_json")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypedDict, Unpack, overload
 
 from fakellm.engine.entry import Entry
+from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import Pattern
 
 
@@ -42,6 +43,7 @@ class Entries(list[Entry]):
         self._url = url
         self._find = find
 
+    @at_the_call
     def find(self, **when: Unpack[Conditions]) -> list[Entry]:
         """The requests to a model that match these conditions by now, oldest first. Each attempt is one of its own.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
 from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -32,6 +32,7 @@ class Home(NamedTuple):
     """What a handle needs of a server in this process.
 
     put: loads a scenario into a session, strict or not.
+    requests: how many requests each session got since it was loaded or reset, by its name.
     add: adds the rules of a scenario to a session, strict or not, or replaces the rule with a number; returns how many
         there are.
     vary: has the replies of a session sent in another way.
@@ -44,6 +45,7 @@ class Home(NamedTuple):
     raised: Raised | None = None
     vary: Callable[[str, Vary | None], None] | None = None
     add: Callable[[str, Scenario, int | None, bool], int] | None = None
+    requests: Callable[[], dict[str, int]] | None = None
 
 
 class Handle(Adding, Queries):
@@ -125,6 +127,17 @@ class Handle(Adding, Queries):
         the end of a script, or to a URL that is not served. Such requests do not fail the test at its end; after the
         block, the list has their entries. Raises AssertionError if there was none."""
         return self.unforeseen.expected()
+
+    def late_requests(self, ended: Set[str]) -> list[str]:
+        """The URLs, of those of ended sessions, to which requests have come since; these sessions end again."""
+        if not (self._home and self._home.requests):
+            return []
+        root = self.url.partition("/s/")[0]
+        counts = {f"{root}/s/{quote(name, safe='')}": count for name, count in self._home.requests().items()}
+        found = [url for url, count in counts.items() if count and url in ended]
+        for url in found:
+            Handle(url).reset()
+        return found
 
     def unsent(self) -> list[str]:
         """A line for each script with replies that no request came for."""

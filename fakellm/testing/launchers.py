@@ -93,11 +93,16 @@ def serve(
             hosted.change(added)
             return rules
 
+        def requests() -> dict[str, int]:
+            counts: dict[str, int] = {}
+            hosted.change(lambda: counts.update({name: each.journal.count for name, each in app.sessions().items()}))
+            return counts
+
         def vary(session: str, how: Vary | None) -> None:
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary, add))
+            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary, add, requests))
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")

@@ -228,7 +228,7 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     `fakellm_recording`, the session answers from a recording instead: see `fakellm.testing.fixture.recorded`.
     """
     from fakellm.testing.fixture.recorded import FAILED
-    from fakellm.testing.fixture.session_check import check_session
+    from fakellm.testing.fixture.session_check import ENDED, check_session
     from fakellm.testing.fixture.settings import settings
     from fakellm.testing.sdk_environment import point_to
 
@@ -255,4 +255,5 @@ def fakellm(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         yield session
         if request.config.option.fakellm_report:
             verdict_report.note(node, session.verdict())
-        check_session(session, node.stash.get(FAILED, False), scripts=not marker)
+        ended = request.config.stash.setdefault(ENDED, set())
+        check_session(session, node.stash.get(FAILED, False), ended, scripts=not marker)

@@ -12,6 +12,7 @@ import msgspec
 
 from fakellm.base.validation import shortened
 from fakellm.engine.entry import Ending, Entry
+from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.written_values import as_written, check
 from fakellm.testing.entries import EMPTY, Conditions, Entries
@@ -50,27 +51,33 @@ class Queries:
             raise IndexError(EMPTY.format(self.url).replace("no request", "no request to a model"))
         return found[-1]
 
+    @at_the_call
     def assert_called(self, times: int | None = None, **when: Unpack[Conditions]) -> None:
         """Raises AssertionError unless the app has sent a request to a model that matches these conditions, or as many
         as `times` of them. Each attempt counts, those that failed too."""
+        __tracebackhide__ = True  # of pytest
         found, more = self._find("assert_called", when)
         if len(found) == times or (times is None and found):
             return
         expected = "a request" if times is None else _count(times)
         raise AssertionError(f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}")
 
+    @at_the_call
     def assert_not_called(self, **when: Unpack[Conditions]) -> None:
         """Raises AssertionError if the app has sent a request to a model that matches these conditions."""
+        __tracebackhide__ = True
         found, _ = self._find("assert_not_called", when)
         if found:
             raise AssertionError(f"expected no request{_shown(when)}, got {_listed(found)}")
 
     def assert_all_used(self) -> None:
         """Raises AssertionError if a rule of the scenario, or a recording, has answered no request."""
+        __tracebackhide__ = True
         unused = self._call("GET", "/_fakellm/unused", "unused")["unused"]
         if unused:
             raise AssertionError("\n".join(map(_unused, unused)))
 
+    @at_the_call
     def wait_for(
         self, count: int = 1, *, outcome: Ending | None = None, timeout: float = 5.0, **when: Unpack[Conditions]
     ) -> list[Entry]:
@@ -82,6 +89,7 @@ class Queries:
         It blocks its thread, in which an event loop would run nothing else: in an async test, use
         ``await asyncio.to_thread(fakellm.wait_for, …)``.
         """
+        __tracebackhide__ = True
         query = {"count": count, "outcome": outcome, "wait": timeout}
         found, more = self._find("wait_for", when, query, int(timeout) + 1)
         if len(found) >= count:
@@ -101,6 +109,7 @@ class Queries:
 
     def assert_resilient(self) -> None:
         """Raises AssertionError with the findings of `verdict`, if there are any."""
+        __tracebackhide__ = True
         self.verdict().check()
 
     def unmatched(self) -> tuple[list[Entry], int]:

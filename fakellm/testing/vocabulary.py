@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import fakellm.faults as all_faults
+from typing import TYPE_CHECKING
+
+import fakellm
+from fakellm.base.validation import near_miss
 from fakellm.scenarios import matching, python_replies, reply, scenario, usage
+from fakellm.testing.fault_names import Faults
 from fakellm.wire import timing
 
 
 class Vocabulary:
     """`fakellm.Rule`, `fakellm.faults`, `fakellm.call` and so on, as in the module `fakellm`."""
 
-    faults = all_faults
+    faults = Faults
     call = staticmethod(python_replies.call)
     Rule = scenario.Rule
     Step = scenario.Step
@@ -23,3 +27,12 @@ class Vocabulary:
     Usage = usage.Usage
     Timing = timing.Timing
     Stall = timing.Stall
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            message = f"{type(self).__name__!r} object has no attribute {name!r}{near_miss(name, known)}"
+            if name in fakellm.__all__:
+                message += f"; the fixture hides the module of its name, which has it: `from fakellm import {name}`"
+            raise AttributeError(message, name="", obj=None)  # so that Python adds no hint of its own

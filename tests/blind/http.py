@@ -51,6 +51,11 @@ class Http:
                 raise
         return self.sent(Wire(wire.address, self.idle), body)
 
+    def close(self) -> None:
+        """Ends the kept connection."""
+        if self.kept:
+            self.kept.close()
+
     def respond(
         self, wire: Wire, status: int, headers: Headers, pieces: Iterator[bytes], request: dict[str, Any]
     ) -> Result:

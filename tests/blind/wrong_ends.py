@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 from tests.blind.bug import wrong
@@ -142,7 +143,8 @@ def tries_again_and_goes_on(
     except ClientError:
         if answer.done:
             raise
-        again = Chat()("http://{}:{}{}".format(*wire.address, self.base), request)
+        with closing(Chat()) as client:
+            again = client("http://{}:{}{}".format(*wire.address, self.base), request)
         return {**again, "content": self.joined(answer.choices.get(0, Choice()).content) + again["content"]}
 
 

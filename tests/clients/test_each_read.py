@@ -20,7 +20,7 @@ def test_it_is_found_within_fifty_cases(tmp_path: Path) -> None:
     node = NODE / ".bin" / "node"
     if not node.exists():
         pytest.skip("Node is not installed: npm install --prefix fakellm/drivers")
-    for file in ("loop.mjs", "tally.mjs"):
+    for file in ("loop.mjs", "sse_chat.mjs", "tally.mjs"):
         shutil.copy(DRIVERS / file, tmp_path)
     client = (DRIVERS / "plain_fetch.mjs").read_text()
     assert RIGHT in client

@@ -16,7 +16,7 @@ from fakellm.cli.output import write_output
 from fakellm.fuzzing.report import report
 from fakellm.fuzzing.reports.github import as_annotations
 from fakellm.fuzzing.reports.junit import as_junit
-from fakellm.fuzzing.reports.run_report import Finding, ReportError, RunReport, merged, read_report
+from fakellm.fuzzing.reports.run_report import ReportedFailure, ReportError, RunReport, merged, read_report
 from fakellm.fuzzing.saved_failures import Failures
 
 
@@ -50,10 +50,10 @@ def finish(run: RunReport, replays: Sequence[str], json: Path | None, junit: Pat
 
 def saved_replays(run: RunReport, place: Failures) -> list[str]:
     """Saves the failures; how to reproduce each."""
-    return [_saved(run, found, place) for found in run.findings]
+    return [_saved(run, found, place) for found in run.failures]
 
 
-def _saved(run: RunReport, found: Finding, place: Failures) -> str:
+def _saved(run: RunReport, found: ReportedFailure, place: Failures) -> str:
     try:
         file = place.save(run.settings.api, found.scenario, found.title)
     except OSError as error:

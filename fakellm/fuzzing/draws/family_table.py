@@ -110,7 +110,7 @@ ANY: dict[str, Options] = {
     ),
     "sse.multiline": (_lines(multiline=True),),
     "sse.data_first": (_lines(data_first=True, event="message"),),
-    "sse.insert: blank_line": _inserts({}),
+    "sse.insert: blank_line": (_lines(insert=(Insert(before=(0, 1)),)), *_inserts({})),
     "sse.insert: comment": _inserts(
         *({"comment": text} for text in ("", "ping", "OPENROUTER PROCESSING", f"data: {_LATE}", "[DONE]"))
     ),
@@ -140,6 +140,7 @@ ANY: dict[str, Options] = {
         Variation(fill={kind: {"tool_calls": how}})  # type: ignore[dict-item] # as above
         for how, kind in product(("empty", "null"), ("delta", "finish", "opening"))
     ),
+    "fill.role": (Variation(fill={"delta": {"role": "null"}}),),
     "padding": (*(Variation(padding=count) for count in (1, 3, 50)), *_padding(delta={"content": ""}), *_padding()),
     "padding: no_choices": _padding(choices=False),
     "padding: null_choices": _padding(chunk={"choices": None}),

@@ -16,7 +16,7 @@ _SPECIAL = "%\r\n"
 
 def as_annotations(run: RunReport, replays: Sequence[str]) -> Iterator[str]:
     """A line for each failure, and for cases that are missing."""
-    for found, replay in zip(run.findings, replays, strict=True):
+    for found, replay in zip(run.failures, replays, strict=True):
         yield _error(f"fakellm fuzz: {found.title}", f"{found.summary}\nTo reproduce: {replay}")
     if run.problem:
         yield _error("fakellm fuzz: cases are missing", run.problem)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from fakellm.fuzzing.reports.run_report import Finding, RunReport
+from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 does not allow, even as references."""
@@ -18,7 +18,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 def as_junit(run: RunReport) -> bytes:
     """The report as a file of JUnit XML."""
-    found = _named(run.findings)
+    found = _named(run.failures)
     tried = {(tier, step): count for tier, steps in run.tried.items() for step, count in steps.items()}
     names = sorted(dict.fromkeys([*tried, *found]))
     counts = {"tests": len(names) + bool(run.problem), "failures": len(found), "errors": int(bool(run.problem))}
@@ -28,8 +28,8 @@ def as_junit(run: RunReport) -> bytes:
     _add_properties(suite, run)
     for tier, name in names:
         case = _case(suite, run, tier, name)
-        if finding := found.get((tier, name)):
-            _add(case, "failure", finding.outcome, finding.summary, f"{finding.title}\n{finding.text}")
+        if failure := found.get((tier, name)):
+            _add(case, "failure", failure.outcome, failure.summary, f"{failure.title}\n{failure.text}")
         if count := tried.get((tier, name)):
             SubElement(case, "system-out").text = f"tried in {count} cases"
     if run.problem:
@@ -39,13 +39,13 @@ def as_junit(run: RunReport) -> bytes:
     return data + b"\n"
 
 
-def _named(findings: list[Finding]) -> dict[tuple[str, str], Finding]:
+def _named(failures: list[ReportedFailure]) -> dict[tuple[str, str], ReportedFailure]:
     """The failures by the tiers and names of their test cases: the step that fails, or all that fail together."""
-    found: dict[tuple[str, str], Finding] = {}
-    for finding in findings:
-        name = " with ".join(finding.steps) or "the plain wire"
+    found: dict[tuple[str, str], ReportedFailure] = {}
+    for failure in failures:
+        name = " with ".join(failure.steps) or "the plain wire"
         others = sum(key[1].partition(" (")[0] == name for key in found)
-        found[finding.tier, f"{name} ({others + 1})" if others else name] = finding
+        found[failure.tier, f"{name} ({others + 1})" if others else name] = failure
     return found
 
 

@@ -21,7 +21,7 @@ class ReportError(FakellmError):
     """A file is not a report, or reports cannot be merged."""
 
 
-class Finding(Struct, kw_only=True, omit_defaults=True):
+class ReportedFailure(Struct, kw_only=True, omit_defaults=True):
     """One failure. title: its steps and where; text: all about it but how to reproduce it; summary: in a few lines.
 
     number: the place of its case in the run. cause: as in ClientFailure. tier, steps: the highest tier of its steps,
@@ -62,12 +62,12 @@ class RunReport(Struct, kw_only=True, omit_defaults=True):
     cases: int = 0
     compared: tuple[str, ...] = ()
     tried: dict[str, dict[str, int]] = {}
-    findings: list[Finding] = []
+    failures: list[ReportedFailure] = []
     cuts: dict[str, int] = {}
     internal: dict[str, int] = {}
     internal_first: dict[str, str] = {}
     unsteady: int = 0
-    unsteady_first: Finding | None = None
+    unsteady_first: ReportedFailure | None = None
     skipped: int = 0
     unreadable: int = 0
     ended: Literal["", "interrupted", "out of time"] = ""
@@ -78,7 +78,7 @@ class RunReport(Struct, kw_only=True, omit_defaults=True):
         """Of a command that made this report."""
         if self.ended == "interrupted":
             return 130
-        return 1 if self.findings else 2 if self.problem else 0
+        return 1 if self.failures else 2 if self.problem else 0
 
 
 def read_report(data: bytes, name: str) -> RunReport:
@@ -104,7 +104,7 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         cases=cases,
         compared=reports[0].compared,
         tried={tier: _sum(each.tried.get(tier, {}) for each in reports) for tier in tiers},
-        findings=_by_cause(chain.from_iterable(each.findings for each in reports)),
+        failures=_by_cause(chain.from_iterable(each.failures for each in reports)),
         cuts=_sum(each.cuts for each in reports),
         internal=_sum(each.internal for each in reports),
         internal_first={name: text for each in reversed(reports) for name, text in each.internal_first.items()},
@@ -115,9 +115,9 @@ def merged(reports: Sequence[RunReport]) -> RunReport:
         ended="interrupted" if "interrupted" in ends else "out of time" if "out of time" in ends else "",
         problem="; ".join(filter(None, [*_missing(reports), *(each.problem for each in reports)])),
     )
-    enough = len(report.findings) >= report.settings.max_failures
+    enough = len(report.failures) >= report.settings.max_failures
     if report.unsteady_first and is_intermittent(unsteady, cases) and not enough:
-        report.findings.append(msgspec.structs.replace(report.unsteady_first, count=unsteady))
+        report.failures.append(msgspec.structs.replace(report.unsteady_first, count=unsteady))
     return report
 
 
@@ -148,13 +148,13 @@ def _sum(counts: Iterable[dict[str, int]]) -> dict[str, int]:
     return dict(total)
 
 
-def _by_cause(findings: Iterable[Finding]) -> list[Finding]:
+def _by_cause(failures: Iterable[ReportedFailure]) -> list[ReportedFailure]:
     """The failures in the order of their cases. A failure that an earlier cause explains is counted there."""
-    kept: list[Finding] = []
-    for finding in sorted((each for each in findings if not each.intermittent), key=lambda each: each.number):
-        known = next((each for each in kept if set(each.cause) <= set(finding.cause)), None)
+    kept: list[ReportedFailure] = []
+    for failure in sorted((each for each in failures if not each.intermittent), key=lambda each: each.number):
+        known = next((each for each in kept if set(each.cause) <= set(failure.cause)), None)
         if known:
-            known.count += finding.count
+            known.count += failure.count
         else:
-            kept.append(msgspec.structs.replace(finding))
+            kept.append(msgspec.structs.replace(failure))
     return kept

@@ -67,7 +67,7 @@ def add_rules(app: App, request: HttpRequest) -> Work:
             before = session.content
             count = len(before.ruleset.rules)
             if number is not None and number > count:
-                message = f"Invalid value for 'replace': there are {count} rules, got {number}."
+                message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
             read = await in_thread(partial(_extended, app, before, request.body, number, strict))
             after: Engine = read()

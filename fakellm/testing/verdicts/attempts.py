@@ -88,8 +88,14 @@ class ClientRequest(Struct, frozen=True, dict=True):
     @cached_property
     def broken(self) -> bool:
         """Whether a reply began, and not all of it was sent."""
-        cut = self.reply.kept and not self.reply.whole
-        return not self.refused and (cut or self.entry.outcome not in ("sent", "sending"))
+        if self.reply.kept:
+            return not self.refused and not self.reply.whole
+        return not self.refused and self.entry.outcome not in ("sent", "sending")
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the client itself ended the reply."""
+        return self.entry.outcome == "client left" and self.entry.fault is None
 
     @property
     def lost(self) -> bool:

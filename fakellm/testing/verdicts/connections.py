@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fakellm.testing.verdicts.attempts import ClientRequest
-from fakellm.testing.verdicts.finding import Finding
+from fakellm.testing.verdicts.finding import ClientFinding
 
 _OPEN = {
     "sending": "has a reply that is still being sent",
@@ -14,8 +14,8 @@ _OPEN = {
 }
 
 
-def connection_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+def connection_findings(attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     """The connections that were left open."""
     for attempt in attempts:
         if (reason := _OPEN.get(attempt.entry.outcome)) is not None:
-            yield Finding("left-open", f"request {attempt.number} {reason}", (attempt.number,))
+            yield ClientFinding("left-open", f"request {attempt.number} {reason}", (attempt.number,))

@@ -11,13 +11,13 @@ from typing import Any
 from fakellm.engine.entry import SentCall
 from fakellm.model.request import Message, PastCall, Request
 from fakellm.testing.verdicts.attempts import ClientRequest
-from fakellm.testing.verdicts.finding import Finding
+from fakellm.testing.verdicts.finding import ClientFinding
 
 _REASONING = ("deepseek",)
 """The dialects of chat in which the reasoning itself must be sent back."""
 
 
-def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     """What was wrong with the conversations."""
     replies: list[ClientRequest] = []
     for attempt in attempts:
@@ -30,9 +30,11 @@ def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[Finding
         replies.append(attempt)
 
 
-def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
+def _broken_as_whole(
+    attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]
+) -> Iterator[ClientFinding]:
     """Replies that broke off, after which the conversation went on as if they were whole. A message of the assistant at
-    the end is different: there the client asks for the rest."""
+    the end is different: there the client asks for the rest. So is a reply that the client itself has ended."""
     whole = [each.reply for each in before if each.reply.whole]
     texts = {reply.text.strip() for reply in whole}
     ids = {call.id for reply in whole for call in reply.calls}
@@ -42,15 +44,19 @@ def _broken_as_whole(attempt: ClientRequest, request: Request, before: Sequence[
         calls = {call.id for call in each.reply.calls if call.id} - ids
         continued = text and text not in texts and any(message.text.strip() == text for message in past)
         called = any(call.id in calls for message in past for call in message.calls)
-        if each.broken and (continued or called):
+        if each.broken and not each.cancelled and (continued or called):
             what = "a tool call" if called else f"the first {len(text)} characters"
             message = (
                 f"the reply to request {each.number} broke off, and request {attempt.number} goes on with {what} of it"
             )
-            yield Finding("broken-as-whole", message, (each.number, attempt.number))
+            yield ClientFinding("broken-as-whole", message, (each.number, attempt.number))
 
 
-def _unknown_calls(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
+def _unknown_calls(
+    attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]
+) -> Iterator[ClientFinding]:
+    if _is_continued(request.body):
+        return
     known = {name for each in before for call in each.reply.calls for name in (call.id, call.name)}
     for message in request.messages:
         known |= {name for call in message.calls for name in (call.id, call.name)}
@@ -58,10 +64,10 @@ def _unknown_calls(attempt: ClientRequest, request: Request, before: Sequence[Cl
             text = (
                 f"request {attempt.number} has a result for {message.result_of!r}, and there is no such call before it"
             )
-            yield Finding("unknown-call", text, (attempt.number,))
+            yield ClientFinding("unknown-call", text, (attempt.number,))
 
 
-def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
+def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     """Calls of replies of which others were answered, or which are in the conversation without a result."""
     results = {message.result_of for message in request.messages if message.result_of}
     past = {call.id for message in request.messages[:-1] for call in message.calls if call.id}
@@ -73,10 +79,12 @@ def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[Clien
             text = (
                 f"the reply to request {each.number} called {names}, and request {attempt.number} has no result for it"
             )
-            yield Finding("unanswered-call", text, (each.number, attempt.number))
+            yield ClientFinding("unanswered-call", text, (each.number, attempt.number))
 
 
-def _dropped_reasoning(attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]) -> Iterator[Finding]:
+def _dropped_reasoning(
+    attempt: ClientRequest, request: Request, before: Sequence[ClientRequest]
+) -> Iterator[ClientFinding]:
     turn = _since_the_user(request.messages)
     ids = {call.id for message in turn for call in message.calls if call.id}
     ids |= {message.result_of for message in turn if message.result_of}
@@ -88,7 +96,7 @@ def _dropped_reasoning(attempt: ClientRequest, request: Request, before: Sequenc
         lost = _lost(each, calls, body, texts)
         if lost:
             text = f"request {attempt.number} answers the calls of the reply to request {each.number} without {lost}"
-            yield Finding("dropped-reasoning", text, (each.number, attempt.number))
+            yield ClientFinding("dropped-reasoning", text, (each.number, attempt.number))
 
 
 def _lost(answered: ClientRequest, calls: Sequence[SentCall], body: dict[str, Any], texts: set[str]) -> str:
@@ -115,8 +123,12 @@ def _has_reasoning(body: dict[str, Any]) -> bool:
     """Whether a request has reasoning items, or the server has them."""
     items = body.get("input")
     kinds = {item.get("type") for item in items if isinstance(item, dict)} if isinstance(items, list) else set()
-    kept = body.get("previous_response_id") or body.get("conversation")
-    return bool(kept) or bool(kinds & {"reasoning", "item_reference"})
+    return _is_continued(body) or bool(kinds & {"reasoning", "item_reference"})
+
+
+def _is_continued(body: dict[str, Any]) -> bool:
+    """Whether the server has the conversation before a request."""
+    return bool(body.get("previous_response_id") or body.get("conversation"))
 
 
 def _latest(before: Sequence[ClientRequest]) -> list[ClientRequest]:

@@ -22,7 +22,7 @@ RULES = {
 """What each rule asks, by its name."""
 
 
-class Finding(Struct, frozen=True):
+class ClientFinding(Struct, frozen=True):
     """One thing that a client did wrong.
 
     rule: the name of the rule. message: what happened. requests: their numbers in the journal.
@@ -50,7 +50,7 @@ class ClientVerdict(Struct, frozen=True):
     """The findings about a client in the order of its requests, of which there were so many to models."""
 
     requests: int
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[ClientFinding, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -59,6 +59,7 @@ class ClientVerdict(Struct, frozen=True):
 
     def check(self) -> None:
         """Raises AssertionError if there are findings."""
+        __tracebackhide__ = True  # of pytest
         if self.findings:
             raise AssertionError(str(self))
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from fakellm.testing.verdicts.attempts import Chain, ClientRequest
-from fakellm.testing.verdicts.finding import Finding
+from fakellm.testing.verdicts.finding import ClientFinding
 
 _PATIENCE = 60.0
 """Seconds: if a client is to wait longer, it may give up instead."""
 
 
-def retry_findings(chains: Sequence[Chain], attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+def retry_findings(chains: Sequence[Chain], attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     """What was wrong with retries, and with their absence."""
     for chain in chains:
         for before, after in pairwise(chain):
@@ -20,7 +20,7 @@ def retry_findings(chains: Sequence[Chain], attempts: Sequence[ClientRequest]) -
         yield from _ended(chain, attempts)
 
 
-def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[Finding]:
+def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[ClientFinding]:
     if before.again is not False:
         return
     if before.header("x-should-retry"):
@@ -30,10 +30,10 @@ def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[Finding
     else:
         rule, reason = "retried-refusal", before.shown()
     message = f"request {before.number} {reason}, and was sent again as request {after.number}"
-    yield Finding(rule, message, (before.number, after.number))
+    yield ClientFinding(rule, message, (before.number, after.number))
 
 
-def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[Finding]:
+def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     last = chain[-1]
     if len(chain) > 1 or last.again is not True or not last.refused or last.ended is None:
         return
@@ -41,11 +41,12 @@ def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[Finding]
         return
     stated = last.header("x-should-retry") != ""
     rule, more = ("ignored-x-should-retry", " and x-should-retry: true") if stated else ("gave-up", "")
-    yield Finding(rule, f"request {last.number} {last.shown()}{more}, and was not sent again", (last.number,))
+    yield ClientFinding(rule, f"request {last.number} {last.shown()}{more}, and was not sent again", (last.number,))
 
 
 def _instead(failed: ClientRequest, other: ClientRequest) -> bool:
-    """Whether a request went to another model instead: it has the same messages, and came later."""
-    if failed.request is None or other.request is None or other.started < (failed.ended or 0.0):
+    """Whether a request came instead of one that failed: to another model, or with another date in its prompt."""
+    first, second = failed.request, other.request
+    if first is None or second is None or other.started < (failed.ended or 0.0):
         return False
-    return failed.number != other.number and failed.request.texts == other.request.texts
+    return failed.number != other.number and (first.turn, first.user) == (second.turn, second.user)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from fakellm.testing.verdicts.attempts import Chain, ClientRequest
-from fakellm.testing.verdicts.finding import Finding
+from fakellm.testing.verdicts.finding import ClientFinding
 
 _EARLY = 0.02
 """Seconds by which a timer may end too early."""
@@ -24,7 +24,7 @@ Wait = tuple[float, ClientRequest, ClientRequest]
 """The seconds between two attempts, and both of them."""
 
 
-def wait_findings(chains: Sequence[Chain]) -> Iterator[Finding]:
+def wait_findings(chains: Sequence[Chain]) -> Iterator[ClientFinding]:
     """What was wrong with the waits."""
     waits = [_waits(chain) for chain in chains]
     for chain, each in zip(chains, waits, strict=True):
@@ -32,7 +32,7 @@ def wait_findings(chains: Sequence[Chain]) -> Iterator[Finding]:
         if len(each) > _MOST_RETRIES:
             numbers = tuple(attempt.number for attempt in chain)
             message = f"request {numbers[0]} was sent again {len(each)} times, the last time as request {numbers[-1]}"
-            yield Finding("too-often", message, numbers)
+            yield ClientFinding("too-often", message, numbers)
     yield from _equal(waits)
 
 
@@ -40,7 +40,7 @@ def _waits(chain: Chain) -> list[Wait]:
     return [(after.started - (before.ended or after.started), before, after) for before, after in pairwise(chain)]
 
 
-def _of_one(number: int, seconds: float, before: ClientRequest, after: ClientRequest) -> Finding | None:
+def _of_one(number: int, seconds: float, before: ClientRequest, after: ClientRequest) -> ClientFinding | None:
     """What is wrong with one wait. The first retry after a lost connection may come at once: the server may have closed
     a connection that was kept."""
     came = (
@@ -48,13 +48,13 @@ def _of_one(number: int, seconds: float, before: ClientRequest, after: ClientReq
     )
     if before.due is not None:
         early = seconds < before.due - _EARLY
-        return Finding("too-early", came, (before.number, after.number)) if early else None
+        return ClientFinding("too-early", came, (before.number, after.number)) if early else None
     if seconds >= _BACKOFF or not before.refused or before.again is False or (before.lost and number == 0):
         return None
-    return Finding("no-backoff", came, (before.number, after.number))
+    return ClientFinding("no-backoff", came, (before.number, after.number))
 
 
-def _equal(waits: Sequence[Sequence[Wait]]) -> Iterator[Finding]:
+def _equal(waits: Sequence[Sequence[Wait]]) -> Iterator[ClientFinding]:
     """Waits without jitter: equal ones in one chain, or as the same retry of several."""
     own = [[wait for wait in each if wait[1].due is None and wait[0] >= _BACKOFF] for each in waits]
     for each in own:
@@ -77,8 +77,8 @@ def _alike(found: Sequence[Wait]) -> bool:
     return max(seconds) - min(seconds) <= 0.002 + 0.005 * max(seconds)
 
 
-def _without_jitter(found: Sequence[Wait], where: str) -> Finding:
+def _without_jitter(found: Sequence[Wait], where: str) -> ClientFinding:
     waited = ", ".join(f"{seconds:.3f}" for seconds, _, _ in found)
     numbers = tuple(sorted(after.number for _, _, after in found))
     listed = ", ".join(map(str, numbers))
-    return Finding("no-jitter", f"before requests {listed} the client waited {waited} s, {where}", numbers)
+    return ClientFinding("no-jitter", f"before requests {listed} the client waited {waited} s, {where}", numbers)
