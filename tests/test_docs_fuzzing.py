@@ -12,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from fakellm.apis.chat.providers import DIALECTS
+from fakellm.apis.route import HOMES
 from fakellm.cli import main
 from fakellm.fuzzing import FuzzError
 from fakellm.fuzzing.draws.families import ALL_FAMILIES
+from fakellm.fuzzing.recorded.steps import total
 from fakellm.fuzzing.strategies import PROFILES
 from fakellm.testing.reruns.break_replies import FAULTS
 from fakellm.testing.reruns.vary import runs
@@ -101,6 +103,13 @@ def test_the_page_has_a_run_for_each_fault() -> None:
 
 def test_twenty_runs_take_each_step() -> None:
     assert sorted(family for run in runs(20) for family in run.families) == sorted(ALL_FAMILIES)
+
+
+def test_the_page_counts_the_recorded_streams_of_each_api() -> None:
+    numbers = re.findall(r"(\d+)(?: recorded streams)? of (chat|Responses|Messages|Gemini|Ollama)", TEXT)
+    assert {name.lower(): int(number) for number, name in numbers} | {"completions": 0} == {
+        api: total(api) for api in HOMES
+    }
 
 
 def test_every_option_and_every_profile_is_in_the_tables() -> None:

@@ -77,7 +77,7 @@ def _fill(
                     )
                     row = rows.setdefault(row.name, row)
                     case = trial.judge(rule)
-                    if name not in row.cells or _shows_more(case, row.cells[name]):
+                    if name not in row.cells or _has_more(case, row.cells[name]):
                         row.cells[name] = case
                     count += 1
                     progress(count)
@@ -85,8 +85,8 @@ def _fill(
                 client.close()
 
 
-def _shows_more(case: JudgedCase, before: JudgedCase) -> bool:
-    """Whether a case says more than one before it: the first that fails does, or else a cut that was visible."""
+def _has_more(case: JudgedCase, before: JudgedCase) -> bool:
+    """Whether a case shows more than one before it: the first that fails does, or else a cut that was visible."""
     if case.verdict.failed or before.verdict.failed:
         return not before.verdict.failed
     return before.cuts != "visible"

@@ -88,7 +88,7 @@ _CUTS = {
     "not visible": "not visible to the client in {}, because several pieces arrived in one read",
     "unconfirmed": "unconfirmed in {}: it reports no `reads`, so the client may not have seen the cut",
 }
-"""What a report has about cuts that the client passed without having seen them for certain."""
+"""How a report describes cuts that the client passed, perhaps without having seen them."""
 
 
 def _internal(name: str, case: JudgedCase) -> str:

@@ -6,7 +6,7 @@ A client that passes has read a cut correctly only if it saw the cut. Owns that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Literal
 
 from msgspec import UNSET
@@ -25,21 +25,24 @@ def cuts_of(rule: Rule, returned: Result | NoResult, plans: Sequence[Plan], each
     each_read: else, whether a client on the same HTTP stack that decodes each read alone fails; None if unknown.
     """
     cut = rule.stream.transfer.cut if rule.stream.transfer else None
-    if cut is None or cut == "inside_framing" or isinstance(returned, NoResult):
+    offsets = [offset for plan in plans for offset in _cuts(plan)]  # none if the body is too short to be cut there
+    if cut in (None, "inside_framing") or not offsets or isinstance(returned, NoResult):
         return ""
     reads = returned.reads
     if reads is not UNSET and not any(_is_coded(plan) for plan in plans):
-        ends = set(accumulate(reads))
-        return "visible" if any(offset in ends for plan in plans for offset in _separate(plan)) else "not visible"
+        return "visible" if set(accumulate(reads)) & set(offsets) else "not visible"
     if each_read is None:
         return "unconfirmed"
     return "visible" if each_read else "not visible"
 
 
-def _separate(plan: Plan) -> Iterator[int]:
-    """Where the pieces of a body begin that no read should have with those before them."""
-    starts = accumulate((len(frame.data) for frame in plan.frames), initial=0)
-    return (start for start, frame in zip(starts, plan.frames, strict=False) if frame.separate)
+def _cuts(plan: Plan) -> Iterator[int]:
+    """Where the pieces of a body begin that end no event, or that no read should have with those before them."""
+    start = 0
+    for before, frame in pairwise(plan.frames):
+        start += len(before.data)
+        if frame.separate or not before.data.endswith((b"\n", b"\r")):
+            yield start
 
 
 def _is_coded(plan: Plan) -> bool:
