@@ -20,8 +20,9 @@ import yaml
 from click.testing import CliRunner, Result
 
 from fakellm.apis.route import HOMES
-from fakellm.cli import main, reload, serving
-from fakellm.cli.reload import Files, follow, serve_reading
+from fakellm.cli import main, serving
+from fakellm.cli.beside import reload
+from fakellm.cli.beside.reload import Files, follow, serve_reading
 from fakellm.engine.render import render
 from fakellm.importing.example_request import sample
 from fakellm.recordings.formats import read_file

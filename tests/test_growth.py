@@ -24,7 +24,7 @@ import httpx2
 import pytest
 
 import fakellm
-from fakellm.cli import memory
+from fakellm.cli.beside import memory
 from fakellm.engine.state import Limits, MemoryState
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App

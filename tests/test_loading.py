@@ -24,7 +24,7 @@ import fakellm
 from fakellm import Reply, Rule, on
 from fakellm.base.budget import Budget
 from fakellm.base.errors import RequestError, ScenarioError
-from fakellm.cli.reload import Files
+from fakellm.cli.beside.reload import Files
 from fakellm.engine.state import Limits
 from fakellm.scenarios import loader
 from fakellm.scenarios.loader import dump_json, load, parse, read

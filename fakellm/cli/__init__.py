@@ -14,7 +14,7 @@ import click
 from fakellm.server.garbage import paused
 
 _INTERRUPTED = 128 + 2
-_COMMANDS = ("serve", "check", "render", "schema", "replay", "record", "import", "export", "fuzz")
+_COMMANDS = ("init", "serve", "check", "render", "schema", "replay", "record", "import", "export", "fuzz")
 
 
 class _Commands(click.Group):

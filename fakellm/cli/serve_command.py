@@ -120,7 +120,7 @@ def command(
         reading = None
         scenario = None if timing == AT_ONCE else Scenario(name="generated", timing=timing, rules=())
         if scenarios:  # else nothing reads YAML
-            from fakellm.cli.reload import Files, follow
+            from fakellm.cli.beside.reload import Files, follow
             from fakellm.scenarios.loader import read
 
             reading = read(scenarios)

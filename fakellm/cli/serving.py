@@ -19,7 +19,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
-from fakellm.cli.memory import keep_small
+from fakellm.cli.beside.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
 from fakellm.wire.timing import checked_speed
