@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from fakellm.testing.launchers import spawn as spawn
     from fakellm.wire.framing import Framing as Framing
     from fakellm.wire.framing import Insert as Insert
+    from fakellm.wire.http.transfer import Transfer as Transfer
     from fakellm.wire.timing import Stall as Stall
     from fakellm.wire.timing import Timing as Timing
-    from fakellm.wire.transfer import Transfer as Transfer
 
 _MODULES = {
     "apis.variation": ("Variation",),
@@ -71,7 +71,7 @@ _MODULES = {
     "testing.launchers": ("record", "replay", "serve", "spawn"),
     "wire.framing": ("Framing", "Insert"),
     "wire.timing": ("Stall", "Timing"),
-    "wire.transfer": ("Transfer",),
+    "wire.http.transfer": ("Transfer",),
 }
 """The public names, by the module that defines them."""
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

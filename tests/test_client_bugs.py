@@ -10,7 +10,7 @@ import yaml
 
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from tests.conftest import chat, respond
 
 TEXT = {"content": "One 中 two", "finish_reason": "stop", "id": "c", "created": 9, "model": "m"}

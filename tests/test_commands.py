@@ -278,6 +278,7 @@ def test_generated_replies_take_their_time_without_a_scenario() -> None:
         assert process.stdout
         url = process.stdout.readline().split(" at ")[1].split()[0]
         reply = httpx2.get(url.removesuffix("/v1") + "/_fakellm/scenario").json()
+        process.terminate()
     assert reply["timing"] == {"first": 0.2, "tokens_per_second": 900}
 
 

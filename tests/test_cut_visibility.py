@@ -27,8 +27,8 @@ from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.plan import Frame, Plan
-from fakellm.wire.transfer import Transfer
 from tests.conftest import ROOT
 from tests.wrong_clients import JSON, Careful, DecodesEachRead
 

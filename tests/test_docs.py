@@ -9,7 +9,7 @@ import yaml
 
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from tests.conftest import ROOT, chat, respond
 
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)

@@ -12,7 +12,7 @@ from fakellm.fuzzing.tiers import WireStep, step_of, steps
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, HttpRequest
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from tests.conftest import ROOT, chat, respond
 
 PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")

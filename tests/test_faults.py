@@ -20,7 +20,7 @@ from fakellm.scenarios.loader import dump, load
 from fakellm.scenarios.reply import reply_of
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.scenario_app import App, HttpRequest
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from tests.conftest import chat, handled, respond

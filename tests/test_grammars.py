@@ -18,7 +18,7 @@ from fakellm.fuzzing.grammar_table import GRAMMARS, HTTP, Production
 from fakellm.fuzzing.running.case_order import cases_of
 from fakellm.fuzzing.search import Search
 from fakellm.scenarios.scenario import Rule
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from tests.conftest import ROOT
 
 SOON = 400

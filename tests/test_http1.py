@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from fakellm.wire import http1
-from fakellm.wire.http1 import bursts, frames_in
+from fakellm.wire.http import http1
+from fakellm.wire.http.http1 import bursts, frames_in
 from fakellm.wire.plan import Frame, Plan
 
 FRAMES = st.builds(

@@ -31,10 +31,10 @@ from fakellm.scenarios.reply import reply_of
 from fakellm.scenarios.scenario import Scenario
 from fakellm.streaming.splitting import cut
 from fakellm.wire.framing import Framing
+from fakellm.wire.http.transfer import Transfer, carry
 from fakellm.wire.plan import Plan
 from fakellm.wire.sse import Decoder
 from fakellm.wire.timing import Timing
-from fakellm.wire.transfer import Transfer, carry
 from tests.chats import DRAWN, batches, chat_choice, divide, folded, read, stream
 from tests.conftest import chat, inflated
 

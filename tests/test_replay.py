@@ -28,7 +28,7 @@ from fakellm.server.http_server import Server, listen
 from fakellm.server.replay_app import Replay
 from fakellm.server.scenario_app import HttpRequest
 from fakellm.testing.handle import Handle
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from fakellm.wire.plan import Frame, Plan
 from tests.conftest import CORPUS, ROOT, chat, handled, respond
 from tests.wire_reader import receive

@@ -19,7 +19,7 @@ from fakellm.apis.variation import Variation
 from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.run import run
 from fakellm.fuzzing.search import Search
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 from tests.conftest import chat
 from tests.test_pacing import REQUEST, loop, serving
 from tests.test_record import wait_for

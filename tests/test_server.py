@@ -24,7 +24,7 @@ from fakellm.server import request_body
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
 from fakellm.testing.handle import Handle
-from fakellm.wire.http1 import bursts
+from fakellm.wire.http.http1 import bursts
 from tests.conftest import chat, post, respond
 
 HELLO = {"rules": [{"reply": {"content": "One two three"}, "when": {"model": "m"}}]}

@@ -16,7 +16,7 @@ from fakellm.fuzzing.strategies import completions, variations
 from fakellm.fuzzing.tier_table import TIERS
 from fakellm.fuzzing.tiers import WireStep, contested, named, step_of, steps
 from fakellm.wire.framing import Framing
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 
 def variation(block: dict[str, Any]) -> Variation:

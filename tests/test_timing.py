@@ -24,7 +24,7 @@ from fakellm.model.deltas import Open, Piece, Start
 from fakellm.model.tokens import tokens_in
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.framing import Framing
-from fakellm.wire.http1 import Burst, bursts
+from fakellm.wire.http.http1 import Burst, bursts
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.spread import Empirical, Gamma, Lognormal, Spread
 from fakellm.wire.timing import checked_speed, pace

@@ -20,11 +20,11 @@ from fakellm.recordings.content_codings import CODINGS
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.testing.handle import Handle
-from fakellm.wire.codings import Coding
-from fakellm.wire.http1 import bursts, end_of_head, frames_in, head_of
+from fakellm.wire.http.codings import Coding
+from fakellm.wire.http.http1 import bursts, end_of_head, frames_in, head_of
+from fakellm.wire.http.segments import within_framing
+from fakellm.wire.http.transfer import Transfer, carry
 from fakellm.wire.plan import Frame, Plan
-from fakellm.wire.segments import within_framing
-from fakellm.wire.transfer import Transfer, carry
 from tests.conftest import chat, inflated, post, respond
 from tests.test_server import head, until_closed
 

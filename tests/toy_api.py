@@ -30,9 +30,9 @@ from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
-from fakellm.wire.transfer import Transfer
 
 FIELDS = {Thinking: ("parts.0", "signature"), Text: ("text",), Refusal: ("text",), ToolCall: ("arguments",), Opaque: ()}
 TYPES: dict[str, Any] = {"thinking": Thinking, "text": Text, "refusal": Refusal, "call": ToolCall}

@@ -23,8 +23,8 @@ from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.score import Score
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.sse import Event
-from fakellm.wire.transfer import Transfer
 
 Habits = TypeVar("Habits")
 Values = Mapping[str, Any]

@@ -22,7 +22,7 @@ from fakellm.streaming.division import Division, Silences
 from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 _TURN = r"^(content|reasoning|refusal|tool_calls|opaque|choices\[\d+\])$"
 

@@ -24,9 +24,9 @@ from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.frame_edits import patched
 from fakellm.wire.framing import comment, encode
+from fakellm.wire.http.transfer import carry, due
 from fakellm.wire.plan import Plan
 from fakellm.wire.timing import AT_ONCE
-from fakellm.wire.transfer import carry, due
 
 
 def render(rule: Rule, request: Request, seed: int, route: Route = CHAT, memo: Memo = FORGETFUL) -> Plan:

@@ -11,7 +11,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.wire.http1 import Burst, body_in, bursts, frames_in
+from fakellm.wire.http.http1 import Burst, body_in, bursts, frames_in
 from fakellm.wire.on_demand import OnDemand
 from fakellm.wire.plan import Plan
 

@@ -14,7 +14,7 @@ from fakellm.fuzzing.search import Search
 from fakellm.fuzzing.trial import Trial
 from fakellm.scenarios.reply import reply_of
 from fakellm.scenarios.scenario import Rule
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 _TRIES = 3
 """How often to try: on a busy machine, a cut in a hundred is not visible to a client that usually sees cuts."""

@@ -31,7 +31,7 @@ from fakellm.importing.fewest_fields import fewest
 from fakellm.importing.infer import Inferred, counted
 from fakellm.importing.read_spelling import details_of, identified, merged
 from fakellm.model.blocks import Completion
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 
 def infer_whole(body: bytes, dialect: Dialect, one_call: bool = False) -> Inferred:

@@ -29,7 +29,7 @@ from fakellm.server.connection import ClientConnection
 from fakellm.server.offload import offload
 from fakellm.server.upstream import PASSED_BY, Upstream, passed_on, pieces
 from fakellm.wire.chunks import chunk
-from fakellm.wire.http1 import bursts, head_of
+from fakellm.wire.http.http1 import bursts, head_of
 from fakellm.wire.plan import Plan
 
 AT_ONCE = 128 * 1024

@@ -44,7 +44,7 @@ class Plan(Struct, frozen=True):
         left open until the client leaves (`stall`).
     trailers: the fields after a body in chunks (RFC 9110, section 6.5).
     surplus: bytes after the end of the body, where HTTP states that end.
-    cut_framing: whether reads end within HTTP's own lines too: see `fakellm.wire.segments`.
+    cut_framing: whether reads end within HTTP's own lines too: see `fakellm.wire.http.segments`.
     drip: the frame that is repeated while the connection stalls; its `delay` is the interval in seconds.
     """
 

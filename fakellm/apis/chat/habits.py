@@ -16,7 +16,7 @@ from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Field, Filler, Reasoning, Spelling
 from fakellm.wire.framing import Framing
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 
 class ChatHabits(Struct, frozen=True):

@@ -38,10 +38,10 @@ from fakellm.model.request import Request
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.json_array import items
 from fakellm.wire.plan import Frame, Plan
 from fakellm.wire.sse import Event
-from fakellm.wire.transfer import Transfer
 
 
 class GeminiProvider(Struct, frozen=True):

@@ -13,8 +13,8 @@ from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
 from fakellm.apis.variation_blocks import Calls, Spelling
 from fakellm.wire.framing import Framing
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.ndjson import lines
-from fakellm.wire.transfer import Transfer
 
 _SPELLED = (
     *("ascii", "html", "spaces", "floats", "escapes", "order"),

@@ -18,8 +18,8 @@ from fakellm.apis.ollama.meaning import METRICS
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Spelling
 from fakellm.base.json_text import JSON, dumps, rearranged
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.sse import Event
-from fakellm.wire.transfer import Transfer
 
 _KNOWN = frozenset({*METRICS, *MESSAGE, "model", "created_at", "message", "response", "done", "done_reason", "context"})
 

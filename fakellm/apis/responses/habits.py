@@ -13,7 +13,7 @@ from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Own, Usage
 from fakellm.wire.framing import Framing
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 STREAM_KEYS = (
     *("padding", "split", "usage", "done", "id", "obfuscation", "sse", "transfer", "score", "responses"),

@@ -17,7 +17,7 @@ from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from fakellm.wire.framing import Framing, Insert
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 Options = Sequence[Variation]
 

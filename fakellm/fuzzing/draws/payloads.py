@@ -15,7 +15,7 @@ from fakellm.apis.variation import Variation
 from fakellm.fuzzing.draws.answers import ARGUMENTS, IDS, NAMES, TEXTS, USAGES
 from fakellm.model.blocks import Choice, Completion, ToolCall, Usage
 from fakellm.wire.framing import Framing, Insert
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 
 def answer(*choices: Choice, usage: Usage = USAGES[0]) -> Completion:

@@ -19,8 +19,8 @@ from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Insert
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.timing import Timing
-from fakellm.wire.transfer import Transfer
 
 replace = msgspec.structs.replace
 

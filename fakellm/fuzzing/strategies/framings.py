@@ -9,8 +9,8 @@ from msgspec import UNSET
 
 from fakellm.fuzzing.strategies.completions import texts
 from fakellm.wire.framing import Framing, Insert
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.plan import Delimited
-from fakellm.wire.transfer import Transfer
 
 
 @st.composite

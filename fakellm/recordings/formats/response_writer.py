@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fakellm.base.errors import CassetteError
 from fakellm.recordings.cassette import Headers
-from fakellm.wire.http1 import PHRASES
+from fakellm.wire.http.http1 import PHRASES
 from fakellm.wire.plan import Plan
 
 

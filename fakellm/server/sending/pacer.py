@@ -14,7 +14,7 @@ from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.sending.lateness import TOLERANCE, Lateness, milliseconds
 from fakellm.server.stepping import Stepped, Steps
-from fakellm.wire.http1 import Burst
+from fakellm.wire.http.http1 import Burst
 
 _TURN = 8
 """How many bursts of a reply that are due are written before other work gets its turn."""

@@ -19,9 +19,9 @@ from fakellm.server.listener import EndedResponse
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
 from fakellm.server.stepping import Steps
-from fakellm.wire.http1 import Burst, bursts, drip, head_of
+from fakellm.wire.http.http1 import Burst, bursts, drip, head_of
+from fakellm.wire.http.segments import within_framing
 from fakellm.wire.plan import Plan
-from fakellm.wire.segments import within_framing
 
 BODYLESS = (204, 304)
 """The statuses of responses without a body, whatever their headers (RFC 9112, 6.3)."""

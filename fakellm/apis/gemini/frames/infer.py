@@ -22,7 +22,7 @@ from fakellm.apis.protocol import Values
 from fakellm.apis.variation import PLAIN, Variation
 from fakellm.apis.variation_blocks import Spelling
 from fakellm.base.json_text import indented, spelled
-from fakellm.wire.transfer import Transfer
+from fakellm.wire.http.transfer import Transfer
 
 _STYLES = [
     Spelling(spaces=spaces, html=html, ascii=escapes)

@@ -32,8 +32,8 @@ from fakellm.model.blocks import Completion
 from fakellm.model.fold import fold
 from fakellm.model.request import Request
 from fakellm.streaming.observe import renumbered
+from fakellm.wire.http.transfer import Transfer
 from fakellm.wire.sse import Event
-from fakellm.wire.transfer import Transfer
 
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 _COMPUTED = ("id", "output", "usage")

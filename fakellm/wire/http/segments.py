@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from fakellm.wire.http1 import Burst, end_of_head
+from fakellm.wire.http.http1 import Burst, end_of_head
 
 _WITHIN_THE_STATUS_LINE = 12
 

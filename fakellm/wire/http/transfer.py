@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
-from fakellm.wire.codings import PACKAGES, Coding, compressed, is_installed
+from fakellm.wire.http.codings import PACKAGES, Coding, compressed, is_installed
 from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, HeadForm, Plan
 
 ByteCut = (
