@@ -21,7 +21,9 @@ Serve the rules, and edit them meanwhile:
 @click.command("init")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, file_okay=False))
 def command(folder: Path) -> None:
-    """Write a commented scenario, a test and the schema for editors into FOLDER, by default the current one.
+    """Write a scenario, a test and a schema to start from.
+
+    They go into FOLDER, by default the current one: a commented scenario, a test that passes, and the schema for editors.
 
     Existing files stay as they are: if there is one of these names, nothing is written.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,12 @@ from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import AT_ONCE, Timing
+
+
+def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if not isfinite(value):  # `nan` is in every range of click's, since no comparison holds for it
+        raise click.BadParameter(f"{value} is not a number of seconds or tokens")
+    return value
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -72,6 +79,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     "--latency",
     default=0.0,
     type=click.FloatRange(0, MOST_SECONDS),
+    callback=_finite,
     metavar="SECONDS",
     help="Generated replies start after this time.",
 )
@@ -79,6 +87,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     "--tokens-per-second",
     default=0.0,
     type=click.FloatRange(0),
+    callback=_finite,
     metavar="NUMBER",
     help="Generated replies are sent as fast as a model writes so many tokens.",
 )
@@ -105,7 +114,9 @@ def command(
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)
     if scenarios and timing != AT_ONCE:
         example = "timing: {first: 0.3, tokens_per_second: 40}"
-        raise click.UsageError(f"--latency and --tokens-per-second need no SCENARIO; write {example!r} in its file")
+        raise click.UsageError(
+            f"--latency and --tokens-per-second are for replies without a SCENARIO; write {example!r} at the top of its file"
+        )
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
