@@ -23,7 +23,8 @@ Serve the rules, and edit them meanwhile:
 def command(folder: Path) -> None:
     """Write a scenario, a test and a schema to start from.
 
-    They go into FOLDER, by default the current one: a commented scenario, a test that passes, and the schema for editors.
+    They go into FOLDER, by default the current one: a commented scenario, a test that passes, and the schema for
+    editors.
 
     Existing files stay as they are: if there is one of these names, nothing is written.
     """

@@ -114,9 +114,8 @@ def command(
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)
     if scenarios and timing != AT_ONCE:
         example = "timing: {first: 0.3, tokens_per_second: 40}"
-        raise click.UsageError(
-            f"--latency and --tokens-per-second are for replies without a SCENARIO; write {example!r} at the top of its file"
-        )
+        remedy = f"write {example!r} at the top of its file"
+        raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
