@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from fakellm.wire.http import http1
-from fakellm.wire.http.http1 import bursts, frames_in
+from fakellm.wire.http.http1 import body_in, bursts, frames_in
 from fakellm.wire.plan import Frame, Plan
 
 FRAMES = st.builds(
@@ -29,6 +29,7 @@ PLANS = st.builds(
     end=st.sampled_from(("complete", "hang_up", "close", "reset", "stall")),
     chunks=st.sampled_from((None, None, "extensions", "zeros")),
     trailers=st.sampled_from(((), (), (("x", "0"),))),
+    surplus=st.sampled_from((b"", b"", b"0\r\n\r\n", b"a")),
 )
 
 
@@ -37,6 +38,12 @@ def test_the_frames_are_found_in_what_is_written(plan: Plan) -> None:
     written = bursts(plan)
     assert frames_in(replace(plan, frames=()), written) == plan.frames
     assert sum(burst.frames for burst in written) == len(plan.frames)
+
+
+@given(PLANS, st.binary(max_size=9))
+def test_what_follows_the_end_is_no_part_of_the_body(plan: Plan, surplus: bytes) -> None:
+    ends_alike = replace(plan, frames=(*plan.frames, Frame(surplus)), surplus=surplus)
+    assert body_in(ends_alike, bursts(ends_alike)) == b"".join(frame.data for frame in ends_alike.frames)
 
 
 def joined(plan: Plan) -> bytes:

@@ -29,14 +29,14 @@ _FORMS: dict[ChunkForm | None, bytes] = {
 """A chunk in each form, to be filled with its size and its data."""
 
 
-def unchunked(data: bytes) -> list[bytes]:
-    """The contents of the chunks that bytes consist of, the empty one at the end of a body included."""
-    pieces, start, size = [], 0, len(data)
-    while start < size:
+def unchunked(data: bytes, count: int) -> list[bytes]:
+    """The contents of the first chunks, as many as `count`. The end of the body, and what follows it, is not read."""
+    pieces, start = [], 0
+    while len(pieces) < count:
         line = data.index(b"\r\n", start)
         end = line + 2 + int(data[start:line].partition(b";")[0], 16)
         pieces.append(data[line + 2 : end])
-        start = end + 2 if data[end : end + 2] == b"\r\n" else size  # fields follow the last chunk
+        start = end + 2
     return pieces
 
 
@@ -55,7 +55,7 @@ class Chunks(Sequence[Frame]):
 
     @cached_property
     def _frames(self) -> tuple[Frame, ...]:
-        return tuple(map(Frame, unchunked(b"".join(self.parts))))
+        return tuple(map(Frame, unchunked(b"".join(self.parts), self._count)))
 
     def __len__(self) -> int:
         return self._count

@@ -153,9 +153,7 @@ def _pieces_in(plan: Plan, bursts: Iterable[Burst]) -> Iterator[tuple[Burst, lis
         data = burst.data
         if number == 0 and plan.status is not None:
             data = data[end_of_head(data) :]
-        data = data.removesuffix(plan.surplus)
-        pieces = unchunked(data) if plan.delimited == "chunked" else [data] * burst.frames
-        yield burst, pieces[: burst.frames]
+        yield burst, unchunked(data, burst.frames) if plan.delimited == "chunked" else [data] * burst.frames
 
 
 def drip(plan: Plan, http_1_0: bool = False) -> Burst | None:
