@@ -72,11 +72,11 @@ def post(url: str, body: bytes, **headers: str) -> httpx2.Response:
 
 def inflated(pieces: list[bytes]) -> list[bytes]:
     """What a reader has of each piece as soon as it arrives."""
-    reader, texts = zlib.decompressobj(zlib.MAX_WBITS | 16), []
+    reader, texts = zlib.decompressobj(zlib.MAX_WBITS | 32), []  # gzip or deflate
     for piece in pieces:
         text = reader.decompress(piece)
         while rest := reader.unused_data:
-            reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
             text += reader.decompress(rest)
         texts.append(text)
     assert not pieces or reader.eof

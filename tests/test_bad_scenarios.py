@@ -540,7 +540,7 @@ NULL_OPTIONS = sorted(set(null_options(ScenarioFile)))
 
 def test_there_are_options_that_are_the_word_null() -> None:
     keys = {path[-1] for path in NULL_OPTIONS}
-    assert {"unfinished", "usage_before", "arguments", "id", "name", "type", "index", "content"} <= keys
+    assert {"unfinished", "usage_before", "arguments", "id", "name", "type", "index", "role"} <= keys
 
 
 @pytest.mark.parametrize("spelling", ["null", "~", "Null", ""])

@@ -23,6 +23,7 @@ CONTROL = [(method, path) for path, methods in ROUTES.items() for method in meth
 GUARDED = [each for each in CONTROL if each[1] != "/_fakellm/health"]
 CHANGING = [each for each in CONTROL if each[0] != "GET"]
 SCENARIO = b"rules: []"
+WITH_SCENARIO = [("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules")]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def sent(server: Handle, method: str, path: str, body: bytes = b"", **headers: s
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     path = "/_fakellm/step?timeout=0" if path == "/_fakellm/step" else path
-    connection.request(method, path, body or (SCENARIO if method == "PUT" else b""), headers)
+    connection.request(method, path, body or (SCENARIO if (method, path) in WITH_SCENARIO else b""), headers)
     reply = connection.getresponse()
     error = json.loads(reply.read()).get("error") or {"code": "", "message": ""}
     connection.close()

@@ -135,8 +135,8 @@ def check_served(text: str) -> None:
     for request in _requests() * 2:
         response = respond(app, request)
         assert response.explanation is None or response.explanation.encode()
-    session = app.session("")
-    assert [msgspec.json.encode(entry) for entry in session.journal]
+    journal = respond(app, HttpRequest("GET", "/_fakellm/journal", b""))
+    assert len(json.loads(journal.body)["entries"]) == 2 * len(_requests())
 
 
 NOT_JSON = {

@@ -192,6 +192,9 @@ def _flaws(parts: Sequence[Document]) -> Iterator[str]:
 
 def _equal_names(parts: Sequence[Document]) -> Iterator[str]:
     """The rules with the name of an earlier one, which logs and journal could not distinguish."""
+    names = [rule.name for part in parts for rule in part.scenario.rules if rule.name is not None]
+    if len({*names}) == len(names):
+        return
     first: dict[str, tuple[Document, int]] = {}
     for part in parts:
         for number, rule in enumerate(part.scenario.rules):

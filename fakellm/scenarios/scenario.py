@@ -102,8 +102,10 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         _check_types(self)
-        _check_script(self)
-        _check_counts(self)
+        if self.script or self.reply is _NONE:  # what is rare is not called: there may be many rules
+            _check_script(self)
+        if self.fault is not None or self.then or self.script:
+            _check_counts(self)
         _check_dialect(self.dialect)
         _check_calls(self.reply, self.fault)
         _check_padding(self.reply, self.stream)
@@ -137,6 +139,9 @@ def _times(rule: Rule) -> Iterator[Times]:
 
 def _check_types(rule: Rule) -> None:
     """Raises FieldError if a block that is built in Python is a value of another type, such as a text as the reply."""
+    kinds = (rule.reply.__class__, rule.when.__class__, rule.stream.__class__, rule.timing.__class__)
+    if kinds == (Reply, When, Variation, Timing):  # nearly always, and there may be many rules
+        return
     for name, kind in (("reply", Reply), ("when", When), ("stream", Variation), ("timing", Timing)):
         value: object = getattr(rule, name)
         if not isinstance(value, kind):
@@ -147,9 +152,7 @@ def _check_types(rule: Rule) -> None:
 def _check_script(rule: Rule) -> None:
     """Raises FieldError if a rule has neither a reply nor a script, or beside its script what belongs in a step."""
     if not rule.script:
-        if rule.reply is _NONE:
-            raise FieldError((), "the key 'reply' is missing")
-        return
+        raise FieldError((), "the key 'reply' is missing")
     plain = Rule(Reply())
     for name in ("reply", *Step.__struct_fields__[1:], "then", "after"):
         if getattr(rule, name) != getattr(plain, name):
@@ -158,8 +161,6 @@ def _check_script(rule: Rule) -> None:
 
 def _check_counts(rule: Rule) -> None:
     """Raises FieldError if the faults of a rule count its attempts in different ways."""
-    if rule.fault is None and not rule.then and not rule.script:  # nearly always, and there may be many rules
-        return
     ways = list(dict.fromkeys(each.by for each in _times(rule)))
     if rule.script and ways not in ([], ["rule"]):
         raise FieldError(("script",), f"a fault with 'by: {ways[0]}': the attempts at a script are counted by rule")

@@ -31,7 +31,8 @@ _FORMS: dict[ChunkForm | None, bytes] = {
 
 def unchunked(data: bytes, count: int) -> list[bytes]:
     """The contents of the first chunks, as many as `count`. The end of the body, and what follows it, is not read."""
-    pieces, start = [], 0
+    pieces: list[bytes] = []
+    start = 0
     while len(pieces) < count:
         line = data.index(b"\r\n", start)
         end = line + 2 + int(data[start:line].partition(b";")[0], 16)

@@ -61,8 +61,8 @@ def test_a_wrong_client_is_caught_by_one_step(client: ClientFunction, cause: tup
 
 def test_failures_are_saved_for_clients_of_this_api(tmp_path: Path) -> None:
     with pytest.raises(FuzzError) as caught:
-        fakellm.fuzz(clients.IgnoresTheLastLine(), api="ollama", failures=tmp_path)
-    assert "API ollama, profile default" in str(caught.value)
+        fakellm.fuzz(clients.IgnoresTheLastLine(), api="ollama", profile="standard", failures=tmp_path)
+    assert "API ollama, profile standard" in str(caught.value)
     assert "J2" in str(caught.value)
     ((rule,), _) = Failures(tmp_path).rules(Search(api=fuzzed_api("ollama")))
     assert rule.stream.finish == "last"
