@@ -76,16 +76,14 @@ ANY: dict[str, Options] = {
     "transfer.header_case": tuple(_bytes(header_case=how) for how in ("lower", "upper", "title")),
     "transfer.cut": tuple(_cut((offset,)) for offset in range(1, 500)),
     "transfer.cut: inside_characters": (_cut("inside_characters"),),
-    "transfer.cut: inside_line_ends": (_cut("inside_line_ends"),),
-    "transfer.cut: inside_framing": (_bytes(cut="inside_framing"),),
-    "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2, 3)),
+    "transfer.cut: inside_line_ends": (_cut("inside_line_ends"), _bytes(cut="inside_framing")),
+    "transfer.coalesce": tuple(_bytes(coalesce=many) for many in ("all", 2)),
     "transfer.body": tuple(_bytes(body=how) for how in ("length", "close")),
     "transfer.gzip": (_bytes(gzip=True), _bytes(gzip="twice")),
     "transfer.gzip: members": (_bytes(gzip="members"),),
     "transfer.encoding": (_bytes(encoding="deflate"),),
     "transfer.chunks": (_bytes(chunks="extensions"), _bytes(chunks="zeros")),
-    "transfer.head": (_bytes(head="bare"), _bytes(head="padded")),
-    "transfer.head: interim": (_bytes(head="interim"),),
+    "transfer.head": tuple(_bytes(head=how) for how in ("bare", "padded", "interim")),
     "transfer.trailers": (_bytes(trailers={"Server-Timing": "total;dur=7"}),),
     "transfer.content_type": tuple(
         _bytes(content_type=kind)
@@ -134,13 +132,15 @@ ANY: dict[str, Options] = {
     **_each("unfinished", "empty"),
     "fill": tuple(
         Variation(fill={kind: {field: how}})  # type: ignore[dict-item] # a literal in a tuple is a str
-        for how, kind, field in product(("null", "empty"), ("delta", "finish", "opening"), _FILLED)
+        for how, kind, field in (
+            *product(("null", "empty"), ("delta", "finish", "opening"), _FILLED),
+            ("null", "delta", "role"),
+        )
     ),
     "fill.tool_calls": tuple(
         Variation(fill={kind: {"tool_calls": how}})  # type: ignore[dict-item] # as above
         for how, kind in product(("empty", "null"), ("delta", "finish", "opening"))
     ),
-    "fill.role": (Variation(fill={"delta": {"role": "null"}}),),
     "padding": (*(Variation(padding=count) for count in (1, 3, 50)), *_padding(delta={"content": ""}), *_padding()),
     "padding: no_choices": _padding(choices=False),
     "padding: null_choices": _padding(chunk={"choices": None}),

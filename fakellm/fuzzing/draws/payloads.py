@@ -68,7 +68,8 @@ def sizes() -> Iterator[Payload]:
     call = ToolCall("call_0", "write_file", f'{{"text":"{word[:10_000]}"}}')
     yield line, Variation(split={"content": "whole"}, transfer=Transfer(gzip=True))  # one line of 72 kB
     yield answer(chat_choice(tool_calls=(call,), finish_reason="tool_calls")), Variation(split={"arguments": 64})
-    yield text, Variation(split={"content": "characters"})
+    # A client that overlooks a header may still read on where each chunk is an event.
+    yield text, Variation(split={"content": "characters"}, transfer=Transfer(header_case="lower", head="bare", cut=64))
     yield simple, Variation(padding=600, role="alone")  # as xAI sends while the model reasons: no chunk says anything
     waiting = Insert(before=(1,) * 42, comment="OPENROUTER PROCESSING")
     yield (
@@ -78,5 +79,3 @@ def sizes() -> Iterator[Payload]:
     framing = Framing(line_end="crlf", multiline=True)
     cut = Transfer(cut="inside_line_ends", separate_reads=3)
     yield repeated, Variation(split={"content": "words"}, sse=framing, transfer=cut)  # a piece that the text ends with
-    # A client that overlooks a header may still read on where each chunk is an event.
-    yield simple, Variation(transfer=Transfer(header_case="lower", head="bare", cut=64))
