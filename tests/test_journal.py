@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.engine import entry as entry_module
 from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, shown_body
-from fakellm.engine.journal import Journal, Shelf
+from fakellm.engine.journal import MOST_PACED, Journal, Shelf
 from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
@@ -23,7 +23,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
-from tests.conftest import handled, post
+from tests.conftest import chat, handled, post
 
 OVERHEAD = 1024 + len("/v1/chat/completions")
 
@@ -230,3 +230,11 @@ def test_reading_the_journal_costs_as_much_for_each_entry() -> None:
 
     assert cost(100, 2) < 20 * cost(10, 2)
     assert cost(100, MOST_LEVELS) < cost(100, 2) + 100
+
+
+def test_of_replies_that_are_sent_over_time_the_last_are_kept() -> None:
+    app = App(load({"rules": [{"reply": {"content": "A b"}, "timing": {"gap": 1}}]}))
+    for number in range(MOST_PACED + 7):
+        handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True, user=str(number))))
+    kept = [entry.request.response is not None for entry in app.session("").journal]
+    assert kept == [False] * 7 + [True] * MOST_PACED

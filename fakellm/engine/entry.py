@@ -59,7 +59,8 @@ class SentReply(Struct, frozen=True, kw_only=True):
 
     kept: bool = False
     """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes or stalled
-    after 64 KiB, and not if a recorder passed it on. Without it, the other values mean nothing."""
+    after 64 KiB, not if 100 others that are sent over time came after it, and not if a recorder passed it on. Without
+    it, the other values mean nothing."""
     headers: dict[str, str] = {}
     """By name in lower case."""
     text: str = ""

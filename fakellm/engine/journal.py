@@ -8,9 +8,14 @@ from collections.abc import Iterator
 from fakellm.engine.entry import MOST_REPLY, Kept, size_of
 from fakellm.engine.entry import Entry as Entry  # a journal has entries
 from fakellm.engine.response import Response
+from fakellm.wire.on_demand import OnDemand
 
 MOST_ENTRIES = 10_000
 """Entries of one journal."""
+
+MOST_PACED = 100
+"""Replies that journals keep of those that are sent over time: each is made of very many objects, at which Python's
+garbage collector would have to look again and again."""
 
 
 class Journal:
@@ -72,6 +77,8 @@ class Journal:
         more = self._shelf.shared(response)
         if more is None:
             entry.request.response = None
+        elif isinstance(response.bursts, OnDemand):
+            self._shelf.paced(self, entry)
         return more or 0
 
     def __iter__(self) -> Iterator[Entry]:
@@ -104,6 +111,8 @@ class Shelf:
         """How many bytes all entries take."""
         self._responses: dict[int, int] = {}
         """How many entries have each of the responses that are kept, by its identity: equal requests share one."""
+        self._paced: dict[int, tuple[Journal, Entry]] = {}
+        """The last entries with replies that are sent over time, by identity."""
         self._order: deque[Journal] = deque()
         """The journal of each entry, in the order in which the entries were added. Those of entries that have been
         dropped stay, up to half of all; since a journal drops its oldest entries, they are its first `gone`."""
@@ -142,6 +151,15 @@ class Shelf:
             return None
         self._responses[key] = 1
         return size
+
+    def paced(self, journal: Journal, entry: Entry) -> None:
+        """Records an entry whose reply is sent over time; of many, the oldest loses its reply."""
+        self._paced.setdefault(id(entry), (journal, entry))
+        if len(self._paced) > MOST_PACED:
+            journal, entry = self._paced.pop(next(iter(self._paced)))
+            if isinstance(entry.request, Kept):
+                entry.request.response = None
+                journal.remeasure(entry)
 
     def unshared(self, response: Response | None) -> int:
         """Counts one entry less that has a response. Returns the bytes that it took if this was the last, else 0."""

@@ -41,12 +41,15 @@ class Answer:
 
 
 class Careful:
-    """Keeps every rule: joins the texts of all parts, and raises an error unless the candidate has finished."""
+    """Keeps every rule: joins the texts of all parts, and raises an error unless all candidates have finished."""
+
+    requested = 1
 
     def __call__(self, base_url: str, request: dict[str, Any]) -> dict[str, Any]:
         address = urlsplit(base_url)
         connection = HTTPConnection(address.hostname or "", address.port, timeout=START)
         try:
+            self.requested = request.get("generationConfig", {}).get("candidateCount", 1)
             path = f"{address.path.removesuffix('/v1')}/v1beta/models/m:streamGenerateContent?alt=sse"
             connection.request("POST", path, json.dumps(request))
             response = connection.getresponse()
@@ -90,19 +93,21 @@ class Careful:
         """What the frames amount to."""
         answers: dict[int, Answer] = {}
         usage: dict[str, Any] = {}
+        numbers = set()
         for frame in frames:
             if "error" in frame:
                 self.error(frame)
                 continue
             usage = self.counts(usage, frame.get("usageMetadata") or {})
             for candidate in frame.get("candidates") or []:
+                numbers.add(candidate.get("index", 0))
                 answer = answers.setdefault(self.index(candidate), Answer())
                 for part in self.parts(candidate):
                     self.part(part, answer)
                 answer.finish = candidate.get("finishReason") or answer.finish
             if self.stops() and any(answer.finish for answer in answers.values()):
                 break
-        if not answers or not all(answer.finish for answer in answers.values()):
+        if len(numbers) < self.requested or not all(answer.finish for answer in answers.values()):
             self.unfinished()
         choices = [answers[number].result() for number in sorted(answers)] or [Answer().result()]
         return {**choices[0], "usage": self.usage(usage), "choices": choices}
