@@ -178,6 +178,14 @@ def with_header(name: str, value: str, status: int, *, again: bool) -> list[Entr
     return [first, entry(2, 3.0)] if again else [first]
 
 
+def with_keys(first: str, second: str, status: int = 401) -> list[Entry]:
+    """A refusal, and the same request with a key."""
+    entries = chain(1.0, status=status)
+    for each, key in zip(entries, (first, second), strict=True):
+        each.headers = {"authorization": key}
+    return entries
+
+
 def reasoned(api: str, reply: SentReply, sent: dict[str, Any], **fields: Any) -> list[Entry]:
     """A reply with reasoning and a call, and the request with the result of the call."""
     path = {"messages": "/v1/messages", "responses": "/v1/responses"}.get(api, CHAT)
@@ -228,11 +236,14 @@ BROKEN: list[tuple[str, Entries]] = [
     ("retried-refusal", lambda: chain(1.0, status=400)),
     ("retried-refusal", lambda: chain(1.0, status=401)),
     ("retried-refusal", lambda: chain(1.0, status=404)),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…6789")),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…4321", 400)),
     ("retried-quota", lambda: [entry(1, 1.0, 429, reply=quota()), entry(2, 3.0)]),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "false", 503, again=True)),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "true", 400, again=False)),
     ("gave-up", lambda: [entry(1, 1.0, 429)]),
     ("gave-up", lambda: [entry(1, 1.0, 529)]),
+    ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left", fault="stall")]),  # it timed out
     ("gave-up", lambda: [entry(1, 1.0, None)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 2.0)]),
     ("no-backoff", lambda: chain(0.01)),
@@ -263,6 +274,7 @@ KEPT: list[tuple[str, Entries]] = [
     ("retried-refusal", lambda: [entry(1, 1.0, 400, messages="a"), entry(2, 3.0, messages="b")]),
     ("retried-refusal", lambda: [entry(1, 1.0, 401), entry(2, 1.0)]),  # at the same time
     ("retried-refusal", lambda: chain(1.0, status=409)),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…4321")),
     ("retried-quota", lambda: [entry(1, 1.0, 429, reply=quota())]),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "false", 503, again=False)),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "true", 400, again=True)),
@@ -270,11 +282,14 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 409)]),
     ("gave-up", lambda: [entry(1, 1.0, 501)]),
     ("gave-up", lambda: [entry(1, 1.0, None, ended=None, outcome="client left")]),
+    ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left")]),
+    ("gave-up", lambda: [entry(1, 1.0, 429, outcome="client left", fault="status")]),  # before a delayed error
     ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.5, body={"model": "other", "messages": [USER]})]),
     ("gave-up", lambda: [entry(1, 1.0, 503, messages=at("9:00")), entry(2, 1.5, messages=at("9:01"))]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 3.01)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "soon"}), entry(2, 2.0)]),
     ("no-backoff", lambda: chain(0.0, status=None)),
+    ("no-backoff", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.011)]),
     ("no-jitter", lambda: chain(1.0, 1.1, 1.2)),
     ("no-jitter", lambda: chain(1.0, 1.0)),
     ("too-often", lambda: chain(*(0.5 * 1.3**n for n in range(10)))),
@@ -339,6 +354,10 @@ def test_each_rule_has_examples_and_a_section_with_a_source() -> None:
     assert {rule for rule, _ in BROKEN} == {rule for rule, _ in KEPT} == set(RULES) == set(sections)
     for rule, section in sections.items():
         assert "https://" in section or "a rule of fakellm's own" in section, rule
+
+
+def test_a_request_that_the_end_of_the_server_ended_was_not_given_up() -> None:
+    assert found(entry(1, 1.0, None, outcome="server stopped")) == ["left-open"]
 
 
 def test_a_verdict_is_readable() -> None:

@@ -26,6 +26,9 @@ _AGAIN = (408, 429)
 _NEVER = (501, 505)
 """Not implemented, HTTP version not supported."""
 
+_KEY_REFUSED = (401, 403)
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
 _QUOTA = frozenset(
     """
     insufficient_quota billing_hard_limit_reached credit_balance_exhausted organization_spend_limit_exceeded
@@ -94,8 +97,16 @@ class ClientRequest(Struct, frozen=True, dict=True):
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client itself ended the reply."""
-        return self.entry.outcome == "client left" and self.entry.fault is None
+        """Whether the client itself ended the reply, be it before an error that was delayed."""
+        unseen = self.refused and self.entry.status is not None and self.entry.frames_sent == 0
+        return self.entry.outcome == "client left" and (self.entry.fault is None or unseen)
+
+    def has_new_key(self, refused: ClientRequest) -> bool:
+        """Whether a request comes with another key than one whose key was refused. The journal shows the first and the
+        last characters of keys: those tell keys apart."""
+        if refused.entry.status not in _KEY_REFUSED:
+            return False
+        return any(self.entry.headers.get(name) != refused.entry.headers.get(name) for name in _KEY_HEADERS)
 
     @property
     def lost(self) -> bool:
@@ -128,13 +139,13 @@ class ClientRequest(Struct, frozen=True, dict=True):
                 seconds = float(self.header(name)) * unit
             except ValueError:
                 continue
-            if 0 < seconds < float("inf"):
+            if 0 <= seconds < float("inf"):
                 return seconds
         return None
 
     def shown(self) -> str:
         """What it got, for a message."""
-        wait = f" and a Retry-After of {self.due:g} s" if self.due else ""
+        wait = f" and a Retry-After of {self.due:g} s" if self.due is not None else ""
         if self.lost:
             return "got no reply"
         return f"got status {self.entry.status}{wait}" if self.refused else "got a reply that broke off"

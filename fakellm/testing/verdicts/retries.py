@@ -27,6 +27,8 @@ def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[ClientF
         rule, reason = "ignored-x-should-retry", f"{before.shown()} and x-should-retry: false"
     elif before.no_quota:
         rule, reason = "retried-quota", f"{before.shown()}: no quota is left"
+    elif after.has_new_key(before):
+        return
     else:
         rule, reason = "retried-refusal", before.shown()
     message = f"request {before.number} {reason}, and was sent again as request {after.number}"
@@ -35,6 +37,8 @@ def _sent_again(before: ClientRequest, after: ClientRequest) -> Iterator[ClientF
 
 def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     last = chain[-1]
+    if last.cancelled or last.entry.outcome == "server stopped":
+        return
     if len(chain) > 1 or last.again is not True or not last.refused or last.ended is None:
         return
     if (last.due or 0.0) > _PATIENCE or any(_instead(last, other) for other in attempts):
