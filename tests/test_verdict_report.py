@@ -74,6 +74,20 @@ def test_the_report_in_markdown(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(("folder", "status"), [("new/er", 0), ("a_file", 4)])
+def test_the_folder_of_the_report_is_made_or_the_run_does_not_start(
+    pytester: pytest.Pytester, folder: str, status: int
+) -> None:
+    pytester.makepyfile("def test(): pass")
+    pytester.makefile("", a_file="")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", f"--fakellm-report={folder}/report.md")
+    assert result.ret == status
+    if status:
+        result.stderr.fnmatch_lines([f"ERROR: --fakellm-report: cannot write {folder}/report.md: *"])
+    else:
+        assert (pytester.path / folder / "report.md").read_text(encoding="utf-8").startswith("# What the clients did")
+
+
 def test_a_folder_of_tests_is_not_taken_for_the_file() -> None:
     with pytest.raises(
         ArgumentTypeError, match=r"^must end in \.json or \.md, got 'tests/'; to print the report, put "

@@ -105,6 +105,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_RECORDING}(upstream=None, file=None): the fixture `fakellm` answers from a recording; if there is none, it "
         "is made from the API at the base URL `upstream`",
     )
+    if isinstance(file := config.option.fakellm_report, str):
+        try:
+            verdict_report.create(file)
+        except OSError as error:
+            raise pytest.UsageError(f"--fakellm-report: cannot write {file}: {error.strerror}") from None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -64,6 +64,13 @@ def lines(verdicts: Verdicts) -> Iterator[str]:
     yield _summary(verdicts)
 
 
+def create(file: str) -> None:
+    """Creates the file of the report with its folders, before a run that would have no place for its report. Raises
+    OSError."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).touch()
+
+
 def write(verdicts: Verdicts, file: str) -> None:
     """Writes the report into a file: JSON or Markdown, as its suffix says."""
     if file.endswith(".json"):
