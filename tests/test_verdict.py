@@ -249,6 +249,7 @@ BROKEN: list[tuple[str, Entries]] = [
     ("no-backoff", lambda: chain(0.01)),
     ("no-backoff", lambda: chain(0.5, 0.01, status=503)),
     ("no-backoff", lambda: chain(0.0, 0.0, status=None)),
+    ("no-backoff", lambda: [entry(1, 1.0, 429), entry(2, 1.0099)]),
     ("no-jitter", lambda: chain(1.0, 1.002, 1.001)),
     (
         "no-jitter",
@@ -282,6 +283,8 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 409)]),
     ("gave-up", lambda: [entry(1, 1.0, 501)]),
     ("gave-up", lambda: [entry(1, 1.0, None, ended=None, outcome="client left")]),
+    ("gave-up", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.0099)]),  # its end came late
+    ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.0099, body={"model": "other", "messages": [USER]})]),
     ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left")]),
     ("gave-up", lambda: [entry(1, 1.0, 429, outcome="client left", fault="status")]),  # before a delayed error
     ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.5, body={"model": "other", "messages": [USER]})]),
@@ -365,7 +368,7 @@ def test_a_verdict_is_readable() -> None:
     assert str(verdict) == (
         "1 finding in 2 requests:\n"
         "- too-early: request 1 got status 429 and a Retry-After of 2 s, and was sent again as request 2 0.48 s later. A "
-        "client waits at least as long as Retry-After says: docs/verdict.md#too-early"
+        "client waits at least as long as Retry-After requires: docs/verdict.md#too-early"
     )
     with pytest.raises(AssertionError, match=r"^1 finding in 2 requests:\n- too-early: "):
         verdict.check()

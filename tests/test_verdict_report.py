@@ -29,6 +29,9 @@ def test_bad(fakellm):
     fakellm.load({"rules": [{"reply": {}, "fault": {"kind": "status", "status": 401}}]})
     ask(2)
 
+def test_sends_nothing(fakellm):
+    pass
+
 def test_other():
     pass
 """
@@ -45,7 +48,7 @@ FINDING = {
 def test_the_report_is_printed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CODE)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--fakellm-report")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     test = "test_the_report_is_printed.py::test_bad"
     finding = f"- retried-refusal: {MESSAGE}: docs/verdict.md#retried-refusal"
     result.stdout.fnmatch_lines(
@@ -62,6 +65,7 @@ def test_the_report_of_workers_is_written(pytester: pytest.Pytester) -> None:
     assert {test.partition("::")[2]: verdict for test, verdict in tests.items()} == {
         "test_good": {"requests": 2, "findings": []},
         "test_bad": {"requests": 2, "findings": [FINDING]},
+        "test_sends_nothing": {"requests": 0, "findings": []},
     }
 
 

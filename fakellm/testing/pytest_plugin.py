@@ -151,7 +151,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says how many tests ran again with changed replies, and why others did not."""
+    """Reports how many tests ran again with changed replies, and why others did not."""
     if _reruns(config):
         from fakellm.testing.reruns.rerun import summary
 

@@ -26,6 +26,9 @@ _AGAIN = (408, 429)
 _NEVER = (501, 505)
 """Not implemented, HTTP version not supported."""
 
+_LATE = 0.02
+"""Seconds by which the end of a reply may be recorded too late: the client may have all of it before."""
+
 _KEY_REFUSED = (401, 403)
 _KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
 
@@ -39,7 +42,7 @@ _QUOTA = frozenset(
 
 
 class ClientRequest(Struct, frozen=True, dict=True):
-    """One request to a model, with what its entry says about it."""
+    """One request to a model, with what its entry has about it."""
 
     entry: Entry
 
@@ -55,6 +58,13 @@ class ClientRequest(Struct, frozen=True, dict=True):
     def ended(self) -> float | None:
         """None while the reply is under way."""
         return self.entry.ended
+
+    def is_before(self, later: ClientRequest) -> bool:
+        """Whether the reply had ended when another request came. Of a short reply, at most half of its time counts as
+        recorded late, or requests that were sent together would be one after the other."""
+        if self.ended is None:
+            return False
+        return self.ended - min(_LATE, (self.ended - self.started) / 2) <= later.started
 
     @property
     def reply(self) -> SentReply:
@@ -166,7 +176,7 @@ def chains_of(attempts: Iterable[ClientRequest]) -> Sequence[Chain]:
     failed: dict[Any, list[list[ClientRequest]]] = {}
     for attempt in attempts:
         waiting = failed.setdefault(attempt.key, [])
-        chain = next((each for each in waiting if _before(each[-1], attempt)), None)
+        chain = next((each for each in waiting if each[-1].is_before(attempt)), None)
         if chain is None:
             chain = []
             chains.append(chain)
@@ -176,7 +186,3 @@ def chains_of(attempts: Iterable[ClientRequest]) -> Sequence[Chain]:
         if attempt.refused or attempt.broken:
             waiting.append(chain)
     return chains
-
-
-def _before(first: ClientRequest, second: ClientRequest) -> bool:
-    return first.ended is not None and first.ended <= second.started

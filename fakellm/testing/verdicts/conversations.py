@@ -21,7 +21,7 @@ def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[ClientF
     """What was wrong with the conversations."""
     replies: list[ClientRequest] = []
     for attempt in attempts:
-        before = [each for each in replies if (each.ended or attempt.started) <= attempt.started]
+        before = [each for each in replies if each.ended is None or each.is_before(attempt)]
         if attempt.request is not None:
             yield from _broken_as_whole(attempt, attempt.request, before)
             yield from _unknown_calls(attempt, attempt.request, before)

@@ -51,6 +51,6 @@ def _ended(chain: Chain, attempts: Sequence[ClientRequest]) -> Iterator[ClientFi
 def _instead(failed: ClientRequest, other: ClientRequest) -> bool:
     """Whether a request came instead of one that failed: to another model, or with another date in its prompt."""
     first, second = failed.request, other.request
-    if first is None or second is None or other.started < (failed.ended or 0.0):
+    if first is None or second is None or not failed.is_before(other):
         return False
     return failed.number != other.number and (first.turn, first.user) == (second.turn, second.user)
