@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from fakellm.engine.entry import Entry, SentCall, SentReply
 from fakellm.testing.verdicts import judge
 from fakellm.testing.verdicts.finding import RULES
+from tests.call_count import calls
 from tests.conftest import ROOT
 
 FAILED = SentReply()
@@ -361,6 +363,23 @@ def test_each_rule_has_examples_and_a_section_with_a_source() -> None:
 
 def test_a_request_that_the_end_of_the_server_ended_was_not_given_up() -> None:
     assert found(entry(1, 1.0, None, outcome="server stopped")) == ["left-open"]
+
+
+def test_a_long_journal_is_judged_in_proportion_to_its_length() -> None:
+    def turns(count: int) -> list[Entry]:
+        entries = []
+        for number in range(1, count, 2):
+            id_ = f"call_{number}"
+            reply = SentReply(text=f"text {number}", calls=(SentCall(id_, "add", "{}"),), whole=True)
+            sent = [{"role": "user", "content": id_}]
+            entries += [
+                entry(number, number, reply=reply, messages=sent),
+                entry(number + 1, number + 0.5, 429, messages=[*sent, assistant(id_), result(id_)]),
+            ]
+        return entries
+
+    short, long = (calls(partial(judge, turns(count))) for count in (100, 400))
+    assert long < 5 * short
 
 
 def test_a_verdict_is_readable() -> None:
