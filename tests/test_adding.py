@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -138,6 +139,30 @@ def test_a_call_is_placed_in_a_package_with_a_longer_name() -> None:
         names: dict[str, Any] = {"on": server.on}
         exec(compile("\nrule = on(user='a')", file, "exec"), names)
         assert names["rule"].start.place == "app.py:2"
+
+
+def test_a_thread_of_its_own_compiles_what_has_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server goes on meanwhile; and what somebody else adds then stays."""
+    threads: list[threading.Thread] = []
+    compiled = App.compiled
+
+    def compile_beside_another(app: App, *args: Any) -> Any:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
+            server.on(user="b").reply("from a file")
+        return compiled(app, *args)
+
+    with fakellm.serve() as server:
+        server.load("rules: [{when: {user: a}, reply: {}}]")
+        monkeypatch.setattr(App, "compiled", compile_beside_another)
+        rule = server.on(user="c").reply(lambda request: "computed")
+        assert rule.number == 3
+        own = [each is threading.current_thread() for each in threads]
+        assert own == [True, False, True]  # another thread compiled the rule that was added over HTTP
+        threads.clear()
+        threads.append(threading.current_thread())
+        server.load(on().reply(lambda request: "loaded"))
+        assert threads[1:] == [threading.current_thread()]
 
 
 def test_a_server_that_replays_takes_none() -> None:
