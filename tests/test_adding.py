@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -105,7 +108,7 @@ def test_both_kinds_of_server_take_rules(start: Start) -> None:
         server.add(on(model="s").script("one", "two"))
         assert [post(server.base_url + "/chat/completions", chat()).status_code for _ in range(2)] == [429, 200]
         assert rule.number == 2
-        assert server.unsent() == ["the script of 'scenario#3': 0 of 2 replies sent"]
+        assert server.unsent() == ["the script of 'scenario#3' has replies for 2 requests, got 0"]
         with server.expect_unmatched() as refused:
             post(server.base_url + "/chat/completions", chat(model="unknown"))
         assert [entry.status for entry in refused] == [404]
@@ -116,6 +119,50 @@ def test_both_kinds_of_server_take_rules(start: Start) -> None:
         else:
             server.on(model="f").reply(lambda request: "Hi")
             assert "Hi" in post(server.base_url + "/chat/completions", chat(model="f")).text
+
+
+def test_a_chain_does_not_change_a_rule_that_was_loaded_after_it() -> None:
+    with fakellm.serve() as server:
+        loaded = "rules: [{when: {user: d}, reply: {}}]"
+        for replace in (partial(server.load, loaded), server.reset):
+            rule, begun = server.on(user="a").reply("one"), server.on(user="b")
+            replace()
+            with pytest.raises(ScenarioError, match=r"^test_adding\.py:\d+: the rule of this on\(…\) is not served "):
+                rule.timing(first=0.1)
+            assert server.on(user="c").reply("two").timing(first=0.1).number is not None
+        assert begun.reply("three").number == 2
+
+
+def test_a_call_is_placed_in_a_package_with_a_longer_name() -> None:
+    with fakellm.serve() as server:
+        file = f"{Path(fakellm.__file__).parent}_app/app.py"
+        names: dict[str, Any] = {"on": server.on}
+        exec(compile("\nrule = on(user='a')", file, "exec"), names)
+        assert names["rule"].start.place == "app.py:2"
+
+
+def test_a_thread_of_its_own_compiles_what_has_functions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server goes on meanwhile; and what somebody else adds then stays."""
+    threads: list[threading.Thread] = []
+    compiled = App.compiled
+
+    def compile_beside_another(app: App, *args: Any) -> Any:
+        threads.append(threading.current_thread())
+        if len(threads) == 1:
+            server.on(user="b").reply("from a file")
+        return compiled(app, *args)
+
+    with fakellm.serve() as server:
+        server.load("rules: [{when: {user: a}, reply: {}}]")
+        monkeypatch.setattr(App, "compiled", compile_beside_another)
+        rule = server.on(user="c").reply(lambda request: "computed")
+        assert rule.number == 3
+        own = [each is threading.current_thread() for each in threads]
+        assert own == [True, False, True]  # another thread compiled the rule that was added over HTTP
+        threads.clear()
+        threads.append(threading.current_thread())
+        server.load(on().reply(lambda request: "loaded"))
+        assert threads[1:] == [threading.current_thread()]
 
 
 def test_a_server_that_replays_takes_none() -> None:

@@ -192,7 +192,7 @@ MISTAKES = {
 """,
         [
             "fakellm: replies of scripts were not sent",
-            "the script of 'scenario#1': 1 of 3 replies sent",
+            "the script of 'scenario#1' has replies for 3 requests, got 1",
             "The application sent fewer requests than the test expects: *",
         ],
     ),
@@ -205,7 +205,9 @@ MISTAKES = {
     fakellm.script("one")
     ask("a"), ask("b")
 """,
-        ["request 2, *The script of the rule 'scenario#1' has 1 reply, and this is request 2. Add a reply *"],
+        [
+            "request 2, *The script of the rule 'scenario#1' has replies for 1 request, and this is request 2. Add a reply *"
+        ],
     ),
     "a_rule_without_a_reply": (
         """

@@ -433,6 +433,12 @@ def test_a_wait_that_blocks_the_event_loop_is_explained(server: fakellm.Handle) 
         asyncio.run(test())
 
 
+@pytest.mark.parametrize("timeout", [601, -1, float("inf"), float("nan")])
+def test_such_a_time_cannot_be_waited(server: fakellm.Handle, timeout: float) -> None:
+    with pytest.raises(ValueError, match=f"^timeout must be from 0 to 600 seconds, got {timeout}$"):
+        server.wait_for(timeout=timeout)
+
+
 def test_a_wait_ends_with_the_server() -> None:
     def wait() -> None:
         with pytest.raises((AssertionError, fakellm.ServerError)):

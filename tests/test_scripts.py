@@ -81,8 +81,8 @@ def test_a_request_after_the_last_reply_is_refused_with_the_reason() -> None:
     entries = list(app.session("").journal)
     assert [entry.matched for entry in entries] == [True, True, False, False]
     assert entries[3].explanation == (
-        "The script of the rule 'scenario#1' has 2 replies, and this is request 4. Add a reply to the script, or find "
-        "out why the application sends another request."
+        "The script of the rule 'scenario#1' has replies for 2 requests, and this is request 4. Add a reply to the "
+        "script, or find out why the application sends another request."
     )
     assert sent(app, "a", session="/s/other").status == 200  # each session has its own place in the script
 
@@ -94,6 +94,7 @@ def test_a_fault_with_times_is_sent_before_its_reply(stream: bool) -> None:
     bodies = [chat(seed=number, stream=stream) for number in range(5)]
     entries = [handled(app, HttpRequest("POST", "/v1/chat/completions", body))[1] for body in bodies]
     assert [entry.status for entry in entries] == [500, 500, 200, 200, 404]
+    assert "has replies for 4 requests, and this is request 5." in str(entries[4].explanation)
     assert scripts(app)[0]["replies"] == 4
 
 

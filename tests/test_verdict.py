@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from msgspec.structs import replace
 from fakellm.engine.entry import Entry, SentCall, SentReply
 from fakellm.testing.verdicts import judge
 from fakellm.testing.verdicts.finding import RULES
+from tests.call_count import calls
 from tests.conftest import ROOT
 
 FAILED = SentReply()
@@ -178,6 +180,14 @@ def with_header(name: str, value: str, status: int, *, again: bool) -> list[Entr
     return [first, entry(2, 3.0)] if again else [first]
 
 
+def with_keys(first: str, second: str, status: int = 401) -> list[Entry]:
+    """A refusal, and the same request with a key."""
+    entries = chain(1.0, status=status)
+    for each, key in zip(entries, (first, second), strict=True):
+        each.headers = {"authorization": key}
+    return entries
+
+
 def reasoned(api: str, reply: SentReply, sent: dict[str, Any], **fields: Any) -> list[Entry]:
     """A reply with reasoning and a call, and the request with the result of the call."""
     path = {"messages": "/v1/messages", "responses": "/v1/responses"}.get(api, CHAT)
@@ -228,16 +238,20 @@ BROKEN: list[tuple[str, Entries]] = [
     ("retried-refusal", lambda: chain(1.0, status=400)),
     ("retried-refusal", lambda: chain(1.0, status=401)),
     ("retried-refusal", lambda: chain(1.0, status=404)),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…6789")),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…4321", 400)),
     ("retried-quota", lambda: [entry(1, 1.0, 429, reply=quota()), entry(2, 3.0)]),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "false", 503, again=True)),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "true", 400, again=False)),
     ("gave-up", lambda: [entry(1, 1.0, 429)]),
     ("gave-up", lambda: [entry(1, 1.0, 529)]),
+    ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left", fault="stall")]),  # it timed out
     ("gave-up", lambda: [entry(1, 1.0, None)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 2.0)]),
     ("no-backoff", lambda: chain(0.01)),
     ("no-backoff", lambda: chain(0.5, 0.01, status=503)),
     ("no-backoff", lambda: chain(0.0, 0.0, status=None)),
+    ("no-backoff", lambda: [entry(1, 1.0, 429), entry(2, 1.0099)]),
     ("no-jitter", lambda: chain(1.0, 1.002, 1.001)),
     (
         "no-jitter",
@@ -263,6 +277,7 @@ KEPT: list[tuple[str, Entries]] = [
     ("retried-refusal", lambda: [entry(1, 1.0, 400, messages="a"), entry(2, 3.0, messages="b")]),
     ("retried-refusal", lambda: [entry(1, 1.0, 401), entry(2, 1.0)]),  # at the same time
     ("retried-refusal", lambda: chain(1.0, status=409)),
+    ("retried-refusal", lambda: with_keys("Bearer ey12…6789", "Bearer ey12…4321")),
     ("retried-quota", lambda: [entry(1, 1.0, 429, reply=quota())]),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "false", 503, again=False)),
     ("ignored-x-should-retry", lambda: with_header("x-should-retry", "true", 400, again=True)),
@@ -270,11 +285,16 @@ KEPT: list[tuple[str, Entries]] = [
     ("gave-up", lambda: [entry(1, 1.0, 409)]),
     ("gave-up", lambda: [entry(1, 1.0, 501)]),
     ("gave-up", lambda: [entry(1, 1.0, None, ended=None, outcome="client left")]),
+    ("gave-up", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.0099)]),  # its end came late
+    ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.0099, body={"model": "other", "messages": [USER]})]),
+    ("gave-up", lambda: [entry(1, 1.0, None, outcome="client left")]),
+    ("gave-up", lambda: [entry(1, 1.0, 429, outcome="client left", fault="status")]),  # before a delayed error
     ("gave-up", lambda: [entry(1, 1.0, 503), entry(2, 1.5, body={"model": "other", "messages": [USER]})]),
     ("gave-up", lambda: [entry(1, 1.0, 503, messages=at("9:00")), entry(2, 1.5, messages=at("9:01"))]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 3.01)]),
     ("too-early", lambda: [entry(1, 1.0, 429, headers={"retry-after": "soon"}), entry(2, 2.0)]),
     ("no-backoff", lambda: chain(0.0, status=None)),
+    ("no-backoff", lambda: [entry(1, 1.0, 429, headers={"retry-after": "0"}), entry(2, 1.011)]),
     ("no-jitter", lambda: chain(1.0, 1.1, 1.2)),
     ("no-jitter", lambda: chain(1.0, 1.0)),
     ("too-often", lambda: chain(*(0.5 * 1.3**n for n in range(10)))),
@@ -341,12 +361,33 @@ def test_each_rule_has_examples_and_a_section_with_a_source() -> None:
         assert "https://" in section or "a rule of fakellm's own" in section, rule
 
 
+def test_a_request_that_the_end_of_the_server_ended_was_not_given_up() -> None:
+    assert found(entry(1, 1.0, None, outcome="server stopped")) == ["left-open"]
+
+
+def test_a_long_journal_is_judged_in_proportion_to_its_length() -> None:
+    def turns(count: int) -> list[Entry]:
+        entries = []
+        for number in range(1, count, 2):
+            id_ = f"call_{number}"
+            reply = SentReply(text=f"text {number}", calls=(SentCall(id_, "add", "{}"),), whole=True)
+            sent = [{"role": "user", "content": id_}]
+            entries += [
+                entry(number, number, reply=reply, messages=sent),
+                entry(number + 1, number + 0.5, 429, messages=[*sent, assistant(id_), result(id_)]),
+            ]
+        return entries
+
+    short, long = (calls(partial(judge, turns(count))) for count in (100, 400))
+    assert long < 5 * short
+
+
 def test_a_verdict_is_readable() -> None:
     verdict = judge([entry(1, 1.0, 429, headers={"retry-after": "2"}), entry(2, 1.49)])
     assert str(verdict) == (
         "1 finding in 2 requests:\n"
         "- too-early: request 1 got status 429 and a Retry-After of 2 s, and was sent again as request 2 0.48 s later. A "
-        "client waits at least as long as Retry-After says: docs/verdict.md#too-early"
+        "client waits at least as long as Retry-After requires: docs/verdict.md#too-early"
     )
     with pytest.raises(AssertionError, match=r"^1 finding in 2 requests:\n- too-early: "):
         verdict.check()

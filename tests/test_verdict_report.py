@@ -29,6 +29,9 @@ def test_bad(fakellm):
     fakellm.load({"rules": [{"reply": {}, "fault": {"kind": "status", "status": 401}}]})
     ask(2)
 
+def test_sends_nothing(fakellm):
+    pass
+
 def test_other():
     pass
 """
@@ -45,7 +48,7 @@ FINDING = {
 def test_the_report_is_printed(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(CODE)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--fakellm-report")
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=4)
     test = "test_the_report_is_printed.py::test_bad"
     finding = f"- retried-refusal: {MESSAGE}: docs/verdict.md#retried-refusal"
     result.stdout.fnmatch_lines(
@@ -62,6 +65,7 @@ def test_the_report_of_workers_is_written(pytester: pytest.Pytester) -> None:
     assert {test.partition("::")[2]: verdict for test, verdict in tests.items()} == {
         "test_good": {"requests": 2, "findings": []},
         "test_bad": {"requests": 2, "findings": [FINDING]},
+        "test_sends_nothing": {"requests": 0, "findings": []},
     }
 
 
@@ -72,6 +76,20 @@ def test_the_report_in_markdown(tmp_path: Path) -> None:
         "| test | rule | what happened |\n|---|---|---|\n"
         f"| `a.py::test[x\\|y]` | retried-refusal | {MESSAGE} |\n"
     )
+
+
+@pytest.mark.parametrize(("folder", "status"), [("new/er", 0), ("a_file", 4)])
+def test_the_folder_of_the_report_is_made_or_the_run_does_not_start(
+    pytester: pytest.Pytester, folder: str, status: int
+) -> None:
+    pytester.makepyfile("def test(): pass")
+    pytester.makefile("", a_file="")
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", f"--fakellm-report={folder}/report.md")
+    assert result.ret == status
+    if status:
+        result.stderr.fnmatch_lines([f"ERROR: --fakellm-report: cannot write {folder}/report.md: *"])
+    else:
+        assert (pytester.path / folder / "report.md").read_text(encoding="utf-8").startswith("# What the clients did")
 
 
 def test_a_folder_of_tests_is_not_taken_for_the_file() -> None:

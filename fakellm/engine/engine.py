@@ -175,7 +175,7 @@ class Engine:
             return found
         request = matched.parsed()
         if attempt is None:
-            return self._refused(_exhausted(self.ruleset.rules[rule or 0], number), matched)
+            return self._refused(self._exhausted(rule or 0, number, matched.match.stream), matched)
         if rule is None:
             if most < inf and not self.strict:
                 _check_cost(None, request, most)
@@ -243,21 +243,22 @@ class Engine:
         # What a function raises is raised at the end of the test, and need not fail it a second time.
         return replace(response, rule=rule.name, matched=error.__cause__ is not None)
 
+    def _exhausted(self, place: int, number: int, stream: bool) -> RequestError:
+        """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
+        rule = self.ruleset.rules[place]
+        message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
+        if rule.script:
+            length = self.ruleset.script(place).length(stream)
+            requests = f"{length} {'request' if length == 1 else 'requests'}"
+            message = (
+                f"The script of the rule {rule.name!r} has replies for {requests}, and this is request {number}. Add a "
+                "reply to the script, or find out why the application sends another request."
+            )
+        return RequestError(404, message, "no_more_replies")
+
     def _refused(self, error: RequestError, matched: Matched) -> Response:
         """The refusal of a valid request."""
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
-
-
-def _exhausted(rule: Rule, number: int) -> RequestError:
-    """The refusal of a request for which a rule has no more replies; `number`: the attempt's."""
-    message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
-    if rule.script:
-        replies = f"{len(rule.script)} {'reply' if len(rule.script) == 1 else 'replies'}"
-        message = (
-            f"The script of the rule {rule.name!r} has {replies}, and this is request {number}. Add a reply to the "
-            "script, or find out why the application sends another request."
-        )
-    return RequestError(404, message, "no_more_replies")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:

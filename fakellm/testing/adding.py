@@ -70,6 +70,12 @@ class Adding(Vocabulary, ABC):
         what it raises, and ScenarioError if no request can reach one of the rules."""
         self._add(load(source))
 
+    def _end_chains(self) -> None:
+        """Must be called when the rules that were added are replaced: no later method may change one of them."""
+        for start in self.starts:
+            start.replaced = True
+        self.starts.clear()
+
     def _serve(self, rule: Rule, number: int | None) -> int:
         """Serves one rule, in place of the one with this number; returns its number."""
         count = self._add(Scenario(rules=(rule,)), number)

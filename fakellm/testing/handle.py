@@ -95,7 +95,7 @@ class Handle(Adding, Queries):
         self._emptying()
         if self.starts:
             log.warning("load replaces the rules that were added before: %d; add keeps them", len(self.starts))
-            self.starts.clear()
+        self._end_chains()
         if self._home and self._home.put and scenario.computed:
             self._check_thread()
             self._home.put(self._name, scenario, self.strict)
@@ -143,7 +143,7 @@ class Handle(Adding, Queries):
         """A line for each script with replies that no request came for."""
         scripts = self._call("GET", "/_fakellm/scripts", "scripts")["scripts"]
         return [
-            f"the script of {each['rule']!r}: {each['requests']} of {each['replies']} replies sent"
+            f"the script of {each['rule']!r} has replies for {_requests(each['replies'])}, got {each['requests']}"
             for each in scripts
             if each["requests"] < each["replies"] and not each["forgotten"]
         ]
@@ -175,7 +175,7 @@ class Handle(Adding, Queries):
     def reset(self) -> None:
         """Returns to the initial state: the first scenario, an empty journal."""
         self._emptying()
-        self.starts.clear()
+        self._end_chains()
         self._call("POST", "/_fakellm/reset", "status")
 
     def step(self, frames: int | None = 1, *, request: int | None = None, timeout: int = 5) -> list[str]:
@@ -198,3 +198,7 @@ class Handle(Adding, Queries):
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
         return control(self.url, method, route, key, body, patience)
+
+
+def _requests(count: int) -> str:
+    return f"{count} request{'' if count == 1 else 's'}"

@@ -26,7 +26,7 @@ from fakellm.testing.handle import Handle, Home
 from fakellm.testing.options import check_options
 
 if TYPE_CHECKING:
-    from fakellm.engine.engine import Vary
+    from fakellm.engine.engine import Engine, Vary
     from fakellm.engine.state import LimitOptions
     from fakellm.scenarios.scenario import Scenario
 
@@ -79,19 +79,28 @@ def serve(
     with Hosted(app, port, speed, None, checked_hosts(allow_hosts), host) as hosted:
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
-            hosted.change(lambda: app.load(session, raised.watched(scenario, session), strict))
+            engine = app.compiled(raised.watched(scenario, session), strict)  # here: the server goes on meanwhile
+            hosted.change(lambda: app.put(session, engine))
 
         def add(session: str, scenario: Scenario, number: int | None, strict: bool) -> int:
-            rules = 0
+            watched = raised.watched(scenario, session)
+            served: Engine | None = None
+            engine: Engine | None = None
 
-            def added() -> None:
-                nonlocal rules
-                engine = app.extended(app.session(session).content, raised.watched(scenario, session), number, strict)
-                app.change(session, engine)
-                rules = len(engine.ruleset.rules)
+            def swap() -> None:
+                nonlocal served, engine
+                before, served = served, app.session(session).content
+                if engine and served is before:
+                    app.change(session, engine)
+                else:  # at first, and if somebody else has changed the session in the meantime
+                    engine = None
 
-            hosted.change(added)
-            return rules
+            hosted.change(swap)
+            while engine is None:
+                assert served
+                engine = added = app.extended(served, watched, number, strict)
+                hosted.change(swap)
+            return len(added.ruleset.rules)
 
         def requests() -> dict[str, int]:
             counts: dict[str, int] = {}

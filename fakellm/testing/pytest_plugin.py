@@ -105,6 +105,11 @@ def pytest_configure(config: pytest.Config) -> None:
         f"{_RECORDING}(upstream=None, file=None): the fixture `fakellm` answers from a recording; if there is none, it "
         "is made from the API at the base URL `upstream`",
     )
+    if isinstance(file := config.option.fakellm_report, str):
+        try:
+            verdict_report.create(file)
+        except OSError as error:
+            raise pytest.UsageError(f"--fakellm-report: cannot write {file}: {error.strerror}") from None
 
 
 @pytest.hookimpl(wrapper=True)
@@ -146,7 +151,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Says how many tests ran again with changed replies, and why others did not."""
+    """Reports how many tests ran again with changed replies, and why others did not."""
     if _reruns(config):
         from fakellm.testing.reruns.rerun import summary
 

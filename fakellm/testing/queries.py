@@ -84,12 +84,14 @@ class Queries:
         """Waits until the app has sent as many requests to a model that match these conditions, and returns them.
 
         outcome: how their replies must have ended, such as `client left`, when the app has cancelled its request.
-        timeout: after so many seconds, at most 600, AssertionError is raised.
+        timeout: after so many seconds, from 0 to 600, AssertionError is raised; with any other number, ValueError.
 
         It blocks its thread, in which an event loop would run nothing else: in an async test, use
         ``await asyncio.to_thread(fakellm.wait_for, …)``.
         """
         __tracebackhide__ = True
+        if not 0 <= timeout <= 600:
+            raise ValueError(f"timeout must be from 0 to 600 seconds, got {timeout!r}")
         query = {"count": count, "outcome": outcome, "wait": timeout}
         found, more = self._find("wait_for", when, query, int(timeout) + 1)
         if len(found) >= count:

@@ -5,6 +5,7 @@ Owns when a rule is sent to the server, and which rules were left without a repl
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Self
 
 from msgspec.structs import replace
 
+from fakellm.base.errors import ScenarioError
 from fakellm.scenarios.builder import On, checked_when
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Rule
@@ -19,16 +21,18 @@ from fakellm.scenarios.scenario import Rule
 Serve = Callable[[Rule, int | None], int]
 """Serves a rule, in place of the one with this number if there is one; returns its number, from 1."""
 
-_PACKAGE = str(Path(__file__).parent.parent)
+_PACKAGE = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 class RuleStart:
-    """One call of `on(…)`. `place`: the file and line of the call; `complete`: whether its rule has a reply."""
+    """One call of `on(…)`. `place`: the file and line of the call; `complete`: whether its rule has a reply;
+    `replaced`: whether a `load` or `reset` has replaced the rules that were served then."""
 
     def __init__(self, serve: Serve) -> None:
         self.serve = serve
         self.place = _caller()
         self.complete = False
+        self.replaced = False
 
 
 class ServedOn(On, frozen=True, kw_only=True):
@@ -39,6 +43,9 @@ class ServedOn(On, frozen=True, kw_only=True):
     """The number of the rule in the scenario that is served."""
 
     def _changed(self, **fields: Any) -> Self:
+        if self.start.replaced and self.number is not None:  # another rule may have the number now
+            message = "the rule of this on(…) is not served any more, since load or reset replaced it: call on(…) again"
+            raise ScenarioError([f"{self.start.place}: {message}"])
         changed = replace(self, **fields)
         self.start.complete = changed.complete
         return replace(changed, number=self.start.serve(changed.rule, self.number)) if changed.complete else changed

@@ -64,8 +64,15 @@ def lines(verdicts: Verdicts) -> Iterator[str]:
     yield _summary(verdicts)
 
 
+def create(file: str) -> None:
+    """Creates the file of the report with its folders, before a run that would have no place for its report. Raises
+    OSError."""
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+    Path(file).touch()
+
+
 def write(verdicts: Verdicts, file: str) -> None:
-    """Writes the report into a file: JSON or Markdown, as its suffix says."""
+    """Writes the report into a file: JSON or Markdown, by its suffix."""
     if file.endswith(".json"):
         text = json.dumps({"tests": verdicts}, indent=2, ensure_ascii=False)
     else:
@@ -88,7 +95,8 @@ def _summary(verdicts: Verdicts) -> str:
     sent = sum(verdict["requests"] for verdict in verdicts.values())
     found = sum(bool(verdict["findings"]) for verdict in verdicts.values())
     having = "no test has" if not found else "1 test has" if found == 1 else f"{found} tests have"
-    return f"{_count(len(verdicts), 'test')} sent {_count(sent, 'request')} to models; {having} findings"
+    tests = sum(verdict["requests"] > 0 for verdict in verdicts.values())
+    return f"{_count(tests, 'test')} sent {_count(sent, 'request')} to models; {having} findings"
 
 
 def _count(number: int, what: str) -> str:

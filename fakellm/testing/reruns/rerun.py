@@ -24,7 +24,7 @@ CHANGED: pytest.StashKey[Changed] = pytest.StashKey()
 """How the replies of the test that runs now are changed; the fixture reads it."""
 
 NOTE = "fakellm"
-"""The property of a test's last report that says whether its replies were changed."""
+"""The property of a test's last report that has whether its replies were changed."""
 
 CHANGED_REPLIES = "changed"
 UNCHANGED = "no reply of its server could be changed"

@@ -26,6 +26,12 @@ _AGAIN = (408, 429)
 _NEVER = (501, 505)
 """Not implemented, HTTP version not supported."""
 
+_LATE = 0.02
+"""Seconds by which the end of a reply may be recorded too late: the client may have all of it before."""
+
+_KEY_REFUSED = (401, 403)
+_KEY_HEADERS = ("authorization", "x-api-key", "api-key", "x-goog-api-key")
+
 _QUOTA = frozenset(
     """
     insufficient_quota billing_hard_limit_reached credit_balance_exhausted organization_spend_limit_exceeded
@@ -36,7 +42,7 @@ _QUOTA = frozenset(
 
 
 class ClientRequest(Struct, frozen=True, dict=True):
-    """One request to a model, with what its entry says about it."""
+    """One request to a model, with what its entry has about it."""
 
     entry: Entry
 
@@ -52,6 +58,13 @@ class ClientRequest(Struct, frozen=True, dict=True):
     def ended(self) -> float | None:
         """None while the reply is under way."""
         return self.entry.ended
+
+    def is_before(self, later: ClientRequest) -> bool:
+        """Whether the reply had ended when another request came. Of a short reply, at most half of its time counts as
+        recorded late, or requests that were sent together would be one after the other."""
+        if self.ended is None:
+            return False
+        return self.ended - min(_LATE, (self.ended - self.started) / 2) <= later.started
 
     @property
     def reply(self) -> SentReply:
@@ -94,8 +107,16 @@ class ClientRequest(Struct, frozen=True, dict=True):
 
     @property
     def cancelled(self) -> bool:
-        """Whether the client itself ended the reply."""
-        return self.entry.outcome == "client left" and self.entry.fault is None
+        """Whether the client itself ended the reply, be it before an error that was delayed."""
+        unseen = self.refused and self.entry.status is not None and self.entry.frames_sent == 0
+        return self.entry.outcome == "client left" and (self.entry.fault is None or unseen)
+
+    def has_new_key(self, refused: ClientRequest) -> bool:
+        """Whether a request comes with another key than one whose key was refused. The journal shows the first and the
+        last characters of keys: those tell keys apart."""
+        if refused.entry.status not in _KEY_REFUSED:
+            return False
+        return any(self.entry.headers.get(name) != refused.entry.headers.get(name) for name in _KEY_HEADERS)
 
     @property
     def lost(self) -> bool:
@@ -128,13 +149,13 @@ class ClientRequest(Struct, frozen=True, dict=True):
                 seconds = float(self.header(name)) * unit
             except ValueError:
                 continue
-            if 0 < seconds < float("inf"):
+            if 0 <= seconds < float("inf"):
                 return seconds
         return None
 
     def shown(self) -> str:
         """What it got, for a message."""
-        wait = f" and a Retry-After of {self.due:g} s" if self.due else ""
+        wait = f" and a Retry-After of {self.due:g} s" if self.due is not None else ""
         if self.lost:
             return "got no reply"
         return f"got status {self.entry.status}{wait}" if self.refused else "got a reply that broke off"
@@ -155,7 +176,7 @@ def chains_of(attempts: Iterable[ClientRequest]) -> Sequence[Chain]:
     failed: dict[Any, list[list[ClientRequest]]] = {}
     for attempt in attempts:
         waiting = failed.setdefault(attempt.key, [])
-        chain = next((each for each in waiting if _before(each[-1], attempt)), None)
+        chain = next((each for each in waiting if each[-1].is_before(attempt)), None)
         if chain is None:
             chain = []
             chains.append(chain)
@@ -165,7 +186,3 @@ def chains_of(attempts: Iterable[ClientRequest]) -> Sequence[Chain]:
         if attempt.refused or attempt.broken:
             waiting.append(chain)
     return chains
-
-
-def _before(first: ClientRequest, second: ClientRequest) -> bool:
-    return first.ended is not None and first.ended <= second.started

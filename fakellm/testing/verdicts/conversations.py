@@ -19,15 +19,39 @@ _REASONING = ("deepseek",)
 
 def conversation_findings(attempts: Sequence[ClientRequest]) -> Iterator[ClientFinding]:
     """What was wrong with the conversations."""
-    replies: list[ClientRequest] = []
+    replies = _Replies()
     for attempt in attempts:
-        before = [each for each in replies if (each.ended or attempt.started) <= attempt.started]
         if attempt.request is not None:
+            before = replies.before(attempt, attempt.request)
             yield from _broken_as_whole(attempt, attempt.request, before)
             yield from _unknown_calls(attempt, attempt.request, before)
             yield from _unanswered(attempt, attempt.request, before)
             yield from _dropped_reasoning(attempt, attempt.request, before)
-        replies.append(attempt)
+        replies.add(attempt)
+
+
+class _Replies:
+    """Replies by their texts, and by the ids and names of their calls: to compare each request with all of them would
+    take minutes for a full journal."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._by: dict[str, list[tuple[int, ClientRequest]]] = {}
+
+    def add(self, attempt: ClientRequest) -> None:
+        reply, self._count = attempt.reply, self._count + 1
+        names = {name for call in reply.calls for name in (call.id, call.name) if name}
+        for name in names | {reply.text.strip()} - {""}:
+            self._by.setdefault(name, []).append((self._count, attempt))
+
+    def before(self, attempt: ClientRequest, request: Request) -> list[ClientRequest]:
+        """In order, the replies before a request of which a text, a call or the result of a call may be in it."""
+        names = {call.id or call.name for message in request.messages for call in message.calls}
+        names |= {message.result_of for message in request.messages if message.result_of}
+        names |= {message.text.strip() for message in request.messages if message.role == "assistant"}
+        found = {number: each for name in names for number, each in self._by.get(name, ())}
+        ordered = [found[number] for number in sorted(found)]
+        return [each for each in ordered if each.ended is None or each.is_before(attempt)]
 
 
 def _broken_as_whole(
@@ -74,7 +98,7 @@ def _unanswered(attempt: ClientRequest, request: Request, before: Sequence[Clien
     for each in _latest(before):
         ids = [call.id for call in each.reply.calls if call.id]
         missing = [id_ for id_ in ids if id_ not in results]
-        if missing and len(missing) <= len(ids) and (past | results) & set(ids):
+        if missing and (past | results) & set(ids):
             names = ", ".join(f"{call.name} ({call.id})" for call in each.reply.calls if call.id in missing)
             text = (
                 f"the reply to request {each.number} called {names}, and request {attempt.number} has no result for it"

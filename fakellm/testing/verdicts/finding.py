@@ -9,7 +9,7 @@ RULES = {
     "retried-quota": "A request that is refused because the account has no quota left must not be sent again",
     "ignored-x-should-retry": "The header x-should-retry decides whether a request is sent again",
     "gave-up": "A request that failed for a moment is to be sent again",
-    "too-early": "A client waits at least as long as Retry-After says",
+    "too-early": "A client waits at least as long as Retry-After requires",
     "no-backoff": "A client waits before it sends a request again",
     "no-jitter": "Waits differ by chance, so that clients do not come back all at once",
     "too-often": "The number of retries has a limit",

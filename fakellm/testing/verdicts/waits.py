@@ -37,7 +37,9 @@ def wait_findings(chains: Sequence[Chain]) -> Iterator[ClientFinding]:
 
 
 def _waits(chain: Chain) -> list[Wait]:
-    return [(after.started - (before.ended or after.started), before, after) for before, after in pairwise(chain)]
+    return [
+        (max(0.0, after.started - (before.ended or after.started)), before, after) for before, after in pairwise(chain)
+    ]
 
 
 def _of_one(number: int, seconds: float, before: ClientRequest, after: ClientRequest) -> ClientFinding | None:
