@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import tracemalloc
 from typing import Any
@@ -20,10 +21,11 @@ from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
+from fakellm.server.control.sent_reply import sent_reply
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
-from tests.conftest import handled, post
+from tests.conftest import chat, handled, post
 
 OVERHEAD = 1024 + len("/v1/chat/completions")
 
@@ -230,3 +232,35 @@ def test_reading_the_journal_costs_as_much_for_each_entry() -> None:
 
     assert cost(100, 2) < 20 * cost(10, 2)
     assert cost(100, MOST_LEVELS) < cost(100, 2) + 100
+
+
+HALF = "half \ud83d"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"reply": {}, "fault": {"kind": "status", "status": 500, "message": HALF}},
+        {"reply": {}, "fault": {"kind": "status", "body": {"error": {HALF: [HALF]}}}},
+        {"reply": {"tool_calls": [{"id": HALF, "name": "f", "arguments": {}}]}},
+        {"reply": {"content": HALF, "finish_reason": "stop"}},
+    ],
+)
+def test_a_reply_with_half_a_surrogate_pair_is_shown(rule: dict[str, Any]) -> None:
+    app = App(load({"rules": [rule]}))
+    _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
+    sent.frames_sent, sent.outcome = sent.frames, "sent"
+    (entry,) = json.loads(handled(app, HttpRequest("GET", "/_fakellm/journal"))[0].plan.body)["entries"]
+    assert "half \ufffd" in json.dumps(entry["reply"], ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(MOST_REPLY, True), (MOST_REPLY + 1, False), (50 * MOST_REPLY, False)])
+def test_a_compressed_reply_is_read_up_to_the_limit_of_replies(length: int, kept: bool) -> None:
+    body = gzip.compress(b"x") + gzip.compress(b"x" * (length - 1))
+    response = respond(Plan(500, (("Content-Encoding", "gzip"),), (Frame(body),)))
+    tracemalloc.start()
+    try:
+        assert sent_reply(response, 1, "chat", None, None).kept == kept
+        assert tracemalloc.get_traced_memory()[1] < 5 * MOST_REPLY
+    finally:
+        tracemalloc.stop()
