@@ -120,7 +120,8 @@ class Entry(Struct, gc=False):
     dialect: str | None = None
     """The provider's dialect in which a rule answered, in APIs that have dialects."""
     headers: dict[str, str] = {}
-    """Those of the request, by name in lower case. Of a secret, only the first and the last characters are shown."""
+    """Those of the request, by name in lower case. Of a secret, only the first and the last characters are shown; of
+    several in one header, none."""
     started: float | None = None
     """When the request arrived: seconds on the server's monotonic clock, which is that of Python's `time.monotonic()`
     on the same machine."""

@@ -4,6 +4,7 @@ the next time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 
@@ -73,17 +74,30 @@ def _body(kept: Kept) -> tuple[bytes, bool]:
 
 
 def _headers(kept: Kept) -> Mapping[str, str]:
-    """The headers by name in lower case. A secret shows only its first and last characters, and none if it is a real
-    one of a server behind a recorder."""
+    """The headers by name in lower case. A secret shows only its first and last characters, and none if it is one of
+    several or a real one of a server behind a recorder."""
     from fakellm.base.secrets.search import cover
 
     covered, found = cover(kept.secrets), {}
     for name, value in kept.headers.items():
-        scheme, _, secret = value.rpartition(" ")
-        hidden = "*" * len(secret) if kept.secrets else shortened(secret)
-        shown = f"{scheme} {hidden}".lstrip() if secret_header(name) else covered(value)
+        shown = _masked(name, value, covered, bool(kept.secrets)) if secret_header(name) else covered(value)
         found[name.lower()] = shown.encode("utf-8", "replace").decode()
     return found
+
+
+def _masked(name: str, value: str, covered: Callable[[str], str], real: bool) -> str:
+    """The value of a header with a secret. A value that is not a single secret, such as several cookies, shows none of
+    its characters: the first could be a whole one. Of `Authorization`, the scheme is shown."""
+    scheme, secret = "", value
+    if name.lower().endswith("authorization") and " " in value:
+        scheme, _, secret = value.partition(" ")
+    secret = secret.strip()
+    single = not real and _SINGLE.fullmatch(secret)
+    return f"{covered(scheme)} {shortened(secret) if single else '*' * len(secret)}".lstrip()
+
+
+_SINGLE = re.compile(r"[^\s;,=]*=*")
+"""A single secret; Base64 may end with `=`."""
 
 
 def _reply(parse: Parse, snapshot: Entry, kept: Kept) -> SentReply:
