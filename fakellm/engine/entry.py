@@ -58,8 +58,9 @@ class SentReply(Struct, frozen=True, kw_only=True):
     before that. Of several choices, the first."""
 
     kept: bool = False
-    """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes or stalled
-    after 64 KiB, and not if a recorder passed it on. Without it, the other values mean nothing."""
+    """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes, if it
+    stalled and takes more than 64 KiB with its request, and not if a recorder passed it on. Without it, the other
+    values mean nothing."""
     headers: dict[str, str] = {}
     """By name in lower case."""
     text: str = ""
