@@ -53,6 +53,17 @@ def test_added_rules_are_those_of_one_scenario(models: list[str], cut: int, repl
     assert load(json.loads(respond(app, HttpRequest("GET", "/_fakellm/scenario")).body)) == whole
 
 
+@pytest.mark.parametrize("server", [False, True])
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_session_stays_as_strict_as_it_is(server: bool, strict: bool) -> None:
+    app = App(strict=server)
+    body = dump(Scenario(rules=rules(["a"]))).encode()
+    respond(app, HttpRequest("PUT", f"/_fakellm/scenario?strict={json.dumps(strict)}", body))
+    assert added(app, Scenario(rules=rules(["b"])))["strict"] == app.session("").content.strict == strict
+    assert added(app, Scenario(rules=rules(["c"])), f"?strict={json.dumps(not strict)}")["strict"] is not strict
+    assert app.session("").content.strict is not strict
+
+
 def test_names_and_dialects_of_a_file_stay() -> None:
     base, more = (
         load("rules:\n- {when: {model: a}, reply: {}}\n"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import json
 import tracemalloc
 from typing import Any
@@ -20,6 +21,8 @@ from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
+from fakellm.server.control.sent_reply import sent_reply
+from fakellm.server.control.shown_entry import AT_ONCE, settle, shown_entry, work_on
 from fakellm.server.scenario_app import App
 from fakellm.wire.plan import Frame, Plan
 from tests.call_count import calls
@@ -238,3 +241,74 @@ def test_of_replies_that_are_sent_over_time_the_last_are_kept() -> None:
         handled(app, HttpRequest("POST", "/v1/chat/completions", chat(stream=True, user=str(number))))
     kept = [entry.request.response is not None for entry in app.session("").journal]
     assert kept == [False] * 7 + [True] * MOST_PACED
+
+
+HALF = "half \ud83d"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"reply": {}, "fault": {"kind": "status", "status": 500, "message": HALF}},
+        {"reply": {}, "fault": {"kind": "status", "body": {"error": {HALF: [HALF]}}}},
+        {"reply": {"tool_calls": [{"id": HALF, "name": "f", "arguments": {}}]}},
+        {"reply": {"content": HALF, "finish_reason": "stop"}},
+    ],
+)
+def test_a_reply_with_half_a_surrogate_pair_is_shown(rule: dict[str, Any]) -> None:
+    app = App(load({"rules": [rule]}))
+    _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
+    sent.frames_sent, sent.outcome = sent.frames, "sent"
+    (entry,) = json.loads(handled(app, HttpRequest("GET", "/_fakellm/journal"))[0].plan.body)["entries"]
+    assert "half \ufffd" in json.dumps(entry["reply"], ensure_ascii=False)
+
+
+@pytest.mark.parametrize(("length", "kept"), [(MOST_REPLY, True), (MOST_REPLY + 1, False), (50 * MOST_REPLY, False)])
+def test_a_compressed_reply_is_read_up_to_the_limit_of_replies(length: int, kept: bool) -> None:
+    body = gzip.compress(b"x") + gzip.compress(b"x" * (length - 1))
+    response = respond(Plan(500, (("Content-Encoding", "gzip"),), (Frame(body),)))
+    tracemalloc.start()
+    try:
+        assert sent_reply(response, 1, "chat", None, None).kept == kept
+        assert tracemalloc.get_traced_memory()[1] < 5 * MOST_REPLY
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_request_is_part_of_the_work_of_reading_a_reply() -> None:
+    app = App()
+    _, long = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(user="x" * AT_ONCE)))
+    assert work_on(long) > AT_ONCE
+    long.request.shown = b"null", False  # the journal has been read while the reply was under way
+    assert work_on(long) > AT_ONCE
+    settle(app.session("").journal, app.parsed, long)  # type: ignore[arg-type] # it is not called
+    assert (long.request.response, long.reply.kept) == (None, False)
+
+
+def test_two_readers_of_an_entry_get_the_reply() -> None:
+    """One reads all of it while the other, in its thread, searches the request for secrets."""
+    app = App()
+    _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
+    sent.frames_sent, sent.outcome = sent.frames, "sent"
+    found: list[Entry] = []
+
+    class Headers(dict[str, str]):
+        def items(self) -> Any:
+            sent.request.headers = {}
+            found.append(shown_entry(lambda _: None, sent, sent))
+            return super().items()
+
+    sent.request.headers = Headers()
+    found.append(shown_entry(lambda _: None, sent, sent))
+    assert found[0].reply == found[1].reply == sent.reply
+    assert sent.reply.kept
+
+
+def test_reading_a_journal_opens_no_session() -> None:
+    """Threads read it, and the session may have ended in the meantime."""
+    app = App()
+    request = HttpRequest("POST", "/s/a/v1/chat/completions", chat())
+    handled(app, request)
+    app.forget("a")
+    assert app.parsed(request).model
+    assert app.find("a") is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,14 +19,17 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.engine import journal
-from fakellm.engine.entry import SentCall
-from fakellm.engine.response import Work
+from fakellm.engine.entry import Entry, SentCall
+from fakellm.engine.response import Response, Work
+from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import When
 from fakellm.server.application import HttpRequest
+from fakellm.server.hosting import Hosted
 from fakellm.server.http_server import Server, listen
 from fakellm.server.scenario_app import App
 from tests.conftest import chat, handled, post
+from tests.loop_turns import loop_turns, measured
 from tests.test_apis import PATHS, request
 
 RULES = {
@@ -406,6 +410,71 @@ def test_a_query_that_waits_is_woken() -> None:
     asyncio.run(main())
 
 
+def test_a_query_does_not_outlive_its_client() -> None:
+    async def main() -> None:
+        app = App()
+        server = Server(app)
+        port = int((await server.start(listen("127.0.0.1", 0))).rpartition(":")[2])
+        body = b'{"when": {}, "wait": 60}'
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST /_fakellm/journal HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body))
+        writer.write(body)
+        while app.changes.waiting < 1:  # noqa: ASYNC110 # there is no event for it
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        writer.close()
+        await asyncio.sleep(0.2)
+        assert app.changes.waiting == 0
+        await server.stop(grace=0)
+
+    asyncio.run(main())
+
+
+def test_a_query_that_waits_compares_each_request_once_and_keeps_none() -> None:
+    """Also when the journal drops entries, and when the session starts again in the meantime."""
+
+    async def main() -> None:
+        app, parsed = App(limits=Limits(journal_bytes=30_000)), []
+        parse = app.parsed
+        app.parsed = lambda request: parsed.append(request.body) or parse(request)  # type: ignore[method-assign, func-returns-value]
+        waits = asyncio.ensure_future(waiting(app, {"when": {"user": "a"}, "wait": 60, "count": 5}))
+        entries: list[Entry] = []
+        for number in range(30):
+            if number == 10:
+                app.forget("")
+            response, entry = app.handle(HttpRequest("POST", "/v1/chat/completions", user(f"b{number}" * 1_000)))
+            assert isinstance(response, Response)
+            entry.outcome = "sent"
+            entries.append(entry)
+            while app.changes.waiting < 1:  # noqa: ASYNC110 # there is no event for it
+                await asyncio.sleep(0)
+        assert len(parsed) == len(set(parsed)) == 30
+        journal = app.session("").journal
+        assert journal.dropped > 10
+        gone = entries[15]
+        assert gone not in list(journal)
+        entries.clear()
+        assert sys.getrefcount(gone) == 2  # this variable, and the parameter
+        for _ in range(5):
+            app.handle(HttpRequest("POST", "/v1/chat/completions", user("a")))
+        found = await waits
+        assert [entry["number"] for entry in found] == [21, 22, 23, 24, 25]
+
+    asyncio.run(main())
+
+
+@measured
+@pytest.mark.parametrize(("method", "path"), [("GET", "unused"), ("POST", "journal")])
+def test_a_search_holds_up_nothing_else(method: str, path: str) -> None:
+    rules = [{"name": f"r{number}", "when": {"user": f"x{number}"}, "reply": {}} for number in range(20)]
+    app, body = App(load({"rules": rules})), b'{"when": {"user": "x"}}' if method == "POST" else b""
+    for number in range(600):
+        handled(app, HttpRequest("POST", "/v1/chat/completions", user(f"y{number}")))
+    with Hosted(app) as hosted, loop_turns(hosted.loop) as turns:
+        assert httpx2.request(method, f"{hosted.url}/_fakellm/{path}", content=body, timeout=30).status_code == 200
+    turns.check(0.02)
+
+
 async def waiting(app: App, fields: dict[str, Any]) -> list[dict[str, Any]]:
     """The entries that a query finds when it has waited."""
     outcome, _ = app.handle(HttpRequest("POST", "/_fakellm/journal", json.dumps(fields).encode()))
@@ -440,14 +509,17 @@ def test_such_a_time_cannot_be_waited(server: fakellm.Handle, timeout: float) ->
 
 
 def test_a_wait_ends_with_the_server() -> None:
+    app = App()
+
     def wait() -> None:
         with pytest.raises((AssertionError, fakellm.ServerError)):
-            running.wait_for(timeout=600)
+            fakellm.Handle(hosted.url).wait_for(timeout=600)
 
-    with fakellm.serve() as running:
+    with Hosted(app, 0, 1.0) as hosted:
         waiting = threading.Thread(target=wait)
         waiting.start()
-        running.health()
+        while not app.changes.waiting:
+            hosted.change(lambda: None)
     waiting.join(20)
     assert not waiting.is_alive()
 

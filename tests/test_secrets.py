@@ -188,3 +188,22 @@ def test_a_value_that_is_cut_shows_no_start_of_a_key(before: str) -> None:
 def test_only_what_is_secret_is_overwritten_in_a_value() -> None:
     assert shortened("a plain text") == "'a plain text'"
     assert shortened("x" * 1_000) == "'" + "x" * (SHOWN - 1) + "… (1,002 characters)"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("Authorization", "Bearer sk-a1b2c3d4e5f6g7h8", "Bearer sk-a1b2c*******g7h8"),
+        ("Authorization", "k1secretsecret", "k1secret**cret"),
+        ("Authorization", "sk-a1b2c3d4e5f6g7h8 k2", "REDACTEDREDACTEDRED k2"),
+        ("Proxy-Authorization", 'Digest username="me", response="6629fae4"', "Digest " + "*" * 34),
+        ("X-Api-Key", "k1secretsecret k2secretsecret", "*" * 29),
+        ("Cookie", "session=SECRET; csrf=OTHER", "*" * 26),
+        ("Cookie", "session=SECRET", "*" * 14),
+    ],
+)
+def test_all_of_a_header_is_masked_but_the_scheme_of_authorization(name: str, value: str, shown: str) -> None:
+    app = App()
+    handled(app, asked(headers={name: value}))
+    (entry,) = json.loads(handled(app, HttpRequest("GET", "/_fakellm/journal"))[0].plan.body)["entries"]
+    assert entry["headers"][name.lower()] == shown

@@ -58,9 +58,9 @@ class SentReply(Struct, frozen=True, kw_only=True):
     before that. Of several choices, the first."""
 
     kept: bool = False
-    """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes or stalled
-    after 64 KiB, not if 100 others that are sent over time came after it, and not if a recorder passed it on. Without
-    it, the other values mean nothing."""
+    """Whether the journal has the reply: not before one was made, not if it took more than MOST_REPLY bytes, if it
+    stalled and takes more than 64 KiB with its request, if 100 others that are sent over time came after it, and not if
+    a recorder passed it on. Without it, the other values mean nothing."""
     headers: dict[str, str] = {}
     """By name in lower case."""
     text: str = ""
@@ -121,7 +121,8 @@ class Entry(Struct, gc=False):
     dialect: str | None = None
     """The provider's dialect in which a rule answered, in APIs that have dialects."""
     headers: dict[str, str] = {}
-    """Those of the request, by name in lower case. Of a secret, only the first and the last characters are shown."""
+    """Those of the request, by name in lower case. Of a secret, only the first and the last characters are shown; of
+    several in one header, none."""
     started: float | None = None
     """When the request arrived: seconds on the server's monotonic clock, which is that of Python's `time.monotonic()`
     on the same machine."""

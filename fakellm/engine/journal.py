@@ -77,7 +77,7 @@ class Journal:
         more = self._shelf.shared(response)
         if more is None:
             entry.request.response = None
-        elif isinstance(response.bursts, OnDemand):
+        elif response.bursts.__class__ is OnDemand:  # a call less for each request
             self._shelf.paced(self, entry)
         return more or 0
 

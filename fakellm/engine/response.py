@@ -96,10 +96,12 @@ class Work(Struct, frozen=True):
 
     run: called in a thread; if it returns an awaitable, the event loop awaits that.
     then: called on the event loop with a function that returns the result, or raises what `run` raised.
+    waits: whether it waits for something to happen: it ends if the client ends its side.
     """
 
     run: Callable[[], Any]
     then: Callable[[Callable[[], Any]], Response]
+    waits: bool = False
 
 
 Outcome = Response | Release | Relay | Work

@@ -68,7 +68,8 @@ class Application(Protocol):
         """The response to a request that could not be handled, and its entry: `entry`, or a new one."""
 
     def parsed(self, request: HttpRequest) -> Request:
-        """A request to a model as rules match it. Raises RequestError for one that is not valid."""
+        """A request to a model as rules match it. Raises RequestError for one that is not valid. A thread may call it,
+        so it opens no session."""
 
     def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
         """The names of a session's rules or recordings, with what a request to a rule must match."""

@@ -177,7 +177,7 @@ class Server:
         """The response to send, after the work is done or the steps are released."""
         try:
             if isinstance(outcome, Work):
-                return await self._worked(request, outcome, entry)
+                return await self._worked(client, request, outcome, entry)
             if isinstance(outcome, Release):
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
@@ -190,11 +190,11 @@ class Server:
         except Exception as error:
             return self._refused(request, error, entry)[0]
 
-    async def _worked(self, request: HttpRequest, work: Work, entry: Entry) -> Response:
+    async def _worked(self, client: ClientConnection, request: HttpRequest, work: Work, entry: Entry) -> Response:
         name = request.target.session
         task = asyncio.ensure_future(offload(work.run))
         try:
-            with self._busy(name):
+            with self._busy(name), client.waiting(lambda: not task.done()) if work.waits else nullcontext():
                 await asyncio.wait([task])
         finally:
             task.cancel()  # if the client has left

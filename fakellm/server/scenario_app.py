@@ -109,7 +109,7 @@ class App:
         return replace(request, body=with_model(request.body, target.model))
 
     def parsed(self, request: HttpRequest) -> Request:
-        return whole_request(self.session(request.target.session), self.routed(request))
+        return whole_request(self.find(request.target.session), self.routed(request))
 
     def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
         return [(str(rule.name), rule.when) for rule in self.session(name).content.ruleset.rules]

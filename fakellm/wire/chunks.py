@@ -33,7 +33,7 @@ def unchunked(data: bytes, count: int) -> list[bytes]:
     """The contents of the first chunks, as many as `count`. The end of the body, and what follows it, is not read."""
     pieces: list[bytes] = []
     start = 0
-    while len(pieces) < count:
+    for _ in range(count):
         line = data.index(b"\r\n", start)
         end = line + 2 + int(data[start:line].partition(b";")[0], 16)
         pieces.append(data[line + 2 : end])

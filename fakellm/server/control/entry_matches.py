@@ -1,22 +1,29 @@
 """Which entries of a journal match a `when`, and which comes nearest to it. The code that matches rules compares them.
 
-Owns how much is parsed on the event loop.
+Owns how much is parsed on the event loop before other work gets its turn.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from msgspec import Struct
 
 from fakellm.base.json_text import writable
 from fakellm.engine.entry import Entry, Kept
-from fakellm.scenarios.matching import Difference, When, difference
+from fakellm.model.request import Request
+from fakellm.scenarios.matching import When, difference
 from fakellm.server.control.shown_entry import Parse
 from fakellm.server.offload import in_thread
 
-_PARSED_AT_ONCE = 64 * 1024
-"""Bytes of a body that the event loop parses itself; a thread parses a longer one."""
+_BYTES_AT_ONCE = 64 * 1024
+"""Bytes of bodies that the event loop parses before other work gets its turn; a thread parses a longer one."""
+
+_AT_ONCE = 20
+"""How many requests are parsed and compared before other work gets its turn: some milliseconds if each is compared with
+20 rules."""
 
 
 class Nearest(Struct, frozen=True):
@@ -28,33 +35,39 @@ class Nearest(Struct, frozen=True):
     differences: tuple[str, ...]
 
 
-class Matches:
-    """Which entries match a `when`. Each request is parsed once."""
+async def search(entries: Iterable[Entry], parse: Parse, compare: Callable[[Entry, Request | None], object]) -> None:
+    """Calls `compare` with each entry and its request: None if that is not for a model, or not valid. A thread parses
+    and compares a long one."""
 
-    def __init__(self, when: When | None, parse: Parse) -> None:
+    def compared(entry: Entry) -> None:
+        compare(entry, parse(entry))
+
+    count, size = 0, 0
+    for entry in entries:
+        length = len(entry.request.body) if isinstance(entry.request, Kept) else 0
+        if length > _BYTES_AT_ONCE:
+            (await in_thread(partial(compared, entry)))()
+            continue
+        compared(entry)
+        count, size = count + 1, size + length
+        if count >= _AT_ONCE or size >= _BYTES_AT_ONCE:
+            count, size = 0, 0
+            await asyncio.sleep(0)
+
+
+class Matches:
+    """Compares entries with a `when`. Owns which of them comes nearest."""
+
+    def __init__(self, when: When | None) -> None:
         self._when = when
-        self._parse = parse
-        self._found: dict[int, tuple[Entry, bool]] = {}
         self.nearest: Nearest | None = None
 
-    async def matches(self, entry: Entry) -> bool:
+    def matches(self, entry: Entry, request: Request | None) -> bool:
+        """Whether an entry matches. `request`: as `search` has it."""
         if self._when is None or entry.api is None or self._when == When():
             return self._when is None or entry.api is not None
-        known = self._found.get(entry.number)
-        if known is None or known[0] is not entry:
-            differs = partial(self._differs, entry)
-            long = isinstance(entry.request, Kept) and len(entry.request.body) > _PARSED_AT_ONCE
-            differences = (await in_thread(differs))() if long else differs()
-            known = self._found[entry.number] = entry, differences == ()
-            self._note(entry, differences)
-        return known[1]
-
-    def _differs(self, entry: Entry) -> tuple[Difference, ...] | None:
-        """The differences of an entry's request; None if it is not valid."""
-        request = self._parse(entry)
-        return None if request is None or self._when is None else difference(self._when, request)
-
-    def _note(self, entry: Entry, differences: tuple[Difference, ...] | None) -> None:
+        differences = None if request is None else difference(self._when, request)
         if differences and (self.nearest is None or len(differences) <= len(self.nearest.differences)):
             texts = tuple(writable(str(each)) for each in differences)
             self.nearest = Nearest(entry.number, entry.method, entry.path, texts)
+        return differences == ()

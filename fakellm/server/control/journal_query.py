@@ -18,9 +18,10 @@ from fakellm.base.validation import dotted, problems
 from fakellm.engine.entry import Ending, Entry
 from fakellm.engine.journal import Journal
 from fakellm.engine.response import Work
+from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
 from fakellm.server.control.changes import Changes
-from fakellm.server.control.entry_matches import Matches
+from fakellm.server.control.entry_matches import Matches, Nearest, search
 from fakellm.server.control.journal_view import as_json, snapshots, view
 from fakellm.server.control.shown_entry import Parse
 
@@ -51,21 +52,66 @@ def journal_query(journal: Callable[[], Journal], parse: Parse, body: bytes, cha
     """The work of a query: the entries that match when there are enough of them, or at the end of the wait; and the
     nearest that does not match. `journal`: returns the session's. Raises RequestError for a query that is not valid."""
     query = _read(body)
-    matched = Matches(query.when, parse)
+    searching = _Search(query, parse)
 
     async def run() -> list[bytes]:
         end = asyncio.get_running_loop().time() + query.wait
         while True:
             count, now = changes.count, journal()
-            entries = [entry for entry in list(now) if await matched.matches(entry)]
-            found = [entry for entry in entries if query.matches(entry)]
+            found = await searching.found(now)
             left = end - asyncio.get_running_loop().time()
             if len(found) >= query.count or left <= 0 or not await changes.after(count, left):
                 break
-        more = {"nearest": matched.nearest, "total": now.count}
+        more = {"nearest": searching.nearest, "total": now.count}
         return await view(now, parse, snapshots(found), msgspec.json.encode(more)[1:-1] + b", ")
 
-    return Work(run, as_json)
+    return Work(run, as_json, waits=query.wait > 0)
+
+
+class _Search:
+    """Finds the entries of a journal that a query matches, again and again as it grows: of those that it has compared,
+    only replies under way may still change. Keeps their numbers, for the journal may drop the entries."""
+
+    def __init__(self, query: Query, parse: Parse) -> None:
+        self._query = query
+        self._parse = parse
+        self._start(None)
+
+    @property
+    def nearest(self) -> Nearest | None:
+        return self._matches.nearest
+
+    def _start(self, journal: Journal | None) -> None:
+        self._journal = journal
+        self._matches = Matches(self._query.when)
+        self._compared = 0
+        """The number of the latest entry that was compared."""
+        self._under_way: list[int] = []
+        """The numbers of those that match the query's `when` and whose replies were under way."""
+        self._ended: list[int] = []
+        """The numbers of the others that match the query."""
+
+    async def found(self, journal: Journal) -> list[Entry]:
+        """The entries that match now, in order."""
+        if journal is not self._journal:  # the session has been reset, or has loaded another scenario
+            self._start(journal)
+        entries = list(journal)
+        first = entries[0].number if entries else 1
+        under_way = [entries[number - first] for number in self._under_way if number >= first]
+        new = entries[max(self._compared + 1 - first, 0) :]
+
+        def compare(entry: Entry, request: Request | None) -> None:
+            if self._matches.matches(entry, request):
+                under_way.append(entry)
+
+        await search(new, self._parse, compare)
+        self._compared = entries[-1].number if entries else self._compared
+        self._under_way = [entry.number for entry in under_way if entry.under_way]
+        changed = [entry for entry in under_way if self._query.matches(entry)]
+        ended = [number for number in self._ended if number >= first]
+        found = sorted([*(entries[number - first] for number in ended), *changed], key=lambda entry: entry.number)
+        self._ended = [entry.number for entry in found if not entry.under_way]
+        return found
 
 
 def _read(body: bytes) -> Query:

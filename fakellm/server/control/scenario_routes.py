@@ -46,18 +46,18 @@ def shown_scenario(app: App, request: HttpRequest) -> Work:
     return Work(dumped, then)
 
 
-def _strict(app: App, request: HttpRequest) -> bool:
-    """Whether the scenario is to be strict."""
+def _strict(request: HttpRequest) -> bool | None:
+    """Whether the scenario is to be strict; None if the request does not specify it."""
     text = request.target.parameters.get("strict")
     if text not in ("true", "false", None):
         message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
         raise RequestError(400, message, "invalid_value", "strict")
-    return app.strict if text is None else text == "true"
+    return None if text is None else text == "true"
 
 
 def add_rules(app: App, request: HttpRequest) -> Work:
     """Adds rules to the scenario that the session serves, or replaces one. A thread reads and compiles them."""
-    strict, name = _strict(app, request), request.target.session
+    strict, name = _strict(request), request.target.session
     text = request.target.parameters.get("replace")
     number = None if text is None else whole_number("replace", text, "the number of a rule, from 1")
 
@@ -69,7 +69,9 @@ def add_rules(app: App, request: HttpRequest) -> Work:
             if number is not None and number > count:
                 message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
-            read = await in_thread(partial(_extended, app, before, request.body, number, strict))
+            read = await in_thread(
+                partial(_extended, app, before, request.body, number, before.strict if strict is None else strict)
+            )
             after: Engine = read()
             if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
                 app.change(name, after)
@@ -77,16 +79,17 @@ def add_rules(app: App, request: HttpRequest) -> Work:
 
     def then(result: Callable[[], Any]) -> Response:
         try:
-            count = len(result().ruleset.rules)
+            engine: Engine = result()
         except ScenarioError as error:
             raise RequestError(400, str(error), "invalid_scenario") from None
-        return json_response({"rules": count, "strict": strict})
+        return json_response({"rules": len(engine.ruleset.rules), "strict": engine.strict})
 
     return Work(run, then)
 
 
-def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool) -> Engine:
-    return app.extended(before, parsed(body), number, strict)
+def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool | None) -> Engine:
+    """`strict`: None keeps that of the engine before."""
+    return app.extended(before, parsed(body), number, before.strict if strict is None else strict)
 
 
 def scripts(app: App, request: HttpRequest) -> Response:
@@ -105,7 +108,8 @@ def scripts(app: App, request: HttpRequest) -> Response:
 
 def load_scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
-    strict = _strict(app, request)
+    specified = _strict(request)
+    strict = app.strict if specified is None else specified
 
     def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:
         with paused():

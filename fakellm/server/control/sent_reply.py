@@ -6,18 +6,21 @@ import json
 import zlib
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.route import Route, api_named
 from fakellm.apis.variation import Variation
-from fakellm.engine.entry import SentCall, SentReply
+from fakellm.engine.entry import MOST_REPLY, SentCall, SentReply
 from fakellm.engine.response import Response
 from fakellm.engine.what_was_sent import readings
 from fakellm.model.blocks import Block, Choice, Opaque, Thinking, ToolCall
 from fakellm.model.request import Request
 from fakellm.wire.plan import Frame, Plan
+
+T = TypeVar("T")
 
 _KEYS = ("signature", "thoughtSignature", "thought_signature", "encrypted_content", "data")
 """The keys of signatures and encrypted reasoning, in the values that only one API has."""
@@ -35,10 +38,12 @@ def sent_reply(
     plan = replace(plan, frames=plan.frames[:frames])
     headers = {name.lower(): value for name, value in plan.headers}
     body = _decompressed(plan.body, headers.get("content-encoding", ""))
+    if body is None:
+        return SentReply()
     if plan.status == 200 and api is not None:
         with suppress(Exception):  # whatever a fault has made of it: then nothing can be read
-            return replace(_read(plan, body, api_named(api), dialect, request), headers=headers)
-    return SentReply(kept=True, headers=headers, error=_error(body))
+            return _encodable(replace(_read(plan, body, api_named(api), dialect, request), headers=headers))
+    return SentReply(kept=True, headers=_encodable(headers), error=_error(body))
 
 
 def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: Request | None) -> SentReply:
@@ -49,11 +54,11 @@ def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: R
     thoughts = [block for block in choice.blocks if isinstance(block, Thinking)]
     return SentReply(
         kept=True,
-        text=_text(choice.content),
+        text=choice.content,
         calls=tuple(_call(call) for call in choice.tool_calls if call.kind in _CLIENTS),
-        reasoning=_text("".join(text for block in thoughts for text in block.parts or block.summary)),
+        reasoning="".join(text for block in thoughts for text in block.parts or block.summary),
         reasoned=bool(thoughts) or any(map(_of_reasoning, choice.blocks)),
-        refusal=_text(choice.refusal),
+        refusal=choice.refusal,
         signatures=tuple(dict.fromkeys(each for block in choice.blocks for each in _of_reasoning(block))),
         finish=choice.finish_reason,
         whole=reading.complete and reading.error is None,
@@ -63,7 +68,7 @@ def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: R
 
 def _call(call: ToolCall) -> SentCall:
     signature = next(iter(_signatures(call.own.values())), "")
-    return SentCall(call.id, _text(call.name), _text(call.arguments), signature)
+    return SentCall(call.id, call.name, call.arguments, signature)
 
 
 def _of_reasoning(block: Block) -> list[str]:
@@ -93,23 +98,35 @@ def _error(body: bytes) -> Any:
             value = json.loads(text)
             value = value[0] if isinstance(value, list) and value else value
             if isinstance(value, dict) and value.get("error") is not None:
-                return value["error"]
+                return _encodable(value["error"])
     return None
 
 
-def _text(text: str) -> str:
-    """A text that JSON can be made of: half a character is replaced."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+def _encodable(value: T) -> T:
+    """The value with texts that UTF-8 can encode: in each, half a surrogate pair is replaced."""
+    changed: Any = value
+    match value:
+        case str():
+            changed = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+        case dict():
+            changed = {_encodable(key): _encodable(item) for key, item in value.items()}
+        case list() | tuple():
+            changed = type(value)(map(_encodable, value))
+        case Struct():
+            changed = replace(value, **{name: _encodable(getattr(value, name)) for name in value.__struct_fields__})
+    return changed  # type: ignore[no-any-return] # of the same type
 
 
-def _decompressed(body: bytes, coding: str) -> bytes:
-    """The body without its compression, as far as it arrived."""
+def _decompressed(body: bytes, coding: str) -> bytes | None:
+    """The body without its compression, as far as it arrived; None if it is longer than what the journal keeps."""
     if coding.strip().lower() not in ("gzip", "deflate"):
         return body
     found, rest = bytearray(), body
     with suppress(zlib.error):
         while rest:
             reader = zlib.decompressobj(zlib.MAX_WBITS | 32)
-            found += reader.decompress(rest)
+            found += reader.decompress(rest, MOST_REPLY + 1 - len(found))
+            if len(found) > MOST_REPLY:
+                return None
             rest = reader.unused_data
     return bytes(found)

@@ -4,6 +4,7 @@ the next time.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from copy import copy
 
@@ -13,6 +14,7 @@ from fakellm.apis.openai.api_keys import shortened
 from fakellm.base.secrets.names import secret_header
 from fakellm.engine.entry import Entry, Kept, SentReply, shown_body
 from fakellm.engine.journal import Journal
+from fakellm.engine.response import Response
 from fakellm.model.request import Request
 from fakellm.server.control.sent_reply import sent_reply
 
@@ -29,7 +31,9 @@ def work_on(entry: Entry) -> int:
     kept = entry.request
     if not isinstance(kept, Kept):
         return 0
-    return (0 if kept.shown else len(kept.body)) + (kept.response.size if kept.response else 0)
+    if kept.response:
+        return len(kept.body) + kept.response.size  # a reply is read with its request
+    return 0 if kept.shown else len(kept.body)
 
 
 def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
@@ -40,10 +44,12 @@ def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
     if kept is None:
         return found
     if kept.shown is None:
-        kept.shown, entry.headers = _body(kept), dict(_headers(kept))
-    response = kept.response
-    if response is not None:
-        found.reply = _reply(parse, snapshot, kept)
+        entry.headers, kept.shown = dict(_headers(kept)), _body(kept)
+    response = kept.response  # another reader may set it to None at any time, when the entry has the reply
+    if response is None:
+        found.reply = entry.reply
+    else:
+        found.reply = _reply(parse, snapshot, kept, response)
         if not snapshot.under_way:
             entry.reply, kept.response = found.reply, None
     text, is_json = kept.shown
@@ -58,8 +64,8 @@ def settle(journal: Journal, parse: Parse, entry: Entry) -> None:
     kept = entry.request
     if not isinstance(kept, Kept) or kept.response is None:
         return
-    if kept.response.size <= AT_ONCE:
-        entry.reply = _reply(parse, entry, kept)
+    if len(kept.body) + kept.response.size <= AT_ONCE:
+        entry.reply = _reply(parse, entry, kept, kept.response)
     kept.response = None
     journal.remeasure(entry)
 
@@ -73,25 +79,37 @@ def _body(kept: Kept) -> tuple[bytes, bool]:
 
 
 def _headers(kept: Kept) -> Mapping[str, str]:
-    """The headers by name in lower case. A secret shows only its first and last characters, and none if it is a real
-    one of a server behind a recorder."""
+    """The headers by name in lower case. A secret shows only its first and last characters, and none if it is one of
+    several or a real one of a server behind a recorder."""
     from fakellm.base.secrets.search import cover
 
     covered, found = cover(kept.secrets), {}
     for name, value in kept.headers.items():
-        scheme, _, secret = value.rpartition(" ")
-        hidden = "*" * len(secret) if kept.secrets else shortened(secret)
-        shown = f"{scheme} {hidden}".lstrip() if secret_header(name) else covered(value)
+        shown = _masked(name, value, covered, bool(kept.secrets)) if secret_header(name) else covered(value)
         found[name.lower()] = shown.encode("utf-8", "replace").decode()
     return found
 
 
-def _reply(parse: Parse, snapshot: Entry, kept: Kept) -> SentReply:
+def _masked(name: str, value: str, covered: Callable[[str], str], real: bool) -> str:
+    """The value of a header with a secret. A value that is not a single secret, such as several cookies, shows none of
+    its characters: the first could be a whole one. Of `Authorization`, the scheme is shown."""
+    scheme, secret = "", value
+    if name.lower().endswith("authorization") and " " in value:
+        scheme, _, secret = value.partition(" ")
+    secret = secret.strip()
+    single = not real and _SINGLE.fullmatch(secret)
+    return f"{covered(scheme)} {shortened(secret) if single else '*' * len(secret)}".lstrip()
+
+
+_SINGLE = re.compile(r"[^\s;,=]*=*")
+"""A single secret; Base64 may end with `=`."""
+
+
+def _reply(parse: Parse, snapshot: Entry, kept: Kept, response: Response) -> SentReply:
     from fakellm.recordings.redaction import redacted_json
 
-    assert kept.response
     sent = snapshot.frames_sent
-    reply = sent_reply(kept.response, sent, snapshot.api, snapshot.dialect, parse(snapshot))
+    reply = sent_reply(response, sent, snapshot.api, snapshot.dialect, parse(snapshot))
     text = msgspec.json.encode(reply)
     found = redacted_json(text, kept.secrets)
     return reply if found == text else msgspec.json.decode(found, type=SentReply)

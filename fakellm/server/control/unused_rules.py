@@ -10,10 +10,12 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
+from fakellm.engine.entry import Entry
 from fakellm.engine.journal import Journal
 from fakellm.engine.response import Work
+from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
-from fakellm.server.control.entry_matches import Matches, Nearest
+from fakellm.server.control.entry_matches import Matches, Nearest, search
 from fakellm.server.control.journal_view import as_json
 from fakellm.server.control.shown_entry import Parse
 
@@ -40,18 +42,33 @@ def unused_rules(rules: Sequence[tuple[str, When | None]], journal: Journal, par
     async def run() -> list[bytes]:
         used = journal.dropped_rules | {entry.rule for entry in journal}
         unused = [(name, when) for name, when in rules if name not in used]
-        found = [await _explained(name, when, journal, parse) for name, when in unused[:_EXPLAINED]]
-        found += [Unused(name) for name, _ in unused[_EXPLAINED:]]
+        explained = [_Explained(name, when) for name, when in unused[:_EXPLAINED]]
+
+        def compare(entry: Entry, request: Request | None) -> None:
+            for each in explained:
+                each.compare(entry, request)
+
+        if any(when for _, when in unused[:_EXPLAINED]):
+            await search(list(journal), parse, compare)
+        found = [each.found() for each in explained] + [Unused(name) for name, _ in unused[_EXPLAINED:]]
         return [msgspec.json.encode({"unused": found}), b"\n"]
 
     return Work(run, as_json)
 
 
-async def _explained(name: str, when: When | None, journal: Journal, parse: Parse) -> Unused:
-    if when is None:
-        return Unused(name)
-    matches = Matches(when, parse)
-    for entry in list(journal):
-        if await matches.matches(entry):
-            return Unused(name, entry.number, entry.rule)
-    return Unused(name, nearest=matches.nearest)
+class _Explained:
+    """Finds the first request that matches a rule, or the nearest."""
+
+    def __init__(self, name: str, when: When | None) -> None:
+        self._name = name
+        self._matches = Matches(when) if when else None
+        self._first: Entry | None = None
+
+    def compare(self, entry: Entry, request: Request | None) -> None:
+        if self._matches and not self._first and self._matches.matches(entry, request):
+            self._first = entry
+
+    def found(self) -> Unused:
+        if self._first:
+            return Unused(self._name, self._first.number, self._first.rule)
+        return Unused(self._name, nearest=self._matches.nearest if self._matches else None)

@@ -138,11 +138,12 @@ def continuing(session: Session[Engine], request: HttpRequest) -> Callable[[Requ
     return partial(keeper.continued, kept=session.store.open(keeper).read())
 
 
-def whole_request(session: Session[Engine], request: HttpRequest) -> Request:
-    """The request with what it continues, as far as that is still kept. Raises RequestError if it is not valid."""
+def whole_request(session: Session[Engine] | None, request: HttpRequest) -> Request:
+    """The request with what it continues, as far as the session still keeps that. Raises RequestError if it is not
+    valid."""
     headers = {name.lower(): value for name, value in request.headers.items()}
     found = request.target.api.parse(request.body, headers, request.target.url)
-    continued = continuing(session, request)
+    continued = continuing(session, request) if session else None
     with suppress(RequestError):
         return continued(found) if continued else found
     return found
