@@ -94,9 +94,10 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is ther
 
 
 def _hint(name: str) -> str:
-    """What may explain a missing name: it is one of the unrelated distribution `fakellm`, whose place this one took.
+    """What may explain a missing name: it is one of the fixture of this name, or of the unrelated distribution
+    `fakellm`, whose place this one took.
 
-    Looking for that takes milliseconds, and `from fakellm import generate` asks for an attribute before it imports the
+    Looking for them takes milliseconds, and `from fakellm import generate` asks for an attribute before it imports the
     module: so not for modules.
     """
     from pathlib import Path
@@ -104,6 +105,10 @@ def _hint(name: str) -> str:
     if name.startswith("_") or Path(__path__[0], name).exists():
         return ""
     from fakellm.base.installation import REMEDY, other_distribution
+    from fakellm.testing.handle import Handle
+
+    if hasattr(Handle, name):
+        return "; the pytest fixture `fakellm` has: add the argument `fakellm` to the test"
 
     other = other_distribution()
     return f"; the unrelated distribution {other!r} is installed into the same folder. {REMEDY}" if other else ""

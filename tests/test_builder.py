@@ -12,6 +12,7 @@ from typing import Any
 import pydantic
 import pytest
 
+import fakellm
 from fakellm import Call, Pattern, Reply, Rule, Scenario, ScenarioError, Step, When, call, dump, faults, load, on
 from fakellm.engine.resolve import computed
 from fakellm.scenarios.builder import On
@@ -19,6 +20,7 @@ from fakellm.scenarios.builder import On
 SAID = [
     (on(model="gpt-*").reply("Hi"), "when: {model: gpt-*}, reply: {content: Hi}"),
     (on().reply("Hi", usage=None, model="m"), "reply: {content: Hi, usage: null, model: m}"),
+    (on().reply(content="Hi", finish_reason="length"), "reply: {content: Hi, finish_reason: length}"),
     (on().reply(Reply(reasoning="Hm")), "reply: {reasoning: Hm}"),
     (on(When(turn=2), name="n", dialect="xai").reply(), "name: n, dialect: xai, when: {turn: 2}, reply: {}"),
     (
@@ -157,7 +159,12 @@ WRONG = [
         "a fault goes into .fault(…) or .script(…)",
     ),
     (lambda: on().reply(wrong(When())), "on(…).reply: expected a text", "got When("),
-    (lambda: on().script(wrong(["a", "b"])), "on(…).script: replies[0]: expected", "are arguments of .script(…)"),
+    (
+        lambda: on().script(wrong(["a", "b"])),
+        "on(…).script: replies[0]: expected",
+        "are arguments of script(…), without a list",
+    ),
+    (lambda: on().reply("Hi", content="Ho"), "on(…).reply: the first argument is the content already", ""),
     (lambda: on().script(), "on(…).script: expected one or more replies", ""),
     (lambda: on().script("a").script("b"), "on(…).script: a script beside other replies", "into one script(…)"),
     (lambda: on().reply("a").script("b"), "on(…).script: a script beside other replies", ""),
@@ -175,3 +182,16 @@ def test_a_wrong_argument_is_refused_at_the_call(make: Callable[[], object], pro
     assert hint in str(caught.value)
     hidden = [entry for entry in caught.traceback if entry.path != Path(__file__)]
     assert all("__tracebackhide__" in entry.locals for entry in hidden)  # pytest shows the line of the test
+
+
+def test_a_call_that_is_a_mapping_is_refused_with_what_to_write() -> None:
+    with pytest.raises(
+        ValueError, match=r"^tool_calls\[0\]: expected a Call, got \{'name': 'f'\}; write fakellm\.call\("
+    ):
+        Reply(tool_calls=wrong([{"name": "f"}]))
+
+
+@pytest.mark.parametrize("name", ["reply", "journal", "assert_called"])
+def test_the_module_says_which_names_only_the_fixture_has(name: str) -> None:
+    with pytest.raises(AttributeError, match=r"add the argument `fakellm` to the test$"):
+        getattr(fakellm, name)

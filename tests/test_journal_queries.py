@@ -354,6 +354,10 @@ def test_recordings_are_queried_as_rules_are(tmp_path: Path) -> None:
 def test_a_wrong_condition_is_rejected_where_it_is_written(server: fakellm.Handle) -> None:
     with pytest.raises(fakellm.ScenarioError, match=r"^find\(…\): usr: unknown key 'usr'; .*; did you mean 'user'\?$"):
         server.journal.find(usr="x")  # type: ignore[call-arg] # that is the mistake
+    with pytest.raises(
+        fakellm.ScenarioError, match=r"^assert_called: expected a number of times, or conditions by name"
+    ):
+        server.assert_called({"user": "Hi"})  # type: ignore[arg-type] # that is the mistake
     with pytest.raises(fakellm.ScenarioError, match=r"^assert_called\(…\): turn: expected "):
         server.assert_called(turn="x")  # type: ignore[arg-type] # that is the mistake
     with pytest.raises(AttributeError, match=r"^a journal has no 'assert_called': .* fakellm\.assert_called\(…\)$"):

@@ -69,6 +69,10 @@ def reply_of_content(content: object, **fields: Any) -> Reply | None:
 def python_reply(value: object, name: str, fields: dict[str, Any]) -> Reply:
     """The reply that a value stands for, which may be a function. Raises ScenarioError; `name` is that of the call."""
     check_fields(Reply, fields, name)
+    if "content" in fields:
+        if value != "":
+            raise ScenarioError([f"{name}: the first argument is the content already; leave out 'content'"])
+        value = fields.pop("content")
     if fields and (isinstance(value, Reply) or _is_function(value)):
         raise ScenarioError([f"{name}: {', '.join(fields)} beside a whole reply; set it in that reply"])
     if _is_function(value):
@@ -78,7 +82,8 @@ def python_reply(value: object, name: str, fields: dict[str, Any]) -> Reply:
         hint = "; pass an instance of it" if isinstance(value, type) else ""
         hint = "; pass the function itself, without calling it" if inspect.isawaitable(value) else hint
         hint = "; a fault goes into .fault(…) or .script(…)" if isinstance(value, Base) else hint
-        hint = "; several replies are arguments of .script(…)" if isinstance(value, (list, tuple)) else hint
+        if isinstance(value, (list, tuple)):
+            hint = "; several replies are arguments of script(…), without a list"
         message = f"expected {EXPECTED}, or a function of the request, got {shortened(value)}{hint}"
         raise ScenarioError([f"{name}: {message}"])
     return found

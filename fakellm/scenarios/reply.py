@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import FieldError, Path
+from fakellm.base.validation import FieldError, Path, shortened
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
 from fakellm.model.blocks import Block, Choice, Completion, Own, Refusal, Text, Token, ToolCall
@@ -114,6 +114,11 @@ class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
             raise FieldError((beside[0],), f"{beside[0]!r} beside 'blocks': make it one of the blocks")
         check_own(self.own)
         for number, call in enumerate(self.tool_calls):
+            if not isinstance(call, Call):
+                remedy = 'write fakellm.call("name", key=value) or fakellm.Call(…)'
+                raise FieldError(
+                    ("tool_calls", number), f"tool_calls[{number}]: expected a Call, got {shortened(call)}; {remedy}"
+                )
             check_own(call.own, ("tool_calls", number))
         for number, block in enumerate(self.blocks):
             check_block(block, ("blocks", number))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import msgspec
 
+from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import shortened
 from fakellm.engine.entry import Ending, Entry
 from fakellm.scenarios.builder import at_the_call
@@ -56,6 +57,9 @@ class Queries:
         """Raises AssertionError unless the app has sent a request to a model that matches these conditions, or as many
         as `times` of them. Each attempt counts, those that failed too."""
         __tracebackhide__ = True  # of pytest
+        if times is not None and not isinstance(times, int):
+            message = f"expected a number of times, or conditions by name, such as user='Hi', got {shortened(times)}"
+            raise ScenarioError([f"assert_called: {message}"])
         found, more = self._find("assert_called", when)
         if len(found) == times or (times is None and found):
             return
