@@ -66,7 +66,7 @@ class Journal:
         if entry.rule is not None:
             self.dropped_rules.add(entry.rule)
         size, response = self._sizes.popleft()
-        self._shelf.dropped(self, size + self._shelf.unshared(response))
+        self._shelf.dropped(self, entry, size + self._shelf.unshared(response))
 
     def _shared(self, entry: Entry) -> int:
         """Counts that an entry has its response; one that is too long is not kept. Returns how many bytes more are
@@ -131,9 +131,10 @@ class Shelf:
         while self.size > self._most_bytes and len(self._order) - self._gone > 1:
             self._oldest().drop()
 
-    def dropped(self, journal: Journal, size: int) -> None:
+    def dropped(self, journal: Journal, entry: Entry, size: int) -> None:
         """Records that a journal has dropped its oldest entry."""
         self.size -= size
+        self._paced.pop(id(entry), None)
         journal.gone += 1
         self._gone += 1
         if self._gone * 2 > len(self._order):
