@@ -287,7 +287,7 @@ def test_generated_replies_take_their_time_without_a_scenario() -> None:
     [
         (("--latency", "-1"), "-1.0 is not in the range"),
         (("--latency", "soon"), "'soon' is not a valid float"),
-        (("--tokens-per-second", "nan"), "nan is not a number of seconds or tokens"),
+        (("--tokens-per-second", "nan"), "expected a finite number, got nan"),
         (("x.yaml", "--latency", "1"), "write 'timing: {first: 0.3, tokens_per_second: 40}' at the top of its file"),
     ],
 )

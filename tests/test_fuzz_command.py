@@ -197,8 +197,8 @@ def test_ctrl_c_ends_a_matrix_with_the_rows_so_far(driver: list[str]) -> None:
         (["--replay", "a.yaml", "--exclude", "sse", "--", "true"], "--exclude has no effect with --replay"),
         (["--matrix", "--examples", "9", "--", "true"], "--examples has no effect with --matrix"),
         (["--timeout", "0", "--", "true"], "0.0 is not in the range x>0"),
-        (["--timeout", "inf", "--", "true"], "expected a number of seconds, got inf"),
-        (["--timeout", "nan", "--", "true"], "expected a number of seconds, got nan"),
+        (["--timeout", "inf", "--", "true"], "expected a finite number, got inf"),
+        (["--timeout", "nan", "--", "true"], "expected a finite number, got nan"),
         (["--matrix", "--client", "a=true", "--client", "a=false"], "two clients are named 'a'"),
         (["--matrix", "--client", "true=false", "--", "true"], "two clients are named 'true'"),
         (

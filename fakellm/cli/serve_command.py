@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +9,11 @@ import click
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, run, serving
+from fakellm.cli.serving import count, fail, finite, run, serving
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import AT_ONCE, Timing
-
-
-def _finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    if not isfinite(value):  # `nan` is in every range of click's, since no comparison holds for it
-        raise click.BadParameter(f"{value} is not a number of seconds or tokens")
-    return value
 
 
 def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -79,7 +72,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     "--latency",
     default=0.0,
     type=click.FloatRange(0, MOST_SECONDS),
-    callback=_finite,
+    callback=finite,
     metavar="SECONDS",
     help="Generated replies start after this time.",
 )
@@ -87,7 +80,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     "--tokens-per-second",
     default=0.0,
     type=click.FloatRange(0),
-    callback=_finite,
+    callback=finite,
     metavar="NUMBER",
     help="Generated replies are sent as fast as a model writes so many tokens.",
 )

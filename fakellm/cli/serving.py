@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
+from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 import click
@@ -40,6 +41,14 @@ def _speed(_context: click.Context, _option: click.Parameter, value: float) -> f
         return checked_speed(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    """The value. Raises BadParameter if it is infinite or not a number, which is in every range of click's, since no
+    comparison holds for it."""
+    if not isfinite(value):
+        raise click.BadParameter(f"expected a finite number, got {value}")
+    return value
 
 
 def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:

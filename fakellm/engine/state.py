@@ -101,7 +101,7 @@ class State(Protocol[Content]):
 
     def change(self, name: str, content: Content) -> Session[Content]:
         """The session with this name, with content of its own in place of what it had; its journal, its store and its
-        counts stay. If there is no such session, a new one. Raises RequestError as `open` does."""
+        counts stay. A session that does not exist is opened. Raises RequestError as `open` does."""
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request to it starts a new one in the initial state."""

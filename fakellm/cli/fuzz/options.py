@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable
-from math import isfinite
 
 import click
 from click.core import ParameterSource
@@ -29,13 +28,6 @@ def shard(context: click.Context, parameter: click.Parameter, value: str) -> tup
     if found is None or not 1 <= int(found[1]) <= int(found[2]):
         raise click.BadParameter(f"expected the number of a shard and of all shards, such as 2/8, got {value!r}")
     return int(found[1]), int(found[2])
-
-
-def finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
-    """The value. Raises BadParameter if it is infinite or not a number."""
-    if not isfinite(value):
-        raise click.BadParameter(f"expected a number of seconds, got {value}")
-    return value
 
 
 def check_unused(option: str, names: Iterable[str]) -> None:

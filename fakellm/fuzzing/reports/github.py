@@ -11,8 +11,6 @@ from fakellm.fuzzing.reports.run_report import RunReport
 
 _SPECIAL = "%\r\n"
 
-_SPECIAL = "%\r\n"
-
 
 def as_annotations(run: RunReport, replays: Sequence[str]) -> Iterator[str]:
     """A line for each failure, and for cases that are missing."""

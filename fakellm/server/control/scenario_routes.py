@@ -69,9 +69,7 @@ def add_rules(app: App, request: HttpRequest) -> Work:
             if number is not None and number > count:
                 message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
-            read = await in_thread(
-                partial(_extended, app, before, request.body, number, before.strict if strict is None else strict)
-            )
+            read = await in_thread(partial(_extended, app, before, request.body, number, strict))
             after: Engine = read()
             if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
                 app.change(name, after)
