@@ -31,9 +31,14 @@ def work_on(entry: Entry) -> int:
     kept = entry.request
     if not isinstance(kept, Kept):
         return 0
-    if kept.response:
+    if kept.response and not _is_read(entry):
         return len(kept.body) + kept.response.size  # a reply is read with its request
     return 0 if kept.shown else len(kept.body)
+
+
+def _is_read(entry: Entry) -> bool:
+    """Whether an entry has what was sent, and that will not change."""
+    return entry.reply.kept and not entry.under_way
 
 
 def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
@@ -46,12 +51,12 @@ def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
     if kept.shown is None:
         entry.headers, kept.shown = dict(_headers(kept)), _body(kept)
     response = kept.response  # another reader may set it to None at any time, when the entry has the reply
-    if response is None:
+    if response is None or _is_read(entry):
         found.reply = entry.reply
     else:
         found.reply = _reply(parse, snapshot, kept, response)
         if not snapshot.under_way:
-            entry.reply, kept.response = found.reply, None
+            entry.reply = found.reply
     text, is_json = kept.shown
     found.request, found.headers = msgspec.Raw(text), entry.headers
     found.body = text.decode() if is_json else msgspec.json.decode(text)
