@@ -19,12 +19,13 @@ from aiohttp import web
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Relay, Release, Response, Work
+from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work
 from fakellm.engine.state import Session
-from fakellm.server.application import Application, HttpRequest, json_response, settled
+from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
 from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
+from fakellm.server.live.feed import Feed
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
@@ -62,6 +63,7 @@ class Server:
         self._proxy = proxy
         self._access = access
         self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
+        self._feed = Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
@@ -87,6 +89,7 @@ class Server:
             await site.stop()
         self._performer.steps.free()
         self._app.changes.close()
+        self._feed.close()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -141,7 +144,12 @@ class Server:
             if isinstance(outcome, Relay) and self._proxy is not None:
                 with self._busy(session):
                     return await self._tracked(self._performer.pass_on(self._proxy, client, request, entry))
-            outcome = await self._tracked(self._settled(client, request, outcome, entry))
+            if isinstance(outcome, Watch):
+                if (full := self._feed.refusal()) is None:
+                    return await self._tracked(self._feed.serve(client, outcome))
+                outcome, entry = self._refused(request, full, entry)
+            else:
+                outcome = await self._tracked(self._settled(client, request, outcome, entry))
         if outcome.explanation:
             _explain(request, outcome)
         sent = self._performer.send_at_once(client, outcome, entry)
@@ -184,7 +192,7 @@ class Server:
         return self._app.refuse(request, error, entry)
 
     async def _settled(
-        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Relay, entry: Entry
+        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Pace | Relay, entry: Entry
     ) -> Response:
         """The response to send, after the work is done or the steps are released."""
         try:
@@ -193,6 +201,8 @@ class Server:
             if isinstance(outcome, Release):
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
+            if isinstance(outcome, Pace):
+                return json_response({"speed": self._performer.paced(outcome.speed)})
             message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
