@@ -30,6 +30,8 @@ from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
 from fakellm.server.request_target import RequestTarget, request_target
+from fakellm.server.requests.control_access import HEALTH
+from fakellm.server.requests.control_token import sent_token, set_cookie
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
 
@@ -182,10 +184,10 @@ def journaled(
     return entry
 
 
-def json_response(value: Any) -> Response:
+def json_response(value: Any, *headers: tuple[str, str]) -> Response:
     """The response of a control route."""
     body = dumps(value, indent=2).encode() + b"\n"
-    return respond(Plan(200, (("Content-Type", "application/json"),), (Frame(body),)))
+    return respond(Plan(200, (("Content-Type", "application/json"), *headers), (Frame(body),)))
 
 
 def _health(app: Application, request: HttpRequest) -> Response:
@@ -242,6 +244,15 @@ def _step(app: Application, request: HttpRequest) -> Release:
     return Release(request.target.session, frames, number, timeout)
 
 
+def _cookie(app: Application, request: HttpRequest) -> Response:
+    """Gives a page the cookie that stands for the token it has sent, which has been checked."""
+    token = sent_token(request.headers)
+    if token is None:
+        message = "Expected the control token as 'Authorization: Bearer TOKEN'."
+        raise RequestError(400, message, "control_token_required")
+    return json_response({"status": "ok"}, set_cookie(token))
+
+
 def _events(app: Application, request: HttpRequest) -> Watch:
     after = next((value for name, value in request.headers.items() if name.lower() == "last-event-id"), "")
     return Watch(request.target.session or None, after)
@@ -249,9 +260,10 @@ def _events(app: Application, request: HttpRequest) -> Watch:
 
 CONTROL: Routes[Application] = {
     "/_fakellm/events": {"GET": _events},
-    "/_fakellm/health": {"GET": _health},
+    HEALTH: {"GET": _health},
     "/_fakellm/journal": {"GET": _journal, "POST": _query},
     "/_fakellm/unused": {"GET": _unused},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/step": {"POST": _step},
+    "/_fakellm/cookie": {"POST": _cookie},
 }

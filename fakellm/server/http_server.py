@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -28,7 +29,8 @@ from fakellm.server.live.feed import Feed
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
-from fakellm.server.requests.browsers import check, checked_hosts
+from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.requests.control_token import VARIABLE
 from fakellm.server.requests.log import logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
@@ -37,21 +39,29 @@ from fakellm.wire.timing import checked_speed
 T = TypeVar("T")
 log = logger()
 
+_OPEN = (
+    "Whoever reaches this server at %s can read what it received and change its rules: start it with --control-token, "
+    f"or with {VARIABLE} set, to require a token for this. The API itself stays open."
+)
+
 
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays. `allowed_hosts`: names under which control routes are available besides
-    `localhost`; ValueError if one is not a name.
+    requests that the application relays. `access`: who may use the control routes.
     """
 
     def __init__(
-        self, app: Application, speed: float = 1.0, proxy: Proxy | None = None, allowed_hosts: str | Iterable[str] = ()
+        self,
+        app: Application,
+        speed: float = 1.0,
+        proxy: Proxy | None = None,
+        access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
     ) -> None:
         self._app = app
         self._proxy = proxy
-        self._allowed_hosts = checked_hosts(allowed_hosts)
+        self._access = access
         self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
         self._feed = Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
@@ -67,6 +77,8 @@ class Server:
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
         host, port = listener.getsockname()[:2]
+        if self._access.token is None and not ip_address(host).is_loopback:
+            log.warning(_OPEN, host)
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
@@ -164,7 +176,7 @@ class Server:
         before = self._app.find(name)
         try:
             if target.control:
-                check(request.method, target.operation, request.headers, self._allowed_hosts)
+                self._access.check(request.method, target.operation, request.headers)
             return self._app.handle(request)
         except Exception as error:
             return self._refused(request, error)
