@@ -59,7 +59,7 @@ def lines(verdicts: Verdicts) -> Iterator[str]:
     """The report for a terminal: the tests with findings, and a summary."""
     for test, verdict in verdicts.items():
         if verdict["findings"]:
-            yield f"{test}: {_count(len(verdict['findings']), 'finding')} in {_count(verdict['requests'], 'request')}"
+            yield f"{test}: {count(len(verdict['findings']), 'finding')} in {count(verdict['requests'], 'request')}"
             yield from (f"- {each['rule']}: {each['message']}: {each['docs']}" for each in verdict["findings"])
     yield _summary(verdicts)
 
@@ -92,12 +92,12 @@ def _cell(text: str) -> str:
 
 
 def _summary(verdicts: Verdicts) -> str:
+    from fakellm.base.words.count import (
+        count,  # not above: pytest loads this in environments where the package is damaged
+    )
+
     sent = sum(verdict["requests"] for verdict in verdicts.values())
     found = sum(bool(verdict["findings"]) for verdict in verdicts.values())
-    having = "no test has" if not found else "1 test has" if found == 1 else f"{found} tests have"
+    having = f"{count(found, 'test', 'no')} {'has' if found < 2 else 'have'}"
     tests = sum(verdict["requests"] > 0 for verdict in verdicts.values())
-    return f"{_count(tests, 'test')} sent {_count(sent, 'request')} to models; {having} findings"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{count(tests, 'test')} sent {count(sent, 'request')} to models; {having} findings"
