@@ -104,9 +104,21 @@ def test_a_mistake_in_a_url(mistake: str, server: fakellm.Handle) -> None:
     assert expected in refused.json()["error"]["message"]
 
 
-def test_https(server: fakellm.Handle) -> None:
+def test_https(server: fakellm.Handle, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(server.url.replace("http:", "https:"), timeout=30)
+    assert (
+        "This is not an HTTP request: Received HTTPS traffic on an HTTP port. The URL of its client must start with http://"
+        in caplog.text
+    )
+
+
+def test_http2(server: fakellm.Handle, caplog: pytest.LogCaptureFixture) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        client.recv(1)
+    assert "Its client insists on HTTP/2, and must use HTTP/1.1." in caplog.text
 
 
 def test_a_port_that_is_in_use() -> None:

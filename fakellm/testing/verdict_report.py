@@ -59,7 +59,7 @@ def lines(verdicts: Verdicts) -> Iterator[str]:
     """The report for a terminal: the tests with findings, and a summary."""
     for test, verdict in verdicts.items():
         if verdict["findings"]:
-            yield f"{test}: {count(len(verdict['findings']), 'finding')} in {count(verdict['requests'], 'request')}"
+            yield f"{test}: {_count(len(verdict['findings']), 'finding')} in {_count(verdict['requests'], 'request')}"
             yield from (f"- {each['rule']}: {each['message']}: {each['docs']}" for each in verdict["findings"])
     yield _summary(verdicts)
 
@@ -91,13 +91,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _summary(verdicts: Verdicts) -> str:
-    from fakellm.base.words.count import (
-        count,  # not above: pytest loads this in environments where the package is damaged
-    )
+def _count(number: int, thing: str, none: str = "0") -> str:
+    from fakellm.base.words.count import count  # not above: pytest loads this where the package is damaged, too
 
+    return count(number, thing, none)
+
+
+def _summary(verdicts: Verdicts) -> str:
     sent = sum(verdict["requests"] for verdict in verdicts.values())
     found = sum(bool(verdict["findings"]) for verdict in verdicts.values())
-    having = f"{count(found, 'test', 'no')} {'has' if found < 2 else 'have'}"
+    having = f"{_count(found, 'test', 'no')} {'has' if found < 2 else 'have'}"
     tests = sum(verdict["requests"] > 0 for verdict in verdicts.values())
-    return f"{count(tests, 'test')} sent {count(sent, 'request')} to models; {having} findings"
+    return f"{_count(tests, 'test')} sent {_count(sent, 'request')} to models; {having} findings"
