@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, finite, run, serving
+from fakellm.cli.serving import fail, finite, run, serving
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
 from fakellm.wire.spread import MOST_SECONDS

@@ -221,11 +221,6 @@ def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> No
         loop.call_soon_threadsafe(stop, 0.0)
 
 
-def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def fail(message: str, code: int) -> NoReturn:
     """Ends the command with a message on standard error."""
     click.echo(message, err=True)
