@@ -55,7 +55,7 @@ def _dialects() -> str:
     default="chat",
     show_default=True,
     type=click.Choice(list(HOMES)),
-    help="The API whose clients are tried.",
+    help="The API of the client.",
 )
 @click.option(
     "--profile",
@@ -87,10 +87,14 @@ def _dialects() -> str:
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     callback=finite,
-    help="Seconds after which the client is to give up.",
+    help="The timeout that the client is given, in seconds.",
 )
 @click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="How many clients to try cases on at once."
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many copies of the client to try at once.",
 )
 @click.option(
     "--shard",
@@ -123,7 +127,7 @@ def _dialects() -> str:
 @click.option(
     "--format", "style", type=click.Choice(list(_FORMATS)), help="The format of the table; the default is text."
 )
-@click.option("--failing-only", is_flag=True, help="Leave out of the table what no client fails.")
+@click.option("--failing-only", is_flag=True, help="Leave out of the table the steps that no client fails.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try only the rules of FILE.")
 @click.option(
