@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -20,6 +21,7 @@ from click.testing import CliRunner
 
 import fakellm
 from fakellm.cli import main
+from fakellm.fuzzing import FuzzError
 from fakellm.recordings.formats import read_file
 from fakellm.scenarios.loader import load
 from tests.conftest import LEAN, ROOT
@@ -66,7 +68,7 @@ def test_no_example_is_left_out() -> None:
         (page, code)
         for page, blocks in PAGES.items()
         for kind, _, language, code in blocks
-        if not kind and language in ("python", "yaml", "go", "json", "js", "dockerfile")
+        if not kind and language in ("yaml", "go", "json", "js", "dockerfile")
     ]
     assert unmarked == []
     kinds = {
@@ -120,21 +122,23 @@ def cassette() -> str:
     return yaml.safe_dump({"version": 1, "interactions": [interaction]})
 
 
-def test_the_fuzzer_finds_the_bugs_of_the_tutorial_until_they_are_fixed(pytester: pytest.Pytester) -> None:
-    client, *fixed = [code for kind, what, _, code in PAGES["fuzz-a-client"] if (kind, what) == ("file", "client.py")]
-    pytester.makepyfile(test_client=files("fuzz-a-client")["test_client.py"])
-    pytester.makepyfile(client=client)
-    result = pytester.runpytest_subprocess(*LEAN)
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        [
-            f"*{line.replace('[', '[[]').replace('…', '*')}"
-            for line in shown("fuzz-a-client", "failure").splitlines()
-            if line
-        ]
-    )
-    pytester.makepyfile(client=fixed[-1])
-    pytester.runpytest_subprocess(*LEAN).assert_outcomes(passed=1)
+def test_the_fuzzer_finds_the_bugs_of_the_tutorial_until_they_are_fixed() -> None:
+    first, last = [code for kind, what, _, code in PAGES["fuzz-a-client"] if (kind, what) == ("file", "client.py")]
+    (fix,) = [code for kind, _, _, code in PAGES["fuzz-a-client"] if not kind and "choice.get" in code]
+    fixed = first.replace('                        text += choice["delta"].get("content") or ""\n', fix)
+    assert fixed != first
+    for code, profile in ((first, "realistic"), (fixed, "standard")):
+        with pytest.raises(FuzzError) as failure:
+            fakellm.fuzz(reader(code), profile=profile, failures=None)
+        assert shown("fuzz-a-client", profile) in f"{failure.value}"
+    assert fakellm.fuzz(reader(last), profile="standard", failures=None).cases == 200
+
+
+def reader(code: str) -> Any:
+    """The client that a file defines."""
+    names: dict[str, Any] = {}
+    exec(compile(code, "client.py", "exec"), names)
+    return names["read"]
 
 
 @pytest.mark.parametrize(("page", "code"), examples("test", "scenario"))
@@ -147,21 +151,23 @@ def test_a_script_runs(page: str, code: str) -> None:
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
-@pytest.mark.parametrize("broken", [False, True], ids=["as-it-stands", "broken"])
-def test_the_unittest_passes_and_can_fail(broken: bool, tmp_path: Path) -> None:
+def test_the_unittest_passes_and_can_fail(tmp_path: Path) -> None:
     ((_, code),) = examples("test", "unittest")
-    code = code.replace('answer("How is the weather?")', 'answer("What time is it?")') if broken else code
-    (tmp_path / "test_answers.py").write_text(code)
+    program, end = code.split("\n\nif __name__")
+    (case,) = re.findall(r"^class TestAnswers.*", program, re.MULTILINE | re.DOTALL)
+    broken = case.replace("TestAnswers", "TestBroken").replace("How is the weather?", "What time is it?")
+    (tmp_path / "test_answers.py").write_text(f"{program}\n\n{broken}\n\nif __name__{end}")
     done = subprocess.run([sys.executable, "test_answers.py"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert (done.returncode != 0) == broken, done.stderr
-    assert ("What time is it?" in done.stderr) == broken
+    assert "test_an_answer (__main__.TestAnswers" not in done.stderr
+    assert "FAIL: test_an_answer (__main__.TestBroken" in done.stderr
+    assert "Ran 2 tests" in done.stderr
 
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="go is not installed")
 def test_the_tests_in_go_pass(tmp_path: Path) -> None:
     for name, code in files("go").items():
         (tmp_path / name).write_text(code, encoding="utf-8")
-    (tmp_path / "go.mod").write_text("module app\n")
+    (tmp_path / "go.mod").write_text("module app\n\ngo 1.18\n")
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     command = ["go", "test", "-vet=off", "./..."]
     done = subprocess.run(
