@@ -35,15 +35,18 @@ MENU = {
         " explanation/limitations"
     ),
 }
-"""The pages of each part, in order. A page that is in none of them fails the build."""
+"""The pages of each part, in order. A page that is in none of them comes last in the reference."""
 
 
-def _with_menu(_app: Any, name: str, source: list[str]) -> None:
+def _with_menu(app: Any, name: str, source: list[str]) -> None:
     """Adds the menu to the first page, where Sphinx looks for it."""
     if name == "index":
+        listed = {page for pages in MENU.values() for page in pages.split()}
+        others = sorted(app.env.found_docs - listed - {"index"})
         parts = (
-            "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages.split(), "```"])
+            "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages.split(), *more, "```"])
             for title, pages in MENU.items()
+            for more in [others if title == "Reference" else []]
         )
         source[0] += "\n\n" + "\n\n".join(parts) + "\n"
 

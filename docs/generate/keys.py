@@ -18,7 +18,7 @@ Every key that a scenario file may have, with its type, its default and what it 
 editors. For what they do, with examples, see [scenarios](../scenarios.md), [the `stream` block](../stream.md),
 [timing](../timing.md) and [faults](../faults.md).
 
-A text that is the name of a type below links to its keys. A key without a default must be there.
+The name of a type leads to its keys. [Dialects](../stream.md#dialects) has all names of dialects.
 """
 TOP = "ScenarioFile"
 
@@ -92,7 +92,7 @@ def _type(field: dict[str, Any]) -> str:
     if "const" in field:
         return f"`{field['const']}`"
     if "enum" in field:
-        return ", ".join("`null`" if each is None else f"`{each}`" for each in field["enum"])
+        return _words(["null" if each is None else str(each) for each in field["enum"]])
     kind = field.get("type")
     if kind == "array":
         items = field.get("items") or field.get("prefixItems", [{}])[0]
@@ -104,6 +104,15 @@ def _type(field: dict[str, Any]) -> str:
 
 
 _NAMES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false", "null": "`null`"}
+
+
+def _words(words: list[str]) -> str:
+    """The words that are allowed; of many, only some."""
+    shown = ", ".join(f"`{word}`" for word in words[:_MOST_WORDS])
+    return shown if len(words) <= _MOST_WORDS else f"{shown}, … ({len(words)} words)"
+
+
+_MOST_WORDS = 8
 
 
 def _bounds(field: dict[str, Any]) -> str:

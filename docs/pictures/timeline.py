@@ -24,6 +24,7 @@ def draw() -> str:
     picture = Picture(TITLE, bottom + 14)
     picture.text(14, 22, "timing: {first: 0.4, tokens_per_second: 20,", "small")
     picture.text(14, 36, "         stalls: [{before: 7, seconds: 0.6}]}", "small")
+    picture.text(14, _TOP - 7, "seconds", "dim small")
     for tenths in range(0, int(due * 10) + 1, 2):
         x = _LEFT + tenths / 10 * scale
         picture.line(x, _TOP - 2, x, bottom)
