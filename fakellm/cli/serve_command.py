@@ -88,6 +88,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     metavar="NUMBER",
     help="How fast generated replies are sent.",
 )
+@click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -101,6 +102,7 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    edit: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
@@ -113,6 +115,8 @@ def command(
         example = "timing: {first: 0.3, tokens_per_second: 40}"
         remedy = f"write {example!r} at the top of its file"
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
+    if edit and not scenarios:
+        raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
@@ -146,4 +150,6 @@ def command(
         run(app, what, **options)
         return
     files = Files(scenarios, reading)
+    if edit:
+        app.edited = files
     run(app, what, beside=lambda server: follow(server, app, files), **options)
