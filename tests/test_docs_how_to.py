@@ -285,3 +285,11 @@ def test_a_recording_made_with_curl_is_served_imported_and_made_anew(tmp_path: P
         with started(*shlex.split(recording)[1:], folder=tmp_path) as url:
             assert httpx2.post(url + "/v1/chat/completions", json=HI).content == body
     assert read_file(tmp_path / "session.jsonl").interactions[0].response.body == body
+
+
+def test_the_messages_of_the_page_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "how-to" / "troubleshooting.md").read_text(encoding="utf-8")
+    code = "\n".join(file.read_text(encoding="utf-8") for file in (ROOT / "fakellm").rglob("*.py"))
+    messages = set(re.findall(r"^### `(.+)`$", text, re.MULTILINE)) - {"Connection refused"}  # the system's
+    assert len(messages) == 6
+    assert {message for message in messages if message not in code} == set()
