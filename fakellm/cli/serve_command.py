@@ -43,31 +43,35 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     default=Limits().cache_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to remember of replies, for when the same request comes again.",
+    help="How many bytes of rendered replies to keep, for when the same request comes again.",
 )
 @click.option(
     "--journal-bytes",
     default=Limits().journal_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the journals of all sessions.",
+    help="How many bytes of journals to keep, in all sessions.",
 )
 @click.option(
     "--stored-bytes",
     default=Limits().stored_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the replies that clients can retrieve and continue.",
+    help="How many bytes to keep of the replies that clients can retrieve and continue.",
 )
 @click.option(
-    "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
+    "--max-sessions",
+    default=Limits().max_sessions,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The most sessions to keep.",
 )
 @click.option(
     "--max-attempts",
     default=Limits().max_attempts,
     show_default=True,
     type=click.IntRange(1),
-    help="Requests whose attempts are counted.",
+    help="For how many different requests to count attempts.",
 )
 @click.option(
     "--latency",
@@ -75,7 +79,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0, MOST_SECONDS),
     callback=finite,
     metavar="SECONDS",
-    help="Generated replies start after this time.",
+    help="How long each generated reply waits before it starts.",
 )
 @click.option(
     "--tokens-per-second",
@@ -83,7 +87,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0),
     callback=finite,
     metavar="NUMBER",
-    help="Generated replies are sent as fast as a model writes so many tokens.",
+    help="How fast generated replies are sent.",
 )
 @click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
@@ -104,7 +108,7 @@ def command(
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    A file that is saved is loaded again; while it has errors, the last good scenario stays.
+    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
     """
     log_to_stderr(options.pop("level"))
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)

@@ -95,7 +95,7 @@ _SERVING = (
     ),
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
-    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
