@@ -22,7 +22,7 @@ from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, settled
 from fakellm.server.connection import ClientConnection
-from fakellm.server.listener import BACKLOG, Listener
+from fakellm.server.listener import BACKLOG, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
@@ -31,6 +31,7 @@ from fakellm.server.requests.browsers import check, checked_hosts
 from fakellm.server.requests.log import logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
+from fakellm.server.stepping import Steps
 from fakellm.wire.timing import checked_speed
 
 T = TypeVar("T")
@@ -42,16 +43,24 @@ class Server:
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
     requests that the application relays. `allowed_hosts`: names under which control routes are available besides
-    `localhost`; ValueError if one is not a name.
+    `localhost`; ValueError if one is not a name. `steps`: where stepped replies are; by default they are its own.
     """
 
     def __init__(
-        self, app: Application, speed: float = 1.0, proxy: Proxy | None = None, allowed_hosts: str | Iterable[str] = ()
+        self,
+        app: Application,
+        speed: float = 1.0,
+        proxy: Proxy | None = None,
+        allowed_hosts: str | Iterable[str] = (),
+        *,
+        steps: Steps | None = None,
     ) -> None:
         self._app = app
         self._proxy = proxy
         self._allowed_hosts = checked_hosts(allowed_hosts)
-        self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
+        self._performer = Performer(
+            checked_speed(speed), app.lateness, app.changes, partial(settled, app), steps or Steps()
+        )
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
@@ -64,17 +73,14 @@ class Server:
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
-        host, port = listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return url_of(listener)
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
-        self._performer.stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
-        self._performer.steps.free()
-        self._app.changes.close()
+        self.end_waits()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -84,6 +90,12 @@ class Server:
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
+
+    def end_waits(self) -> None:
+        """From now on nothing waits for a step or for a change of a journal, and no reply stalls."""
+        self._performer.stopping.set()
+        self._performer.steps.free()
+        self._app.changes.close()
 
     def cut_off(self) -> None:
         """Ends every reply under way and its connection; other connections are still accepted."""
@@ -120,7 +132,9 @@ class Server:
             request, body = HttpRequest(http.method, path, headers=http.headers), b""
             outcome, entry = self._refused(request, error)
         else:
-            outcome, entry = self._answer(request)
+            ready = self._app.prepare(request)
+            answer = self._answer(request) if ready is None else await self._tracked(self._prepared(request, ready))
+            outcome, entry = answer
         entry.started = started
         session = request.target.session
         if entries is not None and not request.target.control:
@@ -150,6 +164,23 @@ class Server:
         finally:
             self._handling.discard(task)
 
+    async def _prepared(self, request: HttpRequest, ready: Awaitable[None] | None) -> tuple[Outcome, Entry]:
+        """What answers a request that the application cannot answer before something is `ready`."""
+        try:
+            while ready is not None:
+                await ready
+                ready = self._app.prepare(request)
+        except Exception as error:
+            return self._refused(request, error)
+        return self._answer(request)
+
+    async def answered(self, request: HttpRequest) -> tuple[Response, Entry]:
+        """The response to a request that another process has received and answers with it, and the entry."""
+        outcome, entry = self._answer(request)
+        if not isinstance(outcome, Response):
+            outcome = await self._settled(None, request, outcome, entry)
+        return outcome, entry
+
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
         name = target.session
@@ -172,9 +203,10 @@ class Server:
         return self._app.refuse(request, error, entry)
 
     async def _settled(
-        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Relay, entry: Entry
+        self, client: ClientConnection | None, request: HttpRequest, outcome: Work | Release | Relay, entry: Entry
     ) -> Response:
-        """The response to send, after the work is done or the steps are released."""
+        """The response to send, after the work is done or the steps are released. `client`: None if another process has
+        the connection."""
         try:
             if isinstance(outcome, Work):
                 return await self._worked(client, request, outcome, entry)
@@ -184,17 +216,19 @@ class Server:
             message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
-            entry.outcome = ended_early(client)
+            entry.outcome = ended_early(client) if client else "client left"
             self._performer.ended(entry)
             raise
         except Exception as error:
             return self._refused(request, error, entry)[0]
 
-    async def _worked(self, client: ClientConnection, request: HttpRequest, work: Work, entry: Entry) -> Response:
+    async def _worked(
+        self, client: ClientConnection | None, request: HttpRequest, work: Work, entry: Entry
+    ) -> Response:
         name = request.target.session
         task = asyncio.ensure_future(offload(work.run))
         try:
-            with self._busy(name), client.waiting(lambda: not task.done()) if work.waits else nullcontext():
+            with self._busy(name), client.waiting(lambda: not task.done()) if client and work.waits else nullcontext():
                 await asyncio.wait([task])
         finally:
             task.cancel()  # if the client has left

@@ -23,7 +23,7 @@ from fakellm.server.hosting import Hosted
 from fakellm.server.requests.browsers import checked_hosts
 from fakellm.testing.functions import Raised, raise_first
 from fakellm.testing.handle import Handle, Home
-from fakellm.testing.options import check_options
+from fakellm.testing.options import check_options, check_workers
 
 if TYPE_CHECKING:
     from fakellm.engine.engine import Engine, Vary
@@ -177,20 +177,24 @@ def spawn(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    workers: int = 1,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
+    `workers`: how many processes serve its port.
 
     Raises what `serve` raises, and ServerError if the process does not serve within START_PATIENCE.
     """
     from fakellm.engine.state import Limits
 
     check_options(seed, strict, port, speed, api_key, host)
+    check_workers(workers)
     checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
     command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
+    command += [] if workers == 1 else ["--workers", str(workers)]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
