@@ -71,7 +71,7 @@ class Session(Protocol[Content]):
     store: SessionStore
 
     def count(self, *key: Hashable) -> AttemptCount | Awaitable[AttemptCount]:
-        """Counts one more attempt under these values; another process may have to be asked. Raises RequestError if the
+        """Counts one more attempt under these values, perhaps in another process. Raises RequestError if the
         session cannot be kept."""
 
     def counted(self, *key: Hashable) -> AttemptCount:
