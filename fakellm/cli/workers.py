@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from fakellm.cli.beside.memory import keep_small
 from fakellm.cli.log import log_to_stderr
@@ -42,7 +43,8 @@ def several(workers: int, level: str | None, limits: Limits, make: Callable[...,
         from fakellm.server.workers.supervisor import Supervisor
         from fakellm.server.workers.worker_app import WorkerSettings
 
-        settings = WorkerSettings(app.seed, tuple(app.api_keys), limits, speed, hosts)
+        share = replace(limits, journal_bytes=limits.journal_bytes // workers)
+        settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, hosts)
         path = [str(Path(__file__).parents[2]), *sys.path]
         command = [sys.executable, "-c", _CODE, level or "", *dict.fromkeys(path)]
         return Supervisor(Owner(app, state, settings), workers, command)

@@ -11,12 +11,11 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from fakellm.engine.journal import MOST_PACED
 from fakellm.engine.response import Response
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler
 from fakellm.server.workers.owned import Owned
-from fakellm.server.workers.reports import EntryReport, Recent
+from fakellm.server.workers.reports import EntryReport
 from fakellm.wire.plan import Plan
 
 if TYPE_CHECKING:
@@ -31,9 +30,8 @@ class Link:
         self._ready = ready
         self._entries: dict[int, Owned] = {}
         """Those whose replies are under way, by the worker's numbers."""
-        self._on_demand: OrderedDict[int, Owned] = OrderedDict()
-        """The last ones whose replies can still be sent."""
-        self._recent = Recent()
+        self._unread: OrderedDict[int, Owned] = OrderedDict()
+        """Those whose replies the worker has."""
         self._stepped: dict[int, Stepped] = {}
         self._stepping: dict[int, asyncio.Task[None]] = {}
         self.joined = False
@@ -72,11 +70,10 @@ class Link:
     def _reports(self, reports: list[EntryReport]) -> None:
         for report in reports:
             self._report(report)
-        self._owner.arrived(any(report.on_demand for report in reports))
+        self._owner.arrived(any(report.answered for report in reports))
 
     def _report(self, report: EntryReport) -> None:
         owned = self._entries.get(report.number)
-        response = None if report.key is None else self._recent.keep(report.key, report.response)
         if owned is not None:
             owned.update(report.entry)
         elif report.session is None or report.kept is None:
@@ -85,19 +82,17 @@ class Link:
             report.entry.request, report.entry.number = report.kept, 0
             owned = self._entries[report.number] = Owned(report.session, report.entry)
             self._owner.staged.append(owned)
-        if response is not None:
-            owned.answer(response)
-        if report.on_demand:
-            self._on_demand[report.number] = owned
-            if len(self._on_demand) > MOST_PACED:
-                self._on_demand.popitem(last=False)
+        if report.answered:
+            self._unread[report.number] = owned
+            while self._unread and next(iter(self._unread.values())).dropped:
+                self._unread.popitem(last=False)
         if not owned.entry.under_way:
             del self._entries[report.number]
-        self._owner.changed(owned, complete=not report.on_demand)
+        self._owner.changed(owned, complete=not report.answered)
 
     def _replies(self, replies: list[tuple[int, Response]]) -> None:
         for number, response in replies:
-            if owned := self._on_demand.pop(number, None):
+            if owned := self._unread.pop(number, None):
                 owned.answer(response)
                 self._owner.changed(owned)
 

@@ -26,7 +26,14 @@ class Owned:
         self.entry = entry
         self.session: MemorySession[Engine] | None = None
         """The session whose journal has the entry; None before that."""
+        self.discarded = False
+        """Whether its session was replaced before its journal had the entry."""
         self._busy: AbstractContextManager[None] | None = None
+
+    @property
+    def dropped(self) -> bool:
+        """Whether no journal has it any more, or ever will."""
+        return self.discarded or (self.session is not None and self.entry.number <= self.session.journal.dropped)
 
     def journaled(self, session: MemorySession[Engine]) -> None:
         """The journal of this session has the entry; the session is not idle until the reply has ended."""

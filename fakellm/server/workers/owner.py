@@ -123,11 +123,14 @@ class Owner:
     def _journal(self) -> None:
         staged, self.staged = self.staged, []
         for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
-            if session := self._state.named(owned.name):
-                self._app.session(owned.name.name)  # it has been used, so it is not the one idle for longest
-                session.journal.add(owned.entry)
-                owned.journaled(session)
-                self.changed(owned)
+            session = self._state.named(owned.name)
+            if session is None:
+                owned.discarded = True
+                continue
+            self._app.session(owned.name.name)  # it has been used, so it is not the one idle for longest
+            session.journal.add(owned.entry)
+            owned.journaled(session)
+            self._app.changes.notify(owned.entry)
 
     def changed(self, owned: Owned, complete: bool = True) -> None:
         """An entry has changed. `complete`: unless its reply is still to come, so that nothing finds it without."""
@@ -138,10 +141,10 @@ class Owner:
             if owned.entry.outcome == "stalled":
                 settled(self._app, owned.name.name, owned.entry)
 
-    def arrived(self, on_demand: bool = False) -> None:
+    def arrived(self, answered: bool = False) -> None:
         """Entries may have been staged. While requests wait for something in the journals, they get there at once.
-        `on_demand`: whether there are replies that must be fetched for this."""
-        if (self._reading and (self.staged or on_demand)) or len(self.staged) >= MOST_STAGED:
+        `answered`: whether there are replies that must be fetched for this."""
+        if (self._reading and (self.staged or answered)) or len(self.staged) >= MOST_STAGED:
             self._flush_now()
         elif self.staged and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush_now)

@@ -1,29 +1,31 @@
-"""What a worker reports to the owner of the state about its requests, for the journals. Owns when that is sent: once in
-a turn of the event loop, after the replies of that turn.
-
-What has left the worker is not lost when it is killed. A reply that is sent over time is reported only on demand: it
-would have to be made once more.
+"""What a worker reports to the owner of the state about its requests, for the journals. Owns when that is sent:
+right after a reply, or after those of a few milliseconds. What has left the worker is not lost when it is killed.
+Replies are sent when a journal is read, and a few in every second.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Mapping
 from copy import copy
 from itertools import count
+from math import inf
 
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from fakellm.engine.entry import MOST_REPLY, Entry, Kept
-from fakellm.engine.journal import MOST_PACED
-from fakellm.engine.response import Response
+from fakellm.engine.entry import Entry, Kept
 from fakellm.server.workers.channel import Channel
-from fakellm.wire.on_demand import OnDemand
+from fakellm.server.workers.unread import Unread
 
-_MOST_RECENT = 64
-"""Responses that both ends have in common."""
+MOST_SENT = 256 * 1024
+"""Bytes of replies that a worker sends to the owner although nobody reads a journal."""
+SENT_SECONDS = 1.0
+"""How often it does so: what it has not sent is lost if it is killed."""
+
+
+_BATCH_SECONDS = 0.002
+"""The least time between two batches: one of several entries costs less than they would one by one."""
 
 
 class SessionName(Struct, frozen=True):
@@ -37,38 +39,15 @@ class EntryReport(Struct):
     """What a worker reports of an entry.
 
     number: the worker's own number of it. session: None for an entry that the owner has made itself. entry: as it is
-    now, without its request. kept: its request, the first time. response: what answers it, under this key, if the owner
-    does not have that. on_demand: whether the response can still be sent.
+    now, without its request. kept: its request, the first time. answered: whether there is a reply now, which can be
+    fetched.
     """
 
     number: int
     session: SessionName | None
     entry: Entry
     kept: Kept | None
-    key: int | None = None
-    response: Response | None = None
-    on_demand: bool = False
-
-
-class Recent:
-    """The responses that were sent last, the same ones at both ends of a channel: equal requests share one."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[int, Response] = OrderedDict()
-
-    def has(self, key: int) -> bool:
-        """Whether the response with this key is among them."""
-        return key in self._kept
-
-    def keep(self, key: int, response: Response | None) -> Response:
-        """The response with this key; `response`: None if both ends have it."""
-        if response is not None:
-            self._kept[key] = response
-        self._kept.move_to_end(key)
-        found = self._kept[key]
-        if len(self._kept) > _MOST_RECENT:
-            self._kept.popitem(last=False)
-        return found
+    answered: bool
 
 
 class _Reported:
@@ -83,15 +62,17 @@ class _Reported:
 class Reports:
     """The entries of one worker that the owner does not know as they are now."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel, journal_bytes: int) -> None:
         self._channel = channel
         self._numbers = count(1)
         self._entries: dict[int, _Reported] = {}
         self._changed: dict[int, None] = {}
         """The numbers of those that have changed, in order."""
-        self._on_demand: OrderedDict[int, Response] = OrderedDict()
-        self._recent = Recent()
+        self._unread = Unread(journal_bytes)
         self._sending = False
+        self._next = 0.0
+        """When the next batch may leave, on the clock of the event loop."""
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, session: SessionName | None, entry: Entry) -> None:
         """Gives an entry its number, by which it is reported from now on. `session`: None if the owner has the
@@ -106,52 +87,50 @@ class Reports:
             self._changed[entry.number] = None
             if not self._sending:
                 self._sending = True
-                asyncio.get_running_loop().call_soon(self._send)
+                loop = asyncio.get_running_loop()
+                loop.call_at(self._next, self._send) if self._next > loop.time() else loop.call_soon(self._send)
 
     def send(self, progress: bool, replies: bool) -> None:
         """Reports everything that has changed. `progress`: also how far the replies under way are. `replies`: also
-        those that are reported only on demand."""
+        replies."""
         if progress:
             self._changed.update(dict.fromkeys(self._entries))
         self._send()
-        if replies and self._on_demand:
-            self._channel.notify("replies", list(self._on_demand.items()))
-            self._on_demand.clear()
+        if replies:
+            self._send_replies(inf)
+
+    def _send_some(self) -> None:
+        self._timer = None
+        self._send_replies(MOST_SENT)
+
+    def _send_replies(self, most_bytes: float) -> None:
+        if found := self._unread.take(most_bytes):
+            self._channel.notify("replies", found)
 
     def _send(self) -> None:
         self._sending = False
         if self._changed:
+            self._next = asyncio.get_running_loop().time() + _BATCH_SECONDS
             self._channel.notify("reports", [self._report(self._entries[number]) for number in self._changed])
             self._changed.clear()
 
     def _report(self, reported: _Reported) -> EntryReport:
-        entry, session = reported.entry, reported.session
-        report = EntryReport(entry.number, session, copy(entry), None)
-        report.entry.request = None
-        if session is not None and isinstance(entry.request, Kept):
-            self._fill(report, entry.request, reported.sent)
+        entry, session, kept, answered = reported.entry, reported.session, None, False
+        request, sent = entry.request, reported.sent
         reported.sent = True
+        if session is not None and isinstance(request, Kept):
+            response, request.response = request.response, None
+            answered = response is not None and self._unread.add(entry.number, response)
+            if answered and self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(SENT_SECONDS, self._send_some)
+            if not sent:
+                kept = Kept(request.body, request.path, plain(request.headers), request.secrets, request.valid)
+                request.body, request.headers = b"", {}
         if not entry.under_way:
             del self._entries[entry.number]
-        return report
-
-    def _fill(self, report: EntryReport, kept: Kept, sent: bool) -> None:
-        response, kept.response = kept.response, None
-        if not sent:
-            report.kept = Kept(kept.body, kept.path, plain(kept.headers), kept.secrets, kept.valid)
-            kept.body, kept.headers = b"", {}
-        if response is None or response.size > MOST_REPLY:
-            return
-        if isinstance(response.bursts, OnDemand):
-            report.on_demand = True
-            self._on_demand[report.number] = response
-            if len(self._on_demand) > MOST_PACED:
-                self._on_demand.popitem(last=False)
-            return
-        report.key = id(response)
-        known = self._recent.has(report.key)
-        report.response = None if known else response
-        self._recent.keep(report.key, report.response)
+        now = copy(entry)
+        now.request = None
+        return EntryReport(entry.number, session, now, kept, answered)
 
 
 def plain(headers: Mapping[str, str]) -> Mapping[str, str]:

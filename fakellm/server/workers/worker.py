@@ -41,7 +41,7 @@ class ServingWorker:
         self._ending = ending
         self._handlers: dict[str, Handler] = {"stop": self.stop}
         self._owner = Channel(self._handlers, lambda: self.stop(0.0))
-        self._reports = Reports(self._owner)
+        self._reports = Reports(self._owner, self._settings.limits.journal_bytes)
         self._stopped: asyncio.Future[float] = asyncio.get_running_loop().create_future()
 
     def stop(self, grace: float) -> None:
