@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -19,12 +21,21 @@ from hypothesis import strategies as st
 
 import fakellm
 from benchmarks.processes import children
+from fakellm.base.errors import ServerError
+from fakellm.engine.state import Limits
+from fakellm.server.http_server import listen
+from fakellm.server.scenario_app import App
+from fakellm.server.workers.owner import Owner
+from fakellm.server.workers.supervisor import Supervisor
+from fakellm.server.workers.watched_state import WatchedState
+from fakellm.server.workers.worker_app import WorkerSettings
 from fakellm.testing.handle import Handle
 from tests.conftest import chat
 from tests.worker_servers import Client, Received, connected, to_each
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to find workers in")
 
+SESSIONS = 12
 CHAT = "/v1/chat/completions"
 STEP = {"name": "step", "when": {"user": "step"}, "reply": {"content": "One two"}, "timing": {"step": True}}
 RULES: list[dict[str, Any]] = [
@@ -74,8 +85,8 @@ class Pair:
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
     with (
-        fakellm.spawn(workers=2, max_sessions=40) as several,
-        fakellm.serve(max_sessions=40) as one,
+        fakellm.spawn(workers=2, max_sessions=SESSIONS) as several,
+        fakellm.serve(max_sessions=SESSIONS) as one,
         to_each(several) as clients,
     ):
         yield Pair(several, one, clients)
@@ -100,7 +111,7 @@ STEPS = st.lists(
 
 
 @given(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule["name"]), STEPS, st.booleans())
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_requests_get_the_same_bytes_and_counts_as_from_one_process(
     pair: Pair, rules: list[dict[str, Any]], steps: list[tuple[int, str, bool, str]], strict: bool
 ) -> None:
@@ -193,18 +204,30 @@ def test_what_an_api_keeps_is_kept_once(pair: Pair) -> None:
     ]
 
 
-def test_one_session_too_many_is_refused_by_every_worker() -> None:
-    with fakellm.spawn(workers=2, max_sessions=2) as server:
-        server.load({"rules": [RULES[0]]})
-        server.session("a").load({"rules": [RULES[0]]})
-        with to_each(server) as clients:
-            for client in clients:
-                refused = client.send("POST", f"/s/b{CHAT}", asks("plain"))
-                assert refused.status == 503
-                assert refused.json["error"]["code"] == "too_many_sessions"
+def test_a_long_request_counts_too(pair: Pair) -> None:
+    """Another process of the worker answers it."""
+    pair.several.session("long").load({"rules": [RULES[1]]})
+    body = asks("number " + "x" * 100_000)
+    replies = [content(client.send("POST", f"/s/long{CHAT}", body)) for client in pair.clients]
+    assert replies == ["Attempt 1", "Attempt 2"]
 
 
-def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it() -> None:
+def test_one_session_too_many_is_refused_by_every_worker(pair: Pair) -> None:
+    loaded = []
+    with pytest.raises(ServerError, match="as many as this server keeps"):
+        for number in range(SESSIONS):
+            handle = pair.several.session(f"full-{number}")
+            handle.load({"rules": [RULES[0]]})
+            loaded.append(handle)
+    for client in pair.clients:
+        refused = client.send("POST", f"/s/more{CHAT}", asks("plain"))
+        assert refused.status == 503
+        assert refused.json["error"]["code"] == "too_many_sessions"
+    for handle in loaded:
+        handle.reset()
+
+
+def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytest.CaptureFixture[str]) -> None:
     slow = {"name": "slow", "when": {"user": "slow"}, "reply": {"content": "A b"}, "timing": {"first": 0, "gap": 3600}}
     with fakellm.spawn({"rules": [*RULES, STEP, slow]}, workers=2) as server, ExitStack() as stack:
         assert server.pid
@@ -216,7 +239,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it() -> None:
         lost = victim.begin("POST", CHAT, asks("slow", stream=True))
         stepped = survivor.begin("POST", CHAT, asks("step", stream=True))
         with ThreadPoolExecutor(4) as pool:
-            load = pool.map(lambda number: attempt(server, number), range(80))
+            load = pool.map(lambda number: attempt(server, number), range(40))
             os.kill(killed, signal.SIGKILL)
             assert set(load) <= {"whole", "broken"}
         with pytest.raises((HTTPException, OSError)):
@@ -229,6 +252,19 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it() -> None:
         journal = [(entry.rule, entry.outcome) for entry in server.journal if entry.rule != "plain"]
         sent = ("number", "sent")
         assert journal == [sent, sent, sent, ("slow", "server stopped"), ("step", "sent"), sent, sent]
+        workers = children(server.pid)
+        os.kill(server.pid, signal.SIGKILL)
+        while any(map(runs, workers)):
+            pass  # all end with the process that started them
+    assert "a worker was ended by signal 9; another one is started" in capfd.readouterr().err
+
+
+def runs(pid: int) -> bool:
+    """Whether a process has not ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def content(received: Received) -> str:
@@ -258,6 +294,17 @@ def test_a_server_that_is_stopped_finishes_the_streams_of_all_workers() -> None:
             os.kill(server.pid, signal.SIGTERM)
             for first, reply in zip(started, replies, strict=True):
                 assert (first + reply.read()).endswith(b"data: [DONE]\n\n")
+
+
+def test_a_worker_that_does_not_start_ends_the_server() -> None:
+    async def start() -> None:
+        state = WatchedState(Limits())
+        owner = Owner(App(state=state), state, WorkerSettings(0, (), Limits(), 1.0, frozenset()))
+        with listen("127.0.0.1", 0) as listener:
+            await Supervisor(owner, 2, [sys.executable, "-c", "raise SystemExit(3)"]).start(listener)
+
+    with pytest.raises(ServerError, match="a worker ended with exit code 3 before it accepted connections"):
+        asyncio.run(start())
 
 
 @pytest.mark.parametrize("workers", [0, 65, True, "2"])

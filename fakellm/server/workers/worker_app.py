@@ -65,7 +65,7 @@ class WorkerApp(App):
         if self._owner.full:
             return self._owner.has_room()
         target = request.target
-        if target.control or self._copies.find(target.session):
+        if target.control or request.method == "OPTIONS" or self._copies.find(target.session):
             return None
         return self._copies.fetch(target.session, self._compiled)
 
