@@ -24,6 +24,7 @@ from benchmarks.processes import children
 from fakellm.base.errors import ServerError
 from fakellm.engine.state import Limits
 from fakellm.server.http_server import listen
+from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.owner import Owner
 from fakellm.server.workers.supervisor import Supervisor
@@ -322,7 +323,7 @@ def test_a_server_that_is_stopped_finishes_the_streams_of_all_workers() -> None:
 def test_a_worker_that_does_not_start_ends_the_server() -> None:
     async def start() -> None:
         state = WatchedState(Limits())
-        owner = Owner(App(state=state), state, WorkerSettings(0, (), Limits(), 1.0, frozenset()))
+        owner = Owner(App(state=state), state, WorkerSettings(0, (), Limits(), 1.0, ControlAccess()))
         with listen("127.0.0.1", 0) as listener:
             await Supervisor(owner, 2, [sys.executable, "-c", "raise SystemExit(3)"]).start(listener)
 
@@ -342,3 +343,42 @@ def restarted(server: Handle, other: int) -> int:
     while not (found := [pid for pid in children(server.pid) if pid != other]):
         pass
     return found[0]
+
+
+def test_whoever_watches_gets_what_happens_at_every_worker(pair: Pair) -> None:
+    session = pair.several.session("watched")
+    session.load({"rules": [RULES[0]]})
+    with closing(Client(pair.several)) as client:
+        events = client.begin("GET", "/s/watched/_fakellm/events")
+        event = data = b""
+        while event != b"event: live\n":
+            event = events.readline()
+        for each in pair.clients:
+            each.send("POST", f"/s/watched{CHAT}", asks("plain"))
+        numbers: set[int] = set()
+        while numbers != {1, 2}:
+            data = events.readline()
+            if data.startswith(b"data: ") and (found := json.loads(data[6:])).get("outcome") == "sent":
+                numbers.add(found["number"])
+    session.reset()
+
+
+def test_a_fault_for_the_next_requests_is_for_so_many_of_all_workers(pair: Pair) -> None:
+    session = pair.several.session("faulty")
+    session.load({"rules": [RULES[0]]})
+    fault = {"fault": {"kind": "status", "status": 503}, "requests": 3}
+    assert pair.client(0).send("PUT", "/s/faulty/_fakellm/fault", json.dumps(fault).encode()).status == 200
+    statuses = [pair.client(number).send("POST", f"/s/faulty{CHAT}", asks("plain")).status for number in range(5)]
+    assert statuses == [503, 503, 503, 200, 200]
+    assert [(entry.status, entry.outcome) for entry in session.requests] == [(status, "sent") for status in statuses]
+    session.reset()
+
+
+def test_the_speed_is_that_of_all_workers(pair: Pair) -> None:
+    session = pair.several.session("fast")
+    session.load({"rules": [{"reply": {"content": "A b c"}, "timing": {"gap": 3600}}]})
+    assert pair.client(0).send("PUT", "/_fakellm/speed", b'{"speed": 0}').status == 200
+    for client in pair.clients:
+        assert client.send("POST", f"/s/fast{CHAT}", asks("Hi", stream=True)).status == 200
+    pair.client(1).send("PUT", "/_fakellm/speed", b'{"speed": 1}')
+    session.reset()

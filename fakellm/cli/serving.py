@@ -23,6 +23,7 @@ from fakellm.base.errors import ServerError
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
+from fakellm.server.requests.control_token import VARIABLE, checked_token
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -58,6 +59,13 @@ def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, 
         raise click.BadParameter(str(error)) from None
 
 
+def _token(_context: click.Context, _option: click.Parameter, token: str | None) -> str | None:
+    try:
+        return None if token is None else checked_token(token)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
@@ -69,6 +77,14 @@ _SERVING = (
         metavar="NAME",
         help="Serve control routes under this name too, besides localhost, IP addresses and that of --host; may be "
         "given several times.",
+    ),
+    click.option(
+        "--control-token",
+        envvar=VARIABLE,
+        callback=_token,
+        metavar="TOKEN",
+        help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
+        "shows.",
     ),
     click.option(
         "--speed",
@@ -109,18 +125,20 @@ def run(
     ready: str,
     watch_stdin: bool,
     allow_hosts: Sequence[str] = (),
+    control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
-    supervised: Callable[[float, frozenset[str]], Any] | None = None,
+    supervised: Callable[[float, Any], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
     """Serves `app` until a signal or the end of standard input ends it; the first line of output states what and where.
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
-    `supervised` makes the server, of several processes, for the speed and the names of hosts.
+    `supervised` makes the server, of several processes, for the speed and what control routes require.
     """
     server_only()
     with paused():
         from fakellm.server.http_server import Server, listen
+        from fakellm.server.requests.control_access import ControlAccess
 
     try:
         listener = listen(host, port)
@@ -134,12 +152,12 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
             print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
-    hosts = frozenset({*allow_hosts, host.lower()})
+    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
 
     def make() -> Any:
         if supervised:
-            return supervised(speed, hosts)
-        return Server(app, speed, proxy and proxy(), hosts)
+            return supervised(speed, access)
+        return Server(app, speed, proxy and proxy(), access)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:

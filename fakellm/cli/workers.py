@@ -18,14 +18,15 @@ from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import GRACE, PATIENCE, end_by
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused, server_only
+from fakellm.server.requests.control_access import ControlAccess
 
 if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
 
 _CODE = "import sys; sys.path[:] = sys.argv[2:-2]; from fakellm.cli.workers import main; main()"
 
-Supervised = Callable[[float, frozenset[str]], Any]
-"""Makes a server of several workers, for the speed and the names of hosts."""
+Supervised = Callable[[float, ControlAccess], Any]
+"""Makes a server of several workers, for the speed and what control routes require."""
 
 
 def several(workers: int, level: str | None, limits: Limits, make: Callable[..., App]) -> tuple[App, Supervised]:
@@ -38,13 +39,13 @@ def several(workers: int, level: str | None, limits: Limits, make: Callable[...,
     state = WatchedState(limits)
     app = make(state=state)
 
-    def supervised(speed: float, hosts: frozenset[str]) -> Any:
+    def supervised(speed: float, access: ControlAccess) -> Any:
         from fakellm.server.workers.owner import Owner
         from fakellm.server.workers.supervisor import Supervisor
         from fakellm.server.workers.worker_app import WorkerSettings
 
         share = replace(limits, journal_bytes=limits.journal_bytes // workers)
-        settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, hosts)
+        settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, access)
         path = [str(Path(__file__).parents[2]), *sys.path]
         command = [sys.executable, "-c", _CODE, level or "", *dict.fromkeys(path)]
         return Supervisor(Owner(app, state, settings), workers, command)

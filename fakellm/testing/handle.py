@@ -56,7 +56,15 @@ class Handle(Adding, Queries):
     `fakellm.faults`, `fakellm.call`…
     """
 
-    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, home: Home | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        strict: bool = False,
+        pid: int | None = None,
+        home: Home | None = None,
+        token: str | None = None,
+    ) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
@@ -69,6 +77,7 @@ class Handle(Adding, Queries):
         self.sessions: list[Handle] = []
         """The sessions that a test has opened, for the check at its end."""
         self._home = home
+        self._token = token
 
     @property
     def env(self) -> dict[str, str]:
@@ -78,7 +87,8 @@ class Handle(Adding, Queries):
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
-        found = Handle(url, strict=self.strict if strict is None else strict, pid=self.pid, home=self._home)
+        strict = self.strict if strict is None else strict
+        found = Handle(url, strict=strict, pid=self.pid, home=self._home, token=self._token)
         if self.unforeseen.watching:
             found.unforeseen.start(watching=True)
             self.sessions.append(found)
@@ -136,7 +146,7 @@ class Handle(Adding, Queries):
         counts = {f"{root}/s/{quote(name, safe='')}": count for name, count in self._home.requests().items()}
         found = [url for url, count in counts.items() if count and url in ended]
         for url in found:
-            Handle(url).reset()
+            Handle(url, token=self._token).reset()
         return found
 
     def unsent(self) -> list[str]:
@@ -197,7 +207,7 @@ class Handle(Adding, Queries):
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
-        return control(self.url, method, route, key, body, patience)
+        return control(self.url, method, route, key, body, patience, self._token)
 
 
 def _requests(count: int) -> str:

@@ -24,8 +24,8 @@ class Changes:
         """How many wait now."""
         return len(self._waiting)
 
-    def notify(self, entry: Entry) -> None:
-        """Counts a change of this entry, and wakes all that wait for one."""
+    def notify(self, entry: Entry | None = None) -> None:
+        """Counts a change, of this entry if there is one, and wakes all that wait for one."""
         self.count += 1
         if self._waiting:
             self._wake()

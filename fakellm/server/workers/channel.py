@@ -186,7 +186,7 @@ class Channel(asyncio.Protocol):
 
 def _sendable(error: BaseException) -> BaseException:
     """The error for the other end, which must be able to read it."""
-    if isinstance(error, RequestError | ChannelLostError):
+    if isinstance(error, RequestError | ConnectionError):
         return error
     log.error("a call between the processes of the server failed", exc_info=error)
     return RuntimeError(shortened(error))

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from fakellm.engine.response import Response
+from fakellm.engine.response import Response, Watch
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler
 from fakellm.server.workers.owned import Owned
@@ -20,6 +21,27 @@ from fakellm.wire.plan import Plan
 
 if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
+
+
+class FarReader:
+    """A client of a worker that watches: what is written for it leaves with `drain`. Implements `Reader`."""
+
+    def __init__(self, worker: Channel, number: int, head_only: bool) -> None:
+        self.head_only = head_only
+        self._worker = worker
+        self._number = number
+        self._data = b""
+
+    def write(self, data: bytes) -> None:
+        self._data += data
+
+    async def drain(self) -> None:
+        data, self._data = self._data, b""
+        if data:
+            await self._worker.call("watched", self._number, data)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the worker notices that the client leaves
 
 
 class Link:
@@ -50,6 +72,7 @@ class Link:
             "count": owner.count,
             "keep": owner.keep,
             "answer": self._answer,
+            "watch": self._watch,
             "reports": self._reports,
             "replies": self._replies,
             "stepped": self._begin_stepping,
@@ -66,6 +89,9 @@ class Link:
         if number:
             self._entries[number] = owned
         return response
+
+    async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:
+        await self._owner.watch(watch, FarReader(self.channel, number, head_only))
 
     def _reports(self, reports: list[EntryReport]) -> None:
         for report in reports:

@@ -12,8 +12,10 @@ import pickle
 from collections.abc import Hashable
 from typing import Any
 
+from msgspec.structs import replace
+
 from fakellm.apis.operation import Keeper
-from fakellm.engine.response import Response
+from fakellm.engine.response import Response, Watch
 from fakellm.engine.state import AttemptCount, MemorySession
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest, settled
@@ -21,7 +23,7 @@ from fakellm.server.http_server import Server
 from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
 from fakellm.server.stepping import Steps
-from fakellm.server.workers.link import Link
+from fakellm.server.workers.link import FarReader, Link
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import SessionName
 from fakellm.server.workers.watched_state import WatchedState
@@ -29,6 +31,8 @@ from fakellm.server.workers.worker_app import WorkerSettings
 
 MOST_STAGED = 1_000
 """Entries that are staged before they get into the journals although nothing reads these."""
+_LOOK_SECONDS = 0.1
+"""How often the workers report how far replies are while somebody watches."""
 STAGED_SECONDS = 1.0
 """How long an entry is staged at most, if nothing reads the journals."""
 
@@ -41,14 +45,15 @@ class Owner:
         self._state = state
         self.settings = settings
         self.steps = Steps()
-        self.server = Server(app, settings.speed, None, settings.hosts, steps=self.steps)
+        self.server = Server(app, settings.speed, None, settings.access, steps=self.steps)
         self.links: list[Link] = []
         self.staged: list[Owned] = []
         self._reading = 0
         """How many requests are being answered."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
-        self._forgetting: set[asyncio.Future[None]] = set()
+        self._changing: set[asyncio.Future[Any]] = set()
+        """Changes that some workers have not made."""
         self._late_before = (0, 0.0)
         """What the workers that are gone have reported of late frames."""
         state.changed = self._forget
@@ -65,19 +70,27 @@ class Owner:
         frames, worst = self._late_before
         self._late_before = frames + link.late[0], max(worst, link.late[1])
 
-    def open(self, name: str) -> tuple[int, int]:
-        """Opens a session for a worker: its serial number, and the number of its engine. Raises RequestError as
-        `State.open` does."""
+    def open(self, name: str) -> tuple[int, int, bool]:
+        """Opens a session for a worker: its serial number, the number of its engine, and whether its requests to models
+        are answered here. Raises RequestError as `State.open` does."""
         session = self._app.session(name)
         assert isinstance(session, MemorySession)
-        return self._state.serial(session), self._state.number(session.content)
+        number = self._state.number(session.content)
+        return self._state.serial(session), number, self._is_answered_here(name)
+
+    def _is_answered_here(self, name: str) -> bool:
+        """Whether the next requests to models in a session depend on more than a worker knows."""
+        return self._app.next_fault(name) is not None
 
     async def engine(self, number: int) -> bytes | None:
-        """The scenario of an engine, and whether it is strict, pickled; None if it is not served any more."""
+        """The scenario of an engine, whether it is strict, and the number of its first rule, pickled; None if it is not
+        served any more."""
         engine = self._state.engine(number)
         if engine is None:
             return None
-        pickled: bytes = (await in_thread(lambda: pickle.dumps((engine.ruleset.scenario, engine.strict), 5)))()
+        pickled: bytes = (
+            await in_thread(lambda: pickle.dumps((engine.ruleset.scenario, engine.strict, engine.ruleset.first), 5))
+        )()
         return pickled
 
     def count(self, name: SessionName, key: tuple[Hashable, ...]) -> AttemptCount:
@@ -97,15 +110,36 @@ class Owner:
         try:
             await self.flush(progress=True)
             request = HttpRequest(*sent)
+            name = request.target.session
+            before = self._is_answered_here(name)
             response, entry = await self.server.answered(request)
-            if self._forgetting:
-                await asyncio.wait(self._forgetting)
+            if self._is_answered_here(name) != before:
+                self._forget(name)
+            if self.server.pace(None) != self.settings.speed:
+                self._pace(self.server.pace(None))
+            if self._changing:
+                await asyncio.wait(self._changing)
         finally:
             self._reading -= 1
-        owned = Owned(SessionName(request.target.session, 0), entry)
-        if not request.target.control and (session := self._state.find(request.target.session)):
+        owned = Owned(SessionName(name, 0), entry)
+        if not request.target.control and (session := self._state.find(name)):
             owned.journaled(session)
         return response, owned
+
+    async def watch(self, watch: Watch, reader: FarReader) -> None:
+        """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
+        looking = asyncio.ensure_future(self._look())
+        try:
+            await self.server.feed.serve(reader, watch)
+            await reader.drain()
+        finally:
+            looking.cancel()
+
+    async def _look(self) -> None:
+        """Keeps the journals up to date while somebody watches."""
+        while True:
+            await self.flush(progress=True)
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def flush(self, progress: bool = False) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
@@ -163,13 +197,21 @@ class Owner:
 
     def _forget(self, name: str) -> None:
         """Has the workers forget their copies of a session."""
+        self._change("forget", name)
+
+    def _pace(self, speed: float) -> None:
+        """Has the workers divide delays by another number."""
+        self.settings = replace(self.settings, speed=speed)
+        self._change("speed", speed)
+
+    def _change(self, name: str, content: Any) -> None:
         for link in self.links:
             if link.joined:
-                forgetting = link.channel.call("forget", name)
-                self._forgetting.add(forgetting)
-                forgetting.add_done_callback(self._forgotten)
+                changing = link.channel.call(name, content)
+                self._changing.add(changing)
+                changing.add_done_callback(self._changed)
 
-    def _forgotten(self, forgetting: asyncio.Future[None]) -> None:
-        self._forgetting.discard(forgetting)
-        if not forgetting.cancelled():
-            forgetting.exception()  # a worker that is gone has no copies
+    def _changed(self, changing: asyncio.Future[Any]) -> None:
+        self._changing.discard(changing)
+        if not changing.cancelled():
+            changing.exception()  # a worker that is gone has nothing to change

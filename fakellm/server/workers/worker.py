@@ -14,6 +14,7 @@ from fakellm.server.http_server import Server
 from fakellm.server.workers.channel import Channel, Handler, first_message
 from fakellm.server.workers.reports import Reports
 from fakellm.server.workers.worker_app import WorkerApp, WorkerSettings
+from fakellm.server.workers.worker_feed import WorkerFeed
 from fakellm.server.workers.worker_steps import WorkerSteps
 
 
@@ -53,17 +54,19 @@ class ServingWorker:
     async def run(self, listener: socket.socket, beside: Coroutine[Any, Any, None]) -> None:
         """Serves until it is stopped. `beside` runs meanwhile."""
         steps = WorkerSteps(self._owner)
+        feed = WorkerFeed(self._owner)
         app = WorkerApp(self._owner, self._reports, self._settings)
-        server = Server(app, self._settings.speed, None, self._settings.hosts, steps=steps)
+        server = Server(app, self._settings.speed, None, self._settings.access, steps=steps, feed=feed)
 
         def flush(progress: bool, replies: bool) -> tuple[int, float]:
             self._reports.send(progress, replies)
             return app.lateness.frames, app.lateness.worst
 
         self._handlers |= {"flush": flush, "forget": app.forget, "released": steps.released}
+        self._handlers |= {"watched": feed.watched, "speed": server.pace}
         await asyncio.get_running_loop().create_unix_connection(lambda: self._owner, sock=self._end)
         self._owner.notify("joined")
-        await server.start(listener)
+        await server.accept(listener)
         self._owner.notify("ready")
         task = asyncio.ensure_future(beside)
         grace = await self._stopped

@@ -22,6 +22,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.control.changes import Changes
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
+from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.reports import Reports, plain
@@ -35,7 +36,7 @@ class WorkerSettings(Struct, frozen=True):
     api_keys: tuple[str, ...]
     limits: Limits
     speed: float
-    hosts: frozenset[str]
+    access: ControlAccess
 
 
 class ReportedChanges(Changes):
@@ -45,8 +46,9 @@ class ReportedChanges(Changes):
         super().__init__()
         self._reports = reports
 
-    def notify(self, entry: Entry) -> None:
-        self._reports.changed(entry)
+    def notify(self, entry: Entry | None = None) -> None:
+        if entry is not None:
+            self._reports.changed(entry)
 
 
 class WorkerApp(App):
@@ -71,7 +73,11 @@ class WorkerApp(App):
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         control = request.target.control
-        if not control and not _reads_what_is_kept(request):
+        if request.target.operation == EVENTS:
+            return super().handle(request)
+        session = self._copies.find(request.target.session)
+        elsewhere = _reads_what_is_kept(request) or (session and session.elsewhere and self.replier(request))
+        if not control and not elsewhere:
             return super().handle(request)
         entry = Entry(request.method, request.target.shown)
         if not control:
@@ -99,8 +105,12 @@ class WorkerApp(App):
     def _engine_of(self, pickled: bytes) -> Engine:
         with paused():
             scenario: Scenario | None
-            scenario, strict = pickle.loads(pickled)
-            return self.compiled(scenario, strict)
+            scenario, strict, first = pickle.loads(pickled)
+            return self.compiled(scenario, strict, first)
+
+
+EVENTS = "/_fakellm/events"
+"""The only control route that a worker handles: see `worker_feed`."""
 
 
 def _reads_what_is_kept(request: HttpRequest) -> bool:

@@ -53,12 +53,15 @@ class ReportedStore(SessionStore):
 
 
 class WorkerSession:
-    """A copy of a session of the owner."""
+    """A copy of a session of the owner. `elsewhere`: whether the owner answers its requests to models."""
 
     own = False
 
-    def __init__(self, session: SessionName, content: Engine, channel: Channel, reports: Reports) -> None:
+    def __init__(
+        self, session: SessionName, content: Engine, elsewhere: bool, channel: Channel, reports: Reports
+    ) -> None:
         self.content = content
+        self.elsewhere = elsewhere
         self.journal: Journal = ReportedJournal(session, reports)
         self.store: SessionStore = ReportedStore(session, channel)
         self._session = session
@@ -104,11 +107,11 @@ class WorkerState:
 
     async def _fetched(self, name: str, engine: Fetch) -> None:
         fetching = asyncio.current_task()
-        serial, number = await self._channel.call("open", name)
+        serial, number, elsewhere = await self._channel.call("open", name)
         content = await engine(number)
         if content is not None and self._fetching.get(name) is fetching:
             session = SessionName(name, serial)
-            self._sessions[name] = WorkerSession(session, content, self._channel, self._reports)
+            self._sessions[name] = WorkerSession(session, content, elsewhere, self._channel, self._reports)
 
     def _ended(self, name: str, fetching: asyncio.Future[None]) -> None:
         if self._fetching.get(name) is fetching:
