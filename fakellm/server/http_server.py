@@ -87,7 +87,8 @@ class Server:
     def warn_if_open(self, listener: socket.socket) -> None:
         """Warns if others than this machine can reach the control routes."""
         host = listener.getsockname()[0]
-        if self._access.token is None and not ip_address(host).is_loopback:
+        of_internet = listener.family in (socket.AF_INET, socket.AF_INET6)
+        if self._access.token is None and of_internet and not ip_address(host).is_loopback:
             log.warning(_OPEN, host)
 
     async def accept(self, listener: socket.socket) -> None:

@@ -61,7 +61,7 @@ _HEAD = bursts(
 _RETRY = b"retry: 1000\n\n"
 
 
-class Reader(Protocol):
+class Watcher(Protocol):
     """A client that watches."""
 
     head_only: bool
@@ -79,7 +79,7 @@ class Reader(Protocol):
 class Watching(Protocol):
     """What sends to clients what happens."""
 
-    async def serve(self, client: Reader, watch: Watch) -> EndedResponse:
+    async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
         """Sends events until the client leaves or the server stops. Raises RequestError, status 503, if there is no
         room for another reader."""
 
@@ -106,7 +106,7 @@ class Feed:
         if self._looking is not None:
             self._looking.cancel()
 
-    async def serve(self, client: Reader, watch: Watch) -> EndedResponse:
+    async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
         if self._watching >= MOST_WATCHING:
             count = self._watching
             message = f"{count} clients read the events of this server, as many as it allows. Close some pages."
@@ -117,7 +117,7 @@ class Feed:
                 await self._send(client, watch)
         return EndedResponse(keep_alive=False)
 
-    async def _send(self, client: Reader, watch: Watch) -> None:
+    async def _send(self, client: Watcher, watch: Watch) -> None:
         """Raises ConnectionError if the client has left."""
         client.write(_RETRY)
         with client.waiting(), self._reader():
@@ -189,7 +189,7 @@ class Feed:
     def _scenario(self, name: str) -> bytes:
         return msgspec.json.encode({"session": name, **self._app.served(name)})
 
-    async def _begin(self, client: Reader, session: str | None, reason: str | None) -> int:
+    async def _begin(self, client: Watcher, session: str | None, reason: str | None) -> int:
         """Sends what there is now to a reader that has nothing, and returns the number of the event after which it goes
         on. `reason`: why it has nothing; None if it is new."""
         number = self._ring.last

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
 
 
-class FarReader:
-    """A client of a worker that watches: what is written for it leaves with `drain`. Implements `Reader`."""
+class FarWatcher:
+    """A client of a worker that watches: what is written for it leaves with `drain`. Implements `Watcher`."""
 
     def __init__(self, worker: Channel, number: int, head_only: bool) -> None:
         self.head_only = head_only
@@ -91,7 +91,7 @@ class Link:
         return response
 
     async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:
-        await self._owner.watch(watch, FarReader(self.channel, number, head_only))
+        await self._owner.watch(watch, FarWatcher(self.channel, number, head_only))
 
     def _reports(self, reports: list[EntryReport]) -> None:
         for report in reports:

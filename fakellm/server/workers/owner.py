@@ -23,7 +23,7 @@ from fakellm.server.http_server import Server
 from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
 from fakellm.server.stepping import Steps
-from fakellm.server.workers.link import FarReader, Link
+from fakellm.server.workers.link import FarWatcher, Link
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import SessionName
 from fakellm.server.workers.watched_state import WatchedState
@@ -126,7 +126,7 @@ class Owner:
             owned.journaled(session)
         return response, owned
 
-    async def watch(self, watch: Watch, reader: FarReader) -> None:
+    async def watch(self, watch: Watch, reader: FarWatcher) -> None:
         """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
         looking = asyncio.ensure_future(self._look())
         try:

@@ -6,7 +6,7 @@ from itertools import count
 
 from fakellm.engine.response import Watch
 from fakellm.server.listener import EndedResponse
-from fakellm.server.live.feed import Reader
+from fakellm.server.live.feed import Watcher
 from fakellm.server.workers.channel import Channel
 
 
@@ -16,9 +16,9 @@ class WorkerFeed:
     def __init__(self, owner: Channel) -> None:
         self._owner = owner
         self._numbers = count(1)
-        self._clients: dict[int, Reader] = {}
+        self._clients: dict[int, Watcher] = {}
 
-    async def serve(self, client: Reader, watch: Watch) -> EndedResponse:
+    async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
         number = next(self._numbers)
         self._clients[number] = client
         try:
