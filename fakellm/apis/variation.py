@@ -20,7 +20,7 @@ from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Pad
 from fakellm.base.validation import FieldError
 from fakellm.base.words.explained import Explaining
 from fakellm.base.words.near_miss import near_miss
-from fakellm.streaming.division import Division, Silences
+from fakellm.streaming.division import LATE, Division, Silences
 from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
@@ -284,7 +284,7 @@ def division_of(full: Variation) -> Division:
         split=full.split or "whole",
         start=_START.get(full.role, "joined"),
         opening=calls.opening or "alone",
-        late=calls.name == "late",
+        late=tuple(key for key in LATE if getattr(calls, key) == "late"),
         together=full.together or (),
         turns=full.turns or (),
         interleave=full.interleave or "none",

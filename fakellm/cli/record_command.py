@@ -43,7 +43,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
     metavar="FILE",
     help="The file to record to; an existing recording is continued.",
 )
-@click.option("--missing-only", is_flag=True, help="Answer requests that FILE has, and record only the others.")
+@click.option("--missing-only", is_flag=True, help="Answer requests that FILE has from it, and record only the others.")
 @serving
 def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
     """Pass requests on to a real server, and record them with its responses, without keys and cookies."""

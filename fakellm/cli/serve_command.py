@@ -43,31 +43,35 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     default=Limits().cache_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to remember of replies, for when the same request comes again.",
+    help="How many bytes of rendered replies to keep, for when the same request comes again.",
 )
 @click.option(
     "--journal-bytes",
     default=Limits().journal_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the journals of all sessions.",
+    help="How many bytes of journals to keep, in all sessions.",
 )
 @click.option(
     "--stored-bytes",
     default=Limits().stored_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the replies that clients can retrieve and continue.",
+    help="How many bytes to keep of the replies that clients can retrieve and continue.",
 )
 @click.option(
-    "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
+    "--max-sessions",
+    default=Limits().max_sessions,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The most sessions to keep.",
 )
 @click.option(
     "--max-attempts",
     default=Limits().max_attempts,
     show_default=True,
     type=click.IntRange(1),
-    help="Requests whose attempts are counted.",
+    help="For how many different requests to count attempts.",
 )
 @click.option(
     "--latency",
@@ -75,7 +79,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0, MOST_SECONDS),
     callback=finite,
     metavar="SECONDS",
-    help="Generated replies start after this time.",
+    help="How long each generated reply waits before it starts.",
 )
 @click.option(
     "--tokens-per-second",
@@ -83,8 +87,9 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0),
     callback=finite,
     metavar="NUMBER",
-    help="Generated replies are sent as fast as a model writes so many tokens.",
+    help="How fast generated replies are sent.",
 )
+@click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -98,11 +103,12 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    edit: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    A file that is saved is loaded again; while it has errors, the last good scenario stays.
+    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
     """
     log_to_stderr(options.pop("level"))
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)
@@ -110,6 +116,8 @@ def command(
         example = "timing: {first: 0.3, tokens_per_second: 40}"
         remedy = f"write {example!r} at the top of its file"
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
+    if edit and not scenarios:
+        raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
@@ -143,4 +151,6 @@ def command(
         run(app, what, **options)
         return
     files = Files(scenarios, reading)
+    if edit:
+        app.edited = files
     run(app, what, beside=lambda server: follow(server, app, files), **options)

@@ -23,6 +23,7 @@ from fakellm.base.errors import ServerError
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
+from fakellm.server.requests.control_token import VARIABLE, checked_token
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -58,6 +59,13 @@ def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, 
         raise click.BadParameter(str(error)) from None
 
 
+def _token(_context: click.Context, _option: click.Parameter, token: str | None) -> str | None:
+    try:
+        return None if token is None else checked_token(token)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
@@ -71,6 +79,14 @@ _SERVING = (
         "given several times.",
     ),
     click.option(
+        "--control-token",
+        envvar=VARIABLE,
+        callback=_token,
+        metavar="TOKEN",
+        help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
+        "shows.",
+    ),
+    click.option(
         "--speed",
         default=1.0,
         show_default=True,
@@ -79,7 +95,7 @@ _SERVING = (
     ),
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
-    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
@@ -109,6 +125,7 @@ def run(
     ready: str,
     watch_stdin: bool,
     allow_hosts: Sequence[str] = (),
+    control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
@@ -119,6 +136,7 @@ def run(
     server_only()
     with paused():
         from fakellm.server.http_server import Server, listen
+        from fakellm.server.requests.control_access import ControlAccess
 
     try:
         listener = listen(host, port)
@@ -132,10 +150,10 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
             print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
-    hosts = {*allow_hosts, host.lower()}
+    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
 
     def make() -> Any:
-        return Server(app, speed, proxy and proxy(), hosts)
+        return Server(app, speed, proxy and proxy(), access)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:

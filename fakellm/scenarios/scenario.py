@@ -241,8 +241,9 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
 
 
-def extended(scenario: Scenario | None, added: Scenario, number: int | None = None) -> Scenario:
-    """The scenario with the rules of another after its own or, with a number (from 1), in place of that rule.
+def extended(scenario: Scenario | None, added: Scenario, number: int | None = None, first: bool = False) -> Scenario:
+    """The scenario with the rules of another after its own or, if `first`, in front of them, or with a number (from 1),
+    in place of that rule. All of its own rules keep their names.
 
     Rules of a scenario that has a name or a dialect keep these; all others have those of the scenario they go into.
     """
@@ -258,6 +259,14 @@ def extended(scenario: Scenario | None, added: Scenario, number: int | None = No
         rules = tuple(
             _with_own_dialect(msgspec.structs.replace(rule, dialect=rule.dialect or added.dialect)) for rule in rules
         )
+    if first:
+        own = zip(scenario.rules, scenario.named_rules(), strict=True)
+        named = tuple(msgspec.structs.replace(rule, name=each.name) for rule, each in own)
+        new = tuple(
+            msgspec.structs.replace(rule, name=rule.name or f"{scenario.name}#{place}")
+            for place, rule in enumerate(rules, len(named) + 1)
+        )
+        return msgspec.structs.replace(scenario, rules=(*new, *named))
     before = scenario.rules if number is None else scenario.rules[: number - 1]
     after = () if number is None else scenario.rules[number:]
     return msgspec.structs.replace(scenario, rules=(*before, *rules, *after))

@@ -59,9 +59,17 @@ class Handle(Adding, Queries):
     `fakellm.faults`, `fakellm.call`…
     """
 
-    _settable = ("url", "base_url", "pid", "strict", "unforeseen", "starts", "sessions", "_home")
+    _settable = ("url", "base_url", "pid", "strict", "unforeseen", "starts", "sessions", "_home", "_token")
 
-    def __init__(self, url: str, *, strict: bool = False, pid: int | None = None, home: Home | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        strict: bool = False,
+        pid: int | None = None,
+        home: Home | None = None,
+        token: str | None = None,
+    ) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
@@ -74,6 +82,7 @@ class Handle(Adding, Queries):
         self.sessions: list[Handle] = []
         """The sessions that a test has opened, for the check at its end."""
         self._home = home
+        self._token = token
 
     def __repr__(self) -> str:
         if not (self._home and self._home.sizes):
@@ -89,7 +98,8 @@ class Handle(Adding, Queries):
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
-        found = Handle(url, strict=self.strict if strict is None else strict, pid=self.pid, home=self._home)
+        strict = self.strict if strict is None else strict
+        found = Handle(url, strict=strict, pid=self.pid, home=self._home, token=self._token)
         if self.unforeseen.watching:
             found.unforeseen.start(watching=True)
             self.sessions.append(found)
@@ -147,7 +157,7 @@ class Handle(Adding, Queries):
         counts = {f"{root}/s/{quote(name, safe='')}": number for name, number in self._home.requests().items()}
         found = [url for url, number in counts.items() if number and url in ended]
         for url in found:
-            Handle(url).reset()
+            Handle(url, token=self._token).reset()
         return found
 
     def unsent(self) -> list[str]:
@@ -209,4 +219,4 @@ class Handle(Adding, Queries):
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
-        return control(self.url, method, route, key, body, patience)
+        return control(self.url, method, route, key, body, patience, self._token)

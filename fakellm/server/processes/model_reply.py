@@ -30,16 +30,16 @@ from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
 from fakellm.wire.plan import Frame
 
 
-def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
-    """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
-    in another process."""
-    engine, keeper = session.content, request.target.api.keeper
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+    """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
+    long work is done in another process."""
+    keeper = request.target.api.keeper
     continued = continuing(session, request)
     most = MOST_MILLISECONDS if offloads and not continued else inf
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
     except LongWorkError:
-        return Work(partial(answered_with, session, request), _response)
+        return Work(partial(answered_with, session, engine, request), _response)
     if not matched.match.counts:
         outcome = _rendered(most, request, engine, matched, 1)
     else:
@@ -82,9 +82,9 @@ def _response(result: Callable[[], Any]) -> Response:
     return answer.response
 
 
-async def answered_with(session: Session[Engine], request: HttpRequest) -> Answered:
+async def answered_with(session: Session[Engine], engine: Engine, request: HttpRequest) -> Answered:
     """What another process answers to a request; its attempts are counted here, and functions are called here."""
-    engine, number, forgotten = session.content, 1, False
+    number, forgotten = 1, False
     try:
         answer = await answered(engine, request)
         match = answer.match
