@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import time_ns  # noqa: TID251 # only where minutes are to pass: --real-time
 from typing import Any
 
 import click
@@ -10,7 +11,7 @@ import click
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import count, fail, finite, run, serving
-from fakellm.engine.state import Limits
+from fakellm.engine.state import Limits, still
 from fakellm.server.garbage import paused
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import AT_ONCE, Timing
@@ -21,6 +22,10 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
         return tuple(map(checked_key, keys))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _milliseconds() -> int:
+    return time_ns() // 10**6
 
 
 @click.command("serve", short_help="Serve the rules of scenario files, or generated text.")
@@ -84,6 +89,11 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     metavar="NUMBER",
     help="Generated replies are sent as fast as a model writes so many tokens.",
 )
+@click.option(
+    "--real-time",
+    is_flag=True,
+    help="Let the minutes and days of `limits:` pass, instead of only when POST /_fakellm/advance is called.",
+)
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -97,6 +107,7 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    real_time: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
@@ -132,7 +143,8 @@ def command(
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
-        app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+        time = _milliseconds if real_time else still
+        app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, time=time)
     what = (
         f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
         if reading and scenario

@@ -26,11 +26,13 @@ from fakellm.scenarios.matching import When
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.journal_query import journal_query
 from fakellm.server.control.journal_view import journal_view
+from fakellm.server.control.metrics import Held, metrics
 from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
-from fakellm.server.request_target import RequestTarget, request_target
+from fakellm.server.request_target import METRICS, RequestTarget, request_target
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 from fakellm.wire.plan import Frame, Plan
 
 FAVICON = "/favicon.ico"
@@ -60,6 +62,8 @@ class Application(Protocol):
     """How late frames left; the server counts them."""
     changes: Changes
     """Wakes what waits for a change of a journal."""
+    traffic: Traffic
+    """What has been sent; the server counts it."""
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         """What answers a request, and its entry in the journal; control routes leave none there."""
@@ -86,6 +90,9 @@ class Application(Protocol):
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request to it starts a new one in the initial state."""
+
+    def held(self) -> Held:
+        """How much is kept of what has a bound."""
 
     def health(self, name: str) -> dict[str, Any]:
         """The facts about a session for `GET /_fakellm/health`."""
@@ -193,6 +200,22 @@ def _health(app: Application, request: HttpRequest) -> Response:
     return json_response({"status": "ok", "version": version("fakellm-server"), **facts, "pacing": pacing})
 
 
+def _live(app: Application, request: HttpRequest) -> Response:
+    """For a probe that has a server restarted which does not answer."""
+    return json_response({"status": "live"})
+
+
+def _ready(app: Application, request: HttpRequest) -> Response:
+    """For a probe that keeps requests from a server which is about to end."""
+    if app.traffic.stopping:
+        raise RequestError(503, "This server is about to end, and takes no more requests.", "stopping")
+    return json_response({"status": "ready"})
+
+
+def _metrics(app: Application, request: HttpRequest) -> Work:
+    return metrics(app.traffic, app.lateness, app.held())
+
+
 def _journal(app: Application, request: HttpRequest) -> Work:
     return journal_view(app.session(request.target.session).journal, partial(_parsed, app))
 
@@ -241,8 +264,11 @@ def _step(app: Application, request: HttpRequest) -> Release:
 
 CONTROL: Routes[Application] = {
     "/_fakellm/health": {"GET": _health},
+    "/_fakellm/health/live": {"GET": _live},
+    "/_fakellm/health/ready": {"GET": _ready},
     "/_fakellm/journal": {"GET": _journal, "POST": _query},
     "/_fakellm/unused": {"GET": _unused},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/step": {"POST": _step},
+    METRICS: {"GET": _metrics},
 }

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from fakellm.server.application import Application
+from fakellm.server.connections.settings import Connections
 
 if TYPE_CHECKING:
     from fakellm.server.http_server import Proxy, Server
@@ -25,6 +26,7 @@ class Hosted:
         proxy: Callable[[], Proxy] | None = None,
         allowed_hosts: str | Iterable[str] = (),
         host: str = "127.0.0.1",
+        connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
         self._app = app
         self._port = port
@@ -32,6 +34,7 @@ class Hosted:
         self._proxy = proxy
         self._allowed_hosts = allowed_hosts
         self._host = host
+        self._connections = connections
 
     def __enter__(self) -> Hosted:
         from fakellm.server.http_server import Server, listen
@@ -42,7 +45,8 @@ class Hosted:
         self.thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed, self._proxy and self._proxy(), self._allowed_hosts)
+            proxy = self._proxy and self._proxy()
+            server = Server(self._app, self._speed, proxy, self._allowed_hosts, self._connections)
             return server, await server.start(listener)
 
         try:

@@ -22,6 +22,7 @@ from fakellm.engine.response import Outcome, Relay, Release, Response, Work
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, settled
 from fakellm.server.connection import ClientConnection
+from fakellm.server.connections.settings import Connections
 from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.offload import offload
@@ -42,20 +43,26 @@ class Server:
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
     requests that the application relays. `allowed_hosts`: names under which control routes are available besides
-    `localhost`; ValueError if one is not a name.
+    `localhost`; ValueError if one is not a name. `connections`: how they are treated.
     """
 
     def __init__(
-        self, app: Application, speed: float = 1.0, proxy: Proxy | None = None, allowed_hosts: str | Iterable[str] = ()
+        self,
+        app: Application,
+        speed: float = 1.0,
+        proxy: Proxy | None = None,
+        allowed_hosts: str | Iterable[str] = (),
+        connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
         self._app = app
         self._proxy = proxy
         self._allowed_hosts = checked_hosts(allowed_hosts)
-        self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
+        self._performer = Performer(checked_speed(speed), app.lateness, app.traffic, app.changes, partial(settled, app))
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
-        self._listener = Listener(self._logged if logs else self._handle, handler_cancellation=True)
+        self._listener = Listener(self._logged if logs else self._handle, connections)
+        self._tls = connections.tls
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -63,14 +70,17 @@ class Server:
         WORKERS.opened()
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
+        # aiohttp listens again
+        await web.SockSite(self._runner, listener, backlog=BACKLOG, ssl_context=self._tls).start()
         host, port = listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        shown = f"[{host}]" if ":" in host else host
+        return f"{'https' if self._tls else 'http'}://{shown}:{port}"
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
         self._performer.stopping.set()
+        self._app.traffic.stopping = True
         for site in list(self._runner.sites):
             await site.stop()
         self._performer.steps.free()
@@ -186,8 +196,10 @@ class Server:
         except asyncio.CancelledError:
             entry.outcome = ended_early(client)
             self._performer.ended(entry)
+            _give_up(outcome)
             raise
         except Exception as error:
+            _give_up(outcome)
             return self._refused(request, error, entry)[0]
 
     async def _worked(self, client: ClientConnection, request: HttpRequest, work: Work, entry: Entry) -> Response:
@@ -226,6 +238,12 @@ class Server:
         """Within this block, the session of this name is not idle."""
         session = self._app.find(name)
         return session.reply() if session else nullcontext()
+
+
+def _give_up(outcome: Outcome) -> None:
+    """Must be called for work that gives no response."""
+    if isinstance(outcome, Work) and outcome.ended:
+        outcome.ended()
 
 
 def _explain(request: HttpRequest, response: Response) -> None:

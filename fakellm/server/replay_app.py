@@ -28,8 +28,10 @@ from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.scenarios.matching import When
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.control.changes import Changes
+from fakellm.server.control.metrics import Held
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 
 Again = Literal["repeat", "fail"]
 
@@ -135,6 +137,7 @@ class Replay:
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
+        self.traffic = Traffic()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._state: State[Recordings] = MemoryState(limits)
         self._again = again
@@ -184,6 +187,9 @@ class Replay:
 
     def forget(self, name: str) -> None:
         self._state.forget(name)
+
+    def held(self) -> Held:
+        return self._state.held()
 
     def health(self, name: str) -> dict[str, Any]:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}

@@ -29,25 +29,28 @@ from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
+from fakellm.engine.state import Cache, Limits, MemoryState, Session, State, Time, still
 from fakellm.model.request import Request, digest
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.control.changes import Changes
+from fakellm.server.control.metrics import Held
+from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
 from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 
 
 class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
     A session is created when it is first needed, with the server's scenario; loading a scenario into it or sending
-    requests to it affects no other session.
+    requests to it affects no other session. `time`: that of quotas.
     """
 
     def __init__(
@@ -58,15 +61,17 @@ class App:
         strict: bool = False,
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
+        time: Time = still,
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
+        self.traffic = Traffic()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
-        self._state: State[Engine] = MemoryState(limits)
+        self._state: State[Engine] = MemoryState(limits, time)
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
@@ -152,6 +157,9 @@ class App:
 
     def forget(self, name: str) -> None:
         self._state.forget(name)
+
+    def held(self) -> Held:
+        return {"cache_bytes": (self._cache.size, self._cache.most_bytes), **self._state.held()}
 
     def health(self, name: str) -> dict[str, Any]:
         return self.session(name).content.health()
@@ -300,5 +308,6 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/_fakellm/scenario": {"PUT": load_scenario, "GET": shown_scenario},
     "/_fakellm/rules": {"POST": add_rules},
     "/_fakellm/scripts": {"GET": scripts},
+    "/_fakellm/advance": {"POST": advance},
     **CONTROL,
 }

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -19,6 +19,7 @@ from fakellm.base.errors import ServerError
 from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
+from fakellm.server.connections.settings import Connections
 from fakellm.server.hosting import Hosted
 from fakellm.server.requests.browsers import checked_hosts
 from fakellm.testing.functions import Raised, raise_first
@@ -49,6 +50,7 @@ def serve(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on `host` and `port`, by default 127.0.0.1 and a free one. With `host`
@@ -57,7 +59,8 @@ def serve(
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
-    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`,
+    `localhost` and IP addresses. `tls`: HTTPS, with a certificate that is made for this server; clients must trust the
+    file `ca` of the handle. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`,
     `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end
     of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
@@ -76,7 +79,14 @@ def serve(
         api_keys=keys,
         limits=Limits(**limits),
     )
-    with Hosted(app, port, speed, None, checked_hosts(allow_hosts), host) as hosted:
+    with ExitStack() as stack:
+        connections, ca = Connections(), None
+        if tls:
+            from fakellm.server.connections.tls import self_signed
+
+            context, ca = stack.enter_context(self_signed([host]))
+            connections = Connections(tls=context)
+        hosted = stack.enter_context(Hosted(app, port, speed, None, checked_hosts(allow_hosts), host, connections))
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             engine = app.compiled(raised.watched(scenario, session), strict)  # here: the server goes on meanwhile
@@ -111,7 +121,8 @@ def serve(
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary, add, requests))
+            home = Home(put, hosted.thread, raised, vary, add, requests)
+            yield Handle(hosted.url, strict=strict, home=home, ca=ca)
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
@@ -177,6 +188,7 @@ def spawn(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
@@ -192,6 +204,7 @@ def spawn(
     command += [] if api_key is None else [f"--api-key={api_key}"]
     command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
+    command += ["--tls", "self-signed"] if tls else []
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
@@ -237,11 +250,12 @@ def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
     if not printed:
         raise ServerError(f"the server did not start: exit code {process.wait()}; see what it wrote to stderr")
     try:
-        url = json.loads(printed)["url"]
-    except (ValueError, TypeError, KeyError):
+        ready = json.loads(printed)
+        url, ca = ready["url"], ready.get("ca")
+    except (ValueError, TypeError, KeyError, AttributeError):
         process.kill()
         raise ServerError(f"the server did not start: it printed {bytes(printed)!r}, and was killed") from None
-    return Handle(url, strict=strict, pid=process.pid)
+    return Handle(url, strict=strict, pid=process.pid, ca=ca and Path(ca))
 
 
 def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:

@@ -15,13 +15,13 @@ from msgspec import Struct
 from fakellm.apis.ollama import urls
 from fakellm.apis.ollama.errors import JSON_TYPE
 from fakellm.apis.ollama.requests.body import typed
-from fakellm.apis.ollama.times import rfc3339
 from fakellm.apis.openai.embeddings import vector
 from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
+from fakellm.base.rfc3339 import rfc3339
 from fakellm.base.seed import HEX, Source
 from fakellm.wire.plan import Frame, Plan
 

@@ -13,6 +13,7 @@ from fakellm.base.validation import near_miss, shortened
 
 _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
+    ("POST", "/_fakellm/advance"): ("seconds",),
     ("PUT", "/_fakellm/scenario"): ("strict",),
     ("POST", "/_fakellm/rules"): ("replace", "strict"),
 }

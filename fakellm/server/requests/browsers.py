@@ -3,7 +3,7 @@
 A page can send requests to any address. It cannot read the replies of control routes, which no other origin is allowed
 to read, unless its own name is made to lead to this machine (DNS rebinding): its requests then carry that name as
 `Host`. And it can send a request without reading the reply: a browser adds its `Origin` to each that may change
-something. Knows no route but the one that anyone may read.
+something. Knows no routes but those that anyone may read.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
 
-HEALTH = "/_fakellm/health"
-"""The control route that is for everyone: probes of containers and load balancers send all kinds of `Host`."""
+HEALTH = ("/_fakellm/health", "/_fakellm/health/live", "/_fakellm/health/ready")
+"""The control routes that are for everyone: probes of containers and load balancers send all kinds of `Host`."""
 
 _READING = ("GET", "HEAD", "OPTIONS")
 """The methods that change nothing."""
@@ -42,7 +42,7 @@ def check(method: str, operation: str, headers: Mapping[str, str], allowed: froz
     Raises RequestError, status 403, if its `Host` is neither an IP address nor a name of this server or, for a method
     that may change something, if it has an `Origin` that is not this server's.
     """
-    if operation == HEALTH:
+    if operation in HEALTH:
         return
     host = headers.get("Host")
     if host is not None and not _is_ours(host, allowed):
