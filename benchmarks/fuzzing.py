@@ -39,7 +39,8 @@ class Trivial:
         for line in body.split("\n"):
             if line.startswith("data: {"):
                 for choice in json.loads(line[6:])["choices"]:
-                    text += choice["delta"].get("content") or "" if choice["index"] == 0 else ""
+                    delta = choice.get("delta") or {}  # some providers leave it out
+                    text += delta.get("content") or "" if choice["index"] == 0 else ""
         return {"content": text}
 
 
@@ -56,7 +57,7 @@ class Official:
         for chunk in chunks:
             for choice in chunk.choices:
                 if choice.index == 0:
-                    text += choice.delta.content or ""
+                    text += (choice.delta and choice.delta.content) or ""  # some providers leave it out
                     finish = choice.finish_reason or finish
         return {"content": text, "finish_reason": finish}
 

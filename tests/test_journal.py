@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import gzip
 import json
@@ -9,18 +10,21 @@ import tracemalloc
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 import fakellm
 from fakellm.engine import entry as entry_module
-from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, shown_body
+from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, SentReply, shown_body
 from fakellm.engine.journal import MOST_PACED, Journal, Shelf
 from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
+from fakellm.server.control.journal_view import snapshots, view
 from fakellm.server.control.sent_reply import sent_reply
 from fakellm.server.control.shown_entry import AT_ONCE, settle, shown_entry, work_on
 from fakellm.server.scenario_app import App
@@ -121,10 +125,41 @@ def test_a_dropped_entry_keeps_its_request_unless_its_reply_is_under_way() -> No
     for each in (sending, stalled, sent, entry()):
         journal.add(each)
     assert (sending.request, stalled.request) == (None, None)
-    assert sent.request == Kept(b"x" * 100)
+    assert sent.request.body == b"x" * 100
+
+
+def test_what_a_client_repeats_is_kept_once() -> None:
+    journal = Journal(Shelf(100_000))
+    for body in (b"x" * 100, b"x" * 100, b"y" * 100):
+        headers = CIMultiDict({"Content-Type": "application/json", "Content-Length": "100"})
+        journal.add(Entry("POST", "/v1/responses", Kept(bytes(bytearray(body)), "/v1/responses", headers)))
+    first, same, other = (each.request for each in journal)
+    assert same.body is first.body
+    assert other.body == b"y" * 100
+    assert first.headers is same.headers is other.headers
 
 
 # What a journal holds, and what it can be read with
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        chat(user='"request":null, "body":null, é, \u2028, "\ud83d\ude00', x="y" * AT_ONCE),
+        b'{"body":null,"text":"' + "é".encode() * 2**20 + b'\\ud83d"}',
+        b'{"not": "JSON' * 100_000,
+        b"\xff" * 2**21,
+    ],
+)
+def test_a_long_body_is_shown_like_any_other(body: bytes) -> None:
+    """It is written in pieces, since a machine may not have the memory for one more copy."""
+    journal = Journal(Shelf(2**30))
+    sent = Entry("POST", '/v1/"request":null', Kept(body), explanation='"body":null')
+    journal.add(sent)
+    pieces = asyncio.run(view(journal, lambda _: None, snapshots(journal)))
+    expected = msgspec.json.encode(shown_entry(lambda _: None, sent, sent))
+    assert len(body) > AT_ONCE
+    assert json.loads(b"".join(pieces))["entries"] == [json.loads(expected)]
 
 
 def nested(levels: int, core: bytes = b"1e999") -> bytes:
@@ -275,6 +310,20 @@ def test_a_compressed_reply_is_read_up_to_the_limit_of_replies(length: int, kept
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("body", [b"x" * 2**23, chat(user="x" * 2**23)])
+def test_a_journal_is_read_with_a_few_times_the_memory_of_its_longest_body(body: bytes) -> None:
+    """A machine with a gigabyte reads one of 64 MB."""
+    journal = Journal(Shelf(2**30))
+    journal.add(Entry("POST", "/v1/responses", Kept(body)))
+    asyncio.run(view(journal, lambda _: None, []))  # loads what it needs
+    tracemalloc.start()
+    try:
+        asyncio.run(view(journal, lambda _: None, snapshots(journal)))
+        assert tracemalloc.get_traced_memory()[1] < 5 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
 def test_the_request_is_part_of_the_work_of_reading_a_reply() -> None:
     app = App()
     _, long = handled(app, HttpRequest("POST", "/v1/chat/completions", chat(user="x" * AT_ONCE)))
@@ -282,7 +331,7 @@ def test_the_request_is_part_of_the_work_of_reading_a_reply() -> None:
     long.request.shown = b"null", False  # the journal has been read while the reply was under way
     assert work_on(long) > AT_ONCE
     settle(app.session("").journal, app.parsed, long)  # type: ignore[arg-type] # it is not called
-    assert (long.request.response, long.reply.kept) == (None, False)
+    assert (long.request.response, long.request.reply) == (None, None)
 
 
 def test_two_readers_of_an_entry_get_the_reply() -> None:
@@ -300,8 +349,15 @@ def test_two_readers_of_an_entry_get_the_reply() -> None:
 
     sent.request.headers = Headers()
     found.append(shown_entry(lambda _: None, sent, sent))
-    assert found[0].reply == found[1].reply == sent.reply
-    assert sent.reply.kept
+    assert found[0].reply == found[1].reply
+    assert found[0].reply.kept
+
+
+def test_a_reply_whose_json_a_secret_crosses_is_not_shown() -> None:
+    app = App()
+    _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", chat()))
+    sent.frames_sent, sent.request.secrets = sent.frames, frozenset({'},"text":"'})
+    assert shown_entry(lambda _: None, sent, sent).reply == SentReply()
 
 
 def test_reading_a_journal_opens_no_session() -> None:

@@ -90,6 +90,7 @@ def test_a_request_is_answered_or_refused(url: str, name: str) -> None:
     reply = httpx2.post(f"{url}/v1/chat/completions", content=body, timeout=60)
     assert reply.status_code in expected, reply.text[:500]
     assert reply.status_code == 200 or len(reply.json()["error"]["message"]) < 2_500
+    assert httpx2.get(f"{url}/_fakellm/journal", timeout=90).status_code == 200
     assert serves(url)
 
 

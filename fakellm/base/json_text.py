@@ -99,11 +99,11 @@ def _is_utf8(text: str) -> bool:
     return True
 
 
-_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*"|[-\d.]+e-\d+')
+_NUMBER = re.compile(r'"(?:[^"\\]|\\.)*+"|[-\d.]+e-\d+')
 """A string, which is skipped, or a number with an exponent."""
 
 
-_LONG = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d+\.\d+(?:e[+-]\d+)?')
+_LONG = re.compile(r'"(?:[^"\\]|\\.)*+"|-?\d+\.\d+(?:e[+-]\d+)?')
 """A string, which is skipped, or a number with a fraction."""
 
 

@@ -16,7 +16,7 @@ _TOKEN = re.compile(
     rf"""
       [^\r\n\w]?{_LETTER}+(?i:'(?:[sdmt]|ll|ve|re))?   # " sum", ".R", " It's"
     | \d{{1,3}}                                        # "2", "202"
-    | [ ]?(?:[^\s\w]|_)+[\r\n/]*                       # ".", " **", ":\n"
+    | [ ]?(?:[^\s\w]|_)++[\r\n/]*                      # ".", " **", ":\n"
     | \s*[\r\n]+                                       # "  \n"
     | \s+(?!\S)                                        # all but the last space of a run
     | \s+                                              # the space before a number

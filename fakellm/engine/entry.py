@@ -33,7 +33,7 @@ MOST_LEVELS = 500
 """The deepest JSON that the journal keeps as JSON. The program that reads it is deep in its own calls, and before 3.12
 Python's JSON module counts these too: a limit of about a thousand."""
 
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"')
 _BRACKETS = bytes.maketrans(b"{}", b"[]")
 _OTHERS = bytes(set(range(256)) - set(b"[]{}"))
 _MIDDLE = ord("\\")
@@ -153,16 +153,20 @@ class Kept(Struct):
     to search each body as it arrives would take longer than to answer.
 
     path: the target of the request as it arrived. secrets: known ones of its headers and URL, if it goes to a real
-    server. Others are found by name or form. valid: whether the body is known to be JSON. response: what answers it.
-    shown: the body as the journal shows it, and whether that is JSON that was sent, once the journal has been read.
+    server. Others are found by name or form. header_bytes: how many bytes the headers take, once that is counted.
+    valid: whether the body is known to be JSON. response: what answers it. reply: the JSON of what was sent, once that
+    has been read. shown: the body as the journal shows it, and whether that is JSON that was sent, once the journal has
+    been read.
     """
 
     body: bytes
     path: str = ""
     headers: Mapping[str, str] = {}
     secrets: frozenset[str] = frozenset()
+    header_bytes: int | None = None
     valid: bool = False
     response: Response | None = None
+    reply: bytes | None = None
     shown: tuple[bytes, bool] | None = None
 
 
@@ -192,16 +196,34 @@ def size_of(entry: Entry) -> int:
     if not isinstance(kept, Kept):
         return size
     size += len(kept.body)
-    if kept.headers:
-        size += sum(map(len, kept.headers.values())) + _HEADER_BYTES * len(kept.headers)
-    return size + _shown_size(entry, kept) if kept.shown else size
+    if kept.header_bytes is None:
+        kept.header_bytes = _header_bytes(kept.headers)
+    size += kept.header_bytes
+    return size + _read_size(entry, kept) if kept.shown or kept.reply else size
 
 
-def _shown_size(entry: Entry, kept: Kept) -> int:
-    """How many bytes that takes which is kept once the journal has been read."""
-    size = sum(map(len, entry.headers.values())) + _HEADER_BYTES * len(entry.headers)
-    size += len(msgspec.json.encode(entry.reply)) if entry.reply.kept else 0
+def share(entry: Entry, before: Entry) -> None:
+    """Has an entry share the memory of what equals that of the entry before it. Clients repeat themselves, and memory
+    that was used long ago is slow."""
+    kept, other = entry.request, before.request
+    if not isinstance(kept, Kept) or not isinstance(other, Kept):
+        return
+    if kept.headers == other.headers:
+        kept.headers, kept.header_bytes = other.headers, other.header_bytes
+    if kept.body == other.body:
+        kept.body = other.body
+    if kept.path == other.path:
+        kept.path = other.path
+
+
+def _read_size(entry: Entry, kept: Kept) -> int:
+    """How many bytes that takes which is kept once the journal or what was sent has been read."""
+    size = _header_bytes(entry.headers) + len(kept.reply or b"")
     return size + (len(kept.shown[0]) if kept.shown and kept.shown[0] is not kept.body else 0)
+
+
+def _header_bytes(headers: Mapping[str, str]) -> int:
+    return sum(map(len, headers.values())) + _HEADER_BYTES * len(headers)
 
 
 def _as_text(body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from fakellm.engine.entry import MOST_REPLY, Kept, size_of
+from fakellm.engine.entry import MOST_REPLY, Kept, share, size_of
 from fakellm.engine.entry import Entry as Entry  # a journal has entries
 from fakellm.engine.response import Response
 from fakellm.wire.on_demand import OnDemand
@@ -39,18 +39,22 @@ class Journal:
         """Adds the entry with its number; if there is no room, the oldest entries are dropped."""
         self.count += 1
         entry.number = self.count
+        if self._entries:
+            share(entry, self._entries[-1])
         self._entries.append(entry)
-        size, shared = size_of(entry), self._shared(entry)
-        self._sizes.append((size, _response_of(entry)))
-        self._shelf.added(self, size + shared)
+        response, more = self._counted(entry)
+        size = size_of(entry)
+        self._sizes.append((size, response))
+        self._shelf.added(self, size + more)
 
     def remeasure(self, entry: Entry) -> None:
         """Must be called after the request, the explanation or the reply of an entry has changed."""
         place = entry.number - self.dropped - 1
         if 0 <= place < len(self._entries) and self._entries[place] is entry:
-            (size, before), shared = self._sizes[place], self._shared(entry)
-            self._sizes[place] = size_of(entry), _response_of(entry)
-            self._shelf.resized(self._sizes[place][0] - size + shared - self._shelf.unshared(before))
+            size, before = self._sizes[place]
+            response, more = self._counted(entry)
+            self._sizes[place] = size_of(entry), response
+            self._shelf.resized(self._sizes[place][0] - size + more - self._shelf.unshared(before))
 
     def close(self) -> None:
         """Drops all entries; the journal must not be used again."""
@@ -68,18 +72,19 @@ class Journal:
         size, response = self._sizes.popleft()
         self._shelf.dropped(self, entry, size + self._shelf.unshared(response))
 
-    def _shared(self, entry: Entry) -> int:
-        """Counts that an entry has its response; one that is too long is not kept. Returns how many bytes more are
-        kept."""
-        response = _response_of(entry)
+    def _counted(self, entry: Entry) -> tuple[Response | None, int]:
+        """The response that is kept with an entry, and how many bytes more are kept for it. Counts that the entry has
+        it; one that is too long is not kept."""
+        response = entry.request.response if isinstance(entry.request, Kept) else None
         if response is None:
-            return 0
+            return None, 0
         more = self._shelf.shared(response)
         if more is None:
             entry.request.response = None
-        elif response.bursts.__class__ is OnDemand:  # a call less for each request
+            return None, 0
+        if response.bursts.__class__ is OnDemand:  # a call less for each request
             self._shelf.paced(self, entry)
-        return more or 0
+        return response, more
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
@@ -91,11 +96,6 @@ class Journal:
     def dropped(self) -> int:
         """How many entries have been dropped."""
         return self.count - len(self._entries)
-
-
-def _response_of(entry: Entry) -> Response | None:
-    """The response that is kept with an entry."""
-    return entry.request.response if isinstance(entry.request, Kept) else None
 
 
 class Shelf:

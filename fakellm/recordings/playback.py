@@ -22,7 +22,7 @@ _NOT_SENT = re.compile(
 )
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE = re.compile(r"[\t -~\x80-\xff]*")
-_BLOCK = re.compile(rb".+?(?>(?>\r\n|\r|\n){2,}|\Z)", re.DOTALL)
+_BLOCK = re.compile(rb".+?(?:(?>\r\n|\r|\n){2,}+|\Z)", re.DOTALL)
 
 
 class Recording(Struct, frozen=True):

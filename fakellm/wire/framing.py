@@ -29,7 +29,7 @@ _LINE_ENDS = {"lf": ("\n",), "cr": ("\r",), "crlf": ("\r\n",), "mixed": ("\n", "
 
 _UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$)[A-Za-z][A-Za-z0-9_-]*")
 _ALONE = r"^(?!data$)[A-Za-z][A-Za-z0-9_-]*$|^:[^\r\n]*$"
-_STRING_OR_COMMA = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|,')
+_STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+")|,')
 
 
 class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -154,7 +154,7 @@ class _Member(NamedTuple):
 
 _CONTENT = ("type", "choices", "candidates", "delta", "text", "content", "arguments", "partial_json", "thinking")
 """Keys that are shown although they are as above: they say what an event is, or have content."""
-_KEY = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*:\s*')
+_KEY = re.compile(r'\s*"((?:[^"\\]|\\.)*+)"\s*:\s*')
 _COMMA = re.compile(r"\s*,")
 
 

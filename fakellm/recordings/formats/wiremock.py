@@ -25,7 +25,7 @@ from fakellm.wire.plan import Frame, Plan
 
 Milliseconds = Annotated[int, Meta(ge=0)]
 
-_PLAIN = re.compile(r"(?:[\w/:~%-]|\\[^\w])+")
+_PLAIN = re.compile(r"(?:[\w/:~%-]|\\[^\w])++")
 """A pattern of a URL that matches one URL only."""
 
 

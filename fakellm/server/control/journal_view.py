@@ -5,7 +5,7 @@ other work gets its turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from copy import copy
 from functools import partial
 from typing import Any
@@ -60,21 +60,42 @@ async def view(journal: Journal, parse: Parse, entries: Snapshots, more: bytes =
     }
     end = b"], " + more + msgspec.json.encode(facts)[1:] + b"\n"
     pieces = [b'{"entries": [']
-    async for piece in _encoded(journal, parse, entries):
-        pieces.append((b",\n" if pieces[1:] else b"\n") + piece)
+    async for encoded in _encoded(journal, parse, entries):
+        pieces += b",\n" if pieces[1:] else b"\n", *encoded
     return [*pieces, end]
 
 
-async def _encoded(journal: Journal, parse: Parse, entries: Snapshots) -> AsyncIterator[bytes]:
+async def _encoded(journal: Journal, parse: Parse, entries: Snapshots) -> AsyncIterator[list[bytes]]:
     count, size, searched = 0, 0, 0
     for entry, snapshot in entries:
         work = work_on(entry)
-        show = partial(shown_entry, parse, entry, snapshot)
-        piece = msgspec.json.encode(show() if work <= AT_ONCE else (await in_thread(show))())
+        show = partial(_shown, parse, entry, snapshot)
+        encoded = show() if work <= AT_ONCE else (await in_thread(show))()
         if work:
             journal.remeasure(entry)
-        yield piece
-        count, size, searched = count + 1, size + len(piece), searched + work
+        yield encoded
+        count, size, searched = count + 1, size + sum(map(len, encoded)), searched + work
         if count >= _AT_ONCE or size >= _BYTES_AT_ONCE or searched >= AT_ONCE:
             count, size, searched = 0, 0, 0
             await asyncio.sleep(0)
+
+
+def _shown(parse: Parse, entry: Entry, snapshot: Entry) -> list[bytes]:
+    """The JSON of an entry, in pieces: a body of 64 MB has room for itself twice, but not for copies of both."""
+    kept, shown = entry.request, shown_entry(parse, entry, snapshot)
+    body = shown.body
+    if body is None or len(body) <= AT_ONCE:
+        return [msgspec.json.encode(shown)]
+    shown.request = shown.body = None
+    before, _, rest = msgspec.json.encode(shown).partition(b'"request":null')  # only other texts come before it
+    between, _, after = rest.partition(b'"body":null')
+    text, is_json = kept.shown
+    return [before + b'"request":', text, between + b'"body":', *(_text(body) if is_json else [text]), after]
+
+
+def _text(text: str) -> Iterator[bytes]:
+    """The JSON of a text, in pieces."""
+    yield b'"'
+    for start in range(0, len(text), _BYTES_AT_ONCE):
+        yield msgspec.json.encode(text[start : start + _BYTES_AT_ONCE])[1:-1]
+    yield b'"'

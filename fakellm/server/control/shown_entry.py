@@ -46,12 +46,11 @@ def shown_entry(parse: Parse, entry: Entry, snapshot: Entry) -> Entry:
     if kept.shown is None:
         entry.headers, kept.shown = dict(_headers(kept)), _body(kept)
     response = kept.response  # another reader may set it to None at any time, when the entry has the reply
-    if response is None:
-        found.reply = entry.reply
-    else:
-        found.reply = _reply(parse, snapshot, kept, response)
-        if not snapshot.under_way:
-            entry.reply, kept.response = found.reply, None
+    reply = kept.reply if response is None else _reply(parse, snapshot, kept, response)
+    if reply is not None:
+        found.reply = msgspec.json.decode(reply, type=SentReply)
+    if response is not None and not snapshot.under_way:
+        kept.reply, kept.response = reply, None
     text, is_json = kept.shown
     found.request, found.headers = msgspec.Raw(text), entry.headers
     found.body = text.decode() if is_json else msgspec.json.decode(text)
@@ -65,7 +64,7 @@ def settle(journal: Journal, parse: Parse, entry: Entry) -> None:
     if not isinstance(kept, Kept) or kept.response is None:
         return
     if len(kept.body) + kept.response.size <= AT_ONCE:
-        entry.reply = _reply(parse, entry, kept, kept.response)
+        kept.reply = _reply(parse, entry, kept, kept.response)
     kept.response = None
     journal.remeasure(entry)
 
@@ -105,11 +104,10 @@ _SINGLE = re.compile(r"[^\s;,=]*=*")
 """A single secret; Base64 may end with `=`."""
 
 
-def _reply(parse: Parse, snapshot: Entry, kept: Kept, response: Response) -> SentReply:
+def _reply(parse: Parse, snapshot: Entry, kept: Kept, response: Response) -> bytes:
+    """The JSON of what was sent; none of it if a secret lies across the syntax of that."""
     from fakellm.recordings.redaction import redacted_json
 
-    sent = snapshot.frames_sent
-    reply = sent_reply(response, sent, snapshot.api, snapshot.dialect, parse(snapshot))
-    text = msgspec.json.encode(reply)
-    found = redacted_json(text, kept.secrets)
-    return reply if found == text else msgspec.json.decode(found, type=SentReply)
+    reply = sent_reply(response, snapshot.frames_sent, snapshot.api, snapshot.dialect, parse(snapshot))
+    text = redacted_json(msgspec.json.encode(reply), kept.secrets)
+    return text if text.startswith(b"{") else msgspec.json.encode(SentReply())
