@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from msgspec import Struct
@@ -89,8 +90,8 @@ class Session(Protocol[Content]):
     def take(self, demands: Sequence[Demand]) -> Standing:
         """Takes what a request demands of the quotas of the session, if it fits into all of them."""
 
-    def give_back(self, demands: Sequence[Demand]) -> None:
-        """Gives back what a request has held of them, after its reply has ended."""
+    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
+        """What gives back what a request holds of them; to be called once, when its reply has ended."""
 
     def advance(self, milliseconds: int) -> int:
         """Lets so much time pass for the quotas; returns how much has passed in all."""
@@ -206,8 +207,8 @@ class MemorySession(Generic[Content]):
         now = self._time() + self._advanced
         return Standing(self._quotas.take(self._tally, demands, now), now)
 
-    def give_back(self, demands: Sequence[Demand]) -> None:
-        self._quotas.give_back(self._tally, demands)
+    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
+        return partial(self._quotas.give_back, self._tally, demands)  # it keeps no session alive
 
     def advance(self, milliseconds: int) -> int:
         self._advanced += milliseconds

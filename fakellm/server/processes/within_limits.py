@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 
 from msgspec import Struct
 
@@ -59,4 +58,4 @@ def take(session: Session[Engine], request: HttpRequest, spent: Spent | None) ->
         return None
     standing = session.take(demanded)
     held = [each for each in demanded if not each.period] if standing.allowed else []
-    return Grant(spent, demanded, standing, partial(session.give_back, held) if held else None)
+    return Grant(spent, demanded, standing, session.give_back(held) if held else None)
