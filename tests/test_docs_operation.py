@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -18,7 +20,7 @@ TEXT = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
 
 def test_the_example_runs() -> None:
     (code,) = (each for each in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "fakellm.serve" in each)
-    exec(code, {})
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
 def test_the_table_has_every_metric_and_no_other() -> None:

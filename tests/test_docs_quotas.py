@@ -17,7 +17,7 @@ TEXT = (ROOT / "docs" / "quotas.md").read_text(encoding="utf-8")
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))
 def test_an_example_runs(code: str) -> None:
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, timeout=60)
 
 
 def test_the_scenario_loads_and_the_table_has_every_key() -> None:

@@ -3,6 +3,7 @@ connections are closed."""
 
 from __future__ import annotations
 
+import gc
 import json
 import socket
 import ssl
@@ -192,3 +193,16 @@ def test_an_idle_connection_is_closed() -> None:
                 received += piece
         assert received.startswith(b"HTTP/1.1 200")
         assert b"connection: close" not in received.lower()
+
+
+def test_a_server_ends_although_a_client_keeps_its_connection() -> None:
+    """TLS waits for the client's end; what the server left open would fail this test as a ResourceWarning."""
+    with fakellm.serve(tls=True) as server:
+        port = int(server.url.rpartition(":")[2])
+        client = trusting(server).wrap_socket(
+            socket.create_connection(("127.0.0.1", port)), server_hostname="localhost"
+        )
+        client.sendall(b"GET /_fakellm/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 200")
+    with client:
+        gc.collect()

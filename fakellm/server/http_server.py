@@ -89,7 +89,11 @@ class Server:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
             task.cancel()
+        secure = [each.transport for each in self._listener.connections] if self._tls else []
         await self._runner.cleanup()
+        for transport in secure:
+            if transport is not None:
+                transport.abort()  # a client may never end its side, for which TLS waits
         self._app.lateness.flush()
         WORKERS.closed()
         if self._proxy:
