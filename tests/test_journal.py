@@ -25,7 +25,7 @@ from fakellm.engine.journal import MOST_PACED, Journal, Shelf
 from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
-from fakellm.server.application import HttpRequest, _parsed
+from fakellm.server.application import HttpRequest, parsed_entry
 from fakellm.server.control import shown_entry as shown_entry_module
 from fakellm.server.control.journal_view import snapshots, view
 from fakellm.server.control.sent_reply import sent_reply
@@ -346,13 +346,13 @@ def test_a_long_request_and_its_reply_are_read_in_another_process(
     body = chat(user=f"sk-{'x' * 40} {'x' * AT_ONCE}", n=2, stream=True)
     _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", body, {"authorization": "Bearer sk-1"}))
     sent.frames_sent, sent.outcome, response = sent.frames, outcome, sent.request.response
-    expected = json.loads(msgspec.json.encode(shown_entry(partial(_parsed, app), copy(sent), sent)))
+    expected = json.loads(msgspec.json.encode(shown_entry(partial(parsed_entry, app), copy(sent), sent)))
     sent.request = Kept(body, sent.path, {"authorization": "Bearer sk-1"}, valid=True, response=response)
 
     monkeypatch.setattr(shown_entry_module, "_body", None)
     monkeypatch.setattr(shown_entry_module, "_reply", None)
     journal = app.session("").journal
-    pieces = asyncio.run(view(journal, partial(_parsed, app), snapshots(journal)))
+    pieces = asyncio.run(view(journal, partial(parsed_entry, app), snapshots(journal)))
     assert json.loads(b"".join(pieces))["entries"] == [expected]
     assert expected["reply"]["text"]
 

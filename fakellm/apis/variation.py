@@ -18,7 +18,7 @@ from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Reasoning, Spelling
 from fakellm.base.validation import FieldError, near_miss
-from fakellm.streaming.division import Division, Silences
+from fakellm.streaming.division import LATE, Division, Silences
 from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
 from fakellm.wire.framing import Framing
@@ -282,7 +282,7 @@ def division_of(full: Variation) -> Division:
         split=full.split or "whole",
         start=_START.get(full.role, "joined"),
         opening=calls.opening or "alone",
-        late=calls.name == "late",
+        late=tuple(key for key in LATE if getattr(calls, key) == "late"),
         together=full.together or (),
         turns=full.turns or (),
         interleave=full.interleave or "none",

@@ -76,8 +76,12 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
         Literal["empty", "null", "absent"] | None, Meta(description="The `arguments` of an opening that has none yet.")
     ] = None
     id: Annotated[
-        Literal["once", "repeated", "empty", "null"] | None,
-        Meta(description="The call's id in the pieces after the opening."),
+        Literal["once", "repeated", "empty", "null", "late"] | None,
+        Meta(
+            description=(
+                "The call's id in the pieces after the opening. `late`: not in the opening but in the piece after it."
+            )
+        ),
     ] = None
     name: Annotated[
         Literal["once", "repeated", "empty", "null", "late"] | None,

@@ -123,7 +123,7 @@ def _dialects() -> str:
 @click.option(
     "--format", "style", type=click.Choice(list(_FORMATS)), help="The format of the table; the default is text."
 )
-@click.option("--failing-only", is_flag=True, help="Leave out of the table what no client fails.")
+@click.option("--failing-only", is_flag=True, help="Leave out of the table what holds for all clients.")
 @click.option("--client", "clients", multiple=True, metavar="NAME=CMD", help="A client for the table; repeatable.")
 @click.option("--replay", "file", type=click.Path(path_type=Path), metavar="FILE", help="Try only the rules of FILE.")
 @click.option(
@@ -247,7 +247,7 @@ def _print_matrix(drivers: dict[str, Driver], search: Search, style: str, failin
     progress = Progress(len(list(alone(search))) * len(drivers), quiet=quiet)
     with progress.shown():
         rows, complete = matrix(drivers, search, progress.show)
-    failing = [row for row in rows if row.fails]
     above = caption(rows) if complete else f"Interrupted. {caption(rows)}"
-    click.echo(_FORMATS[style](failing if failing_only else rows, list(drivers), above), nl=False)
-    sys.exit(130 if not complete else 1 if failing else 0)
+    shown = [row for row in rows if not (failing_only and row.holds)]
+    click.echo(_FORMATS[style](shown, list(drivers), above), nl=False)
+    sys.exit(130 if not complete else 1 if any(row.fails for row in rows) else 0)

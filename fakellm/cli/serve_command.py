@@ -94,6 +94,7 @@ def _milliseconds() -> int:
     is_flag=True,
     help="Let the minutes and days of `limits:` pass, instead of only when POST /_fakellm/advance is called.",
 )
+@click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
 def command(
     scenarios: tuple[Path, ...],
@@ -108,6 +109,7 @@ def command(
     latency: float,
     tokens_per_second: float,
     real_time: bool,
+    edit: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
@@ -120,6 +122,8 @@ def command(
         example = "timing: {first: 0.3, tokens_per_second: 40}"
         remedy = f"write {example!r} at the top of its file"
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
+    if edit and not scenarios:
+        raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
@@ -154,4 +158,6 @@ def command(
         run(app, what, **options)
         return
     files = Files(scenarios, reading)
+    if edit:
+        app.edited = files
     run(app, what, beside=lambda server: follow(server, app, files), **options)

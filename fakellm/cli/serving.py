@@ -24,6 +24,7 @@ from fakellm.cli.beside.memory import keep_small
 from fakellm.cli.connection_options import OPTIONS, connections
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
+from fakellm.server.requests.control_token import VARIABLE, checked_token
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import checked_speed
 
@@ -60,6 +61,13 @@ def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, 
         raise click.BadParameter(str(error)) from None
 
 
+def _token(_context: click.Context, _option: click.Parameter, token: str | None) -> str | None:
+    try:
+        return None if token is None else checked_token(token)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
@@ -71,6 +79,14 @@ _SERVING = (
         metavar="NAME",
         help="Serve control routes under this name too, besides localhost, IP addresses and that of --host; may be "
         "given several times.",
+    ),
+    click.option(
+        "--control-token",
+        envvar=VARIABLE,
+        callback=_token,
+        metavar="TOKEN",
+        help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
+        "shows.",
     ),
     click.option(
         "--speed",
@@ -122,6 +138,7 @@ def run(
     watch_stdin: bool,
     grace: float = GRACE,
     allow_hosts: Sequence[str] = (),
+    control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
     **options: Any,
@@ -134,6 +151,7 @@ def run(
     server_only()
     with paused():
         from fakellm.server.http_server import Server, listen
+        from fakellm.server.requests.control_access import ControlAccess
 
     hosts = {*allow_hosts, host.lower()}
     ending = ExitStack()
@@ -154,8 +172,10 @@ def run(
             if authority:
                 print(f"Clients must trust {authority} (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)", flush=True)
 
+    access = ControlAccess(frozenset(hosts), control_token)
+
     def make() -> Any:
-        return Server(app, speed, proxy and proxy(), hosts, settings)
+        return Server(app, speed, proxy and proxy(), access, settings)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:

@@ -152,7 +152,7 @@ class Engine:
         if rule is None:
             return Match(None, digest, (), stream, False)
         script = self.ruleset.script(rule)
-        return Match(rule, digest, script.count(rule, digest), stream, script.counts(stream))
+        return Match(rule, digest, self.ruleset.count(rule, digest), stream, script.counts(stream))
 
     def keep(self, matched: Matched, number: int, response: Response) -> None:
         """Remembers a response of `respond` that was made elsewhere."""

@@ -115,12 +115,19 @@ class Difference(Struct, frozen=True):
     expected: Any
     actual: Any
 
+    @property
+    def values(self) -> tuple[str, str]:
+        """The expected and the actual value as messages show them, without secrets."""
+        if _is_secret(self.field):
+            return "a secret", "None" if self.actual is None else "a secret"
+        return shortened(self.expected), shortened(self.actual)
+
     def __str__(self) -> str:
         if _is_secret(self.field):
             return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
         if self.expected == "" and self.actual is None:  # every text contains it
             return f"{self.field}: expected any text, got none"
-        return f"{self.field}: expected {shortened(self.expected)}, got {shortened(self.actual)}"
+        return "{}: expected {}, got {}".format(self.field, *self.values)
 
 
 def _is_secret(field: str) -> bool:

@@ -259,9 +259,9 @@ def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
     return Scenario(name="+".join(scenario.name for scenario in scenarios), limits=limits, rules=rules)
 
 
-def extended(scenario: Scenario | None, added: Scenario, number: int | None = None) -> Scenario:
-    """The scenario with the rules of another after its own or, with a number (from 1), in place of that rule; and with
-    the limits of both.
+def extended(scenario: Scenario | None, added: Scenario, number: int | None = None, first: bool = False) -> Scenario:
+    """The scenario with the rules of another after its own or, if `first`, in front of them, or with a number (from 1),
+    in place of that rule; and with the limits of both. All of its own rules keep their names.
 
     Rules of a scenario that has a name or a dialect keep these; all others have those of the scenario they go into.
     """
@@ -277,9 +277,17 @@ def extended(scenario: Scenario | None, added: Scenario, number: int | None = No
         rules = tuple(
             _with_own_dialect(msgspec.structs.replace(rule, dialect=rule.dialect or added.dialect)) for rule in rules
         )
+    limits = (*scenario.limits, *added.limits)
+    if first:
+        own = zip(scenario.rules, scenario.named_rules(), strict=True)
+        named = tuple(msgspec.structs.replace(rule, name=each.name) for rule, each in own)
+        new = tuple(
+            msgspec.structs.replace(rule, name=rule.name or f"{scenario.name}#{place}")
+            for place, rule in enumerate(rules, len(named) + 1)
+        )
+        return msgspec.structs.replace(scenario, limits=limits, rules=(*new, *named))
     before = scenario.rules if number is None else scenario.rules[: number - 1]
     after = () if number is None else scenario.rules[number:]
-    limits = (*scenario.limits, *added.limits)
     return msgspec.structs.replace(scenario, limits=limits, rules=(*before, *rules, *after))
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fakellm.server.application import Application
 from fakellm.server.connections.settings import Connections
+from fakellm.server.requests.control_access import ControlAccess
 
 if TYPE_CHECKING:
     from fakellm.server.http_server import Proxy, Server
@@ -24,7 +25,7 @@ class Hosted:
         port: int = 0,
         speed: float = 1.0,
         proxy: Callable[[], Proxy] | None = None,
-        allowed_hosts: str | Iterable[str] = (),
+        access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
         host: str = "127.0.0.1",
         connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
@@ -32,7 +33,7 @@ class Hosted:
         self._port = port
         self._speed = speed
         self._proxy = proxy
-        self._allowed_hosts = allowed_hosts
+        self._access = access
         self._host = host
         self._connections = connections
 
@@ -46,7 +47,7 @@ class Hosted:
 
         async def start() -> tuple[Server, str]:
             proxy = self._proxy and self._proxy()
-            server = Server(self._app, self._speed, proxy, self._allowed_hosts, self._connections)
+            server = Server(self._app, self._speed, proxy, self._access, self._connections)
             return server, await server.start(listener)
 
         try:

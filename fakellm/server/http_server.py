@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from ipaddress import ip_address
 from typing import Any, TypeVar
 
 from aiohttp import web
@@ -18,17 +19,19 @@ from aiohttp import web
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Relay, Release, Response, Work
+from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work
 from fakellm.engine.state import Session
-from fakellm.server.application import Application, HttpRequest, json_response, settled
+from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
 from fakellm.server.connections.settings import Connections
 from fakellm.server.listener import BACKLOG, Listener
 from fakellm.server.listener import listen as listen  # a server needs one
+from fakellm.server.live.feed import Feed
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
-from fakellm.server.requests.browsers import check, checked_hosts
+from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.requests.control_token import VARIABLE
 from fakellm.server.requests.log import logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
@@ -37,13 +40,17 @@ from fakellm.wire.timing import checked_speed
 T = TypeVar("T")
 log = logger()
 
+_OPEN = (
+    "Whoever reaches this server at %s can read what it received and change its rules: start it with --control-token, "
+    f"or with {VARIABLE} set, to require a token for this. The API itself stays open."
+)
+
 
 class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays. `allowed_hosts`: names under which control routes are available besides
-    `localhost`; ValueError if one is not a name. `connections`: how they are treated.
+    requests that the application relays. `access`: who may use the control routes. `connections`: how they are treated.
     """
 
     def __init__(
@@ -51,13 +58,14 @@ class Server:
         app: Application,
         speed: float = 1.0,
         proxy: Proxy | None = None,
-        allowed_hosts: str | Iterable[str] = (),
+        access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
         connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
         self._app = app
         self._proxy = proxy
-        self._allowed_hosts = checked_hosts(allowed_hosts)
+        self._access = access
         self._performer = Performer(checked_speed(speed), app.lateness, app.traffic, app.changes, partial(settled, app))
+        self._feed = Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
@@ -73,6 +81,8 @@ class Server:
         # aiohttp listens again
         await web.SockSite(self._runner, listener, backlog=BACKLOG, ssl_context=self._tls).start()
         host, port = listener.getsockname()[:2]
+        if self._access.token is None and not ip_address(host).is_loopback:
+            log.warning(_OPEN, host)
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self._tls else 'http'}://{shown}:{port}"
 
@@ -85,6 +95,7 @@ class Server:
             await site.stop()
         self._performer.steps.free()
         self._app.changes.close()
+        self._feed.close()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -143,7 +154,12 @@ class Server:
             if isinstance(outcome, Relay) and self._proxy is not None:
                 with self._busy(session):
                     return await self._tracked(self._performer.pass_on(self._proxy, client, request, entry))
-            outcome = await self._tracked(self._settled(client, request, outcome, entry))
+            if isinstance(outcome, Watch):
+                if (full := self._feed.refusal()) is None:
+                    return await self._tracked(self._feed.serve(client, outcome))
+                outcome, entry = self._refused(request, full, entry)
+            else:
+                outcome = await self._tracked(self._settled(client, request, outcome, entry))
         if outcome.explanation:
             _explain(request, outcome)
         sent = self._performer.send_at_once(client, outcome, entry)
@@ -170,7 +186,7 @@ class Server:
         before = self._app.find(name)
         try:
             if target.control:
-                check(request.method, target.operation, request.headers, self._allowed_hosts)
+                self._access.check(request.method, target.operation, request.headers)
             return self._app.handle(request)
         except Exception as error:
             return self._refused(request, error)
@@ -186,7 +202,7 @@ class Server:
         return self._app.refuse(request, error, entry)
 
     async def _settled(
-        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Relay, entry: Entry
+        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Pace | Relay, entry: Entry
     ) -> Response:
         """The response to send, after the work is done or the steps are released."""
         try:
@@ -195,6 +211,8 @@ class Server:
             if isinstance(outcome, Release):
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
+            if isinstance(outcome, Pace):
+                return json_response({"speed": self._performer.paced(outcome.speed)})
             message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:

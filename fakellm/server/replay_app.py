@@ -29,9 +29,13 @@ from fakellm.scenarios.matching import When
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.metrics import Held
+from fakellm.server.control.server_routes import SERVER
+from fakellm.server.one_request.routes import REQUESTS
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.traffic import Traffic
+
+_ROUTES = {**REQUESTS, **SERVER, **CONTROL}
 
 Again = Literal["repeat", "fail"]
 
@@ -149,7 +153,7 @@ class Replay:
         if long and not (self._relay or request.target.control):
             return self._search_elsewhere(request)
         try:
-            outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
+            outcome = dispatch(self, _ROUTES, request) if request.target.control else self._answer(request)
         except RequestError as error:
             return self.refuse(request, error)
         entry = self._journaled(request, outcome)
@@ -190,6 +194,9 @@ class Replay:
 
     def held(self) -> Held:
         return self._state.held()
+
+    def served(self, name: str) -> dict[str, Any]:
+        return {"scenario": None, "rules": len(self.recordings.all), "strict": not self._relay}
 
     def health(self, name: str) -> dict[str, Any]:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}

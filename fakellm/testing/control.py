@@ -18,14 +18,17 @@ def control(
     key: str,
     body: bytes | None = None,
     patience: int = 0,
+    token: str | None = None,
     ca: Path | None = None,
 ) -> dict[str, Any]:
-    """The response of a control route under a URL, which has this key. `ca`: the file with the certificate to trust.
-    Raises ScenarioError if the server refuses a scenario, else ServerError if there is no such response."""
+    """The response of a control route under a URL, which has this key. `token`: its control token. `ca`: the file with
+    the certificate to trust. Raises ScenarioError if the server refuses a scenario, else ServerError if there is no
+    such response."""
     address = urlsplit(url)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     connection = _connection(address, 30 + patience, ca)
     try:
-        connection.request(method, address.path + route, body)
+        connection.request(method, address.path + route, body, headers)
         response = connection.getresponse()
         received = response.read()
     except OSError as error:

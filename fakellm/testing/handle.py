@@ -64,6 +64,7 @@ class Handle(Adding, Queries):
         strict: bool = False,
         pid: int | None = None,
         home: Home | None = None,
+        token: str | None = None,
         ca: Path | None = None,
     ) -> None:
         self.url = url
@@ -80,6 +81,7 @@ class Handle(Adding, Queries):
         self.sessions: list[Handle] = []
         """The sessions that a test has opened, for the check at its end."""
         self._home = home
+        self._token = token
 
     @property
     def env(self) -> dict[str, str]:
@@ -89,7 +91,8 @@ class Handle(Adding, Queries):
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
-        found = Handle(url, strict=self.strict if strict is None else strict, pid=self.pid, home=self._home, ca=self.ca)
+        strict = self.strict if strict is None else strict
+        found = Handle(url, strict=strict, pid=self.pid, home=self._home, token=self._token, ca=self.ca)
         if self.unforeseen.watching:
             found.unforeseen.start(watching=True)
             self.sessions.append(found)
@@ -147,7 +150,7 @@ class Handle(Adding, Queries):
         counts = {f"{root}/s/{quote(name, safe='')}": count for name, count in self._home.requests().items()}
         found = [url for url, count in counts.items() if count and url in ended]
         for url in found:
-            Handle(url, ca=self.ca).reset()
+            Handle(url, token=self._token, ca=self.ca).reset()
         return found
 
     def unsent(self) -> list[str]:
@@ -213,7 +216,7 @@ class Handle(Adding, Queries):
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
-        return control(self.url, method, route, key, body, patience, self.ca)
+        return control(self.url, method, route, key, body, patience, self._token, self.ca)
 
 
 def _requests(count: int) -> str:

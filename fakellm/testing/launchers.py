@@ -21,7 +21,8 @@ from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.server.connections.settings import Connections
 from fakellm.server.hosting import Hosted
-from fakellm.server.requests.browsers import checked_hosts
+from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.requests.control_token import VARIABLE
 from fakellm.testing.functions import Raised, raise_first
 from fakellm.testing.handle import Handle, Home
 from fakellm.testing.options import check_options
@@ -50,6 +51,7 @@ def serve(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    control_token: str | None = None,
     tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
@@ -59,17 +61,20 @@ def serve(
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
-    `localhost` and IP addresses. `tls`: HTTPS, with a certificate that is made for this server; clients must trust the
-    file `ca` of the handle. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`,
-    `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end
-    of the block.
+    `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
+    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `tls`: HTTPS, with a
+    certificate that is made for this server; clients must trust the file `ca` of the handle. `limits` bound what the
+    server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md).
+    What the function of a reply raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
-    when an option or a limit has a value that is not allowed, a header cannot hold the key, or a host is not a name.
+    when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
+    not a name.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
     check_options(seed, strict, port, speed, api_key, host)
+    access = _access(allow_hosts, control_token)
     keys = () if api_key is None else (api_key,)
     raised = Raised()
     app = App(
@@ -86,7 +91,7 @@ def serve(
 
             context, ca = stack.enter_context(self_signed([host]))
             connections = Connections(tls=context)
-        hosted = stack.enter_context(Hosted(app, port, speed, None, checked_hosts(allow_hosts), host, connections))
+        hosted = stack.enter_context(Hosted(app, port, speed, None, access, host, connections))
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             engine = app.compiled(raised.watched(scenario, session), strict)  # here: the server goes on meanwhile
@@ -122,7 +127,7 @@ def serve(
 
         try:
             home = Home(put, hosted.thread, raised, vary, add, requests)
-            yield Handle(hosted.url, strict=strict, home=home, ca=ca)
+            yield Handle(hosted.url, strict=strict, home=home, token=access.token, ca=ca)
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
@@ -188,6 +193,7 @@ def spawn(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    control_token: str | None = None,
     tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
@@ -202,22 +208,32 @@ def spawn(
     command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
-    command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
+    access = _access(allow_hosts, control_token)
+    command += [f"--allow-host={name}" for name in access.hosts]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += ["--tls", "self-signed"] if tls else []
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
+    environment = os.environ if access.token is None else {**os.environ, VARIABLE: access.token}
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
             file = Path(folder, "scenario.json")
             file.write_text(dump_json(load(source)), encoding="utf-8")
             command.append(str(file))
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
             _spawned.add(process)
             try:
-                yield _ready(process, strict)
+                yield _ready(process, strict, access.token)
             finally:
                 _spawned.discard(process)
                 _end(process)
+
+
+def _access(hosts: str | Sequence[str], token: object) -> ControlAccess:
+    """Who may use the control routes. The token is by default that of the environment, if it has one."""
+    token = os.environ.get(VARIABLE) or None if token is None else token
+    if not isinstance(token, str | None):
+        raise ValueError(f"control_token must be a text or None, got a value of type {type(token).__name__}")
+    return ControlAccess.of(hosts, token)
 
 
 _spawned: set[subprocess.Popen[bytes]] = set()
@@ -236,7 +252,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
 
 
-def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
+def _ready(process: subprocess.Popen[bytes], strict: bool, token: str | None) -> Handle:
     """The handle, after the process has printed that it serves. Its standard error is this process's."""
     assert process.stdout
     printed, line = bytearray(), Event()
@@ -255,7 +271,7 @@ def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
     except (ValueError, TypeError, KeyError, AttributeError):
         process.kill()
         raise ServerError(f"the server did not start: it printed {bytes(printed)!r}, and was killed") from None
-    return Handle(url, strict=strict, pid=process.pid, ca=ca and Path(ca))
+    return Handle(url, strict=strict, pid=process.pid, token=token, ca=ca and Path(ca))
 
 
 def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:

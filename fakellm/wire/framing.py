@@ -27,7 +27,7 @@ EventNumber = Annotated[int, Meta(ge=0)]
 _LINE_ENDS = {"lf": ("\n",), "cr": ("\r",), "crlf": ("\r\n",), "mixed": ("\n", "\r", "\r\n")}
 # In the order of `mixed` no LF follows a CR directly: together they would be one line end.
 
-_UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$)[A-Za-z][A-Za-z0-9_-]*")
+_UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$) ?[A-Za-z][A-Za-z0-9_-]*")
 _ALONE = r"^(?!data$)[A-Za-z][A-Za-z0-9_-]*$|^:[^\r\n]*$"
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+")|,')
 
@@ -191,7 +191,8 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         for name, value in self.fields.items():
             if not _UNKNOWN_FIELD.fullmatch(name):
                 message = (
-                    f"{name!r} is not an unknown field: letters, digits, _ and -, but not data, event, id or retry"
+                    f"{name!r} is not an unknown field: letters, digits, _ and -, but not data, event, id or retry "
+                    "(which are unknown after a space, as in ' data')"
                 )
                 raise FieldError(("fields", name), message)
             if re.search("[\r\n]", value):

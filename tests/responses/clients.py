@@ -58,6 +58,8 @@ class Careful:
     def read(self, data: bytes) -> dict[str, Any]:
         """What the bytes of a stream amount to."""
         self.items: dict[Any, dict[str, Any]] = {}
+        self.open: set[Any] = set()
+        """The items that were added and not done."""
         self.deltas: dict[Any, str] = {}
         for event in self.events(data):
             value = self.value(event)
@@ -91,8 +93,10 @@ class Careful:
             raise ClientError(self.message(value))
         if kind == "response.output_item.added":
             self.items[self.key(value)] = value["item"]
+            self.open.add(self.key(value))
         elif kind == "response.output_item.done":
             self.done(value)
+            self.open.discard(self.key(value))
         elif kind.endswith(".delta") and kind.startswith("response."):
             if self.key(value) not in self.items:
                 raise ClientError(f"{kind} of an unknown item")
@@ -118,8 +122,11 @@ class Careful:
         return self.result(response, self.with_output(response.get("output") or ()))
 
     def with_output(self, output: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The items that were done; those that never were are in the last event."""
-        return list({**dict(enumerate(output)), **self.items}.values())
+        """The items that were done. One that never was must be in the last event, or its end is missing."""
+        ended = dict(enumerate(output))
+        if missing := self.open - ended.keys():
+            raise ClientError(f"items {missing} were never done")
+        return list({**ended, **{key: item for key, item in self.items.items() if key not in self.open}}.values())
 
     def cut(self) -> dict[str, Any]:
         raise ClientError("the stream has no end")

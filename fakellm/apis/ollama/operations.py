@@ -21,7 +21,7 @@ from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
-from fakellm.base.rfc3339 import rfc3339
+from fakellm.model.rfc3339 import rfc3339
 from fakellm.base.seed import HEX, Source
 from fakellm.wire.plan import Frame, Plan
 

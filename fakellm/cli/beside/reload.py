@@ -31,6 +31,11 @@ class Files:
         self._paths = paths
         self._stamps = {file: _stamp(file) for file in reading.files}
 
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that are read now, or looked for."""
+        return tuple(self._stamps)
+
     def changed(self) -> Reading | None:
         """The current content of the files, if any of them has changed since the last check; else None."""
         now = {file: _stamp(file) for file in self._stamps}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 
@@ -94,15 +95,25 @@ class Profile(Struct, frozen=True):
         )
 
     def draws(self, step: str) -> bool:
-        """Whether a step is drawn, that is, whether its nearest family is: for `role: every` that name, not `role`."""
-        nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
-        return nearest in self.families
+        """Whether a step is drawn, that is, whether its family is."""
+        return _family_of(step) in self.families
 
     @property
     def _habits(self) -> set[str]:
         """The habits of its dialects as steps on the usual wire, which is how a shrunk failure may name them."""
         habits = (tiers.steps(self.api.usual(name), usual(None, self.api)) for name in self.dialects)
         return {step.name for found in habits for step in found}
+
+
+@lru_cache(maxsize=512)
+def _family_of(step: str) -> str:
+    """The nearest family of a step: for `role: every` that name, not `role`. If none has its name, one with it."""
+    nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
+    return nearest or next((family for family, forms in options(WHOLE).items() if _takes_step(forms, step)), "")
+
+
+def _takes_step(forms: Iterable[Variation], step: str) -> bool:
+    return any(each.name == step for form in forms for each in tiers.steps(form))
 
 
 def _of(api: Route, *included: str) -> tuple[str, ...]:

@@ -85,11 +85,11 @@ def announced(plan: Plan) -> int:
 
 def damage(pieces: Sequence[bytes], literal: Iterable[int], kind: Kind) -> str:
     """Which of the literal frames are damaged, for the report; empty if all of them can be read."""
-    found = [str(number) for number in sorted(literal) if not _is_readable(pieces[number], kind)]
+    found = [str(number) for number in sorted(literal) if not is_readable(pieces[number], kind)]
     return f"not valid JSON: frame{'' if len(found) == 1 else 's'} {', '.join(found)}" if found else ""
 
 
-def _is_readable(piece: bytes, kind: Kind) -> bool:
+def is_readable(piece: bytes, kind: Kind) -> bool:
     """Whether the data of each event in a frame is JSON, or not meant to be."""
     texts = [event.data for event in kind.events(piece.rstrip(b"\r\n") + b"\n\n")]
     return all(_is_json(text) for text in texts if text.strip() not in ("", "[DONE]"))

@@ -15,11 +15,23 @@ _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
     ("POST", "/_fakellm/advance"): ("seconds",),
     ("PUT", "/_fakellm/scenario"): ("strict",),
-    ("POST", "/_fakellm/rules"): ("replace", "strict"),
+    ("POST", "/_fakellm/rules"): ("first", "replace", "strict"),
+    ("GET", "/_fakellm/requests/{number}/recording"): ("format",),
+    ("POST", "/_fakellm/preview"): ("request",),
+    ("PUT", "/_fakellm/file"): ("name", "version"),
 }
 """The parameters of each control route; the others have none."""
 
-_WITH_BODY = (("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules"), ("POST", "/_fakellm/journal"))
+_WITH_BODY = (
+    ("PUT", "/_fakellm/scenario"),
+    ("POST", "/_fakellm/rules"),
+    ("POST", "/_fakellm/journal"),
+    ("POST", "/_fakellm/check"),
+    ("POST", "/_fakellm/preview"),
+    ("PUT", "/_fakellm/fault"),
+    ("PUT", "/_fakellm/speed"),
+    ("PUT", "/_fakellm/file"),
+)
 _NO_CONTENT = (b"", b"{}", b"null")
 """What clients send that always send JSON."""
 

@@ -36,7 +36,7 @@ def work_on(entry: Entry) -> int:
     kept = entry.request
     if not isinstance(kept, Kept):
         return 0
-    if kept.response:
+    if kept.response and kept.reply is None:
         return len(kept.body) + kept.response.size  # a reply is read with its request
     return 0 if kept.shown else len(kept.body)
 
@@ -52,12 +52,13 @@ def shown_entry(parse: Parse, entry: Entry, snapshot: Entry, sent: bytes | None 
         kept.shown = _body(kept.body, kept.valid, kept.secrets)
     if not entry.headers:
         entry.headers = dict(_headers(kept))
-    response = kept.response  # another reader may set it to None at any time, when the entry has the reply
-    reply = kept.reply if response is None else sent or _reply(parse, snapshot, kept, response)
+    reply, response = kept.reply, kept.response
+    if reply is None and response is not None:
+        reply = sent or _reply(parse, snapshot, kept, response)
+        if not snapshot.under_way:
+            kept.reply = reply
     if reply is not None:
         found.reply = msgspec.json.decode(reply, type=SentReply)
-    if response is not None and not snapshot.under_way:
-        kept.reply, kept.response = reply, None
     text, is_json = kept.shown
     found.request, found.headers = msgspec.Raw(text), entry.headers
     found.body = text.decode() if is_json else msgspec.json.decode(text)
@@ -82,9 +83,9 @@ async def read_elsewhere(entry: Entry, snapshot: Entry) -> bytes | None:
     kept = entry.request
     if not isinstance(kept, Kept) or len(kept.body) <= AT_ONCE or not work_on(entry):
         return None
-    body = pickle.PickleBuffer(kept.body)
-    alone = copy(snapshot)
-    alone.request = Kept(body, kept.path, dict(kept.headers), kept.secrets, None, kept.valid, kept.response)  # type: ignore[arg-type] # it arrives as bytes
+    alone, body = copy(snapshot), pickle.PickleBuffer(kept.body)
+    response = kept.response if kept.reply is None else None
+    alone.request = Kept(body, kept.path, dict(kept.headers), kept.secrets, None, kept.valid, response)  # type: ignore[arg-type] # it arrives as bytes
     with suppress(WorkEndedError, MemoryError):
         text, is_json, sent = await in_worker(lambda worker: worker.call(BUDGET.work_seconds, _read, alone))
         kept.shown = kept.body if text is None else text, is_json

@@ -32,10 +32,10 @@ from fakellm.server.processes.within_limits import following, take
 from fakellm.wire.plan import Frame
 
 
-def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
-    """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
-    in another process."""
-    engine, keeper = session.content, request.target.api.keeper
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+    """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
+    long work is done in another process."""
+    keeper = request.target.api.keeper
     continued = continuing(session, request)
     most = MOST_MILLISECONDS if offloads and not continued else inf
     spending = None
@@ -44,8 +44,8 @@ def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> O
         if engine.limits:
             spending = spent(engine, matched, following(session, matched.match), most)
     except LongWorkError:
-        return Work(partial(answered_with, session, request), _response)
-    grant = take(session, request, spending)
+        return Work(partial(answered_with, session, engine, request), _response)
+    grant = take(session, engine, request, spending)
     if grant and not grant.allowed:
         return grant.refuse(engine, matched.parsed(), matched.route)
     if not matched.match.counts:
@@ -92,27 +92,27 @@ def _response(result: Callable[[], Any]) -> Response:
     return answer.response
 
 
-async def answered_with(session: Session[Engine], request: HttpRequest) -> Answered:
+async def answered_with(session: Session[Engine], engine: Engine, request: HttpRequest) -> Answered:
     """What another process answers to a request; its attempts are counted here, and functions are called here."""
-    engine, number, forgotten = session.content, 1, False
+    number, forgotten = 1, False
     try:
         answer = await answered(engine, request)
         match = answer.match
         if match and engine.limits:
-            return await _limited(session, request, match)
+            return await _limited(session, engine, request, match)
         if match and match.counts:
             number, forgotten = session.count(*match.count)
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
-    return await _completed(session, request, answer, number, forgotten)
+    return await _completed(session, engine, request, answer, number, forgotten)
 
 
-async def _limited(session: Session[Engine], request: HttpRequest, match: Match) -> Answered:
+async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match) -> Answered:
     """What another process answers to a request within limits, which it counts too."""
-    engine, number, forgotten = session.content, following(session, match), False
+    number, forgotten = following(session, match), False
     answer = await answered(engine, request, number)
-    grant = take(session, request, answer.spent)
+    grant = take(session, engine, request, answer.spent)
     if grant and not grant.allowed:
         return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
     try:
@@ -121,7 +121,7 @@ async def _limited(session: Session[Engine], request: HttpRequest, match: Match)
             if counted.number != number:  # another request came in the meantime
                 answer = await answered(engine, request, counted.number)
             number, forgotten = counted
-        answer = await _completed(session, request, answer, number, forgotten)
+        answer = await _completed(session, engine, request, answer, number, forgotten)
         assert answer.response
         return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
     except BaseException:
@@ -131,10 +131,9 @@ async def _limited(session: Session[Engine], request: HttpRequest, match: Match)
 
 
 async def _completed(
-    session: Session[Engine], request: HttpRequest, answer: Answered, number: int, forgotten: bool
+    session: Session[Engine], engine: Engine, request: HttpRequest, answer: Answered, number: int, forgotten: bool
 ) -> Answered:
     """The answer, with the response of a function if one makes it; and kept, if the API keeps its replies."""
-    engine = session.content
     response = answer.response or await _called(engine, request, number)
     keeper = request.target.api.keeper
     target = request.target

@@ -48,12 +48,12 @@ def following(session: Session[Engine], match: Match) -> int:
     return session.counted(*match.count).number + 1 if match.counts else 1
 
 
-def take(session: Session[Engine], request: HttpRequest, spent: Spent | None) -> Grant | None:
+def take(session: Session[Engine], engine: Engine, request: HttpRequest, spent: Spent | None) -> Grant | None:
     """Takes what a request uses up; None if that is nothing."""
     if spent is None:
         return None
     key, _ = sent_key(request.headers, request.target.query)
-    demanded = demands(session.content.limits, spent, key or "")
+    demanded = demands(engine.limits, spent, key or "")
     if not demanded:
         return None
     standing = session.take(demanded)

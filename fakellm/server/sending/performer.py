@@ -57,14 +57,19 @@ class Performer:
         self.steps = Steps()
         self.stopping = asyncio.Event()
         """Set when the server stops: then replies that stall end."""
-        self._speed = speed
         self._pacer = Pacer(self.clock, speed, self.steps, lateness, traffic)
         self._kept, self._closed = EndedResponse(keep_alive=True), EndedResponse(keep_alive=False)
+
+    def paced(self, speed: float | None) -> float:
+        """The speed, after it has been changed to this one if there is one."""
+        if speed is not None:
+            self._pacer.speed = speed
+        return self._pacer.speed
 
     def send_at_once(self, client: ClientConnection, response: Response, entry: Entry) -> EndedResponse | None:
         """Does what `send` does if nothing in it has to wait; else returns None, with nothing sent."""
         plan, burst = response.head, response.at_once
-        if burst is None or burst.step or burst.separate or plan.cut_framing or (burst.delay and self._speed):
+        if burst is None or burst.step or burst.separate or plan.cut_framing or (burst.delay and self._pacer.speed):
             return None
         if plan.end in ("stall", "reset") or not client.keep_alive or client.head_only or plan.status in BODYLESS:
             return None

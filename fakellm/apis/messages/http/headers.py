@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fakellm.apis.messages.dialect import BASE58
-from fakellm.base.rfc3339 import rfc3339
+from fakellm.model.rfc3339 import rfc3339
 from fakellm.base.seed import Source
 from fakellm.quotas.quota import TOKENS, Standing, Unit, seconds
 
