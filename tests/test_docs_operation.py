@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from fakellm.cli.connection_options import OPTIONS
+from fakellm.cli.beside.connection_options import OPTIONS
 from fakellm.cli.serve_command import command
 from fakellm.server.control.metrics import Numbers
 from fakellm.server.sending.lateness import Lateness

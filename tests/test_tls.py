@@ -23,7 +23,7 @@ import fakellm
 from fakellm.base.errors import ServerError
 from fakellm.cli.serve_command import command
 from fakellm.server.connections.settings import Connections
-from fakellm.server.connections.tls import loaded, self_signed
+from fakellm.server.connections.tls import context, self_signed
 from fakellm.server.hosting import Hosted
 from fakellm.server.scenario_app import App
 from fakellm.testing.handle import Handle
@@ -150,7 +150,7 @@ def test_a_certificate_of_the_users_own_is_served(files: dict[str, Path], names:
 )
 def test_a_wrong_file_is_named(files: dict[str, Path], names: tuple[str, str | None], problem: str) -> None:
     with pytest.raises(ServerError, match=problem):
-        loaded(files[names[0]], files[names[1]] if names[1] else None)
+        context(Connections(certificate=files[names[0]], key=files[names[1]] if names[1] else None))
 
 
 @pytest.mark.parametrize(

@@ -20,8 +20,8 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from fakellm.base.errors import ServerError
+from fakellm.cli.beside.connection_options import OPTIONS, connections
 from fakellm.cli.beside.memory import keep_small
-from fakellm.cli.connection_options import OPTIONS, connections
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
 from fakellm.server.requests.control_token import VARIABLE, checked_token
@@ -107,7 +107,7 @@ _SERVING = (
     *OPTIONS,
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
-    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
@@ -140,6 +140,7 @@ def run(
     allow_hosts: Sequence[str] = (),
     control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
+    supervised: Callable[[float, Any, Any, float], Any] | None = None,
     beside: Beside = _nothing,
     **options: Any,
 ) -> None:
@@ -147,6 +148,7 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     `options`: those of `connection_options`.
+    `supervised` makes the server, of several processes, for the speed and what control routes require.
     """
     server_only()
     with paused():
@@ -175,12 +177,16 @@ def run(
     access = ControlAccess(frozenset(hosts), control_token)
 
     def make() -> Any:
+        if supervised:
+            return supervised(speed, access, settings, grace)
         return Server(app, speed, proxy and proxy(), access, settings)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
         with ending:
             asyncio.run(_serve(make, listener, watch_stdin, grace, announce, beside))
+    except ServerError as error:  # a worker did not start
+        fail(f"fakellm: {error}", 1)
     finally:
         with suppress(ValueError):  # only the main thread has signals
             for number, handler in before:
@@ -204,7 +210,7 @@ async def _serve(
             stopped.set_result(grace)
 
     def signalled(_number: int, _frame: Any) -> None:
-        _end_by(grace + PATIENCE)
+        end_by(grace + PATIENCE)
         with suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(stop, grace)
 
@@ -232,7 +238,7 @@ async def _serve(
         task.result()  # an error in the task ended the server, so the command fails with it
 
 
-def _end_by(seconds: float) -> None:
+def end_by(seconds: float) -> None:
     """From now on, a signal ends the process at once, and after so many seconds the process ends by itself, even if
     something holds up the event loop or the interpreter."""
     for number in _SIGNALS:
@@ -247,11 +253,6 @@ def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> No
             pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -21,8 +21,8 @@ from fakellm.base import tokenizer
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
-from fakellm.model.rfc3339 import rfc3339
 from fakellm.base.seed import HEX, Source
+from fakellm.model.rfc3339 import rfc3339
 from fakellm.wire.plan import Frame, Plan
 
 VERSION = "0.12.6"

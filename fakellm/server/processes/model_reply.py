@@ -6,7 +6,7 @@ knows no bodies of other routes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -21,7 +21,7 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
 from fakellm.engine.limited import spent
 from fakellm.engine.response import Outcome, Response, Work, changed, respond
-from fakellm.engine.state import Session
+from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
@@ -52,11 +52,28 @@ def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offl
         outcome = _rendered(most, request, engine, matched, 1)
     else:
         count = session.count(*matched.match.count)
-        outcome = _rendered(most, request, engine, matched, count.number)
-        outcome = _forgotten(outcome) if count.forgotten else outcome
+        attempted = partial(_attempted, most, request, engine, matched)
+        outcome = attempted(count) if isinstance(count, AttemptCount) else _counted(count, attempted)
     if keeper:
         outcome = changed(outcome, partial(remembered, session.store, keeper, matched.parsed()))
     return changed(outcome, partial(grant.answer, route=matched.route), grant.ended) if grant else outcome
+
+
+def _attempted(
+    most: float, request: HttpRequest, engine: Engine, matched: Matched, count: AttemptCount
+) -> Response | Work:
+    outcome = _rendered(most, request, engine, matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
+
+
+def _counted(count: Awaitable[AttemptCount], attempted: Callable[[AttemptCount], Response | Work]) -> Work:
+    """The work of waiting for the number of an attempt, and of what is `attempted` then."""
+
+    async def run() -> Response:
+        outcome = attempted(await count)
+        return outcome if isinstance(outcome, Response) else outcome.then(await offload(outcome.run))
+
+    return Work(run, lambda result: result())
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -101,7 +118,8 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
         if match and engine.limits:
             return await _limited(session, engine, request, match)
         if match and match.counts:
-            number, forgotten = session.count(*match.count)
+            count = session.count(*match.count)
+            number, forgotten = count if isinstance(count, AttemptCount) else await count
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
@@ -117,10 +135,10 @@ async def _limited(session: Session[Engine], engine: Engine, request: HttpReques
         return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
     try:
         if match.counts:
-            counted = session.count(*match.count)
-            if counted.number != number:  # another request came in the meantime
-                answer = await answered(engine, request, counted.number)
-            number, forgotten = counted
+            count = session.count(*match.count)
+            counted, forgotten = count if isinstance(count, AttemptCount) else await count
+            if counted != number:  # another request came in the meantime
+                number, answer = counted, await answered(engine, request, counted)
         answer = await _completed(session, engine, request, answer, number, forgotten)
         assert answer.response
         return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
@@ -195,12 +213,7 @@ def remembered(store: SessionStore, keeper: Keeper, request: Request, response: 
     if response.head.status != 200 or response.fault:
         return response
     sent = response.body
-    while True:
-        before = store.open(keeper).read()
-        after = keeper.with_reply(before, request, sent)
-        if after is before or store.write(before, after):
-            break
-    now = keeper.at_once(request, after, sent)
+    now = keeper.at_once(request, store.add_reply(keeper, request, sent), sent)
     if now is sent:
         return response
     made = respond(replace(response.head, frames=(Frame(now),)))

@@ -49,13 +49,23 @@ class Traffic:
             self.within[bisect_left(BOUNDS, now - entry.started)] += 1
             self.seconds += now - entry.started
 
+    def add(self, other: Traffic) -> None:
+        """Adds what another process has sent for the same server."""
+        for series, count in other.requests.items():
+            self._count(series, count)
+        self.within = [ours + theirs for ours, theirs in zip(self.within, other.within, strict=True)]
+        for name in ("unmatched", "frames", "bytes", "open", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
     def ended(self, entry: Entry) -> None:
         """Counts a request whose reply has ended."""
         if not entry.number:  # it is for a control route
             return
-        series: Series = (entry.api, entry.rule, entry.status, entry.outcome)
-        if series not in self.requests and len(self.requests) >= MOST_SERIES:
-            series = (entry.api, OTHERS, entry.status, entry.outcome)
-        self.requests[series] = self.requests.get(series, 0) + 1
+        self._count((entry.api, entry.rule, entry.status, entry.outcome), 1)
         self.frames += entry.frames_sent
         self.unmatched += not entry.matched
+
+    def _count(self, series: Series, requests: int) -> None:
+        if series not in self.requests and len(self.requests) >= MOST_SERIES:
+            series = (series[0], OTHERS, *series[2:])
+        self.requests[series] = self.requests.get(series, 0) + requests

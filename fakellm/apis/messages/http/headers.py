@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fakellm.apis.messages.dialect import BASE58
-from fakellm.model.rfc3339 import rfc3339
 from fakellm.base.seed import Source
+from fakellm.model.rfc3339 import rfc3339
 from fakellm.quotas.quota import TOKENS, Standing, Unit, seconds
 
 Headers = tuple[tuple[str, str], ...]

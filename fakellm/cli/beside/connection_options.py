@@ -64,10 +64,12 @@ def connections(
         return
     from msgspec.structs import replace
 
-    from fakellm.server.connections import tls as made
+    from fakellm.server.connections.tls import context, self_signed
 
     if tls_cert:
-        yield replace(settings, tls=made.loaded(tls_cert, tls_key)), None
+        settings = replace(settings, certificate=tls_cert, key=tls_key)
+        context(settings)  # what is wrong with it is known before anything else starts
+        yield settings, None
         return
-    with made.self_signed(hosts) as (context, file):
-        yield replace(settings, tls=context), file
+    with self_signed(hosts) as (certificate, authority):
+        yield replace(settings, certificate=certificate), authority
