@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, finite, run, serving
+from fakellm.cli.serving import fail, finite, run, serving
 from fakellm.cli.workers import several
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
@@ -45,31 +46,35 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     default=Limits().cache_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to remember of replies, for when the same request comes again.",
+    help="How many bytes of rendered replies to keep, for when the same request comes again.",
 )
 @click.option(
     "--journal-bytes",
     default=Limits().journal_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the journals of all sessions.",
+    help="How many bytes of journals to keep, in all sessions.",
 )
 @click.option(
     "--stored-bytes",
     default=Limits().stored_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the replies that clients can retrieve and continue.",
+    help="How many bytes to keep of the replies that clients can retrieve and continue.",
 )
 @click.option(
-    "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
+    "--max-sessions",
+    default=Limits().max_sessions,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The most sessions to keep.",
 )
 @click.option(
     "--max-attempts",
     default=Limits().max_attempts,
     show_default=True,
     type=click.IntRange(1),
-    help="Requests whose attempts are counted.",
+    help="For how many different requests to count attempts.",
 )
 @click.option(
     "--latency",
@@ -77,7 +82,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0, MOST_SECONDS),
     callback=finite,
     metavar="SECONDS",
-    help="Generated replies start after this time.",
+    help="How long each generated reply waits before it starts.",
 )
 @click.option(
     "--tokens-per-second",
@@ -85,7 +90,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0),
     callback=finite,
     metavar="NUMBER",
-    help="Generated replies are sent as fast as a model writes so many tokens.",
+    help="How fast generated replies are sent.",
 )
 @click.option(
     "--workers",
@@ -114,7 +119,7 @@ def command(
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    A file that is saved is loaded again; while it has errors, the last good scenario stays.
+    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
     """
     level = options.pop("level")
     log_to_stderr(level)

@@ -95,7 +95,7 @@ _SERVING = (
     ),
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
-    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
@@ -225,11 +225,6 @@ def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> No
             pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.journal import Journal, Shelf
 from fakellm.engine.stored import SessionStore, StoreShelf
 
@@ -235,8 +236,8 @@ class MemoryState(Generic[Content]):
                 self._evicted = True
                 return
         message = (
-            f"There are {len(self._sessions):,} sessions, as many as this server keeps, and none can make way: each "
-            "is the one at the root, has a scenario of its own or has a reply under way. End a session with "
+            f"This server keeps {count(len(self._sessions), 'session')}, and none can make way: each is the "
+            "one at the root, has a scenario of its own or has a reply under way. End a session with "
             "POST /s/<name>/_fakellm/reset when its test is over, or start the server with a higher --max-sessions "
             "(max_sessions in Python)."
         )

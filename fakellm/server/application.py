@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.response import Outcome, Release, Response, Watch, Work, respond

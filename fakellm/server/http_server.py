@@ -31,7 +31,7 @@ from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE
-from fakellm.server.requests.log import logger, quieten, summarize
+from fakellm.server.requests.log import UNMATCHED, logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
 from fakellm.server.stepping import Steps
@@ -305,4 +305,6 @@ class Server:
 def _explain(request: HttpRequest, response: Response) -> None:
     generated = " with generated text" if response.rule == "generated" else ""
     status = f"{response.head.status}{generated}"
-    log.warning("%s %s: answered %s. %s", request.method, request.target.shown, status, response.explanation)
+    explanation = str(response.explanation).removeprefix("No rule matches this request. ")  # the line starts with that
+    start = "" if response.matched else UNMATCHED
+    log.warning(f"{start}%s %s: answered %s. %s", request.method, request.target.shown, status, explanation)

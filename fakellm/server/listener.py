@@ -77,6 +77,13 @@ class EndedResponse(web.StreamResponse):
         """Ends nothing."""
 
 
+_REMEDIES = {
+    "HTTPS": " The URL of its client must start with http://.",
+    "PRI": " Its client insists on HTTP/2, and must use HTTP/1.1.",
+}
+"""What the client of such bytes must change, by a word of the parser's."""
+
+
 class Listener(web.Server):
     """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape and leave bodies compressed."""
 
@@ -182,7 +189,8 @@ class Connection(web.RequestHandler):
         text = "Invalid URL" if isinstance(exc, InvalidURLError) else str(message or exc)
         reason = _DATA.sub("", text).rstrip(".:")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
-        log.warning("%s", error.message)
+        remedy = next((each for word, each in _REMEDIES.items() if word in reason), "")
+        log.warning("%s%s", error.message, remedy)
         response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response

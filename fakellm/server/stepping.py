@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.response import Release
 from fakellm.wire.plan import Plan
 
@@ -85,9 +86,8 @@ class Steps:
                 raise _nothing(release) from None
         if reply.sent < end:
             how = "left" if reply.over else f"did not read on for {release.timeout:g} s"
-            message = (
-                f"The client of request {reply.number} {how}: {reply.sent} of {len(reply.texts)} frames were sent."
-            )
+            frames = f"{reply.sent} of {count(len(reply.texts), 'frame')}"
+            message = f"The client of request {reply.number} {how}: it got {frames}."
             raise RequestError(409, message, "step_not_taken")
         return reply.number, reply.texts[start:end]
 

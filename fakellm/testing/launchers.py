@@ -112,11 +112,16 @@ def serve(
             hosted.change(lambda: counts.update({name: each.journal.count for name, each in app.sessions().items()}))
             return counts
 
+        def sizes(session: str) -> tuple[int, int]:
+            found = app.find(session)
+            scenario = found.content.ruleset.scenario if found else None
+            return len(scenario.rules) if scenario else 0, len(found.journal) if found else 0
+
         def vary(session: str, how: Vary | None) -> None:
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            home = Home(put, hosted.thread, raised, vary, add, requests)
+            home = Home(put, hosted.thread, raised, vary, add, requests, sizes)
             yield Handle(hosted.url, strict=strict, home=home, token=access.token)
         except BaseException as error:
             for each in raised.take():
