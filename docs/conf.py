@@ -27,7 +27,8 @@ MENU = {
     ),
     "Reference": (
         "testing journal verdict scenarios stream framing timing faults generated server routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs limits security reference/keys reference/commands"
+        " gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
+        " reference/commands"
         " reference/python"
     ),
     "Explanation": (
