@@ -208,8 +208,12 @@ class Scenario(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_u
 
 def _timed(rule: Rule, timing: Timing) -> Rule:
     """The rule, whose replies have this timing where they have none."""
-    then = tuple(step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.then)
-    return msgspec.structs.replace(rule, timing=timing if rule.timing == AT_ONCE else rule.timing, then=then)
+    steps = tuple(
+        step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.steps
+    )
+    if rule.script:
+        return msgspec.structs.replace(rule, script=steps)
+    return msgspec.structs.replace(rule, timing=steps[0].timing, then=steps[1:])
 
 
 VERSION = 1
