@@ -51,6 +51,8 @@ class Owner:
         self.staged: list[Owned] = []
         self._reading = 0
         """How many requests are being answered."""
+        self._answered_here: set[str] = set()
+        """The sessions whose requests to models the workers pass on."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._changing: set[asyncio.Future[Any]] = set()
@@ -80,8 +82,9 @@ class Owner:
         are answered here. Raises RequestError as `State.open` does."""
         session = self._app.session(name)
         assert isinstance(session, MemorySession)
-        number = self._state.number(session.content)
-        return self._state.serial(session), number, self._is_answered_here(name)
+        here = self._is_answered_here(name)
+        (self._answered_here.add if here else self._answered_here.discard)(name)
+        return self._state.serial(session), self._state.number(session.content), here
 
     def _is_answered_here(self, name: str) -> bool:
         """Whether the next requests to models in a session depend on more than a worker knows."""
@@ -117,9 +120,8 @@ class Owner:
             await self.flush(progress=True)
             request = HttpRequest(*sent)
             name = request.target.session
-            before = self._is_answered_here(name)
             response, entry = await self.server.answered(request)
-            if self._is_answered_here(name) != before:
+            if (name in self._answered_here) != self._is_answered_here(name):
                 self._forget(name)
             if self.server.pace(None) != self.settings.speed:
                 self._pace(self.server.pace(None))
