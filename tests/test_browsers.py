@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.server.replay_app import Replay
-from fakellm.server.requests.browsers import check, checked_host, checked_hosts
+from fakellm.server.requests.browsers import check_browser, checked_host, checked_hosts
 from fakellm.server.scenario_app import ROUTES
 from fakellm.testing.handle import Handle
 from tests.conftest import chat
@@ -26,6 +27,7 @@ SCENARIO = b"rules: []"
 WITH_SCENARIO = [("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules")]
 EMPTY = {
     ("POST", "/_fakellm/step"): 400,
+    ("POST", "/_fakellm/cookie"): 400,
     ("POST", "/_fakellm/preview"): 400,
     ("GET", "/_fakellm/requests"): 404,
     ("PUT", "/_fakellm/fault"): 400,
@@ -55,6 +57,10 @@ def sent(server: Handle, method: str, path: str, body: bytes = b"", **headers: s
     return reply.status, f"{error['code']}: {error['message']}", found
 
 
+def _refused(found: tuple[int, str, dict[str, str]]) -> tuple[int, str]:
+    return found[0], found[1].partition(":")[0]
+
+
 @pytest.mark.parametrize(("method", "path"), GUARDED)
 def test_a_control_route_is_not_available_under_any_name(server: Handle, method: str, path: str) -> None:
     status, error, _ = sent(server, method, path, host="rebound.example:8080")
@@ -76,7 +82,10 @@ def test_health_and_the_api_are_available_under_any_name(server: Handle) -> None
     assert sent(server, "GET", "/v1/models", host="api.example")[0] == 200
 
 
-@pytest.mark.parametrize("origin", ["http://site.example", "null", "http://127.0.0.1:1", "file://", "http://localhost"])
+ORIGINS = ["http://site.example", "null", "http://127.0.0.1:1", "file://", "http://localhost"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize(("method", "path"), CHANGING)
 def test_a_page_of_another_origin_changes_nothing(server: Handle, method: str, path: str, origin: str) -> None:
     session = server.session("page")
@@ -86,6 +95,42 @@ def test_a_page_of_another_origin_changes_nothing(server: Handle, method: str, p
     assert (status, error.partition(":")[0]) == (403, "origin_not_allowed")
     assert repr(origin) in error
     assert len(session.journal) == 1
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_a_page_of_another_origin_gets_nothing(server: Handle, method: str, path: str, origin: str) -> None:
+    assert _refused(sent(server, method, path, origin=origin)) == (403, "origin_not_allowed")
+
+
+FETCH = {"site": "same-origin", "mode": "cors", "dest": "empty"}
+"""What a browser states about a request of this server's own page."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "served"),
+    [
+        ({}, True),
+        ({"site": "none", "mode": "navigate", "dest": "document"}, True),  # typed by a person
+        ({"site": "cross-site"}, False),
+        ({"site": "same-site"}, False),  # a page of another port of this machine
+        ({"site": "cross-site", "mode": "no-cors", "dest": "script"}, False),
+        ({"site": "same-site", "mode": "no-cors", "dest": "image"}, False),
+        ({"site": "cross-site", "mode": "navigate", "dest": "iframe"}, False),
+        ({"site": "cross-site", "mode": "navigate", "dest": "document"}, True),  # a person follows a link
+    ],
+)
+@pytest.mark.parametrize("path", ["/_fakellm/journal"])
+def test_what_a_browser_states_decides(server: Handle, path: str, changed: dict[str, str], served: bool) -> None:
+    headers = {f"sec-fetch-{name}": value for name, value in (FETCH | changed).items()}
+    reply = httpx2.get(server.url + path, headers=headers)
+    assert reply.status_code == (200 if served else 403)
+    assert served or reply.json()["error"]["code"] == "origin_not_allowed"
+
+
+def test_a_link_of_another_page_changes_nothing(server: Handle) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert httpx2.post(server.url + "/_fakellm/reset", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGING)
@@ -123,7 +168,7 @@ TEXT = st.text(st.characters(), max_size=20)
 @given(TEXT, TEXT, st.sampled_from(["GET", "POST"]))
 def test_any_header_passes_or_is_refused(host: str, origin: str, method: str) -> None:
     try:
-        check(method, "/_fakellm/journal", {"Host": host, "Origin": origin}, frozenset())
+        check_browser(method, {"Host": host, "Origin": origin}, frozenset())
     except RequestError as refused:
         error = refused
     else:
@@ -142,4 +187,4 @@ def test_a_host_is_a_name_alone(name: str) -> None:
 
 def test_names_are_compared_in_lower_case_without_the_last_dot() -> None:
     assert checked_hosts(["Fakellm.Test.", "b"]) == {"fakellm.test", "b"}
-    check("GET", "/_fakellm/journal", {"Host": "FAKELLM.test.:80"}, checked_hosts("fakellm.test"))
+    check_browser("GET", {"Host": "FAKELLM.test.:80"}, checked_hosts("fakellm.test"))

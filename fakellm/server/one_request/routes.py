@@ -15,7 +15,8 @@ from typing import Any
 
 from fakellm.apis.route import api_named
 from fakellm.base.errors import CassetteError, RequestError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.state import Session
