@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.base.errors import RequestError
 from fakellm.server.replay_app import Replay
-from fakellm.server.requests.browsers import check, checked_host, checked_hosts
+from fakellm.server.requests.browsers import check_browser, checked_host, checked_hosts
 from fakellm.server.scenario_app import ROUTES
 from fakellm.testing.handle import Handle
 from tests.conftest import chat
@@ -24,6 +25,16 @@ GUARDED = [each for each in CONTROL if each[1] != "/_fakellm/health"]
 CHANGING = [each for each in CONTROL if each[0] != "GET"]
 SCENARIO = b"rules: []"
 WITH_SCENARIO = [("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules")]
+EMPTY = {
+    ("POST", "/_fakellm/step"): 400,
+    ("POST", "/_fakellm/cookie"): 400,
+    ("POST", "/_fakellm/preview"): 400,
+    ("GET", "/_fakellm/requests"): 404,
+    ("PUT", "/_fakellm/fault"): 400,
+    ("PUT", "/_fakellm/speed"): 400,
+    ("PUT", "/_fakellm/file"): 409,
+}
+"""The status of a request without parameters and body, to a server without requests, if it is not 200."""
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +47,18 @@ def sent(server: Handle, method: str, path: str, body: bytes = b"", **headers: s
     """The status, the error's code and message, and the headers of the reply."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
-    path = "/_fakellm/step?timeout=0" if path == "/_fakellm/step" else path
+    path = "/_fakellm/step?timeout=0" if path == "/_fakellm/step" else path.replace("{number}", "1")
     connection.request(method, path, body or (SCENARIO if (method, path) in WITH_SCENARIO else b""), headers)
     reply = connection.getresponse()
-    error = json.loads(reply.read()).get("error") or {"code": "", "message": ""}
+    endless = reply.status == 200 and path.endswith("/events")
+    error = (not endless and json.loads(reply.read()).get("error")) or {"code": "", "message": ""}
     connection.close()
     found = {name.lower(): value for name, value in reply.getheaders()}
     return reply.status, f"{error['code']}: {error['message']}", found
+
+
+def _refused(found: tuple[int, str, dict[str, str]]) -> tuple[int, str]:
+    return found[0], found[1].partition(":")[0]
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
@@ -58,7 +74,7 @@ def test_a_control_route_is_not_available_under_any_name(server: Handle, method:
 def test_a_control_route_is_available_under_names_of_this_server(
     server: Handle, method: str, path: str, host: str
 ) -> None:
-    assert sent(server, method, path, host=host)[0] == (400 if path == "/_fakellm/step" else 200)
+    assert sent(server, method, path, host=host)[0] == EMPTY.get((method, path.partition("/{number}")[0]), 200)
 
 
 def test_health_and_the_api_are_available_under_any_name(server: Handle) -> None:
@@ -66,7 +82,10 @@ def test_health_and_the_api_are_available_under_any_name(server: Handle) -> None
     assert sent(server, "GET", "/v1/models", host="api.example")[0] == 200
 
 
-@pytest.mark.parametrize("origin", ["http://site.example", "null", "http://127.0.0.1:1", "file://", "http://localhost"])
+ORIGINS = ["http://site.example", "null", "http://127.0.0.1:1", "file://", "http://localhost"]
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
 @pytest.mark.parametrize(("method", "path"), CHANGING)
 def test_a_page_of_another_origin_changes_nothing(server: Handle, method: str, path: str, origin: str) -> None:
     session = server.session("page")
@@ -76,6 +95,42 @@ def test_a_page_of_another_origin_changes_nothing(server: Handle, method: str, p
     assert (status, error.partition(":")[0]) == (403, "origin_not_allowed")
     assert repr(origin) in error
     assert len(session.journal) == 1
+
+
+@pytest.mark.parametrize("origin", ORIGINS)
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_a_page_of_another_origin_gets_nothing(server: Handle, method: str, path: str, origin: str) -> None:
+    assert _refused(sent(server, method, path, origin=origin)) == (403, "origin_not_allowed")
+
+
+FETCH = {"site": "same-origin", "mode": "cors", "dest": "empty"}
+"""What a browser states about a request of this server's own page."""
+
+
+@pytest.mark.parametrize(
+    ("changed", "served"),
+    [
+        ({}, True),
+        ({"site": "none", "mode": "navigate", "dest": "document"}, True),  # typed by a person
+        ({"site": "cross-site"}, False),
+        ({"site": "same-site"}, False),  # a page of another port of this machine
+        ({"site": "cross-site", "mode": "no-cors", "dest": "script"}, False),
+        ({"site": "same-site", "mode": "no-cors", "dest": "image"}, False),
+        ({"site": "cross-site", "mode": "navigate", "dest": "iframe"}, False),
+        ({"site": "cross-site", "mode": "navigate", "dest": "document"}, True),  # a person follows a link
+    ],
+)
+@pytest.mark.parametrize("path", ["/_fakellm/journal"])
+def test_what_a_browser_states_decides(server: Handle, path: str, changed: dict[str, str], served: bool) -> None:
+    headers = {f"sec-fetch-{name}": value for name, value in (FETCH | changed).items()}
+    reply = httpx2.get(server.url + path, headers=headers)
+    assert reply.status_code == (200 if served else 403)
+    assert served or reply.json()["error"]["code"] == "origin_not_allowed"
+
+
+def test_a_link_of_another_page_changes_nothing(server: Handle) -> None:
+    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+    assert httpx2.post(server.url + "/_fakellm/reset", headers=headers).status_code == 403
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGING)
@@ -113,7 +168,7 @@ TEXT = st.text(st.characters(), max_size=20)
 @given(TEXT, TEXT, st.sampled_from(["GET", "POST"]))
 def test_any_header_passes_or_is_refused(host: str, origin: str, method: str) -> None:
     try:
-        check(method, "/_fakellm/journal", {"Host": host, "Origin": origin}, frozenset())
+        check_browser(method, {"Host": host, "Origin": origin}, frozenset())
     except RequestError as refused:
         error = refused
     else:
@@ -132,4 +187,4 @@ def test_a_host_is_a_name_alone(name: str) -> None:
 
 def test_names_are_compared_in_lower_case_without_the_last_dot() -> None:
     assert checked_hosts(["Fakellm.Test.", "b"]) == {"fakellm.test", "b"}
-    check("GET", "/_fakellm/journal", {"Host": "FAKELLM.test.:80"}, checked_hosts("fakellm.test"))
+    check_browser("GET", {"Host": "FAKELLM.test.:80"}, checked_hosts("fakellm.test"))

@@ -105,11 +105,24 @@ def dense_entries() -> Step:
     return lambda number: post(body.replace(b"Hello", b"Question %d" % number))
 
 
+def long_texts() -> Step:
+    """Models, tools and patterns whose names have a million characters."""
+    post = poster(App(limits=Limits(cache_bytes=MB, journal_bytes=MB)))
+
+    def step(number: int) -> None:
+        long = f"{number}{'x' * MB}"
+        post(chat(model=long, messages=user(number)))
+        post(chat(tools=[{"type": "function", "function": {"name": long}}], tool_choice="required"))
+
+    return step
+
+
 CASES: dict[str, tuple[Callable[[], Step], int, int]] = {
     "attempts": (attempts, 10_000, 4 * MB),
     "schemas": (schemas, 200, 4 * MB),
     "sessions": (sessions, 1_000, 4 * MB),
     "sessions_of_many_rules": (sessions_of_many_rules, 20, 16 * MB),
+    "long_texts": (long_texts, 3, 8 * MB),
     "dense_entries": (dense_entries, 7, 80 * MB),
 }
 """By name: the requests, `n`, and by how many bytes the process may grow from `n` steps to `10 * n`."""

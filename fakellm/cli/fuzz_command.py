@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -55,7 +56,7 @@ def _dialects() -> str:
     default="chat",
     show_default=True,
     type=click.Choice(list(HOMES)),
-    help="The API whose clients are tried.",
+    help="The API of the client.",
 )
 @click.option(
     "--profile",
@@ -87,10 +88,14 @@ def _dialects() -> str:
     show_default=True,
     type=click.FloatRange(0, min_open=True),
     callback=finite,
-    help="Seconds after which the client is to give up.",
+    help="The timeout that the client is given, in seconds.",
 )
 @click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="How many clients to try cases on at once."
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="How many copies of the client to try at once.",
 )
 @click.option(
     "--shard",
@@ -165,6 +170,8 @@ def command(
     """
     if merges:
         _merge(cmd, failures, json, junit)
+    if not hasattr(os, "killpg"):
+        fail("fakellm fuzz: it ends drivers by their process groups, which this system has not: on Windows, use WSL", 2)
     search = Search(
         profile=profile,
         examples=examples if examples or max_time else 200,

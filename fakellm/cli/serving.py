@@ -23,6 +23,7 @@ from fakellm.base.errors import ServerError
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
+from fakellm.server.requests.control_token import VARIABLE, checked_token
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
@@ -58,6 +59,13 @@ def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, 
         raise click.BadParameter(str(error)) from None
 
 
+def _token(_context: click.Context, _option: click.Parameter, token: str | None) -> str | None:
+    try:
+        return None if token is None else checked_token(token)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
 _SERVING = (
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on."),
     click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes a free port."),
@@ -71,6 +79,14 @@ _SERVING = (
         "given several times.",
     ),
     click.option(
+        "--control-token",
+        envvar=VARIABLE,
+        callback=_token,
+        metavar="TOKEN",
+        help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
+        "shows.",
+    ),
+    click.option(
         "--speed",
         default=1.0,
         show_default=True,
@@ -79,7 +95,7 @@ _SERVING = (
     ),
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
-    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log errors of the server alone."),
+    click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
     click.option("--watch-stdin", is_flag=True, help="End when standard input closes."),
 )
 
@@ -109,16 +125,20 @@ def run(
     ready: str,
     watch_stdin: bool,
     allow_hosts: Sequence[str] = (),
+    control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
+    supervised: Callable[[float, Any], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
     """Serves `app` until a signal or the end of standard input ends it; the first line of output states what and where.
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
+    `supervised` makes the server, of several processes, for the speed and what control routes require.
     """
     server_only()
     with paused():
         from fakellm.server.http_server import Server, listen
+        from fakellm.server.requests.control_access import ControlAccess
 
     try:
         listener = listen(host, port)
@@ -132,14 +152,18 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
             print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
-    hosts = {*allow_hosts, host.lower()}
+    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
 
     def make() -> Any:
-        return Server(app, speed, proxy and proxy(), hosts)
+        if supervised:
+            return supervised(speed, access)
+        return Server(app, speed, proxy and proxy(), access)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
         asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
+    except ServerError as error:  # a worker did not start
+        fail(f"fakellm: {error}", 1)
     finally:
         with suppress(ValueError):  # only the main thread has signals
             for number, handler in before:
@@ -158,7 +182,7 @@ async def _serve(
             stopped.set_result(grace)
 
     def signalled(_number: int, _frame: Any) -> None:
-        _end_by(GRACE + PATIENCE)
+        end_by(GRACE + PATIENCE)
         with suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(stop, GRACE)
 
@@ -186,7 +210,7 @@ async def _serve(
         task.result()  # an error in the task ended the server, so the command fails with it
 
 
-def _end_by(seconds: float) -> None:
+def end_by(seconds: float) -> None:
     """From now on, a signal ends the process at once, and after so many seconds the process ends by itself, even if
     something holds up the event loop or the interpreter."""
     for number in _SIGNALS:
@@ -201,11 +225,6 @@ def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> No
             pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -87,8 +87,24 @@ class Release(Struct, frozen=True):
     timeout: float
 
 
+class Pace(Struct, frozen=True):
+    """The server states its speed. If `speed` is set, it is that from now on."""
+
+    speed: float | None = None
+
+
 class Relay(Struct, frozen=True):
     """The server sends the request to the upstream server, and passes its response on."""
+
+
+class Watch(Struct, frozen=True):
+    """The server sends what happens as events, until the client leaves: in one session, or in all (None).
+
+    after: the id of the last event that the client has; empty if it has none.
+    """
+
+    session: str | None
+    after: str = ""
 
 
 class Work(Struct, frozen=True):
@@ -104,4 +120,4 @@ class Work(Struct, frozen=True):
     waits: bool = False
 
 
-Outcome = Response | Release | Relay | Work
+Outcome = Response | Release | Pace | Relay | Watch | Work

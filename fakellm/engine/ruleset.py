@@ -94,10 +94,12 @@ class Script:
 
 
 class Ruleset:
-    """The rules of a scenario; without a scenario, no rules."""
+    """The rules of a scenario; without a scenario, no rules. `first`: how many rules have been put in front of those
+    whose attempts a session has counted before."""
 
-    def __init__(self, scenario: Scenario | None) -> None:
+    def __init__(self, scenario: Scenario | None, first: int = 0) -> None:
         self.scenario = scenario
+        self.first = first
         self.rules = scenario.named_rules() if scenario else ()
         self._matcher = Matcher([rule.when for rule in self.rules])
         self._headers = frozenset(name for rule in self.rules for name in _headers_read(rule))
@@ -139,6 +141,11 @@ class Ruleset:
             return "The scenario has no rules."
         number, differences = nearest
         return f"The nearest is {self.rules[number].name!r}; it differs in {'; '.join(map(str, differences))}."
+
+    def count(self, number: int, digest: str) -> tuple[Hashable, ...]:
+        """The key of the count that a request with this digest adds to if the rule with this number answers it: the
+        same as before rules were put in front of it."""
+        return self.script(number).count(number - self.first, digest)
 
     def script(self, number: int) -> Script:
         """The replies of the rule with this number."""

@@ -5,7 +5,7 @@ Owns the protocol of applications. Knows no rules, recordings, sockets or clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -16,10 +16,10 @@ from msgspec.structs import replace
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry, Kept
-from fakellm.engine.response import Outcome, Release, Response, Work, respond
+from fakellm.engine.response import Outcome, Release, Response, Watch, Work, respond
 from fakellm.engine.state import Session
 from fakellm.model.request import Request
 from fakellm.scenarios.matching import When
@@ -30,6 +30,8 @@ from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
 from fakellm.server.request_target import RequestTarget, request_target
+from fakellm.server.requests.control_access import HEALTH
+from fakellm.server.requests.control_token import sent_token, set_cookie
 from fakellm.server.sending.lateness import Lateness
 from fakellm.wire.plan import Frame, Plan
 
@@ -61,6 +63,10 @@ class Application(Protocol):
     changes: Changes
     """Wakes what waits for a change of a journal."""
 
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        """What must be awaited before `handle` can be called, if anything; then this is called again. It may raise
+        RequestError."""
+
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         """What answers a request, and its entry in the journal; control routes leave none there."""
 
@@ -83,6 +89,9 @@ class Application(Protocol):
 
     def sessions(self) -> Mapping[str, Session[Any]]:
         """All current sessions, by name."""
+
+    def served(self, name: str) -> dict[str, Any]:
+        """What a session serves: `scenario`, its name; `rules`, how many; and `strict`."""
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request to it starts a new one in the initial state."""
@@ -175,14 +184,14 @@ def journaled(
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in
         return entry
     session.journal.add(entry)
-    app.changes.notify()
+    app.changes.notify(entry)
     return entry
 
 
-def json_response(value: Any) -> Response:
+def json_response(value: Any, *headers: tuple[str, str]) -> Response:
     """The response of a control route."""
     body = dumps(value, indent=2).encode() + b"\n"
-    return respond(Plan(200, (("Content-Type", "application/json"),), (Frame(body),)))
+    return respond(Plan(200, (("Content-Type", "application/json"), *headers), (Frame(body),)))
 
 
 def _health(app: Application, request: HttpRequest) -> Response:
@@ -194,26 +203,26 @@ def _health(app: Application, request: HttpRequest) -> Response:
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
-    return journal_view(app.session(request.target.session).journal, partial(_parsed, app))
+    return journal_view(app.session(request.target.session).journal, partial(parsed_entry, app))
 
 
 def _query(app: Application, request: HttpRequest) -> Work:
     name = request.target.session
-    return journal_query(lambda: app.session(name).journal, partial(_parsed, app), request.body, app.changes)
+    return journal_query(lambda: app.session(name).journal, partial(parsed_entry, app), request.body, app.changes)
 
 
 def _unused(app: Application, request: HttpRequest) -> Work:
     name = request.target.session
-    return unused_rules(app.rules(name), app.session(name).journal, partial(_parsed, app))
+    return unused_rules(app.rules(name), app.session(name).journal, partial(parsed_entry, app))
 
 
 def settled(app: Application, name: str, entry: Entry) -> None:
     """Has the journal of a session read what was sent of a reply that stalls: see `settle`."""
     if session := app.find(name):
-        settle(session.journal, partial(_parsed, app), entry)
+        settle(session.journal, partial(parsed_entry, app), entry)
 
 
-def _parsed(app: Application, entry: Entry) -> Request | None:
+def parsed_entry(app: Application, entry: Entry) -> Request | None:
     """The request of an entry as rules match it; None if it is not for a model, or not valid."""
     kept = entry.request
     if entry.api is None or not isinstance(kept, Kept):
@@ -239,10 +248,26 @@ def _step(app: Application, request: HttpRequest) -> Release:
     return Release(request.target.session, frames, number, timeout)
 
 
+def _cookie(app: Application, request: HttpRequest) -> Response:
+    """Gives a page the cookie that stands for the token it has sent, which has been checked."""
+    token = sent_token(request.headers)
+    if token is None:
+        message = "Expected the control token as 'Authorization: Bearer TOKEN'."
+        raise RequestError(400, message, "control_token_required")
+    return json_response({"status": "ok"}, set_cookie(token))
+
+
+def _events(app: Application, request: HttpRequest) -> Watch:
+    after = next((value for name, value in request.headers.items() if name.lower() == "last-event-id"), "")
+    return Watch(request.target.session or None, after)
+
+
 CONTROL: Routes[Application] = {
-    "/_fakellm/health": {"GET": _health},
+    "/_fakellm/events": {"GET": _events},
+    HEALTH: {"GET": _health},
     "/_fakellm/journal": {"GET": _journal, "POST": _query},
     "/_fakellm/unused": {"GET": _unused},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/step": {"POST": _step},
+    "/_fakellm/cookie": {"POST": _cookie},
 }

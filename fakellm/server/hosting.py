@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fakellm.server.application import Application
+from fakellm.server.requests.control_access import ControlAccess
 
 if TYPE_CHECKING:
     from fakellm.server.http_server import Proxy, Server
@@ -23,14 +24,14 @@ class Hosted:
         port: int = 0,
         speed: float = 1.0,
         proxy: Callable[[], Proxy] | None = None,
-        allowed_hosts: str | Iterable[str] = (),
+        access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
         host: str = "127.0.0.1",
     ) -> None:
         self._app = app
         self._port = port
         self._speed = speed
         self._proxy = proxy
-        self._allowed_hosts = allowed_hosts
+        self._access = access
         self._host = host
 
     def __enter__(self) -> Hosted:
@@ -42,7 +43,7 @@ class Hosted:
         self.thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed, self._proxy and self._proxy(), self._allowed_hosts)
+            server = Server(self._app, self._speed, self._proxy and self._proxy(), self._access)
             return server, await server.start(listener)
 
         try:

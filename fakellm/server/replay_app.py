@@ -18,7 +18,7 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Response, Work, respond
-from fakellm.engine.state import Limits, MemoryState, Session, State
+from fakellm.engine.state import Limits, MemorySession, MemoryState, Session
 from fakellm.model.request import Request
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
@@ -28,8 +28,12 @@ from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.scenarios.matching import When
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.control.changes import Changes
+from fakellm.server.control.server_routes import SERVER
+from fakellm.server.one_request.routes import REQUESTS
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
+
+_ROUTES = {**REQUESTS, **SERVER, **CONTROL}
 
 Again = Literal["repeat", "fail"]
 
@@ -136,7 +140,7 @@ class Replay:
         self.lateness = Lateness()
         self.changes = Changes()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
-        self._state: State[Recordings] = MemoryState(limits)
+        self._state: MemoryState[Recordings] = MemoryState(limits)
         self._again = again
         self._timing = timing
         self._relay = relay
@@ -146,13 +150,16 @@ class Replay:
         if long and not (self._relay or request.target.control):
             return self._search_elsewhere(request)
         try:
-            outcome = dispatch(self, CONTROL, request) if request.target.control else self._answer(request)
+            outcome = dispatch(self, _ROUTES, request) if request.target.control else self._answer(request)
         except RequestError as error:
             return self.refuse(request, error)
         entry = self._journaled(request, outcome)
         if isinstance(outcome, Relay):
             entry.rule = "upstream"
         return outcome, entry
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Nothing has to be awaited."""
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, 0)
@@ -173,7 +180,7 @@ class Replay:
     def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
         return [(each.label, None) for each in self.session(name).content.all]
 
-    def session(self, name: str) -> Session[Recordings]:
+    def session(self, name: str) -> MemorySession[Recordings]:
         return self._state.open(name, self.recordings)
 
     def find(self, name: str) -> Session[Recordings] | None:
@@ -184,6 +191,9 @@ class Replay:
 
     def forget(self, name: str) -> None:
         self._state.forget(name)
+
+    def served(self, name: str) -> dict[str, Any]:
+        return {"scenario": None, "rules": len(self.recordings.all), "strict": not self._relay}
 
     def health(self, name: str) -> dict[str, Any]:
         return {"recordings": self.recordings.names, "interactions": len(self.recordings.all)}

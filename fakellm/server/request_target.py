@@ -87,12 +87,18 @@ _HARMLESS = re.compile(r"(?:/v1(?=/|$)|[A-Za-z/_.-])*+")
 """Targets without a secret: they have no query, and every key has a digit."""
 
 
+_OF_A_REQUEST = re.compile(r"/_fakellm/requests/([^/]+)(/.*)?")
+"""The control routes of one request, by its number."""
+
+
 @lru_cache(maxsize=256)
 def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
     route, control = target_of(path), path.startswith("/_fakellm/")
+    if control and (found := _OF_A_REQUEST.fullmatch(path)):
+        route = replace(route, route=f"/_fakellm/requests/{{number}}{found[2] or ''}", id=found[1])
     return RequestTarget(session, path, query, route, control, route.shared and not control, _shown(text))
 
 

@@ -6,7 +6,7 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,12 @@ from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import CONTROL, Handler, dispatch, journaled, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.control.changes import Changes
+from fakellm.server.control.file_routes import Edited, shown_files, write_file
+from fakellm.server.control.next_fault import NextFault, end_fault, put_fault, shown_fault
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
+from fakellm.server.control.server_routes import SERVER
+from fakellm.server.one_request.routes import REQUESTS
+from fakellm.server.one_request.rule_routes import RULES
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
 from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
@@ -47,7 +52,7 @@ class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
     A session is created when it is first needed, with the server's scenario; loading a scenario into it or sending
-    requests to it affects no other session.
+    requests to it affects no other session. `state`: by default within `limits`, in this process.
     """
 
     def __init__(
@@ -58,6 +63,7 @@ class App:
         strict: bool = False,
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
+        state: State[Engine] | None = None,
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
@@ -66,11 +72,15 @@ class App:
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
-        self._state: State[Engine] = MemoryState(limits)
+        self._state: State[Engine] = state or MemoryState(limits)
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
         self._vary: dict[str, Vary] = {}
+        self.next_faults: dict[str, NextFault] = {}
+        """By session, a fault for its next requests."""
+        self.edited: Edited | None = None
+        """The files of the scenario, if they may be written."""
 
     @classmethod
     def of(cls, engine: Engine) -> App:
@@ -79,6 +89,9 @@ class App:
         app._engine = engine
         app.offloads = False
         return app
+
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        return None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
@@ -121,12 +134,13 @@ class App:
 
     def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
         """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
-        session = None if error else self.session(request.target.session)
-        run = (
-            partial(answered_with, session, request)
-            if session
-            else partial(refused_there, self._engine, request, error)
-        )
+        if error:
+            run = partial(refused_there, self._engine, request, error)
+        else:
+            session = self.session(request.target.session)
+            faulty = self.next_faults and self.replier(request)
+            engine = self.answering(request.target.session, session) if faulty else session.content
+            run = partial(answered_with, session, engine, request)
 
         def then(result: Callable[[], Any]) -> Response:
             answer: Answered = result()
@@ -139,6 +153,19 @@ class App:
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, self.seed)
         return response, journaled(self, request, response, entry)
+
+    def next_fault(self, name: str) -> NextFault | None:
+        """The fault that is left for the next requests to models in a session."""
+        found = self.next_faults.get(name)
+        if found is not None and (not found.left or found.session is not self.find(name)):
+            del self.next_faults[name]
+            return None
+        return found
+
+    def answering(self, name: str, session: Session[Engine]) -> Engine:
+        """The engine that answers a request to a model in a session."""
+        found = self.next_fault(name)
+        return found.take() if found else session.content
 
     def session(self, name: str) -> Session[Engine]:
         engine = self._engine.varied(self._vary[name]) if name in self._vary else self._engine
@@ -153,6 +180,12 @@ class App:
     def forget(self, name: str) -> None:
         self._state.forget(name)
 
+    def served(self, name: str) -> dict[str, Any]:
+        session = self.find(name)
+        engine = session.content if session else self._engine
+        scenario = engine.ruleset.scenario
+        return {"scenario": scenario and scenario.name, "rules": len(engine.ruleset.rules), "strict": engine.strict}
+
     def health(self, name: str) -> dict[str, Any]:
         return self.session(name).content.health()
 
@@ -164,12 +197,15 @@ class App:
         """Loads a compiled scenario into a session; it replaces the current one and empties the journal."""
         self._state.load(name, engine.varied(self._vary.get(name)))
 
-    def extended(self, engine: Engine, added: Scenario, number: int | None, strict: bool) -> Engine:
-        """An engine with these rules after its own, or in place of the one with this number. Raises ScenarioError if
-        they do not go together."""
+    def extended(
+        self, engine: Engine, added: Scenario, number: int | None, strict: bool, first: bool = False
+    ) -> Engine:
+        """An engine with these rules after its own, before them, or in place of the one with this number. Raises
+        ScenarioError if they do not go together."""
         from fakellm.scenarios.loader import load  # it reads YAML, which most servers never do
 
-        return self.compiled(load(extended(engine.ruleset.scenario, added, number)), strict)
+        before = engine.ruleset.first + (len(added.rules) if first else 0)
+        return self.compiled(load(extended(engine.ruleset.scenario, added, number, first)), strict, before)
 
     def change(self, name: str, engine: Engine) -> None:
         """Has a session served by another engine; its journal and its counts of attempts stay."""
@@ -197,9 +233,10 @@ class App:
         """The names of the sessions that have loaded a scenario of their own."""
         return tuple(name for name, session in self._state.sessions().items() if session.own)
 
-    def compiled(self, scenario: Scenario | None, strict: bool) -> Engine:
-        """A scenario ready to be served. With thousands of rules this takes so long that a thread should do it."""
-        return Engine(Ruleset(scenario), self.seed, strict, self._cache)
+    def compiled(self, scenario: Scenario | None, strict: bool, first: int = 0) -> Engine:
+        """A scenario ready to be served; `first`: see `Ruleset`. With thousands of rules this takes so long that a
+        thread should do it."""
+        return Engine(Ruleset(scenario, first), self.seed, strict, self._cache)
 
 
 def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
@@ -218,8 +255,9 @@ def _long(request: HttpRequest) -> bool:
 
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
-    target = request.target
-    return replied(app.session(target.session), request, app.offloads and target.route.api in APIS)
+    target, session = request.target, app.session(request.target.session)
+    engine = app.answering(target.session, session) if app.next_faults else session.content
+    return replied(session, engine, request, app.offloads and target.route.api in APIS)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -300,5 +338,10 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/_fakellm/scenario": {"PUT": load_scenario, "GET": shown_scenario},
     "/_fakellm/rules": {"POST": add_rules},
     "/_fakellm/scripts": {"GET": scripts},
+    "/_fakellm/fault": {"GET": shown_fault, "PUT": put_fault, "DELETE": end_fault},
+    "/_fakellm/file": {"GET": shown_files, "PUT": write_file},
+    **RULES,
+    **REQUESTS,
+    **SERVER,
     **CONTROL,
 }

@@ -11,14 +11,21 @@ from fakellm.base.errors import ScenarioError, ServerError
 
 
 def control(
-    url: str, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0
+    url: str,
+    method: str,
+    route: str,
+    key: str,
+    body: bytes | None = None,
+    patience: int = 0,
+    token: str | None = None,
 ) -> dict[str, Any]:
-    """The response of a control route under a URL, which has this key. Raises ScenarioError if the server refuses a
-    scenario, else ServerError if there is no such response."""
+    """The response of a control route under a URL, which has this key. `token`: its control token.
+    Raises ScenarioError if the server refuses a scenario, else ServerError if there is no such response."""
     address = urlsplit(url)
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=30 + patience)
     try:
-        connection.request(method, address.path + route, body)
+        connection.request(method, address.path + route, body, headers)
         response = connection.getresponse()
         received = response.read()
     except OSError as error:

@@ -20,10 +20,11 @@ from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.server.hosting import Hosted
-from fakellm.server.requests.browsers import checked_hosts
+from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.requests.control_token import VARIABLE
 from fakellm.testing.functions import Raised, raise_first
 from fakellm.testing.handle import Handle, Home
-from fakellm.testing.options import check_options
+from fakellm.testing.options import check_options, check_workers
 
 if TYPE_CHECKING:
     from fakellm.engine.engine import Engine, Vary
@@ -49,6 +50,7 @@ def serve(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    control_token: str | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on `host` and `port`, by default 127.0.0.1 and a free one. With `host`
@@ -57,16 +59,19 @@ def serve(
     Without a scenario, it answers with generated text. `strict`: a request that no rule matches gets a 404 with the
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
-    `localhost` and IP addresses. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`,
-    `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also raised at the end
-    of the block.
+    `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
+    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `limits` bound what the server
+    keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md). What the
+    function of a reply raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
-    when an option or a limit has a value that is not allowed, a header cannot hold the key, or a host is not a name.
+    when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
+    not a name.
     """
     from fakellm.engine.state import Limits
     from fakellm.server.scenario_app import App
 
     check_options(seed, strict, port, speed, api_key, host)
+    access = _access(allow_hosts, control_token)
     keys = () if api_key is None else (api_key,)
     raised = Raised()
     app = App(
@@ -76,7 +81,7 @@ def serve(
         api_keys=keys,
         limits=Limits(**limits),
     )
-    with Hosted(app, port, speed, None, checked_hosts(allow_hosts), host) as hosted:
+    with Hosted(app, port, speed, None, access, host) as hosted:
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             engine = app.compiled(raised.watched(scenario, session), strict)  # here: the server goes on meanwhile
@@ -107,11 +112,17 @@ def serve(
             hosted.change(lambda: counts.update({name: each.journal.count for name, each in app.sessions().items()}))
             return counts
 
+        def sizes(session: str) -> tuple[int, int]:
+            found = app.find(session)
+            scenario = found.content.ruleset.scenario if found else None
+            return len(scenario.rules) if scenario else 0, len(found.journal) if found else 0
+
         def vary(session: str, how: Vary | None) -> None:
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            yield Handle(hosted.url, strict=strict, home=Home(put, hosted.thread, raised, vary, add, requests))
+            home = Home(put, hosted.thread, raised, vary, add, requests, sizes)
+            yield Handle(hosted.url, strict=strict, home=home, token=access.token)
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
@@ -177,34 +188,49 @@ def spawn(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    workers: int = 1,
+    control_token: str | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
+    `workers`: how many processes serve its port.
 
     Raises what `serve` raises, and ServerError if the process does not serve within START_PATIENCE.
     """
     from fakellm.engine.state import Limits
 
     check_options(seed, strict, port, speed, api_key, host)
+    check_workers(workers)
     checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
-    command += [f"--allow-host={name}" for name in checked_hosts(allow_hosts)]
+    command += [] if workers == 1 else ["--workers", str(workers)]
+    access = _access(allow_hosts, control_token)
+    command += [f"--allow-host={name}" for name in access.hosts]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
+    environment = os.environ if access.token is None else {**os.environ, VARIABLE: access.token}
     with TemporaryDirectory(prefix="fakellm-") as folder:
         if source is not None:
             file = Path(folder, "scenario.json")
             file.write_text(dump_json(load(source)), encoding="utf-8")
             command.append(str(file))
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process:
             _spawned.add(process)
             try:
-                yield _ready(process, strict)
+                yield _ready(process, strict, access.token)
             finally:
                 _spawned.discard(process)
                 _end(process)
+
+
+def _access(hosts: str | Sequence[str], token: object) -> ControlAccess:
+    """Who may use the control routes. The token is by default that of the environment, if it has one."""
+    token = os.environ.get(VARIABLE) or None if token is None else token
+    if not isinstance(token, str | None):
+        raise ValueError(f"control_token must be a text or None, got a value of type {type(token).__name__}")
+    return ControlAccess.of(hosts, token)
 
 
 _spawned: set[subprocess.Popen[bytes]] = set()
@@ -223,7 +249,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_let_go)
 
 
-def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
+def _ready(process: subprocess.Popen[bytes], strict: bool, token: str | None) -> Handle:
     """The handle, after the process has printed that it serves. Its standard error is this process's."""
     assert process.stdout
     printed, line = bytearray(), Event()
@@ -241,7 +267,7 @@ def _ready(process: subprocess.Popen[bytes], strict: bool) -> Handle:
     except (ValueError, TypeError, KeyError):
         process.kill()
         raise ServerError(f"the server did not start: it printed {bytes(printed)!r}, and was killed") from None
-    return Handle(url, strict=strict, pid=process.pid)
+    return Handle(url, strict=strict, pid=process.pid, token=token)
 
 
 def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:

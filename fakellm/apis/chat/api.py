@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from typing import Any
 
 from msgspec.structs import replace
@@ -35,6 +34,7 @@ from fakellm.apis.skeleton import Draft
 from fakellm.apis.variation import OWN_BLOCKS, Variation
 from fakellm.base.errors import RequestError, StreamError
 from fakellm.base.seed import Source
+from fakellm.base.short_texts import cached_if_short
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End, Finish
 from fakellm.model.request import Request
@@ -227,7 +227,7 @@ def _done(habits: ChatHabits) -> Draft:
     return Draft(habits.done if isinstance(habits.done, str) else DONE)
 
 
-@lru_cache(maxsize=16)
+@cached_if_short(16)
 def _fingerprint(draw: Callable[[Source], str | None], seed: int, model: str) -> str | None:
     """The `system_fingerprint` of a model, which all its replies share."""
     return draw(Source(seed, model, "system_fingerprint"))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakellm.cli.serving import count
+from fakellm.base.words.count import count
 from fakellm.scenarios.loader import Reading, read
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.garbage import paused
@@ -30,6 +30,11 @@ class Files:
     def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
         self._paths = paths
         self._stamps = {file: _stamp(file) for file in reading.files}
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that are read now, or looked for."""
+        return tuple(self._stamps)
 
     def changed(self) -> Reading | None:
         """The current content of the files, if any of them has changed since the last check; else None."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any
 
 from fakellm.base.budget import BUDGET
+from fakellm.base.short_texts import cached_if_short
 from fakellm.generate.json_schema.merge import NoValueError
 from fakellm.generate.json_schema.regex_cost import size
 from fakellm.generate.json_schema.regex_tree import parse
@@ -35,7 +35,7 @@ def _patterns(schema: Any) -> Iterator[str]:
             pending += [each for each in value if isinstance(each, (dict, list))]
 
 
-@lru_cache(maxsize=256)
+@cached_if_short(256)
 def _size(pattern: str) -> float:
     try:
         return size(parse(pattern))

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import lru_cache
 from math import log2
 
 from msgspec import Struct
 
+from fakellm.base.short_texts import cached_if_short
 from fakellm.generate.json_schema import regex_tree as tree
 
 STEPS_PER_MILLISECOND = 100_000
@@ -46,7 +46,7 @@ class Growth(Struct, frozen=True):
         return (len(text) + 2.0**steps) / STEPS_PER_MILLISECOND if steps < 60 else float("inf")
 
 
-@lru_cache(maxsize=16_384)
+@cached_if_short(16_384)
 def growth(pattern: str) -> Growth:
     """How the time for a search grows. A lookaround, a condition or a reference to a group counts as endless if
     anything in the expression is repeated."""

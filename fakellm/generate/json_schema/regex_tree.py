@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Iterable
-from functools import lru_cache
 from re import _constants as op  # type: ignore[attr-defined] # see above
 from re import _parser  # type: ignore[attr-defined] # see above
 from typing import Any, Literal
 
 from msgspec import Struct
+
+from fakellm.base.short_texts import cached_if_short
 
 
 class Character(Struct, frozen=True):
@@ -91,7 +92,7 @@ _CONDITIONS = (op.AT, op.ASSERT, op.ASSERT_NOT, op.FAILURE, op.GROUPREF_EXISTS)
 _NEWLINE = Character(10)
 
 
-@lru_cache(maxsize=256)
+@cached_if_short(256)
 def expression(pattern: str) -> re.Pattern[str]:
     """The pattern of a JSON Schema, compiled. It is one of ECMA-262; Python spells named groups differently.
 

@@ -9,16 +9,29 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 
 _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
     ("PUT", "/_fakellm/scenario"): ("strict",),
-    ("POST", "/_fakellm/rules"): ("replace", "strict"),
+    ("POST", "/_fakellm/rules"): ("first", "replace", "strict"),
+    ("GET", "/_fakellm/requests/{number}/recording"): ("format",),
+    ("POST", "/_fakellm/preview"): ("request",),
+    ("PUT", "/_fakellm/file"): ("name", "version"),
 }
 """The parameters of each control route; the others have none."""
 
-_WITH_BODY = (("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules"), ("POST", "/_fakellm/journal"))
+_WITH_BODY = (
+    ("PUT", "/_fakellm/scenario"),
+    ("POST", "/_fakellm/rules"),
+    ("POST", "/_fakellm/journal"),
+    ("POST", "/_fakellm/check"),
+    ("POST", "/_fakellm/preview"),
+    ("PUT", "/_fakellm/fault"),
+    ("PUT", "/_fakellm/speed"),
+    ("PUT", "/_fakellm/file"),
+)
 _NO_CONTENT = (b"", b"{}", b"null")
 """What clients send that always send JSON."""
 

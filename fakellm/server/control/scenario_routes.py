@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.count import count
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response, Work
 from fakellm.scenarios.scenario import Scenario
@@ -46,30 +47,34 @@ def shown_scenario(app: App, request: HttpRequest) -> Work:
     return Work(dumped, then)
 
 
-def _strict(request: HttpRequest) -> bool | None:
-    """Whether the scenario is to be strict; None if the request does not specify it."""
-    text = request.target.parameters.get("strict")
+def _flag(request: HttpRequest, name: str) -> bool | None:
+    """The value of a parameter that is true or false; None if the request does not have it."""
+    text = request.target.parameters.get(name)
     if text not in ("true", "false", None):
-        message = f"Invalid value for 'strict': expected true or false, got {shortened(text)}."
-        raise RequestError(400, message, "invalid_value", "strict")
+        message = f"Invalid value for '{name}': expected true or false, got {shortened(text)}."
+        raise RequestError(400, message, "invalid_value", name)
     return None if text is None else text == "true"
 
 
 def add_rules(app: App, request: HttpRequest) -> Work:
-    """Adds rules to the scenario that the session serves, or replaces one. A thread reads and compiles them."""
-    strict, name = _strict(request), request.target.session
+    """Adds rules to the scenario that the session serves, after or before its own, or replaces one. A thread reads and
+    compiles them."""
+    strict, first, name = _flag(request, "strict"), _flag(request, "first"), request.target.session
     text = request.target.parameters.get("replace")
     number = None if text is None else whole_number("replace", text, "the number of a rule, from 1")
+    if first and number is not None:
+        message = "The query parameters 'first' and 'replace' exclude each other: leave out one of them."
+        raise RequestError(400, message, "invalid_value", "first")
 
     async def run() -> Engine:
         while True:
             session = app.session(name)
             before = session.content
-            count = len(before.ruleset.rules)
-            if number is not None and number > count:
-                message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
+            rules = len(before.ruleset.rules)
+            if number is not None and number > rules:
+                message = f"Invalid value for 'replace': the session has {count(rules, 'rule')}, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
-            read = await in_thread(partial(_extended, app, before, request.body, number, strict))
+            read = await in_thread(partial(_extended, app, before, request.body, number, strict, bool(first)))
             after: Engine = read()
             if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
                 app.change(name, after)
@@ -85,9 +90,9 @@ def add_rules(app: App, request: HttpRequest) -> Work:
     return Work(run, then)
 
 
-def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool | None) -> Engine:
+def _extended(app: App, before: Engine, body: bytes, number: int | None, strict: bool | None, first: bool) -> Engine:
     """`strict`: None keeps that of the engine before."""
-    return app.extended(before, parsed(body), number, before.strict if strict is None else strict)
+    return app.extended(before, parsed(body), number, before.strict if strict is None else strict, first)
 
 
 def scripts(app: App, request: HttpRequest) -> Response:
@@ -98,7 +103,7 @@ def scripts(app: App, request: HttpRequest) -> Response:
     for number, rule in enumerate(ruleset.rules):
         if rule.script:
             script = ruleset.script(number)
-            requests, forgotten = session.counted(*script.count(number, ""))
+            requests, forgotten = session.counted(*ruleset.count(number, ""))
             replies = min(script.length(stream) for stream in (False, True))
             found.append({"rule": rule.name, "requests": requests, "replies": replies, "forgotten": forgotten})
     return json_response({"scripts": found})
@@ -106,7 +111,7 @@ def scripts(app: App, request: HttpRequest) -> Response:
 
 def load_scenario(app: App, request: HttpRequest) -> Work:
     """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
-    specified = _strict(request)
+    specified = _flag(request, "strict")
     strict = app.strict if specified is None else specified
 
     def compiled(read: Callable[[bytes], Scenario]) -> tuple[Scenario, Engine]:

@@ -43,13 +43,18 @@ def sent_reply(
     if plan.status == 200 and api is not None:
         with suppress(Exception):  # whatever a fault has made of it: then nothing can be read
             return _encodable(replace(_read(plan, body, api_named(api), dialect, request), headers=headers))
-    return SentReply(kept=True, headers=_encodable(headers), error=_error(body))
+    return SentReply(kept=True, headers=_encodable(headers), error=error_in(body))
+
+
+def habits_of(route: Route, dialect: str | None, request: Request | None) -> tuple[Any, Request]:
+    """The habits with which an API reads the reply to a request, and that request; if it cannot be read, an example."""
+    known = request or route.parse(json.dumps(route.example()).encode(), {})
+    return route.settings(Variation(), dialect, known, 0, known.stream).habits, known
 
 
 def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: Request | None) -> SentReply:
-    asks = request or route.parse(json.dumps(route.example()).encode(), {})
-    habits = route.settings(Variation(), dialect, asks, 0, asks.stream).habits
-    reading = readings(replace(plan, frames=(Frame(body),)), route, habits, asks.choices)[-1]
+    habits, known = habits_of(route, dialect, request)
+    reading = readings(replace(plan, frames=(Frame(body),)), route, habits, known.choices)[-1]
     choice = reading.completion.choices[0] if reading.completion.choices else Choice()
     thoughts = [block for block in choice.blocks if isinstance(block, Thinking)]
     return SentReply(
@@ -62,7 +67,7 @@ def _read(plan: Plan, body: bytes, route: Route, dialect: str | None, request: R
         signatures=tuple(dict.fromkeys(each for block in choice.blocks for each in _of_reasoning(block))),
         finish=choice.finish_reason,
         whole=reading.complete and reading.error is None,
-        error=_error(body) if reading.error else None,
+        error=error_in(body) if reading.error else None,
     )
 
 
@@ -91,7 +96,7 @@ def _signatures(values: Iterable[Any]) -> list[str]:
     return found
 
 
-def _error(body: bytes) -> Any:
+def error_in(body: bytes) -> Any:
     """The error in a body, or in the last event of a stream that has one."""
     for text in (body, *(line.removeprefix(b"data:") for line in reversed(body.splitlines()[-20:]))):
         with suppress(ValueError, RecursionError):

@@ -6,7 +6,7 @@ knows no bodies of other routes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -20,7 +20,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched
 from fakellm.engine.response import Outcome, Response, Work, respond
-from fakellm.engine.state import Session
+from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
@@ -30,23 +30,40 @@ from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
 from fakellm.wire.plan import Frame
 
 
-def replied(session: Session[Engine], request: HttpRequest, offloads: bool) -> Outcome:
-    """The outcome of a request for a model: a rule's reply, or generated text. `offloads`: whether long work is done
-    in another process."""
-    engine, keeper = session.content, request.target.api.keeper
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+    """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
+    long work is done in another process."""
+    keeper = request.target.api.keeper
     continued = continuing(session, request)
     most = MOST_MILLISECONDS if offloads and not continued else inf
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
     except LongWorkError:
-        return Work(partial(answered_with, session, request), _response)
+        return Work(partial(answered_with, session, engine, request), _response)
     if not matched.match.counts:
         outcome = _rendered(most, request, engine, matched, 1)
     else:
         count = session.count(*matched.match.count)
-        outcome = _rendered(most, request, engine, matched, count.number)
-        outcome = _forgotten(outcome) if count.forgotten else outcome
+        attempted = partial(_attempted, most, request, engine, matched)
+        outcome = attempted(count) if isinstance(count, AttemptCount) else _counted(count, attempted)
     return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
+
+
+def _attempted(
+    most: float, request: HttpRequest, engine: Engine, matched: Matched, count: AttemptCount
+) -> Response | Work:
+    outcome = _rendered(most, request, engine, matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
+
+
+def _counted(count: Awaitable[AttemptCount], attempted: Callable[[AttemptCount], Response | Work]) -> Work:
+    """The work of waiting for the number of an attempt, and of what is `attempted` then."""
+
+    async def run() -> Response:
+        outcome = attempted(await count)
+        return outcome if isinstance(outcome, Response) else outcome.then(await offload(outcome.run))
+
+    return Work(run, lambda result: result())
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -82,14 +99,15 @@ def _response(result: Callable[[], Any]) -> Response:
     return answer.response
 
 
-async def answered_with(session: Session[Engine], request: HttpRequest) -> Answered:
+async def answered_with(session: Session[Engine], engine: Engine, request: HttpRequest) -> Answered:
     """What another process answers to a request; its attempts are counted here, and functions are called here."""
-    engine, number, forgotten = session.content, 1, False
+    number, forgotten = 1, False
     try:
         answer = await answered(engine, request)
         match = answer.match
         if match and match.counts:
-            number, forgotten = session.count(*match.count)
+            count = session.count(*match.count)
+            number, forgotten = count if isinstance(count, AttemptCount) else await count
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
@@ -154,12 +172,7 @@ def remembered(store: SessionStore, keeper: Keeper, request: Request, response: 
     if response.head.status != 200 or response.fault:
         return response
     sent = response.body
-    while True:
-        before = store.open(keeper).read()
-        after = keeper.with_reply(before, request, sent)
-        if after is before or store.write(before, after):
-            break
-    now = keeper.at_once(request, after, sent)
+    now = keeper.at_once(request, store.add_reply(keeper, request, sent), sent)
     if now is sent:
         return response
     made = respond(replace(response.head, frames=(Frame(now),)))

@@ -3,7 +3,7 @@
 A page can send requests to any address. It cannot read the replies of control routes, which no other origin is allowed
 to read, unless its own name is made to lead to this machine (DNS rebinding): its requests then carry that name as
 `Host`. And it can send a request without reading the reply: a browser adds its `Origin` to each that may change
-something. Knows no route but the one that anyone may read.
+something, and to most others `Sec-Fetch-Site`. Knows no route.
 """
 
 from __future__ import annotations
@@ -14,12 +14,6 @@ from urllib.parse import urlsplit
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
-
-HEALTH = "/_fakellm/health"
-"""The control route that is for everyone: probes of containers and load balancers send all kinds of `Host`."""
-
-_READING = ("GET", "HEAD", "OPTIONS")
-"""The methods that change nothing."""
 
 
 def checked_host(name: str) -> str:
@@ -36,14 +30,13 @@ def checked_hosts(names: str | Iterable[str]) -> frozenset[str]:
     return frozenset(map(checked_host, (names,) if isinstance(names, str) else names))
 
 
-def check(method: str, operation: str, headers: Mapping[str, str], allowed: frozenset[str]) -> None:
+def check_browser(method: str, headers: Mapping[str, str], allowed: frozenset[str]) -> None:
     """Checks a request to a control route. `allowed`: names of this server besides `localhost`.
 
-    Raises RequestError, status 403, if its `Host` is neither an IP address nor a name of this server or, for a method
-    that may change something, if it has an `Origin` that is not this server's.
+    Raises RequestError, status 403, if its `Host` is neither an IP address nor a name of this server, if it has an
+    `Origin` that is not this server's, or if a browser states that a page of another origin sent it. A person may
+    follow a link: what is shown in the browser's own tab, the other page does not see.
     """
-    if operation == HEALTH:
-        return
     host = headers.get("Host")
     if host is not None and not _is_ours(host, allowed):
         raise RequestError(
@@ -54,13 +47,27 @@ def check(method: str, operation: str, headers: Mapping[str, str], allowed: froz
             "host_not_allowed",
         )
     origin = headers.get("Origin")
-    if method not in _READING and origin is not None and not _is_same(origin, host):
-        raise RequestError(
-            403,
-            f"A page of another origin, {shortened(origin)}, may not {method} the control routes of this server. Call "
-            "them from the test's own code, without the header Origin.",
-            "origin_not_allowed",
-        )
+    if origin is not None and not _is_same(origin, host):
+        raise _of_another_origin(method, f", {shortened(origin)},")
+    if headers.get("Sec-Fetch-Site") in _OTHER_SITES and not _follows_a_link(method, headers):
+        raise _of_another_origin(method, "")
+
+
+_OTHER_SITES = ("cross-site", "same-site")
+"""A server on another port of this machine is of the same site, but not of the same origin."""
+
+
+def _follows_a_link(method: str, headers: Mapping[str, str]) -> bool:
+    shown = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return method == "GET" and shown
+
+
+def _of_another_origin(method: str, origin: str) -> RequestError:
+    message = (
+        f"A page of another origin{origin} may not {method} the control routes of this server. Call them from the "
+        "test's own code, without the header Origin."
+    )
+    return RequestError(403, message, "origin_not_allowed")
 
 
 def _is_ours(host: str, allowed: frozenset[str]) -> bool:

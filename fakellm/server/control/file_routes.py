@@ -1,0 +1,103 @@
+"""The control routes of the scenario's files, which a server that was started to edit them shows and writes.
+
+A file that somebody else has changed meanwhile is left as it is. Knows no rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
+from fakellm.engine.response import Work
+from fakellm.recordings.whole_file import write_whole
+from fakellm.server.application import HttpRequest, json_response
+
+if TYPE_CHECKING:
+    from fakellm.server.scenario_app import App
+
+
+class Edited(Protocol):
+    """The files of a scenario."""
+
+    @property
+    def files(self) -> Sequence[Path]:
+        """All that are read now."""
+
+
+def shown_files(app: App, request: HttpRequest) -> Work:
+    """The files with their texts; none if the server was not started to edit them."""
+    edited = app.edited
+
+    def run() -> list[dict[str, Any]]:
+        return [_shown(file, file.read_bytes()) for file in edited.files if file.is_file()] if edited else []
+
+    return Work(run, lambda result: json_response({"edit": edited is not None, "files": _read(result)}))
+
+
+def _read(result: Any) -> Any:
+    try:
+        return result()
+    except OSError as error:
+        raise RequestError(500, f"A file of the scenario cannot be read: {error}.", "file_error") from None
+
+
+def _shown(file: Path, data: bytes) -> dict[str, Any]:
+    return {"name": str(file), "text": data.decode("utf-8", "replace"), "version": _version(data)}
+
+
+def _version(data: bytes) -> str:
+    return blake2b(data, digest_size=16).hexdigest()
+
+
+def write_file(app: App, request: HttpRequest) -> Work:
+    """Writes one of the files as a whole, if it is as the writer has read it and the new text is a scenario."""
+    edited, parameters = app.edited, request.target.parameters
+    if edited is None:
+        message = "The files of this server are not edited here: start it with `fakellm serve SCENARIO --edit`."
+        raise RequestError(409, message, "not_editable")
+    name, version = (_parameter(parameters, each) for each in ("name", "version"))
+    names = {str(file): file for file in edited.files if file.is_file()}
+    if name not in names:
+        known = ", ".join(names) or "none"
+        message = f"{shortened(name)} is not a file of the scenario; there are {known}{near_miss(name, tuple(names))}"
+        raise RequestError(404, message, "no_such_file")
+
+    def run() -> str:
+        _check(request.body, name)
+        with _WRITING:
+            if _version(names[name].read_bytes()) != version:
+                message = f"{name} has changed since you read it. Read it again, and repeat your change in it."
+                raise RequestError(409, message, "file_changed")
+            write_whole(names[name], request.body)
+        return _version(request.body)
+
+    return Work(run, lambda result: json_response({"name": name, "version": _read(result)}))
+
+
+_WRITING = Lock()
+"""One file is written at a time."""
+
+
+def _parameter(parameters: dict[str, str], name: str) -> str:
+    if name not in parameters:
+        message = f"PUT /_fakellm/file needs the query parameter {name!r}, as GET /_fakellm/file has it."
+        raise RequestError(400, message, "missing_parameter", name)
+    return parameters[name]
+
+
+def _check(body: bytes, name: str) -> None:
+    """Raises RequestError if the text is not a scenario."""
+    from fakellm.scenarios.loader import check_text  # it reads YAML
+
+    try:
+        check_text(body.decode("utf-8"), name)
+    except UnicodeDecodeError as error:
+        raise RequestError(400, f"{name}: not UTF-8: {error}.", "invalid_scenario") from None
+    except ScenarioError as error:
+        raise RequestError(400, str(error), "invalid_scenario") from None

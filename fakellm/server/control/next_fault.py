@@ -1,0 +1,108 @@
+"""A fault for the next requests to models in a session, whatever rules answer them. Owns how many are left.
+
+The replies come from another engine, whose rules all have the fault; all other requests, and their attempts, are as if
+there were none. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import Meta, Struct
+from msgspec.structs import replace
+
+from fakellm.base.errors import RequestError
+from fakellm.base.json_text import writable
+from fakellm.base.validation import FieldError, dotted, problems
+from fakellm.engine.complete import GENERATED
+from fakellm.engine.engine import Engine
+from fakellm.engine.response import Response
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import Session
+from fakellm.faults import Fault
+from fakellm.scenarios.scenario import Rule, Scenario
+from fakellm.server.application import HttpRequest, json_response
+
+if TYPE_CHECKING:
+    from fakellm.server.scenario_app import App
+
+
+class RequestedFault(Struct, frozen=True, forbid_unknown_fields=True):
+    """A fault, and how many requests get it."""
+
+    fault: Fault
+    requests: Annotated[int, Meta(ge=1)] = 1
+
+
+class NextFault:
+    """A fault that is left for some requests of a session."""
+
+    def __init__(self, session: Session[Engine], requested: RequestedFault) -> None:
+        self.session = session
+        self.fault = requested.fault
+        self.left = requested.requests
+        before = session.content
+        self._engine = Engine(Ruleset(with_fault(before.ruleset.scenario, self.fault)), before.seed, before.strict)
+
+    def take(self) -> Engine:
+        """The engine that answers the next request, which is one less that is left."""
+        self.left -= 1
+        return self._engine
+
+
+def with_fault(scenario: Scenario | None, fault: Fault) -> Scenario:
+    """A scenario whose rules send only their first reply, with a fault in it, and which has a rule for all other
+    requests. A reply that the fault cannot break, such as one without the tool call that it is in, is as it is."""
+    scenario = scenario or Scenario(rules=())
+    others = Rule(GENERATED, name="generated", dialect=scenario.dialect, timing=scenario.timing)
+    faulty = _faulty(others, fault)
+    rules = tuple(_faulty(rule, fault) for rule in scenario.named_rules())
+    return replace(scenario, rules=(*rules, faulty) if faulty.fault else rules)
+
+
+def _faulty(rule: Rule, fault: Fault) -> Rule:
+    first = rule.steps[0]
+    plain = Rule(first.reply, rule.when, first.stream, first.timing, None, first.patch, rule.name, rule.dialect)
+    try:
+        return replace(plain, fault=fault)
+    except FieldError:
+        return plain
+
+
+def put_fault(app: App, request: HttpRequest) -> Response:
+    """Sets the fault of the next requests, in place of one that is left."""
+    name = request.target.session
+    app.next_faults[name] = NextFault(app.session(name), _read(request.body))
+    return shown_fault(app, request)
+
+
+def shown_fault(app: App, request: HttpRequest) -> Response:
+    """The fault that is left, and for how many requests."""
+    found = app.next_fault(request.target.session)
+    fault = msgspec.to_builtins(found.fault) if found else None
+    return json_response({"fault": fault, "requests": found.left if found else 0})
+
+
+def end_fault(app: App, request: HttpRequest) -> Response:
+    """Ends the fault before all requests have come."""
+    app.next_faults.pop(request.target.session, None)
+    return shown_fault(app, request)
+
+
+def _read(body: bytes) -> RequestedFault:
+    try:
+        value: Any = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        example = '{"fault": {"kind": "status", "status": 429}, "requests": 3}'
+        raise RequestError(400, f"The fault is not valid JSON; send {example}.", "invalid_fault") from None
+    try:
+        found = msgspec.convert(value, RequestedFault)
+    except msgspec.ValidationError as error:
+        problem = next(iter(problems(value, RequestedFault)), None)
+        message = f"{dotted(problem.path)}: {problem.message}" if problem else str(error)
+        raise RequestError(400, writable(f"The fault is not valid: {message}"), "invalid_fault") from None
+    if found.fault.counts:
+        message = "The fault is not valid: 'times', 'after' and 'rate' count attempts at a rule; 'requests' beside the"
+        raise RequestError(400, f"{message} fault sets how many requests get it.", "invalid_fault")
+    return found
