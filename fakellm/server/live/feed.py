@@ -15,6 +15,7 @@ from itertools import islice
 import msgspec
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Watch
 from fakellm.model.request import Request
@@ -85,7 +86,7 @@ class Feed:
         """Why there is no room for another reader, with status 503; None if there is."""
         if self._watching < MOST_WATCHING:
             return None
-        message = f"{self._watching} clients read the events of this server, as many as it allows. Close some pages."
+        message = f"{count(self._watching, 'client')} at most may read the events of this server: close some pages."
         return RequestError(503, message, "too_many_watching")
 
     async def serve(self, client: ClientConnection, watch: Watch) -> EndedResponse:
