@@ -117,5 +117,5 @@ _MOST_WORDS = 8
 
 def _bounds(field: dict[str, Any]) -> str:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most"}
-    bounds = [f"{word} {field[key]:,}" for key, word in words.items() if key in field]
+    bounds = [f"{word} {field[key]:,g}" for key, word in words.items() if key in field]
     return f", {' and '.join(bounds)}" if bounds else ""

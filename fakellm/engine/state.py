@@ -1,13 +1,13 @@
 """The state of a running server: sessions with their journals and counts of attempts, and the cache.
 
 Owns every bound on memory; the engine is pure. `State` is the protocol; `MemoryState` keeps the state in this
-process.
+process. Where several processes serve, one of them has it, and the others are its workers: `server/workers/`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
@@ -71,8 +71,9 @@ class Session(Protocol[Content]):
     journal: Journal
     store: SessionStore
 
-    def count(self, *key: Hashable) -> AttemptCount:
-        """Counts one more attempt under these values."""
+    def count(self, *key: Hashable) -> AttemptCount | Awaitable[AttemptCount]:
+        """Counts one more attempt under these values, perhaps in another process. Raises RequestError if the
+        session cannot be kept."""
 
     def counted(self, *key: Hashable) -> AttemptCount:
         """The last attempt that was counted under these values, number 0 if there was none."""

@@ -44,6 +44,12 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
+def url_of(listener: socket.socket) -> str:
+    """The URL of a listening socket, without a path."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 _DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
 """The part of a request that aiohttp quotes in an error. It may be a line with an API key."""
 
