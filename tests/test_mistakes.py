@@ -65,6 +65,7 @@ COMMANDS = {
     "an API as the profile": ("fuzz --profile anthropic -- true", "; for clients of messages, write --api messages"),
     "a URL without its scheme": ("record --upstream api.openai.com -o a.jsonl", "write it as https://api.example.com/v1"),
     "a recording as a scenario": ("serve hi.sse", "a recording, not a scenario: `fakellm replay hi.sse` answers with it"),
+    "files to edit without a scenario": ("serve --edit", "--edit writes the files of a SCENARIO, and there is none"),
     "a timing beside a scenario": ("serve fakellm:echo --latency 1", "--latency and --tokens-per-second are for replies without a SCENARIO"),
 }  # fmt: skip
 
