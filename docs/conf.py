@@ -27,8 +27,8 @@ MENU = {
     ),
     "Reference": (
         "testing journal verdict scenarios stream framing timing faults generated server routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs limits security reference/keys reference/commands"
-        " reference/python"
+        " gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
+        " reference/commands reference/python"
     ),
     "Explanation": (
         "explanation/the-wire explanation/determinism explanation/how-the-fuzzer-works clients explanation/comparison"

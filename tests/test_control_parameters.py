@@ -24,6 +24,8 @@ KNOWN = {
     ("GET", "journal"): (),
     ("POST", "reset"): (),
     ("POST", "step"): ("frames", "request", "timeout"),
+    ("POST", "advance"): ("seconds",),
+    ("GET", "health/ready"): (),
     ("PUT", "scenario"): ("strict",),
     ("GET", "scenario"): (),
 }
