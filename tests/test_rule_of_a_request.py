@@ -127,7 +127,9 @@ def test_a_request_without_a_rule_becomes_one_in_few_lines() -> None:
     app = App(load({"rules": [{"when": {"user": "time"}, "reply": {}}]}), strict=True)
     ask(app, "What is the weather in Rome?")
     found = called(app, "GET", "requests/1/rule")
-    expected = f"version: 1\nrules:\n- reply: {{content: {PLACEHOLDER}}}\n  when: {{user: 'What is the weather in Rome?'}}\n"
+    expected = (
+        f"version: 1\nrules:\n- reply: {{content: {PLACEHOLDER}}}\n  when: {{user: 'What is the weather in Rome?'}}\n"
+    )
     assert (found["yaml"], found["note"]) == (expected, None)
     assert called(app, "POST", "rules?first=true", found["yaml"]) == {"rules": 2, "strict": True}
     ask(app, "What is the weather in Rome?")
