@@ -86,6 +86,7 @@ _SERVING = (
         help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
         "shows.",
     ),
+    click.option("--no-page", "page", flag_value=False, default=True, help="Do not serve the page for browsers."),
     click.option(
         "--speed",
         default=1.0,
@@ -126,6 +127,7 @@ def run(
     watch_stdin: bool,
     allow_hosts: Sequence[str] = (),
     control_token: str | None = None,
+    page: bool = True,
     proxy: Callable[[], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
@@ -150,7 +152,7 @@ def run(
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
             print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
 
-    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
+    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token, page)
 
     def make() -> Any:
         return Server(app, speed, proxy and proxy(), access)

@@ -51,6 +51,7 @@ def serve(
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
     control_token: str | None = None,
+    page: bool = True,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on `host` and `port`, by default 127.0.0.1 and a free one. With `host`
@@ -60,9 +61,10 @@ def serve(
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
     `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
-    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `limits` bound what the server
-    keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md). What the
-    function of a reply raises is also raised at the end of the block.
+    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `page`: whether the server has
+    the page for browsers, at `/_fakellm/`. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`,
+    `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also
+    raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
     not a name.
@@ -71,7 +73,7 @@ def serve(
     from fakellm.server.scenario_app import App
 
     check_options(seed, strict, port, speed, api_key, host)
-    access = _access(allow_hosts, control_token)
+    access = _access(allow_hosts, control_token, page)
     keys = () if api_key is None else (api_key,)
     raised = Raised()
     app = App(
@@ -184,6 +186,7 @@ def spawn(
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
     control_token: str | None = None,
+    page: bool = True,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
@@ -197,8 +200,9 @@ def spawn(
     command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
-    access = _access(allow_hosts, control_token)
+    access = _access(allow_hosts, control_token, page)
     command += [f"--allow-host={name}" for name in access.hosts]
+    command += [] if access.page else ["--no-page"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     environment = os.environ if access.token is None else {**os.environ, VARIABLE: access.token}
@@ -216,12 +220,14 @@ def spawn(
                 _end(process)
 
 
-def _access(hosts: str | Sequence[str], token: object) -> ControlAccess:
+def _access(hosts: str | Sequence[str], token: object, page: object) -> ControlAccess:
     """Who may use the control routes. The token is by default that of the environment, if it has one."""
     token = os.environ.get(VARIABLE) or None if token is None else token
     if not isinstance(token, str | None):
         raise ValueError(f"control_token must be a text or None, got a value of type {type(token).__name__}")
-    return ControlAccess.of(hosts, token)
+    if not isinstance(page, bool):
+        raise ValueError(f"page must be True or False, got {page!r}")
+    return ControlAccess.of(hosts, token, page)
 
 
 _spawned: set[subprocess.Popen[bytes]] = set()
