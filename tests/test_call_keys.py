@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fakellm.apis.variation_blocks import Calls
 from fakellm.importing.importer import imported
 from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
@@ -105,3 +106,17 @@ def test_a_recorded_call_without_an_id_is_imported_by_meaning(call_id: dict[str,
     scenario, report = imported([cassette])
     assert report[0].outcome == "meaning"
     assert answered(scenario, cassette.interactions[0].request) == cassette.interactions[0].response.body
+
+
+@pytest.mark.parametrize("late", [{"id": "late"}, {"name": "late"}, {"id": "late", "name": "late"}])
+def test_what_a_recorded_call_has_late_is_imported_as_late(late: dict[str, Any]) -> None:
+    rule = {"reply": {"tool_calls": [CALL, CALL | {"id": "j"}]}, "stream": {"split": {"arguments": 3}, "calls": late}}
+    body = respond(
+        App(load({"rules": [rule]})), HttpRequest("POST", "/v1/chat/completions", chat(stream=True))
+    ).plan.body
+    cassette = recording((HELLO, streamed(body)))
+    scenario, report = imported([cassette])
+    assert report[0].outcome == "meaning"
+    assert scenario.rules[0].stream.calls == Calls(**late)
+    assert [call.id for call in scenario.rules[0].reply.tool_calls] == ["i", "j"]
+    assert answered(scenario, cassette.interactions[0].request) == body

@@ -187,6 +187,7 @@ CALL_STREAMS = [
         '"arguments":{"a":1}',
     ),
     ("C19", "stream: {fill: {delta: {tool_calls: empty}}}", '"tool_calls":[]'),
+    ("C22", "stream: {split: 2, calls: {id: late}}", '[{"function":{"name":"f","arguments":""},"index":0,'),
     ("C20", "fault: {kind: no_call}", '"delta":{"role":"assistant"}'),
     ("E2", "fault: {kind: length, keep: 3}", '"finish_reason":"length"'),
     ("E3", "fault: {kind: no_finish}", '"type":"function"}]}}],"system_fingerprint":"fp_24bf8fec9f"}\n\n\r\n0\r\n'),

@@ -31,7 +31,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.streaming.check import check
 from fakellm.streaming.divide import compose, divide
-from fakellm.streaming.division import Division, Silences
+from fakellm.streaming.division import LATE, Division, Silences
 from fakellm.streaming.grammar import Field, Grammar, Joins
 from fakellm.streaming.observe import observe, renumbered
 from fakellm.streaming.play import play
@@ -72,7 +72,7 @@ DIVISIONS: st.SearchStrategy[Division] = st.builds(
     split=CUTS | st.dictionaries(ADDRESSES, CUTS, max_size=3),
     start=st.sampled_from(["alone", "first", "call", "joined"]),
     opening=st.sampled_from(["alone", "piece", "pair"]),
-    late=st.booleans(),
+    late=st.lists(st.sampled_from(LATE), unique=True).map(tuple),
     together=st.lists(st.sampled_from(["choices", "calls", "parts"]), max_size=3).map(tuple),
     turns=TURNS.map(tuple),
     interleave=st.sampled_from(["none", "choices", "calls", "both"]),
@@ -280,7 +280,7 @@ def test_blocks_are_numbered_without_gaps() -> None:
     [
         (Division(), set()),
         (Division(split="tokens", silences=(Silences(1),), usage="none"), set()),
-        (Division(start="first", opening="pair", late=True), {"start", "opening", "late"}),
+        (Division(start="first", opening="pair", late=LATE), {"start", "opening", "late"}),
         (
             Division(together=("calls",), turns=(("content", 1),), interleave="calls"),
             {"together", "turns", "interleave"},

@@ -20,7 +20,7 @@ from fakellm.fuzzing.clients.client_function import FunctionClient
 from fakellm.fuzzing.clients.result import NoResult, Result
 from fakellm.fuzzing.each_read import fails_on_cuts
 from fakellm.fuzzing.matrix import matrix
-from fakellm.fuzzing.matrix_formats import as_html, mark
+from fakellm.fuzzing.matrix_formats import as_html, caption, mark
 from fakellm.fuzzing.oracle.cuts import cuts_of
 from fakellm.fuzzing.report import report, run_report
 from fakellm.fuzzing.run import run
@@ -104,6 +104,9 @@ def test_a_cut_is_ok_only_if_it_was_visible(client: type[Careful], expected: str
     rows, _ = matrix({"a": FunctionClient(client())}, search)
     cells = {row.name: mark(row.cells["a"]) for row in rows if row.name.startswith("transfer.cut")}
     assert {cells[f"transfer.cut: {way}"] for way in ("offsets", "inside_characters")} == {expected}
+    holding = {row.name: row.holds for row in rows}
+    assert holding["transfer.cut: offsets"] == (expected == "ok")
+    assert f"{sum(holding.values())} hold for all" in caption(rows)
     assert mark(next(row.cells["a"] for row in rows if row.name.startswith("transfer.header_case"))) == "ok"
     assert (f'<td class="unseen">{expected}</td>' in as_html(rows, ["a"], "")) == (expected != "ok")
     shown = report(run_report(run(FunctionClient(client()), search)), [])

@@ -394,6 +394,21 @@ def piece(rest: str) -> str:
             ],
         ),
         (
+            Calls(id="late"),
+            [
+                '{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":""},"index":0,"type":"function"}]}',
+                piece('"id":"i","function":{"arguments":"{"},"index":0'),
+                piece('"function":{"arguments":"}"},"index":0'),
+            ],
+        ),
+        (
+            Calls(id="late", name="late"),
+            [
+                '{"role":"assistant","tool_calls":[{"function":{"arguments":""},"index":0,"type":"function"}]}',
+                piece('"id":"i","function":{"name":"f","arguments":"{"},"index":0'),
+            ],
+        ),
+        (
             Calls(index="absent"),
             ['{"role":"assistant","tool_calls":[{"id":"i","function":{"name":"f","arguments":""},"type":"function"}]}'],
         ),

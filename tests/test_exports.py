@@ -34,7 +34,7 @@ DRIVERS = """
     huggingface_hub_chat.py instructor_partial.py langchain.mjs langchain.py litellm_chunks.py llama_index_chat.py
     loop.mjs loop.py ollama.mjs ollama_chat.py openai.mjs openai_agents.py openai_async.py openai_raw.py
     openai_responses.mjs openai_responses.py openai_stream.mjs openai_stream.py package.json plain_fetch.mjs
-    pydantic_ai_stream.py request.mjs request.py smolagents_stream.py sse_chat.mjs sse_readers.mjs sse_readers.py
+    pydantic_ai_stream.py reads.py request.mjs request.py smolagents_stream.py sse_chat.mjs sse_readers.mjs sse_readers.py
     tally.mjs tally.py
 """
 """What `fakellm.drivers` ships: users start these files, and copy them."""

@@ -58,6 +58,9 @@ def test_null_and_empty_are_not_content() -> None:  # B6, C10, C11, C14
         [call(0, "f", "", "i"), call(0, "f", "1", "i"), call(1, "g", "2", "j")],  # C9, C12: said again
         [call(0, "f", "", "i"), call(0, "", "1", "other"), call(1, "g", "2", "j")],  # C8: the first id stands
         [call(0, "", "", "i"), call(0, "f", "1"), call(1, "g", "2", "j")],  # C13: the name comes late
+        [call(0, "f", ""), call(0, "", "1", "i"), call(1, "g", "2", "j")],  # C22: the id comes late
+        [call(0, "f", ""), call(0, "f", "1", "i"), call(0, "f", "", "i"), call(1, "g", "2", "j")],  # C22, C12
+        [call(None, "f", ""), call(None, "", "1", "i"), call(None, "g", "2", "j")],  # C22, C6
     ],
 )
 def test_calls_are_distinguished(deltas: list[Delta]) -> None:

@@ -18,7 +18,7 @@ from fakellm.apis.chat.providers import DIALECTS
 from fakellm.apis.variation import Variation
 from fakellm.base.seed import Source
 from fakellm.cli import main
-from fakellm.faults import Close, Eof, Error, Fault, Reset, Stall
+from fakellm.faults import Close, Eof, Error, Fault, Glued, Malformed, Reset, Stall
 from fakellm.fuzzing.strategies import completions, variations
 from fakellm.importing import long_edits
 from fakellm.importing.habit_search import abridged
@@ -282,6 +282,23 @@ def test_an_error_in_mid_stream_is_imported_as_a_fault(error: bytes, literal: in
     assert (fault.frame, fault.message) == (2, "Overloaded")
     assert (report.reason, report.frames) == ("an error after 2 frames: fault error", literal)
     assert answered(scenario, asked(HELLO)) == CHUNK + CHUNK + error
+
+
+@pytest.mark.parametrize(
+    ("odd", "fault"),
+    [
+        (CHUNK.rstrip() + CHUNK, Glued(frame=1)),
+        (CHUNK.replace(b'"', b"'"), Malformed(frame=1)),
+    ],
+)
+def test_a_damaged_frame_is_imported_as_the_fault_that_damages_it(odd: bytes, fault: Fault) -> None:
+    scenario, (report,) = imported([recording((HELLO, streamed(CHUNK, odd, CHUNK, ENDED)))])
+    rule = scenario.rules[0]
+    assert (rule.fault, rule.patch, report.outcome) == (fault, (), "meaning")
+    assert report.reason == f"frame 1 is damaged: fault {fault.kind}"
+    assert answered(scenario, asked(HELLO)) == CHUNK + odd + CHUNK + ENDED
+    meant = CHUNK * (4 if isinstance(fault, Glued) else 3) + ENDED
+    assert answered(Scenario(rules=(replace(rule, fault=None),)), asked(HELLO)) == meant
 
 
 @settings(max_examples=15)

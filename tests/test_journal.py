@@ -7,6 +7,8 @@ import gc
 import gzip
 import json
 import tracemalloc
+from copy import copy
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -18,12 +20,13 @@ from multidict import CIMultiDict
 
 import fakellm
 from fakellm.engine import entry as entry_module
-from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Entry, Kept, SentReply, shown_body
+from fakellm.engine.entry import MOST_LEVELS, MOST_REPLY, Ending, Entry, Kept, SentReply, shown_body
 from fakellm.engine.journal import MOST_PACED, Journal, Shelf
 from fakellm.engine.response import respond
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load
-from fakellm.server.application import HttpRequest
+from fakellm.server.application import HttpRequest, parsed_entry
+from fakellm.server.control import shown_entry as shown_entry_module
 from fakellm.server.control.journal_view import snapshots, view
 from fakellm.server.control.sent_reply import sent_reply
 from fakellm.server.control.shown_entry import AT_ONCE, settle, shown_entry, work_on
@@ -332,6 +335,26 @@ def test_the_request_is_part_of_the_work_of_reading_a_reply() -> None:
     assert work_on(long) > AT_ONCE
     settle(app.session("").journal, app.parsed, long)  # type: ignore[arg-type] # it is not called
     assert (long.request.response, long.request.reply) == (None, None)
+
+
+@pytest.mark.parametrize("outcome", ["sent", "sending"])
+def test_a_long_request_and_its_reply_are_read_in_another_process(
+    monkeypatch: pytest.MonkeyPatch, outcome: Ending
+) -> None:
+    """Each search of a prompt of 16 MB would hold up all other streams for a second, in whatever thread."""
+    app = App()
+    body = chat(user=f"sk-{'x' * 40} {'x' * AT_ONCE}", n=2, stream=True)
+    _, sent = handled(app, HttpRequest("POST", "/v1/chat/completions", body, {"authorization": "Bearer sk-1"}))
+    sent.frames_sent, sent.outcome, response = sent.frames, outcome, sent.request.response
+    expected = json.loads(msgspec.json.encode(shown_entry(partial(parsed_entry, app), copy(sent), sent)))
+    sent.request = Kept(body, sent.path, {"authorization": "Bearer sk-1"}, valid=True, response=response)
+
+    monkeypatch.setattr(shown_entry_module, "_body", None)
+    monkeypatch.setattr(shown_entry_module, "_reply", None)
+    journal = app.session("").journal
+    pieces = asyncio.run(view(journal, partial(parsed_entry, app), snapshots(journal)))
+    assert json.loads(b"".join(pieces))["entries"] == [expected]
+    assert expected["reply"]["text"]
 
 
 def test_two_readers_of_an_entry_get_the_reply() -> None:

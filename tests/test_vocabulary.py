@@ -43,7 +43,7 @@ FILES = {
     for file in sorted((ROOT / "fakellm").rglob("*.py"))
     if "node_modules" not in file.parts
 }
-DOCS = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+DOCS = sorted([*(ROOT / "docs").rglob("*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
 
 
 def violations(source: str, *, texts: bool = True) -> list[str]:

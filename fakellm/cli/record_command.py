@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.upstream_url import checked_upstream, ending_in_a_route, is_own
 from fakellm.server.recording_proxy import Recorder
@@ -42,7 +43,7 @@ def _upstream(_context: click.Context, _option: click.Parameter, value: str) -> 
     metavar="FILE",
     help="The file to record to; an existing recording is continued.",
 )
-@click.option("--missing-only", is_flag=True, help="Answer requests that FILE has, and record only the others.")
+@click.option("--missing-only", is_flag=True, help="Answer requests that FILE has from it, and record only the others.")
 @serving
 def command(upstream: str, output: Path, missing_only: bool, **options: Any) -> None:
     """Pass requests on to a real server, and record them with its responses, without keys and cookies."""

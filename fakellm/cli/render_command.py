@@ -9,7 +9,7 @@ import click
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import ReplyError, ScenarioError
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.cli.not_a_scenario import problems_of
 from fakellm.cli.serving import fail
 from fakellm.importing.preview import Preview, answers, previews
@@ -22,7 +22,9 @@ from fakellm.wire.plan import Plan
 @click.argument("scenario", type=click.Path(path_type=Path))
 @click.option("--turn", type=click.IntRange(min=1), help="Only rules that can match this turn of a conversation.")
 @click.option("--rule", "name", help="Only the rule with this name.")
-@click.option("--api", type=click.Choice(sorted(HOMES)), help="The API of the requests; chat if a rule sets none.")
+@click.option(
+    "--api", type=click.Choice(sorted(HOMES)), help="The API of the requests; by default the rule's, or chat."
+)
 @click.option("--raw", is_flag=True, help="Print only the bytes of the bodies.")
 @click.option("--seed", default=0, show_default=True, help="The source of everything that is not scripted.")
 def command(scenario: Path, turn: int | None, name: str | None, raw: bool, seed: int, api: str | None) -> None:

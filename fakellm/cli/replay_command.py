@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.formats import read_file
 from fakellm.server.replay_app import Again, Replay
 
@@ -21,7 +22,7 @@ from fakellm.server.replay_app import Again, Replay
     type=click.Choice(["repeat", "fail"]),
     default="repeat",
     show_default=True,
-    help="The answer to a request after all of its recordings were served: the last one again, or a 404.",
+    help="What follows the last recording of a request: that recording again, or a 404.",
 )
 @click.option(
     "--ignore",
@@ -32,7 +33,7 @@ from fakellm.server.replay_app import Again, Replay
 @click.option("--timing", is_flag=True, help="Wait as long as recorded.")
 @serving
 def command(files: tuple[Path, ...], again: Again, ignore: tuple[str, ...], timing: bool, **options: Any) -> None:
-    """Answer with the recordings in FILEs: each request with those of the same method, path and body, in order."""
+    """Answer each request with the recordings in FILEs that have its method, path and body, in order."""
     log_to_stderr(options.pop("level"))
     try:
         app = Replay([read_file(file) for file in files], ignore=ignore, again=again, timing=timing)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, finite, run, serving
+from fakellm.cli.serving import fail, finite, run, serving
+from fakellm.cli.workers import several
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
+from fakellm.testing.options import MOST_WORKERS
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import AT_ONCE, Timing
 
@@ -42,31 +46,35 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     default=Limits().cache_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to remember of replies, for when the same request comes again.",
+    help="How many bytes of rendered replies to keep, for when the same request comes again.",
 )
 @click.option(
     "--journal-bytes",
     default=Limits().journal_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the journals of all sessions.",
+    help="How many bytes of journals to keep, in all sessions.",
 )
 @click.option(
     "--stored-bytes",
     default=Limits().stored_bytes,
     show_default=True,
     type=click.IntRange(0),
-    help="How much to keep of the replies that clients can retrieve and continue.",
+    help="How many bytes to keep of the replies that clients can retrieve and continue.",
 )
 @click.option(
-    "--max-sessions", default=Limits().max_sessions, show_default=True, type=click.IntRange(1), help="Sessions to keep."
+    "--max-sessions",
+    default=Limits().max_sessions,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The most sessions to keep.",
 )
 @click.option(
     "--max-attempts",
     default=Limits().max_attempts,
     show_default=True,
     type=click.IntRange(1),
-    help="Requests whose attempts are counted.",
+    help="For how many different requests to count attempts.",
 )
 @click.option(
     "--latency",
@@ -74,7 +82,7 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0, MOST_SECONDS),
     callback=finite,
     metavar="SECONDS",
-    help="Generated replies start after this time.",
+    help="How long each generated reply waits before it starts.",
 )
 @click.option(
     "--tokens-per-second",
@@ -82,7 +90,14 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.FloatRange(0),
     callback=finite,
     metavar="NUMBER",
-    help="Generated replies are sent as fast as a model writes so many tokens.",
+    help="How fast generated replies are sent.",
+)
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_WORKERS),
+    help="Processes that serve the port together.",
 )
 @click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
@@ -98,14 +113,16 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    workers: int,
     edit: bool,
     **options: Any,
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    A file that is saved is loaded again; while it has errors, the last good scenario stays.
+    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
     """
-    log_to_stderr(options.pop("level"))
+    level = options.pop("level")
+    log_to_stderr(level)
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)
     if scenarios and timing != AT_ONCE:
         example = "timing: {first: 0.3, tokens_per_second: 40}"
@@ -136,7 +153,11 @@ def command(
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
-        app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+        make = partial(App, scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+        if workers == 1:
+            app = make()
+        else:
+            app, options["supervised"] = several(workers, level, limits, make)
     what = (
         f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
         if reading and scenario

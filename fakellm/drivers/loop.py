@@ -13,9 +13,12 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from fakellm.drivers.reads import SIZES, note_reads
+
 Result = dict[str, Any]
 """`content`, `reasoning`, `refusal`, `tool_calls` (each with `name` and `arguments`), `finish_reason`, `usage`, and
-`choices` if there is more than one. Keys that the client does not report are left out."""
+`choices` if there is more than one. Keys that the client does not report are left out. `reads` is added for clients
+over `httpx`."""
 
 
 def run(answer: Callable[[str, dict[str, Any], float], Result]) -> None:
@@ -27,8 +30,11 @@ def run(answer: Callable[[str, dict[str, Any], float], Result]) -> None:
         os.dup2(2, 1)
         for line in sys.stdin:
             case = json.loads(line)
+            note_reads()
+            SIZES.clear()
             try:
                 result = answer(case["base_url"], case["request"], case["timeout"])
+                result = {**({"reads": SIZES} if SIZES else {}), **result}
             except Exception as error:
                 result = {"error": {"type": _name(type(error)), "message": str(error)}}
             print(json.dumps({"id": case["id"], **result}), file=out, flush=True)

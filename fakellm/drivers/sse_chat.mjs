@@ -10,7 +10,6 @@ export const runReader = (read) => run(async (baseURL, request, timeout) => {
     headers: { "content-type": "application/json", authorization: "Bearer any" },
     body: JSON.stringify(request),
     signal: AbortSignal.timeout(timeout),
-    reads: [], // not an option of fetch, but a list for `send`
   };
   for await (const { event, data } of read(`${baseURL}/chat/completions`, init)) {
     if (event === "error") throw new Error(data);
@@ -22,19 +21,12 @@ export const runReader = (read) => run(async (baseURL, request, timeout) => {
   }
   const finished = tally.choices.length && tally.choices.every((choice) => choice.finish_reason);
   if (!finished) throw new Error("the stream ended before every choice had finished");
-  return init.reads.length ? { ...tally.result(), reads: init.reads } : tally.result();
+  return tally.result();
 });
 
-// The response to a request; adds the size of each read of its body to `init.reads`, which shows whether the client saw
-// where the body was cut. An error if the status of the response is one.
+// The response to a request; an error if its status is one.
 export async function send(url, init) {
   const response = await fetch(url, init);
   if (!response.ok) throw new Error(`${response.status}: ${await response.text()}`);
-  const counting = new TransformStream({
-    transform(read, controller) {
-      init.reads.push(read.length);
-      controller.enqueue(read);
-    },
-  });
-  return new Response(response.body.pipeThrough(counting), response);
+  return response;
 }

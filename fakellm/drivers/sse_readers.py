@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from fakellm.drivers.loop import Result, run
+from fakellm.drivers.reads import counted
 from fakellm.drivers.tally import Tally
 
 
@@ -37,7 +38,7 @@ def sseclient_py(url: str, request: dict[str, Any], timeout: float) -> Iterator[
     response = requests.post(url, json=request, timeout=timeout, stream=True)
     if not response.ok:
         raise RuntimeError(f"{response.status_code}: {response.text}")
-    yield from SSEClient(response).events()
+    yield from SSEClient(counted(response)).events()
 
 
 READERS = {"httpx-sse": httpx_sse, "sseclient-py": sseclient_py}

@@ -101,6 +101,10 @@ BUGS: dict[str, Bug] = {
     "C19": _bug("empty `tool_calls` beside text", "BerriAI/litellm#2716 spring-projects/spring-ai#6504"),
     "C20": _bug("the finish reason `tool_calls` without a call", "jasonxu114514/opencode2api#27"),
     "C21": _bug("numbers beyond 2**53, deep nesting, many pieces", "earendil-works/pi#8943 earendil-works/pi#9062"),
+    "C22": _bug(
+        "an id that arrives after the first piece of its call",
+        "pipecat-ai/pipecat#4987 Zoo-Code-Org/Zoo-Code#695 use-agent-os/agent-os#3171 XiaomiMiMo/MiMo-Code#2421",
+    ),
     "D1": _bug("a running token count in every chunk", "open-webui/open-webui#29064 pydantic/pydantic-ai#5260"),
     "D2": _bug("usage that comes twice, or with the finish reason", "skye-harris/hass_local_openai_llm#92"),
     "D3": _bug("usage that is null or empty before the real one", "vercel/ai#2763 zed-industries/zed#42893"),

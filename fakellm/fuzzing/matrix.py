@@ -44,6 +44,11 @@ class Row(Struct):
     def fails(self) -> bool:
         return any(case.verdict.failed for case in self.cells.values())
 
+    @property
+    def holds(self) -> bool:
+        """Whether no client fails, and each saw where the body was cut, if it was."""
+        return not self.fails and all(case.cuts in ("", "visible") for case in self.cells.values())
+
 
 def matrix(
     clients: Mapping[str, ClientUnderTest], search: Search, progress: Callable[[int], None] = lambda cases: None

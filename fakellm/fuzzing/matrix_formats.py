@@ -21,8 +21,8 @@ def mark(case: JudgedCase | None) -> str:
 
 
 def caption(rows: list[Row]) -> str:
-    """How many steps there are, and how many of them no client fails."""
-    return f"Of {len(rows)} steps, faults and dialects, {sum(not row.fails for row in rows)} hold for all."
+    """How many steps there are, and how many of them hold for all clients."""
+    return f"Of {len(rows)} steps, faults and dialects, {sum(row.holds for row in rows)} hold for all."
 
 
 def as_text(rows: list[Row], clients: list[str], above: str) -> str:

@@ -110,6 +110,7 @@ TIERS: dict[str, tuple[Tier, str]] = {
     "calls.id: repeated": ("T4", "C9"),
     "calls.id: empty": ("T4", "C10"),
     "calls.id: null": ("T4", "C11"),
+    "calls.id: late": ("T4", "C22"),
     "calls.name: once": ("T3", ""),
     "calls.name: repeated": ("T5", "C12"),
     "calls.name: empty": ("T4", "C10"),

@@ -22,6 +22,7 @@ from fakellm.importing.fixtures.fixture_file import FixtureFile
 from fakellm.importing.fixtures.scripted import ScriptedRule, joined
 from fakellm.importing.long_edits import literal_places, long_edits
 from fakellm.importing.replies.broken_reply import Broken, announced, cut, damage, error_in, is_error
+from fakellm.importing.replies.damaged_frame import damaged
 from fakellm.importing.replies.literal_rule import literal_rule
 from fakellm.importing.replies.patched_rule import LeftOutError, accepted, broken_as, frames_of, patched
 from fakellm.importing.replies.recorded_request import request_of, route_of, served_path
@@ -179,6 +180,8 @@ def _answered(interaction: Interaction, request: Request, known: bool, place: st
     rule = patched(rule_of, pieces, request, route)
     if broken and is_error(broken) and not rule.patch:
         broken = None
+    if kind and not broken:
+        broken = damaged(pieces, literal_places(rule.patch), kind)
     if broken:
         pieces = pieces if kind else [plan.body.ljust(announced(plan))]
         rule = broken_as(rule_of(broken.pieces), broken, pieces, request, route)

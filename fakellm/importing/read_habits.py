@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, text_or_empty
+from fakellm.streaming.division import LATE
 
 
 def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
@@ -20,8 +21,9 @@ def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
         "finish": _finish(parts),
         "usage": _usage(chunks),
     }
-    if any(call == 1 for call in _indices(parts)[:1]):
-        found["calls"] = {"index": "from_one"}
+    calls = [call for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+    if spelled := {**_late(calls), **({"index": "from_one"} if any(call.index == 1 for call in calls[:1]) else {})}:
+        found["calls"] = spelled
     return {name: value for name, value in found.items() if value is not None}
 
 
@@ -31,8 +33,17 @@ def kinds_in(delta: Delta) -> int:
     return sum(map(bool, (*texts, delta.tool_calls, delta.fragments)))
 
 
-def _indices(parts: Sequence[ChunkChoice]) -> list[object]:
-    return [call.index for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
+def _late(calls: Sequence[ToolCallDelta]) -> dict[str, str]:
+    """Which of the id and the name of a call no first piece has, but a later one."""
+    first: dict[object, ToolCallDelta] = {}
+    for call in calls:
+        first.setdefault(call.index, call)
+    return {
+        key: "late"
+        for key in LATE
+        if all(getattr(call, key) is None for call in first.values())
+        and any(text_or_empty(getattr(call, key)) for call in calls)
+    }
 
 
 def _role(parts: Sequence[ChunkChoice]) -> str | None:

@@ -33,7 +33,7 @@ def _forbidden(grammar: Grammar, division: Division) -> dict[str, str]:
     return {
         "start": _joined("the start of a choice", joins.start),
         "opening": _joined("the opening of a tool call", opening),
-        "late": "" if opening == "may" else "a tool call opens with its name",
+        "late": "" if opening == "may" else "a tool call opens with its id and its name",
         "together": share,
         "turns": "" if only_choices else one_by_one,
         "interleave": "" if choices_alternate else one_by_one,

@@ -15,6 +15,8 @@ from fakellm.streaming.splitting import Cut
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Turn = tuple[str, Positive]
+LATE: tuple[Literal["id", "name"], ...] = ("id", "name")
+"""What may follow the opening of a tool call, in this order."""
 Place = Literal["content", "delta", "finish", "stream", "reasoning", "answer", "calls_end", "unfinished"]
 
 PARTS = ("reasoning", "content", "refusal", "tool_calls")
@@ -48,7 +50,7 @@ class Division(Struct, frozen=True, omit_defaults=True):
         is its one `call`, or `joined` to its first batch, whatever that is.
     opening: where a block opens whose opening may join its first piece: `alone`, or with the first `piece`; `pair` is
         the latter, shown as two entries if the API has them. A call in one piece opens with it.
-    late: whether the name of a tool call follows its opening.
+    late: which of the id and the name of a tool call follow its opening.
     together: what shares batches, turn by turn: parallel `choices`, parallel `calls`, the `parts` of one answer.
     turns: which part or which choice sends next, and how many batches.
     interleave: what takes turns batch by batch: parallel choices, the parallel calls of a choice, or both.
@@ -64,7 +66,7 @@ class Division(Struct, frozen=True, omit_defaults=True):
     split: Cut | dict[str, Cut] = "whole"
     start: Literal["alone", "first", "call", "joined"] = "alone"
     opening: Literal["alone", "piece", "pair"] = "alone"
-    late: bool = False
+    late: tuple[Literal["id", "name"], ...] = ()
     together: tuple[Literal["choices", "calls", "parts"], ...] = ()
     turns: tuple[Turn, ...] = ()
     interleave: Literal["none", "choices", "calls", "both"] = "none"

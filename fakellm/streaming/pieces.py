@@ -8,7 +8,7 @@ from typing import Any
 from fakellm.base.seed import Source
 from fakellm.model.blocks import Block, Choice, Refusal, Text, ToolCall
 from fakellm.model.paths import value_at
-from fakellm.streaming.division import Division, cut_for, part_of
+from fakellm.streaming.division import LATE, Division, cut_for, part_of
 from fakellm.streaming.grammar import Field, Grammar
 from fakellm.streaming.play import length_of
 from fakellm.streaming.score import Closes, Cut, Holds, Opens, Row, Silent
@@ -61,9 +61,8 @@ class _Block:
             return [self._in_one_piece(opens, fields), *close]
         rest = self._pieces(fields, source)
         if joins == "may" and self.division.late and isinstance(self.block, ToolCall):
-            name = Holds(self.index, self.number, "name", length_of(self.block.name))
             rest = rest or [(self._piece(fields[0], ""),)]
-            rest[0] = (name, *rest[0])
+            rest[0] = (*self._late(self.block), *rest[0])
         first = joins == "must" or (joins == "may" and self._joined())
         if first and rest:
             return [(opens, *rest[0]), *rest[1:], *close]
@@ -71,6 +70,11 @@ class _Block:
         while ridden < len(rest) and self._rides(rest[ridden], fields):
             ridden += 1
         return [(opens, *(part for row in rest[:ridden] for part in row)), *rest[ridden:], *close]
+
+    def _late(self, call: ToolCall) -> Row:
+        """The id and the name of a call, as far as they follow its opening. A call may have no id."""
+        found = [(key, getattr(call, key)) for key in LATE if key in self.division.late]
+        return tuple(Cut(self.index, self.number, key, length_of(value), value=value) for key, value in found if value)
 
     def _joined(self) -> bool:
         return self.division.opening == "pair" or (self.division.opening == "piece" and not self.division.late)

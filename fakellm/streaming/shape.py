@@ -140,6 +140,8 @@ def _without_values(batch: Batch, ids: Mapping[Address, str]) -> Batch:
 def _without_value(delta: Delta, ids: Mapping[Address, str]) -> Delta:
     if isinstance(delta, Count):
         return Count(COUNTED)
+    if isinstance(delta, Piece) and delta.at == "id" and ids.get((delta.choice, delta.block)) == delta.value:
+        return replace(delta, value=call_id((delta.choice, delta.block)))
     if isinstance(delta, Open) and isinstance(delta.value, ToolCall):
         address = (delta.choice, delta.block)
         if delta.value.id and ids.get(address) == delta.value.id:

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.validation import FieldError
+from fakellm.base.words.explained import Explaining
 from fakellm.wire import sse
 from fakellm.wire.sse import Event
 
@@ -27,12 +28,12 @@ EventNumber = Annotated[int, Meta(ge=0)]
 _LINE_ENDS = {"lf": ("\n",), "cr": ("\r",), "crlf": ("\r\n",), "mixed": ("\n", "\r", "\r\n")}
 # In the order of `mixed` no LF follows a CR directly: together they would be one line end.
 
-_UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$)[A-Za-z][A-Za-z0-9_-]*")
+_UNKNOWN_FIELD = re.compile(r"(?!(?:data|event|id|retry)$) ?[A-Za-z][A-Za-z0-9_-]*")
 _ALONE = r"^(?!data$)[A-Za-z][A-Za-z0-9_-]*$|^:[^\r\n]*$"
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+")|,')
 
 
-class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Insert(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Lines without a part of the reply, sent before certain events. With only `before` it is a blank line."""
 
     before: Annotated[
@@ -97,7 +98,7 @@ class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return [(name, value) for name, value in single.items() if value is not None] + data
 
 
-class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Framing(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `sse:` block of a rule's `stream:`. The defaults are what nearly all providers send."""
 
     line_end: Annotated[
@@ -191,7 +192,8 @@ class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         for name, value in self.fields.items():
             if not _UNKNOWN_FIELD.fullmatch(name):
                 message = (
-                    f"{name!r} is not an unknown field: letters, digits, _ and -, but not data, event, id or retry"
+                    f"{name!r} is not an unknown field: letters, digits, _ and -, but not data, event, id or retry "
+                    "(which are unknown after a space, as in ' data')"
                 )
                 raise FieldError(("fields", name), message)
             if re.search("[\r\n]", value):

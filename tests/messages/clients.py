@@ -131,7 +131,7 @@ class Careful:
         raise MessagesError("the stream has no message_stop")
 
     def result(self) -> dict[str, Any]:
-        blocks = [found for block in self.blocks.values() if (found := self.block(block, "".join(block["deltas"])))]
+        blocks = [found for block in self.blocks.values() if (found := self.block(block, self.joined(block["deltas"])))]
         calls = [{key: block[key] for key in ("name", "arguments")} for block in blocks if block["type"] == "tool_call"]
         return {
             "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
@@ -141,6 +141,10 @@ class Careful:
             "finish_reason": self.finish_reason(self.reason),
             "usage": {"prompt_tokens": self.prompt(), "completion_tokens": self.usage.get("output_tokens", 0)},
         }
+
+    def joined(self, pieces: list[str]) -> str:
+        """The text of the pieces. Halves of a surrogate pair may be in two of them, as what Python reads of each."""
+        return "".join(pieces).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
 
     def block(self, block: dict[str, Any], text: str) -> dict[str, Any] | None:
         """A block of the result, from its start and its deltas; None for one that only the model's provider reads."""

@@ -15,6 +15,7 @@ START, IDLE = 10.0, 0.5
 """Seconds until the head, for which a busy machine may need long, and those without an event after which a client gives
 up."""
 ENDS = ("response.completed", "response.incomplete", "response.failed")
+OF_PARTS = ("response.output_text.delta", "response.refusal.delta")
 
 
 class ClientError(Exception):
@@ -58,7 +59,10 @@ class Careful:
     def read(self, data: bytes) -> dict[str, Any]:
         """What the bytes of a stream amount to."""
         self.items: dict[Any, dict[str, Any]] = {}
+        self.open: set[Any] = set()
+        """The items that were added and not done."""
         self.deltas: dict[Any, str] = {}
+        self.begun: set[Any] = set()
         for event in self.events(data):
             value = self.value(event)
             if value is None:
@@ -91,12 +95,19 @@ class Careful:
             raise ClientError(self.message(value))
         if kind == "response.output_item.added":
             self.items[self.key(value)] = value["item"]
+            self.open.add(self.key(value))
         elif kind == "response.output_item.done":
             self.done(value)
+            self.open.discard(self.key(value))
+        elif kind == "response.content_part.added":
+            self.begun.add((self.key(value), value["content_index"]))
         elif kind.endswith(".delta") and kind.startswith("response."):
             if self.key(value) not in self.items:
                 raise ClientError(f"{kind} of an unknown item")
-            place = (self.key(value), value.get("content_index", value.get("summary_index", 0)), kind)
+            number = value.get("content_index", value.get("summary_index", 0))
+            if kind in OF_PARTS and (self.key(value), number) not in self.begun:
+                raise ClientError(f"{kind} of an unknown part")
+            place = (self.key(value), number, kind)
             self.deltas[place] = self.deltas.get(place, "") + str(value["delta"])
 
     def key(self, value: dict[str, Any]) -> Any:
@@ -118,8 +129,11 @@ class Careful:
         return self.result(response, self.with_output(response.get("output") or ()))
 
     def with_output(self, output: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The items that were done; those that never were are in the last event."""
-        return list({**dict(enumerate(output)), **self.items}.values())
+        """The items that were done. One that never was must be in the last event, or its end is missing."""
+        ended = dict(enumerate(output))
+        if missing := self.open - ended.keys():
+            raise ClientError(f"items {missing} were never done")
+        return list({**ended, **{key: item for key, item in self.items.items() if key not in self.open}}.values())
 
     def cut(self) -> dict[str, Any]:
         raise ClientError("the stream has no end")

@@ -80,6 +80,7 @@ class FailedIsCompleted(Careful):
 
     def end(self, kind: str, value: dict[str, Any]) -> dict[str, Any]:
         value["response"]["incomplete_details"] = None
+        self.open.clear()
         return super().end("response.completed", value)
 
 

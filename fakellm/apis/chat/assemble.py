@@ -75,7 +75,7 @@ class _Part:
         self.texts: dict[str, str] = {}
         self.calls: list[ToolCallDelta] = []
         self.open_entry: tuple[int, str] | None = None
-        """The block of the entry that the next piece may join, and whether the entry has its opening or its name."""
+        """The block of the entry that the next piece may join, and whether that is its opening or has what is late."""
         self.annotations: list[dict[str, Any]] = []
         self.tokens: dict[str, tuple[Token, ...]] = {}
         self.fragments: dict[str, Any] = {}
@@ -180,25 +180,29 @@ class _Stream:
 
     def _opening(self, choice: int, block: int, call: ToolCall) -> ToolCallDelta:
         """The entry that a call opens with; if the call is in one piece, the entry has the name, whatever the habit."""
-        name: Text = None if self.habits.calls.name == "late" and not call.name else call.name
-        arguments = call.arguments or _WORDS[self.habits.calls.arguments or "empty"]
+        how = self.habits.calls
+        name: Text = None if how.name == "late" and not call.name else call.name
+        call_id: Text = None if how.id == "late" and not call.id else call.id
+        arguments = call.arguments or _WORDS[how.arguments or "empty"]
         own = call.own.get(NAME, {})
-        return ToolCallDelta(self._index(choice, block), call.id, call.kind, name, arguments, call.kind, own)
+        return ToolCallDelta(self._index(choice, block), call_id, call.kind, name, arguments, call.kind, own)
 
     def _call_piece(self, part: _Part, piece: Piece) -> None:
-        """A piece of a call joins the previous entry if that opens the call or has its late name, else gets its own."""
+        """A piece of a call joins the previous entry if that opens the call or has its late id or name, else gets its
+        own."""
         index = self._index(piece.choice, piece.block)
         value = piece.value if isinstance(piece.value, str) else str(piece.value)
-        joins = part.open_entry == (piece.block, "name") or (
-            part.open_entry == (piece.block, "opening") and self.habits.calls.opening != "pair"
-        )
+        late = part.open_entry == (piece.block, "late")
+        joins = late or (part.open_entry == (piece.block, "opening") and self.habits.calls.opening != "pair")
         part.open_entry = None
         self.latest[piece.choice] = piece.block
         if piece.at == "id":
             part.calls.append(replace(self._continuation(piece, index, ""), id=value, arguments=None))
+            part.open_entry = (piece.block, "late")
         elif piece.at == "name":
-            part.calls.append(replace(self._continuation(piece, index, ""), name=value))
-            part.open_entry = (piece.block, "name")
+            entry = part.calls.pop() if late else self._continuation(piece, index, "")
+            part.calls.append(replace(entry, name=value, arguments=""))
+            part.open_entry = (piece.block, "late")
         elif joins:
             part.calls[-1] = replace(part.calls[-1], arguments=value)
         else:

@@ -118,7 +118,17 @@ class _Choice:
         if index is not None:
             same = [call for call in self.calls if call.index == index]
         else:
-            same = [call for call in self.calls if not piece.id or call.id == piece.id]
-        # Another id and a name at an index in use open another call (Ollama numbers every call 0).
-        occupied = bool(same and piece.name and piece.id and same[-1].name and same[-1].id != piece.id)
-        return None if not same or occupied else same[-1]
+            same = [call for call in self.calls if _has_id_of(piece, call)]
+        return None if not same or _opens_another(piece, same[-1]) else same[-1]
+
+
+def _has_id_of(piece: ToolCallDelta, call: _Call) -> bool:
+    """Whether a piece without an index is of a call: with the same id, with none, or with one that the call lacks."""
+    return not piece.id or call.id == piece.id or not (call.id or piece.name)
+
+
+def _opens_another(piece: ToolCallDelta, call: _Call) -> bool:
+    """Whether a piece at the place of a call opens another one, by its id and its name (Ollama numbers every call 0).
+    With the same name, it may have the id of a call that opened without it."""
+    named = bool(piece.name and piece.id and call.name)
+    return named and piece.id != call.id and (bool(call.id) or piece.name != call.name)

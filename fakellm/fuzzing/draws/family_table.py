@@ -104,7 +104,8 @@ ANY: dict[str, Options] = {
     "sse.ids": tuple(_lines(ids=True, insert=silent) for silent in _SILENT),
     "sse.event": (_lines(event="message"),),
     "sse.fields": tuple(
-        _lines(fields=fields) for fields in ({"foo": "bar"}, {"Data": "{}", "dataset": "{}"}, {"x-y": ""})
+        _lines(fields=fields)
+        for fields in ({"foo": "bar"}, {"Data": "{}", "dataset": "{}"}, {"x-y": "", " data": "{}"})
     ),
     "sse.multiline": (_lines(multiline=True),),
     "sse.data_first": (_lines(data_first=True, event="message"),),
@@ -118,7 +119,7 @@ ANY: dict[str, Options] = {
     "sse.insert: event": _inserts(
         {"event": "x.progress", "data": '{"tool":"f"}'}, {"event": "ping"}, {"event": "ping", "data": ""}
     ),
-    "sse.after": tuple(_lines(after=after) for after in ((_LATE,), ("[DONE]",), ("{}",), ("after",))),
+    "sse.after": tuple(_lines(after=after) for after in ((_LATE,), ("[DONE]",), ("{}", "after"))),
     "sse.ends_with": tuple(_lines(ends_with=end) for end in ("line_end", "nothing")),
     "spelling.ascii": (Variation(spelling=Spelling(ascii=True)),),
     "spelling.spaces": (Variation(spelling=Spelling(spaces=True)),),
@@ -194,7 +195,8 @@ CALLS: dict[str, Options] = {
     "calls.opening: pair": (Variation(calls=Calls(opening="pair")),),
     "calls.arguments": tuple(Variation(calls=Calls(arguments=arguments)) for arguments in ("null", "absent")),
     **_calls("id", "repeated", "empty", "null"),
-    **_calls("name", "repeated", "empty", "null", "late"),
+    **_calls("name", "repeated", "empty", "null"),
+    "calls.name: late": tuple(Variation(calls=each) for each in (Calls(name="late"), Calls(id="late"))),
     **_calls("type", "repeated", "empty", "null"),
     # A call without an index to distinguish it is sent whole: nothing else would assign its pieces.
     "calls.index": tuple(_unnumbered(index) for index in ("absent", "null")),

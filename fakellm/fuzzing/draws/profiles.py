@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
 
@@ -9,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.effects import without_effect
-from fakellm.apis.route import CHAT, Route
+from fakellm.apis.route import CHAT, HOMES, Route
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss, other_word
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.characters import characters_of, has
@@ -94,15 +95,25 @@ class Profile(Struct, frozen=True):
         )
 
     def draws(self, step: str) -> bool:
-        """Whether a step is drawn, that is, whether its nearest family is: for `role: every` that name, not `role`."""
-        nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
-        return nearest in self.families
+        """Whether a step is drawn, that is, whether its family is."""
+        return _family_of(step) in self.families
 
     @property
     def _habits(self) -> set[str]:
         """The habits of its dialects as steps on the usual wire, which is how a shrunk failure may name them."""
         habits = (tiers.steps(self.api.usual(name), usual(None, self.api)) for name in self.dialects)
         return {step.name for found in habits for step in found}
+
+
+@lru_cache(maxsize=512)
+def _family_of(step: str) -> str:
+    """The nearest family of a step: for `role: every` that name, not `role`. If none has its name, one with it."""
+    nearest = max((family for family in ALL_FAMILIES if excludes((family,), step)), key=len, default="")
+    return nearest or next((family for family, forms in options(WHOLE).items() if _takes_step(forms, step)), "")
+
+
+def _takes_step(forms: Iterable[Variation], step: str) -> bool:
+    return any(each.name == step for form in forms for each in tiers.steps(form))
 
 
 def _of(api: Route, *included: str) -> tuple[str, ...]:
@@ -193,7 +204,8 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
     if name == "default":
         raise ValueError(f"`default` is now called `standard`; without `--profile`, `{DEFAULT}` is used")
     if name not in known:
-        raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
+        hint = _as_api(name) or near_miss(name, known)
+        raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{hint}")
     _check(exclude, api)
     found = _made(name, api)
     first, *others = found.dialects
@@ -203,6 +215,13 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
     return replace(found, families=kept, dialects=dialects, faults=faults, exclude=exclude)
+
+
+def _as_api(name: str) -> str:
+    """A hint if an API was meant, by its name, its provider or one of its dialects."""
+    exact = [each for each in HOMES if each == name or name in HOMES[each].dialects]
+    found = exact[0] if exact else other_word(name, list(HOMES))
+    return f"; for clients of {found}, write --api {found}, or api={found!r} in Python" if found else ""
 
 
 def _takes(dialect: str | None, first: str | None, exclude: tuple[str, ...], api: Route) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from fakellm.engine.entry import Entry
 from fakellm.engine.journal import Journal
 from fakellm.engine.response import Response, Work, respond
-from fakellm.server.control.shown_entry import AT_ONCE, Parse, shown_entry, work_on
+from fakellm.server.control.shown_entry import AT_ONCE, Parse, read_elsewhere, shown_entry, work_on
 from fakellm.server.offload import in_thread
 from fakellm.wire.plan import Frame, Plan
 
@@ -69,7 +69,7 @@ async def _encoded(journal: Journal, parse: Parse, entries: Snapshots) -> AsyncI
     count, size, searched = 0, 0, 0
     for entry, snapshot in entries:
         work = work_on(entry)
-        show = partial(_shown, parse, entry, snapshot)
+        show = partial(_shown, parse, entry, snapshot, await read_elsewhere(entry, snapshot))
         encoded = show() if work <= AT_ONCE else (await in_thread(show))()
         if work:
             journal.remeasure(entry)
@@ -80,9 +80,9 @@ async def _encoded(journal: Journal, parse: Parse, entries: Snapshots) -> AsyncI
             await asyncio.sleep(0)
 
 
-def _shown(parse: Parse, entry: Entry, snapshot: Entry) -> list[bytes]:
+def _shown(parse: Parse, entry: Entry, snapshot: Entry, sent: bytes | None) -> list[bytes]:
     """The JSON of an entry, in pieces: a body of 64 MB has room for itself twice, but not for copies of both."""
-    kept, shown = entry.request, shown_entry(parse, entry, snapshot)
+    kept, shown = entry.request, shown_entry(parse, entry, snapshot, sent)
     body = shown.body
     if body is None or len(body) <= AT_ONCE:
         return [msgspec.json.encode(shown)]

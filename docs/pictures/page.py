@@ -1,6 +1,6 @@
-"""Takes the pictures of `docs/page.md`: `python docs/pictures/take.py`. Needs Playwright and Chromium.
+"""Takes the pictures of `docs/page.md`: `python -m docs.pictures.page`. Needs Playwright and Chromium.
 
-The scenario, the requests and the size are fixed, and so the pictures differ only where the page does, and in the times.
+The scenario, the requests and the size are fixed: the pictures differ only where the page does, and in the times.
 """
 
 from __future__ import annotations
