@@ -26,9 +26,9 @@ MENU = {
         " how-to/github-actions how-to/editors drivers how-to/coming-from how-to/troubleshooting"
     ),
     "Reference": (
-        "testing journal verdict scenarios stream framing timing faults generated server page live routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs limits security reference/keys reference/commands"
-        " reference/python"
+        "testing journal verdict scenarios stream framing timing faults generated server page live routes responses"
+        " messages gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
+        " reference/commands reference/python"
     ),
     "Explanation": (
         "explanation/the-wire explanation/determinism explanation/how-the-fuzzer-works clients explanation/comparison"
