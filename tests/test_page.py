@@ -499,7 +499,8 @@ def test_a_reply_of_70_kb(page: Page, server: Handle) -> None:
     server.load({"rules": [{"reply": {"content": text}, "stream": {"split": 40}}]})
     list(streamed(server, "Write"))
     visit(page, server, "#/requests/1/conversation/")
-    expect(page.locator(".message.reply .part.text")).to_have_text(text.strip())
+    expect(page.locator(".message.reply .end")).to_have_text("finish: stop")
+    assert page.locator(".message.reply .part.text").text_content() == text
     tab(page, "Wire").click()
     expect(page.locator("li.frame.sent")).to_have_count(1_753)
 

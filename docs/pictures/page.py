@@ -133,4 +133,7 @@ def take(page: Page, file: Path, form: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*([Path(sys.argv[1]), "png"] if sys.argv[1:] else []))
+    if sys.argv[1:]:
+        main(Path(sys.argv[1]), "png")  # all views, light and dark, wide and narrow: to look at
+    else:
+        main()
