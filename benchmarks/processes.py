@@ -42,3 +42,16 @@ def allow_sockets(count: int) -> None:
     if soft < count:
         hard = hard if hard == resource.RLIM_INFINITY else max(hard, count)
         resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started and that run, in the order of their numbers."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = file.read_text().rpartition(")")[2].split()[:2]
+        except OSError:  # it has ended meanwhile
+            continue
+        if int(parent) == pid and state != "Z":
+            found.append(int(file.parent.name))
+    return sorted(found)

@@ -29,6 +29,7 @@ from benchmarks.stalled import stalled
 from benchmarks.start import rules, start
 from benchmarks.table import Line, head, row
 from benchmarks.throughput import cached, generated, not_streamed, scripted_streams
+from benchmarks.workers import workers
 
 Benchmark = Callable[[float, int], Iterator[Line]]
 """Measures for so many seconds a round, in so many rounds."""
@@ -38,6 +39,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "scripted": scripted_streams,
     "generated": generated,
     "not-streamed": not_streamed,
+    "workers": workers,
     "dialects": dialects,
     "apis": apis,
     "paced": paced,

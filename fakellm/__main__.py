@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import sys
+from importlib import import_module
 
 
 def main() -> None:
@@ -10,6 +12,10 @@ def main() -> None:
     interrupt = signal.getsignal(signal.SIGINT)
     if interrupt is signal.default_int_handler:  # else the process was started so that Ctrl+C does not reach it
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        import_module("fakellm.base")
+    except ImportError as error:  # the Python is too old, or the package is damaged: a traceback would hide the message
+        sys.exit(f"fakellm: {error}")
     from fakellm.cli import main as command
 
     signal.signal(signal.SIGINT, interrupt)

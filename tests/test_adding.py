@@ -92,7 +92,7 @@ def test_the_journal_and_the_attempts_stay() -> None:
         (
             "?replace=2",
             "rules: [{reply: {}}]",
-            "Invalid value for 'replace': expected the number of one of 1 rules, got 2.",
+            "Invalid value for 'replace': the session has 1 rule, got 2.",
         ),
         ("?replace=x", "rules: [{reply: {}}]", "Invalid value for 'replace': expected the number of a rule, from 1"),
         ("?strict=yes", "rules: [{reply: {}}]", "Invalid value for 'strict'"),

@@ -37,13 +37,13 @@ BAD: list[tuple[str, list[str]]] = [
     ("", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
     ("# nothing", ["a.yaml: the file is empty; a scenario is a mapping with a list of 'rules'"]),
     ("just text", ["a.yaml:1:1: expected object, got string"]),
-    ("- reply: {}", ["a.yaml:1:1: expected object, got array"]),
+    ("- reply: {}", ["a.yaml:1:1: expected object, got array; write 'rules:' in a line above the list"]),
     ("scenario: x", ["a.yaml:1:1: the key 'rules' is missing"]),
     ("rules: 3", ["a.yaml:1:8: rules: expected array, got integer"]),
-    ("rules: {reply: {}}", ["a.yaml:1:8: rules: expected array, got object"]),
+    ("rules: {reply: {}}", ["a.yaml:1:8: rules: expected array, got object; start each item of the list with '- '"]),
     ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n7: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
-    ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
+    ("rules: [", ["a.yaml:1:8: this bracket is never closed"]),
     (
         "rules: *a",
         ["a.yaml:1:8: found undefined alias; a value that starts with * refers to an anchor; put the text in quotes"],
@@ -100,24 +100,24 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include, version; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
     (
         "Rules: []",
         [
-            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, timing, rules, include, version; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
-    ("include: other.yaml\nrules: []", ["a.yaml:1:10: include: expected array, got string"]),
+    ("include: other.yaml\nrules: []", ["a.yaml:1:10: include: expected array, got string; write [other.yaml]"]),
     ("include: [nowhere.yaml]\nrules: []", ["nowhere.yaml: no such file or directory (included by a.yaml)"]),
     ("rules:\n- {}", ["a.yaml:2:3: rules[0]: the key 'reply' is missing"]),
     ("rules:\n- when: {}", ["a.yaml:2:3: rules[0]: the key 'reply' is missing"]),
     ("rules:\n- 5", ["a.yaml:2:3: rules[0]: expected object, got integer"]),
     ("rules:\n- null", ["a.yaml:2:3: rules[0]: expected object, got null"]),
-    ("rules:\n- reply: Hi", ["a.yaml:2:10: rules[0].reply: expected object, got string"]),
+    ("rules:\n- reply: Hi", ["a.yaml:2:10: rules[0].reply: expected object, got string; write {content: Hi}"]),
     ("rules:\n- reply:\n", ["a.yaml:2:9: rules[0].reply: expected object, got null"]),
     (
         "rules:\n- replies: []",
@@ -136,11 +136,14 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     ("rules:\n- {reply: {}, reply: {}}", ["a.yaml:2:15: the key 'reply' appears twice; first in line 2"]),
     ("rules:\n- {reply: {}, after: loop}", ["a.yaml:2:22: rules[0].after: 'loop' is not one of last, cycle, fail"]),
-    ("rules:\n- {reply: {}, then: {reply: {}}}", ["a.yaml:2:21: rules[0].then: expected array, got object"]),
+    (
+        "rules:\n- {reply: {}, then: {reply: {}}}",
+        ["a.yaml:2:21: rules[0].then: expected array, got object; start each item of the list with '- '"],
+    ),
     (
         "rules:\n- {reply: {}, then: [{content: x}]}",
         [
-            "a.yaml:2:23: rules[0].then[0]: unknown key 'content'; allowed here: reply, stream, timing, fault, patch",
+            "a.yaml:2:23: rules[0].then[0]: unknown key 'content'; allowed here: reply, stream, timing, fault, patch; 'content' is a key of 'reply': write reply: {content: …}",
             "a.yaml:2:22: rules[0].then[0]: the key 'reply' is missing",
         ],
     ),
@@ -148,7 +151,10 @@ BAD: list[tuple[str, list[str]]] = [
         "rules:\n- {reply: {}, then: [{reply: {}, when: {}}]}",
         ["a.yaml:2:34: rules[0].then[0]: unknown key 'when'; allowed here: reply, stream, timing, fault, patch"],
     ),
-    ("rules:\n- when: gpt-5\n  reply: {}", ["a.yaml:2:9: rules[0].when: expected object, got string"]),
+    (
+        "rules:\n- when: gpt-5\n  reply: {}",
+        ["a.yaml:2:9: rules[0].when: expected object, got string; write {user: gpt-5}"],
+    ),
     (
         "rules:\n- when: {modle: x}\n  reply: {}",
         ["a.yaml:2:10: rules[0].when: unknown key 'modle'; allowed here: <when>; did you mean 'model'?"],
@@ -164,7 +170,7 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- when: {tools: add}\n  reply: {}",
-        ["a.yaml:2:17: rules[0].when.tools: expected array | null, got string"],
+        ["a.yaml:2:17: rules[0].when.tools: expected array | null, got string; write [add]"],
     ),
     (
         "rules:\n- when: {user: 5}\n  reply: {}",
@@ -249,7 +255,7 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- reply: {tool_calls: [add]}",
-        ["a.yaml:2:24: rules[0].reply.tool_calls[0]: expected object, got string"],
+        ["a.yaml:2:24: rules[0].reply.tool_calls[0]: expected object, got string; write {name: add}"],
     ),
     (
         "rules:\n- reply: {tool_calls: [{arguments: {}}]}",
@@ -263,7 +269,7 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- reply: {tool_calls: {name: add}}",
-        ["a.yaml:2:23: rules[0].reply.tool_calls: expected array, got object"],
+        ["a.yaml:2:23: rules[0].reply.tool_calls: expected array, got object; start each item of the list with '- '"],
     ),
     (
         "rules:\n- reply: {tool_calls: [{name: f, id: ''}]}",
@@ -386,7 +392,7 @@ BAD: list[tuple[str, list[str]]] = [
         [
             "a.yaml:2:10: rules[0].when: unknown key 'modl'; allowed here: <when>; did you mean 'model'?",
             "a.yaml:3:11: rules[0].reply: unknown key 'contnt'; allowed here: <reply>; did you mean 'content'?",
-            "a.yaml:4:10: rules[1].reply: expected object, got integer",
+            'a.yaml:4:10: rules[1].reply: expected object, got integer; write {content: "3"}',
             "a.yaml:5:3: rules[2]: the key 'reply' is missing",
         ],
     ),

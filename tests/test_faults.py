@@ -409,7 +409,7 @@ KINDS = ", ".join(kind.__struct_config__.tag for kind in get_args(Fault))
         ("{kind: statis}", f"3:17: rules[0].fault.kind: 'statis' is not one of {KINDS}; did you mean 'status'?"),
         ("{status: 429}", f"3:10: rules[0].fault: the key 'kind' is missing; it is one of {KINDS}"),
         ("{kind: 3}", "3:17: rules[0].fault.kind: expected string, got integer; put it in quotes to make it text"),
-        ("reset", "3:10: rules[0].fault: expected object | null, got string"),
+        ("reset", "3:10: rules[0].fault: expected object | null, got string; write {kind: reset}"),
         ("{kind: reset, frames: 1}", "3:24: rules[0].fault: unknown key 'frames'; allowed here: kind, at, frame, byte, times, after, rate; did you mean 'frame'?"),
         ("{kind: reset, at: strat}", "3:28: rules[0].fault.at: 'strat' is not one of start, headers; did you mean 'start'?"),
         ("{kind: reset, frame: 1, byte: 2}", "3:40: rules[0].fault.byte: 'byte' beside 'frame': say once where it breaks off"),

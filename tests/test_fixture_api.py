@@ -20,7 +20,7 @@ def imported() -> None:
 
 
 PREAMBLE = """
-import dataclasses, json, os, urllib.error, urllib.request
+import dataclasses, json, os, unittest, urllib.error, urllib.request
 import pytest
 import fakellm as module
 
@@ -150,6 +150,20 @@ def test_urls_and_environment(fakellm):
 def test_without_the_environment(fakellm):
     assert os.environ.get("OPENAI_BASE_URL") != fakellm.base_url
 
+@pytest.mark.fakellm({"rules": [{"reply": {"content": "Hi"}}]})
+def test_the_marker_needs_no_argument():
+    assert text() == "Hi"
+
+class TestAClass(unittest.TestCase):
+    @pytest.mark.fakellm
+    def test_of_unittest(self):
+        assert text()
+
+def test_what_is_printed(fakellm):
+    fakellm.on(user="a").reply("A")
+    text("a")
+    assert repr(fakellm) == f"<fakellm.Handle {fakellm.url}: 1 rule, 1 request in the journal>"
+
 @pytest.mark.parametrize("number", range(2))
 def test_the_server_itself(fakellm_server, number):
     session = fakellm_server.session("mine")
@@ -161,7 +175,7 @@ def test_the_server_itself(fakellm_server, number):
 
 def test_what_is_guessed_works(pytester: pytest.Pytester) -> None:
     result = run(pytester, GUESSES)
-    result.assert_outcomes(passed=GUESSES.count("\ndef test_") + 2)
+    result.assert_outcomes(passed=GUESSES.count("def test_") + 2)
 
 
 MISTAKES = {
@@ -264,8 +278,31 @@ AT_THE_CALL = {
     "fakellm.on(usr='Hi')": "on(…): unknown key 'usr'; * did you mean 'user'?",
     "fakellm.reply(5)": "on(…).reply: expected a text, *, got 5",
     "fakellm.fail(429, retry_afer=1)": "on(…).fail: unknown key 'retry_afer'; * did you mean 'retry_after'?",
-    "fakellm.Rule(reply='Hi')": "reply: expected a Reply, got 'Hi'; write fakellm.Reply(…), or build the rule with *",
+    "fakellm.Rule(reply='Hi')": "reply: expected a Reply, got 'Hi'; write fakellm.Reply(content='Hi'), or build the rule with *",
     "fakellm.add({'when': {'user': 'x'}, 'reply': {}})": "scenario: this mapping is a rule; write {'rules': [[]{…}[]]}*",
+    "fakellm.add('a.yaml', 'b.yaml')": "add takes one scenario, got 2: put rules into a list: add([[]…, …[]])",
+    "fakellm.load({}, {})": "load takes one scenario, got 2: *",
+    "fakellm.add([{'reply': {}}])": "scenario: rules[[]0[]]: expected a Rule or on(…), *; a list of mappings goes into {'rules': [[]…[]]}",
+    "fakellm.add({'rules': [{'reply': 'Hi'}]})": "scenario: rules[[]0[]].reply: expected object, got string; write {content: Hi}",
+    "fakellm.Reply(contnet='Hi')": "Reply(…) has no argument 'contnet'; allowed: content, *; did you mean 'content'?",
+    "fakellm.Pattern(regx='Hi')": "Pattern(…) has no argument 'regx'; allowed: regex, exact; did you mean 'regex'?",
+    "fakellm.Step(reply='one')": "reply: expected a Reply, got 'one'; write fakellm.Reply(content='one')",
+    "fakellm.script(fakellm.Step('one'))": "reply: expected a Reply, got 'one'; write fakellm.Reply(content='one')",
+    "fakellm.faults.Status(status_code=429)": "Status(…) has no argument 'status_code'; allowed: *; did you mean 'status'?",
+    "fakellm.reply('Hi', timing={'first': 1})": "on(…).reply: unknown key 'timing'; *; it has a method of its own: .timing(…)",
+    "fakellm.reply('Hi', user='Ada')": "on(…).reply: unknown key 'user'; *; it belongs into on(user=…)",
+    "fakellm.reply('Hi', thinking='Hm')": "on(…).reply: unknown key 'thinking'; *; did you mean 'reasoning'?",
+    "fakellm.on(content='Hi')": "on(…): unknown key 'content'; *; it belongs into .reply(content=…)",
+    "fakellm.on(prompt='Hi')": "on(…): unknown key 'prompt'; *; did you mean 'user'?",
+    "fakellm.on(dialect='grok').reply('Hi')": "*unknown dialect 'grok'; *; did you mean 'xai'?",
+    "fakellm.wait_for(times=1)": "wait_for(…): unknown key 'times'; *; did you mean 'count'?",
+    "fakellm.wait_for(outcome='cancelled')": "*'cancelled' is not one of *; did you mean 'client left'?",
+    "fakellm.assert_called(time=1)": "assert_called(…): unknown key 'time'; *; did you mean 'times'?",
+    "fakellm.assert_called(count=1)": "assert_called(…): unknown key 'count'; *; did you mean 'times'?",
+    "fakellm.allow_unmatched = True": "'allow_unmatched' of a Handle cannot be set: call it: fakellm.allow_unmatched(…)",
+    "fakellm.seed = 7": "'seed' of a Handle cannot be set: it is a setting of the marker, @pytest.mark.fakellm(seed=…)",
+    "fakellm.journal = []": "'journal' of a Handle cannot be set: it can only be read",
+    "fakellm.repply = 'Hi'": "'repply' of a Handle cannot be set: there is no such attribute; did you mean 'reply'?",
     "fakellm.add('no-such.yaml')": "no-such.yaml: no such file or directory*",
     "fakellm.on().reply('a').reply('b')": "on(…): a reply after a reply; *",
     "fakellm.script()": "on(…).script: expected one or more replies; *",

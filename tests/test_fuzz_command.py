@@ -313,6 +313,9 @@ def test_a_failure_that_cannot_be_saved_is_still_reported(driver: list[str]) -> 
         (["--profile", "standrad", "--", "true"], ["; did you mean 'standard'?"]),
         (["--profile", "default", "--", "true"], ["`default` is now called `standard`; without `--profile`, `realistic` is used"]),
         (["--seed", "1", "python", "-m", "mine"], ["Write -- before the driver's command: fakellm fuzz --seed 1 -- python -m mine"]),
+        (["--seed", "1", "python", "mine.py", "-q"], ["Write -- before the driver's command: fakellm fuzz --seed 1 -- python mine.py -q"]),
+        (["--profile", "anthropic", "--", "true"], ["; for clients of messages, write --api messages, or api='messages' in Python"]),
+        (["--profile", "grok", "--", "true"], ["; did you mean 'xai'?"]),
         (["--unknown", "--", "true"], ["No such option '--unknown'"]),
     ],
 )  # fmt: skip

@@ -262,6 +262,17 @@ def test_a_terminal_has_a_bar(
     assert "shrinking" not in states[-2]
 
 
+def test_no_color_has_lines_on_a_terminal_too(clock: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("NO_COLOR", "1")
+    progress = Progress(1)
+    with progress.shown():
+        for _ in range(11):
+            progress.show(1)
+    assert terminal.getvalue() == "fakellm fuzz: 1 of 1 case, 0/s\n"
+
+
 @pytest.mark.parametrize("stream", [Terminal, io.StringIO])
 def test_a_quiet_run_shows_nothing(
     stream: type[io.StringIO], driver: Callable[[str], list[str]], clock: None, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ import textwrap
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
+from importlib.metadata import version
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -58,7 +59,7 @@ def test_both_ways_give_the_same_handle(start: Start) -> None:
         assert server.base_url == server.url + "/v1"
         pacing = {"late_frames": 0, "worst_ms": 0.0}
         facts = {"seed": 3, "strict": False, "scenario": "hello"}
-        assert server.health() == {"status": "ok", "version": "0.1.0", **facts, "pacing": pacing}
+        assert server.health() == {"status": "ok", "version": version("fakellm-server"), **facts, "pacing": pacing}
         reply = post(server.base_url + "/chat/completions", chat()).json()
         assert reply["choices"][0]["message"]["content"] == "Hello"
         assert [entry.rule for entry in server.journal] == ["hello#1"]
@@ -160,7 +161,10 @@ def test_a_bad_scenario_ends_the_command(tmp_path: Path) -> None:
         (("serve", "no-such-file.yaml"), "no-such-file.yaml: no such file or directory"),
         (("serve", "--port", "99999"), "99999 is not in the range 0<=x<=65535"),
         (("serve", "--sed", "1"), "No such option"),
-        (("sevre",), "No such command 'sevre'"),
+        (("sevre",), "No such command 'sevre'; did you mean 'serve'?"),
+        (("mine.yaml",), "No such command 'mine.yaml'; to serve it: fakellm serve mine.yaml"),
+        (("run",), "No such command 'run'; did you mean 'serve'?"),
+        (("x",), "No such command 'x'; there are init, serve, "),
     ],
 )
 def test_wrong_usage_ends_with_2(arguments: tuple[str, ...], message: str) -> None:

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakellm.apis.chat.requests.chat_body import Chat
-from fakellm.base.validation import SHOWN, near_miss, problems, shortened
+from fakellm.base.validation import SHOWN, problems, shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.scenarios.loader import load
 from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App

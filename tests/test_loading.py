@@ -493,7 +493,7 @@ def test_yaml_in_one_line_is_text_and_not_a_path(text: str) -> None:
     [
         (
             {"reply": "Hi"},
-            "reply: expected a Reply, got 'Hi'; write fakellm.Reply(…), or build the rule with fakellm.on",
+            "reply: expected a Reply, got 'Hi'; write fakellm.Reply(content='Hi'), or build the rule with fakellm.on",
         ),
         (
             {"reply": Reply(), "when": {"model": "m"}},

@@ -22,7 +22,7 @@ RULES: list[dict[str, Any]] = [
 ]
 UNMATCHED = chat(messages=[{"role": "user", "content": "x"}])
 CUT = chat(messages=[{"role": "user", "content": "cut"}], stream=True)
-LINE = r"POST /v1/chat/completions: {}, {}, {}, {} in [0-9.]+ ms"
+LINE = r"{}POST /v1/chat/completions: {}, {}, {}, {} in [0-9.]+ ms"
 
 
 @pytest.fixture
@@ -39,9 +39,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
     ("body", "status", "rule", "frames", "outcome"),
     [
         (chat(stream=True), 200, "hi", "5 of 5 frames", "sent"),
-        (chat(), 200, "whole", "1 of 1 frames", "sent"),
+        (chat(), 200, "whole", "1 of 1 frame", "sent"),
         (CUT, 200, "cut, fault close", "2 of 2 frames", "closed"),
-        (b"{", 400, "no rule", "1 of 1 frames", "sent"),
+        (b"{", 400, "no rule", "1 of 1 frame", "sent"),
     ],
 )
 def test_a_line_says_what_a_request_got(
@@ -58,15 +58,15 @@ def test_a_line_says_what_a_request_got(
     except httpx2.RemoteProtocolError:
         assert outcome == "closed"
     server.journal  # noqa: B018 # it has no line, and is answered after the others are written
-    assert re.fullmatch(LINE.format(status, rule, frames, outcome), lines(caplog)[-1])
+    assert re.fullmatch(LINE.format("", status, rule, frames, outcome), lines(caplog)[-1])
 
 
 def test_why_no_rule_matches_comes_first(server: fakellm.Handle, caplog: pytest.LogCaptureFixture) -> None:
     post(server.base_url + "/chat/completions", UNMATCHED)
     server.journal  # noqa: B018 # it is answered after the lines are written
     first, second = lines(caplog)
-    assert first.startswith("POST /v1/chat/completions: answered 404. No rule matches this request.")
-    assert re.fullmatch(LINE.format(404, "no rule", "1 of 1 frames", "sent"), second)
+    assert first.startswith("no rule matched: POST /v1/chat/completions: answered 404. The nearest is 'whole'; ")
+    assert re.fullmatch(LINE.format("no rule matched: ", 404, "no rule", "1 of 1 frame", "sent"), second)
 
 
 @pytest.mark.parametrize(

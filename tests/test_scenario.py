@@ -104,7 +104,7 @@ REFUSED = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include, version; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
@@ -177,7 +177,7 @@ REFUSED = [
     ("rules: []\nrules: []", ["a.yaml:2:1: the key 'rules' appears twice; first in line 1"]),
     ("rules: []\n5: x", ["a.yaml:2:1: a key must be text; put it in quotes"]),
     ("rules: &a [*a]", ["a.yaml:1:8: this part contains itself"]),
-    ("rules: [", ["a.yaml:2:1: did not find expected node content"]),
+    ("rules: [", ["a.yaml:1:8: this bracket is never closed"]),
     ("rules: *a", ["a.yaml:1:8: found undefined alias"]),
     ("rules: []\n---\nrules: []", ["a.yaml:2:1: a scenario file has one document"]),
     ("rules: [\x01]", ["a.yaml: unacceptable character #x0001: control characters are not allowed"]),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakellm import Reply, Rule, Scenario, ScenarioError, Step, When, dump, faults, load
+from fakellm import Reply, Rule, Scenario, ScenarioError, Step, Timing, When, dump, faults, load
 from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits
 from fakellm.faults import Times
@@ -144,3 +144,10 @@ def test_a_script_serves_long_requests_too() -> None:
     """Another process matches them; their attempts are counted here."""
     app = App(load([scripted("one", "two")]))
     assert [sent(app, text).status for text in ("x" * 100_000, "short", "y" * 100_000)] == [200, 200, 404]
+
+
+def test_the_timing_of_a_scenario_is_that_of_the_replies_of_a_script() -> None:
+    own = Step(Reply(), timing=Timing(first=9))
+    scenario = Scenario(rules=(Rule(script=(own, Step(Reply()))),), timing=Timing(first=2))
+    (rule,) = scenario.named_rules()
+    assert [step.timing.first for step in rule.script] == [9, 2]

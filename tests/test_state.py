@@ -40,7 +40,7 @@ def test_sessions_are_bounded_and_only_idle_ones_without_a_scenario_are_dropped(
     for step, name in steps:
         before = state.sessions()
         held = [each.own or each.replies or not other for other, each in before.items()]
-        refused = pytest.raises(RequestError, match="There are 3 sessions, as many as this server keeps")
+        refused = pytest.raises(RequestError, match="This server keeps 3 sessions, and none can make way")
         full = name not in before and len(held) == 3 and all(held)
         with refused if full and step in ("open", "load") else nullcontext():
             if step == "open":

@@ -268,8 +268,8 @@ def test_each_of_several_steps_returns_its_own_frames() -> None:
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        (write_one_and_leave, "The client of request 7 left: 1 of 3 frames were sent."),
-        (write_one_and_stay, "The client of request 7 did not read on for 0.05 s: 1 of 3 frames were sent."),
+        (write_one_and_leave, "The client of request 7 left: it got 1 of 3 frames."),
+        (write_one_and_stay, "The client of request 7 did not read on for 0.05 s: it got 1 of 3 frames."),
     ],
 )
 def test_a_client_that_does_not_read_its_frames_is_reported(

@@ -27,8 +27,6 @@ IN_VALUES = {
     "'it's'": SECOND,
     '"a" b': SECOND,
     '"C:\\dir"': "write \\\\ for a backslash",
-    "{a": BRACKET,
-    "[a": BRACKET,
 }
 """What a user may write as a text, and what the message says."""
 
@@ -51,6 +49,10 @@ def test_a_text_that_needs_quotes(value: str, expected: str, layout: str) -> Non
         ("rules:\n  - reply: {}\n - reply: {}\n", INDENT),
         ("rules\n- reply: {content: Hi}\n", INDENT),
         ("rules:\n- reply: {content: Hi\n- reply: {}\n", BRACKET),
+        ("rules:\n- reply: {content: [a}\n", BRACKET),
+        ("rules:\n- reply: {content: {a}\n", "scenario:2:10: this bracket is never closed"),
+        ("rules:\n- reply:\n    content: {a\n", "scenario:3:14: this bracket is never closed"),
+        ("rules:\n- reply:\n    content: [a\n", "scenario:3:14: this bracket is never closed"),
     ],
 )
 def test_a_line_that_does_not_fit(text: str, expected: str) -> None:

@@ -64,6 +64,10 @@ class Keeper(Protocol):
         """Whether a request may continue something that is kept."""
         ...
 
+    def deferred(self, body: bytes) -> bool:
+        """Whether the client may get something else at once than the reply: see `at_once`."""
+        ...
+
     def continued(self, request: Request, kept: Any) -> Request:
         """The request with all that it continues. Raises RequestError if that is not kept."""
         ...

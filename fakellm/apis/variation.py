@@ -17,7 +17,9 @@ from fakellm.apis.messages.stream_keys import MessagesKeys
 from fakellm.apis.ollama.stream_keys import OllamaKeys
 from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.variation_blocks import MOST_CHUNKS, Calls, Field, Filler, Padding, Positive, Reasoning, Spelling
-from fakellm.base.validation import FieldError, near_miss
+from fakellm.base.validation import FieldError
+from fakellm.base.words.explained import Explaining
+from fakellm.base.words.near_miss import near_miss
 from fakellm.streaming.division import LATE, Division, Silences
 from fakellm.streaming.score import Score
 from fakellm.streaming.splitting import Cut
@@ -32,7 +34,7 @@ SPLIT_ADDRESSES = ("content", "reasoning", "refusal", "arguments", "tool_calls[0
 _PART = re.compile(r"(choices\[\d+\]\.)?(content|reasoning|refusal|tool_calls\[\d+\]\.arguments)|arguments")
 
 
-class Variation(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Variation(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `stream:` block of a rule. A field that is not set is as the provider usually sends it: the plain wire."""
 
     padding: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from msgspec import Meta, Struct
 
 from fakellm.base.json_values import WireValue
+from fakellm.base.words.explained import Explaining
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -24,7 +25,7 @@ Reasoning = (
 REASONING_KEYS = ("reasoning_content", "reasoning", "reasoning_details")
 
 
-class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Padding(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Chunks without content, which a provider sends to show that it is alive."""
 
     count: Annotated[int, Meta(ge=1, le=MOST_CHUNKS)] = 1
@@ -59,7 +60,7 @@ class Padding(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     ] = None
 
 
-class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Calls(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How tool calls are spelled, if it differs from the provider's habit."""
 
     opening: Annotated[
@@ -115,7 +116,7 @@ class Calls(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     ] = None
 
 
-class Spelling(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Spelling(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How the JSON of a chunk is written, if it differs from the provider's habit."""
 
     ascii: Annotated[

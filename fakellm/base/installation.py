@@ -1,4 +1,4 @@
-"""Finds out whether another distribution has overwritten this package, and says so.
+"""Finds out whether this package can run: on this Python, and not overwritten by another distribution. Says if not.
 
 PyPI has an unrelated distribution named `fakellm`, which installs a package of the same name. Whichever is installed
 last puts its `__init__.py` into the folder that both share, and the other modules of both stay there. So `import
@@ -12,9 +12,18 @@ import sys
 from types import ModuleType
 from typing import NoReturn
 
+OLDEST = (3, 11)
+"""The first Python that this package runs on."""
+
 
 def check() -> None:
-    """Raises ImportError if the package `fakellm` is not this distribution's; so does each missing name afterwards."""
+    """Raises ImportError if this Python is too old, or if the package `fakellm` is not this distribution's; so does
+    each missing name afterwards."""
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise ImportError(
+            f"this package needs Python {'.'.join(map(str, OLDEST))} or newer, and this is Python {found}"
+        )
     package = sys.modules["fakellm"]
     if "serve" in getattr(package, "__all__", ()):
         return

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import re
 import types
-from collections.abc import Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterator
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -18,17 +17,19 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.json_values import WireValue, is_json, not_json
+from fakellm.base.words.near_miss import near_miss
 
 Path = tuple[str | int, ...]
 
 
 class Problem(Struct, frozen=True):
     """What is wrong at `path`. `kind`: an unknown key, a missing key, a key that is not allowed (the last step of the
-    path), a value of the wrong type, or a value that is not allowed."""
+    path), one that has a new name (`renamed`), a value of the wrong type, or a value that is not allowed."""
 
     path: Path
-    kind: Literal["unknown", "missing", "key", "type", "value"]
+    kind: Literal["unknown", "missing", "key", "renamed", "type", "value"]
     message: str
+    renamed: str = ""
 
 
 TEXT_KEY = "a key must be text; put it in quotes"
@@ -83,14 +84,6 @@ def shortened(value: object) -> str:
 
 _SEARCHED = 500
 """Characters of a value that are searched for keys: of a shorter part, the start of a key would not be found."""
-
-
-def near_miss(word: str, allowed: Sequence[str]) -> str:
-    """``; did you mean 'padding'?`` if one of the allowed words is close, otherwise an empty string."""
-    if len(word) > SHOWN:
-        return ""  # the search takes as long as the word is
-    close = get_close_matches(word, allowed, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def problems(data: Any, hint: Any, path: Path = ()) -> Iterator[Problem]:
@@ -188,6 +181,7 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
     fields = _by_key(hint)
     tag = hint.__struct_config__.tag_field
     keys = [*([tag] if tag else []), *fields]
+    renamed: dict[str, str] = getattr(hint, "renamed", {})
     for key, item in data.items():
         if key in fields and item is None and _has_null_word(fields[key].type):
             yield Problem((*path, key), "value", NULL_WORD)
@@ -195,13 +189,18 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
             yield from problems(item, fields[key].type, (*path, key))
         elif not isinstance(key, str):
             yield Problem((*path, key), "key", TEXT_KEY)
+        elif (new := renamed.get(key)) and new not in data:
+            message = f"{key!r} is now called {new!r}; the former name works in this release only"
+            yield Problem((*path, key), "renamed", message, new)
+            yield from problems(item, fields[new].type, (*path, key))
         elif hint.__struct_config__.forbid_unknown_fields and key != tag:
             message = f"unknown key {shortened(key)}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
             yield Problem((*path, key), "unknown", message)
     one_of: tuple[str, ...] = getattr(hint, "one_of", ())
     needed = [key for key, field in fields.items() if field.required] + [*one_of[:1]]
+    former = {renamed.get(key) for key in data}
     for key in needed:
-        if key not in data and not (key in one_of and data.keys() & set(one_of)):
+        if key not in data and key not in former and not (key in one_of and data.keys() & set(one_of)):
             yield Problem((*path, key), "missing", f"the key {key!r} is missing")
 
 

@@ -9,8 +9,9 @@ import click
 
 from fakellm.apis.effects import without_effect
 from fakellm.apis.route import api_named
+from fakellm.base.words.count import count
 from fakellm.cli.not_a_scenario import problems_of
-from fakellm.cli.serving import count, fail
+from fakellm.cli.serving import fail
 from fakellm.importing.replies.patched_texts import in_reply_and_patch
 from fakellm.scenarios.loader import read
 from fakellm.scenarios.scenario import Rule

@@ -10,9 +10,10 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import CassetteError, ReplyError, ScenarioError
-from fakellm.base.validation import near_miss
+from fakellm.base.words.count import count
+from fakellm.base.words.near_miss import near_miss
 from fakellm.cli.output import check_output, write_output
-from fakellm.cli.serving import count, fail
+from fakellm.cli.serving import fail
 from fakellm.importing.preview import recording
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import WRITERS, read_file, write

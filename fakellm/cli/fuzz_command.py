@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -169,6 +170,8 @@ def command(
     """
     if merges:
         _merge(cmd, failures, json, junit)
+    if not hasattr(os, "killpg"):
+        fail("fakellm fuzz: it ends drivers by their process groups, which this system has not: on Windows, use WSL", 2)
     search = Search(
         profile=profile,
         examples=examples if examples or max_time else 200,

@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.cli.output import check_output, is_stdout, write_output
-from fakellm.cli.serving import count, fail
+from fakellm.cli.serving import fail
 from fakellm.importing.fixtures.fixture_file import FixtureFile, read_fixtures
 from fakellm.importing.importer import Imported, imported
 from fakellm.recordings.cassette import Cassette

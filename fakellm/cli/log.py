@@ -11,6 +11,8 @@ import os
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 
+from fakellm.base.words.count import count
+
 MOST_LINES = 1_000
 """Messages that are kept until they can be written."""
 PATIENCE = 1.0
@@ -63,7 +65,8 @@ class StderrHandler(logging.Handler):
                 item.set()
                 continue
             dropped, self._dropped = self._dropped, 0
-            note = f"fakellm: {dropped:,} messages are missing here, because nobody read standard error\n"
+            missing = f"{count(dropped, 'message')} {'is' if dropped == 1 else 'are'} missing"
+            note = f"fakellm: {missing} here, because nobody read standard error\n"
             data = (item + (note if dropped else "")).encode("utf-8", "backslashreplace")
             try:
                 while data:

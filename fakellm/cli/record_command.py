@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.recording_file import RecordingFile
 from fakellm.recordings.upstream_url import checked_upstream, ending_in_a_route, is_own
 from fakellm.server.recording_proxy import Recorder

@@ -9,7 +9,7 @@ import click
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import ReplyError, ScenarioError
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.cli.not_a_scenario import problems_of
 from fakellm.cli.serving import fail
 from fakellm.importing.preview import Preview, answers, previews

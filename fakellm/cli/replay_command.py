@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.recordings.formats import read_file
 from fakellm.server.replay_app import Again, Replay
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from fakellm.apis.openai.api_keys import checked_key
+from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import count, fail, finite, run, serving
+from fakellm.cli.serving import fail, finite, run, serving
+from fakellm.cli.workers import several
 from fakellm.engine.state import Limits
 from fakellm.server.garbage import paused
+from fakellm.testing.options import MOST_WORKERS
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import AT_ONCE, Timing
 
@@ -88,6 +92,13 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     metavar="NUMBER",
     help="How fast generated replies are sent.",
 )
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, MOST_WORKERS),
+    help="Processes that serve the port together.",
+)
 @click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
 def command(
@@ -102,6 +113,7 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    workers: int,
     edit: bool,
     **options: Any,
 ) -> None:
@@ -109,7 +121,8 @@ def command(
 
     When you save a file, it is loaded again; if it has errors, the last good scenario stays.
     """
-    log_to_stderr(options.pop("level"))
+    level = options.pop("level")
+    log_to_stderr(level)
     timing = Timing(first=latency, tokens_per_second=tokens_per_second)
     if scenarios and timing != AT_ONCE:
         example = "timing: {first: 0.3, tokens_per_second: 40}"
@@ -140,7 +153,11 @@ def command(
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
-        app = App(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+        make = partial(App, scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
+        if workers == 1:
+            app = make()
+        else:
+            app, options["supervised"] = several(workers, level, limits, make)
     what = (
         f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
         if reading and scenario

@@ -127,11 +127,13 @@ def run(
     allow_hosts: Sequence[str] = (),
     control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
+    supervised: Callable[[float, Any], Any] | None = None,
     beside: Beside = _nothing,
 ) -> None:
     """Serves `app` until a signal or the end of standard input ends it; the first line of output states what and where.
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
+    `supervised` makes the server, of several processes, for the speed and what control routes require.
     """
     server_only()
     with paused():
@@ -153,11 +155,15 @@ def run(
     access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
 
     def make() -> Any:
+        if supervised:
+            return supervised(speed, access)
         return Server(app, speed, proxy and proxy(), access)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
         asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
+    except ServerError as error:  # a worker did not start
+        fail(f"fakellm: {error}", 1)
     finally:
         with suppress(ValueError):  # only the main thread has signals
             for number, handler in before:
@@ -176,7 +182,7 @@ async def _serve(
             stopped.set_result(grace)
 
     def signalled(_number: int, _frame: Any) -> None:
-        _end_by(GRACE + PATIENCE)
+        end_by(GRACE + PATIENCE)
         with suppress(RuntimeError):  # the loop has ended by itself
             loop.call_soon_threadsafe(stop, GRACE)
 
@@ -204,7 +210,7 @@ async def _serve(
         task.result()  # an error in the task ended the server, so the command fails with it
 
 
-def _end_by(seconds: float) -> None:
+def end_by(seconds: float) -> None:
     """From now on, a signal ends the process at once, and after so many seconds the process ends by itself, even if
     something holds up the event loop or the interpreter."""
     for number in _SIGNALS:
@@ -219,11 +225,6 @@ def _watch(loop: asyncio.AbstractEventLoop, stop: Callable[[float], None]) -> No
             pass
     with suppress(RuntimeError):  # the loop has ended by itself
         loop.call_soon_threadsafe(stop, 0.0)
-
-
-def count(number: int, noun: str) -> str:
-    """`1 rule`, `2 rules`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def fail(message: str, code: int) -> NoReturn:

@@ -22,6 +22,7 @@ from fakellm.apis.route import CHAT, Route
 from fakellm.base.errors import ReplyError, RequestError
 from fakellm.base.json_text import JSON, dumps, writable
 from fakellm.base.validation import FieldError
+from fakellm.base.words.count import count
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
 from fakellm.engine.memo import FORGETFUL, Memo
@@ -249,10 +250,9 @@ class Engine:
         message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
         if rule.script:
             length = self.ruleset.script(place).length(stream)
-            requests = f"{length} {'request' if length == 1 else 'requests'}"
             message = (
-                f"The script of the rule {rule.name!r} has replies for {requests}, and this is request {number}. Add a "
-                "reply to the script, or find out why the application sends another request."
+                f"The script of the rule {rule.name!r} has replies for {count(length, 'request')}, and this is request "
+                f"{number}. Add a reply to the script, or find out why the application sends another request."
             )
         return RequestError(404, message, "no_more_replies")
 

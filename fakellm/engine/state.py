@@ -1,19 +1,20 @@
 """The state of a running server: sessions with their journals and counts of attempts, and the cache.
 
 Owns every bound on memory; the engine is pure. `State` is the protocol; `MemoryState` keeps the state in this
-process.
+process. Where several processes serve, one of them has it, and the others are its workers: `server/workers/`.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from msgspec import Struct
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.journal import Journal, Shelf
 from fakellm.engine.stored import SessionStore, StoreShelf
 
@@ -70,8 +71,9 @@ class Session(Protocol[Content]):
     journal: Journal
     store: SessionStore
 
-    def count(self, *key: Hashable) -> AttemptCount:
-        """Counts one more attempt under these values."""
+    def count(self, *key: Hashable) -> AttemptCount | Awaitable[AttemptCount]:
+        """Counts one more attempt under these values, perhaps in another process. Raises RequestError if the
+        session cannot be kept."""
 
     def counted(self, *key: Hashable) -> AttemptCount:
         """The last attempt that was counted under these values, number 0 if there was none."""
@@ -234,8 +236,8 @@ class MemoryState(Generic[Content]):
                 self._evicted = True
                 return
         message = (
-            f"There are {len(self._sessions):,} sessions, as many as this server keeps, and none can make way: each "
-            "is the one at the root, has a scenario of its own or has a reply under way. End a session with "
+            f"This server keeps {count(len(self._sessions), 'session')}, and none can make way: each is the "
+            "one at the root, has a scenario of its own or has a reply under way. End a session with "
             "POST /s/<name>/_fakellm/reset when its test is over, or start the server with a higher --max-sessions "
             "(max_sessions in Python)."
         )

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from typing import Any, Self
 
 from fakellm.apis.operation import Keeper
+from fakellm.model.request import Request
 
 
 class SessionStore:
@@ -23,6 +24,14 @@ class SessionStore:
         if self._kept is None:
             self._kept = keeper.empty(self._shelf.most_bytes)
         return self
+
+    def add_reply(self, keeper: Keeper, request: Request, sent: bytes) -> Any:
+        """Keeps the reply to a request, whose body is `sent`; returns all that is kept now."""
+        while True:
+            before = self.open(keeper).read()
+            after = keeper.with_reply(before, request, sent)
+            if after is before or self.write(before, after):
+                return after
 
     def read(self) -> Any:
         """What is kept now."""

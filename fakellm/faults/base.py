@@ -13,6 +13,7 @@ from msgspec import Meta, Struct
 
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError, Path
+from fakellm.base.words.explained import Explaining
 
 Place = int | None
 """A number of frames, chunks, characters or bytes; negative numbers count from the end, None lets the seed draw one."""
@@ -22,7 +23,7 @@ CountedBy = Literal["request", "rule", "session"]
 """Which requests of a session are attempts of one count."""
 
 
-class Times(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Times(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How many attempts a fault applies to, and which requests are attempts of one count."""
 
     count: Annotated[int, Meta(ge=1)]
@@ -37,7 +38,15 @@ class Times(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True)
     ] = "request"
 
 
-class Base(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind"):
+class Base(
+    Struct,
+    metaclass=Explaining,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    omit_defaults=True,
+    tag_field="kind",
+):
     """The keys of every fault.
 
     Attempts are counted by session, rule and request (`Request.digest`), so that different requests at the same time

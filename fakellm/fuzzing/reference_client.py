@@ -24,6 +24,7 @@ from fakellm.apis.protocol import Provider
 from fakellm.apis.route import CHAT, Route
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import StreamError
+from fakellm.base.words.count import count
 from fakellm.engine.what_was_sent import up_to_the_end
 from fakellm.fuzzing.clients.result import Result, ReturnedBlock, ReturnedCall, ReturnedChoice, ReturnedUsage
 from fakellm.fuzzing.endpoints import endpoint_of, fuzzed_api, settings_of
@@ -108,7 +109,7 @@ class ReferenceClient:
                 raise StreamError(f"no event for {self._idle:g} s")
         completion, end = fold(up_to_the_end(self._api.read([*events, *decoder.finish()], habits, choices)))
         if end is None or not completion.choices:
-            raise StreamError(f"the stream ended after {len(events)} events without the end of an answer")
+            raise StreamError(f"the stream ended after {count(len(events), 'event')} without the end of an answer")
         if end.error is not None:
             raise StreamError(str(end.error))
         return completion

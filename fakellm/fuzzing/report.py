@@ -7,6 +7,7 @@ from itertools import starmap
 from textwrap import indent
 from typing import Any
 
+from fakellm.base.words.count import count
 from fakellm.fuzzing.clients.result import NoResult
 from fakellm.fuzzing.endpoints import name_of
 from fakellm.fuzzing.oracle.normalize import FIELDS
@@ -59,11 +60,11 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
     """The whole report; `replays` says for each failure how to reproduce it."""
     parts = [_head(run)]
     for number, (found, replay) in enumerate(zip(run.failures, replays, strict=True), 1):
-        times = f", in {found.count} cases" if found.count > 1 else ""
+        times = f", in {count(found.count, 'case')}" if found.count > 1 else ""
         parts.append(f"{number}. {found.title}{times}\n{found.text}\n\n   To reproduce: {replay}")
     if run.compared:
         parts.append(compared(frozenset(run.compared)))
-    if hidden := [_CUTS[name].format(_counted(run.cuts[name], "case")) for name in _CUTS if run.cuts.get(name)]:
+    if hidden := [_CUTS[name].format(count(run.cuts[name], "case", "no")) for name in _CUTS if run.cuts.get(name)]:
         parts.append(f"Cuts of the body: {'; '.join(hidden)}")
     if run.internal:
         names = ", ".join(f"{name} ({count})" for name, count in sorted(run.internal.items()))
@@ -72,13 +73,13 @@ def report(run: RunReport, replays: Sequence[str]) -> str:
         )
         parts += [text for _, text in sorted(run.internal_first.items())[:_MOST_INTERNAL]]
     if run.unsteady and not any(found.intermittent for found in run.failures):
-        parts.append(f"Failed once, then passed when repeated: {_counted(run.unsteady, 'case')}")
-    for count, reason in (
+        parts.append(f"Failed once, then passed when repeated: {count(run.unsteady, 'case', 'no')}")
+    for skipped, reason in (
         (run.skipped, "the profile does not contain them or they are excluded"),
         (run.unreadable, "they cannot be read"),
     ):
-        if count:
-            parts.append(f"Not tried, because {reason}: {_counted(count, 'saved failure')}")
+        if skipped:
+            parts.append(f"Not tried, because {reason}: {count(skipped, 'saved failure')}")
     if run.problem:
         parts.append(f"Cases are missing: {run.problem}")
     return "\n\n".join(parts) + "\n"
@@ -109,13 +110,9 @@ def _head(run: RunReport) -> str:
     settings = run.settings
     api = "" if settings.api == "chat" else f"API {settings.api}, "
     shard = "" if run.shard == (1, 1) else f", shard {run.shard[0]}/{run.shard[1]}"
-    found = f"{_counted(len(run.failures), 'failure')} in {_counted(run.cases, 'case')}"
+    found = f"{count(len(run.failures), 'failure', 'no')} in {count(run.cases, 'case', 'no')}"
     ended = f", then {run.ended}" if run.ended else ""
     return f"{found} ({api}profile {settings.profile}, seed {settings.seed}{shard}){ended}"
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"
 
 
 def compared(fields: frozenset[str]) -> str:

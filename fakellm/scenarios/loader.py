@@ -19,11 +19,13 @@ from fakellm.apis.route import HOMES
 from fakellm.base.budget import BUDGET
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.scenarios.builder import On
+from fakellm.scenarios.files.library import included, library_file
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.reply import Computed
-from fakellm.scenarios.scenario import Rule, Scenario, ScenarioFile, combine
+from fakellm.scenarios.scenario import VERSION, Rule, Scenario, ScenarioFile, combine
 from fakellm.scenarios.written_values import check
 from fakellm.scenarios.yaml_document import Document, Syntax, read_document, read_mapping
 
@@ -34,7 +36,7 @@ ScenarioSource = str | FilePath | Values | Mapping[str, Any]
 """What a scenario can be loaded from: a file or folder, YAML text, a mapping, a scenario, a rule, or several rules."""
 
 
-_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|timing|include)[\"']?\s*:)")
+_ONE_LINE = re.compile(r"\s*(\{|[\"']?(rules|scenario|dialect|timing|include|version)[\"']?\s*:)")
 """How YAML text in a single line starts; no path does."""
 
 
@@ -90,6 +92,7 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
             continue
         visited[real] = None
         try:
+            path = library_file(path)
             if path.is_dir():
                 real = _real(path)  # a link in a folder may lead back to it
                 if real in folders:
@@ -102,8 +105,8 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
             name = str(path)
             syntax: Syntax = "json" if name.endswith(".json") else "yaml"
             parts.append(read_document(_text(path, by, regular=bool(by) or path not in named), name, syntax))
-            included = [path.parent / each for each in parts[-1].scenario.include]
-            waiting += [(each, _real(each), f" (included by {path})") for each in included][::-1]
+            others = [included(each, path.parent) for each in parts[-1].scenario.include]
+            waiting += [(each, _real(each), f" (included by {path})") for each in others][::-1]
         except ScenarioError as error:
             found += error.problems
         except OSError as error:
@@ -146,7 +149,7 @@ def _builtin(value: Values) -> Any:
         if any(isinstance(step.reply, Computed) for step in rule.steps):
             message = "a reply that is a Python function cannot be written as YAML, nor leave this process"
             raise ScenarioError([f"scenario: rules[{number}]: {message}; serve it with fakellm.serve"])
-    builtin = msgspec.to_builtins(scenario, str_keys=True)
+    builtin = {"version": VERSION, **msgspec.to_builtins(scenario, str_keys=True)}
     for step in (step for rule in builtin["rules"] for step in (rule, *rule.get("then", ()), *rule.get("script", ()))):
         for block in ("when", "stream", "timing"):
             if not step.get(block):
@@ -177,7 +180,9 @@ def _scenario(value: Values) -> Scenario:
         raise ScenarioError([f"scenario: {message}"])
     for number, rule in enumerate(each):
         if not isinstance(rule, kinds):
-            raise ScenarioError([f"scenario: rules[{number}]: expected a Rule or on(…), got {shortened(rule)}"])
+            hint = "; a list of mappings goes into {'rules': […]}" if isinstance(rule, Mapping) else ""
+            message = f"expected a Rule or on(…), got {shortened(rule)}{hint}"
+            raise ScenarioError([f"scenario: rules[{number}]: {message}"])
     return Scenario(rules=tuple(rule.rule if isinstance(rule, On) else rule for rule in each))
 
 

@@ -19,11 +19,12 @@ from fakellm.apis.route import ApiName
 from fakellm.base.json_path import path_of, value_at
 from fakellm.base.secrets.names import secret_field, secret_header
 from fakellm.base.validation import FieldError, shortened
+from fakellm.base.words.explained import Explaining
 from fakellm.model.request import Request
 from fakellm.scenarios.match_cost import MatchCost
 
 
-class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Pattern(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """How a text is matched if a substring is not enough: by one of these."""
 
     regex: Annotated[
@@ -43,7 +44,7 @@ class Pattern(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
         _check_regex(self.regex)
 
 
-class When(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class When(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `when:` block of a rule; an unset key matches anything. A plain text must be contained in the value."""
 
     model: Annotated[str | None, Meta(description="The requested model; `*`, `?` and `[…]` as in file names.")] = None

@@ -16,9 +16,12 @@ from msgspec import Struct
 
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base
 from fakellm.model.request import Request
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.misplaced import call_of_keyword
 from fakellm.scenarios.reply import Call, Computed, Reply
 
 
@@ -94,7 +97,10 @@ def check_fields(kind: type[Struct], fields: Mapping[str, Any], name: str, *othe
     allowed = [*others, *kind.__struct_fields__]
     wrong = [key for key in fields if key not in allowed]
     if wrong:
-        known = f"allowed here: {', '.join(allowed)}{near_miss(wrong[0], allowed)}"
+        hint = (name.startswith("on(") and call_of_keyword(wrong[0])) or near_miss(wrong[0], allowed)
+        if kind is When and not hint:
+            hint = f"; any other value of the request is one of its body: body={{{wrong[0]!r}: …}}"
+        known = f"allowed here: {', '.join(allowed)}{hint}"
         raise ScenarioError([f"{name}: unknown key {wrong[0]!r}; {known}"])
 
 

@@ -14,6 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from fakellm.apis.chat.meaning import annotations_of, chat_choice, logprobs_of
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import FieldError, Path, shortened
+from fakellm.base.words.explained import Explaining
 from fakellm.faults.base import check_headers
 from fakellm.generate import Generate
 from fakellm.model.blocks import Block, Choice, Completion, Own, Refusal, Text, Token, ToolCall
@@ -31,7 +32,7 @@ from fakellm.scenarios.reply_blocks import (
 from fakellm.scenarios.usage import Usage, usage_block
 
 
-class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Call(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A tool call. `arguments` is the text on the wire, or a mapping that is written as compact JSON."""
 
     name: str
@@ -52,7 +53,7 @@ class Call(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     ] = {}
 
 
-class ReplyChoice(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class ReplyChoice(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One choice. The default `finish_reason` is `tool_calls` if there are calls, otherwise `stop`;
     `finish_reason: null` sends none."""
 

@@ -12,7 +12,8 @@ from msgspec import Meta, Struct
 
 from fakellm.apis.route import HOMES
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import FieldError, Path, near_miss, shortened
+from fakellm.base.validation import FieldError, Path, shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.model.blocks import Block, Opaque, Own, Refusal, Text, Thinking, ToolCall, own_value
 from fakellm.scenarios import templates
 

@@ -4,27 +4,25 @@ they come from."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
-from fakellm.apis.route import DIALECT_NAMES, HOMES, DialectName
+from fakellm.apis.route import HOMES, DialectName
 from fakellm.apis.variation import Variation
-from fakellm.apis.variation_blocks import MOST_CHUNKS
-from fakellm.base.validation import FieldError, near_miss, shortened
+from fakellm.base.validation import FieldError, shortened
+from fakellm.base.words.explained import Explaining
 from fakellm.faults import Fault
 from fakellm.faults.base import CountedBy, Times
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.part_checks import check_calls, check_dialect, check_name, check_padding, check_score
 from fakellm.scenarios.reply import Computed, Reply
-from fakellm.scenarios.reply_blocks import check_block, check_own
-from fakellm.scenarios.usage import Usage
-from fakellm.streaming.score import Closes, Counts, Finishes, Opens, Score
 from fakellm.wire.frame_edits import Edit
 from fakellm.wire.timing import AT_ONCE, Timing
 
 
-class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Step(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """One of several replies of a rule, with its `stream`, `timing`, `fault` and `patch` blocks.
 
     It answers one attempt, or with a fault that applies only to some attempts, those and the first one after them.
@@ -37,10 +35,11 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     patch: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_calls(self.reply, self.fault)
-        _check_padding(self.reply, self.stream)
+        _check_types(self)
+        check_calls(self.reply, self.fault)
+        check_padding(self.reply, self.stream)
         if self.stream.score:
-            _check_score(self.stream.score)
+            check_score(self.stream.score)
 
     def attempts(self, stream: bool) -> int:
         """How many attempts of the same request get this reply before the next reply."""
@@ -54,7 +53,7 @@ _NONE = Reply()
 """Stands for the reply of a rule that has a script in its place."""
 
 
-class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Rule(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The requests that it matches and the reply to them: its content, how it is streamed, its timing and its fault."""
 
     reply: Reply = _NONE
@@ -106,13 +105,13 @@ class Rule(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
             _check_script(self)
         if self.fault is not None or self.then or self.script:
             _check_counts(self)
-        _check_dialect(self.dialect)
-        _check_calls(self.reply, self.fault)
-        _check_padding(self.reply, self.stream)
+        check_dialect(self.dialect)
+        check_calls(self.reply, self.fault)
+        check_padding(self.reply, self.stream)
         if self.stream.score:
-            _check_score(self.stream.score)
+            check_score(self.stream.score)
         if self.name is not None:
-            _check_name("name", self.name)
+            check_name("name", self.name)
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -137,16 +136,19 @@ def _times(rule: Rule) -> Iterator[Times]:
     return (fault.times for fault in faults if fault is not None and isinstance(fault.times, Times))
 
 
-def _check_types(rule: Rule) -> None:
+def _check_types(value: Rule | Step) -> None:
     """Raises FieldError if a block that is built in Python is a value of another type, such as a text as the reply."""
-    kinds = (rule.reply.__class__, rule.when.__class__, rule.stream.__class__, rule.timing.__class__)
-    if kinds == (Reply, When, Variation, Timing):  # nearly always, and there may be many rules
-        return
+    kinds = (value.reply.__class__, value.stream.__class__, value.timing.__class__)
+    if kinds == (Reply, Variation, Timing) and (isinstance(value, Step) or value.when.__class__ is When):
+        return  # nearly always, and there may be many rules
     for name, kind in (("reply", Reply), ("when", When), ("stream", Variation), ("timing", Timing)):
-        value: object = getattr(rule, name)
-        if not isinstance(value, kind):
-            remedy = f"write fakellm.{kind.__name__}(…), or build the rule with fakellm.on(…).reply(…)"
-            raise FieldError((name,), f"{name}: expected a {kind.__name__}, got {shortened(value)}; {remedy}")
+        block: object = getattr(value, name, kind())
+        if not isinstance(block, kind):
+            text = f"content={shortened(block)}" if name == "reply" and isinstance(block, str) else "…"
+            remedy = f"write fakellm.{kind.__name__}({text})"
+            if isinstance(value, Rule):
+                remedy += ", or build the rule with fakellm.on(…).reply(…)"
+            raise FieldError((name,), f"{name}: expected a {kind.__name__}, got {shortened(block)}; {remedy}")
 
 
 def _check_script(rule: Rule) -> None:
@@ -168,36 +170,7 @@ def _check_counts(rule: Rule) -> None:
         raise FieldError(("fault", "times", "by"), f"one rule counts its attempts in one way, got {' and '.join(ways)}")
 
 
-def _check_padding(reply: Reply, stream: Variation) -> None:
-    """Raises FieldError if the reasoning tokens, each of which is a chunk without content, are too many."""
-    if stream.padding == "reasoning" and isinstance(reply.usage, Usage) and reply.usage.reasoning > MOST_CHUNKS:
-        message = f"with 'padding: reasoning' each is a chunk, and at most {MOST_CHUNKS:,} are allowed"
-        raise FieldError(("reply", "usage", "reasoning"), f"{message}, got {reply.usage.reasoning:,}")
-
-
-def _check_score(score: Score) -> None:
-    """Raises FieldError if what a recorded stream opened or finished with is for an API that does not exist."""
-    for number, run in enumerate(score.runs):
-        for place, part in enumerate(run.parts):
-            path = ("stream", "score", "runs", number, "parts", place)
-            if isinstance(part, (Opens, Closes)) and part.value is not None:
-                check_block(part.value, (*path, "value"))
-            elif isinstance(part, Finishes) and part.stop is not None:
-                check_own(part.stop.own, (*path, "stop"))
-            elif isinstance(part, Counts) and part.usage is not None:
-                check_own(part.usage.own, (*path, "usage"))
-
-
-def _check_calls(reply: Reply, fault: Fault | None) -> None:
-    """Raises FieldError if a fault in tool calls has too few of them. Replies of functions are checked when made."""
-    if fault is None or not fault.calls or isinstance(reply, Computed):  # nearly always, and there may be many rules
-        return
-    if fault.calls > max(choice.calls for choice in reply.choices or (reply,)):
-        calls = "a tool call" if fault.calls == 1 else f"{fault.calls} tool calls in one choice"
-        raise FieldError(("fault", "kind"), f"{fault.kind!r} needs a reply with {calls}; add 'tool_calls' to 'reply'")
-
-
-class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Scenario(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Rules in order: the first that matches a request answers it. `dialect` and `timing` are those of rules that set
     none, and of generated replies to requests that no rule matches."""
 
@@ -207,8 +180,14 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
-        _check_dialect(self.dialect)
-        _check_name("scenario", self.name)
+        check_dialect(self.dialect)
+        check_name("scenario", self.name)
+
+    def _repr_pretty_(self, printer: Any, _cycle: bool) -> None:
+        """How hypothesis and IPython print it."""
+        from fakellm.scenarios.files.printed import as_call
+
+        printer.text(as_call(self))
 
     @property
     def computed(self) -> bool:
@@ -229,8 +208,16 @@ class Scenario(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
 
 def _timed(rule: Rule, timing: Timing) -> Rule:
     """The rule, whose replies have this timing where they have none."""
-    then = tuple(step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.then)
-    return msgspec.structs.replace(rule, timing=timing if rule.timing == AT_ONCE else rule.timing, then=then)
+    steps = tuple(
+        step if step.timing != AT_ONCE else msgspec.structs.replace(step, timing=timing) for step in rule.steps
+    )
+    if rule.script:
+        return msgspec.structs.replace(rule, script=steps)
+    return msgspec.structs.replace(rule, timing=steps[0].timing, then=steps[1:])
+
+
+VERSION = 1
+"""The version of the format of scenario files."""
 
 
 class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -240,6 +227,9 @@ class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         tuple[str, ...],
         Meta(description=("Files and folders, relative to the folder of this file, whose rules follow its own.")),
     ] = ()
+    version: Annotated[int, Meta(ge=1, description="The version of this format, which later releases may change.")] = (
+        VERSION
+    )
 
 
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
@@ -286,18 +276,3 @@ def _with_own_dialect(rule: Rule) -> Rule:
     """The rule without the dialect of its scenario, if it is for an API that does not have that."""
     api = rule.when.api
     return rule if api is None or rule.dialect in HOMES[api].dialects else msgspec.structs.replace(rule, dialect=None)
-
-
-def _check_dialect(name: str | None) -> None:
-    if name is not None and name not in DIALECT_NAMES:
-        known = ", ".join(DIALECT_NAMES)
-        raise FieldError(("dialect",), f"unknown dialect {name!r}; allowed: {known}{near_miss(name, DIALECT_NAMES)}")
-
-
-def _check_name(key: str, name: object) -> None:
-    """Raises FieldError if no header and no file can have a name; its type is checked elsewhere."""
-    try:
-        if isinstance(name, str):
-            name.encode()
-    except UnicodeEncodeError:
-        raise FieldError((key,), f"{name!r} has half of a surrogate pair; write the whole character") from None

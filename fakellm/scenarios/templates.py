@@ -13,7 +13,8 @@ from typing import Any
 from fakellm.base.errors import ReplyError
 from fakellm.base.json_path import path_of, value_at
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import Path, near_miss
+from fakellm.base.validation import Path
+from fakellm.base.words.near_miss import near_miss
 from fakellm.model.request import Request
 
 _GAP = re.compile(r"\{\{\{\{|\{\{(.*?)\}\}|\{\{", re.DOTALL)

@@ -7,12 +7,13 @@ from typing import Any
 from msgspec import Struct
 
 from fakellm.apis.chat.meaning import NAME
+from fakellm.base.words.explained import Explaining
 from fakellm.model import blocks
 from fakellm.model.blocks import Own, own_value, with_own
 from fakellm.scenarios.reply_blocks import check_own
 
 
-class Usage(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Usage(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Token counts: of the prompt (`cached` and `cache_write` among them), of the completion, of the reasoning.
 
     Whether `completion` includes `reasoning` and what the total is differs between providers; without `total` the

@@ -19,9 +19,12 @@ from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.base.json_nodes import TooDeepError, json_nodes
 from fakellm.base.json_text import writable
-from fakellm.base.validation import Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
+from fakellm.base.validation import Path, Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
 from fakellm.base.yaml_events import read_plain
 from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, overflows, place, too_deep
+from fakellm.scenarios.files.versions import newer, with_new_names
+from fakellm.scenarios.mistakes.misplaced import block_for_value, place_of_key
+from fakellm.scenarios.mistakes.unclosed import unclosed
 from fakellm.scenarios.scenario import ScenarioFile
 from fakellm.scenarios.yaml_hints import ANOTHER_DOCUMENT, remedy, unknown_key
 
@@ -89,6 +92,8 @@ def _yaml_problem(error: yaml.YAMLError, text: str, name: str) -> str:
     found = error.problem or error.context or ""
     if found == "but found another document":
         return f"{place(name, mark)}: {ANOTHER_DOCUMENT}"
+    if opened := unclosed(error, text, _Loader):
+        return f"{place(name, opened[0])}: {opened[1]}"
     hint = remedy(text, mark.line, mark.column, found) if mark else ""
     return f"{place(name, mark)}: {found}{'; ' if hint else ''}{hint}"
 
@@ -190,6 +195,8 @@ def _scenario(data: Any, nodes: Callable[[], yaml.Node] | None, name: str, check
     `checked` is set, and all of it is checked. It also accepts null, which leaves a key unset, where the word `null`
     may be meant.
     """
+    if problem := newer(data):
+        raise ScenarioError([_line(problem, data, nodes() if nodes else None, name)])
     try:
         scenario = msgspec.convert(data, ScenarioFile, str_keys=True)
         flawed = checked or has_unquoted_null(data, _null_places())
@@ -198,20 +205,37 @@ def _scenario(data: Any, nodes: Callable[[], yaml.Node] | None, name: str, check
             found = list(overflows(nodes()))
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         found = list(problems(data, ScenarioFile)) or [Problem((), "value", str(error))]
-    if found:
-        node = nodes() if nodes else None
-        raise ScenarioError([_line(problem, node, name) for problem in found])
-    return scenario
+    if not found:
+        return scenario
+    node = nodes() if nodes else None
+    lines = [_line(problem, data, node, name) for problem in found]
+    if all(problem.kind == "renamed" for problem in found):
+        places = [(problem.path, problem.renamed) for problem in found]
+        return _scenario(with_new_names(data, places, lines), nodes, name, checked)
+    raise ScenarioError(lines)
 
 
-def _line(problem: Problem, node: yaml.Node | None, name: str) -> str:
-    at_key, missing = problem.kind in ("unknown", "key"), problem.kind == "missing"
+def _line(problem: Problem, data: Any, node: yaml.Node | None, name: str) -> str:
+    at_key, missing = problem.kind in ("unknown", "key", "renamed"), problem.kind == "missing"
     found = node and find(node, problem.path, key=at_key)
     message = problem.message
     if problem.kind == "type" and "expected string" in message and isinstance(found, yaml.ScalarNode):
         message += "; put it in quotes to make it text"
-    if problem.kind == "unknown" and isinstance(found, yaml.ScalarNode) and node:
+    if problem.kind == "type":
+        message += block_for_value(problem.path, _value_at(data, problem.path), message)
+    if problem.kind == "unknown" and (belongs := place_of_key(problem.path)):
+        message = message.partition("; did you mean ")[0] + belongs
+    elif problem.kind == "unknown" and isinstance(found, yaml.ScalarNode) and node:
         message += unknown_key(found.value, find(node, problem.path, key=False).value != "")
     where = dotted(problem.path[:-1] if at_key or missing else problem.path)
     parts = (place(name, found.start_mark if found else None), where, message)
     return writable(": ".join(part for part in parts if part))
+
+
+def _value_at(data: Any, path: Path) -> Any:
+    for step in path:
+        try:
+            data = data[step]
+        except (LookupError, TypeError):  # the path of a default
+            return None
+    return data

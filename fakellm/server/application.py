@@ -5,7 +5,7 @@ Owns the protocol of applications. Knows no rules, recordings, sockets or clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.response import Outcome, Release, Response, Watch, Work, respond
@@ -62,6 +62,10 @@ class Application(Protocol):
     """How late frames left; the server counts them."""
     changes: Changes
     """Wakes what waits for a change of a journal."""
+
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        """What must be awaited before `handle` can be called, if anything; then this is called again. It may raise
+        RequestError."""
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         """What answers a request, and its entry in the journal; control routes leave none there."""
@@ -180,7 +184,7 @@ def journaled(
     except RequestError:  # refused because there are too many sessions: it has none to be recorded in
         return entry
     session.journal.add(entry)
-    app.changes.notify()
+    app.changes.notify(entry)
     return entry
 
 

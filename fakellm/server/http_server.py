@@ -23,17 +23,18 @@ from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Wat
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
-from fakellm.server.listener import BACKLOG, Listener
+from fakellm.server.listener import BACKLOG, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
-from fakellm.server.live.feed import Feed
+from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE
-from fakellm.server.requests.log import logger, quieten, summarize
+from fakellm.server.requests.log import UNMATCHED, logger, quieten, summarize
 from fakellm.server.sending.performer import Performer, ended_early
 from fakellm.server.sending.performer import Proxy as Proxy  # callers of a Server need it
+from fakellm.server.stepping import Steps
 from fakellm.wire.timing import checked_speed
 
 T = TypeVar("T")
@@ -49,7 +50,8 @@ class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays. `access`: who may use the control routes.
+    requests that the application relays. `access`: who may use the control routes. `steps`: where stepped replies are;
+    by default they are its own. `feed`: sends what happens; by default what happens in this process.
     """
 
     def __init__(
@@ -58,12 +60,17 @@ class Server:
         speed: float = 1.0,
         proxy: Proxy | None = None,
         access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
+        *,
+        steps: Steps | None = None,
+        feed: Watching | None = None,
     ) -> None:
         self._app = app
         self._proxy = proxy
         self._access = access
-        self._performer = Performer(checked_speed(speed), app.lateness, app.changes, partial(settled, app))
-        self._feed = Feed(app, partial(parsed_entry, app), self._performer.clock.now)
+        self._performer = Performer(
+            checked_speed(speed), app.lateness, app.changes, partial(settled, app), steps or Steps()
+        )
+        self.feed: Watching = feed or Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
@@ -71,25 +78,32 @@ class Server:
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
-        """Starts to accept connections, and returns the URL."""
+        """Starts to accept connections, and returns the URL. Warns if others than this machine can reach the control
+        routes."""
+        self.warn_if_open(listener)
+        await self.accept(listener)
+        return url_of(listener)
+
+    def warn_if_open(self, listener: socket.socket) -> None:
+        """Warns if others than this machine can reach the control routes."""
+        host = listener.getsockname()[0]
+        of_internet = listener.family in (socket.AF_INET, socket.AF_INET6)
+        if self._access.token is None and of_internet and not ip_address(host).is_loopback:
+            log.warning(_OPEN, host)
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Starts to accept connections."""
         WORKERS.opened()
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
         await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
-        host, port = listener.getsockname()[:2]
-        if self._access.token is None and not ip_address(host).is_loopback:
-            log.warning(_OPEN, host)
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
         stall are ended at once."""
-        self._performer.stopping.set()
         for site in list(self._runner.sites):
             await site.stop()
-        self._performer.steps.free()
-        self._app.changes.close()
-        self._feed.close()
+        self.end_waits()
         if self._handling:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
@@ -99,6 +113,17 @@ class Server:
         WORKERS.closed()
         if self._proxy:
             await self._proxy.close()
+
+    def end_waits(self) -> None:
+        """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""
+        self._performer.stopping.set()
+        self._performer.steps.free()
+        self._app.changes.close()
+        self.feed.close()
+
+    def pace(self, speed: float | None) -> float:
+        """The number that delays are divided by, after it has been set to this one, if there is one."""
+        return self._performer.paced(speed)
 
     def cut_off(self) -> None:
         """Ends every reply under way and its connection; other connections are still accepted."""
@@ -135,7 +160,9 @@ class Server:
             request, body = HttpRequest(http.method, path, headers=http.headers), b""
             outcome, entry = self._refused(request, error)
         else:
-            outcome, entry = self._answer(request)
+            ready = self._app.prepare(request)
+            answer = self._answer(request) if ready is None else await self._tracked(self._prepared(request, ready))
+            outcome, entry = answer
         entry.started = started
         session = request.target.session
         if entries is not None and not request.target.control:
@@ -145,9 +172,10 @@ class Server:
                 with self._busy(session):
                     return await self._tracked(self._performer.pass_on(self._proxy, client, request, entry))
             if isinstance(outcome, Watch):
-                if (full := self._feed.refusal()) is None:
-                    return await self._tracked(self._feed.serve(client, outcome))
-                outcome, entry = self._refused(request, full, entry)
+                try:
+                    return await self._tracked(self.feed.serve(client, outcome))
+                except RequestError as full:
+                    outcome, entry = self._refused(request, full, entry)
             else:
                 outcome = await self._tracked(self._settled(client, request, outcome, entry))
         if outcome.explanation:
@@ -169,6 +197,23 @@ class Server:
             return await waiting
         finally:
             self._handling.discard(task)
+
+    async def _prepared(self, request: HttpRequest, ready: Awaitable[None] | None) -> tuple[Outcome, Entry]:
+        """What answers a request that the application cannot answer before something is `ready`."""
+        try:
+            while ready is not None:
+                await ready
+                ready = self._app.prepare(request)
+        except Exception as error:
+            return self._refused(request, error)
+        return self._answer(request)
+
+    async def answered(self, request: HttpRequest) -> tuple[Response, Entry]:
+        """The response to a request that another process has received and answers with it, and the entry."""
+        outcome, entry = self._answer(request)
+        if not isinstance(outcome, Response):
+            outcome = await self._settled(None, request, outcome, entry)
+        return outcome, entry
 
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
@@ -192,9 +237,14 @@ class Server:
         return self._app.refuse(request, error, entry)
 
     async def _settled(
-        self, client: ClientConnection, request: HttpRequest, outcome: Work | Release | Pace | Relay, entry: Entry
+        self,
+        client: ClientConnection | None,
+        request: HttpRequest,
+        outcome: Work | Release | Pace | Relay | Watch,
+        entry: Entry,
     ) -> Response:
-        """The response to send, after the work is done or the steps are released."""
+        """The response to send, after the work is done or the steps are released. `client`: None if another process has
+        the connection."""
         try:
             if isinstance(outcome, Work):
                 return await self._worked(client, request, outcome, entry)
@@ -202,21 +252,23 @@ class Server:
                 number, texts = await self._performer.steps.release(outcome)
                 return json_response({"request": number, "frames": texts})
             if isinstance(outcome, Pace):
-                return json_response({"speed": self._performer.paced(outcome.speed)})
+                return json_response({"speed": self.pace(outcome.speed)})
             message = f"No recording answers {request.method} {request.target.shown}, and there is no upstream to ask."
             raise RequestError(502, message, "no_upstream")
         except asyncio.CancelledError:
-            entry.outcome = ended_early(client)
+            entry.outcome = ended_early(client) if client else "client left"
             self._performer.ended(entry)
             raise
         except Exception as error:
             return self._refused(request, error, entry)[0]
 
-    async def _worked(self, client: ClientConnection, request: HttpRequest, work: Work, entry: Entry) -> Response:
+    async def _worked(
+        self, client: ClientConnection | None, request: HttpRequest, work: Work, entry: Entry
+    ) -> Response:
         name = request.target.session
         task = asyncio.ensure_future(offload(work.run))
         try:
-            with self._busy(name), client.waiting(lambda: not task.done()) if work.waits else nullcontext():
+            with self._busy(name), client.waiting(lambda: not task.done()) if client and work.waits else nullcontext():
                 await asyncio.wait([task])
         finally:
             task.cancel()  # if the client has left
@@ -253,4 +305,6 @@ class Server:
 def _explain(request: HttpRequest, response: Response) -> None:
     generated = " with generated text" if response.rule == "generated" else ""
     status = f"{response.head.status}{generated}"
-    log.warning("%s %s: answered %s. %s", request.method, request.target.shown, status, response.explanation)
+    explanation = str(response.explanation).removeprefix("No rule matches this request. ")  # the line starts with that
+    start = "" if response.matched else UNMATCHED
+    log.warning(f"{start}%s %s: answered %s. %s", request.method, request.target.shown, status, explanation)

@@ -44,6 +44,12 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
+def url_of(listener: socket.socket) -> str:
+    """The URL of a listening socket, without a path."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 _DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
 """The part of a request that aiohttp quotes in an error. It may be a line with an API key."""
 
@@ -69,6 +75,13 @@ class EndedResponse(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Ends nothing."""
+
+
+_REMEDIES = {
+    "HTTPS": " The URL of its client must start with http://.",
+    "PRI": " Its client insists on HTTP/2, and must use HTTP/1.1.",
+}
+"""What the client of such bytes must change, by a word of the parser's."""
 
 
 class Listener(web.Server):
@@ -176,7 +189,8 @@ class Connection(web.RequestHandler):
         text = "Invalid URL" if isinstance(exc, InvalidURLError) else str(message or exc)
         reason = _DATA.sub("", text).rstrip(".:")
         error = RequestError(status, f"This is not an HTTP request: {reason}.", "invalid_http")
-        log.warning("%s", error.message)
+        remedy = next((each for word, each in _REMEDIES.items() if word in reason), "")
+        log.warning("%s%s", error.message, remedy)
         response = web.Response(status=status, body=CHAT.refusal(error).body, content_type="application/json")
         response.force_close()
         return response

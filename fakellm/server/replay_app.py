@@ -18,7 +18,7 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import refusal
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Relay, Response, Work, respond
-from fakellm.engine.state import Limits, MemoryState, Session, State
+from fakellm.engine.state import Limits, MemorySession, MemoryState, Session
 from fakellm.model.request import Request
 from fakellm.recordings import request_identity
 from fakellm.recordings.cassette import Cassette, Headers, RecordedRequest
@@ -140,7 +140,7 @@ class Replay:
         self.lateness = Lateness()
         self.changes = Changes()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
-        self._state: State[Recordings] = MemoryState(limits)
+        self._state: MemoryState[Recordings] = MemoryState(limits)
         self._again = again
         self._timing = timing
         self._relay = relay
@@ -157,6 +157,9 @@ class Replay:
         if isinstance(outcome, Relay):
             entry.rule = "upstream"
         return outcome, entry
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Nothing has to be awaited."""
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         response = refused(request, error, 0)
@@ -177,7 +180,7 @@ class Replay:
     def rules(self, name: str) -> Sequence[tuple[str, When | None]]:
         return [(each.label, None) for each in self.session(name).content.all]
 
-    def session(self, name: str) -> Session[Recordings]:
+    def session(self, name: str) -> MemorySession[Recordings]:
         return self._state.open(name, self.recordings)
 
     def find(self, name: str) -> Session[Recordings] | None:

@@ -12,6 +12,7 @@ from aiohttp.http import HttpProcessingError
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
+from fakellm.base.words.count import count
 from fakellm.recordings import content_codings
 
 MOST_BYTES = 64 * 2**20
@@ -66,7 +67,8 @@ async def read_body(request: web.BaseRequest) -> bytes:
         if request.content.exception() is not None:  # the last read may have begun before it
             raise web.RequestPayloadError
     except TimeoutError:
-        message = f"The body of your request did not arrive: nothing came for {BODY_SECONDS:g} s, after {size:,} bytes."
+        silence = f"nothing came for {BODY_SECONDS:g} s, after {count(size, 'byte')}"
+        message = f"The body of your request did not arrive: {silence}."
         raise RequestError(408, message, "request_timeout", headers={"Connection": "close"}) from None
     except (web.RequestPayloadError, HttpProcessingError):  # which one depends on aiohttp's parser
         message = "The body of your request is damaged: its division into HTTP/1.1 chunks is not valid."

@@ -6,7 +6,7 @@ application. Knows no sockets and no clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -52,7 +52,7 @@ class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
     A session is created when it is first needed, with the server's scenario; loading a scenario into it or sending
-    requests to it affects no other session.
+    requests to it affects no other session. `state`: by default within `limits`, in this process.
     """
 
     def __init__(
@@ -63,6 +63,7 @@ class App:
         strict: bool = False,
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
+        state: State[Engine] | None = None,
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
@@ -71,7 +72,7 @@ class App:
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
-        self._state: State[Engine] = MemoryState(limits)
+        self._state: State[Engine] = state or MemoryState(limits)
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
@@ -88,6 +89,9 @@ class App:
         app._engine = engine
         app.offloads = False
         return app
+
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        return None
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.response import Release
 from fakellm.wire.plan import Plan
 
@@ -24,7 +25,8 @@ class Stepped:
         self.released = 0
         self.sent = 0
         self.over = False
-        self._on_change = changed
+        self.on_change = changed
+        """Called when a frame has been sent."""
 
     @property
     def ready(self) -> bool:
@@ -34,7 +36,7 @@ class Stepped:
     def wrote(self) -> None:
         """Must be called after a frame has been written to the socket."""
         self.sent += 1
-        self._on_change()
+        self.on_change()
 
 
 class Steps:
@@ -47,19 +49,19 @@ class Steps:
     @contextmanager
     def reply(self, session: str, number: int, plan: Plan) -> Iterator[Stepped]:
         """Within this block, the reply can be stepped."""
-        reply = Stepped(session, number, plan, self._notify)
+        reply = Stepped(session, number, plan, self.notify)
         self._replies.append(reply)
-        self._notify()
+        self.notify()
         try:
             yield reply
         finally:
             reply.over = True
             self._replies.remove(reply)
-            self._notify()
+            self.notify()
 
     async def turn(self, reply: Stepped) -> None:
         """Returns when the next frame of `reply` may be sent."""
-        await self._until(lambda: reply.ready)
+        await self.until(lambda: reply.ready)
 
     async def release(self, release: Release) -> tuple[int, list[str]]:
         """Releases frames of one reply, and returns its number and their texts once they have been written.
@@ -72,21 +74,20 @@ class Steps:
         start = end = 0
         try:
             async with asyncio.timeout(release.timeout):
-                await self._until(lambda: self._find(release) is not None)
+                await self.until(lambda: self._find(release) is not None)
                 reply = self._find(release)
                 assert reply is not None  # nothing else has run in between
                 start, left = reply.released, len(reply.texts) - reply.released
                 reply.released = end = start + (left if release.frames is None else min(release.frames, left))
-                self._notify()
-                await self._until(lambda: reply.over or reply.sent >= end)
+                self.notify()
+                await self.until(lambda: reply.over or reply.sent >= end)
         except TimeoutError:
             if reply is None:
                 raise _nothing(release) from None
         if reply.sent < end:
             how = "left" if reply.over else f"did not read on for {release.timeout:g} s"
-            message = (
-                f"The client of request {reply.number} {how}: {reply.sent} of {len(reply.texts)} frames were sent."
-            )
+            frames = f"{reply.sent} of {count(len(reply.texts), 'frame')}"
+            message = f"The client of request {reply.number} {how}: it got {frames}."
             raise RequestError(409, message, "step_not_taken")
         return reply.number, reply.texts[start:end]
 
@@ -96,7 +97,7 @@ class Steps:
             if session in (None, reply.session):
                 reply.session = None  # no later step finds it
                 reply.released = len(reply.texts)
-        self._notify()
+        self.notify()
 
     def _find(self, release: Release) -> Stepped | None:
         for reply in self._replies:
@@ -105,11 +106,12 @@ class Steps:
                 return reply
         return None
 
-    async def _until(self, ready: Callable[[], bool]) -> None:
+    async def until(self, ready: Callable[[], bool]) -> None:
+        """Returns when that is so; it is checked after each change of a reply."""
         while not ready():
             await self._changed.wait()
 
-    def _notify(self) -> None:
+    def notify(self) -> None:
         """Wakes everything that waits, to check again."""
         self._changed.set()
         self._changed = asyncio.Event()

@@ -6,9 +6,10 @@ Owns the calls and what they promise. Knows no server: a handle sends the rules.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, Never
 
 from fakellm import faults
+from fakellm.base.errors import ScenarioError
 from fakellm.faults.base import CountedBy
 from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, load
@@ -17,6 +18,15 @@ from fakellm.scenarios.python_replies import ReplyValue
 from fakellm.scenarios.scenario import Rule, Scenario, Step
 from fakellm.testing.served_rules import RuleStart, ServedOn, served_on
 from fakellm.testing.vocabulary import Vocabulary
+
+
+def single(method: str, source: ScenarioSource, more: tuple[object, ...]) -> ScenarioSource:
+    """The only scenario that was passed to a method. Raises ScenarioError if there are more."""
+    if more:
+        raise ScenarioError(
+            [f"{method} takes one scenario, got {len(more) + 1}: put rules into a list: {method}([…, …])"]
+        )
+    return source
 
 
 class Adding(Vocabulary, ABC):
@@ -65,10 +75,10 @@ class Adding(Vocabulary, ABC):
         return self.on().fail(status, retry_after=retry_after, times=times, by=by, after=after, **fields)
 
     @at_the_call
-    def add(self, source: ScenarioSource) -> None:
+    def add(self, source: ScenarioSource, *more: Never) -> None:
         """Adds rules after those that there are; the journal and the attempts stay. Takes what `load` takes, and raises
         what it raises, and ScenarioError if no request can reach one of the rules."""
-        self._add(load(source))
+        self._add(load(single("add", source, more)))
 
     def _end_chains(self) -> None:
         """Must be called when the rules that were added are replaced: no later method may change one of them."""

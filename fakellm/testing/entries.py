@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, SupportsIndex, TypedDict, Unpack, overload
 
+from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import Pattern
@@ -61,7 +62,7 @@ class Entries(list[Entry]):
         try:
             return super().__getitem__(place)
         except IndexError:
-            number = f"the journal has {len(self)} entr{'y' if len(self) == 1 else 'ies'}, and none at {place}"
+            number = f"the journal has {count(len(self), 'entry')}, and none at {place}"
             raise IndexError(number if self else EMPTY.format(self._url)) from None
 
     def __getattr__(self, name: str) -> Any:

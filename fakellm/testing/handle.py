@@ -6,16 +6,17 @@ import logging
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
 from threading import Thread, current_thread
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Never
 from urllib.parse import quote, urlsplit
 
 from fakellm.base.errors import ServerError
+from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.request_target import session_and_path
-from fakellm.testing.adding import Adding
+from fakellm.testing.adding import Adding, single
 from fakellm.testing.control import control
 from fakellm.testing.queries import Queries
 from fakellm.testing.sdk_environment import variables
@@ -33,6 +34,7 @@ class Home(NamedTuple):
 
     put: loads a scenario into a session, strict or not.
     requests: how many requests each session got since it was loaded or reset, by its name.
+    sizes: how many rules a session has, and how many entries its journal; it waits for nothing.
     add: adds the rules of a scenario to a session, strict or not, or replaces the rule with a number; returns how many
         there are.
     vary: has the replies of a session sent in another way.
@@ -46,6 +48,7 @@ class Home(NamedTuple):
     vary: Callable[[str, Vary | None], None] | None = None
     add: Callable[[str, Scenario, int | None, bool], int] | None = None
     requests: Callable[[], dict[str, int]] | None = None
+    sizes: Callable[[str], tuple[int, int]] | None = None
 
 
 class Handle(Adding, Queries):
@@ -55,6 +58,8 @@ class Handle(Adding, Queries):
     `script`, `fail` and `add`; `load` replaces them all. The names of scenarios are attributes too: `fakellm.Reply`,
     `fakellm.faults`, `fakellm.call`…
     """
+
+    _settable = ("url", "base_url", "pid", "strict", "unforeseen", "starts", "sessions", "_home", "_token")
 
     def __init__(
         self,
@@ -79,6 +84,12 @@ class Handle(Adding, Queries):
         self._home = home
         self._token = token
 
+    def __repr__(self) -> str:
+        if not (self._home and self._home.sizes):
+            return f"<fakellm.Handle {self.url}>"
+        rules, entries = self._home.sizes(self._name)
+        return f"<fakellm.Handle {self.url}: {count(rules, 'rule')}, {count(entries, 'request')} in the journal>"
+
     @property
     def env(self) -> dict[str, str]:
         """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
@@ -95,13 +106,13 @@ class Handle(Adding, Queries):
         return found
 
     @at_the_call
-    def load(self, source: ScenarioSource) -> None:
+    def load(self, source: ScenarioSource, *more: Never) -> None:
         """Replaces the scenario, all rules that were added included, and empties the journal. `add` keeps both.
 
         Raises ScenarioError if the scenario is not valid, and if a reply is a function and the server is not in this
         process.
         """
-        scenario = load(source)
+        scenario = load(single("load", source, more))
         self._emptying()
         if self.starts:
             log.warning("load replaces the rules that were added before: %d; add keeps them", len(self.starts))
@@ -143,8 +154,8 @@ class Handle(Adding, Queries):
         if not (self._home and self._home.requests):
             return []
         root = self.url.partition("/s/")[0]
-        counts = {f"{root}/s/{quote(name, safe='')}": count for name, count in self._home.requests().items()}
-        found = [url for url, count in counts.items() if count and url in ended]
+        counts = {f"{root}/s/{quote(name, safe='')}": number for name, number in self._home.requests().items()}
+        found = [url for url, number in counts.items() if number and url in ended]
         for url in found:
             Handle(url, token=self._token).reset()
         return found
@@ -153,7 +164,8 @@ class Handle(Adding, Queries):
         """A line for each script with replies that no request came for."""
         scripts = self._call("GET", "/_fakellm/scripts", "scripts")["scripts"]
         return [
-            f"the script of {each['rule']!r} has replies for {_requests(each['replies'])}, got {each['requests']}"
+            f"the script of {each['rule']!r} has replies for {count(each['replies'], 'request')}, "
+            f"got {each['requests']}"
             for each in scripts
             if each["requests"] < each["replies"] and not each["forgotten"]
         ]
@@ -208,7 +220,3 @@ class Handle(Adding, Queries):
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
         return control(self.url, method, route, key, body, patience, self._token)
-
-
-def _requests(count: int) -> str:
-    return f"{count} request{'' if count == 1 else 's'}"

@@ -24,7 +24,7 @@ from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE
 from fakellm.testing.functions import Raised, raise_first
 from fakellm.testing.handle import Handle, Home
-from fakellm.testing.options import check_options
+from fakellm.testing.options import check_options, check_workers
 
 if TYPE_CHECKING:
     from fakellm.engine.engine import Engine, Vary
@@ -112,11 +112,16 @@ def serve(
             hosted.change(lambda: counts.update({name: each.journal.count for name, each in app.sessions().items()}))
             return counts
 
+        def sizes(session: str) -> tuple[int, int]:
+            found = app.find(session)
+            scenario = found.content.ruleset.scenario if found else None
+            return len(scenario.rules) if scenario else 0, len(found.journal) if found else 0
+
         def vary(session: str, how: Vary | None) -> None:
             hosted.change(lambda: app.vary(session, how))
 
         try:
-            home = Home(put, hosted.thread, raised, vary, add, requests)
+            home = Home(put, hosted.thread, raised, vary, add, requests, sizes)
             yield Handle(hosted.url, strict=strict, home=home, token=access.token)
         except BaseException as error:
             for each in raised.take():
@@ -183,20 +188,24 @@ def spawn(
     speed: float = 1.0,
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
+    workers: int = 1,
     control_token: str | None = None,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
+    `workers`: how many processes serve its port.
 
     Raises what `serve` raises, and ServerError if the process does not serve within START_PATIENCE.
     """
     from fakellm.engine.state import Limits
 
     check_options(seed, strict, port, speed, api_key, host)
+    check_workers(workers)
     checked = msgspec.structs.asdict(Limits(**limits))
     command = [sys.executable, "-m", "fakellm", "serve", "--host", host, "--port", str(port), "--seed", str(seed)]
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
+    command += [] if workers == 1 else ["--workers", str(workers)]
     access = _access(allow_hosts, control_token)
     command += [f"--allow-host={name}" for name in access.hosts]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]

@@ -5,6 +5,15 @@ from __future__ import annotations
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.wire.timing import checked_speed
 
+MOST_WORKERS = 64
+"""Processes that serve one port."""
+
+
+def check_workers(workers: object) -> None:
+    """Raises ValueError if a server cannot have so many."""
+    if not isinstance(workers, int) or isinstance(workers, bool) or not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"workers must be a whole number from 1 to {MOST_WORKERS}, got {workers!r}")
+
 
 def check_options(
     seed: object, strict: object, port: object, speed: object, api_key: object, host: object = "127.0.0.1"

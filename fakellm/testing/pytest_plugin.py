@@ -126,10 +126,16 @@ def pytest_runtest_makereport(
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Has tests that use the server itself checked after all their other fixtures."""
-    names = getattr(item, "fixturenames", [])
+    """Has tests that use the server itself checked after all their other fixtures, and gives tests with a marker their
+    fixture."""
+    names = getattr(item, "fixturenames", None)
+    if names is None:  # not a test in Python
+        return
     if "fakellm_server" in names and "_fakellm_server_check" not in names:
         names.insert(0, "_fakellm_server_check")
+    marked = any(item.get_closest_marker(each) for each in ("fakellm", _RECORDING))
+    if marked and not {"fakellm", "fakellm_server"} & {*names}:
+        item.fixturenames = ["fakellm", *names]  # type: ignore[attr-defined] # the list may be that of other tests too
 
 
 def _reruns(config: pytest.Config) -> bool:

@@ -12,9 +12,11 @@ import msgspec
 
 from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.count import count as counted
 from fakellm.engine.entry import Ending, Entry
 from fakellm.scenarios.builder import at_the_call
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.python_replies import check_fields
 from fakellm.scenarios.written_values import as_written, check
 from fakellm.testing.entries import EMPTY, Conditions, Entries
 
@@ -60,10 +62,11 @@ class Queries:
         if times is not None and not isinstance(times, int):
             message = f"expected a number of times, or conditions by name, such as user='Hi', got {shortened(times)}"
             raise ScenarioError([f"assert_called: {message}"])
+        check_fields(When, when, "assert_called(…)", "times")
         found, more = self._find("assert_called", when)
         if len(found) == times or (times is None and found):
             return
-        expected = "a request" if times is None else _count(times)
+        expected = "a request" if times is None else counted(times, "request")
         raise AssertionError(f"expected {expected}{_shown(when)}, got {_listed(found)}{_nearest(more)}")
 
     @at_the_call
@@ -94,6 +97,7 @@ class Queries:
         ``await asyncio.to_thread(fakellm.wait_for, …)``.
         """
         __tracebackhide__ = True
+        check_fields(When, when, "wait_for(…)", "count", "outcome", "timeout")
         if not 0 <= timeout <= 600:
             raise ValueError(f"timeout must be from 0 to 600 seconds, got {timeout!r}")
         query = {"count": count, "outcome": outcome, "wait": timeout}
@@ -101,7 +105,9 @@ class Queries:
         if len(found) >= count:
             return found
         ended = f", with the outcome {outcome!r}" if outcome else ""
-        message = f"expected {_count(count)}{_shown(when)}{ended}, got {_listed(found)} within {timeout:g} s"
+        message = (
+            f"expected {counted(count, 'request')}{_shown(when)}{ended}, got {_listed(found)} within {timeout:g} s"
+        )
         if outcome:
             others = [f"request {each.number}: {each.outcome}" for each in self._find("wait_for", when)[0]]
             message += f". The outcomes of all that match are {', '.join(others[-_LISTED:])}" if others else ""
@@ -136,10 +142,6 @@ class Queries:
         body = msgspec.json.encode({"when": written, **(query or {})})
         reply = self._call("POST", "/_fakellm/journal", "entries", body, patience)
         return list(self._journal(reply)), reply
-
-
-def _count(times: int) -> str:
-    return f"{times} request{'' if times == 1 else 's'}"
 
 
 def _shown(when: Conditions) -> str:

@@ -91,13 +91,15 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def _count(number: int, thing: str, none: str = "0") -> str:
+    from fakellm.base.words.count import count  # not above: pytest loads this where the package is damaged, too
+
+    return count(number, thing, none)
+
+
 def _summary(verdicts: Verdicts) -> str:
     sent = sum(verdict["requests"] for verdict in verdicts.values())
     found = sum(bool(verdict["findings"]) for verdict in verdicts.values())
-    having = "no test has" if not found else "1 test has" if found == 1 else f"{found} tests have"
+    having = f"{_count(found, 'test', 'no')} {'has' if found < 2 else 'have'}"
     tests = sum(verdict["requests"] > 0 for verdict in verdicts.values())
     return f"{_count(tests, 'test')} sent {_count(sent, 'request')} to models; {having} findings"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

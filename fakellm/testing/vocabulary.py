@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import fakellm
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss
 from fakellm.scenarios import matching, python_replies, reply, scenario, usage
 from fakellm.testing.fault_names import Faults
 from fakellm.wire import timing
+
+SETTINGS = ("scenario", "seed", "speed", "dialect", "host", "env")
+"""What only the start of a server or of a test can set."""
 
 
 class Vocabulary:
@@ -28,7 +31,25 @@ class Vocabulary:
     Timing = timing.Timing
     Stall = timing.Stall
 
+    _settable: ClassVar[tuple[str, ...]] = ()
+    """What can be set; anything else would have no effect."""
+
     if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __setattr__(self, name: str, value: object) -> None:
+            if name in self._settable:
+                super().__setattr__(name, value)
+                return
+            known = [each for each in dir(type(self)) if not each.startswith("_")]
+            if name in SETTINGS:
+                remedy = f"it is a setting of the marker, @pytest.mark.fakellm({name}=…)"
+            elif callable(getattr(type(self), name, None)):
+                remedy = f"call it: fakellm.{name}(…)"
+            else:
+                remedy = (
+                    "it can only be read" if name in known else f"there is no such attribute{near_miss(name, known)}"
+                )
+            raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set: {remedy}", name="", obj=None)
 
         def __getattr__(self, name: str) -> object:
             known = [each for each in dir(type(self)) if not each.startswith("_")]

@@ -19,6 +19,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.validation import FieldError
+from fakellm.base.words.explained import Explaining
 from fakellm.wire import sse
 from fakellm.wire.sse import Event
 
@@ -32,7 +33,7 @@ _ALONE = r"^(?!data$)[A-Za-z][A-Za-z0-9_-]*$|^:[^\r\n]*$"
 _STRING_OR_COMMA = re.compile(r'("(?:[^"\\]|\\.)*+")|,')
 
 
-class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class Insert(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Lines without a part of the reply, sent before certain events. With only `before` it is a blank line."""
 
     before: Annotated[
@@ -97,7 +98,7 @@ class Insert(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit
         return [(name, value) for name, value in single.items() if value is not None] + data
 
 
-class Framing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Framing(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `sse:` block of a rule's `stream:`. The defaults are what nearly all providers send."""
 
     line_end: Annotated[

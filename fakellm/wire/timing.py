@@ -15,19 +15,20 @@ from msgspec.structs import replace
 
 from fakellm.base.seed import Source
 from fakellm.base.validation import FieldError
+from fakellm.base.words.explained import Explaining
 from fakellm.wire.chunks import Chunks
 from fakellm.wire.plan import Frame
 from fakellm.wire.spread import SPREADS, Seconds, Spread
 
 
-class Stall(Struct, frozen=True, forbid_unknown_fields=True):
+class Stall(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True):
     """More seconds before the frame with the number `before`, counted from 0."""
 
     before: Annotated[int, Meta(ge=0)]
     seconds: Seconds
 
 
-class Timing(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Timing(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `timing:` block of a rule: times in seconds, each at most a day. By default all frames leave at once."""
 
     first: Annotated[

@@ -3,6 +3,7 @@
 FOUND = {
     "gives_fragments_to_the_last_call": 84,
     "begins_a_call_at_each_id": 69,
+    "drops_what_precedes_the_id": 312,
     "begins_a_call_at_each_name": 73,
     "keeps_the_last_name": 73,
     "writes_null_arguments": 68,
@@ -143,6 +144,7 @@ FOUND = {
     "needs_usage": 50,
     "splits_at_every_line_end_of_unicode": 100,
     "splits_at_line_feeds": 12,
+    "strips_lines": 184,
     "does_not_know_cr": 120,
     "splits_crlf_in_two": 121,
     "waits_for_the_byte_after_cr": 120,
@@ -189,7 +191,6 @@ PLAIN = (
 
 UNHARMED = {
     "knows_four_stop_reasons": "Other stop reasons are drawn as faults alone, for which a client may raise an error.",
-    "strips_lines": "Nobody writes a space before a field: the stream, which has no such line, is read the same.",
     "ignores_event_types": "The data of events of other types has no choices, and nothing in it to misread.",
     "drops_invalid_bytes": "HTML has invalid bytes replaced without an error, so no client must notice them.",
     "keeps_the_first_finish_reason": "Providers that repeat the finish reason repeat the same one; OpenAI sends one.",
@@ -209,6 +210,5 @@ UNHARMED = {
     "adds_to_the_last_block": "One block is open at a time in every recorded stream.",
     "skips_the_first_json": "The first fragment is empty in every recorded stream.",
     "needs_the_event_name": "Anthropic's reference names every event, and its own SDKs read the name.",
-    "drops_what_precedes_the_id": "The id is in the first fragment of a call in every recorded stream.",
 }
 """Clients that no stream shows to be wrong, and why."""

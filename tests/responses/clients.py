@@ -15,6 +15,7 @@ START, IDLE = 10.0, 0.5
 """Seconds until the head, for which a busy machine may need long, and those without an event after which a client gives
 up."""
 ENDS = ("response.completed", "response.incomplete", "response.failed")
+OF_PARTS = ("response.output_text.delta", "response.refusal.delta")
 
 
 class ClientError(Exception):
@@ -61,6 +62,7 @@ class Careful:
         self.open: set[Any] = set()
         """The items that were added and not done."""
         self.deltas: dict[Any, str] = {}
+        self.begun: set[Any] = set()
         for event in self.events(data):
             value = self.value(event)
             if value is None:
@@ -97,10 +99,15 @@ class Careful:
         elif kind == "response.output_item.done":
             self.done(value)
             self.open.discard(self.key(value))
+        elif kind == "response.content_part.added":
+            self.begun.add((self.key(value), value["content_index"]))
         elif kind.endswith(".delta") and kind.startswith("response."):
             if self.key(value) not in self.items:
                 raise ClientError(f"{kind} of an unknown item")
-            place = (self.key(value), value.get("content_index", value.get("summary_index", 0)), kind)
+            number = value.get("content_index", value.get("summary_index", 0))
+            if kind in OF_PARTS and (self.key(value), number) not in self.begun:
+                raise ClientError(f"{kind} of an unknown part")
+            place = (self.key(value), number, kind)
             self.deltas[place] = self.deltas.get(place, "") + str(value["delta"])
 
     def key(self, value: dict[str, Any]) -> Any:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import Problem, dotted, near_miss, problems, shortened
+from fakellm.base.validation import Problem, dotted, problems, shortened
+from fakellm.base.words.near_miss import near_miss
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fakellm.cli.serving import count
+from fakellm.base.words.count import count
 from fakellm.scenarios.loader import Reading, read
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.garbage import paused

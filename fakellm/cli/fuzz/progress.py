@@ -1,10 +1,12 @@
 """Shows how far `fakellm fuzz` is, on standard error, and ends it when its time is over. Owns the clock of the command.
 
-A terminal has a bar, which click draws. Anything else, such as the log of a CI server, has a line every ten seconds.
+A terminal has a bar, which click draws, unless NO_COLOR is set. Anything else, such as the log of a CI
+server, has a line every ten seconds.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,6 +14,8 @@ from time import monotonic  # noqa: TID251 # no case depends on it, only how man
 from typing import Any
 
 import click
+
+from fakellm.base.words.count import count, noun
 
 _INTERVAL = 10.0
 """Seconds between two lines."""
@@ -37,8 +41,9 @@ class Progress:
 
     @contextmanager
     def shown(self) -> Iterator[Progress]:
-        """Within the block, the bar is there if standard error is a terminal."""
-        if self._quiet or not sys.stderr.isatty():
+        """Within the block, the bar is there if standard error is a terminal, and NO_COLOR is not set: the bar needs
+        control codes (https://no-color.org)."""
+        if self._quiet or os.environ.get("NO_COLOR") or not sys.stderr.isatty():
             yield self
             return
         options: dict[str, Any] = {"width": 0, "show_pos": False, "update_min_steps": 0}
@@ -73,8 +78,9 @@ class Progress:
 
     def _text(self, cases: int, failures: int | None, shrinks: bool, seconds: float) -> str:
         of = f" of {self._most:,}" if self._most else ""
-        found = "" if failures is None else f", {failures} failure{'' if failures == 1 else 's'}"
-        return f"{cases:,}{of} cases, {cases / seconds:,.0f}/s{found}{', shrinking …' if shrinks else ''}"
+        found = "" if failures is None else f", {count(failures, 'failure')}"
+        what = noun(self._most or cases, "case")
+        return f"{cases:,}{of} {what}, {cases / seconds:,.0f}/s{found}{', shrinking …' if shrinks else ''}"
 
 
 def _itself(text: str | None) -> str | None:

@@ -17,15 +17,16 @@ class FuzzCommand(click.Command):
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
         words = list(args)
+        start = None if "--" in words else self._driver(words)
         try:
-            return super().parse_args(context, args)
+            found = super().parse_args(context, args)
         except click.NoSuchOption as error:
-            start = self._driver(words)
-            if "--" in words or start is None:
+            if start is None:
                 raise
-            own, driver = (shlex.join(each) for each in (words[:start], words[start:]))
-            remedy = " ".join(filter(None, ("fakellm fuzz", own, "--", driver)))
-            raise click.UsageError(f"{error.message} Write -- before the driver's command: {remedy}", context) from None
+            raise _without_dashes(error.message, words, start, context) from None
+        if start is not None and not context.params["merges"] and any(word.startswith("-") for word in words[start:]):
+            raise _without_dashes("An option stands behind the driver's command.", words, start, context)
+        return found
 
     def _driver(self, words: Sequence[str]) -> int | None:
         """Where the command of the driver starts: at the first word that is neither an option nor the value of one."""
@@ -36,6 +37,13 @@ class FuzzCommand(click.Command):
                 return number
             value = not value and word not in flags and "=" not in word
         return None
+
+
+def _without_dashes(problem: str, words: Sequence[str], start: int, context: click.Context) -> click.UsageError:
+    """The error for a driver's command, which starts at this word, without -- before it."""
+    own, driver = (shlex.join(each) for each in (words[:start], words[start:]))
+    remedy = " ".join(filter(None, ("fakellm fuzz", own, "--", driver)))
+    return click.UsageError(f"{problem} Write -- before the driver's command: {remedy}", context)
 
 
 def look(command: Sequence[str], api: Route, timeout: float) -> str:

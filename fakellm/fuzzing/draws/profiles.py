@@ -10,9 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.effects import without_effect
-from fakellm.apis.route import CHAT, Route
+from fakellm.apis.route import CHAT, HOMES, Route
 from fakellm.apis.variation import PLAIN, Variation
-from fakellm.base.validation import near_miss
+from fakellm.base.words.near_miss import near_miss, other_word
 from fakellm.faults import Fault
 from fakellm.fuzzing import tiers
 from fakellm.fuzzing.draws.characters import characters_of, has
@@ -204,7 +204,8 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
     if name == "default":
         raise ValueError(f"`default` is now called `standard`; without `--profile`, `{DEFAULT}` is used")
     if name not in known:
-        raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{near_miss(name, known)}")
+        hint = _as_api(name) or near_miss(name, known)
+        raise ValueError(f"there is no profile {name!r}; the profiles are {', '.join(known)}{hint}")
     _check(exclude, api)
     found = _made(name, api)
     first, *others = found.dialects
@@ -214,6 +215,13 @@ def profile(name: str, exclude: tuple[str, ...] = (), api: Route = CHAT) -> Prof
     if not kept and not faults:
         raise ValueError(f"nothing is left of profile {name!r} without {', '.join(exclude)}")
     return replace(found, families=kept, dialects=dialects, faults=faults, exclude=exclude)
+
+
+def _as_api(name: str) -> str:
+    """A hint if an API was meant, by its name, its provider or one of its dialects."""
+    exact = [each for each in HOMES if each == name or name in HOMES[each].dialects]
+    found = exact[0] if exact else other_word(name, list(HOMES))
+    return f"; for clients of {found}, write --api {found}, or api={found!r} in Python" if found else ""
 
 
 def _takes(dialect: str | None, first: str | None, exclude: tuple[str, ...], api: Route) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
+from fakellm.base.words.count import count
 from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport
 
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -19,10 +20,10 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def as_junit(run: RunReport) -> bytes:
     """The report as a file of JUnit XML."""
     found = _named(run.failures)
-    tried = {(tier, step): count for tier, steps in run.tried.items() for step, count in steps.items()}
+    tried = {(tier, step): cases for tier, steps in run.tried.items() for step, cases in steps.items()}
     names = sorted(dict.fromkeys([*tried, *found]))
     counts = {"tests": len(names) + bool(run.problem), "failures": len(found), "errors": int(bool(run.problem))}
-    total = {name: str(count) for name, count in counts.items()}
+    total = {name: str(number) for name, number in counts.items()}
     root = Element("testsuites", {"name": "fakellm fuzz", **total})
     suite = SubElement(root, "testsuite", {"name": f"fakellm fuzz {run.settings.api}", **total})
     _add_properties(suite, run)
@@ -30,8 +31,8 @@ def as_junit(run: RunReport) -> bytes:
         case = _case(suite, run, tier, name)
         if failure := found.get((tier, name)):
             _add(case, "failure", failure.outcome, failure.summary, f"{failure.title}\n{failure.text}")
-        if count := tried.get((tier, name)):
-            SubElement(case, "system-out").text = f"tried in {count} cases"
+        if cases := tried.get((tier, name)):
+            SubElement(case, "system-out").text = f"tried in {count(cases, 'case')}"
     if run.problem:
         _add(_case(suite, run, "run", "all cases were tried"), "error", "missing", run.problem, run.problem)
     indent(root)

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from fakellm.base.errors import FakellmError
+from fakellm.base.words.count import count
 from fakellm.fuzzing.search import is_intermittent
 
 
@@ -125,14 +126,16 @@ def _check(reports: Sequence[RunReport]) -> None:
     first = reports[0]
     for report in reports[1:]:
         if report.shard[1] != first.shard[1]:
-            raise ReportError(f"expected {first.shard[1]} shards as in the first report, got one of {report.shard[1]}")
+            raise ReportError(
+                f"expected {count(first.shard[1], 'shard')} as in the first report, got one of {report.shard[1]}"
+            )
         for field in RunSettings.__struct_fields__:
             one, other = getattr(first.settings, field), getattr(report.settings, field)
             if one != other:
                 raise ReportError(f"these are not shards of one run: {field} is {one!r} in the first, and {other!r}")
-    for shard, count in Counter(report.shard for report in reports).items():
-        if count > 1:
-            raise ReportError(f"there are {count} reports of shard {shard[0]}/{shard[1]}")
+    for shard, times in Counter(report.shard for report in reports).items():
+        if times > 1:
+            raise ReportError(f"there are {count(times, 'report')} of shard {shard[0]}/{shard[1]}")
 
 
 def _missing(reports: Sequence[RunReport]) -> list[str]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec import UNSET, Struct
 
+from fakellm.base.words.count import count, noun
 from fakellm.faults import Close, Eof, Error, EventFault, Fault, Reset, Stall
 from fakellm.wire.kinds import Kind
 from fakellm.wire.plan import Plan
@@ -51,7 +52,7 @@ def error_in(pieces: Sequence[bytes], kind: Kind) -> Broken | None:
         error = next((found for event in events if (found := _error(event.data, event.event))), None)
         if error is not None:
             return Broken(
-                pieces[:number], tuple(_errors(error, number)), f"an error after {_frames(number)}: fault error"
+                pieces[:number], tuple(_errors(error, number)), f"an error after {count(number, 'frame')}: fault error"
             )
     return None
 
@@ -68,9 +69,9 @@ def cut(plan: Plan, pieces: Sequence[bytes], stream: bool) -> Broken:
     if not size:
         place, where = fault(at="headers"), "after the headers"
     elif stream and pieces[-1].endswith(_BLANK):
-        place, where = fault(frame=frames), f"after {_frames(frames)}"
+        place, where = fault(frame=frames), f"after {count(frames, 'frame')}"
     else:
-        place, where = fault(byte=size), f"after {size:,} bytes"
+        place, where = fault(byte=size), f"after {count(size, 'byte')}"
     return Broken(pieces, (place,), f"it broke off {where}: fault {place.kind}")
 
 
@@ -86,7 +87,7 @@ def announced(plan: Plan) -> int:
 def damage(pieces: Sequence[bytes], literal: Iterable[int], kind: Kind) -> str:
     """Which of the literal frames are damaged, for the report; empty if all of them can be read."""
     found = [str(number) for number in sorted(literal) if not is_readable(pieces[number], kind)]
-    return f"not valid JSON: frame{'' if len(found) == 1 else 's'} {', '.join(found)}" if found else ""
+    return f"not valid JSON: {noun(len(found), 'frame')} {', '.join(found)}" if found else ""
 
 
 def is_readable(piece: bytes, kind: Kind) -> bool:
@@ -101,10 +102,6 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
-
-
-def _frames(number: int) -> str:
-    return f"{number} frame" if number == 1 else f"{number} frames"
 
 
 def _error(data: str, name: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.recordings.cassette import Cassette, Headers, Interaction, RecordedRequest
 from fakellm.recordings.formats.response_reader import dechunked, plan
 from fakellm.recordings.formats.unknown_request import request_for
@@ -41,7 +42,7 @@ def load_trace(data: bytes, name: str) -> Cassette:
         middle = sizes.end() + int(sizes[1])
         end = middle + int(sizes[2])
         if end > len(data):
-            raise CassetteError([f"{place}: the file ends {end - len(data)} bytes too early: it was cut off"])
+            raise CassetteError([f"{place}: the file ends {count(end - len(data), 'byte')} too early: it was cut off"])
         found.append(_interaction(data[sizes.end() : middle], data[middle:end], place))
         at = end
     return Cassette(name, tuple(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.recordings.cassette import Cassette, Headers, Interaction
 from fakellm.recordings.content_codings import decoded
 from fakellm.recordings.formats.response_reader import is_stream, plan
@@ -61,7 +62,8 @@ def load_chunks(data: bytes, name: str) -> Cassette:
 def dump_sse(cassette: Cassette) -> bytes:
     """The body of the only stream in the recording. Raises CassetteError if there is none, or other interactions."""
     if len(cassette.interactions) != 1:
-        message = f"has {len(cassette.interactions)} interactions, and a raw stream is only one: select it with --only"
+        number = count(len(cassette.interactions), "interaction")
+        message = f"has {number}, and a raw stream is only one: select it with --only"
         raise CassetteError([f"{cassette.name}: {message}"])
     plan = cassette.interactions[0].response
     body = decoded(plan.body, plan.headers, cassette.name)

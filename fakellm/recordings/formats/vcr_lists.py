@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from msgspec import Struct
 
 from fakellm.base.errors import CassetteError
+from fakellm.base.words.count import count
 from fakellm.recordings.cassette import Cassette
 from fakellm.recordings.formats import vcrpy
 from fakellm.recordings.formats.typed_values import typed
@@ -23,7 +24,7 @@ def load(data: Any, name: str) -> Cassette:
     """The recording in the value of a file. Raises CassetteError."""
     read = typed(data, _File, name)
     if len(read.requests) != len(read.responses):
-        counts = f"{len(read.requests)} requests and {len(read.responses)} responses"
+        counts = f"{count(len(read.requests), 'request')} and {count(len(read.responses), 'response')}"
         raise CassetteError([f"{name}: {counts}; each request needs its response"])
     pairs = [
         {"request": request, "response": response}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 
+from fakellm.engine.entry import Entry
+
 
 class Changes:
     """The changes to the journals of one server. All calls are made on its event loop."""
@@ -22,8 +24,8 @@ class Changes:
         """How many wait now."""
         return len(self._waiting)
 
-    def notify(self) -> None:
-        """Counts a change, and wakes all that wait for one."""
+    def notify(self, entry: Entry | None = None) -> None:
+        """Counts a change, of this entry if there is one, and wakes all that wait for one."""
         self.count += 1
         if self._waiting:
             self._wake()

@@ -12,7 +12,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fakellm.base.errors import RequestError, ScenarioError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.response import Work
 from fakellm.recordings.whole_file import write_whole
 from fakellm.server.application import HttpRequest, json_response

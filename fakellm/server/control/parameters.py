@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from urllib.parse import parse_qsl
 
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 
 _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),

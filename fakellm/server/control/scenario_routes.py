@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fakellm.base.budget import exceeded
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.count import count
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response, Work
 from fakellm.scenarios.scenario import Scenario
@@ -69,9 +70,9 @@ def add_rules(app: App, request: HttpRequest) -> Work:
         while True:
             session = app.session(name)
             before = session.content
-            count = len(before.ruleset.rules)
-            if number is not None and number > count:
-                message = f"Invalid value for 'replace': expected the number of one of {count} rules, got {number}."
+            rules = len(before.ruleset.rules)
+            if number is not None and number > rules:
+                message = f"Invalid value for 'replace': the session has {count(rules, 'rule')}, got {number}."
                 raise RequestError(400, message, "invalid_value", "replace")
             read = await in_thread(partial(_extended, app, before, request.body, number, strict, bool(first)))
             after: Engine = read()

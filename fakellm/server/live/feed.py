@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from heapq import merge
 from itertools import islice
+from typing import Protocol
 
 import msgspec
 
@@ -19,7 +20,6 @@ from fakellm.engine.entry import Entry
 from fakellm.engine.response import Watch
 from fakellm.model.request import Request
 from fakellm.server.application import Application
-from fakellm.server.connection import ClientConnection
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.entry_matches import search
 from fakellm.server.control.shown_entry import Parse
@@ -61,6 +61,32 @@ _HEAD = bursts(
 _RETRY = b"retry: 1000\n\n"
 
 
+class Watcher(Protocol):
+    """A client that watches."""
+
+    head_only: bool
+
+    def write(self, data: bytes) -> None:
+        """Writes to the client. Raises ConnectionError if the client has left."""
+
+    async def drain(self) -> None:
+        """Returns when there is room for more."""
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Within this block, nothing is sent for long."""
+
+
+class Watching(Protocol):
+    """What sends to clients what happens."""
+
+    async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
+        """Sends events until the client leaves or the server stops. Raises RequestError, status 503, if there is no
+        room for another reader."""
+
+    def close(self) -> None:
+        """Ends what is sent to everyone."""
+
+
 class Feed:
     """The events of one server. Create and use it in one event loop."""
 
@@ -75,28 +101,23 @@ class Feed:
         self._closed = False
 
     def close(self) -> None:
-        """Ends what is sent to everyone."""
         self._closed = True
         self._news.close()
         if self._looking is not None:
             self._looking.cancel()
 
-    def refusal(self) -> RequestError | None:
-        """Why there is no room for another reader, with status 503; None if there is."""
-        if self._watching < MOST_WATCHING:
-            return None
-        message = f"{self._watching} clients read the events of this server, as many as it allows. Close some pages."
-        return RequestError(503, message, "too_many_watching")
-
-    async def serve(self, client: ClientConnection, watch: Watch) -> EndedResponse:
-        """Sends events until the client leaves or the server stops."""
+    async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
+        if self._watching >= MOST_WATCHING:
+            count = self._watching
+            message = f"{count} clients read the events of this server, as many as it allows. Close some pages."
+            raise RequestError(503, message, "too_many_watching")
         with suppress(ConnectionError):
             client.write(_HEAD)
             if not client.head_only:
                 await self._send(client, watch)
         return EndedResponse(keep_alive=False)
 
-    async def _send(self, client: ClientConnection, watch: Watch) -> None:
+    async def _send(self, client: Watcher, watch: Watch) -> None:
         """Raises ConnectionError if the client has left."""
         client.write(_RETRY)
         with client.waiting(), self._reader():
@@ -168,7 +189,7 @@ class Feed:
     def _scenario(self, name: str) -> bytes:
         return msgspec.json.encode({"session": name, **self._app.served(name)})
 
-    async def _begin(self, client: ClientConnection, session: str | None, reason: str | None) -> int:
+    async def _begin(self, client: Watcher, session: str | None, reason: str | None) -> int:
         """Sends what there is now to a reader that has nothing, and returns the number of the event after which it goes
         on. `reason`: why it has nothing; None if it is new."""
         number = self._ring.last

@@ -26,13 +26,10 @@ _LONGEST = 100_000
 
 
 class Copied(Struct, frozen=True):
-    """A request: its session, its entry as the journal shows it, and the plan of its reply, or why the journal does not
-    have that."""
+    """A request: its session, and its entry as the journal shows it."""
 
     session: str
     entry: Entry
-    plan: Plan | None = None
-    missing: str = ""
 
     @property
     def url(self) -> str:
@@ -103,10 +100,10 @@ with response:
 """.encode()
 
 
-def as_recording(copied: Copied, form: str) -> bytes:
+def as_recording(copied: Copied, plan: Plan, form: str) -> bytes:
     """The request and what was sent of its reply, as a recording in a format of WRITERS. Raises CassetteError if that
     cannot express it."""
-    entry, plan = copied.entry, copied.plan or Plan(None, (), ())
+    entry = copied.entry
     if entry.frames_sent < len(plan.frames):
         plan = replace(plan, frames=tuple(plan.frames)[: entry.frames_sent], end="close")
     request = RecordedRequest(entry.method, copied.url, tuple(copied.headers.items()), copied.body, copied.session)

@@ -15,7 +15,8 @@ from typing import Any
 
 from fakellm.apis.route import api_named
 from fakellm.base.errors import CassetteError, RequestError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.state import Session
@@ -30,6 +31,9 @@ from fakellm.server.one_request.hiding import inflated, is_compressed
 from fakellm.server.one_request.media import marked
 from fakellm.server.one_request.wire import ReplyReader, encoded, frames
 from fakellm.wire.plan import Frame, Plan
+
+FindPlan = Callable[[], tuple[Plan | None, str]]
+"""Returns the plan of a reply, or why there is none."""
 
 _FRAMES = 100
 """Frames in one piece of JSON."""
@@ -150,13 +154,14 @@ def _missing(snapshot: Entry) -> str:
     )
 
 
-def _copied(app: Application, request: HttpRequest, make: Callable[[Copied], bytes]) -> Work:
+def _copied(app: Application, request: HttpRequest, make: Callable[[Copied, FindPlan], bytes]) -> Work:
     """The work of writing a request so that it can be sent again."""
     session, entry = found_entry(app, request.target.session, request.target.route.id)
     name, snapshot, kept = request.target.session, copy(entry), kept_of(entry)
 
     def written() -> bytes:
-        return make(Copied(name, shown_entry(partial(parsed_entry, app), entry, snapshot), *shown_plan(snapshot, kept)))
+        copied = Copied(name, shown_entry(partial(parsed_entry, app), entry, snapshot))
+        return make(copied, partial(shown_plan, snapshot, kept))
 
     async def run() -> bytes:
         text: bytes = (await in_thread(written))()
@@ -171,11 +176,11 @@ def _text(text: bytes) -> Response:
 
 
 def _curl(app: Application, request: HttpRequest) -> Work:
-    return _copied(app, request, as_curl)
+    return _copied(app, request, lambda copied, _: as_curl(copied))
 
 
 def _python(app: Application, request: HttpRequest) -> Work:
-    return _copied(app, request, as_python)
+    return _copied(app, request, lambda copied, _: as_python(copied))
 
 
 def _recording(app: Application, request: HttpRequest) -> Work:
@@ -187,11 +192,12 @@ def _recording(app: Application, request: HttpRequest) -> Work:
         known = f"one of {', '.join(WRITERS)}, got {shortened(form)}{near_miss(form, tuple(WRITERS))}"
         raise RequestError(400, f"Invalid value for 'format': expected {known}", "invalid_value", "format")
 
-    def made(copied: Copied) -> bytes:
-        if copied.plan is None:
-            raise RequestError(409, copied.missing, "reply_not_kept")
+    def made(copied: Copied, find: FindPlan) -> bytes:
+        plan, missing = find()
+        if plan is None:
+            raise RequestError(409, missing, "reply_not_kept")
         try:
-            return as_recording(copied, form)
+            return as_recording(copied, plan, form)
         except CassetteError as error:
             raise RequestError(409, str(error), "not_recordable") from None
 

@@ -6,7 +6,7 @@ knows no bodies of other routes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -20,7 +20,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Matched
 from fakellm.engine.response import Outcome, Response, Work, respond
-from fakellm.engine.state import Session
+from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
@@ -44,9 +44,26 @@ def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offl
         outcome = _rendered(most, request, engine, matched, 1)
     else:
         count = session.count(*matched.match.count)
-        outcome = _rendered(most, request, engine, matched, count.number)
-        outcome = _forgotten(outcome) if count.forgotten else outcome
+        attempted = partial(_attempted, most, request, engine, matched)
+        outcome = attempted(count) if isinstance(count, AttemptCount) else _counted(count, attempted)
     return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
+
+
+def _attempted(
+    most: float, request: HttpRequest, engine: Engine, matched: Matched, count: AttemptCount
+) -> Response | Work:
+    outcome = _rendered(most, request, engine, matched, count.number)
+    return _forgotten(outcome) if count.forgotten else outcome
+
+
+def _counted(count: Awaitable[AttemptCount], attempted: Callable[[AttemptCount], Response | Work]) -> Work:
+    """The work of waiting for the number of an attempt, and of what is `attempted` then."""
+
+    async def run() -> Response:
+        outcome = attempted(await count)
+        return outcome if isinstance(outcome, Response) else outcome.then(await offload(outcome.run))
+
+    return Work(run, lambda result: result())
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -89,7 +106,8 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
         answer = await answered(engine, request)
         match = answer.match
         if match and match.counts:
-            number, forgotten = session.count(*match.count)
+            count = session.count(*match.count)
+            number, forgotten = count if isinstance(count, AttemptCount) else await count
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
@@ -154,12 +172,7 @@ def remembered(store: SessionStore, keeper: Keeper, request: Request, response: 
     if response.head.status != 200 or response.fault:
         return response
     sent = response.body
-    while True:
-        before = store.open(keeper).read()
-        after = keeper.with_reply(before, request, sent)
-        if after is before or store.write(before, after):
-            break
-    now = keeper.at_once(request, after, sent)
+    now = keeper.at_once(request, store.add_reply(keeper, request, sent), sent)
     if now is sent:
         return response
     made = respond(replace(response.head, frames=(Frame(now),)))

@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 
 MOST_CHARACTERS = 4_000
@@ -21,6 +22,9 @@ ACCEPT_SILENCE = 60.0
 """Seconds after a message that no connection could be accepted, in which there is no other such message."""
 
 _NO_ROOM = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+UNMATCHED = "no rule matched: "
+"""How the lines of requests start that no rule matched."""
 
 
 def one_line(text: str) -> str:
@@ -61,10 +65,11 @@ def logger() -> logging.Logger:
 
 def summarize(entry: Entry, milliseconds: float) -> None:
     """Logs a line about a request that has ended, however it ended."""
-    frames = f"{entry.frames_sent:,} of {entry.frames:,} frames"
+    frames = f"{entry.frames_sent:,} of {count(entry.frames, 'frame')}"
+    start = "" if entry.matched else UNMATCHED
     fault = f", fault {entry.fault}" if entry.fault else ""
     logger().info(
-        f"%s %s: %s, %s{fault}, {frames}, %s in {milliseconds:.1f} ms",
+        f"{start}%s %s: %s, %s{fault}, {frames}, %s in {milliseconds:.1f} ms",
         entry.method,
         entry.path,
         "no status" if entry.status is None else entry.status,

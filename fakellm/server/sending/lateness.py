@@ -10,6 +10,8 @@ import asyncio
 import logging
 from typing import Any
 
+from fakellm.base.words.count import count
+
 log = logging.getLogger("fakellm")
 
 TOLERANCE = 0.05
@@ -53,9 +55,8 @@ class Lateness:
         self._unlogged, self._unlogged_worst, self._logging = 0, 0.0, False
         if frames:
             log.warning(
-                "%d frame%s left more than %d ms late, the worst %s ms: this process or its machine is too busy",
-                frames,
-                "" if frames == 1 else "s",
+                "%s left more than %d ms late, the worst %s ms: this process or its machine is too busy",
+                count(frames, "frame"),
                 TOLERANCE * 1000,
                 worst,
             )

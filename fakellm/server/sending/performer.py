@@ -38,8 +38,8 @@ class Proxy(Protocol):
 
 
 class Performer:
-    """Performs the responses of one server. `steps`: the stepped replies under way. `settled`: called when a reply in a
-    session stalls."""
+    """Performs the responses of one server. `settled`: called when a reply in a session stalls. `steps`: the stepped
+    replies under way."""
 
     def __init__(
         self,
@@ -47,11 +47,12 @@ class Performer:
         lateness: Lateness,
         changes: Changes,
         settled: Callable[[str, Entry], None],
+        steps: Steps,
     ) -> None:
         self._settled = settled
         self._changes = changes
         self.clock = Clock()
-        self.steps = Steps()
+        self.steps = steps
         self.stopping = asyncio.Event()
         """Set when the server stops: then replies that stall end."""
         self._pacer = Pacer(self.clock, speed, self.steps, lateness)
@@ -81,7 +82,7 @@ class Performer:
     def ended(self, entry: Entry) -> None:
         """Records when a reply ended."""
         entry.ended = self.clock.now()
-        self._changes.notify()
+        self._changes.notify(entry)
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
         """Sends the response to a request in this session."""
@@ -125,7 +126,7 @@ class Performer:
                 await reset(client.transport, self.clock)
         elif plan.end == "stall":
             entry.outcome = "stalled"
-            self._changes.notify()
+            self._changes.notify(entry)
             dripped = drip(plan, client.http_1_0)
             self._settled(session, entry)
             with client.waiting():

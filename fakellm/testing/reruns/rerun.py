@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 from _pytest.runner import runtestprotocol  # pytest has nothing public: plugins that run tests again use this
 
+from fakellm.base.words.count import count
 from fakellm.testing.reruns import break_replies, vary
 from fakellm.testing.reruns.alarm import ALARM, Alarm
 from fakellm.testing.reruns.break_replies import BrokenRun
@@ -144,7 +145,8 @@ def summary(reports: Iterable[object]) -> Iterator[str]:
         if name == NOTE
     }
     others = {test: note for test, note in notes.items() if note != CHANGED_REPLIES}
-    yield f"fakellm: {len(notes) - len(others)} of {len(notes)} tests that passed ran again with changed replies"
+    again = len(notes) - len(others)
+    yield f"fakellm: {again} of {count(len(notes), 'test')} that passed ran again with changed replies"
     yield from (f"  not {test}: {note}" for test, note in list(others.items())[:_LISTED])
     if len(others) > _LISTED:
         yield f"  and {len(others) - _LISTED} more"

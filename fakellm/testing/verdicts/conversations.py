@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from fakellm.base.words.count import count
 from fakellm.engine.entry import SentCall
 from fakellm.model.request import Message, PastCall, Request
 from fakellm.testing.verdicts.attempts import ClientRequest
@@ -69,7 +70,7 @@ def _broken_as_whole(
         continued = text and text not in texts and any(message.text.strip() == text for message in past)
         called = any(call.id in calls for message in past for call in message.calls)
         if each.broken and not each.cancelled and (continued or called):
-            what = "a tool call" if called else f"the first {len(text)} characters"
+            what = "a tool call" if called else f"the first {count(len(text), 'character')}"
             message = (
                 f"the reply to request {each.number} broke off, and request {attempt.number} goes on with {what} of it"
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from fakellm.base.words.count import count
+
 RULES = {
     "retried-refusal": "A request that the API refuses for what it contains must not be sent again as it is",
     "retried-quota": "A request that is refused because the account has no quota left must not be sent again",
@@ -64,9 +66,5 @@ class ClientVerdict(Struct, frozen=True):
             raise AssertionError(str(self))
 
     def __str__(self) -> str:
-        heading = f"{_count(len(self.findings), 'finding')} in {_count(self.requests, 'request')}"
+        heading = f"{count(len(self.findings), 'finding', 'no')} in {count(self.requests, 'request', 'no')}"
         return "\n".join([f"{heading}:", *(f"- {each}" for each in self.findings)]) if self.findings else heading
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"

@@ -15,6 +15,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from fakellm.base.validation import FieldError
+from fakellm.base.words.explained import Explaining
 from fakellm.wire.http.codings import PACKAGES, Coding, compressed, is_installed
 from fakellm.wire.plan import ChunkForm, Delimited, Frame, HeaderCase, HeadForm, Plan
 
@@ -27,7 +28,7 @@ ByteCut = (
 line ends, after a number of bytes each, or at a list of offsets. Or, not the body but what HTTP/1.1 puts around it."""
 
 
-class Transfer(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class Transfer(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The `transfer:` block of a rule's `stream:`.
 
     All keys but `content_type` also apply to a body that is not a stream; `margins` applies only to such a body.

@@ -12,7 +12,8 @@ from typing import Any
 from fakellm.apis.chat.requests.chat_body import Chat
 from fakellm.apis.openai.request_body import invalid_type, invalid_value, missing, unsupported_value
 from fakellm.base.errors import RequestError
-from fakellm.base.validation import near_miss, shortened
+from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.model.request import AllowedCalls, JsonOutput, Tool
 
 _FORMATS = ("json_object", "json_schema", "text")

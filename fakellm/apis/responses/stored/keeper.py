@@ -22,6 +22,9 @@ class ResponsesKeeper:
     def refers(self, body: bytes) -> bool:
         return b'"previous_response_id"' in body or b'"conversation"' in body
 
+    def deferred(self, body: bytes) -> bool:
+        return b'"background"' in body
+
     def continued(self, request: Request, kept: KeptResponses) -> Request:
         return keeping.continued(request, kept)
 

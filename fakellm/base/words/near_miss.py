@@ -1,0 +1,48 @@
+"""Finds the valid word that a wrong one was meant to be: what users call it elsewhere, or the one spelled alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+
+_LONGEST = 120
+"""Characters of a word that is compared: the search takes as long as the word is."""
+
+_MEANT = {
+    "aborted": "client left",
+    "anthropic": "messages",
+    "calls": "tool_calls",
+    "canceled": "client left",
+    "cancelled": "client left",
+    "claude": "messages",
+    "complete": "sent",
+    "completed": "sent",
+    "count": "times",
+    "delay": "first",
+    "disconnected": "client left",
+    "google": "gemini",
+    "grok": "xai",
+    "latency": "first",
+    "prompt": "user",
+    "run": "serve",
+    "start": "serve",
+    "text": "content",
+    "thinking": "reasoning",
+    "times": "count",
+    "tools": "tool_calls",
+}
+"""Words that providers, SDKs and other tools have for what we call by another."""
+
+
+def other_word(word: str, allowed: Sequence[str]) -> str | None:
+    """The allowed word for what is called so elsewhere, if there is one."""
+    other = _MEANT.get(word.lower())
+    return other if other in allowed else None
+
+
+def near_miss(word: str, allowed: Sequence[str]) -> str:
+    """``; did you mean 'padding'?`` if one of the allowed words was probably meant, otherwise an empty string."""
+    found = other_word(word, allowed)
+    if found is None and len(word) <= _LONGEST:
+        found = next(iter(get_close_matches(word, allowed, n=1)), None)
+    return "" if found is None else f"; did you mean {found!r}?"

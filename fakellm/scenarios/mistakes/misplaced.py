@@ -1,0 +1,106 @@
+"""Says where a key belongs that is in the wrong block of a rule, and what to write for a text in place of a block.
+
+Knows the blocks and their keys, and neither files nor nodes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from fakellm.apis.variation import Variation
+from fakellm.base.validation import Path
+from fakellm.base.words.near_miss import near_miss
+from fakellm.scenarios.matching import When
+from fakellm.scenarios.reply import Reply
+from fakellm.scenarios.scenario import Rule
+from fakellm.wire.timing import Timing
+
+_BLOCKS = {"when": When, "reply": Reply, "timing": Timing, "stream": Variation}
+_METHODS = ("reply", "script", "stream", "timing", "fault", "then", "after")
+"""Blocks of a rule that a method of the same name sets in Python."""
+
+_WHOLE = {
+    "reply": "{content: %s}",
+    "when": "{user: %s}",
+    "timing": "{first: %s}",
+    "fault": "{kind: %s}",
+    "then": "{reply: {content: %s}}",
+    "script": "{reply: {content: %s}}",
+    "tool_calls": "{name: %s}",
+}
+"""What is meant by a plain value in place of a block, or of an item in a list."""
+
+
+def place_of_key(path: Path) -> str:
+    """What follows the message about an unknown key, the last step of the path: where it belongs. Empty if nowhere."""
+    *above, key = path
+    if not isinstance(key, str):
+        return ""
+    block = above[-1] if above else None
+    if block is None:
+        return f"; {key!r} is a key of a rule: each rule is an item of 'rules'" if key in _rule_keys() else ""
+    if isinstance(block, str) and block in _rule_keys():
+        if key in _rule_keys():
+            return f"; {key!r} is a key of the rule, beside {block!r}"
+    elif not isinstance(block, int) or above[-2:-1] not in (["rules"], ["then"], ["script"]):
+        return ""
+    owner = _owner(key, block)
+    if owner is None:
+        near = near_miss(key, When.__struct_fields__)
+        return (
+            ""
+            if near or block != "when"
+            else f"; any other value of the request is one of its body: body: {{{key}: …}}"
+        )
+    return f"; {key!r} is a key of {owner!r}: write {owner}: {{{key}: …}}"
+
+
+def call_of_keyword(key: str) -> str:
+    """What follows the message about an unknown keyword of a method of the builder: which call takes it."""
+    if key in _METHODS:
+        return f"; it has a method of its own: .{key}(…)"
+    owner = "when" if key in ("name", "dialect") else _owner(key, None)
+    if owner is None:
+        return ""
+    return f"; it belongs into {'on' if owner == 'when' else f'.{owner}'}({key}=…)"
+
+
+def block_for_value(path: Path, value: Any, message: str) -> str:
+    """What follows the message about a value of the wrong type: what to write in its place. Empty for anything unusual.
+
+    `message`: such as `expected object, got string`.
+    """
+    expected = message.partition(", got")[0]
+    if not path:
+        return "; write 'rules:' in a line above the list" if isinstance(value, list) else ""
+    key = next((step for step in reversed(path) if isinstance(step, str)), "")
+    if "array" in expected and isinstance(value, dict):
+        return "; start each item of the list with '- '"
+    if value is None or isinstance(value, (dict, list)):
+        return ""
+    if "array" in expected:
+        return f"; write [{_flow(value)}]" if isinstance(value, str) else ""
+    if "object" not in expected or key not in _WHOLE:
+        return ""
+    if key == "fault" and type(value) is int:
+        return f"; write {{kind: status, status: {value}}}"
+    written = str(value) if key == "timing" else _flow(value)
+    return f"; write {_WHOLE[key] % written}"
+
+
+def _rule_keys() -> tuple[str, ...]:
+    return Rule.__struct_fields__
+
+
+def _owner(key: str, block: object) -> str | None:
+    """The block that has this key, besides this one."""
+    return next((name for name, kind in _BLOCKS.items() if name != block and key in kind.__struct_fields__), None)
+
+
+def _flow(value: Any) -> str:
+    """A text as YAML has it within brackets; a number, where a text is meant, in quotes."""
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w .*/-]*", value):
+        return value
+    return json.dumps(str(value), ensure_ascii=False)

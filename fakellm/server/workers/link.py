@@ -1,0 +1,162 @@
+"""The owner's end for one worker: what the worker reports of its requests, and what it asks for.
+
+Owns the entries of the worker that may still change, and its stepped replies. `owner` decides when entries get into
+journals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from fakellm.engine.response import Response, Watch
+from fakellm.server.stepping import Stepped
+from fakellm.server.workers.channel import Channel, Handler
+from fakellm.server.workers.owned import Owned
+from fakellm.server.workers.reports import EntryReport
+from fakellm.wire.plan import Plan
+
+if TYPE_CHECKING:
+    from fakellm.server.workers.owner import Owner
+
+
+class FarWatcher:
+    """A client of a worker that watches: what is written for it leaves with `drain`. Implements `Watcher`."""
+
+    def __init__(self, worker: Channel, number: int, head_only: bool) -> None:
+        self.head_only = head_only
+        self._worker = worker
+        self._number = number
+        self._data = b""
+
+    def write(self, data: bytes) -> None:
+        self._data += data
+
+    async def drain(self) -> None:
+        data, self._data = self._data, b""
+        if data:
+            await self._worker.call("watched", self._number, data)
+
+    def waiting(self) -> AbstractContextManager[None]:
+        return nullcontext()  # the worker notices that the client leaves
+
+
+class Link:
+    """One worker, as the owner knows it. `ready`: done when it accepts connections."""
+
+    def __init__(self, owner: Owner, ready: asyncio.Future[None]) -> None:
+        self._owner = owner
+        self._ready = ready
+        self._entries: dict[int, Owned] = {}
+        """Those whose replies are under way, by the worker's numbers."""
+        self._unread: OrderedDict[int, Owned] = OrderedDict()
+        """Those whose replies the worker has."""
+        self._stepped: dict[int, Stepped] = {}
+        self._stepping: dict[int, asyncio.Task[None]] = {}
+        self.joined = False
+        """Whether the worker answers the owner."""
+        self.late = (0, 0.0)
+        """How many frames left late, and the seconds of the latest."""
+        self.channel = Channel(self._handlers(), self._lost)
+
+    def _handlers(self) -> Mapping[str, Handler]:
+        owner = self._owner
+        return {
+            "joined": self._join,
+            "ready": lambda: self._ready.set_result(None),
+            "open": owner.open,
+            "engine": owner.engine,
+            "count": owner.count,
+            "keep": owner.keep,
+            "answer": self._answer,
+            "watch": self._watch,
+            "reports": self._reports,
+            "replies": self._replies,
+            "stepped": self._begin_stepping,
+            "step_sent": self._step_sent,
+            "step_over": self._step_over,
+        }
+
+    def _join(self) -> None:
+        self.joined = True
+
+    async def _answer(self, number: int, sent: tuple[str, str, bytes, Mapping[str, str]]) -> Response:
+        """The response to a request. `number`: of its entry at the worker, 0 if it has none there."""
+        response, owned = await self._owner.answer(*sent)
+        if number:
+            self._entries[number] = owned
+        return response
+
+    async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:
+        await self._owner.watch(watch, FarWatcher(self.channel, number, head_only))
+
+    def _reports(self, reports: list[EntryReport]) -> None:
+        for report in reports:
+            self._report(report)
+        self._owner.arrived(any(report.answered for report in reports))
+
+    def _report(self, report: EntryReport) -> None:
+        owned = self._entries.get(report.number)
+        if owned is not None:
+            owned.update(report.entry)
+        elif report.session is None or report.kept is None:
+            return  # the owner has not answered it yet, or it was cancelled
+        else:
+            report.entry.request, report.entry.number = report.kept, 0
+            owned = self._entries[report.number] = Owned(report.session, report.entry)
+            self._owner.staged.append(owned)
+        if report.answered:
+            self._unread[report.number] = owned
+            while self._unread and next(iter(self._unread.values())).dropped:
+                self._unread.popitem(last=False)
+        if not owned.entry.under_way:
+            del self._entries[report.number]
+        self._owner.changed(owned, complete=not report.answered)
+
+    def _replies(self, replies: list[tuple[int, Response]]) -> None:
+        for number, response in replies:
+            if owned := self._unread.pop(number, None):
+                owned.answer(response)
+                self._owner.changed(owned)
+
+    def _begin_stepping(self, number: int, session: str, plan: Plan) -> None:
+        self._stepping[number] = asyncio.ensure_future(self._step(number, session, plan))
+
+    async def _step(self, number: int, session: str, plan: Plan) -> None:
+        """Informs the worker how many frames of a reply are released, until the task is cancelled."""
+        await self._owner.flush()
+        owned, steps, released = self._entries.get(number), self._owner.steps, 0
+        if owned is None or owned.session is None:  # it has been replaced: no step will come
+            self.channel.notify("released", number, len(plan.frames))
+            return
+        with steps.reply(session, owned.entry.number, plan) as reply:
+            self._stepped[number] = reply
+
+            def more() -> bool:
+                return reply.released > released
+
+            while True:
+                await steps.until(more)
+                released = reply.released
+                self.channel.notify("released", number, released)
+
+    def _step_sent(self, number: int) -> None:
+        if reply := self._stepped.get(number):
+            reply.wrote()
+
+    def _step_over(self, number: int) -> None:
+        self._stepped.pop(number, None)
+        self._stepping.pop(number).cancel()
+
+    def _lost(self) -> None:
+        """The worker is gone: its replies have ended."""
+        for number in list(self._stepping):
+            self._step_over(number)
+        for owned in self._entries.values():
+            owned.entry.outcome, owned.entry.ended = "server stopped", asyncio.get_running_loop().time()
+            self._owner.changed(owned)
+        self._entries.clear()
+        self._owner.lost(self)

@@ -1,0 +1,63 @@
+"""An entry of a worker, as the owner has it. Owns what changes in it, and that its session is not idle until it
+ends."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+
+from fakellm.engine.engine import Engine
+from fakellm.engine.entry import Entry, Kept
+from fakellm.engine.response import Response
+from fakellm.engine.state import MemorySession
+from fakellm.server.workers.reports import SessionName
+
+_CHANGING = (
+    *("rule", "matched", "explanation", "status", "frames", "frames_sent", "outcome", "fault", "attempts_forgotten"),
+    *("without_effect", "late_ms", "dialect", "started", "ended"),
+)
+"""The fields of an entry that change while its request is answered."""
+
+
+class Owned:
+    """An entry whose request a worker has received. `name`: of the session that it is for."""
+
+    def __init__(self, name: SessionName, entry: Entry) -> None:
+        self.name = name
+        self.entry = entry
+        self.session: MemorySession[Engine] | None = None
+        """The session whose journal has the entry; None before that."""
+        self.discarded = False
+        """Whether its session was replaced before its journal had the entry."""
+        self._busy: AbstractContextManager[None] | None = None
+
+    @property
+    def dropped(self) -> bool:
+        """Whether no journal has it any more, or ever will."""
+        return self.discarded or (self.session is not None and self.entry.number <= self.session.journal.dropped)
+
+    def journaled(self, session: MemorySession[Engine]) -> None:
+        """The journal of this session has the entry; the session is not idle until the reply has ended."""
+        self.session = session
+        if self.entry.under_way:
+            self._busy = session.reply()
+            self._busy.__enter__()
+
+    def update(self, now: Entry) -> None:
+        """Takes over what has changed."""
+        for name in _CHANGING:
+            setattr(self.entry, name, getattr(now, name))
+        if now.reply.kept:
+            self.entry.reply = now.reply
+
+    def answer(self, response: Response) -> None:
+        """The response that answers the request."""
+        if isinstance(self.entry.request, Kept):
+            self.entry.request.response = response
+
+    def changed(self) -> None:
+        """Must be called after a change of an entry that a journal has."""
+        assert self.session
+        if self._busy and not self.entry.under_way:
+            self._busy.__exit__(None, None, None)
+            self._busy = None
+        self.session.journal.remeasure(self.entry)

@@ -1,0 +1,217 @@
+"""The process that has the state of a server with workers: answers for all of them, and keeps their journals.
+
+It has an application like that of any server, with the state in memory, so that what reads or changes state is answered
+as in a server without workers. Entries are staged as they arrive. Before anything reads them, every worker reports what
+it has sent, and they get into the journals in the order in which their requests arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Hashable
+from typing import Any
+
+from msgspec.structs import replace
+
+from fakellm.apis.operation import Keeper
+from fakellm.engine.response import Response, Watch
+from fakellm.engine.state import AttemptCount, MemorySession
+from fakellm.model.request import Request
+from fakellm.server.application import HttpRequest, settled
+from fakellm.server.http_server import Server
+from fakellm.server.offload import in_thread
+from fakellm.server.scenario_app import App
+from fakellm.server.stepping import Steps
+from fakellm.server.workers.link import FarWatcher, Link
+from fakellm.server.workers.owned import Owned
+from fakellm.server.workers.reports import SessionName
+from fakellm.server.workers.watched_state import WatchedState
+from fakellm.server.workers.worker_app import WorkerSettings
+
+MOST_STAGED = 1_000
+"""Entries that are staged before they get into the journals although nothing reads these."""
+_LOOK_SECONDS = 0.1
+"""How often the workers report how far replies are while somebody watches."""
+STAGED_SECONDS = 1.0
+"""How long an entry is staged at most, if nothing reads the journals."""
+
+
+class Owner:
+    """The state of a server with workers. `app` must have `state`."""
+
+    def __init__(self, app: App, state: WatchedState, settings: WorkerSettings) -> None:
+        self._app = app
+        self._state = state
+        self.settings = settings
+        self.steps = Steps()
+        self.server = Server(app, settings.speed, None, settings.access, steps=self.steps)
+        self.links: list[Link] = []
+        self.staged: list[Owned] = []
+        self._reading = 0
+        """How many requests are being answered."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._flushing: asyncio.Task[None] | None = None
+        self._changing: set[asyncio.Future[Any]] = set()
+        """Changes that some workers have not made."""
+        self._late_before = (0, 0.0)
+        """What the workers that are gone have reported of late frames."""
+        state.changed = self._forget
+
+    def join(self, ready: asyncio.Future[None]) -> Link:
+        """The end for one more worker. `ready`: done when it accepts connections."""
+        link = Link(self, ready)
+        self.links.append(link)
+        return link
+
+    def lost(self, link: Link) -> None:
+        """A worker is gone."""
+        self.links.remove(link)
+        frames, worst = self._late_before
+        self._late_before = frames + link.late[0], max(worst, link.late[1])
+
+    def open(self, name: str) -> tuple[int, int, bool]:
+        """Opens a session for a worker: its serial number, the number of its engine, and whether its requests to models
+        are answered here. Raises RequestError as `State.open` does."""
+        session = self._app.session(name)
+        assert isinstance(session, MemorySession)
+        number = self._state.number(session.content)
+        return self._state.serial(session), number, self._is_answered_here(name)
+
+    def _is_answered_here(self, name: str) -> bool:
+        """Whether the next requests to models in a session depend on more than a worker knows."""
+        return self._app.next_fault(name) is not None
+
+    async def engine(self, number: int) -> bytes | None:
+        """The scenario of an engine, whether it is strict, and the number of its first rule, pickled; None if it is not
+        served any more."""
+        engine = self._state.engine(number)
+        if engine is None:
+            return None
+        pickled: bytes = (
+            await in_thread(lambda: pickle.dumps((engine.ruleset.scenario, engine.strict, engine.ruleset.first), 5))
+        )()
+        return pickled
+
+    def count(self, name: SessionName, key: tuple[Hashable, ...]) -> AttemptCount:
+        """Counts one more attempt in a session. In one that has been replaced, nothing is counted any more."""
+        session = self._state.named(name)
+        return session.count(*key) if session else AttemptCount(1, False)
+
+    def keep(self, name: SessionName, keeper: Keeper, request: Request, sent: bytes) -> None:
+        """Keeps a reply of a session."""
+        if session := self._state.named(name):
+            session.store.add_reply(keeper, request, sent)
+
+    async def answer(self, *sent: Any) -> tuple[Response, Owned]:
+        """The response to a request that a worker has received, and its entry. What the response has changed holds for
+        all workers then."""
+        self._reading += 1
+        try:
+            await self.flush(progress=True)
+            request = HttpRequest(*sent)
+            name = request.target.session
+            before = self._is_answered_here(name)
+            response, entry = await self.server.answered(request)
+            if self._is_answered_here(name) != before:
+                self._forget(name)
+            if self.server.pace(None) != self.settings.speed:
+                self._pace(self.server.pace(None))
+            if self._changing:
+                await asyncio.wait(self._changing)
+        finally:
+            self._reading -= 1
+        owned = Owned(SessionName(name, 0), entry)
+        if not request.target.control and (session := self._state.find(name)):
+            owned.journaled(session)
+        return response, owned
+
+    async def watch(self, watch: Watch, reader: FarWatcher) -> None:
+        """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
+        looking = asyncio.ensure_future(self._look())
+        try:
+            await self.server.feed.serve(reader, watch)
+            await reader.drain()
+        finally:
+            looking.cancel()
+
+    async def _look(self) -> None:
+        """Keeps the journals up to date while somebody watches."""
+        while True:
+            await self.flush(progress=True)
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def flush(self, progress: bool = False) -> None:
+        """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
+        how far the replies under way are."""
+        links = [link for link in self.links if link.joined]
+        calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
+        for link, late in zip(links, await asyncio.gather(*calls, return_exceptions=True), strict=True):
+            if not isinstance(late, BaseException):
+                link.late = late
+        late = [self._late_before, *(link.late for link in self.links)]
+        self._app.lateness.frames = sum(frames for frames, _ in late)
+        self._app.lateness.worst = max(worst for _, worst in late)
+        self._journal()
+
+    def _journal(self) -> None:
+        staged, self.staged = self.staged, []
+        for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
+            session = self._state.named(owned.name)
+            if session is None:
+                owned.discarded = True
+                continue
+            self._app.session(owned.name.name)  # it has been used, so it is not the one idle for longest
+            session.journal.add(owned.entry)
+            owned.journaled(session)
+            self._app.changes.notify(owned.entry)
+
+    def changed(self, owned: Owned, complete: bool = True) -> None:
+        """An entry has changed. `complete`: unless its reply is still to come, so that nothing finds it without."""
+        if owned.session:
+            owned.changed()
+            if complete or not self._reading:
+                self._app.changes.notify(owned.entry)
+            if owned.entry.outcome == "stalled":
+                settled(self._app, owned.name.name, owned.entry)
+
+    def arrived(self, answered: bool = False) -> None:
+        """Entries may have been staged. While requests wait for something in the journals, they get there at once.
+        `answered`: whether there are replies that must be fetched for this."""
+        if (self._reading and (self.staged or answered)) or len(self.staged) >= MOST_STAGED:
+            self._flush_now()
+        elif self.staged and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush_now)
+
+    def _flush_now(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if self._flushing is None:
+            self._flushing = asyncio.ensure_future(self.flush())
+            self._flushing.add_done_callback(self._flushed)
+
+    def _flushed(self, _task: asyncio.Task[None]) -> None:
+        self._flushing = None
+        self.arrived()
+
+    def _forget(self, name: str) -> None:
+        """Has the workers forget their copies of a session."""
+        self._change("forget", name)
+
+    def _pace(self, speed: float) -> None:
+        """Has the workers divide delays by another number."""
+        self.settings = replace(self.settings, speed=speed)
+        self._change("speed", speed)
+
+    def _change(self, name: str, content: Any) -> None:
+        for link in self.links:
+            if link.joined:
+                changing = link.channel.call(name, content)
+                self._changing.add(changing)
+                changing.add_done_callback(self._changed)
+
+    def _changed(self, changing: asyncio.Future[Any]) -> None:
+        self._changing.discard(changing)
+        if not changing.cancelled():
+            changing.exception()  # a worker that is gone has nothing to change

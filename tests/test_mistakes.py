@@ -1,0 +1,129 @@
+"""What new users get wrong, and the message that says what and where it is, and what to do."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+from click.testing import CliRunner
+
+import fakellm
+from fakellm.cli import main
+from tests.conftest import chat, post
+
+YAML = {
+    "a text as the reply": ("rules:\n- reply: Hi\n", "a.yaml:2:10: rules[0].reply: expected object, got string; write {content: Hi}"),
+    "a text as the condition": ("rules:\n- when: Hi\n  reply: {}\n", "a.yaml:2:9: rules[0].when: expected object, got string; write {user: Hi}"),
+    "a number as the fault": ("rules:\n- reply: {}\n  fault: 429\n", "a.yaml:3:10: rules[0].fault: * write {kind: status, status: 429}"),
+    "a word as the fault": ("rules:\n- reply: {}\n  fault: reset\n", "a.yaml:3:10: rules[0].fault: * write {kind: reset}"),
+    "a number as the timing": ("rules:\n- reply: {}\n  timing: 0.5\n", "a.yaml:3:11: rules[0].timing: * write {first: 0.5}"),
+    "texts as a script": ("rules:\n- script: [one, two]\n", "a.yaml:2:12: rules[0].script[0]: * write {reply: {content: one}}"),
+    "names as calls": ("rules:\n- reply: {tool_calls: [add]}\n", "a.yaml:2:24: rules[0].reply.tool_calls[0]: * write {name: add}"),
+    "a file in place of a list": ("include: a.yaml\nrules: []\n", "a.yaml:1:10: include: expected array, got string; write [[]a.yaml]"),
+    "rules without dashes": ("rules:\n  reply: {content: Hi}\n", "a.yaml:2:3: rules: expected array, got object; start each item of the list with '- '"),
+    "a list of rules alone": ("- reply: {content: Hi}\n", "a.yaml:1:1: expected object, got array; write 'rules:' in a line above the list"),
+    "a rule alone": ("when: {user: Hi}\nreply: {content: Hi}\n", "a.yaml:1:1: unknown key 'when'; *; 'when' is a key of a rule: each rule is an item of 'rules'"),
+    "keys that are not indented": ("rules:\n- reply:\n  content: Hi\n", "a.yaml:3:3: rules[0]: unknown key 'content'; *; 'content' is a key of 'reply': write reply: {content: …}"),
+    "a condition beside the reply": ("rules:\n- user: Hi\n  reply: {}\n", "a.yaml:2:3: rules[0]: unknown key 'user'; *; 'user' is a key of 'when': write when: {user: …}"),
+    "a block within the reply": ("rules:\n- reply: {content: Hi, timing: {first: 1}}\n", "a.yaml:2:24: rules[0].reply: unknown key 'timing'; *; 'timing' is a key of the rule, beside 'reply'"),
+    "a value of the body": ("rules:\n- when: {temperature: 0}\n  reply: {}\n", "a.yaml:2:10: rules[0].when: unknown key 'temperature'; *; any other value of the request is one of its body: body: {temperature: …}"),
+    "a quotation mark that is never closed": ('rules:\n- reply: {content: "Hi}\n- reply: {content: Ho}\n', "a.yaml:2:20: this quotation mark is never closed"),
+    "one that is closed by the next": ('rules:\n- reply: {content: "Hi}\n- reply: {content: "Ho"}\n', "a.yaml:2:20: this quotation mark is closed only in line 3: close it where the text ends"),
+    "a bracket that is never closed": ("rules:\n- reply: {content: Hi\n", "a.yaml:2:10: this bracket is never closed"),
+    "the provider's name for a dialect": ("dialect: grok\nrules: []\n", "a.yaml:1:10: dialect: 'grok' is not one of *; did you mean 'xai'?"),
+    "another name for a key": ("rules:\n- reply: {text: Hi}\n", "a.yaml:2:11: rules[0].reply: unknown key 'text'; *; did you mean 'content'?"),
+    "a file of a later release": ("version: 7\nrules: []\n", "a.yaml:1:10: version: a scenario of version 7; *: use a later fakellm: *"),
+}  # fmt: skip
+
+
+def matches(message: str, pattern: str) -> bool:
+    """Whether a message is as in a pattern, in which * stands for any text."""
+    return re.fullmatch(".*".join(map(re.escape, pattern.replace("[[]", "[").split("*"))), message) is not None
+
+
+@pytest.mark.parametrize("mistake", YAML)
+def test_a_mistake_in_yaml(mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text, expected = YAML[mistake]
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(text)
+    done = CliRunner().invoke(main, ["check", "a.yaml"])
+    assert done.exit_code == 2
+    assert any(matches(line, expected) for line in done.output.splitlines()), done.output
+
+
+COMMANDS = {
+    "a command that there is not": ("serv", "No such command 'serv'; did you mean 'serve'?"),
+    "no command": ("a.yaml", "No such command 'a.yaml'; to serve it: fakellm serve a.yaml"),
+    "a file that there is not": ("serve nowhere.yaml", "nowhere.yaml: no such file or directory"),
+    "a port that is none": ("serve --port http", "'http' is not a valid integer"),
+    "a time without a unit": ("fuzz --max-time 5 -- true", "expected a time above 0 such as 90s, 10m or 1.5h, got '5'"),
+    "an option of the driver": ("fuzz python mine.py --slow", "Write -- before the driver's command: fakellm fuzz -- python mine.py --slow"),
+    "an API as the profile": ("fuzz --profile anthropic -- true", "; for clients of messages, write --api messages"),
+    "a URL without its scheme": ("record --upstream api.openai.com -o a.jsonl", "write it as https://api.example.com/v1"),
+    "a recording as a scenario": ("serve hi.sse", "a recording, not a scenario: `fakellm replay hi.sse` answers with it"),
+    "a timing beside a scenario": ("serve fakellm:echo --latency 1", "--latency and --tokens-per-second are for replies without a SCENARIO"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", COMMANDS)
+def test_a_mistake_on_the_command_line(mistake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words, expected = COMMANDS[mistake]
+    monkeypatch.chdir(tmp_path)
+    Path("hi.sse").write_text(
+        'data: {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [{"index": 0, "delta": {"content": "Hi"}, "finish_reason": "stop"}]}\n\ndata: [DONE]\n\n'
+    )
+    done = CliRunner().invoke(main, words.split())
+    assert done.exit_code == 2
+    assert expected in done.output
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[fakellm.Handle]:
+    with fakellm.serve("fakellm:echo") as running:
+        yield running
+
+
+URLS = {
+    "one that is a route": ("/v1/chat/completions/chat/completions", "Your base URL ends in /chat/completions"),
+    "one with /v1 for Anthropic": ("/v1/v1/messages", "It has /v1 twice"),
+    "one with a slash at its end": ("/v1//chat/completions", "There is a slash too many: the route is /v1/chat/completions."),
+    "an API that is not served": ("/v1/images/generations", "fakellm does not serve pictures"),
+    "a control route that there is not": ("/_fakellm/jurnal", "did you mean '/_fakellm/journal'?"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("mistake", URLS)
+def test_a_mistake_in_a_url(mistake: str, server: fakellm.Handle) -> None:
+    path, expected = URLS[mistake]
+    refused = post(server.url + path, chat())
+    assert refused.status_code == 404
+    assert expected in refused.json()["error"]["message"]
+
+
+def test_https(server: fakellm.Handle, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(server.url.replace("http:", "https:"), timeout=30)
+    assert (
+        "This is not an HTTP request: Received HTTPS traffic on an HTTP port. The URL of its client must start with http://"
+        in caplog.text
+    )
+
+
+def test_http2(server: fakellm.Handle, caplog: pytest.LogCaptureFixture) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+        client.recv(1)
+    assert "Its client insists on HTTP/2, and must use HTTP/1.1." in caplog.text
+
+
+def test_a_port_that_is_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(main, ["serve", "--port", str(port)])
+    assert done.exit_code == 1
+    assert re.search(f"fakellm: cannot listen on 127.0.0.1:{port}: .*in use", done.output)
