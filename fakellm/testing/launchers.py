@@ -61,8 +61,8 @@ def serve(
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
     `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
     it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `limits` bound what the server
-    keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md). What the
-    function of a reply raises is also raised at the end of the block.
+    keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts`: docs/reference/limits.md.
+    What the function of a reply raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
     not a name.
