@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from benchmarks import servers
 from benchmarks.apis import apis
+from benchmarks.capacity import capacity
 from benchmarks.dialects import dialects
 from benchmarks.fuzzing import fuzzing
 from benchmarks.load import WRK
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "dialects": dialects,
     "apis": apis,
     "paced": paced,
+    "capacity": capacity,
     "stalled": stalled,
     "start": start,
     "rules": rules,

@@ -5,6 +5,8 @@ The pages are plain Markdown, which GitHub shows too: none of them uses what onl
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 project = "fakellm"
@@ -28,7 +30,8 @@ MENU = {
     "Reference": (
         "reference",
         "testing journal verdict scenarios stream framing timing faults generated server live routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs limits security compatibility keys commands python",
+        " gemini ollama recordings fuzzing grammar bugs quotas capacity operation limits security compatibility keys"
+        " commands python",
     ),
     "Explanation": (
         "explanation",
@@ -36,6 +39,16 @@ MENU = {
     ),
 }
 """The folder and the pages of each part, in order. A page of a folder that is not named comes last in its part."""
+
+
+def _without_links_out(app: Any, name: str, source: list[str]) -> None:
+    """Leaves only the text of links to files of the repository that are not in the site."""
+
+    def inside(link: re.Match[str]) -> str:
+        target = Path(app.srcdir, name).parent / link[2]
+        return link[0] if target.resolve().is_relative_to(app.srcdir) else link[1]
+
+    source[0] = re.sub(r"\[([^\]]*)\]\((\.\./[^)#]*)[^)]*\)", inside, source[0])
 
 
 def _with_menu(app: Any, name: str, source: list[str]) -> None:
@@ -49,4 +62,5 @@ def _with_menu(app: Any, name: str, source: list[str]) -> None:
 
 
 def setup(app: Any) -> None:
+    app.connect("source-read", _without_links_out)
     app.connect("source-read", _with_menu)

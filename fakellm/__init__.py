@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from fakellm.model.blocks import Thinking as Thinking
     from fakellm.model.blocks import ToolCall as ToolCall
     from fakellm.model.request import Request as Request
+    from fakellm.quotas.rate_limits import Allowance as Allowance
+    from fakellm.quotas.rate_limits import RateLimit as RateLimit
     from fakellm.scenarios.builder import on as on
     from fakellm.scenarios.loader import dump as dump
     from fakellm.scenarios.loader import load as load
@@ -64,6 +66,7 @@ _MODULES = {
     "scenarios.loader": ("dump", "load"),
     "scenarios.matching": ("Pattern", "When"),
     "scenarios.python_replies": ("call",),
+    "quotas.rate_limits": ("Allowance", "RateLimit"),
     "scenarios.reply": ("Call", "Computed", "Reply", "ReplyChoice"),
     "scenarios.scenario": ("Rule", "Scenario", "Step"),
     "scenarios.usage": ("Usage",),

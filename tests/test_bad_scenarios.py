@@ -100,14 +100,14 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rule: []",
         [
-            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, rules, include, version; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'rule'; allowed here: scenario, dialect, timing, limits, rules, include, version; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),
     (
         "Rules: []",
         [
-            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, timing, rules, include, version; did you mean 'rules'?",
+            "a.yaml:1:1: unknown key 'Rules'; allowed here: scenario, dialect, timing, limits, rules, include, version; did you mean 'rules'?",
             "a.yaml:1:1: the key 'rules' is missing",
         ],
     ),

@@ -21,7 +21,7 @@ from fakellm.testing.handle import Handle
 from tests.conftest import chat
 
 CONTROL = [(method, path) for path, methods in ROUTES.items() for method in methods if path.startswith("/_fakellm/")]
-GUARDED = [each for each in CONTROL if each[1] != "/_fakellm/health"]
+GUARDED = [each for each in CONTROL if not each[1].startswith("/_fakellm/health")]
 CHANGING = [each for each in CONTROL if each[0] != "GET"]
 SCENARIO = b"rules: []"
 WITH_SCENARIO = [("PUT", "/_fakellm/scenario"), ("POST", "/_fakellm/rules")]
@@ -47,7 +47,8 @@ def sent(server: Handle, method: str, path: str, body: bytes = b"", **headers: s
     """The status, the error's code and message, and the headers of the reply."""
     address = urlsplit(server.url)
     connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
-    path = "/_fakellm/step?timeout=0" if path == "/_fakellm/step" else path.replace("{number}", "1")
+    path = path.replace("{number}", "1")
+    path += {"/_fakellm/step": "?timeout=0", "/_fakellm/advance": "?seconds=0"}.get(path, "")
     connection.request(method, path, body or (SCENARIO if (method, path) in WITH_SCENARIO else b""), headers)
     reply = connection.getresponse()
     endless = reply.status == 200 and path.endswith("/events")
@@ -78,7 +79,8 @@ def test_a_control_route_is_available_under_names_of_this_server(
 
 
 def test_health_and_the_api_are_available_under_any_name(server: Handle) -> None:
-    assert sent(server, "GET", "/_fakellm/health", host="probe")[0] == 200
+    for path in ("/_fakellm/health", "/_fakellm/health/live", "/_fakellm/health/ready"):
+        assert sent(server, "GET", path, host="probe")[0] == 200
     assert sent(server, "GET", "/v1/models", host="api.example")[0] == 200
 
 

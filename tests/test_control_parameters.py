@@ -24,6 +24,8 @@ KNOWN = {
     ("GET", "journal"): (),
     ("POST", "reset"): (),
     ("POST", "step"): ("frames", "request", "timeout"),
+    ("POST", "advance"): ("seconds",),
+    ("GET", "health/ready"): (),
     ("PUT", "scenario"): ("strict",),
     ("GET", "scenario"): (),
 }
@@ -102,14 +104,14 @@ def shown(app: App, session: str) -> dict[str, Any]:
 def test_the_scenario_that_is_served_is_shown_and_can_be_loaded_again(session: str) -> None:
     scenario = load({"scenario": "x", "rules": [{"when": {"user": "é"}, "reply": {"content": "a"}}]})
     app = App(scenario)
-    assert shown(app, session) == {"status": 200, "scenario": "x", "rules": json.loads(dump_json(scenario))["rules"]}
+    assert shown(app, session) == {"status": 200, **json.loads(dump_json(scenario))}
     own = {"rules": [{"reply": {"content": "b"}}]}
     handled(app, HttpRequest("PUT", f"{session}/_fakellm/scenario", json.dumps(own).encode()))
     body = handled(app, HttpRequest("GET", f"{session}/_fakellm/scenario"))[0].plan.body
     assert load(json.loads(body)) == load(own)
     other = "/s/other"
     assert shown(app, other)["scenario"] == "x"
-    assert shown(App(), session) == {"status": 200, "rules": []}
+    assert shown(App(), session) == {"status": 200, "version": 1, "rules": []}
 
 
 def test_a_scenario_with_functions_cannot_be_shown() -> None:

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 
 PUBLIC = {
     "fakellm": """
-        Call CassetteError Choice Completion Computed Entry FakellmError Framing Handle Insert Opaque Pattern Refusal
+        Allowance Call CassetteError Choice Completion Computed Entry FakellmError Framing Handle Insert Opaque Pattern RateLimit Refusal
         Reply ReplyChoice Request Rule Scenario ScenarioError ServerError Stall Step Stop Text Thinking Timing
         ToolCall Transfer Usage Variation When call dump fuzz load on record replay serve spawn
     """,

@@ -12,7 +12,19 @@ import pytest
 from tests.conftest import ROOT
 
 FOLDERS = (
-    *("base", "model", "wire", "streaming", "apis", "faults", "generate", "scenarios", "engine", "recordings"),
+    *(
+        "base",
+        "model",
+        "quotas",
+        "wire",
+        "streaming",
+        "apis",
+        "faults",
+        "generate",
+        "scenarios",
+        "engine",
+        "recordings",
+    ),
     *("importing", "server", "fuzzing", "testing", "drivers", "cli"),
 )
 """Each imports only from those before it, and `drivers` from none of them."""

@@ -215,6 +215,7 @@ class Reader:
             data = await self._reader.read(2**16)
             assert data, "the stream has ended"
             self.comments += data.count(b": keep-alive")
+            assert self.comments < 100, "no event comes"
             self._events += self._decoder.feed(data)
         event = self._events.pop(0)
         self.last = event.id or self.last

@@ -127,7 +127,9 @@ def test_a_request_without_a_rule_becomes_one_in_few_lines() -> None:
     app = App(load({"rules": [{"when": {"user": "time"}, "reply": {}}]}), strict=True)
     ask(app, "What is the weather in Rome?")
     found = called(app, "GET", "requests/1/rule")
-    expected = f"rules:\n- reply: {{content: {PLACEHOLDER}}}\n  when: {{user: 'What is the weather in Rome?'}}\n"
+    expected = (
+        f"version: 1\nrules:\n- reply: {{content: {PLACEHOLDER}}}\n  when: {{user: 'What is the weather in Rome?'}}\n"
+    )
     assert (found["yaml"], found["note"]) == (expected, None)
     assert called(app, "POST", "rules?first=true", found["yaml"]) == {"rules": 2, "strict": True}
     ask(app, "What is the weather in Rome?")
@@ -261,7 +263,7 @@ def test_what_is_not_for_a_model_has_no_rule(route: str) -> None:
     [
         ("rules:\n- repy: {}\n", {"line": 2, "column": 3}),
         ("rules:\n- reply: {content: a}\n  when: {user: b}\n- reply: {content: 1}\n", {"line": 4, "column": 20}),
-        ("rules: [", {"line": 2, "column": 1}),
+        ("rules: [", {"line": 1, "column": 8}),
         ("", {"line": None, "column": None}),
         ("rules:\n- reply: {}\n- reply: {}\n", {"line": 3, "column": 3}),
         ("include: [other.yaml]\nrules: []\n", {"line": None}),

@@ -23,6 +23,7 @@ import fakellm
 from benchmarks.processes import children
 from fakellm.base.errors import ServerError
 from fakellm.engine.state import Limits
+from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import listen
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
@@ -323,7 +324,9 @@ def test_a_server_that_is_stopped_finishes_the_streams_of_all_workers() -> None:
 def test_a_worker_that_does_not_start_ends_the_server() -> None:
     async def start() -> None:
         state = WatchedState(Limits())
-        owner = Owner(App(state=state), state, WorkerSettings(0, (), Limits(), 1.0, ControlAccess()))
+        owner = Owner(
+            App(state=state), state, WorkerSettings(0, (), Limits(), 1.0, ControlAccess(), Connections(), 5.0)
+        )
         with listen("127.0.0.1", 0) as listener:
             await Supervisor(owner, 2, [sys.executable, "-c", "raise SystemExit(3)"]).start(listener)
 

@@ -25,6 +25,7 @@ from fakellm.model.blocks import Block, Choice, Completion, Opaque, Refusal, Sto
 from fakellm.model.deltas import Batch, Close, Count, Delta, End, Finish, Open, Piece, Silence, Start
 from fakellm.model.fold import fold
 from fakellm.model.request import Message, Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Field, Grammar, Joins
@@ -105,6 +106,9 @@ class Toy:
         self, seed: int, requested: str, status: int | None, dialect: str | None = None
     ) -> tuple[tuple[str, str], ...]:
         return (("x-toy", requested),)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        return tuple(("x-toy-left", str(each.remaining)) for each in standing.left)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         return "application/json", json.dumps({"oops": failure.status}).encode()

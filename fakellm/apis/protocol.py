@@ -18,6 +18,7 @@ from fakellm.base.seed import Source
 from fakellm.model.blocks import Completion, Own, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.score import Score
@@ -251,6 +252,11 @@ class Api(Refuser, Protocol[Habits]):
     def block(self, habits: Habits) -> tuple[str | None, Variation]:
         """The dialect and the `stream:` block that have these habits: the inverse of `settings`, but for division and
         framing."""
+        ...
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        """The headers that show what is left of quotas and, after a refusal, when to try again, which
+        replace those of `headers`; names in lower case."""
         ...
 
     # Errors

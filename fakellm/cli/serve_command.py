@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from time import time_ns  # noqa: TID251 # only where minutes are to pass: --real-time
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ from fakellm.base.words.count import count
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import fail, finite, run, serving
 from fakellm.cli.workers import several
-from fakellm.engine.state import Limits
+from fakellm.engine.state import Limits, still
 from fakellm.server.garbage import paused
 from fakellm.testing.options import MOST_WORKERS
 from fakellm.wire.spread import MOST_SECONDS
@@ -25,6 +26,10 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
         return tuple(map(checked_key, keys))
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _milliseconds() -> int:
+    return time_ns() // 10**6
 
 
 @click.command("serve", short_help="Serve the rules of scenario files, or generated text.")
@@ -99,6 +104,11 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
     type=click.IntRange(1, MOST_WORKERS),
     help="Processes that serve the port together.",
 )
+@click.option(
+    "--real-time",
+    is_flag=True,
+    help="Let the minutes and days of `limits:` pass, instead of only when POST /_fakellm/advance is called.",
+)
 @click.option("--edit", is_flag=True, help="Let control routes, and with them the page, write the files of SCENARIO.")
 @serving
 def command(
@@ -113,6 +123,7 @@ def command(
     max_attempts: int,
     latency: float,
     tokens_per_second: float,
+    real_time: bool,
     workers: int,
     edit: bool,
     **options: Any,
@@ -153,11 +164,12 @@ def command(
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
+        time = _milliseconds if real_time else still
         make = partial(App, scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
         if workers == 1:
-            app = make()
+            app = make(time=time)
         else:
-            app, options["supervised"] = several(workers, level, limits, make)
+            app, options["supervised"] = several(workers, level, limits, time, make)
     what = (
         f"serves {count(len(scenario.rules), 'rule')} of {scenario.name}"
         if reading and scenario

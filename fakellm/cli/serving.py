@@ -13,21 +13,23 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from fakellm.base.errors import ServerError
+from fakellm.cli.beside.connection_options import OPTIONS, connections
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
 from fakellm.server.requests.control_token import VARIABLE, checked_token
+from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import checked_speed
 
 GRACE = 5.0
-"""Seconds that open streams have to end after SIGTERM or SIGINT."""
+"""Seconds that open streams have to end after SIGTERM or SIGINT, unless `--grace` sets others."""
 
 PATIENCE = 5.0
 """Seconds that everything else then has to end."""
@@ -93,6 +95,16 @@ _SERVING = (
         callback=_speed,
         help="2 is twice as fast as written, 0 no delay at all.",
     ),
+    click.option(
+        "--grace",
+        default=GRACE,
+        show_default=True,
+        type=click.FloatRange(0, MOST_SECONDS),
+        callback=finite,
+        metavar="SECONDS",
+        help="How long open streams may go on after SIGTERM or Ctrl+C.",
+    ),
+    *OPTIONS,
     click.option("--ready", type=click.Choice(["text", "json"]), default="text", help="The form of the first line."),
     click.option("-v", "--verbose", "level", flag_value="INFO", help="Log a line for each request."),
     click.option("-q", "--quiet", "level", flag_value="ERROR", help="Log only errors of the server."),
@@ -124,15 +136,18 @@ def run(
     speed: float,
     ready: str,
     watch_stdin: bool,
+    grace: float = GRACE,
     allow_hosts: Sequence[str] = (),
     control_token: str | None = None,
     proxy: Callable[[], Any] | None = None,
-    supervised: Callable[[float, Any], Any] | None = None,
+    supervised: Callable[[float, Any, Any, float], Any] | None = None,
     beside: Beside = _nothing,
+    **options: Any,
 ) -> None:
     """Serves `app` until a signal or the end of standard input ends it; the first line of output states what and where.
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
+    `options`: those of `connection_options`.
     `supervised` makes the server, of several processes, for the speed and what control routes require.
     """
     server_only()
@@ -140,28 +155,36 @@ def run(
         from fakellm.server.http_server import Server, listen
         from fakellm.server.requests.control_access import ControlAccess
 
+    hosts = {*allow_hosts, host.lower()}
+    ending = ExitStack()
     try:
+        settings, authority = ending.enter_context(connections([*hosts], **options))
         listener = listen(host, port)
     except ServerError as error:
+        ending.close()
         fail(f"fakellm: {error}", 1)
 
     def announce(url: str) -> None:
         if ready == "json":
-            print(json.dumps({"url": url, "pid": os.getpid()}), flush=True)
+            trusted = {"ca": str(authority)} if authority else {}
+            print(json.dumps({"url": url, "pid": os.getpid(), **trusted}), flush=True)
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
             print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
+            if authority:
+                print(f"Clients must trust {authority} (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)", flush=True)
 
-    access = ControlAccess(frozenset({*allow_hosts, host.lower()}), control_token)
+    access = ControlAccess(frozenset(hosts), control_token)
 
     def make() -> Any:
         if supervised:
-            return supervised(speed, access)
-        return Server(app, speed, proxy and proxy(), access)
+            return supervised(speed, access, settings, grace)
+        return Server(app, speed, proxy and proxy(), access, settings)
 
     before = [(number, signal.getsignal(number)) for number in _SIGNALS]
     try:
-        asyncio.run(_serve(make, listener, watch_stdin, announce, beside))
+        with ending:
+            asyncio.run(_serve(make, listener, watch_stdin, grace, announce, beside))
     except ServerError as error:  # a worker did not start
         fail(f"fakellm: {error}", 1)
     finally:
@@ -172,7 +195,12 @@ def run(
 
 
 async def _serve(
-    make: Callable[[], Any], listener: Any, watch_stdin: bool, announce: Callable[[str], None], beside: Beside
+    make: Callable[[], Any],
+    listener: Any,
+    watch_stdin: bool,
+    grace: float,
+    announce: Callable[[str], None],
+    beside: Beside,
 ) -> None:
     loop = asyncio.get_running_loop()
     stopped: asyncio.Future[float] = loop.create_future()
@@ -182,9 +210,9 @@ async def _serve(
             stopped.set_result(grace)
 
     def signalled(_number: int, _frame: Any) -> None:
-        end_by(GRACE + PATIENCE)
+        end_by(grace + PATIENCE)
         with suppress(RuntimeError):  # the loop has ended by itself
-            loop.call_soon_threadsafe(stop, GRACE)
+            loop.call_soon_threadsafe(stop, grace)
 
     with suppress(ValueError):  # only the main thread has signals
         for number in _SIGNALS:
@@ -196,16 +224,16 @@ async def _serve(
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and task.exception():
-            stop(GRACE)
+            stop(grace)
 
     task.add_done_callback(ended)
     if watch_stdin:
         threading.Thread(target=_watch, args=(loop, stop), daemon=True).start()
-    grace = await stopped
+    patience = await stopped
     running = not task.done()
     task.cancel()
     tidying.cancel()
-    await server.stop(grace)
+    await server.stop(patience)
     if not running:
         task.result()  # an error in the task ended the server, so the command fails with it
 

@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from fakellm.cli.beside.memory import keep_small
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import GRACE, PATIENCE, end_by
-from fakellm.engine.state import Limits
+from fakellm.cli.serving import PATIENCE, end_by
+from fakellm.engine.state import Limits, Time
+from fakellm.server.connections.settings import Connections
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.control_access import ControlAccess
 
@@ -25,27 +26,30 @@ if TYPE_CHECKING:
 
 _CODE = "import sys; sys.path[:] = sys.argv[2:-2]; from fakellm.cli.workers import main; main()"
 
-Supervised = Callable[[float, ControlAccess], Any]
-"""Makes a server of several workers, for the speed and what control routes require."""
+Supervised = Callable[[float, ControlAccess, Connections, float], Any]
+"""Makes a server of several workers, for the speed, what control routes require, how connections are treated, and the
+seconds that open streams have at the end."""
 
 
-def several(workers: int, level: str | None, limits: Limits, make: Callable[..., App]) -> tuple[App, Supervised]:
+def several(
+    workers: int, level: str | None, limits: Limits, time: Time, make: Callable[..., App]
+) -> tuple[App, Supervised]:
     """An application whose state several workers share, and what makes their server; `make` makes the application with
-    a `state`."""
+    a `state`. `time`: that of quotas."""
     if sys.platform == "win32":
         raise click.UsageError("--workers needs a Unix system, where processes can inherit a listening socket")
     from fakellm.server.workers.watched_state import WatchedState
 
-    state = WatchedState(limits)
+    state = WatchedState(limits, time)
     app = make(state=state)
 
-    def supervised(speed: float, access: ControlAccess) -> Any:
+    def supervised(speed: float, access: ControlAccess, connections: Connections, grace: float) -> Any:
         from fakellm.server.workers.owner import Owner
         from fakellm.server.workers.supervisor import Supervisor
         from fakellm.server.workers.worker_app import WorkerSettings
 
         share = replace(limits, journal_bytes=limits.journal_bytes // workers)
-        settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, access)
+        settings = WorkerSettings(app.seed, tuple(app.api_keys), share, speed, access, connections, grace)
         path = [str(Path(__file__).parents[2]), *sys.path]
         command = [sys.executable, "-c", _CODE, level or "", *dict.fromkeys(path)]
         return Supervisor(Owner(app, state, settings), workers, command)
@@ -70,5 +74,5 @@ async def _work(listener: socket.socket, end: socket.socket) -> None:
 
     worker = ServingWorker(end, lambda grace: end_by(grace + PATIENCE))
     # A signal to all processes of a group or container reaches this one too.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop, GRACE)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop, worker.grace)
     await worker.run(listener, keep_small())

@@ -29,23 +29,22 @@ def note_reads() -> None:
 
 def counted(parts: Iterable[bytes]) -> Iterator[bytes]:
     """What a client reads of a body, unchanged."""
-    SIZES.clear()
-    for part in parts:
-        SIZES.append(len(part))
-        yield part
+    yield from _Counted(parts)
 
 
 class _Counted:
-    """A body of a response."""
+    """The body of a response. A client may go on reading it with another iterator."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
+        SIZES.clear()
 
     def __iter__(self) -> Iterator[bytes]:
-        return counted(self._stream)
+        for part in self._stream:
+            SIZES.append(len(part))
+            yield part
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        SIZES.clear()
         async for part in self._stream:
             SIZES.append(len(part))
             yield part

@@ -92,6 +92,8 @@ class Engine:
         self._vary = vary
         self._cache = cache or Cache(0)
         scenario = ruleset.scenario or Scenario(rules=())
+        self.limits = scenario.limits
+        """What the session must keep within."""
         self._generated = Rule(name="generated", dialect=scenario.dialect, timing=scenario.timing, reply=GENERATED)
         self._token = object()  # identifies this engine in the keys of the cache without keeping it alive
 
@@ -165,6 +167,21 @@ class Engine:
         if script and (match := matched.match).counts:
             attempt = script.attempt(number, match.stream, self.seed, match.digest)
         return rule, attempt, (matched.key, attempt)
+
+    def answering(self, matched: Matched, number: int, most: float = inf) -> Rule | None:
+        """The rule with its reply to the attempt with this number; None if the request is refused in any case. Raises
+        LongWorkError if rendering it may take more than `most` milliseconds."""
+        place, attempt, _ = self._place(matched, number)
+        if attempt is None or (place is None and self.strict):
+            return None
+        request = matched.parsed()
+        if place is None:
+            rule = replace(self._generated, reply=generated(request, matched.route))
+        else:
+            rule = self.ruleset.script(place).at(attempt)
+        if most < inf and not isinstance(rule.reply, Computed):
+            _check_cost(None if place is None else rule, request, most)
+        return rule
 
     def respond(self, matched: Matched, number: int = 1, most: float = inf) -> Response | Work:
         """The response to the attempt with this number, from 1: a pure function of ruleset, seed and request. If the

@@ -39,6 +39,8 @@ class Response(Struct, frozen=True):
     """The keys of the rule's `stream:` block that have no effect in the API of the request."""
     dialect: str | None = None
     """The dialect of the rule that answered, in APIs that have dialects."""
+    ended: Callable[[], None] | None = None
+    """Called when the reply has ended, however it did."""
 
     @property
     def at_once(self) -> Burst | None:
@@ -113,11 +115,22 @@ class Work(Struct, frozen=True):
     run: called in a thread; if it returns an awaitable, the event loop awaits that.
     then: called on the event loop with a function that returns the result, or raises what `run` raised.
     waits: whether it waits for something to happen: it ends if the client ends its side.
+    ended: called if there will be no response of `then`.
     """
 
     run: Callable[[], Any]
     then: Callable[[Callable[[], Any]], Response]
     waits: bool = False
+    ended: Callable[[], None] | None = None
 
 
 Outcome = Response | Release | Pace | Relay | Watch | Work
+
+
+def changed(
+    outcome: Response | Work, change: Callable[[Response], Response], ended: Callable[[], None] | None = None
+) -> Response | Work:
+    """The outcome, whose response `change` changes. `ended`: called if work gives no response."""
+    if isinstance(outcome, Response):
+        return change(outcome)
+    return replace(outcome, then=lambda result: change(outcome.then(result)), ended=ended or outcome.ended)

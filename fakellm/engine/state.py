@@ -1,4 +1,4 @@
-"""The state of a running server: sessions with their journals and counts of attempts, and the cache.
+"""The state of a running server: sessions with their journals, counts of attempts and quotas, and the cache.
 
 Owns every bound on memory; the engine is pure. `State` is the protocol; `MemoryState` keeps the state in this
 process. Where several processes serve, one of them has it, and the others are its workers: `server/workers/`.
@@ -7,8 +7,9 @@ process. Where several processes serve, one of them has it, and the others are i
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Hashable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
 from msgspec import Struct
@@ -17,8 +18,18 @@ from fakellm.base.errors import RequestError
 from fakellm.base.words.count import count
 from fakellm.engine.journal import Journal, Shelf
 from fakellm.engine.stored import SessionStore, StoreShelf
+from fakellm.quotas.buckets import Quotas
+from fakellm.quotas.quota import Demand, Standing
 
 Content = TypeVar("Content")
+
+Time = Callable[[], int]
+"""Returns milliseconds since 1970."""
+
+
+def still() -> int:
+    """2026-01-01: the time of quotas if nothing but a test lets time pass."""
+    return 1_767_225_600_000
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -65,7 +76,7 @@ class AttemptCount(NamedTuple):
 
 
 class Session(Protocol[Content]):
-    """One session: its content, its journal, what APIs keep of its replies, and its counts of attempts."""
+    """One session: its content, its journal, what APIs keep of its replies, its counts of attempts, and its quotas."""
 
     content: Content
     journal: Journal
@@ -77,6 +88,15 @@ class Session(Protocol[Content]):
 
     def counted(self, *key: Hashable) -> AttemptCount:
         """The last attempt that was counted under these values, number 0 if there was none."""
+
+    def take(self, demands: Sequence[Demand]) -> Standing:
+        """Takes what a request demands of the quotas of the session, if it fits into all of them."""
+
+    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
+        """What gives back what a request holds of them; to be called once, when its reply has ended."""
+
+    def advance(self, milliseconds: int) -> int:
+        """Lets so much time pass for the quotas; returns how much has passed in all."""
 
     @property
     def own(self) -> bool:
@@ -111,6 +131,9 @@ class State(Protocol[Content]):
     def sessions(self) -> Mapping[str, Session[Content]]:
         """All current sessions, by name."""
 
+    def held(self) -> Mapping[str, tuple[int, int]]:
+        """How much is kept of what has a bound, and the bound, by the name of its limit."""
+
 
 class _Tally:
     """Identifies a session in the keys of counts, without keeping its journal alive."""
@@ -142,6 +165,9 @@ class _Counts:
             dropped[0].forgotten = True
         return AttemptCount(number, forgotten)
 
+    def __len__(self) -> int:
+        return len(self._numbers)
+
     def find(self, tally: _Tally, key: tuple[Hashable, ...]) -> AttemptCount:
         """The last attempt that was counted, number 0 if there was none."""
         last = self._numbers.get((tally, *key))
@@ -152,7 +178,15 @@ class MemorySession(Generic[Content]):
     """A session in this process."""
 
     def __init__(
-        self, content: Content, own: bool, shelf: Shelf, stores: StoreShelf, counts: _Counts, forgotten: bool
+        self,
+        content: Content,
+        own: bool,
+        shelf: Shelf,
+        stores: StoreShelf,
+        counts: _Counts,
+        forgotten: bool,
+        quotas: Quotas,
+        time: Time,
     ) -> None:
         self.content = content
         self.own = own
@@ -161,12 +195,26 @@ class MemorySession(Generic[Content]):
         self.replies = 0
         self._counts = counts
         self._tally = _Tally(forgotten)
+        self._quotas = quotas
+        self._time = time
+        self._advanced = 0
 
     def count(self, *key: Hashable) -> AttemptCount:
         return self._counts.add(self._tally, key)
 
     def counted(self, *key: Hashable) -> AttemptCount:
         return self._counts.find(self._tally, key)
+
+    def take(self, demands: Sequence[Demand]) -> Standing:
+        now = self._time() + self._advanced
+        return Standing(self._quotas.take(self._tally, demands, now), now)
+
+    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
+        return partial(self._quotas.give_back, self._tally, demands)  # it keeps no session alive
+
+    def advance(self, milliseconds: int) -> int:
+        self._advanced += milliseconds
+        return self._advanced
 
     @contextmanager
     def reply(self) -> Iterator[None]:
@@ -178,14 +226,16 @@ class MemorySession(Generic[Content]):
 
 
 class MemoryState(Generic[Content]):
-    """The state of a server in this process, within `limits`."""
+    """The state of a server in this process, within `limits`. `time`: that of quotas."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._most = limits.max_sessions
+    def __init__(self, limits: Limits, time: Time = still) -> None:
+        self._limits = limits
         self._sessions: OrderedDict[str, MemorySession[Content]] = OrderedDict()  # the least recently used first
         self._shelf = Shelf(limits.journal_bytes)
         self._stores = StoreShelf(limits.stored_bytes)
         self._counts = _Counts(limits.max_attempts)
+        self._quotas = Quotas()
+        self._time = time
         self._evicted = False
 
     def find(self, name: str) -> MemorySession[Content] | None:
@@ -219,12 +269,21 @@ class MemoryState(Generic[Content]):
     def sessions(self) -> dict[str, MemorySession[Content]]:
         return dict(self._sessions)
 
+    def held(self) -> dict[str, tuple[int, int]]:
+        return {
+            "journal_bytes": (self._shelf.size, self._limits.journal_bytes),
+            "stored_bytes": (self._stores.size, self._limits.stored_bytes),
+            "max_sessions": (len(self._sessions), self._limits.max_sessions),
+            "max_attempts": (len(self._counts), self._limits.max_attempts),
+        }
+
     def _add(self, name: str, content: Content, own: bool) -> MemorySession[Content]:
-        if len(self._sessions) >= self._most:
+        if len(self._sessions) >= self._limits.max_sessions:
             self._make_room()
         # A session that was dropped cannot be distinguished from a new one: its counts are gone.
+        forgotten = self._evicted and not own
         session = MemorySession(
-            content, own, self._shelf, self._stores, self._counts, forgotten=self._evicted and not own
+            content, own, self._shelf, self._stores, self._counts, forgotten, self._quotas, self._time
         )
         self._sessions[name] = session
         return session
@@ -248,7 +307,7 @@ class Cache:
     """Values computed for earlier requests, at most this many bytes; the least recently used are dropped."""
 
     def __init__(self, most_bytes: int) -> None:
-        self._most = most_bytes
+        self.most_bytes = most_bytes
         self._kept: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()  # the least recently used first
         self.size = 0
         """How many bytes its values take, as their sizes were stated."""
@@ -263,10 +322,10 @@ class Cache:
 
     def keep(self, key: Hashable, value: Any, size: int) -> None:
         """Keeps a value of this size, unless it is larger than the whole cache."""
-        if size > self._most:
+        if size > self.most_bytes:
             return
         before = self._kept.pop(key, None)
         self.size += size - (before[1] if before else 0)
-        while self.size > self._most:
+        while self.size > self.most_bytes:
             self.size -= self._kept.popitem(last=False)[1][1]
         self._kept[key] = (value, size)

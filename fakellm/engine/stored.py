@@ -62,15 +62,15 @@ class StoreShelf:
     def __init__(self, most_bytes: int) -> None:
         self.most_bytes = most_bytes
         self._sizes: OrderedDict[SessionStore, int] = OrderedDict()
-        self._size = 0
+        self.size = 0
 
     def written(self, store: SessionStore) -> None:
         """Counts a store again that has changed, and makes room for it."""
-        self._size += store.size - self._sizes.pop(store, 0)
+        self.size += store.size - self._sizes.pop(store, 0)
         self._sizes[store] = store.size
-        while self._size > self.most_bytes and len(self._sizes) > 1:
+        while self.size > self.most_bytes and len(self._sizes) > 1:
             next(iter(self._sizes)).clear()
 
     def cleared(self, store: SessionStore) -> None:
         """Counts a store no longer."""
-        self._size -= self._sizes.pop(store, 0)
+        self.size -= self._sizes.pop(store, 0)

@@ -15,6 +15,7 @@ from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.faults import Fault
 from fakellm.faults.base import CountedBy, Times
+from fakellm.quotas.rate_limits import RateLimit
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.mistakes.part_checks import check_calls, check_dialect, check_name, check_padding, check_score
 from fakellm.scenarios.reply import Computed, Reply
@@ -172,11 +173,15 @@ def _check_counts(rule: Rule) -> None:
 
 class Scenario(Struct, metaclass=Explaining, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """Rules in order: the first that matches a request answers it. `dialect` and `timing` are those of rules that set
-    none, and of generated replies to requests that no rule matches."""
+    none, and of generated replies to requests that no rule matches. `limits` are those of all requests together."""
 
     name: str = msgspec.field(name="scenario", default="scenario")
     dialect: DialectName = "openai"
     timing: Timing = Timing()
+    limits: Annotated[
+        tuple[RateLimit, ...],
+        Meta(description="Quotas of its clients: a request that does not fit into one of them gets a 429."),
+    ] = ()
     rules: tuple[Rule, ...]
 
     def __post_init__(self) -> None:
@@ -233,17 +238,20 @@ class ScenarioFile(Scenario, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def combine(scenarios: tuple[Scenario, ...]) -> Scenario:
-    """One scenario with the rules of all, in order, under the names that they had."""
+    """One scenario with the rules of all, in order, under the names that they had, and the limits of all."""
     if len(scenarios) == 1:
         first = scenarios[0]
-        return Scenario(name=first.name, dialect=first.dialect, timing=first.timing, rules=first.rules)
+        return Scenario(
+            name=first.name, dialect=first.dialect, timing=first.timing, limits=first.limits, rules=first.rules
+        )
     rules = tuple(_with_own_dialect(rule) for scenario in scenarios for rule in scenario.named_rules())
-    return Scenario(name="+".join(scenario.name for scenario in scenarios), rules=rules)
+    limits = tuple(limit for scenario in scenarios for limit in scenario.limits)
+    return Scenario(name="+".join(scenario.name for scenario in scenarios), limits=limits, rules=rules)
 
 
 def extended(scenario: Scenario | None, added: Scenario, number: int | None = None, first: bool = False) -> Scenario:
     """The scenario with the rules of another after its own or, if `first`, in front of them, or with a number (from 1),
-    in place of that rule. All of its own rules keep their names.
+    in place of that rule; and with the limits of both. All of its own rules keep their names.
 
     Rules of a scenario that has a name or a dialect keep these; all others have those of the scenario they go into.
     """
@@ -259,6 +267,7 @@ def extended(scenario: Scenario | None, added: Scenario, number: int | None = No
         rules = tuple(
             _with_own_dialect(msgspec.structs.replace(rule, dialect=rule.dialect or added.dialect)) for rule in rules
         )
+    limits = (*scenario.limits, *added.limits)
     if first:
         own = zip(scenario.rules, scenario.named_rules(), strict=True)
         named = tuple(msgspec.structs.replace(rule, name=each.name) for rule, each in own)
@@ -266,10 +275,10 @@ def extended(scenario: Scenario | None, added: Scenario, number: int | None = No
             msgspec.structs.replace(rule, name=rule.name or f"{scenario.name}#{place}")
             for place, rule in enumerate(rules, len(named) + 1)
         )
-        return msgspec.structs.replace(scenario, rules=(*new, *named))
+        return msgspec.structs.replace(scenario, limits=limits, rules=(*new, *named))
     before = scenario.rules if number is None else scenario.rules[: number - 1]
     after = () if number is None else scenario.rules[number:]
-    return msgspec.structs.replace(scenario, rules=(*before, *rules, *after))
+    return msgspec.structs.replace(scenario, limits=limits, rules=(*before, *rules, *after))
 
 
 def _with_own_dialect(rule: Rule) -> Rule:

@@ -13,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.openai.response_headers import preflight
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import dumps
@@ -26,13 +27,15 @@ from fakellm.scenarios.matching import When
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.journal_query import journal_query
 from fakellm.server.control.journal_view import journal_view
+from fakellm.server.control.metrics import Held, metrics
 from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
-from fakellm.server.request_target import RequestTarget, request_target
-from fakellm.server.requests.control_access import HEALTH
+from fakellm.server.request_target import METRICS, RequestTarget, request_target
+from fakellm.server.requests.control_access import HEALTH, LIVE, READY
 from fakellm.server.requests.control_token import sent_token, set_cookie
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 from fakellm.wire.plan import Frame, Plan
 
 FAVICON = "/favicon.ico"
@@ -62,6 +65,8 @@ class Application(Protocol):
     """How late frames left; the server counts them."""
     changes: Changes
     """Wakes what waits for a change of a journal."""
+    traffic: Traffic
+    """What has been sent; the server counts it."""
 
     def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
         """What must be awaited before `handle` can be called, if anything; then this is called again. It may raise
@@ -95,6 +100,9 @@ class Application(Protocol):
 
     def forget(self, name: str) -> None:
         """Ends a session: the next request to it starts a new one in the initial state."""
+
+    def held(self) -> Held:
+        """How much is kept of what has a bound."""
 
     def health(self, name: str) -> dict[str, Any]:
         """The facts about a session for `GET /_fakellm/health`."""
@@ -157,6 +165,14 @@ def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
     return replace(response, matched=not isinstance(error, UnknownRouteError))
 
 
+def preflighted(request: HttpRequest) -> tuple[Response, Entry]:
+    """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
+    response = respond(preflight(request.headers))
+    entry = Entry(request.method, request.target.shown)
+    entry.fill(response)
+    return response, entry
+
+
 def journaled(
     app: Application,
     request: HttpRequest,
@@ -200,6 +216,22 @@ def _health(app: Application, request: HttpRequest) -> Response:
     facts = app.health(request.target.session)
     pacing = app.lateness.facts()
     return json_response({"status": "ok", "version": version("fakellm-server"), **facts, "pacing": pacing})
+
+
+def _live(app: Application, request: HttpRequest) -> Response:
+    """For a probe that has a server restarted which does not answer."""
+    return json_response({"status": "live"})
+
+
+def _ready(app: Application, request: HttpRequest) -> Response:
+    """For a probe that keeps requests from a server which is about to end."""
+    if app.traffic.stopping:
+        raise RequestError(503, "This server is about to end, and takes no more requests.", "stopping")
+    return json_response({"status": "ready"})
+
+
+def _metrics(app: Application, request: HttpRequest) -> Work:
+    return metrics(app.traffic, app.lateness, app.held())
 
 
 def _journal(app: Application, request: HttpRequest) -> Work:
@@ -265,9 +297,12 @@ def _events(app: Application, request: HttpRequest) -> Watch:
 CONTROL: Routes[Application] = {
     "/_fakellm/events": {"GET": _events},
     HEALTH: {"GET": _health},
+    LIVE: {"GET": _live},
+    READY: {"GET": _ready},
     "/_fakellm/journal": {"GET": _journal, "POST": _query},
     "/_fakellm/unused": {"GET": _unused},
     "/_fakellm/reset": {"POST": _reset},
     "/_fakellm/step": {"POST": _step},
+    METRICS: {"GET": _metrics},
     "/_fakellm/cookie": {"POST": _cookie},
 }

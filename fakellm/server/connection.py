@@ -45,6 +45,9 @@ class ClientConnection:
         self.head_only = request.method == "HEAD"
         self.http_1_0 = request.version < (1, 1)
         self.keep_alive = request.keep_alive and not self.http_1_0
+        if (left := self._protocol.requests_left) is not None:
+            self._protocol.requests_left = left - 1
+            self.keep_alive = self.keep_alive and left > 1
 
     @property
     def transport(self) -> asyncio.Transport | None:

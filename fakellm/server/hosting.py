@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fakellm.server.application import Application
+from fakellm.server.connections.settings import Connections
 from fakellm.server.requests.control_access import ControlAccess
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Hosted:
         proxy: Callable[[], Proxy] | None = None,
         access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
         host: str = "127.0.0.1",
+        connections: Connections = Connections(),  # noqa: B008 # it is frozen
     ) -> None:
         self._app = app
         self._port = port
@@ -33,6 +35,7 @@ class Hosted:
         self._proxy = proxy
         self._access = access
         self._host = host
+        self._connections = connections
 
     def __enter__(self) -> Hosted:
         from fakellm.server.http_server import Server, listen
@@ -43,7 +46,8 @@ class Hosted:
         self.thread.start()
 
         async def start() -> tuple[Server, str]:
-            server = Server(self._app, self._speed, self._proxy and self._proxy(), self._access)
+            proxy = self._proxy and self._proxy()
+            server = Server(self._app, self._speed, proxy, self._access, self._connections)
             return server, await server.start(listener)
 
         try:

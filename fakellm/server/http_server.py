@@ -23,6 +23,8 @@ from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Wat
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
+from fakellm.server.connections.settings import Connections
+from fakellm.server.connections.tls import context
 from fakellm.server.listener import BACKLOG, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.live.feed import Feed, Watching
@@ -50,8 +52,9 @@ class Server:
     """A server for `app`: `start`, then `stop`, in one event loop.
 
     `speed` divides every delay; 0 means no delay; ValueError if it is negative or not finite. `proxy` answers the
-    requests that the application relays. `access`: who may use the control routes. `steps`: where stepped replies are;
-    by default they are its own. `feed`: sends what happens; by default what happens in this process.
+    requests that the application relays. `access`: who may use the control routes. `connections`: how they are treated;
+    ServerError if their certificate cannot be used. `steps`: where stepped replies are; by default they are its own.
+    `feed`: sends what happens; by default what happens in this process.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Server:
         speed: float = 1.0,
         proxy: Proxy | None = None,
         access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
+        connections: Connections = Connections(),  # noqa: B008 # it is frozen
         *,
         steps: Steps | None = None,
         feed: Watching | None = None,
@@ -68,13 +72,14 @@ class Server:
         self._proxy = proxy
         self._access = access
         self._performer = Performer(
-            checked_speed(speed), app.lateness, app.changes, partial(settled, app), steps or Steps()
+            checked_speed(speed), app.lateness, app.traffic, app.changes, partial(settled, app), steps or Steps()
         )
         self.feed: Watching = feed or Feed(app, partial(parsed_entry, app), self._performer.clock.now)
         self._handling: set[asyncio.Task[Any]] = set()
         """The tasks of requests that wait for something."""
         logs = log.isEnabledFor(logging.INFO)
-        self._listener = Listener(self._logged if logs else self._handle, handler_cancellation=True)
+        self._listener = Listener(self._logged if logs else self._handle, connections)
+        self._tls = context(connections)
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -82,7 +87,7 @@ class Server:
         routes."""
         self.warn_if_open(listener)
         await self.accept(listener)
-        return url_of(listener)
+        return url_of(listener, self._tls is not None)
 
     def warn_if_open(self, listener: socket.socket) -> None:
         """Warns if others than this machine can reach the control routes."""
@@ -96,7 +101,8 @@ class Server:
         WORKERS.opened()
         quieten(asyncio.get_running_loop())
         await self._runner.setup()
-        await web.SockSite(self._runner, listener, backlog=BACKLOG).start()  # aiohttp listens again
+        # aiohttp listens again
+        await web.SockSite(self._runner, listener, backlog=BACKLOG, ssl_context=self._tls).start()
 
     async def stop(self, grace: float) -> None:
         """Accepts no more connections, waits up to `grace` seconds for open replies, and then ends them. Replies that
@@ -108,7 +114,11 @@ class Server:
             await asyncio.wait(self._handling, timeout=grace)
         for task in self._handling:
             task.cancel()
+        secure = [each.transport for each in self._listener.connections] if self._tls else []
         await self._runner.cleanup()
+        for transport in secure:
+            if transport is not None:
+                transport.abort()  # a client may never end its side, for which TLS waits
         self._app.lateness.flush()
         WORKERS.closed()
         if self._proxy:
@@ -116,6 +126,7 @@ class Server:
 
     def end_waits(self) -> None:
         """From now on nothing waits for a step or for a change of a journal, nobody watches, and no reply stalls."""
+        self._app.traffic.stopping = True
         self._performer.stopping.set()
         self._performer.steps.free()
         self._app.changes.close()
@@ -258,8 +269,10 @@ class Server:
         except asyncio.CancelledError:
             entry.outcome = ended_early(client) if client else "client left"
             self._performer.ended(entry)
+            _give_up(outcome)
             raise
         except Exception as error:
+            _give_up(outcome)
             return self._refused(request, error, entry)[0]
 
     async def _worked(
@@ -300,6 +313,12 @@ class Server:
         """Within this block, the session of this name is not idle."""
         session = self._app.find(name)
         return session.reply() if session else nullcontext()
+
+
+def _give_up(outcome: Outcome) -> None:
+    """Must be called for work that gives no response."""
+    if isinstance(outcome, Work) and outcome.ended:
+        outcome.ended()
 
 
 def _explain(request: HttpRequest, response: Response) -> None:

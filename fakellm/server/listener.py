@@ -15,6 +15,7 @@ from aiohttp.http_exceptions import InvalidURLError
 
 from fakellm.apis.route import CHAT
 from fakellm.base.errors import RequestError, ServerError
+from fakellm.server.connections.settings import Connections
 from fakellm.server.requests.log import logger
 
 log = logger()
@@ -44,10 +45,11 @@ def listen(host: str, port: int) -> socket.socket:
         raise ServerError(f"cannot listen on {host}:{port}: {reason}; port 0 takes a free one") from None
 
 
-def url_of(listener: socket.socket) -> str:
+def url_of(listener: socket.socket, tls: bool) -> str:
     """The URL of a listening socket, without a path."""
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{shown}:{port}"
 
 
 _DATA = re.compile(r"(?:\n| when reading|(?::| line) b?['\"]).*", re.DOTALL)
@@ -87,9 +89,21 @@ _REMEDIES = {
 class Listener(web.Server):
     """aiohttp's server, with connections that refuse broken HTTP in OpenAI's shape and leave bodies compressed."""
 
+    def __init__(self, handler: Any, settings: Connections) -> None:
+        super().__init__(handler, handler_cancellation=True)
+        self._settings = settings
+
     def __call__(self) -> web.RequestHandler:
-        loop = asyncio.get_running_loop()
-        return Connection(self, loop=loop, access_log=None, auto_decompress=False)  # type: ignore[arg-type] # None turns the access log off; the annotation has no Optional
+        loop, settings = asyncio.get_running_loop(), self._settings
+        made = Connection(
+            self,
+            loop=loop,
+            access_log=None,  # type: ignore[arg-type] # None turns the access log off; the annotation has no Optional
+            auto_decompress=False,
+            keepalive_timeout=settings.keep_alive,
+        )
+        made.requests_left = settings.requests
+        return made
 
 
 class Connection(web.RequestHandler):
@@ -97,6 +111,9 @@ class Connection(web.RequestHandler):
 
     half_closed = False
     """Whether the client has ended its side: it sends nothing more, and may still read."""
+
+    requests_left: int | None = None
+    """How many more requests it may have; None: any number."""
 
     waits = False
     """Whether the reply under way waits for its time, for a step or for the client to leave, instead of being made or
@@ -157,11 +174,16 @@ class Connection(web.RequestHandler):
         else:
             self.close()
 
+    @property
+    def _secure(self) -> bool:
+        return self.transport is not None and self.transport.get_extra_info("sslcontext") is not None
+
     def eof_received(self) -> bool | None:  # type: ignore[override] # aiohttp's never keeps its side open
-        """Keeps the server's side open for a client that waits for its answers, after which the connection ends."""
+        """Keeps the server's side open for a client that waits for its answers, after which the connection ends.
+        With TLS, asyncio closes both sides together."""
         waiter = self._waiter
         idle = waiter is not None and not waiter.done()
-        if idle or self.waits or self._last_body is None or not self._last_body.is_eof():
+        if idle or self.waits or self._secure or self._last_body is None or not self._last_body.is_eof():
             return None
         self.half_closed = True
         self._end_after_answers()

@@ -28,10 +28,12 @@ from fakellm.recordings.request_identity import Ignored, Key
 from fakellm.scenarios.matching import When
 from fakellm.server.application import CONTROL, HttpRequest, dispatch, journaled, refused
 from fakellm.server.control.changes import Changes
+from fakellm.server.control.metrics import Held
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.routes import REQUESTS
 from fakellm.server.processes.elsewhere import MOST_BODY
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 
 _ROUTES = {**REQUESTS, **SERVER, **CONTROL}
 
@@ -139,6 +141,7 @@ class Replay:
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
+        self.traffic = Traffic()
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._state: MemoryState[Recordings] = MemoryState(limits)
         self._again = again
@@ -191,6 +194,9 @@ class Replay:
 
     def forget(self, name: str) -> None:
         self._state.forget(name)
+
+    def held(self) -> Held:
+        return self._state.held()
 
     def served(self, name: str) -> dict[str, Any]:
         return {"scenario": None, "rules": len(self.recordings.all), "strict": not self._relay}

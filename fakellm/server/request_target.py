@@ -75,6 +75,10 @@ class RequestTarget(Struct, frozen=True):
         return {name: values[0] for name, values in parse_qs(self.query, keep_blank_values=True).items()}
 
 
+METRICS = "/metrics"
+"""The only control route outside /_fakellm: it is where Prometheus looks first."""
+
+
 def session_and_path(path: str) -> tuple[str, str]:
     """The session's name and the rest: ``/s/<name>/v1/models`` is the models of the session <name>."""
     if path.startswith("/s/"):
@@ -96,7 +100,7 @@ def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    route, control = target_of(path), path.startswith("/_fakellm/")
+    route, control = target_of(path), path.startswith("/_fakellm/") or path == METRICS
     if control and (found := _OF_A_REQUEST.fullmatch(path)):
         route = replace(route, route=f"/_fakellm/requests/{{number}}{found[2] or ''}", id=found[1])
     return RequestTarget(session, path, query, route, control, route.shared and not control, _shown(text))

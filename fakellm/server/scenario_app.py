@@ -18,7 +18,6 @@ from fakellm.apis.openai.embeddings import embeddings
 from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
 from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
-from fakellm.apis.openai.response_headers import preflight
 from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
 from fakellm.apis.operation import Keeper, Operation, OperationRequest
 from fakellm.apis.route import HOMES, REPLIES, Route
@@ -29,15 +28,17 @@ from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache, Limits, MemoryState, Session, State
+from fakellm.engine.state import Cache, Limits, MemoryState, Session, State, Time, still
 from fakellm.model.request import Request, digest
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Scenario, extended
-from fakellm.server.application import CONTROL, Handler, dispatch, journaled, refused
+from fakellm.server.application import CONTROL, Handler, dispatch, journaled, preflighted, refused
 from fakellm.server.application import HttpRequest as HttpRequest  # callers of an App need it
 from fakellm.server.control.changes import Changes
 from fakellm.server.control.file_routes import Edited, shown_files, write_file
+from fakellm.server.control.metrics import Held
 from fakellm.server.control.next_fault import NextFault, end_fault, put_fault, shown_fault
+from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.routes import REQUESTS
@@ -46,13 +47,15 @@ from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
 from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
 from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.traffic import Traffic
 
 
 class App:
     """All sessions of a server. The one without a name is at the root, the others are under `/s/<name>`.
 
     A session is created when it is first needed, with the server's scenario; loading a scenario into it or sending
-    requests to it affects no other session. `state`: by default within `limits`, in this process.
+    requests to it affects no other session. `state`: by default within `limits`, in this process, with this `time` for
+    quotas.
     """
 
     def __init__(
@@ -63,16 +66,18 @@ class App:
         strict: bool = False,
         api_keys: Sequence[str] = (),
         limits: Limits = Limits(),  # noqa: B008 # it is frozen
+        time: Time = still,
         state: State[Engine] | None = None,
     ) -> None:
         self.lateness = Lateness()
         self.changes = Changes()
+        self.traffic = Traffic()
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
-        self._state: State[Engine] = state or MemoryState(limits)
+        self._state: State[Engine] = state or MemoryState(limits, time)
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
@@ -96,7 +101,7 @@ class App:
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target
         if request.method == "OPTIONS" and not target.control:
-            return _preflight(request)
+            return preflighted(request)
         long = self.offloads and not target.control and _long(request) and target.route.api in APIS
         try:
             if not target.control:
@@ -180,6 +185,9 @@ class App:
     def forget(self, name: str) -> None:
         self._state.forget(name)
 
+    def held(self) -> Held:
+        return {"cache_bytes": (self._cache.size, self._cache.most_bytes), **self._state.held()}
+
     def served(self, name: str) -> dict[str, Any]:
         session = self.find(name)
         engine = session.content if session else self._engine
@@ -237,14 +245,6 @@ class App:
         """A scenario ready to be served; `first`: see `Ruleset`. With thousands of rules this takes so long that a
         thread should do it."""
         return Engine(Ruleset(scenario, first), self.seed, strict, self._cache)
-
-
-def _preflight(request: HttpRequest) -> tuple[Response, Entry]:
-    """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
-    response = respond(preflight(request.headers))
-    entry = Entry(request.method, request.target.shown)
-    entry.fill(response)
-    return response, entry
 
 
 def _long(request: HttpRequest) -> bool:
@@ -338,6 +338,7 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/_fakellm/scenario": {"PUT": load_scenario, "GET": shown_scenario},
     "/_fakellm/rules": {"POST": add_rules},
     "/_fakellm/scripts": {"GET": scripts},
+    "/_fakellm/advance": {"POST": advance},
     "/_fakellm/fault": {"GET": shown_fault, "PUT": put_fault, "DELETE": end_fault},
     "/_fakellm/file": {"GET": shown_files, "PUT": write_file},
     **RULES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Set
 from contextlib import AbstractContextManager
+from pathlib import Path
 from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Any, NamedTuple, Never
 from urllib.parse import quote, urlsplit
@@ -59,7 +60,7 @@ class Handle(Adding, Queries):
     `fakellm.faults`, `fakellm.call`…
     """
 
-    _settable = ("url", "base_url", "pid", "strict", "unforeseen", "starts", "sessions", "_home", "_token")
+    _settable = ("url", "base_url", "pid", "ca", "strict", "unforeseen", "starts", "sessions", "_home", "_token")
 
     def __init__(
         self,
@@ -69,11 +70,14 @@ class Handle(Adding, Queries):
         pid: int | None = None,
         home: Home | None = None,
         token: str | None = None,
+        ca: Path | None = None,
     ) -> None:
         self.url = url
         self.base_url = url + "/v1"
         self.pid = pid
         """The id of the server's process, if it is not this one."""
+        self.ca = ca
+        """The file with the certificate that clients must trust, if the server has one that was made for it."""
         self.strict = strict
         """Whether a request that no rule matches is refused, once there are rules."""
         self.unforeseen = Unforeseen(self)
@@ -93,13 +97,13 @@ class Handle(Adding, Queries):
     @property
     def env(self) -> dict[str, str]:
         """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
-        return variables(self.url)
+        return variables(self.url, self.ca)
 
     def session(self, name: str, *, strict: bool | None = None) -> Handle:
         """A session on the same server, with its own scenario and journal."""
         url = f"{self.url.partition('/s/')[0]}/s/{quote(name, safe='')}"
         strict = self.strict if strict is None else strict
-        found = Handle(url, strict=strict, pid=self.pid, home=self._home, token=self._token)
+        found = Handle(url, strict=strict, pid=self.pid, home=self._home, token=self._token, ca=self.ca)
         if self.unforeseen.watching:
             found.unforeseen.start(watching=True)
             self.sessions.append(found)
@@ -157,7 +161,7 @@ class Handle(Adding, Queries):
         counts = {f"{root}/s/{quote(name, safe='')}": number for name, number in self._home.requests().items()}
         found = [url for url, number in counts.items() if number and url in ended]
         for url in found:
-            Handle(url, token=self._token).reset()
+            Handle(url, token=self._token, ca=self.ca).reset()
         return found
 
     def unsent(self) -> list[str]:
@@ -212,6 +216,11 @@ class Handle(Adding, Queries):
         texts: list[str] = self._call("POST", f"/_fakellm/step?{query}", "frames", patience=timeout)["frames"]
         return texts
 
+    def advance(self, seconds: float) -> float:
+        """Lets so much time pass for the quotas of this session (`limits:`), without a wait. Returns the seconds that
+        have passed in all; apart from these calls, the time stands still. Raises ServerError for a number below 0."""
+        return float(self._call("POST", f"/_fakellm/advance?seconds={seconds}", "advanced")["advanced"])
+
     def health(self) -> dict[str, Any]:
         """The server's version, seed and scenario."""
         return self._call("GET", "/_fakellm/health", "status")
@@ -219,4 +228,4 @@ class Handle(Adding, Queries):
     def _call(self, method: str, route: str, key: str, body: bytes | None = None, patience: int = 0) -> dict[str, Any]:
         """The response of a control route, which has this key. Raises as `control` does."""
         self._check_thread()
-        return control(self.url, method, route, key, body, patience, self._token)
+        return control(self.url, method, route, key, body, patience, self._token, self.ca)

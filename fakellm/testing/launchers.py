@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event, Thread
@@ -19,6 +19,7 @@ from fakellm.base.errors import ServerError
 from fakellm.engine.resolve import shown
 from fakellm.recordings.cassette import Cassette
 from fakellm.scenarios.loader import ScenarioSource, dump_json, load
+from fakellm.server.connections.settings import Connections
 from fakellm.server.hosting import Hosted
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE
@@ -51,6 +52,7 @@ def serve(
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
     control_token: str | None = None,
+    tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """A server in a thread of this process, on `host` and `port`, by default 127.0.0.1 and a free one. With `host`
@@ -60,9 +62,10 @@ def serve(
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
     `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
-    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `limits` bound what the server
-    keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts`: docs/reference/limits.md.
-    What the function of a reply raises is also raised at the end of the block.
+    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `tls`: HTTPS, with a
+    certificate that is made for this server; clients must trust the file `ca` of the handle. `limits` bound what the
+    server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts`; they are in
+    docs/reference/limits.md. What the function of a reply raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
     not a name.
@@ -81,7 +84,14 @@ def serve(
         api_keys=keys,
         limits=Limits(**limits),
     )
-    with Hosted(app, port, speed, None, access, host) as hosted:
+    with ExitStack() as stack:
+        connections, ca = Connections(), None
+        if tls:
+            from fakellm.server.connections.tls import self_signed
+
+            certificate, ca = stack.enter_context(self_signed([host]))
+            connections = Connections(certificate=certificate)
+        hosted = stack.enter_context(Hosted(app, port, speed, None, access, host, connections))
 
         def put(session: str, scenario: Scenario, strict: bool) -> None:
             engine = app.compiled(raised.watched(scenario, session), strict)  # here: the server goes on meanwhile
@@ -122,7 +132,7 @@ def serve(
 
         try:
             home = Home(put, hosted.thread, raised, vary, add, requests, sizes)
-            yield Handle(hosted.url, strict=strict, home=home, token=access.token)
+            yield Handle(hosted.url, strict=strict, home=home, token=access.token, ca=ca)
         except BaseException as error:
             for each in raised.take():
                 error.add_note(f"fakellm: the function of a reply raised {shown(each)}")
@@ -190,6 +200,7 @@ def spawn(
     allow_hosts: str | Sequence[str] = (),
     workers: int = 1,
     control_token: str | None = None,
+    tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
     """The same server in its own process, which ends with this block, and with this process in whatever way that ends.
@@ -209,6 +220,7 @@ def spawn(
     access = _access(allow_hosts, control_token)
     command += [f"--allow-host={name}" for name in access.hosts]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
+    command += ["--tls", "self-signed"] if tls else []
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
     environment = os.environ if access.token is None else {**os.environ, VARIABLE: access.token}
     with TemporaryDirectory(prefix="fakellm-") as folder:
@@ -263,11 +275,12 @@ def _ready(process: subprocess.Popen[bytes], strict: bool, token: str | None) ->
     if not printed:
         raise ServerError(f"the server did not start: exit code {process.wait()}; see what it wrote to stderr")
     try:
-        url = json.loads(printed)["url"]
-    except (ValueError, TypeError, KeyError):
+        ready = json.loads(printed)
+        url, ca = ready["url"], ready.get("ca")
+    except (ValueError, TypeError, KeyError, AttributeError):
         process.kill()
         raise ServerError(f"the server did not start: it printed {bytes(printed)!r}, and was killed") from None
-    return Handle(url, strict=strict, pid=process.pid, token=token)
+    return Handle(url, strict=strict, pid=process.pid, token=token, ca=ca and Path(ca))
 
 
 def _read_line(output: IO[bytes], printed: bytearray, line: Event) -> None:

@@ -6,6 +6,7 @@ Owns their names. Knows no SDK's code.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -19,11 +20,17 @@ KEY = "fakellm"
 _OTHERS = ("GEMINI_API_KEY", "ANTHROPIC_FOUNDRY_RESOURCE", "AZURE_OPENAI_AD_TOKEN")
 """What SDKs do not accept beside the variables: Google's warn of two keys, and Anthropic's refuses two addresses."""
 
+_TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+"""From which Python's SSL module, requests and Node take certificates to trust."""
 
-def variables(url: str) -> dict[str, str]:
-    """The variables from which SDKs take the URL and the key of a server, with those of the server at this root."""
+
+def variables(url: str, ca: Path | None = None) -> dict[str, str]:
+    """The variables from which SDKs take the URL and the key of a server, with those of the server at this root. `ca`:
+    the file with the certificate that they must trust."""
     base_url = url + "/v1"
+    trust = {} if ca is None else dict.fromkeys(_TRUST, str(ca))
     return {
+        **trust,
         "OPENAI_BASE_URL": base_url,
         "OPENAI_API_BASE": base_url,  # LangChain, LiteLLM
         "OPENAI_API_KEY": KEY,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakellm.apis.ollama.times import rfc3339
+from fakellm.model.rfc3339 import rfc3339
 
 
 @given(st.integers(0, 253_402_300_799), st.integers(0, 999_999))

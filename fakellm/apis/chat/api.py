@@ -27,7 +27,7 @@ from fakellm.apis.chat.requests.parse import parse
 from fakellm.apis.chat.whole import write_body
 from fakellm.apis.chat.writer import with_obfuscation, write_chunk
 from fakellm.apis.openai.error_body import refuse
-from fakellm.apis.openai.response_headers import usual
+from fakellm.apis.openai.response_headers import quotas, usual
 from fakellm.apis.operation import Operation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.skeleton import Draft
@@ -38,6 +38,7 @@ from fakellm.base.short_texts import cached_if_short
 from fakellm.model.blocks import Completion, ToolCall
 from fakellm.model.deltas import Batch, End, Finish
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.divide import divide
 from fakellm.streaming.division import Division
 from fakellm.streaming.grammar import Grammar
@@ -210,6 +211,9 @@ class ChatApi:
         self, seed: int, requested: str, status: int | None, dialect: str | None = None
     ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        return quotas(standing)
 
     def refuse(self, failure: Failure, habits: ChatHabits) -> tuple[str, bytes]:
         return error_type(habits.dialect, failure.status), error_body(habits.dialect, failure)

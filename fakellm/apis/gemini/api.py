@@ -35,6 +35,7 @@ from fakellm.base.seed import ALNUM, Source
 from fakellm.model.blocks import Completion, Own, ToolCall, Usage
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.framing import Framing
@@ -169,6 +170,10 @@ class GeminiApi:
         self, seed: int, requested: str, status: int | None, dialect: str | None = None
     ) -> Sequence[tuple[str, str]]:
         return usual(seed, requested, status)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        """None: Google states in the body of a refusal when to try again."""
+        return ()
 
     def refuse(self, failure: Failure, habits: GeminiHabits) -> tuple[str, bytes]:
         value = error_value(failure, habits.dialect.name)

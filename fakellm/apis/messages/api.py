@@ -29,6 +29,7 @@ from fakellm.base.errors import RequestError
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.plan import Plan
@@ -120,6 +121,9 @@ class MessagesApi:
         self, seed: int, requested: str, status: int | None, dialect: str | None = None
     ) -> Sequence[tuple[str, str]]:
         return headers.usual(seed, requested, status)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        return headers.quotas(standing)
 
     def refuse(self, failure: Failure, habits: MessagesHabits) -> tuple[str, bytes]:
         return errors.error_body(failure, habits.dialect.errors)

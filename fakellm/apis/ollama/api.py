@@ -28,6 +28,7 @@ from fakellm.base.seed import Source
 from fakellm.model.blocks import Choice, Completion, Stop
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.plan import Plan
@@ -133,6 +134,9 @@ class OllamaApi:
     ) -> Sequence[tuple[str, str]]:
         """Any page may read a reply. Ollama itself allows pages of this machine alone, and adds no other header."""
         return (("access-control-allow-origin", "*"),)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        return ()
 
     def refuse(self, failure: Failure, habits: OllamaHabits) -> tuple[str, bytes]:
         return JSON_TYPE, dumps(error_value(failure)).encode()

@@ -15,7 +15,6 @@ from msgspec import Struct
 from fakellm.apis.ollama import urls
 from fakellm.apis.ollama.errors import JSON_TYPE
 from fakellm.apis.ollama.requests.body import typed
-from fakellm.apis.ollama.times import rfc3339
 from fakellm.apis.openai.embeddings import vector
 from fakellm.apis.operation import Operation, OperationRequest
 from fakellm.base import tokenizer
@@ -23,6 +22,7 @@ from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON, dumps
 from fakellm.base.seed import HEX, Source
+from fakellm.model.rfc3339 import rfc3339
 from fakellm.wire.plan import Frame, Plan
 
 VERSION = "0.12.6"

@@ -9,13 +9,13 @@ from fakellm.apis.ollama.dialects import MESSAGE
 from fakellm.apis.ollama.errors import error_value
 from fakellm.apis.ollama.habits import OllamaHabits
 from fakellm.apis.ollama.meaning import COUNTS, METRICS, NAME, arguments_value
-from fakellm.apis.ollama.times import rfc3339
 from fakellm.apis.protocol import Answer
 from fakellm.apis.skeleton import Draft, Fill, in_bulk, per_event
 from fakellm.base.json_text import JSON, spelled
 from fakellm.base.template import Hole, HoleText, resolved
 from fakellm.model.blocks import Choice, Text, Token, ToolCall, Usage
 from fakellm.model.deltas import Batch, Count, End, Finish, Open, Piece, Silence
+from fakellm.model.rfc3339 import rfc3339
 
 
 def write_lines(batches: Sequence[Batch], answer: Answer[OllamaHabits]) -> Iterator[tuple[Draft, ...]]:

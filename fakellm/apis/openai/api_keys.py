@@ -28,11 +28,16 @@ Refused = Callable[[str | None, bool], RequestError]
 def check(headers: Mapping[str, str], keys: Collection[str], query: str = "", refused: Refused | None = None) -> None:
     """Raises RequestError if a request has none of these keys in its headers or its query: status 401, or as `refused`
     makes it."""
+    key, bearer = sent_key(headers, query)
+    if key not in keys:
+        raise (refused or _refused)(key, bearer)
+
+
+def sent_key(headers: Mapping[str, str], query: str = "") -> tuple[str | None, bool]:
+    """The key of a request, in its headers or its query, and whether it was sent as a bearer token."""
     sent = {name.lower(): value for name, value in headers.items()}
     bearer = _bearer(sent)
-    key = bearer or _header(sent) or parse_qs(query).get("key", [None])[0]
-    if key not in keys:
-        raise (refused or _refused)(key, bearer is not None)
+    return bearer or _header(sent) or parse_qs(query).get("key", [None])[0], bearer is not None
 
 
 ACCEPTED = "This server accepts the keys it was started with."

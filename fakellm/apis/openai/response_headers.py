@@ -6,13 +6,14 @@ https://platform.openai.com/docs/api-reference/debugging-requests, https://platf
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from fakellm.base.seed import HEX, Source
+from fakellm.quotas.quota import TOKENS, Standing, Unit, seconds
 from fakellm.wire.plan import Plan
 
 _REQUESTS, _TOKENS = 10_000, 2_000_000
-"""The limits per minute. They are never enforced."""
+"""The limits per minute of a scenario that has none: they are never enforced."""
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -54,3 +55,28 @@ def preflight(headers: Mapping[str, str]) -> Plan:
         ("access-control-max-age", "86400"),
     )
     return Plan(200, (_ORIGIN, *allowed), ())
+
+
+def quotas(standing: Standing) -> Headers:
+    """What is left of a scenario's quotas, and after a refusal when to try again. Of several quotas for the same, the
+    one with the least left is shown. `retry-after-ms` is Azure's and read by OpenAI's SDKs."""
+    found: list[tuple[str, str]] = []
+    kinds: tuple[tuple[str, Sequence[Unit]], ...] = (("requests", ("requests",)), ("tokens", TOKENS))
+    for name, units in kinds:
+        if left := standing.scarcest(units):
+            found.append((f"x-ratelimit-limit-{name}", str(left.limit)))
+            found.append((f"x-ratelimit-remaining-{name}", str(left.remaining)))
+            found.append((f"x-ratelimit-reset-{name}", _duration(left.reset)))
+    if wait := standing.wait:
+        found += [("retry-after", str(seconds(wait))), ("retry-after-ms", str(wait))]
+    return tuple(found)
+
+
+def _duration(milliseconds: int) -> str:
+    """A time as Go writes it: `0s`, `6ms`, `8.64s`, `1m30s`, `24h0m0s`."""
+    if 0 < milliseconds < 1_000:
+        return f"{milliseconds}ms"
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    shown = f"{rest // 1_000}.{rest % 1_000:03d}".rstrip("0").rstrip(".") + "s"
+    return f"{hours}h{minutes}m{shown}" if hours else f"{minutes}m{shown}" if minutes else shown

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from fakellm.apis.openai.error_body import refuse
+from fakellm.apis.openai.response_headers import quotas
 from fakellm.apis.operation import Operation
 from fakellm.apis.protocol import Answer, Failure, Provider, Settings, Values
 from fakellm.apis.responses import errors, meaning
@@ -29,6 +30,7 @@ from fakellm.base.errors import RequestError
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Standing
 from fakellm.streaming.grammar import Grammar
 from fakellm.streaming.shape import Likeness
 from fakellm.wire.plan import Plan
@@ -121,6 +123,9 @@ class ResponsesApi:
         self, seed: int, requested: str, status: int | None, dialect: str | None = None
     ) -> Sequence[tuple[str, str]]:
         return usual(dialect, seed, requested, status)
+
+    def quota_headers(self, standing: Standing) -> Sequence[tuple[str, str]]:
+        return quotas(standing)
 
     def refuse(self, failure: Failure, habits: Habits) -> tuple[str, bytes]:
         kind = habits.dialect.errors.types.get(failure.status, habits.dialect.body_type)

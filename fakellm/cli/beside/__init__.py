@@ -1,1 +1,1 @@
-"""Tasks that run beside a server."""
+"""What belongs to a server beside its application: tasks that run meanwhile, and the options of its connections."""

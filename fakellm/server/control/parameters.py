@@ -14,6 +14,7 @@ from fakellm.base.words.near_miss import near_miss
 
 _PARAMETERS: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/_fakellm/step"): ("frames", "request", "timeout"),
+    ("POST", "/_fakellm/advance"): ("seconds",),
     ("PUT", "/_fakellm/scenario"): ("strict",),
     ("POST", "/_fakellm/rules"): ("first", "replace", "strict"),
     ("GET", "/_fakellm/requests/{number}/recording"): ("format",),

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from fakellm.base.errors import RequestError
+from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Watch
 from fakellm.model.request import Request
@@ -108,8 +109,8 @@ class Feed:
 
     async def serve(self, client: Watcher, watch: Watch) -> EndedResponse:
         if self._watching >= MOST_WATCHING:
-            count = self._watching
-            message = f"{count} clients read the events of this server, as many as it allows. Close some pages."
+            most = count(self._watching, "client")
+            message = f"{most} at most may read the events of this server: close some pages."
             raise RequestError(503, message, "too_many_watching")
         with suppress(ConnectionError):
             client.write(_HEAD)

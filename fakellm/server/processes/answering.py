@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
+from fakellm.engine.limited import Spent, spent
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Cache
@@ -40,11 +41,13 @@ class Answered(Struct, frozen=True):
     """What answers a request.
 
     response: None if the server must count the attempt first, or call a function.
-    match: the rule that matches, in that case.
+    match: the rule that matches, in that case and if the scenario has limits.
+    spent: what the reply uses up of these.
     """
 
     response: Response | None
     match: Match | None = None
+    spent: Spent | None = None
 
 
 _engines: OrderedDict[int, Engine] = OrderedDict()
@@ -115,15 +118,16 @@ def answer(number: int, sent: Sent, attempt: int | None, error: RequestError | N
             matched = _last.pop()[2]
         else:
             matched = engine.match(request.body, route, request.headers, url=request.target.url)
-        if attempt is None and matched.match.counts:
+        if attempt is None and (matched.match.counts or engine.limits):
             _last[:] = [(number, sent, matched)]
             return Answered(None, matched.match)
+        spending = spent(engine, matched, attempt or 1) if engine.limits else None
         outcome = engine.respond(matched, attempt or 1)
     except RequestError as refusal:
         return Answered(apart(refused(request, refusal, engine.seed)))
     if not isinstance(outcome, Response):
-        return Answered(None, matched.match)
-    return Answered(apart(outcome))
+        return Answered(None, matched.match, spending)
+    return Answered(apart(outcome), spent=spending)
 
 
 def apart(response: Response) -> Response:

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from fakellm.apis.operation import Keeper
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
-from fakellm.engine.engine import Engine, LongWorkError, Matched
-from fakellm.engine.response import Outcome, Response, Work, respond
+from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
+from fakellm.engine.limited import spent
+from fakellm.engine.response import Outcome, Response, Work, changed, respond
 from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
@@ -27,6 +28,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
+from fakellm.server.processes.within_limits import following, take
 from fakellm.wire.plan import Frame
 
 
@@ -36,17 +38,25 @@ def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offl
     keeper = request.target.api.keeper
     continued = continuing(session, request)
     most = MOST_MILLISECONDS if offloads and not continued else inf
+    spending = None
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
+        if engine.limits:
+            spending = spent(engine, matched, following(session, matched.match), most)
     except LongWorkError:
         return Work(partial(answered_with, session, engine, request), _response)
+    grant = take(session, engine, request, spending)
+    if grant and not grant.allowed:
+        return grant.refuse(engine, matched.parsed(), matched.route)
     if not matched.match.counts:
         outcome = _rendered(most, request, engine, matched, 1)
     else:
         count = session.count(*matched.match.count)
         attempted = partial(_attempted, most, request, engine, matched)
         outcome = attempted(count) if isinstance(count, AttemptCount) else _counted(count, attempted)
-    return _changed(outcome, partial(remembered, session.store, keeper, matched.parsed())) if keeper else outcome
+    if keeper:
+        outcome = changed(outcome, partial(remembered, session.store, keeper, matched.parsed()))
+    return changed(outcome, partial(grant.answer, route=matched.route), grant.ended) if grant else outcome
 
 
 def _attempted(
@@ -105,20 +115,57 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
     try:
         answer = await answered(engine, request)
         match = answer.match
+        if match and engine.limits:
+            return await _limited(session, engine, request, match)
         if match and match.counts:
             count = session.count(*match.count)
             number, forgotten = count if isinstance(count, AttemptCount) else await count
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
+    return await _completed(session, engine, request, answer, number, forgotten)
+
+
+async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match) -> Answered:
+    """What another process answers to a request within limits, which it counts too."""
+    number, forgotten = following(session, match), False
+    answer = await answered(engine, request, number)
+    grant = take(session, engine, request, answer.spent)
+    if grant and not grant.allowed:
+        return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
+    try:
+        if match.counts:
+            count = session.count(*match.count)
+            counted, forgotten = count if isinstance(count, AttemptCount) else await count
+            if counted != number:  # another request came in the meantime
+                number, answer = counted, await answered(engine, request, counted)
+        answer = await _completed(session, engine, request, answer, number, forgotten)
+        assert answer.response
+        return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
+    except BaseException:
+        if grant and grant.ended:
+            grant.ended()
+        raise
+
+
+async def _completed(
+    session: Session[Engine], engine: Engine, request: HttpRequest, answer: Answered, number: int, forgotten: bool
+) -> Answered:
+    """The answer, with the response of a function if one makes it; and kept, if the API keeps its replies."""
     response = answer.response or await _called(engine, request, number)
     keeper = request.target.api.keeper
     target = request.target
     if keeper and target.operation in REPLIES and response.head.status == 200:
-        # A thread reads the request, however long it is.
-        read = await in_thread(lambda: target.api.parse(request.body, {}, target.url))
-        response = remembered(session.store, keeper, read(), response)
+        response = remembered(session.store, keeper, await _read(request), response)
     return replace(answer, response=replace(response, attempts_forgotten=forgotten))
+
+
+async def _read(request: HttpRequest) -> Request:
+    """The parsed request. A thread reads it, however long it is."""
+    target = request.target
+    read = await in_thread(lambda: target.api.parse(request.body, {}, target.url))
+    found: Request = read()
+    return found
 
 
 async def refused_there(engine: Engine, request: HttpRequest, error: RequestError | None) -> Answered:
@@ -139,13 +186,7 @@ async def _called(engine: Engine, request: HttpRequest, number: int) -> Response
 
 def _forgotten(outcome: Response | Work) -> Response | Work:
     """The outcome, with the mark that this may not be the first attempt."""
-    return _changed(outcome, lambda response: replace(response, attempts_forgotten=True))
-
-
-def _changed(outcome: Response | Work, change: Callable[[Response], Response]) -> Response | Work:
-    if isinstance(outcome, Response):
-        return change(outcome)
-    return replace(outcome, then=lambda result: change(outcome.then(result)))
+    return changed(outcome, lambda response: replace(response, attempts_forgotten=True))
 
 
 def continuing(session: Session[Engine], request: HttpRequest) -> Callable[[Request], Request] | None:

@@ -12,8 +12,8 @@ from msgspec import Struct
 from fakellm.server.requests.browsers import check_browser, checked_hosts
 from fakellm.server.requests.control_token import check_token, checked_token
 
-HEALTH = "/_fakellm/health"
-"""The control route for everyone: probes of containers and load balancers send all kinds of `Host`, and no token."""
+HEALTH, LIVE, READY = OPEN = ("/_fakellm/health", "/_fakellm/health/live", "/_fakellm/health/ready")
+"""The control routes for everyone: probes of containers and load balancers send all kinds of `Host`, and no token."""
 
 
 class ControlAccess(Struct, frozen=True):
@@ -33,7 +33,7 @@ class ControlAccess(Struct, frozen=True):
     def check(self, method: str, operation: str, headers: Mapping[str, str]) -> None:
         """Raises RequestError if a request is refused: status 403 for one that a page of another site may have sent,
         401 without the token."""
-        if operation == HEALTH:
+        if operation in OPEN:
             return
         check_browser(method, headers, self.hosts)
         if self.token is not None:

@@ -13,6 +13,7 @@ from fakellm.engine.entry import Entry
 from fakellm.server.clock import Clock
 from fakellm.server.connection import ClientConnection
 from fakellm.server.sending.lateness import TOLERANCE, Lateness, milliseconds
+from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Stepped, Steps
 from fakellm.wire.http.http1 import Burst
 
@@ -30,11 +31,12 @@ much, and up to 64 KiB before it."""
 class Pacer:
     """Sends the replies of one server. `speed` divides their delays; 0 removes them."""
 
-    def __init__(self, clock: Clock, speed: float, steps: Steps, lateness: Lateness) -> None:
+    def __init__(self, clock: Clock, speed: float, steps: Steps, lateness: Lateness, traffic: Traffic) -> None:
         self.clock = clock
         self.speed = speed
         self.steps = steps
         self.lateness = lateness
+        self.traffic = traffic
 
     async def send(
         self, client: ClientConnection, bursts: Iterable[Burst], entry: Entry, stepped: Stepped | None = None
@@ -48,6 +50,7 @@ class _Paced:
     """A reply under way. Due times count from its start, so a burst that is late delays no other."""
 
     __slots__ = (
+        "_began",
         "_burst",
         "_client",
         "_due",
@@ -74,6 +77,7 @@ class _Paced:
         self._rest = iter(bursts)
         self._entry = entry
         self._stepped = stepped
+        self._began = entry.outcome != "sending"  # what a stalled reply repeats is not its beginning
         self._written = 0
         self._separated = False  # whether the client has had time to read all bursts before this one
         self._due = self._excused = pacer.clock.now()
@@ -153,6 +157,10 @@ class _Paced:
                 client.write(burst.data)
             self._written, self._separated = 0, False
             entry.frames_sent += burst.frames
+            self._pacer.traffic.bytes += len(burst.data)
+            if not self._began:
+                self._began = True
+                self._pacer.traffic.began(entry, now)
             if stepped:
                 stepped.wrote()
             if now - self._due > TOLERANCE and self._due > self._excused:

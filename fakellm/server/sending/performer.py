@@ -18,6 +18,7 @@ from fakellm.server.control.changes import Changes
 from fakellm.server.listener import EndedResponse
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.pacer import Pacer
+from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Steps
 from fakellm.wire.http.http1 import Burst, bursts, drip, head_of
 from fakellm.wire.http.segments import within_framing
@@ -45,17 +46,19 @@ class Performer:
         self,
         speed: float,
         lateness: Lateness,
+        traffic: Traffic,
         changes: Changes,
         settled: Callable[[str, Entry], None],
         steps: Steps,
     ) -> None:
         self._settled = settled
+        self._traffic = traffic
         self._changes = changes
         self.clock = Clock()
         self.steps = steps
         self.stopping = asyncio.Event()
         """Set when the server stops: then replies that stall end."""
-        self._pacer = Pacer(self.clock, speed, self.steps, lateness)
+        self._pacer = Pacer(self.clock, speed, self.steps, lateness, traffic)
         self._kept, self._closed = EndedResponse(keep_alive=True), EndedResponse(keep_alive=False)
 
     def paced(self, speed: float | None) -> float:
@@ -77,11 +80,16 @@ class Performer:
         entry.frames_sent = burst.frames
         entry.outcome = "closed" if plan.end == "close" else "sent"
         self.ended(entry)
+        self._traffic.bytes += len(burst.data)
+        self._traffic.began(entry, entry.ended or 0.0)
+        if response.ended:
+            response.ended()
         return self._written(client, plan)
 
     def ended(self, entry: Entry) -> None:
         """Records when a reply ended."""
         entry.ended = self.clock.now()
+        self._traffic.ended(entry)
         self._changes.notify(entry)
 
     async def send(self, client: ClientConnection, response: Response, entry: Entry, session: str) -> EndedResponse:
@@ -90,9 +98,10 @@ class Performer:
         if client.head_only or response.head.status in BODYLESS:  # or the next response would start with the body
             entry.frames, written = 0, (head_of(written),)
         ready: Iterable[Burst] = written
-        plan = response.head
+        plan, ended = response.head, response.ended
         if plan.cut_framing and plan.status is not None:
             ready = within_framing(ready, plan.delimited == "chunked" and not client.http_1_0)
+        self._traffic.open += 1
         try:
             if response.stepped:
                 with self.steps.reply(session, entry.number, response.plan) as stepped:
@@ -104,7 +113,10 @@ class Performer:
         except (ConnectionError, asyncio.CancelledError) as error:
             return self._cut(client, entry, error)
         finally:
+            self._traffic.open -= 1
             self.ended(entry)
+            if ended:
+                ended()
 
     async def pass_on(
         self, proxy: Proxy, client: ClientConnection, request: HttpRequest, entry: Entry

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from fakellm.engine.response import Response, Watch
+from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler
 from fakellm.server.workers.owned import Owned
@@ -60,6 +61,8 @@ class Link:
         """Whether the worker answers the owner."""
         self.late = (0, 0.0)
         """How many frames left late, and the seconds of the latest."""
+        self.traffic = Traffic()
+        """What it has sent."""
         self.channel = Channel(self._handlers(), self._lost)
 
     def _handlers(self) -> Mapping[str, Handler]:
@@ -113,6 +116,7 @@ class Link:
             while self._unread and next(iter(self._unread.values())).dropped:
                 self._unread.popitem(last=False)
         if not owned.entry.under_way:
+            owned.end()
             del self._entries[report.number]
         self._owner.changed(owned, complete=not report.answered)
 
@@ -157,6 +161,7 @@ class Link:
             self._step_over(number)
         for owned in self._entries.values():
             owned.entry.outcome, owned.entry.ended = "server stopped", asyncio.get_running_loop().time()
+            owned.end()
             self._owner.changed(owned)
         self._entries.clear()
         self._owner.lost(self)

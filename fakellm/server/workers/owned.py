@@ -3,6 +3,7 @@ ends."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from fakellm.engine.engine import Engine
@@ -28,6 +29,8 @@ class Owned:
         """The session whose journal has the entry; None before that."""
         self.discarded = False
         """Whether its session was replaced before its journal had the entry."""
+        self.ended: Callable[[], None] | None = None
+        """To be called when its reply has ended."""
         self._busy: AbstractContextManager[None] | None = None
 
     @property
@@ -41,6 +44,12 @@ class Owned:
         if self.entry.under_way:
             self._busy = session.reply()
             self._busy.__enter__()
+
+    def end(self) -> None:
+        """Must be called when its reply has ended."""
+        if self.ended:
+            self.ended()
+            self.ended = None
 
     def update(self, now: Entry) -> None:
         """Takes over what has changed."""

@@ -22,6 +22,7 @@ from fakellm.server.application import HttpRequest, settled
 from fakellm.server.http_server import Server
 from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
+from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Steps
 from fakellm.server.workers.link import FarWatcher, Link
 from fakellm.server.workers.owned import Owned
@@ -50,12 +51,16 @@ class Owner:
         self.staged: list[Owned] = []
         self._reading = 0
         """How many requests are being answered."""
+        self._answered_here: set[str] = set()
+        """The sessions whose requests to models the workers pass on."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._changing: set[asyncio.Future[Any]] = set()
         """Changes that some workers have not made."""
         self._late_before = (0, 0.0)
         """What the workers that are gone have reported of late frames."""
+        self._traffic_before = Traffic()
+        """What they have sent."""
         state.changed = self._forget
 
     def join(self, ready: asyncio.Future[None]) -> Link:
@@ -69,18 +74,22 @@ class Owner:
         self.links.remove(link)
         frames, worst = self._late_before
         self._late_before = frames + link.late[0], max(worst, link.late[1])
+        link.traffic.open = 0
+        self._traffic_before.add(link.traffic)
 
     def open(self, name: str) -> tuple[int, int, bool]:
         """Opens a session for a worker: its serial number, the number of its engine, and whether its requests to models
         are answered here. Raises RequestError as `State.open` does."""
         session = self._app.session(name)
         assert isinstance(session, MemorySession)
-        number = self._state.number(session.content)
-        return self._state.serial(session), number, self._is_answered_here(name)
+        here = self._is_answered_here(name)
+        (self._answered_here.add if here else self._answered_here.discard)(name)
+        return self._state.serial(session), self._state.number(session.content), here
 
     def _is_answered_here(self, name: str) -> bool:
         """Whether the next requests to models in a session depend on more than a worker knows."""
-        return self._app.next_fault(name) is not None
+        session = self._state.find(name)
+        return self._app.next_fault(name) is not None or bool(session and session.content.limits)
 
     async def engine(self, number: int) -> bytes | None:
         """The scenario of an engine, whether it is strict, and the number of its first rule, pickled; None if it is not
@@ -111,9 +120,8 @@ class Owner:
             await self.flush(progress=True)
             request = HttpRequest(*sent)
             name = request.target.session
-            before = self._is_answered_here(name)
             response, entry = await self.server.answered(request)
-            if self._is_answered_here(name) != before:
+            if (name in self._answered_here) != self._is_answered_here(name):
                 self._forget(name)
             if self.server.pace(None) != self.settings.speed:
                 self._pace(self.server.pace(None))
@@ -122,6 +130,7 @@ class Owner:
         finally:
             self._reading -= 1
         owned = Owned(SessionName(name, 0), entry)
+        owned.ended, response = response.ended, replace(response, ended=None)
         if not request.target.control and (session := self._state.find(name)):
             owned.journaled(session)
         return response, owned
@@ -146,12 +155,18 @@ class Owner:
         how far the replies under way are."""
         links = [link for link in self.links if link.joined]
         calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
-        for link, late in zip(links, await asyncio.gather(*calls, return_exceptions=True), strict=True):
-            if not isinstance(late, BaseException):
-                link.late = late
+        for link, sent in zip(links, await asyncio.gather(*calls, return_exceptions=True), strict=True):
+            if not isinstance(sent, BaseException):
+                *late_frames, link.traffic = sent
+                link.late = (late_frames[0], late_frames[1])
         late = [self._late_before, *(link.late for link in self.links)]
         self._app.lateness.frames = sum(frames for frames, _ in late)
         self._app.lateness.worst = max(worst for _, worst in late)
+        traffic = Traffic()
+        for each in (self._traffic_before, *(link.traffic for link in self.links)):
+            traffic.add(each)
+        traffic.stopping = self._app.traffic.stopping
+        self._app.traffic = traffic
         self._journal()
 
     def _journal(self) -> None:

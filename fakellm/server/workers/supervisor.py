@@ -54,7 +54,7 @@ class Supervisor:
         except ServerError:
             await self.stop(0)
             raise
-        return url_of(listener)
+        return url_of(listener, self._owner.settings.connections.certificate is not None)
 
     async def stop(self, grace: float) -> None:
         """Has the workers accept no more connections, and end when their open replies have ended, or after `grace`

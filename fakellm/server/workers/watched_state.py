@@ -10,15 +10,15 @@ from itertools import count
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from fakellm.engine.engine import Engine
-from fakellm.engine.state import Limits, MemorySession, MemoryState
+from fakellm.engine.state import Limits, MemorySession, MemoryState, Time, still
 from fakellm.server.workers.reports import SessionName
 
 
 class WatchedState(MemoryState[Engine]):
     """The state of a server with workers. `changed`: called with the name of a session that is no longer as it was."""
 
-    def __init__(self, limits: Limits) -> None:
-        super().__init__(limits)
+    def __init__(self, limits: Limits, time: Time = still) -> None:
+        super().__init__(limits, time)
         self.changed: Callable[[str], None] = lambda name: None
         self._numbers = count(1)
         self._serials: WeakKeyDictionary[MemorySession[Engine], int] = WeakKeyDictionary()

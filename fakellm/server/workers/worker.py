@@ -11,6 +11,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fakellm.server.http_server import Server
+from fakellm.server.sending.traffic import Traffic
 from fakellm.server.workers.channel import Channel, Handler, first_message
 from fakellm.server.workers.reports import Reports
 from fakellm.server.workers.worker_app import WorkerApp, WorkerSettings
@@ -39,6 +40,7 @@ class ServingWorker:
     def __init__(self, end: socket.socket, ending: Callable[[float], None]) -> None:
         self._end = end
         self._settings: WorkerSettings = first_message(end)
+        self.grace = self._settings.grace
         self._ending = ending
         self._handlers: dict[str, Handler] = {"stop": self.stop}
         self._owner = Channel(self._handlers, lambda: self.stop(0.0))
@@ -56,11 +58,12 @@ class ServingWorker:
         steps = WorkerSteps(self._owner)
         feed = WorkerFeed(self._owner)
         app = WorkerApp(self._owner, self._reports, self._settings)
-        server = Server(app, self._settings.speed, None, self._settings.access, steps=steps, feed=feed)
+        settings = self._settings
+        server = Server(app, settings.speed, None, settings.access, settings.connections, steps=steps, feed=feed)
 
-        def flush(progress: bool, replies: bool) -> tuple[int, float]:
+        def flush(progress: bool, replies: bool) -> tuple[int, float, Traffic]:
             self._reports.send(progress, replies)
-            return app.lateness.frames, app.lateness.worst
+            return app.lateness.frames, app.lateness.worst, app.traffic
 
         self._handlers |= {"flush": flush, "forget": app.forget, "released": steps.released}
         self._handlers |= {"watched": feed.watched, "speed": server.pace}

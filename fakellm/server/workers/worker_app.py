@@ -19,6 +19,7 @@ from fakellm.engine.response import Outcome, Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest
+from fakellm.server.connections.settings import Connections
 from fakellm.server.control.changes import Changes
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
@@ -37,6 +38,9 @@ class WorkerSettings(Struct, frozen=True):
     limits: Limits
     speed: float
     access: ControlAccess
+    connections: Connections
+    grace: float
+    """Seconds that open streams have at the end."""
 
 
 class ReportedChanges(Changes):

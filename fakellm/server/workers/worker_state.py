@@ -6,7 +6,7 @@ A copy has a compiled scenario and is forgotten when the owner requires it; what
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import NoReturn
@@ -19,6 +19,7 @@ from fakellm.engine.journal import Journal, Shelf
 from fakellm.engine.state import AttemptCount
 from fakellm.engine.stored import SessionStore, StoreShelf
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Demand
 from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.reports import Reports, SessionName
 
@@ -72,6 +73,15 @@ class WorkerSession:
 
     def counted(self, *key: Hashable) -> NoReturn:
         raise NotImplementedError("the owner of the state has the counts")
+
+    def take(self, demands: Sequence[Demand]) -> NoReturn:
+        raise NotImplementedError("the owner of the state answers requests within limits")
+
+    def give_back(self, demands: Sequence[Demand]) -> NoReturn:
+        raise NotImplementedError("the owner of the state answers requests within limits")
+
+    def advance(self, milliseconds: int) -> NoReturn:
+        raise NotImplementedError("the owner of the state has the time of quotas")
 
     def reply(self) -> AbstractContextManager[None]:
         return nullcontext()  # the owner knows it from the entry
@@ -128,3 +138,6 @@ class WorkerState:
         raise NotImplementedError("the owner of the state loads scenarios")
 
     change = load
+
+    def held(self) -> NoReturn:
+        raise NotImplementedError("the owner of the state knows what is kept")

@@ -124,6 +124,25 @@ def head_of(bursts: Sequence[Burst]) -> Burst:
     return Burst(bursts[0].data[: end_of_head(bursts[0].data)], bursts[0].delay, 0)
 
 
+def headed(plan: Plan, bursts: Sequence[Burst], headers: Sequence[tuple[str, str]]) -> Sequence[Burst]:
+    """The bursts of a plan that has a head, with these headers, whose names are in lower case, in place of those of the
+    same name."""
+    lines = [line.encode("latin-1") for line in _lines(plan, headers)]
+    names = {name.encode("latin-1") for name, _ in headers}
+
+    def first(burst: Burst) -> Burst:
+        end = end_of_head(burst.data) - 4
+        kept = [line for line in burst.data[:end].split(b"\r\n") if line.partition(b":")[0].lower() not in names]
+        return replace(burst, data=b"\r\n".join((*kept, *lines)) + burst.data[end:])
+
+    def each() -> Iterator[Burst]:
+        following = iter(bursts)
+        yield first(next(following))
+        yield from following
+
+    return OnDemand(each, bursts.size) if isinstance(bursts, OnDemand) else tuple(each())
+
+
 def end_of_head(data: bytes) -> int:
     """Where the head of a response ends, with the interim responses before it."""
     start = 0
@@ -174,13 +193,18 @@ def _head(plan: Plan, delimited: Delimited, keep_alive: bool) -> bytes:
         headers.append(("Content-Length", str(sum(len(frame.data) for frame in plan.frames))))
     if delimited == "close" or not keep_alive:
         headers.append(("Connection", "close"))
-    if plan.header_case is not None:
-        headers = [(getattr(name, plan.header_case)(), value) for name, value in headers]
     phrase = "" if plan.head == "bare" else PHRASES.get(plan.status or 0, "")
-    colon, end = _AROUND_VALUES.get(plan.head or "", (": ", ""))
-    lines = [f"HTTP/1.1 {plan.status} {phrase}", *(f"{name}{colon}{value}{end}" for name, value in headers), "", ""]
+    lines = [f"HTTP/1.1 {plan.status} {phrase}", *_lines(plan, headers), "", ""]
     head = "\r\n".join(lines).encode("latin-1")  # as recorded (RFC 9110, 5.5)
     return 2 * _INTERIM + head if plan.head == "interim" else head
+
+
+def _lines(plan: Plan, headers: Iterable[tuple[str, str]]) -> list[str]:
+    """Headers as a plan has them written."""
+    if plan.header_case is not None:
+        headers = [(getattr(name, plan.header_case)(), value) for name, value in headers]
+    colon, end = _AROUND_VALUES.get(plan.head or "", (": ", ""))
+    return [f"{name}{colon}{value}{end}" for name, value in headers]
 
 
 _AROUND_VALUES = {"bare": (":", ""), "padded": (": \t ", "")}

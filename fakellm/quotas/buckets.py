@@ -1,0 +1,79 @@
+"""The quotas of all sessions: how much of each is used. Owns the arithmetic, and the bound on how many are kept.
+
+A quota is a bucket that fills up evenly, as at OpenAI and Anthropic: of 60 requests per minute, one comes back each
+second. Numbers are whole, so that nothing is lost by rounding. Knows no scenario and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable, Sequence
+
+from fakellm.quotas.quota import Demand, Left
+
+MOST_QUOTAS = 10_000
+"""Quotas of which a server knows the use; the least recently used is then as if nothing of it were used."""
+
+
+class Quotas:
+    """How much of each quota is used. Every method is one step that nothing interrupts."""
+
+    def __init__(self, most: int = MOST_QUOTAS) -> None:
+        self._most = most
+        self._used: OrderedDict[Hashable, tuple[int, int]] = OrderedDict()
+        """By quota: what is used of it, in units times its period, and when that was so."""
+        self._held: dict[Hashable, int] = {}
+        """By quota: what requests hold whose replies have not ended."""
+
+    def take(self, owner: Hashable, demands: Sequence[Demand], now: int) -> tuple[Left, ...]:
+        """Takes what a request demands of the quotas of `owner`, at a time in milliseconds; nothing if it does not fit
+        into each of them."""
+        uses = [self._use((owner, each.key), each, now) for each in demands]
+        over = [
+            use + each.amount * _scale(each) - each.limit * _scale(each)
+            for use, each in zip(uses, demands, strict=True)
+        ]
+        if any(each > 0 for each in over):
+            return tuple(_left(each, use, more) for each, use, more in zip(demands, uses, over, strict=True))
+        after = [use + each.amount * _scale(each) for use, each in zip(uses, demands, strict=True)]
+        for each, use in zip(demands, after, strict=True):
+            self._keep((owner, each.key), each, use, now)
+        return tuple(_left(each, use, 0) for each, use in zip(demands, after, strict=True))
+
+    def give_back(self, owner: Hashable, demands: Sequence[Demand]) -> None:
+        """Gives back what a request has held, after its reply has ended."""
+        for each in demands:
+            if not each.period:
+                self._keep((owner, each.key), each, self._held[owner, each.key] - each.amount, 0)
+
+    def _use(self, place: Hashable, demand: Demand, now: int) -> int:
+        """What is used of a quota now."""
+        if not demand.period:
+            return self._held.get(place, 0)
+        used, then = self._used.get(place, (0, now))
+        return max(used - (now - then) * demand.limit, 0)
+
+    def _keep(self, place: Hashable, demand: Demand, use: int, now: int) -> None:
+        if demand.period:
+            self._used[place] = use, now
+            self._used.move_to_end(place)
+            if len(self._used) > self._most:
+                self._used.popitem(last=False)
+        elif use:
+            self._held[place] = use
+        else:
+            del self._held[place]
+
+
+def _scale(demand: Demand) -> int:
+    """What one unit counts for: in each millisecond, as much as the limit comes back."""
+    return demand.period or 1
+
+
+def _left(demand: Demand, use: int, over: int) -> Left:
+    limit, scale = demand.limit, _scale(demand)
+    remaining = (limit * scale - use) // scale
+    if not demand.period:
+        return Left(demand.unit, limit, remaining, wait=None if over > 0 else 0)
+    wait = None if demand.amount > limit else max(-(-over // limit), 0)
+    return Left(demand.unit, limit, remaining, -(-use // limit), wait)

@@ -1,0 +1,1 @@
+"""How a server treats its connections: settings, and TLS."""
