@@ -26,8 +26,8 @@ MENU = {
         " how-to/github-actions how-to/editors drivers how-to/coming-from how-to/troubleshooting"
     ),
     "Reference": (
-        "testing journal verdict scenarios stream framing timing faults generated server routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
+        "testing journal verdict scenarios stream framing timing faults generated server page live routes responses"
+        " messages gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
         " reference/commands reference/python"
     ),
     "Explanation": (

@@ -28,7 +28,7 @@ GROUPS = {
     "Errors": ("FakellmError", "ScenarioError", "CassetteError", "ServerError"),
     "Values of a scenario": (
         *("Scenario", "Rule", "Step", "When", "Pattern", "Reply", "ReplyChoice", "Call", "Computed", "Usage"),
-        *("Variation", "Framing", "Insert", "Transfer", "Timing", "Stall"),
+        *("Variation", "Framing", "Insert", "Transfer", "Timing", "Stall", "RateLimit", "Allowance"),
     ),
     "Values of a completion": ("Completion", "Choice", "Text", "Refusal", "Thinking", "ToolCall", "Opaque", "Stop"),
 }
