@@ -9,14 +9,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakellm.cli.beside.reload import Files, follow
 from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits, MemoryState
-from fakellm.scenarios.loader import load
+from fakellm.scenarios.loader import load, read
 from fakellm.server.application import HttpRequest
 from fakellm.server.http_server import Server
 from fakellm.server.live import feed, observer
@@ -24,6 +26,7 @@ from fakellm.server.live.observer import EntryChanged, Observer, ScenarioChanged
 from fakellm.server.live.ring import Ring
 from fakellm.server.scenario_app import App
 from fakellm.wire.sse import Decoder, Event
+from tests import controls
 from tests.conftest import chat, handled
 from tests.virtual_time import Listening, VirtualLoop, run
 
@@ -411,6 +414,36 @@ def test_secrets_are_not_in_events() -> None:
             found = entries(await events.until("entry", outcome="sent"))
             assert key not in json.dumps(found)
             assert found[0]["user"].startswith("quick: my key is REDACTED")
+
+    run(everything())
+
+
+def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("rules:\n- reply: {content: one}\n", encoding="utf-8")
+
+    async def everything() -> None:
+        reading = read([file])
+        app = App(reading.scenario)
+        app.edited = files = Files([file], reading)
+        server = Server(app)
+        await server.start(Listening("socket"))
+        following = asyncio.create_task(follow(server, app, files))
+        try:
+            assert b"one" in await ask("Hi")
+            async with Reader().reading() as events:
+                await events.until("live")
+                (shown,) = (await asyncio.to_thread(controls.called, app, "GET", "/_fakellm/file"))["files"]
+                path = "/_fakellm/file?" + urlencode({"name": shown["name"], "version": shown["version"]})
+                await asyncio.to_thread(
+                    controls.called, app, "PUT", path, shown["text"].replace("one", "two and three")
+                )
+                await events.until("session", state="gone")
+                assert b"two" in await ask("Hi")
+                assert (await events.until("scenario"))[-1][1]["rules"] == 1
+        finally:
+            following.cancel()
+            await server.stop(grace=0)
 
     run(everything())
 

@@ -175,10 +175,25 @@ def check_route(app: App, request: HttpRequest) -> Work:
 
     async def run() -> list[bytes]:
         checked = await _checked(app, request.body)
-        rules = checked.scenario and len(checked.scenario.rules)
-        return [encoded({"rules": rules, "problems": list(map(_problem, checked.problems))}), b"\n"]
+        if checked.scenario is None:
+            return [encoded({"rules": None, "problems": list(map(_problem, checked.problems)), "notes": []}), b"\n"]
+        return (await in_thread(partial(_in_vain, checked.scenario)))()  # type: ignore[no-any-return] # Result is of any type
 
     return Work(run, as_json)
+
+
+def _in_vain(scenario: Scenario) -> list[bytes]:
+    """The JSON of what is served and has no effect, as `fakellm check` prints it."""
+    from fakellm.importing.replies.patched_texts import repeated_in, without_effect_in
+
+    rules = scenario.named_rules()
+    problems = [_problem(f"{rule.name}: {problem}") for rule in rules if rule.patch for problem in repeated_in(rule)]
+    notes = [
+        f"{rule.name}: stream.{key} has no effect in {rule.when.api}"
+        for rule in rules
+        for key in without_effect_in(rule)
+    ]
+    return [encoded({"rules": len(rules), "problems": problems, "notes": notes}), b"\n"]
 
 
 async def _checked(app: App, body: bytes) -> Checked:

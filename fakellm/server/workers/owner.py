@@ -32,6 +32,8 @@ from fakellm.server.workers.worker_app import WorkerSettings
 
 MOST_STAGED = 1_000
 """Entries that are staged before they get into the journals although nothing reads these."""
+MOST_STAGED_BYTES = 8 * 2**20
+"""Bytes of their bodies, likewise."""
 _LOOK_SECONDS = 0.1
 """How often the workers report how far replies are while somebody watches."""
 STAGED_SECONDS = 1.0
@@ -48,7 +50,8 @@ class Owner:
         self.steps = Steps()
         self.server = Server(app, settings.speed, None, settings.access, steps=self.steps)
         self.links: list[Link] = []
-        self.staged: list[Owned] = []
+        self._staged: list[Owned] = []
+        self._staged_bytes = 0
         self._reading = 0
         """How many requests are being answered."""
         self._answered_here: set[str] = set()
@@ -170,7 +173,7 @@ class Owner:
         self._journal()
 
     def _journal(self) -> None:
-        staged, self.staged = self.staged, []
+        staged, self._staged, self._staged_bytes = self._staged, [], 0
         for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
             session = self._state.named(owned.name)
             if session is None:
@@ -180,6 +183,11 @@ class Owner:
             session.journal.add(owned.entry)
             owned.journaled(session)
             self._app.changes.notify(owned.entry)
+
+    def stage(self, owned: Owned, size: int) -> None:
+        """Keeps a new entry, whose body has this size, until the next `flush`."""
+        self._staged.append(owned)
+        self._staged_bytes += size
 
     def changed(self, owned: Owned, complete: bool = True) -> None:
         """An entry has changed. `complete`: unless its reply is still to come, so that nothing finds it without."""
@@ -193,9 +201,10 @@ class Owner:
     def arrived(self, answered: bool = False) -> None:
         """Entries may have been staged. While requests wait for something in the journals, they get there at once.
         `answered`: whether there are replies that must be fetched for this."""
-        if (self._reading and (self.staged or answered)) or len(self.staged) >= MOST_STAGED:
+        many = len(self._staged) >= MOST_STAGED or self._staged_bytes > MOST_STAGED_BYTES
+        if many or (self._reading and (self._staged or answered)):
             self._flush_now()
-        elif self.staged and self._timer is None:
+        elif self._staged and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush_now)
 
     def _flush_now(self) -> None:
