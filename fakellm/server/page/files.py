@@ -49,6 +49,12 @@ PATHS: Mapping[str, str] = {PAGE: _PAGE, **{FILES + name: name for name in NAMES
 """The names of the files, by their paths."""
 
 
+def colours() -> str:
+    """The colours and fonts of the stylesheet, light and dark, for pages that stand alone."""
+    text = (FOLDER / "style.css").read_text(encoding="utf-8")
+    return text[text.index(":root") : text.index("\n* {")]
+
+
 def page_file(path: str, headers: Mapping[str, str]) -> Response:
     """The file with this path, or the response that it has not changed to a browser that has it."""
     name = PATHS[path]
