@@ -29,9 +29,9 @@ MENU = {
     ),
     "Reference": (
         "reference",
-        "testing journal verdict scenarios stream framing timing faults generated server live routes responses messages"
-        " gemini ollama recordings fuzzing grammar bugs quotas capacity operation limits security compatibility keys"
-        " commands python",
+        "testing journal verdict scenarios stream framing timing faults generated server page live routes responses"
+        " messages gemini ollama recordings fuzzing grammar bugs quotas capacity operation limits security"
+        " compatibility keys commands python",
     ),
     "Explanation": (
         "explanation",

@@ -134,6 +134,14 @@ def test_without_the_package_the_route_names_it(monkeypatch: pytest.MonkeyPatch)
     assert "pip install 'fakellm-server[metrics]'" in reply.json()["error"]["message"]
 
 
+def test_a_server_that_replays_has_them_too() -> None:
+    with fakellm.replay() as server:
+        assert post(server.base_url + "/chat/completions", chat()).status_code == 404
+        samples = read(server.url)
+    assert total(samples, "unmatched_requests_total") == total(samples, "requests_total", status="404") == 1
+    assert total(samples, "held", what="journal_bytes") > 0
+
+
 def test_other_hosts_and_methods_are_refused_and_no_page_may_read_the_numbers() -> None:
     with fakellm.serve() as server:
         assert httpx2.get(server.url + "/metrics", headers={"Host": "evil.test"}).status_code == 403
