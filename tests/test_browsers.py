@@ -14,13 +14,19 @@ from hypothesis import strategies as st
 
 import fakellm
 from fakellm.base.errors import RequestError
+from fakellm.server.page.paths import is_page
 from fakellm.server.replay_app import Replay
 from fakellm.server.requests.browsers import check_browser, checked_host, checked_hosts
 from fakellm.server.scenario_app import ROUTES
 from fakellm.testing.handle import Handle
 from tests.conftest import chat
 
-CONTROL = [(method, path) for path, methods in ROUTES.items() for method in methods if path.startswith("/_fakellm/")]
+CONTROL = [
+    (method, path)
+    for path, methods in ROUTES.items()
+    for method in methods
+    if path.startswith("/_fakellm/") and not is_page(path)
+]
 GUARDED = [each for each in CONTROL if not each[1].startswith("/_fakellm/health")]
 CHANGING = [each for each in CONTROL if each[0] != "GET"]
 SCENARIO = b"rules: []"
@@ -122,7 +128,7 @@ FETCH = {"site": "same-origin", "mode": "cors", "dest": "empty"}
         ({"site": "cross-site", "mode": "navigate", "dest": "document"}, True),  # a person follows a link
     ],
 )
-@pytest.mark.parametrize("path", ["/_fakellm/journal"])
+@pytest.mark.parametrize("path", ["/_fakellm/journal", "/_fakellm/"])
 def test_what_a_browser_states_decides(server: Handle, path: str, changed: dict[str, str], served: bool) -> None:
     headers = {f"sec-fetch-{name}": value for name, value in (FETCH | changed).items()}
     reply = httpx2.get(server.url + path, headers=headers)

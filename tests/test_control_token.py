@@ -16,6 +16,7 @@ import fakellm
 from fakellm.base.errors import RequestError, ServerError
 from fakellm.cli import main
 from fakellm.server.hosting import Hosted
+from fakellm.server.page.paths import is_page
 from fakellm.server.replay_app import Replay
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE, check_token, checked_token, cookie_of
@@ -25,7 +26,7 @@ from tests.conftest import chat, post
 
 TOKEN = "correct-horse-battery"
 CONTROL = [(method, path) for path, methods in ROUTES.items() for method in methods if path.startswith("/_fakellm/")]
-OPEN = [each for each in CONTROL if each[1].startswith("/_fakellm/health")]
+OPEN = [each for each in CONTROL if each[1].startswith("/_fakellm/health") or is_page(each[1])]
 CLOSED = [each for each in CONTROL if each not in OPEN]
 
 
@@ -89,7 +90,7 @@ def test_a_control_route_needs_the_token(server: Handle, method: str, path: str)
 
 
 @pytest.mark.parametrize(("method", "path"), OPEN)
-def test_health_needs_none(server: Handle, method: str, path: str) -> None:
+def test_health_and_the_files_of_the_page_need_none(server: Handle, method: str, path: str) -> None:
     assert httpx2.request(method, server.url + path).status_code == 200
 
 
@@ -161,6 +162,8 @@ def test_a_wrong_type_is_refused_without_its_value() -> None:
         pytest.raises(ValueError, match=r"^control_token must be a text or None, got a value of type bytes$"),
         fakellm.serve(control_token=wrong),
     ):
+        pass
+    with pytest.raises(ValueError, match="page must be True or False, got b'secret'"), fakellm.serve(page=wrong):
         pass
 
 

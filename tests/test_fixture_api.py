@@ -292,6 +292,7 @@ AT_THE_CALL = {
     "fakellm.reply('Hi', timing={'first': 1})": "on(…).reply: unknown key 'timing'; *; it has a method of its own: .timing(…)",
     "fakellm.reply('Hi', user='Ada')": "on(…).reply: unknown key 'user'; *; it belongs into on(user=…)",
     "fakellm.reply('Hi', thinking='Hm')": "on(…).reply: unknown key 'thinking'; *; did you mean 'reasoning'?",
+    "fakellm.reply('Hi', delay=1)": "on(…).reply: unknown key 'delay'; *; did you mean .timing(first=…)[?]",
     "fakellm.on(content='Hi')": "on(…): unknown key 'content'; *; it belongs into .reply(content=…)",
     "fakellm.on(prompt='Hi')": "on(…): unknown key 'prompt'; *; did you mean 'user'?",
     "fakellm.on(dialect='grok').reply('Hi')": "*unknown dialect 'grok'; *; did you mean 'xai'?",

@@ -255,6 +255,7 @@ def test_the_page_of_the_matrix_in_a_browser(driver: list[str], tmp_path: Path) 
     [hint] = re.findall(r'<td class="fails" title="([^"]*)">FAILS: EOFError</td>', table)
     assert hint.startswith("expected 'the whole answer', got '")
     assert table.count('<td class="held">ok</td>') > 50
+    assert "prefers-color-scheme: dark" in shown
     assert '<a title="no space after `data:`" href="https://github.com/openai/openai-python/issues/498">A4</a>' in table
 
 

@@ -9,21 +9,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakellm.cli.beside import reload
+from fakellm.cli.beside.reload import Files, follow
 from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits, MemoryState
-from fakellm.scenarios.loader import load
+from fakellm.scenarios.loader import load, read
 from fakellm.server.application import HttpRequest
 from fakellm.server.http_server import Server
 from fakellm.server.live import feed, observer
 from fakellm.server.live.observer import EntryChanged, Observer, ScenarioChanged, SessionBegan, SessionEnded
 from fakellm.server.live.ring import Ring
+from fakellm.server.live.summary import facts_of
 from fakellm.server.scenario_app import App
 from fakellm.wire.sse import Decoder, Event
+from tests import controls
 from tests.conftest import chat, handled
 from tests.virtual_time import Listening, VirtualLoop, run
 
@@ -355,6 +360,30 @@ def test_a_reader_that_is_too_slow_gets_a_gap_and_the_present(monkeypatch: pytes
     run(everything())
 
 
+def test_a_request_that_cannot_be_shown_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return facts_of(*arguments)
+
+    async def everything() -> None:
+        async with serving(), Reader().reading() as events:
+            await events.until("live")
+            monkeypatch.setattr(feed, "facts_of", failing)
+            await ask("quick")
+            assert [data["number"] for data in entries(await events.until("live"))] == [1]
+            await ask("quick")
+            assert (await events.until("entry"))[-1][1]["number"] == 2
+
+    run(everything())
+    assert "events are lost" in caplog.text
+
+
 def test_a_session_has_its_own_events() -> None:
     async def everything() -> None:
         async with serving(), Reader().reading("/s/mine/_fakellm/events") as events:
@@ -413,6 +442,39 @@ def test_secrets_are_not_in_events() -> None:
             assert found[0]["user"].startswith("quick: my key is REDACTED")
 
     run(everything())
+
+
+def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "POLL", 0.01)
+    file = tmp_path / "mine.yaml"
+    file.write_text("rules:\n- reply: {content: one}\n", encoding="utf-8")
+
+    async def everything() -> None:
+        reading = read([file])
+        app = App(reading.scenario)
+        app.edited = files = Files([file], reading)
+        server = Server(app)
+        await server.start(Listening("socket"))
+        following = asyncio.create_task(follow(server, app, files))
+        try:
+            assert b"one" in await ask("Hi")
+            async with Reader().reading() as events:
+                await events.until("live")
+                (shown,) = (await asyncio.to_thread(controls.called, app, "GET", "/_fakellm/file"))["files"]
+                path = "/_fakellm/file?" + urlencode({"name": shown["name"], "version": shown["version"]})
+                await asyncio.to_thread(
+                    controls.called, app, "PUT", path, shown["text"].replace("one", "two and three")
+                )
+                await events.until("session", state="gone")
+                assert b"two" in await ask("Hi")
+                assert (await events.until("scenario"))[-1][1]["rules"] == 1
+        finally:
+            following.cancel()
+            await server.stop(grace=0)
+
+    asyncio.run(everything())  # threads read and write the file, for which virtual time does not wait
 
 
 def test_nothing_is_observed_while_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:

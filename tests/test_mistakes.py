@@ -36,6 +36,7 @@ YAML = {
     "a bracket that is never closed": ("rules:\n- reply: {content: Hi\n", "a.yaml:2:10: this bracket is never closed"),
     "the provider's name for a dialect": ("dialect: grok\nrules: []\n", "a.yaml:1:10: dialect: 'grok' is not one of *; did you mean 'xai'?"),
     "another name for a key": ("rules:\n- reply: {text: Hi}\n", "a.yaml:2:11: rules[0].reply: unknown key 'text'; *; did you mean 'content'?"),
+    "another name for a key of another block": ("rules:\n- reply: {}\n  delay: 1\n", "a.yaml:3:3: rules[0]: unknown key 'delay'; *; did you mean 'first', a key of 'timing'? write timing: {first: …}"),
     "a file of a later release": ("version: 7\nrules: []\n", "a.yaml:1:10: version: a scenario of version 7; *: use a later fakellm: *"),
 }  # fmt: skip
 
@@ -65,6 +66,7 @@ COMMANDS = {
     "an API as the profile": ("fuzz --profile anthropic -- true", "; for clients of messages, write --api messages"),
     "a URL without its scheme": ("record --upstream api.openai.com -o a.jsonl", "write it as https://api.example.com/v1"),
     "a recording as a scenario": ("serve hi.sse", "a recording, not a scenario: `fakellm replay hi.sse` answers with it"),
+    "files to edit without a scenario": ("serve --edit", "--edit writes the files of a SCENARIO, and there is none"),
     "a timing beside a scenario": ("serve fakellm:echo --latency 1", "--latency and --tokens-per-second are for replies without a SCENARIO"),
 }  # fmt: skip
 

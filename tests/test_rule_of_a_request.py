@@ -25,6 +25,7 @@ from fakellm.server.scenario_app import App
 from tests import controls
 from tests.conftest import chat, handled
 from tests.test_apis import BOTH, PATHS, answer, request
+from tests.test_patched_texts import BODY, WHOLE
 
 
 def called(app: App, method: str, path: str, body: str = "") -> Any:
@@ -280,7 +281,24 @@ def test_problems_have_their_place(text: str, problem: dict[str, Any]) -> None:
 
 
 def test_a_scenario_without_problems_is_counted() -> None:
-    assert called(App(), "POST", "check", "rules:\n- reply: {content: a}\n") == {"rules": 1, "problems": []}
+    assert called(App(), "POST", "check", "rules:\n- reply: {content: a}\n") == {
+        "rules": 1,
+        "problems": [],
+        "notes": [],
+    }
+
+
+def test_what_has_no_effect_is_noted() -> None:
+    rule = {"name": "it", "when": {"api": "ollama"}, "reply": {"content": "a"}, "stream": {"done": False}}
+    found = called(App(), "POST", "check", json.dumps({"rules": [rule]}))
+    assert found == {"rules": 1, "problems": [], "notes": ["it: stream.done has no effect in ollama"]}
+
+
+def test_a_text_in_reply_and_patch_is_a_problem() -> None:
+    rule = WHOLE | {"name": "it", "patch": [{"at": 0, "drop": 1, "frames": [BODY]}]}
+    found = called(App(), "POST", "check", json.dumps({"rules": [rule]}))
+    assert (found["rules"], found["problems"][0]["line"]) == (1, None)
+    assert found["problems"][0]["message"].startswith("it: patch[0] repeats 'Hi there', which the reply has")
 
 
 @pytest.mark.parametrize("name", PATHS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,8 +18,8 @@ from fakellm.scenarios.loader import load, read
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import HttpRequest
 from fakellm.server.control.next_fault import with_fault
-from fakellm.server.scenario_app import App
-from tests.conftest import chat, handled, post
+from fakellm.server.scenario_app import ROUTES, App
+from tests.conftest import ROOT, chat, handled, post
 from tests.controls import called
 from tests.test_apis import BOTH, request
 
@@ -255,3 +256,15 @@ def test_a_server_that_does_not_edit_writes_nothing() -> None:
     assert called(app, "GET", "/_fakellm/file") == {"edit": False, "files": []}
     error = put(app, "a.yaml", "x", TEXT)["error"]
     assert (error["code"], "--edit" in error["message"]) == ("not_editable", True)
+
+
+# The documentation
+
+
+def test_every_control_route_is_documented() -> None:
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    named = re.sub(r"/requests/3\b", "/requests/{number}", pages)
+    for path, methods in ROUTES.items():
+        if path.startswith("/_fakellm/") and not re.match("/_fakellm/(?:page/|$)", path):  # the page and its files
+            for method in methods:
+                assert re.search(rf"{method}(?:`?, `?[A-Z]+)* {re.escape(path)}(?![\w/])", named), f"{method} {path}"

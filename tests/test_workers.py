@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Iterator
@@ -22,12 +24,15 @@ from hypothesis import strategies as st
 import fakellm
 from benchmarks.processes import children
 from fakellm.base.errors import ServerError
+from fakellm.engine.entry import Entry, Kept
 from fakellm.engine.state import Limits
 from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import listen
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
+from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.owner import Owner
+from fakellm.server.workers.reports import EntryReport, SessionName
 from fakellm.server.workers.supervisor import Supervisor
 from fakellm.server.workers.watched_state import WatchedState
 from fakellm.server.workers.worker_app import WorkerSettings
@@ -390,6 +395,8 @@ def test_a_fault_for_the_next_requests_is_for_so_many_of_all_workers(pair: Pair)
     statuses = [pair.client(number).send("POST", f"/s/faulty{CHAT}", asks("plain")).status for number in range(5)]
     assert statuses == [503, 503, 503, 200, 200]
     assert [(entry.status, entry.outcome) for entry in session.requests] == [(status, "sent") for status in statuses]
+    metrics = pair.client(1).send("GET", "/metrics").body
+    assert b'{api="chat",outcome="sent",rule="plain",status="503"} 3.0\n' in metrics
     session.reset()
 
 
@@ -401,3 +408,25 @@ def test_the_speed_is_that_of_all_workers(pair: Pair) -> None:
         assert client.send("POST", f"/s/fast{CHAT}", asks("Hi", stream=True)).status == 200
     pair.client(1).send("PUT", "/_fakellm/speed", b'{"speed": 1}')
     session.reset()
+
+
+def test_what_the_owner_keeps_of_entries_is_bounded_by_the_journals() -> None:
+    """A reply that the worker still has keeps no entry that its session has dropped."""
+
+    async def kept() -> int:
+        state = WatchedState(Limits(max_sessions=2))
+        settings = WorkerSettings(0, (), Limits(), 1.0, ControlAccess(), Connections(), 5.0)
+        owner = Owner(App(state=state), state, settings)
+        link = owner.join(asyncio.get_running_loop().create_future())
+        for number in range(3_000):
+            session = f"{number % 100}" if number else ""  # the first entry stays
+            name = SessionName(session, owner.open(session)[0])
+            entry = Entry("POST", CHAT, outcome="sent", started=float(number))
+            report = EntryReport(number, name, entry, Kept(b"{}"), answered=True)
+            data = pickle.dumps((None, "reports", ([report],)))
+            link.channel.data_received(len(data).to_bytes(8, "big") + data)
+            if number % 50 == 0:
+                await owner.flush()
+        return sum(isinstance(each, Owned) for each in gc.get_objects())
+
+    assert asyncio.run(kept()) < 300

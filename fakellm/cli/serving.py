@@ -88,6 +88,7 @@ _SERVING = (
         help=f"Refuse requests to control routes without this token; better set {VARIABLE}, which no list of processes "
         "shows.",
     ),
+    click.option("--no-page", "page", flag_value=False, default=True, help="Do not serve the page for browsers."),
     click.option(
         "--speed",
         default=1.0,
@@ -139,6 +140,7 @@ def run(
     grace: float = GRACE,
     allow_hosts: Sequence[str] = (),
     control_token: str | None = None,
+    page: bool = True,
     proxy: Callable[[], Any] | None = None,
     supervised: Callable[[float, Any, Any, float], Any] | None = None,
     beside: Beside = _nothing,
@@ -174,7 +176,7 @@ def run(
             if authority:
                 print(f"Clients must trust {authority} (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)", flush=True)
 
-    access = ControlAccess(frozenset(hosts), control_token)
+    access = ControlAccess(frozenset(hosts), control_token, page)
 
     def make() -> Any:
         if supervised:

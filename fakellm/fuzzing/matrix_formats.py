@@ -7,6 +7,7 @@ from html import escape
 from fakellm.fuzzing.known_bugs import BUGS
 from fakellm.fuzzing.matrix import Row
 from fakellm.fuzzing.trial import JudgedCase
+from fakellm.server.page.files import colours
 
 
 def mark(case: JudgedCase | None) -> str:
@@ -55,7 +56,7 @@ def as_html(rows: list[Row], clients: list[str], above: str) -> str:
         + "</tr>"
         for row in rows
     )
-    return _PAGE.format(above=escape(above), head=head, body=body)
+    return _PAGE.format(above=escape(above), head=head, body=body, colours=colours())
 
 
 def _linked(rows: str) -> str:
@@ -98,15 +99,17 @@ _PAGE = """\
 <meta charset="utf-8">
 <title>Clients and steps</title>
 <style>
-body {{ font: 14px sans-serif; }}
+{colours}
+body {{ margin: 1.5rem; background: var(--paper); color: var(--text); }}
 table {{ border-collapse: collapse; }}
-th, td {{ border: 1px solid #ccc; padding: 2px 8px; text-align: left; }}
-th {{ position: sticky; top: 0; background: white; }}
+th, td {{ border: 1px solid var(--line); padding: 2px 8px; text-align: left; }}
+th {{ position: sticky; top: 0; background: var(--soft); }}
+a {{ color: var(--accent); }}
 p {{ max-width: 50em; }}
-.held {{ background: #d8f5d8; }}
-.raised, .flagged {{ background: #eef5c8; }}
-.unseen {{ background: #e8e8e8; }}
-.fails {{ background: #f8c8c8; }}
+.held {{ background: var(--good-soft); }}
+.raised, .flagged {{ background: var(--open-soft); }}
+.unseen {{ background: var(--soft); }}
+.fails {{ background: var(--bad-soft); color: var(--bad); }}
 </style>
 </head>
 <body>

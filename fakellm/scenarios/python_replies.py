@@ -97,7 +97,7 @@ def check_fields(kind: type[Struct], fields: Mapping[str, Any], name: str, *othe
     allowed = [*others, *kind.__struct_fields__]
     wrong = [key for key in fields if key not in allowed]
     if wrong:
-        hint = (name.startswith("on(") and call_of_keyword(wrong[0])) or near_miss(wrong[0], allowed)
+        hint = (name.startswith("on(") and call_of_keyword(wrong[0], allowed)) or near_miss(wrong[0], allowed)
         if kind is When and not hint:
             hint = f"; any other value of the request is one of its body: body={{{wrong[0]!r}: …}}"
         known = f"allowed here: {', '.join(allowed)}{hint}"

@@ -31,6 +31,8 @@ from fakellm.server.control.metrics import Held, metrics
 from fakellm.server.control.parameters import check_parameters, whole_number
 from fakellm.server.control.shown_entry import settle
 from fakellm.server.control.unused_rules import unused_rules
+from fakellm.server.page.files import PATHS, page_file, to_page
+from fakellm.server.page.paths import TYPED, is_page
 from fakellm.server.request_target import METRICS, RequestTarget, request_target
 from fakellm.server.requests.control_access import HEALTH, LIVE, READY
 from fakellm.server.requests.control_token import sent_token, set_cookie
@@ -133,7 +135,9 @@ def dispatch(
     methods = routes.get(target.operation) or others(request)
     if not methods:
         hint = remedy(target.path)
-        known = ", ".join(f"{method} {path}" for path, methods in routes.items() for method in methods)
+        known = ", ".join(
+            f"{method} {path}" for path, methods in routes.items() for method in methods if not is_page(path)
+        )
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
         message = f"Unknown request URL: {request.method} {target.shown}{hint}"
         raise UnknownRouteError(404, message + _of_upgrade(request), "unknown_url")
@@ -294,6 +298,10 @@ def _events(app: Application, request: HttpRequest) -> Watch:
     return Watch(request.target.session or None, after)
 
 
+def _file(app: Application, request: HttpRequest) -> Response:
+    return page_file(request.target.path, request.headers)
+
+
 CONTROL: Routes[Application] = {
     "/_fakellm/events": {"GET": _events},
     HEALTH: {"GET": _health},
@@ -305,4 +313,6 @@ CONTROL: Routes[Application] = {
     "/_fakellm/step": {"POST": _step},
     METRICS: {"GET": _metrics},
     "/_fakellm/cookie": {"POST": _cookie},
+    TYPED: {"GET": lambda app, request: to_page()},
+    **{path: {"GET": _file} for path in PATHS},
 }

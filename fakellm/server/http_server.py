@@ -172,8 +172,10 @@ class Server:
             outcome, entry = self._refused(request, error)
         else:
             ready = self._app.prepare(request)
-            answer = self._answer(request) if ready is None else await self._tracked(self._prepared(request, ready))
-            outcome, entry = answer
+            if ready is None:
+                outcome, entry = self._answer(request)
+            else:
+                outcome, entry = await self._tracked(self._prepared(request, ready))
         entry.started = started
         session = request.target.session
         if entries is not None and not request.target.control:

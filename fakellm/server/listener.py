@@ -80,7 +80,7 @@ class EndedResponse(web.StreamResponse):
 
 
 _REMEDIES = {
-    "HTTPS": " The URL of its client must start with http://.",
+    "HTTPS": " The URL of its client must start with http://, or the server needs --tls.",
     "PRI": " Its client insists on HTTP/2, and must use HTTP/1.1.",
 }
 """What the client of such bytes must change, by a word of the parser's."""

@@ -100,7 +100,7 @@ def request_target(text: str) -> RequestTarget:
     """Parses the target in a request line: a path, with or without a query."""
     whole, _, query = text.partition("?")
     session, path = session_and_path(whole)
-    route, control = target_of(path), path.startswith("/_fakellm/") or path == METRICS
+    route, control = target_of(path), f"{path}/".startswith("/_fakellm/") or path == METRICS
     if control and (found := _OF_A_REQUEST.fullmatch(path)):
         route = replace(route, route=f"/_fakellm/requests/{{number}}{found[2] or ''}", id=found[1])
     return RequestTarget(session, path, query, route, control, route.shared and not control, _shown(text))

@@ -52,6 +52,7 @@ def serve(
     api_key: str | None = None,
     allow_hosts: str | Sequence[str] = (),
     control_token: str | None = None,
+    page: bool = True,
     tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
@@ -62,10 +63,11 @@ def serve(
     reason instead of generated text. `speed`: 2 is twice as fast as the scenario's timing, 0 means no delay. `api_key`:
     requests without it get a 401. `allow_hosts`: names under which a client may use the control routes, besides
     `localhost` and IP addresses. `control_token`: requests to control routes without it get a 401, and the handle sends
-    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `tls`: HTTPS, with a
-    certificate that is made for this server; clients must trust the file `ca` of the handle. `limits` bound what the
-    server keeps: `cache_bytes`, `journal_bytes`, `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md).
-    What the function of a reply raises is also raised at the end of the block.
+    it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `page`: whether the server has
+    the page for browsers, at `/_fakellm/`. `tls`: HTTPS, with a certificate that is made for this server; clients must
+    trust the file `ca` of the handle. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`,
+    `stored_bytes`, `max_sessions`, `max_attempts`; they are in docs/reference/limits.md. What the function of a reply
+    raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
     not a name.
@@ -74,7 +76,7 @@ def serve(
     from fakellm.server.scenario_app import App
 
     check_options(seed, strict, port, speed, api_key, host)
-    access = _access(allow_hosts, control_token)
+    access = _access(allow_hosts, control_token, page)
     keys = () if api_key is None else (api_key,)
     raised = Raised()
     app = App(
@@ -200,6 +202,7 @@ def spawn(
     allow_hosts: str | Sequence[str] = (),
     workers: int = 1,
     control_token: str | None = None,
+    page: bool = True,
     tls: bool = False,
     **limits: Unpack[LimitOptions],
 ) -> Iterator[Handle]:
@@ -217,8 +220,9 @@ def spawn(
     command += ["--speed", str(speed)]
     command += [] if api_key is None else [f"--api-key={api_key}"]
     command += [] if workers == 1 else ["--workers", str(workers)]
-    access = _access(allow_hosts, control_token)
+    access = _access(allow_hosts, control_token, page)
     command += [f"--allow-host={name}" for name in access.hosts]
+    command += [] if access.page else ["--no-page"]
     command += ["--ready", "json", "--watch-stdin", *(["--strict"] if strict else [])]
     command += ["--tls", "self-signed"] if tls else []
     command += [f"--{name.replace('_', '-')}={checked[name]}" for name in limits]
@@ -237,12 +241,14 @@ def spawn(
                 _end(process)
 
 
-def _access(hosts: str | Sequence[str], token: object) -> ControlAccess:
+def _access(hosts: str | Sequence[str], token: object, page: object) -> ControlAccess:
     """Who may use the control routes. The token is by default that of the environment, if it has one."""
     token = os.environ.get(VARIABLE) or None if token is None else token
     if not isinstance(token, str | None):
         raise ValueError(f"control_token must be a text or None, got a value of type {type(token).__name__}")
-    return ControlAccess.of(hosts, token)
+    if not isinstance(page, bool):
+        raise ValueError(f"page must be True or False, got {page!r}")
+    return ControlAccess.of(hosts, token, page)
 
 
 _spawned: set[subprocess.Popen[bytes]] = set()

@@ -71,6 +71,7 @@ def test_it_reports_a_text_and_its_usage(name: str, driver: Driver, server: Hand
     answer = ask(driver, server, Reply(content="One 中 two", usage=fakellm.Usage(prompt=5, completion=3)))
     assert isinstance(answer, Result), answer
     assert answer.content == "One 中 two"
+    assert answer.reads  # so that the fuzzer knows which cuts the client saw
     assert answer.usage == (UNSET if name in REPORT_NO_USAGE else ReturnedUsage(5, 3, 8))
     assert answer.finish_reason in ("stop", None, UNSET)  # some report none
     assert not answer.tool_calls

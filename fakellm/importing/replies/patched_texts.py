@@ -1,4 +1,5 @@
-"""Finds texts of a reply that its patch repeats: whoever edits such a text in the reply changes nothing that is sent.
+"""Finds what a rule has in vain: texts of a reply that its patch repeats, so that whoever edits them in the reply
+changes nothing that is sent; and keys that have no effect in its API.
 
 Reads frames through the protocol of an API. Knows no files and no dialects.
 """
@@ -10,7 +11,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.route import Route
+from fakellm.apis.effects import without_effect
+from fakellm.apis.route import Route, api_named
 from fakellm.base.errors import ReplyError, RequestError, StreamError
 from fakellm.engine.render import render
 from fakellm.engine.resolve import filled
@@ -89,3 +91,23 @@ def _in_step(step: Rule, request: Request, number: int, route: Route) -> Iterato
     except (ReplyError, RequestError):  # no made-up request fits
         return
     yield from repeated_texts([frame.data for frame in frames], step.patch, route, habits, request.stream)
+
+
+def repeated_in(rule: Rule) -> Iterator[str]:
+    """A problem for each text that is in the reply and in the patch of a rule with a name and a dialect."""
+    for number, text in in_reply_and_patch(rule):
+        shown = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}…"
+        yield (
+            f"patch[{number}] repeats {shown!r}, which the reply has: to edit the reply would not change it. "
+            "Leave it out of one of them"
+        )
+
+
+_MOST_SHOWN = 40
+
+
+def without_effect_in(rule: Rule) -> Iterator[str]:
+    """The keys of a rule for one API that have no effect there; a rule for all has its keys for some of them."""
+    if rule.when.api is not None:
+        keys = api_named(rule.when.api).stream_keys
+        yield from dict.fromkeys(key for step in rule.steps for key in without_effect(step.stream, keys))

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
+
+from msgspec import Struct
 
 from fakellm.apis.variation import Variation
 from fakellm.base.validation import Path
-from fakellm.base.words.near_miss import near_miss
+from fakellm.base.words.near_miss import near_miss, other_word
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
 
-_BLOCKS = {"when": When, "reply": Reply, "timing": Timing, "stream": Variation}
+_BLOCKS: dict[str, type[Struct]] = {"when": When, "reply": Reply, "timing": Timing, "stream": Variation}
 _METHODS = ("reply", "script", "stream", "timing", "fault", "then", "after")
 """Blocks of a rule that a method of the same name sets in Python."""
 
@@ -46,25 +49,27 @@ def place_of_key(path: Path) -> str:
             return f"; {key!r} is a key of the rule, beside {block!r}"
     elif not isinstance(block, int) or above[-2:-1] not in (["rules"], ["then"], ["script"]):
         return ""
-    owner = _owner(key, block)
+    owner, word = _owner(key, block)
+    if owner is None and block == "when" and not near_miss(key, When.__struct_fields__):
+        return f"; any other value of the request is one of its body: body: {{{key}: …}}"
     if owner is None:
-        near = near_miss(key, When.__struct_fields__)
-        return (
-            ""
-            if near or block != "when"
-            else f"; any other value of the request is one of its body: body: {{{key}: …}}"
-        )
+        return ""
+    if word != key:
+        return f"; did you mean {word!r}, a key of {owner!r}? write {owner}: {{{word}: …}}"
     return f"; {key!r} is a key of {owner!r}: write {owner}: {{{key}: …}}"
 
 
-def call_of_keyword(key: str) -> str:
+def call_of_keyword(key: str, allowed: Sequence[str]) -> str:
     """What follows the message about an unknown keyword of a method of the builder: which call takes it."""
+    if other_word(key, allowed):
+        return ""
     if key in _METHODS:
         return f"; it has a method of its own: .{key}(…)"
-    owner = "when" if key in ("name", "dialect") else _owner(key, None)
+    owner, word = ("when", key) if key in ("name", "dialect") else _owner(key, None)
     if owner is None:
         return ""
-    return f"; it belongs into {'on' if owner == 'when' else f'.{owner}'}({key}=…)"
+    call = f"{'on' if owner == 'when' else f'.{owner}'}({word}=…)"
+    return f"; it belongs into {call}" if word == key else f"; did you mean {call}?"
 
 
 def block_for_value(path: Path, value: Any, message: str) -> str:
@@ -94,9 +99,15 @@ def _rule_keys() -> tuple[str, ...]:
     return Rule.__struct_fields__
 
 
-def _owner(key: str, block: object) -> str | None:
-    """The block that has this key, besides this one."""
-    return next((name for name, kind in _BLOCKS.items() if name != block and key in kind.__struct_fields__), None)
+def _owner(key: str, block: object) -> tuple[str | None, str]:
+    """The block that has this key, or one that is meant by it elsewhere, besides this block; and the key there."""
+    own = _BLOCKS.get(block) if isinstance(block, str) else None
+    if other_word(key, own.__struct_fields__ if own else _rule_keys()):
+        return None, key
+    others = {name: kind.__struct_fields__ for name, kind in _BLOCKS.items() if name != block}
+    exact = ((name, key) for name, fields in others.items() if key in fields)
+    meant = ((name, word) for name, fields in others.items() if (word := other_word(key, fields)))
+    return next(exact, None) or next(meant, (None, key))
 
 
 def _flow(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Decides which requests to control routes a server takes: those of programs, not of other pages.
+"""Decides which requests to control routes a server takes: those of this machine's own programs and of its own page.
 
 Owns what a server requires of them all; `browsers` and `control_token` check one thing each. Knows no handler.
 """
@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
+from fakellm.base.errors import RequestError
+from fakellm.server.page.paths import is_page
 from fakellm.server.requests.browsers import check_browser, checked_hosts
 from fakellm.server.requests.control_token import check_token, checked_token
 
@@ -19,22 +21,27 @@ HEALTH, LIVE, READY = OPEN = ("/_fakellm/health", "/_fakellm/health/live", "/_fa
 class ControlAccess(Struct, frozen=True):
     """What a server requires of requests to its control routes.
 
-    hosts: its names besides `localhost`. token: what clients must send; None: nothing.
+    hosts: its names besides `localhost`. token: what clients must send; None: nothing. page: whether it has the page.
     """
 
     hosts: frozenset[str] = frozenset()
     token: str | None = None
+    page: bool = True
 
     @classmethod
-    def of(cls, hosts: str | Iterable[str] = (), token: str | None = None) -> ControlAccess:
+    def of(cls, hosts: str | Iterable[str] = (), token: str | None = None, page: bool = True) -> ControlAccess:
         """Such a value. Raises ValueError if a host is not a name, or no header can hold the token."""
-        return cls(checked_hosts(hosts), None if token is None else checked_token(token))
+        return cls(checked_hosts(hosts), None if token is None else checked_token(token), page)
 
     def check(self, method: str, operation: str, headers: Mapping[str, str]) -> None:
         """Raises RequestError if a request is refused: status 403 for one that a page of another site may have sent,
-        401 without the token."""
+        401 without the token, 404 for the page where there is none. The page's files need no token: they contain
+        nothing of tests, and the page asks for it."""
         if operation in OPEN:
             return
         check_browser(method, headers, self.hosts)
-        if self.token is not None:
+        if is_page(operation):
+            if not self.page:
+                raise RequestError(404, "This server was started without the page (--no-page).", "no_page")
+        elif self.token is not None:
             check_token(headers, self.token)

@@ -7,13 +7,13 @@ journals.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING
 
+from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
@@ -25,6 +25,10 @@ from fakellm.wire.plan import Plan
 
 if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
+
+
+_SWEEP = 100
+"""How many entries that no journal has are kept at least, besides as many as journals have."""
 
 
 class FarWatcher:
@@ -56,8 +60,10 @@ class Link:
         self._ready = ready
         self._entries: dict[int, Owned] = {}
         """Those whose replies are under way, by the worker's numbers."""
-        self._unread: OrderedDict[int, Owned] = OrderedDict()
-        """Those whose replies the worker has."""
+        self._unread: dict[int, Owned] = {}
+        """Those whose replies the worker has, the oldest first."""
+        self._most_unread = _SWEEP
+        """With more of them, those are forgotten that no journal has any more."""
         self._stepped: dict[int, Stepped] = {}
         self._stepping: dict[int, asyncio.Task[None]] = {}
         self.joined = False
@@ -140,15 +146,21 @@ class Link:
         else:
             report.entry.request, report.entry.number = report.kept, 0
             owned = self._entries[report.number] = Owned(report.session, report.entry)
-            self._owner.staged.append(owned)
+            self._owner.stage(owned, len(report.kept.body))
         if report.answered:
             self._unread[report.number] = owned
-            while self._unread and next(iter(self._unread.values())).dropped:
-                self._unread.popitem(last=False)
+            if len(self._unread) > self._most_unread:
+                self._sweep()
         if not owned.entry.under_way:
             owned.end()
             del self._entries[report.number]
         self._owner.changed(owned, complete=not report.answered)
+
+    def _sweep(self) -> None:
+        """Forgets what no journal has any more, and what the worker has forgotten too."""
+        kept = [(number, owned) for number, owned in self._unread.items() if not owned.dropped]
+        self._unread = dict(kept[-MOST_ENTRIES:])
+        self._most_unread = 2 * len(self._unread) + _SWEEP
 
     def _replies(self, replies: list[tuple[int, Response]]) -> None:
         for number, response in replies:

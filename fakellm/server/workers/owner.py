@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sys
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -34,10 +35,14 @@ from fakellm.server.workers.worker_app import WorkerSettings
 
 MOST_STAGED = 1_000
 """Entries that are staged before they get into the journals although nothing reads these."""
-_LOOK_SECONDS = 0.1
-"""How often the workers report how far replies are while somebody watches."""
+MOST_STAGED_BYTES = 8 * 2**20
+"""Bytes of their bodies, likewise."""
 STAGED_SECONDS = 1.0
 """How long an entry is staged at most, if nothing reads the journals."""
+_LOOK_SECONDS = 0.1
+"""How often the workers report how far replies are while somebody watches."""
+_MOST_LOOKED_AT = 500
+"""Of how many replies each of them then does so."""
 
 
 class Owner:
@@ -50,9 +55,13 @@ class Owner:
         self.steps = Steps()
         self.server = Server(app, settings.speed, None, settings.access, steps=self.steps)
         self.links: list[Link] = []
-        self.staged: list[Owned] = []
+        self._staged: list[Owned] = []
+        self._staged_bytes = 0
         self._reading = 0
         """How many requests are being answered."""
+        self._watching = 0
+        """How many clients watch."""
+        self._looking: asyncio.Task[None] | None = None
         self._answered_here: set[str] = set()
         """The sessions whose requests to models the workers pass on."""
         self._timer: asyncio.TimerHandle | None = None
@@ -125,7 +134,7 @@ class Owner:
         self._reading += 1
         response = None
         try:
-            await self.flush(progress=True)
+            await self.flush(progress=sys.maxsize)
             request = HttpRequest(*sent)
             name = request.target.session
             response, entry = await self.server.answered(request)
@@ -149,22 +158,25 @@ class Owner:
 
     async def watch(self, watch: Watch, reader: FarWatcher) -> None:
         """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
-        looking = asyncio.ensure_future(self._look())
+        self._watching += 1
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._look())
         try:
             await self.server.feed.serve(reader, watch)
             await reader.drain()
         finally:
-            looking.cancel()
+            self._watching -= 1
 
     async def _look(self) -> None:
         """Keeps the journals up to date while somebody watches."""
-        while True:
-            await self.flush(progress=True)
+        while self._watching:
+            await self.flush(progress=_MOST_LOOKED_AT)
             await asyncio.sleep(_LOOK_SECONDS)
+        self._looking = None
 
-    async def flush(self, progress: bool = False) -> None:
+    async def flush(self, progress: int = 0) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
-        how far the replies under way are."""
+        how far so many replies of each are that are under way."""
         links = [link for link in self.links if link.joined]
         calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
         await asyncio.gather(*calls, return_exceptions=True)
@@ -184,7 +196,7 @@ class Owner:
         self._app.other_caches = sum(found), len(found) * self.settings.limits.cache_bytes
 
     def _journal(self) -> None:
-        staged, self.staged = self.staged, []
+        staged, self._staged, self._staged_bytes = self._staged, [], 0
         for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
             session = self._state.named(owned.name)
             if session is None:
@@ -194,6 +206,11 @@ class Owner:
             session.journal.add(owned.entry)
             owned.journaled(session)
             self._app.changes.notify(owned.entry)
+
+    def stage(self, owned: Owned, size: int) -> None:
+        """Keeps a new entry, whose body has this size, until the next `flush`."""
+        self._staged.append(owned)
+        self._staged_bytes += size
 
     def changed(self, owned: Owned, complete: bool = True) -> None:
         """An entry has changed. `complete`: unless its reply is still to come, so that nothing finds it without."""
@@ -207,9 +224,10 @@ class Owner:
     def arrived(self, answered: bool = False) -> None:
         """Entries may have been staged. While requests wait for something in the journals, they get there at once.
         `answered`: whether there are replies that must be fetched for this."""
-        if (self._reading and (self.staged or answered)) or len(self.staged) >= MOST_STAGED:
+        many = len(self._staged) >= MOST_STAGED or self._staged_bytes > MOST_STAGED_BYTES
+        if many or (self._reading and (self._staged or answered)):
             self._flush_now()
-        elif self.staged and self._timer is None:
+        elif self._staged and self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush_now)
 
     def _flush_now(self) -> None:

@@ -60,7 +60,7 @@ class ServingWorker:
         settings = self._settings
         server = Server(app, settings.speed, None, settings.access, settings.connections, steps=steps, feed=feed)
 
-        def flush(progress: bool, replies: bool) -> None:
+        def flush(progress: int, replies: bool) -> None:
             self._reports.send(progress, replies)
             self._owner.notify("counted", app.counted())
 
@@ -74,5 +74,5 @@ class ServingWorker:
         grace = await self._stopped
         task.cancel()
         await server.stop(grace)
-        self._reports.send(progress=False, replies=False)
+        self._reports.send(progress=0, replies=False)
         await self._owner.close()

@@ -86,6 +86,7 @@ class WorkerApp(App):
         if not control and not elsewhere:
             return super().handle(request)
         entry = Entry(request.method, request.target.shown)
+        entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None
         if not control:
             entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None  # for the metrics
             self._reports.add(None, entry)

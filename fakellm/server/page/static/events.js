@@ -1,0 +1,46 @@
+// Reads the events of the server, and hands them on together, at most ten times a second.
+
+import { call, url } from "./server.js";
+
+const INTERVAL = 100;
+
+/** Follows the events of the server for ever. `entries` takes the requests; `onChange` is called when something has
+ * changed, `onState` with `live`, `loading` or `lost`, `onRules` when the rules of a session changed, and `onClock` with the time on the
+ * server's clock. */
+export function follow(entries, { onChange, onState, onRules, onClock }) {
+  let scheduled = false;
+  const schedule = () => {
+    if (scheduled) return;
+    scheduled = true;
+    setTimeout(() => {
+      scheduled = false;
+      onChange();
+    }, INTERVAL);
+  };
+  const source = new EventSource(url("events"));
+  const on = (name, act) =>
+    source.addEventListener(name, (event) => {
+      act(JSON.parse(event.data));
+      schedule();
+    });
+  const restart = ({ now }) => {
+    onClock(now);
+    entries.forget();
+    onState("loading");
+  };
+  on("start", restart);
+  on("gap", restart);
+  on("live", () => onState("live"));
+  on("entry", (entry) => entries.put(entry));
+  on("scenario", onRules);
+  on("session", ({ session, state }) => {
+    if (state === "gone") entries.forget(session);
+  });
+  source.onopen = () => onState("live");
+  source.onerror = async () => {
+    onState("lost");
+    if (source.readyState !== EventSource.CLOSED) return; // else it tries again by itself
+    await call("GET", "sessions").catch(() => new Promise((resolve) => setTimeout(resolve, 2000)));
+    follow(entries, { onChange, onState, onRules, onClock });
+  };
+}
