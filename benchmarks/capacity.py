@@ -1,4 +1,4 @@
-"""What one paced stream costs a server of one process and of several: cores and memory, for docs/capacity.md."""
+"""What one paced stream costs a server of one process and of several, for docs/reference/capacity.md."""
 
 from __future__ import annotations
 

@@ -5,6 +5,8 @@ The pages are plain Markdown, which GitHub shows too: none of them uses what onl
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 project = "fakellm"
@@ -19,37 +21,46 @@ html_copy_source = False
 html_show_sourcelink = False
 
 MENU = {
-    "Tutorials": "tutorials/test-an-app tutorials/serve-any-language tutorials/fuzz-a-client",
+    "Tutorials": ("tutorials", "test-an-app serve-any-language fuzz-a-client"),
     "How-to": (
-        "how-to/fail-then-succeed how-to/slow-stream how-to/assert-a-tool-result how-to/property-tests"
-        " how-to/record-and-replay production how-to/python how-to/unittest javascript how-to/go how-to/docker"
-        " how-to/github-actions how-to/editors drivers how-to/coming-from how-to/troubleshooting"
+        "how-to",
+        "fail-then-succeed slow-stream assert-a-tool-result property-tests record-and-replay production python unittest"
+        " javascript go docker github-actions editors drivers coming-from troubleshooting",
     ),
     "Reference": (
+        "reference",
         "testing journal verdict scenarios stream framing timing faults generated server page live routes responses"
-        " messages gemini ollama recordings fuzzing grammar bugs capacity limits security reference/keys"
-        " reference/commands reference/python"
+        " messages gemini ollama recordings fuzzing grammar bugs quotas capacity operation limits security"
+        " compatibility keys commands python",
     ),
     "Explanation": (
-        "explanation/the-wire explanation/determinism explanation/how-the-fuzzer-works clients explanation/comparison"
-        " explanation/limitations"
+        "explanation",
+        "the-wire determinism how-the-fuzzer-works clients comparison limitations",
     ),
 }
-"""The pages of each part, in order. A page that is in none of them comes last in the reference."""
+"""The folder and the pages of each part, in order. A page of a folder that is not named comes last in its part."""
+
+
+def _without_links_out(app: Any, name: str, source: list[str]) -> None:
+    """Leaves only the text of links to files of the repository that are not in the site."""
+
+    def inside(link: re.Match[str]) -> str:
+        target = Path(app.srcdir, name).parent / link[2]
+        return link[0] if target.resolve().is_relative_to(app.srcdir) else link[1]
+
+    source[0] = re.sub(r"\[([^\]]*)\]\((\.\./[^)#]*)[^)]*\)", inside, source[0])
 
 
 def _with_menu(app: Any, name: str, source: list[str]) -> None:
     """Adds the menu to the first page, where Sphinx looks for it."""
-    if name == "index":
-        listed = {page for pages in MENU.values() for page in pages.split()}
-        others = sorted(app.env.found_docs - listed - {"index"})
-        parts = (
-            "\n".join(["```{toctree}", ":hidden:", f":caption: {title}", "", *pages.split(), *more, "```"])
-            for title, pages in MENU.items()
-            for more in [others if title == "Reference" else []]
-        )
-        source[0] += "\n\n" + "\n\n".join(parts) + "\n"
+    if name != "index":
+        return
+    for title, (folder, names) in MENU.items():
+        pages = [f"{folder}/{each}" for each in names.split()]
+        pages += sorted(page for page in app.env.found_docs - set(pages) if page.startswith(f"{folder}/"))
+        source[0] += "\n".join(["\n", "```{toctree}", ":hidden:", f":caption: {title}", "", *pages, "```"])
 
 
 def setup(app: Any) -> None:
+    app.connect("source-read", _without_links_out)
     app.connect("source-read", _with_menu)

@@ -244,6 +244,6 @@ def test_a_dialect_that_an_api_lacks_is_its_default() -> None:
     ("name", "before"), {"chat": 1, "responses": 4, "messages": 3, "gemini": 0, "ollama": 0}.items(), ids=str
 )
 def test_so_many_frames_precede_the_first_word(name: str, before: int) -> None:
-    """As docs/faults.md states: the positions of faults count them."""
+    """As docs/reference/faults.md states: the positions of faults count them."""
     frames = served(name, True, [{"reply": {"content": "one two"}, "stream": {"split": "words"}}]).plan.frames
     assert next(number for number, frame in enumerate(frames) if b"one" in frame.data) == before

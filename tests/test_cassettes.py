@@ -739,7 +739,7 @@ def test_export_reports_what_it_cannot_read_or_write(tmp_path: Path) -> None:
 
 # The document
 
-TEXT = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "recordings.md").read_text(encoding="utf-8")
 
 
 def test_the_table_of_formats_is_that_of_the_code() -> None:

@@ -1,4 +1,4 @@
-"""What docs/compatibility.md promises: versions of files, renamed keys, systems, NO_COLOR."""
+"""What docs/reference/compatibility.md promises: versions of files, renamed keys, systems, NO_COLOR."""
 
 from __future__ import annotations
 

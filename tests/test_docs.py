@@ -13,7 +13,7 @@ from fakellm.wire.http.http1 import bursts
 from tests.conftest import ROOT, chat, respond
 
 ROW = re.compile(r"^\| (.+?) \| `(.+?)` \| `(.+)` \|$", re.MULTILINE)
-TEXT = (ROOT / "docs" / "framing.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "framing.md").read_text(encoding="utf-8")
 ROWS: list[tuple[str, str, str]] = ROW.findall(TEXT)
 
 

@@ -1,4 +1,4 @@
-"""docs/clients.md: every driver stands in its table with the release that is pinned, and its examples run."""
+"""docs/explanation/clients.md: every driver stands in its table with the release that is pinned, and its examples run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.clients.driving import NAMES, PYTHON, installed, need, pinned
 from tests.clients.test_client_bugs import CLIENTS, FILES
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "clients.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "explanation" / "clients.md").read_text(encoding="utf-8")
 TABLE = dict(re.findall(r"^\| `(?:python -m fakellm\.drivers\.|node )(.+?)` \|.*\| ([\d.]+) \|$", TEXT, re.MULTILINE))
 
 

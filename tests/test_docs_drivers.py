@@ -1,4 +1,4 @@
-"""docs/drivers.md: each driver is complete as it is pasted, and its client survives the fuzzer."""
+"""docs/how-to/drivers.md: each driver is complete as it is pasted, and its client survives the fuzzer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from fakellm.cli import main
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "drivers.md").read_text(encoding="utf-8")
 PASTED = re.findall(r"<!-- file: (\S+) -->\n```\w+\n(.*?)```\n\n```sh\nfakellm fuzz ([^\n]+)\n```", TEXT, re.DOTALL)
 ALSO_NEEDED = {"bash": ("curl", "jq")}
 """What the language is not enough for."""

@@ -1,4 +1,4 @@
-"""Every fault in docs/faults.md is one: it loads, strikes, and changes what is sent. And every kind stands there."""
+"""Every fault in docs/reference/faults.md is one: it loads, strikes, and changes what is sent. And every kind stands there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, handled
 
-TEXT = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "faults.md").read_text(encoding="utf-8")
 FAULTS = re.findall(r"`(\{kind: .*?\})`", TEXT)
 CALLS = [{"name": "f", "arguments": {"a": 1}, "id": "a"}, {"name": "g", "arguments": {"b": 2}, "id": "b"}]
 

@@ -1,4 +1,4 @@
-"""The examples of docs/fuzzing.md run, and its tables leave nothing out."""
+"""The examples of docs/reference/fuzzing.md run, and its tables leave nothing out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.conftest import ROOT
 from tests.redis_server import redis_server
 from tests.saved_files import saved_files
 
-TEXT = (ROOT / "docs" / "fuzzing.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "fuzzing.md").read_text(encoding="utf-8")
 CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 

@@ -1,4 +1,4 @@
-"""docs/generated.md holds: its rules serve, its script runs, and each refusal in the table is the one it says."""
+"""docs/reference/generated.md holds: its rules serve, its script runs, and each refusal in the table is the one it says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakellm.scenarios.loader import load
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, respond
 
-TEXT = (ROOT / "docs" / "generated.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "generated.md").read_text(encoding="utf-8")
 REFUSALS: list[tuple[str, str, str]] = re.findall(r"^\| `(\{.+\})` \| `(.+)` \| (.+) \|$", TEXT, re.MULTILINE)
 EXAMPLES: list[tuple[str, str]] = re.findall(r"```(yaml|python)\n(.*?)```", TEXT, re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""docs/journal.md: its examples run, and its tables have every key of an entry and of a reply."""
+"""docs/reference/journal.md: its examples run, and its tables have every key of an entry and of a reply."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import fakellm
 from fakellm.engine.entry import SentReply
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "journal.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "journal.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
@@ -28,6 +28,6 @@ def test_the_tables_have_every_key() -> None:
 @pytest.mark.parametrize("example", EXAMPLES, ids=[re.findall(r"def (\w+)\(fakellm\)", each)[0] for each in EXAMPLES])
 def test_an_example_passes(example: str, fakellm: fakellm.Handle) -> None:
     names: dict[str, object] = {}
-    exec(compile(example, "docs/journal.md", "exec"), names)
+    exec(compile(example, "docs/reference/journal.md", "exec"), names)
     (test,) = (value for name, value in names.items() if name.startswith("test_") and callable(value))
     test(fakellm)

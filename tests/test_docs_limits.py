@@ -1,4 +1,4 @@
-"""docs/limits.md has every limit of the code with its value and option, and nothing else."""
+"""docs/reference/limits.md has every limit of the code with its value and option, and nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakellm.cli.serve_command import command
 from fakellm.engine.state import Limits
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "limits.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "limits.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| `([\w.]+)` \| ([\d,]+) \| (?:`(--[\w-]+)` )?\| (.+) \|$", PAGE, re.MULTILINE)
 LISTED = {name: (int(value.replace(",", "")), option) for name, value, option, _ in ROWS}
 
@@ -62,5 +62,5 @@ def test_a_limit_has_its_value_and_option(name: str) -> None:
 
 @pytest.mark.parametrize("page", ["limits.md", "security.md"])
 def test_the_readme_and_the_page_of_the_server_lead_there(page: str) -> None:
-    assert f"docs/{page}" in Path(ROOT, "README.md").read_text(encoding="utf-8")
-    assert f"]({page}" in Path(ROOT, "docs", "server.md").read_text(encoding="utf-8")
+    assert f"docs/reference/{page}" in Path(ROOT, "README.md").read_text(encoding="utf-8")
+    assert f"]({page}" in Path(ROOT, "docs", "reference", "server.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""docs/operation.md: its Python runs, and its tables have every metric and option, and no others."""
+"""docs/reference/operation.md: its Python runs, and its tables have every metric and option, and no others."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.traffic import Traffic
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "operation.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs() -> None:

@@ -1,4 +1,4 @@
-"""Every row of docs/production.md does what it says, is of the tier it says, and the plain reply does not do it."""
+"""Every row of docs/how-to/production.md does what it says, is of the tier it says, and the plain reply does not do it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakellm.server.scenario_app import App, HttpRequest
 from fakellm.wire.http.http1 import bursts
 from tests.conftest import ROOT, chat, respond
 
-PAGE = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "how-to" / "production.md").read_text(encoding="utf-8")
 TEXT, _, BOTH = PAGE.partition("## In streams and in whole bodies")
 ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+)` \| (T\d|fault|)(?: \*contested\*)? ?\|$", TEXT, re.MULTILINE)
 BOTH_ROWS = re.findall(r"^\| (.+?) \| `(.+?)` \| `(.+?)` \| `(\{.+\})` \|$", BOTH, re.MULTILINE)

@@ -1,4 +1,4 @@
-"""Every example in docs/quotas.md loads and runs, and its table has every key."""
+"""Every example in docs/reference/quotas.md loads and runs, and its table has every key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fakellm.quotas.rate_limits import Allowance, RateLimit
 from fakellm.scenarios.loader import load
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "quotas.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "quotas.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL))

@@ -1,4 +1,4 @@
-"""The examples of docs/recordings.md that serve: each command and script runs as it stands there, but for its port."""
+"""The examples of docs/reference/recordings.md that serve: each command and script runs as it stands there, but for its port."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fakellm.testing.handle import Handle
 from tests.conftest import ROOT, chat
 from tests.wire_reader import receive
 
-TEXT = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "recordings.md").read_text(encoding="utf-8")
 EXAMPLES: dict[str, str] = dict(re.findall(r"<!-- (\w+: \w+) -->\n```\w+\n(.*?)```", TEXT, re.DOTALL))
 
 

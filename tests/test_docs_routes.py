@@ -1,4 +1,4 @@
-"""docs/routes.md: its examples run, and its tables name every route and every header there is, and no other."""
+"""docs/reference/routes.md: its examples run, and its tables name every route and every header there is, and no other."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fakellm.server import scenario_app
 from fakellm.server.scenario_app import App, HttpRequest
 from tests.conftest import ROOT, chat, respond
 
-TEXT = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "routes.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
 
 

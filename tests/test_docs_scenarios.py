@@ -1,4 +1,4 @@
-"""Every example in docs/scenarios.md: files load and answer, conditions are met by what they speak of, Python runs."""
+"""Every example in docs/reference/scenarios.md: files load and answer, conditions are met by what they speak of, Python runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from fakellm.scenarios.matching import When, difference
 from fakellm.scenarios.templates import NAMES, fill
 from tests.conftest import ROOT, chat
 
-TEXT = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
 FILES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 WHENS = [
     when

@@ -1,4 +1,4 @@
-"""docs/stream.md names every key of the `stream:` block and every dialect."""
+"""docs/reference/stream.md names every key of the `stream:` block and every dialect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fakellm.apis.variation import Variation
 from fakellm.apis.variation_blocks import Calls, Padding, Spelling
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "stream.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "stream.md").read_text(encoding="utf-8")
 
 
 def test_every_key_is_in_the_tables() -> None:

@@ -1,4 +1,4 @@
-"""Every example in docs/testing.md passes as it stands there, and its tables have every setting and variable."""
+"""Every example in docs/reference/testing.md passes as it stands there, and its tables have every setting and variable."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fakellm.testing.fixture.settings import FixtureSettings, configured
 from fakellm.testing.sdk_environment import variables
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "testing.md").read_text(encoding="utf-8")
 TESTS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 (SCENARIO,) = re.findall(r"```yaml\n# scenarios/hello.yaml\n(.*?)```", TEXT, re.DOTALL)
 (INI,) = re.findall(r"```ini\n(.*?)```", TEXT, re.DOTALL)

@@ -1,4 +1,4 @@
-"""docs/verdict.md: its example passes, and each link within the docs has a heading."""
+"""docs/reference/verdict.md: its example passes, and each link within the docs has a heading."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import re
 import fakellm
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "verdict.md").read_text(encoding="utf-8")
 
 
 def test_the_example_passes(fakellm: fakellm.Handle) -> None:
     (example,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
     names: dict[str, object] = {}
-    exec(compile(example, "docs/verdict.md", "exec"), names)
+    exec(compile(example, "docs/reference/verdict.md", "exec"), names)
     test = names["test_it_survives_a_limit"]
     assert callable(test)
     test(fakellm)

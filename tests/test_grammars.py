@@ -59,7 +59,7 @@ def test_a_production_is_sent_soon_and_alone(production: Production, http: bool)
 
 
 def test_the_docs_show_every_production() -> None:
-    text = (ROOT / "docs" / "grammar.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "grammar.md").read_text(encoding="utf-8")
     for grammar, productions in GRAMMARS.items():
         _, _, section = text.partition(f"\n## {grammar}\n")
         rows = re.findall(r"^\| (?!production|---)(.+) \| (.+) \|$", section.partition("\n## ")[0], re.MULTILINE)

@@ -1,7 +1,7 @@
 """Whatever was recorded is imported into a scenario that loads and answers as recorded, or is reported as left out.
 
 Each recording is imported once. Which replies are not imported by meaning is in `not_by_meaning.txt`, of which
-docs/recordings.md has the numbers.
+docs/reference/recordings.md has the numbers.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def refused(interaction: Interaction) -> bool:
 
 # The numbers in the documentation
 
-TEXT = (ROOT / "docs" / "recordings.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "recordings.md").read_text(encoding="utf-8")
 TEXT = TEXT[TEXT.index("### How much is imported") : TEXT.index("## Record\n")]
 _ALL = re.compile(r"([a-z0-9-]+)\s(\d+)/(\d+)[,.]")
 _ROW = re.compile(r"^\| ([a-z-]+) \| (\d+ of \d+|none) \| (\d+ of \d+|none) \|", re.MULTILINE)

@@ -1,4 +1,4 @@
-"""The list of client bugs has every row that a step names, and docs/bugs.md shows all of it."""
+"""The list of client bugs has every row that a step names, and docs/reference/bugs.md shows all of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fakellm.fuzzing.tier_table import ELSEWHERE, FAULTS, FAULTS_ELSEWHERE, TIER
 from fakellm.fuzzing.tiers import named
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "bugs.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "bugs.md").read_text(encoding="utf-8")
 STEPS = {name: list(named(name).rows) for name in TIERS} | {name: rows.split() for name, rows in FAULTS.items()}
 for table in (*ELSEWHERE.values(), *FAULTS_ELSEWHERE.values()):
     for name, value in table.items():  # type: ignore[attr-defined] # both are mappings
@@ -18,7 +18,7 @@ for table in (*ELSEWHERE.values(), *FAULTS_ELSEWHERE.values()):
 
 
 def line(row: str) -> str:
-    """The row of the table in docs/bugs.md."""
+    """The row of the table in docs/reference/bugs.md."""
     threads = zip(BUGS[row].threads, BUGS[row].links, strict=True)
     seen = ", ".join(f"[{name}]({link})" for name, link in threads)
     steps = ", ".join(f"`{name}`" for name, rows in STEPS.items() if row in rows)

@@ -24,7 +24,7 @@ def test_each_can_be_named(name: str) -> None:
 
 
 def test_the_documentation_lists_them() -> None:
-    page = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "scenarios.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `fakellm:(.*?)` \|", page, re.MULTILINE)) == {name for name in FILES if "/" not in name}
     assert all(name in FILES for name in re.findall(r"fakellm:([\w/-]+)", page))
 

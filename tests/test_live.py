@@ -24,6 +24,7 @@ from fakellm.server.http_server import Server
 from fakellm.server.live import feed, observer
 from fakellm.server.live.observer import EntryChanged, Observer, ScenarioChanged, SessionBegan, SessionEnded
 from fakellm.server.live.ring import Ring
+from fakellm.server.live.summary import facts_of
 from fakellm.server.scenario_app import App
 from fakellm.wire.sse import Decoder, Event
 from tests import controls
@@ -356,6 +357,30 @@ def test_a_reader_that_is_too_slow_gets_a_gap_and_the_present(monkeypatch: pytes
             assert [each["number"] for each in entries(found)][-1] == 700
 
     run(everything())
+
+
+def test_a_request_that_cannot_be_shown_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    calls = []
+
+    def failing(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            raise RuntimeError("a bug")
+        return facts_of(*arguments)
+
+    async def everything() -> None:
+        async with serving(), Reader().reading() as events:
+            await events.until("live")
+            monkeypatch.setattr(feed, "facts_of", failing)
+            await ask("quick")
+            assert [data["number"] for data in entries(await events.until("live"))] == [1]
+            await ask("quick")
+            assert (await events.until("entry"))[-1][1]["number"] == 2
+
+    run(everything())
+    assert "events are lost" in caplog.text
 
 
 def test_a_session_has_its_own_events() -> None:

@@ -473,7 +473,7 @@ def test_work_that_waits_for_a_process_ends_with_the_processes() -> None:
 
 
 def test_the_limits_are_documented() -> None:
-    page = Path(ROOT, "docs", "limits.md").read_text(encoding="utf-8")
+    page = Path(ROOT, "docs", "reference", "limits.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| ([\d,]+)", page, re.MULTILINE))
     limits = {name: f"{getattr(Budget(), name):,}" for name in Budget.__struct_fields__}
     assert {name: rows.get(name) for name in limits} == limits

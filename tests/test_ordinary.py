@@ -1,4 +1,4 @@
-"""What a new user writes after README.md and docs/testing.md: ordinary tests of an app, which pass as they stand."""
+"""What a new user writes after README.md and docs/reference/testing.md: ordinary tests of an app, which pass as they stand."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ def test_so_are_the_other_apis(bases: Mapping[str, str], route: str, api: str) -
 
 
 def test_the_documentation_names_every_base_path() -> None:
-    text = (ROOT / "docs" / "routes.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "routes.md").read_text(encoding="utf-8")
     for bases in (base_paths.OPENAI, base_paths.RESPONSES, base_paths.ANTHROPIC):
         for base, providers in bases.items():
             assert f"| `{base}` | {providers} |" in text.replace("| (none) |", "| `` |")

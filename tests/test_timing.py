@@ -1,4 +1,4 @@
-"""When frames are due: asserted on the plan, where a delay is a number. The examples of docs/timing.md are run."""
+"""When frames are due: asserted on the plan, where a delay is a number. The examples of docs/reference/timing.md are run."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def test_no_speed(speed: float) -> None:
             pass
 
 
-DOC = (ROOT / "docs" / "timing.md").read_text(encoding="utf-8")
+DOC = (ROOT / "docs" / "reference" / "timing.md").read_text(encoding="utf-8")
 
 
 def examples(language: str) -> list[str]:

@@ -354,7 +354,7 @@ def test_a_client_that_keeps_a_rule_gets_no_finding(rule: str, entries: Entries)
 
 
 def test_each_rule_has_examples_and_a_section_with_a_source() -> None:
-    text = (ROOT / "docs" / "verdict.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "reference" / "verdict.md").read_text(encoding="utf-8")
     sections = {each.partition("\n")[0]: each for each in text.split("\n### ")[1:]}
     assert {rule for rule, _ in BROKEN} == {rule for rule, _ in KEPT} == set(RULES) == set(sections)
     for rule, section in sections.items():
@@ -387,7 +387,7 @@ def test_a_verdict_is_readable() -> None:
     assert str(verdict) == (
         "1 finding in 2 requests:\n"
         "- too-early: request 1 got status 429 and a Retry-After of 2 s, and was sent again as request 2 0.48 s later. A "
-        "client waits at least as long as Retry-After requires: docs/verdict.md#too-early"
+        "client waits at least as long as Retry-After requires: docs/reference/verdict.md#too-early"
     )
     with pytest.raises(AssertionError, match=r"^1 finding in 2 requests:\n- too-early: "):
         verdict.check()

@@ -41,7 +41,7 @@ FINDING = {
     "rule": "retried-refusal",
     "message": MESSAGE,
     "requests": [1, 2],
-    "docs": "docs/verdict.md#retried-refusal",
+    "docs": "docs/reference/verdict.md#retried-refusal",
 }
 
 
@@ -50,7 +50,7 @@ def test_the_report_is_printed(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "--fakellm-report")
     result.assert_outcomes(passed=4)
     test = "test_the_report_is_printed.py::test_bad"
-    finding = f"- retried-refusal: {MESSAGE}: docs/verdict.md#retried-refusal"
+    finding = f"- retried-refusal: {MESSAGE}: docs/reference/verdict.md#retried-refusal"
     result.stdout.fnmatch_lines(
         ["*fakellm: what the clients did*", f"{test}: 1 finding in 2 requests", finding, SUMMARY]
     )

@@ -101,7 +101,7 @@ def test_an_sdk_obeys_x_should_retry(server: fakellm.Handle, ask: Ask, header: s
 
 @OFFICIAL
 def test_sdks_retry_when_no_quota_is_left(server: fakellm.Handle, ask: Ask) -> None:
-    """They decide by the status: docs/verdict.md says so."""
+    """They decide by the status: docs/reference/verdict.md says so."""
     fails(server, 429, 3, NOW, code="insufficient_quota", type="insufficient_quota")
     ask(server)
     assert rules(server) == ["retried-quota", "retried-quota"]
@@ -115,7 +115,7 @@ def test_an_sdk_without_retries_gives_up(server: fakellm.Handle, ask: Callable[.
 
 
 def test_googles_sdk_retries_if_it_is_set_up(server: fakellm.Handle) -> None:
-    """Without `retry_options`, it gives up: docs/verdict.md says so."""
+    """Without `retry_options`, it gives up: docs/reference/verdict.md says so."""
     fails(server, 503)
     ask_google(server)
     assert rules(server) == ["gave-up"]

@@ -379,6 +379,8 @@ def test_a_fault_for_the_next_requests_is_for_so_many_of_all_workers(pair: Pair)
     statuses = [pair.client(number).send("POST", f"/s/faulty{CHAT}", asks("plain")).status for number in range(5)]
     assert statuses == [503, 503, 503, 200, 200]
     assert [(entry.status, entry.outcome) for entry in session.requests] == [(status, "sent") for status in statuses]
+    metrics = pair.client(1).send("GET", "/metrics").body
+    assert b'{api="chat",outcome="sent",rule="plain",status="503"} 3.0\n' in metrics
     session.reset()
 
 

@@ -14,8 +14,8 @@ INTRODUCTION = f"""\
 
 {NOTE}
 
-What `fakellm COMMAND --help` prints. There are examples of `serve` in [the server](../server.md), of `replay`,
-`record`, `import` and `export` in [recordings](../recordings.md), and of `fuzz` in [fuzzing](../fuzzing.md).
+What `fakellm COMMAND --help` prints. There are examples of `serve` in [the server](server.md), of `replay`,
+`record`, `import` and `export` in [recordings](recordings.md), and of `fuzz` in [fuzzing](fuzzing.md).
 """
 
 

@@ -15,10 +15,10 @@ INTRODUCTION = f"""\
 {NOTE}
 
 Every key that a scenario file may have, with its type, its default and what it sets, as `fakellm schema` has them for
-editors. For what they do, with examples, see [scenarios](../scenarios.md), [the `stream` block](../stream.md),
-[timing](../timing.md), [faults](../faults.md) and [quotas](../quotas.md).
+editors. For what they do, with examples, see [scenarios](scenarios.md), [the `stream` block](stream.md),
+[timing](timing.md), [faults](faults.md) and [quotas](quotas.md).
 
-The name of a type leads to its keys. [Dialects](../stream.md#dialects) has all names of dialects.
+The name of a type leads to its keys. [Dialects](stream.md#dialects) has all names of dialects.
 """
 TOP = "ScenarioFile"
 

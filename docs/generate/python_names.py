@@ -17,8 +17,8 @@ INTRODUCTION = f"""\
 
 {NOTE}
 
-What `import fakellm` offers, with the signatures and descriptions of the code. [The pytest fixture](../testing.md),
-[the journal](../journal.md), [scenarios](../scenarios.md#in-python) and [fuzzing](../fuzzing.md) show them in use.
+What `import fakellm` offers, with the signatures and descriptions of the code. [The pytest fixture](testing.md),
+[the journal](journal.md), [scenarios](scenarios.md#in-python) and [fuzzing](fuzzing.md) show them in use.
 """
 GROUPS = {
     "Start a server": ("serve", "spawn", "replay", "record", "Handle"),
@@ -103,7 +103,7 @@ def _paragraph(value: Any) -> str:
 def _faults() -> str:
     kinds = sorted(get_args(fakellm.faults.Fault), key=lambda kind: str(kind.__name__))
     rows = [(f"`{kind.__name__}`", f"`{kind.__struct_config__.tag}`", prose(_paragraph(kind))) for kind in kinds]
-    head = "## Faults\n\nThe classes of `fakellm.faults`; [faults](../faults.md) shows each as YAML.\n"
+    head = "## Faults\n\nThe classes of `fakellm.faults`; [faults](faults.md) shows each as YAML.\n"
     return f"{head}\n{table(('class', '`kind`', 'what it does'), rows)}"
 
 

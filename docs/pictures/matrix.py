@@ -8,7 +8,7 @@ from pathlib import Path
 from docs.pictures.canvas import WIDTH, Picture, width
 
 TITLE = "Which Python clients read which streams: each row is one step from the plain wire, each column a client."
-PAGE = Path(__file__).parents[1] / "clients.md"
+PAGE = Path(__file__).parents[1] / "explanation" / "clients.md"
 _LABEL, _ROW, _LONGEST = 196, 15, 26
 _MARKS = {"raises": "○", "good": "·"}
 

@@ -1,4 +1,4 @@
-"""Takes the pictures of `docs/page.md`: `python -m docs.pictures.page`. Needs Playwright and Chromium.
+"""Takes the pictures of `docs/reference/page.md`: `python -m docs.pictures.page`. Needs Playwright and Chromium.
 
 The scenario, the requests and the size are fixed: the pictures differ only where the page does, and in the times.
 """

@@ -41,7 +41,7 @@ SHOWN = (
     "pytest -q",
     "fakellm serve fakellm.yaml &",
     "curl -sN localhost:8080/v1/chat/completions -d @ask.json |\n  grep -o '\"delta\":{[^}]*}' | head -n 4",
-    "fakellm fuzz -q -- python client.py | grep -v '^$' | head -n 16",
+    "fakellm fuzz -q -- python client.py | grep -v '^$' | head -n 17",
 )
 """The commands of the session, as they are typed."""
 

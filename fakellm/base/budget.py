@@ -39,5 +39,5 @@ BUDGET = Budget()
 def exceeded(name: str, param: str | None = None) -> RequestError:
     """The refusal of a request that exceeds the limit of this name."""
     limit = getattr(BUDGET, name)
-    message = f"This request exceeds a limit of fakellm: {name} is {limit:,}. docs/limits.md has all limits."
+    message = f"This request exceeds a limit of fakellm: {name} is {limit:,}. docs/reference/limits.md has all limits."
     return RequestError(400, message, "limit_exceeded", param)

@@ -2,7 +2,7 @@
 
 The grammars are those of server-sent events (HTML, 9.2.5 and 9.2.6), of HTTP/1.1 bodies (RFC 9112, sections 6 and 7;
 RFC 9110, section 8), of JSON (RFC 8259) and of the chunks in OpenAI's schema, with what providers send beside it. Data
-only: a test finds each production among the first cases of a run, and docs/grammar.md shows the table.
+only: a test finds each production among the first cases of a run, and docs/reference/grammar.md shows the table.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What has broken real clients, and where: the rows that steps and faults name. Owns the list; knows no step.
 
 A row is something on the wire that a client misread, with threads in which that was reported: ``owner/repo#7`` is an
-issue or a pull request of that repository on GitHub. Many of these clients have been fixed since; docs/clients.md lists
-what their current releases get wrong.
+issue or a pull request of that repository on GitHub. Many of these clients have been fixed since;
+docs/explanation/clients.md lists what their current releases get wrong.
 """
 
 from __future__ import annotations

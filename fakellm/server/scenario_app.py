@@ -41,8 +41,7 @@ from fakellm.server.control.next_fault import NextFault, end_fault, put_fault, s
 from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
-from fakellm.server.one_request.routes import REQUESTS
-from fakellm.server.one_request.rule_routes import RULES
+from fakellm.server.one_request.tables import OF_REQUESTS
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
 from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
@@ -341,8 +340,7 @@ ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     "/_fakellm/advance": {"POST": advance},
     "/_fakellm/fault": {"GET": shown_fault, "PUT": put_fault, "DELETE": end_fault},
     "/_fakellm/file": {"GET": shown_files, "PUT": write_file},
-    **RULES,
-    **REQUESTS,
+    **OF_REQUESTS,
     **SERVER,
     **CONTROL,
 }

@@ -66,8 +66,8 @@ def serve(
     it; by default that of the environment variable FAKELLM_CONTROL_TOKEN, if it is set. `page`: whether the server has
     the page for browsers, at `/_fakellm/`. `tls`: HTTPS, with a certificate that is made for this server; clients must
     trust the file `ca` of the handle. `limits` bound what the server keeps: `cache_bytes`, `journal_bytes`,
-    `stored_bytes`, `max_sessions`, `max_attempts` (see docs/limits.md). What the function of a reply raises is also
-    raised at the end of the block.
+    `stored_bytes`, `max_sessions`, `max_attempts`; they are in docs/reference/limits.md. What the function of a reply
+    raises is also raised at the end of the block.
     Raises ScenarioError, ServerError when it cannot listen on the port, TypeError for an unknown limit, and ValueError
     when an option or a limit has a value that is not allowed, a header cannot hold the key or the token, or a host is
     not a name.

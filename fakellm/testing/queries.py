@@ -114,7 +114,7 @@ class Queries:
         raise AssertionError(message + _nearest(more) + _blocked())
 
     def verdict(self) -> ClientVerdict:
-        """What the app did, judged by what the providers ask of their clients: see docs/verdict.md."""
+        """What the app did, judged by what the providers ask of their clients: see docs/reference/verdict.md."""
         from fakellm.testing.verdicts import judge
 
         return judge(self.journal)

@@ -1,4 +1,4 @@
-"""docs/javascript.md: its files run in Vitest and Jest as they stand there, and its tables hold for what is installed."""
+"""docs/how-to/javascript.md: its files run in Vitest and Jest as they stand there, and its tables hold for what is installed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.clients.driving import NODE
 from tests.clients.node_sdks import FOLDER, need_node
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "javascript.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "how-to" / "javascript.md").read_text(encoding="utf-8")
 FILES: dict[str, str] = dict(re.findall(r"<!-- file: (\S+) -->\n```js\n(.*?)```", TEXT, re.DOTALL))
 RUNNERS = {"vitest": ("vitest/vitest.mjs", "run"), "jest": ("jest/bin/jest.js",)}
 PROGRAMS = "\n".join(file.read_text(encoding="utf-8") for file in FOLDER.glob("*.mjs"))

@@ -1,4 +1,4 @@
-"""docs/gemini.md: its examples run with Google's SDK."""
+"""docs/reference/gemini.md: its examples run with Google's SDK."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 from tests.conftest import ROOT
 
 EXAMPLES = re.findall(
-    r"<!-- test: python -->\n```python\n(.*?)```", (ROOT / "docs" / "gemini.md").read_text(encoding="utf-8"), re.DOTALL
+    r"<!-- test: python -->\n```python\n(.*?)```",
+    (ROOT / "docs" / "reference" / "gemini.md").read_text(encoding="utf-8"),
+    re.DOTALL,
 )
 
 

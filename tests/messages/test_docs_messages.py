@@ -1,4 +1,4 @@
-"""docs/messages.md: its examples run, and it names every route, every key with an effect and every dialect."""
+"""docs/reference/messages.md: its examples run, and it names every route, every key with an effect and every dialect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.scenario_app import App
 from tests.conftest import ROOT, respond
 
-TEXT = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "messages.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
 (SCENARIO,) = re.findall(r"<!-- test: yaml -->\n```yaml\n(.*?)```", TEXT, re.DOTALL)
 

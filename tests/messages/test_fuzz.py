@@ -141,7 +141,7 @@ def test_after_the_reason_and_the_usage_an_answer_is_whole(
 
 
 def test_the_official_sdk_holds() -> None:
-    """Under every variation that two sane clients read alike. What else it gets wrong is in docs/messages.md."""
+    """Under every variation that two sane clients read alike. What else it gets wrong is in docs/reference/messages.md."""
     pytest.importorskip("anthropic")
     from fakellm.drivers import anthropic_stream
 

@@ -1,7 +1,7 @@
 """Clients of the Messages API with one bug each, such as real clients have had: each is a correct client with one
 thing changed.
 
-The rows are those of docs/bugs.md. Which step shows a client is wrong is in `test_fuzz`.
+The rows are those of docs/reference/bugs.md. Which step shows a client is wrong is in `test_fuzz`.
 """
 
 from __future__ import annotations

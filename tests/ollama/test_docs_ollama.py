@@ -1,4 +1,4 @@
-"""docs/ollama.md: its examples run, and it names every route and every key with an effect."""
+"""docs/reference/ollama.md: its examples run, and it names every route and every key with an effect."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fakellm.scenarios.loader import load
 from tests.conftest import ROOT
 from tests.ollama.samples import lines, sent
 
-TEXT = (ROOT / "docs" / "ollama.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "ollama.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
 (SCENARIO,) = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 

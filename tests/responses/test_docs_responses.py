@@ -1,4 +1,4 @@
-"""docs/responses.md: its examples run, and its tables name what there is, and nothing else."""
+"""docs/reference/responses.md: its examples run, and its tables name what there is, and nothing else."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fakellm.apis.responses.spelling import ResponsesSpelling
 from fakellm.apis.responses.stored.routes import STORED
 from tests.conftest import ROOT
 
-TEXT = (ROOT / "docs" / "responses.md").read_text(encoding="utf-8")
+TEXT = (ROOT / "docs" / "reference" / "responses.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"<!-- test: python -->\n```python\n(.*?)```", TEXT, re.DOTALL)
 
 

@@ -159,8 +159,8 @@ def _is_own(path: Path) -> bool:
 def write(cassette: Cassette, format_: str) -> bytes:
     """The recording as a file in one of the formats of WRITERS.
 
-    All but `fakellm` lose something, as docs/recordings.md describes. Raises CassetteError for what a format cannot
-    express: that no response came or, in `sse`, more than one stream.
+    All but `fakellm` lose something, as docs/reference/recordings.md describes. Raises CassetteError for what a format
+    cannot express: that no response came or, in `sse`, more than one stream.
     """
     module, function = WRITERS[format_]
     written: bytes = getattr(import_module(f"fakellm.recordings.formats.{module}"), function)(cassette)

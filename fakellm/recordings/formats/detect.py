@@ -151,4 +151,6 @@ def _unknown(name: str) -> CassetteError:
     from fakellm.recordings.formats import BYTES, TREES
 
     tried = ", ".join([*TREES, *BYTES])
-    return CassetteError([f"{name}: not a recording in a supported format; tried {tried}: docs/recordings.md"])
+    return CassetteError(
+        [f"{name}: not a recording in a supported format; tried {tried}: docs/reference/recordings.md"]
+    )

@@ -50,13 +50,10 @@ def place_of_key(path: Path) -> str:
     elif not isinstance(block, int) or above[-2:-1] not in (["rules"], ["then"], ["script"]):
         return ""
     owner, word = _owner(key, block)
+    if owner is None and block == "when" and not near_miss(key, When.__struct_fields__):
+        return f"; any other value of the request is one of its body: body: {{{key}: …}}"
     if owner is None:
-        near = near_miss(key, When.__struct_fields__)
-        return (
-            ""
-            if near or block != "when"
-            else f"; any other value of the request is one of its body: body: {{{key}: …}}"
-        )
+        return ""
     if word != key:
         return f"; did you mean {word!r}, a key of {owner!r}? write {owner}: {{{word}: …}}"
     return f"; {key!r} is a key of {owner!r}: write {owner}: {{{key}: …}}"

@@ -35,8 +35,11 @@ from fakellm.server.live.observer import (
 )
 from fakellm.server.live.ring import Ring, written
 from fakellm.server.live.summary import NONE, Facts, facts_of, summary
+from fakellm.server.requests.log import logger
 from fakellm.wire.http.http1 import bursts
 from fakellm.wire.plan import Plan
+
+log = logger()
 
 _TICK = 0.1
 """Seconds between two looks: an entry that changes all the time is sent ten times a second."""
@@ -154,8 +157,13 @@ class Feed:
         try:
             while self._watching or self._now() < until:
                 await asyncio.sleep(_TICK)
-                if changes := observer.look(self._app.sessions()):
-                    await self._add(changes)
+                try:
+                    if changes := observer.look(self._app.sessions()):
+                        await self._add(changes)
+                except Exception:  # whatever is wrong with one request, those who watch see what comes after it
+                    log.exception("events are lost")
+                    self._ring.lose()
+                    self._news.notify()
                 if self._watching:
                     until = self._now() + LINGER_SECONDS
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import sys
 from collections.abc import Hashable
 from typing import Any
 
@@ -34,10 +35,12 @@ MOST_STAGED = 1_000
 """Entries that are staged before they get into the journals although nothing reads these."""
 MOST_STAGED_BYTES = 8 * 2**20
 """Bytes of their bodies, likewise."""
-_LOOK_SECONDS = 0.1
-"""How often the workers report how far replies are while somebody watches."""
 STAGED_SECONDS = 1.0
 """How long an entry is staged at most, if nothing reads the journals."""
+_LOOK_SECONDS = 0.1
+"""How often the workers report how far replies are while somebody watches."""
+_MOST_LOOKED_AT = 500
+"""Of how many replies each of them then does so."""
 
 
 class Owner:
@@ -54,6 +57,9 @@ class Owner:
         self._staged_bytes = 0
         self._reading = 0
         """How many requests are being answered."""
+        self._watching = 0
+        """How many clients watch."""
+        self._looking: asyncio.Task[None] | None = None
         self._answered_here: set[str] = set()
         """The sessions whose requests to models the workers pass on."""
         self._timer: asyncio.TimerHandle | None = None
@@ -120,7 +126,7 @@ class Owner:
         all workers then."""
         self._reading += 1
         try:
-            await self.flush(progress=True)
+            await self.flush(progress=sys.maxsize)
             request = HttpRequest(*sent)
             name = request.target.session
             response, entry = await self.server.answered(request)
@@ -140,22 +146,25 @@ class Owner:
 
     async def watch(self, watch: Watch, reader: FarWatcher) -> None:
         """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
-        looking = asyncio.ensure_future(self._look())
+        self._watching += 1
+        if self._looking is None:
+            self._looking = asyncio.ensure_future(self._look())
         try:
             await self.server.feed.serve(reader, watch)
             await reader.drain()
         finally:
-            looking.cancel()
+            self._watching -= 1
 
     async def _look(self) -> None:
         """Keeps the journals up to date while somebody watches."""
-        while True:
-            await self.flush(progress=True)
+        while self._watching:
+            await self.flush(progress=_MOST_LOOKED_AT)
             await asyncio.sleep(_LOOK_SECONDS)
+        self._looking = None
 
-    async def flush(self, progress: bool = False) -> None:
+    async def flush(self, progress: int = 0) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
-        how far the replies under way are."""
+        how far so many replies of each are that are under way."""
         links = [link for link in self.links if link.joined]
         calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
         for link, sent in zip(links, await asyncio.gather(*calls, return_exceptions=True), strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from copy import copy
-from itertools import count
+from itertools import count, islice
 from math import inf
 
 from msgspec import Struct
@@ -90,11 +90,12 @@ class Reports:
                 loop = asyncio.get_running_loop()
                 loop.call_at(self._next, self._send) if self._next > loop.time() else loop.call_soon(self._send)
 
-    def send(self, progress: bool, replies: bool) -> None:
-        """Reports everything that has changed. `progress`: also how far the replies under way are. `replies`: also
-        replies."""
-        if progress:
-            self._changed.update(dict.fromkeys(self._entries))
+    def send(self, progress: int, replies: bool) -> None:
+        """Reports everything that has changed. `progress`: also how far so many of the replies under way are, those
+        first that were reported longest ago. `replies`: also replies."""
+        for number in list(islice(self._entries, progress)):
+            self._changed[number] = None
+            self._entries[number] = self._entries.pop(number)
         self._send()
         if replies:
             self._send_replies(inf)

@@ -61,7 +61,7 @@ class ServingWorker:
         settings = self._settings
         server = Server(app, settings.speed, None, settings.access, settings.connections, steps=steps, feed=feed)
 
-        def flush(progress: bool, replies: bool) -> tuple[int, float, Traffic]:
+        def flush(progress: int, replies: bool) -> tuple[int, float, Traffic]:
             self._reports.send(progress, replies)
             return app.lateness.frames, app.lateness.worst, app.traffic
 
@@ -75,5 +75,5 @@ class ServingWorker:
         grace = await self._stopped
         task.cancel()
         await server.stop(grace)
-        self._reports.send(progress=False, replies=False)
+        self._reports.send(progress=0, replies=False)
         await self._owner.close()

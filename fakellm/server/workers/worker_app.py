@@ -84,6 +84,7 @@ class WorkerApp(App):
         if not control and not elsewhere:
             return super().handle(request)
         entry = Entry(request.method, request.target.shown)
+        entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None
         if not control:
             self._reports.add(None, entry)
         waits = control and b'"wait"' in request.body

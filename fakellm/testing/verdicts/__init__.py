@@ -1,7 +1,7 @@
 """Judges what an app did under faults and limits by what the providers ask of their clients.
 
-A verdict is a pure function of the entries of a journal; no clock is read. docs/verdict.md has the rules, and the pages
-of the providers that they are from.
+A verdict is a pure function of the entries of a journal; no clock is read. docs/reference/verdict.md has the rules, and
+the pages of the providers that they are from.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class ClientFinding(Struct, frozen=True):
     @property
     def docs(self) -> str:
         """Where the rule is explained, with its sources."""
-        return f"docs/verdict.md#{self.rule}"
+        return f"docs/reference/verdict.md#{self.rule}"
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.message}. {self.asks}: {self.docs}"
