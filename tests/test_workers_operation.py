@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import ssl
-import urllib.request
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPSConnection
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 import fakellm
 from benchmarks.processes import children
 from fakellm.engine.state import Limits
+from fakellm.server.application import HttpRequest
+from fakellm.server.connections.settings import Connections
+from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.scenario_app import App
+from fakellm.server.workers.owner import Owner
+from fakellm.server.workers.watched_state import WatchedState
+from fakellm.server.workers.worker_app import WorkerSettings
 from fakellm.testing.handle import Handle
-from tests.conftest import chat
+from tests.conftest import chat, respond
 from tests.test_metrics import parsed, read, total
 from tests.worker_servers import Client, connected, to_each
 
@@ -126,11 +139,33 @@ def test_what_the_requests_of_a_killed_worker_hold_comes_back() -> None:
             reply.close()
 
 
-def test_each_worker_has_the_certificate() -> None:
-    with fakellm.spawn("rules: [{reply: {content: Hello.}}]", workers=2, tls=True) as server:
-        assert server.health()["status"] == "ok"
-        context = ssl.create_default_context(cafile=server.ca)
-        for _ in range(6):
-            request = urllib.request.Request(server.url + CHAT, chat())
-            with urllib.request.urlopen(request, context=context) as reply:
-                assert json.load(reply)["choices"][0]["message"]["content"] == "Hello."
+def test_each_worker_has_the_certificate_and_treats_connections_as_options_say() -> None:
+    options = ["--workers", "2", "--tls", "self-signed", "--requests-per-connection", "2", "--grace", "0.5"]
+    arguments = ["-m", "fakellm", "serve", "--port", "0", "--ready", "json", "--watch-stdin", *options]
+    with subprocess.Popen([sys.executable, *arguments], stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdin
+        assert process.stdout
+        ready = json.loads(process.stdout.readline())
+        context = ssl.create_default_context(cafile=ready["ca"])
+        for _ in range(4):
+            with closing(HTTPSConnection(urlsplit(ready["url"]).netloc, context=context)) as client:
+                for ending in (None, "close"):
+                    client.request("POST", CHAT, chat())
+                    reply = client.getresponse()
+                    assert json.load(reply)["object"] == "chat.completion"
+                    assert reply.getheader("Connection") == ending
+        process.stdin.close()
+    assert process.returncode == 0
+
+
+def test_no_worker_is_ready_once_the_server_is_about_to_end() -> None:
+    async def end() -> App:
+        state = WatchedState(Limits())
+        app = App(state=state)
+        settings = WorkerSettings(0, (), Limits(), 1.0, ControlAccess(), Connections(), 0.0)
+        Owner(app, state, settings).server.end_waits()  # as the supervisor does at once
+        return app
+
+    app = asyncio.run(end())  # a worker passes on what is for a control route
+    assert respond(app, HttpRequest("GET", "/_fakellm/health/live")).head.status == 200
+    assert respond(app, HttpRequest("GET", "/_fakellm/health/ready")).head.status == 503
