@@ -7,7 +7,7 @@ journals.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
@@ -26,6 +26,8 @@ from fakellm.wire.plan import Plan
 if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
 
+
+_Taking = tuple[Standing, int | None]
 
 _SWEEP = 100
 """How many entries that no journal has are kept at least, besides as many as journals have."""
@@ -100,8 +102,17 @@ class Link:
     def _join(self) -> None:
         self.joined = True
 
-    def _take(self, name: SessionName, demands: Sequence[Demand]) -> tuple[Standing, int | None]:
+    def _take(self, name: SessionName, demands: Sequence[Demand]) -> _Taking | Awaitable[_Taking]:
         """Takes what a request demands of quotas; also the number of the grant, by which the worker gives it back."""
+        standing, give_back = self._owner.take(name, demands)
+        if any(each.unit == "concurrent" and each.wait != 0 for each in standing.left):
+            return self._take_again(name, demands)
+        return standing, self._hold(give_back)
+
+    async def _take_again(self, name: SessionName, demands: Sequence[Demand]) -> _Taking:
+        """Takes it after all workers have reported which replies have ended: a client may have got one of them before
+        its worker's message arrived here."""
+        await self._owner.flush()
         standing, give_back = self._owner.take(name, demands)
         return standing, self._hold(give_back)
 
