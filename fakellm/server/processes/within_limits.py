@@ -14,7 +14,7 @@ from fakellm.apis.route import Route
 from fakellm.engine.engine import Engine, Match
 from fakellm.engine.limited import Spent, demands, granted, over_limit
 from fakellm.engine.response import Response
-from fakellm.engine.state import Session
+from fakellm.engine.state import AttemptCount, Session
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.application import HttpRequest
@@ -44,8 +44,12 @@ class Grant(Struct, frozen=True):
 
 
 def following(session: Session[Engine], match: Match) -> int:
-    """The number of the next attempt."""
-    return session.counted(*match.count).number + 1 if match.counts else 1
+    """The number of the next attempt, in a session with limits: this process has its counts."""
+    if not match.counts:
+        return 1
+    counted = session.counted(*match.count)
+    assert isinstance(counted, AttemptCount)
+    return counted.number + 1
 
 
 def take(session: Session[Engine], engine: Engine, request: HttpRequest, spent: Spent | None) -> Grant | None:
