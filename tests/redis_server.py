@@ -35,7 +35,9 @@ class RedisProcess:
     def kill(self) -> None:
         """Ends it as `kill -9` does."""
         self.process.kill()
-        self.process.communicate()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
 
     def stop(self) -> None:
         """Ends it."""

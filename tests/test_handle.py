@@ -211,6 +211,7 @@ def test_the_first_line_for_people() -> None:
         assert line.endswith("/v1 (Ctrl+C ends it)\n")
         url = line.split(" at ")[1].partition("/v1 ")[0]
         assert process.stdout.readline() == f"SDKs of Anthropic, Google and Ollama take {url}\n"
+        assert process.stdout.readline() == f"To watch the requests, open {url}/_fakellm/ in a browser\n"
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=30) == 0
 

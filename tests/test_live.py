@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fakellm.cli.beside import reload
 from fakellm.cli.beside.reload import Files, follow
 from fakellm.engine.entry import Entry
 from fakellm.engine.state import Limits, MemoryState
@@ -443,7 +444,10 @@ def test_secrets_are_not_in_events() -> None:
     run(everything())
 
 
-def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(tmp_path: Path) -> None:
+def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reload, "POLL", 0.01)
     file = tmp_path / "mine.yaml"
     file.write_text("rules:\n- reply: {content: one}\n", encoding="utf-8")
 
@@ -470,7 +474,7 @@ def test_a_file_that_is_saved_is_served_and_whoever_watches_knows(tmp_path: Path
             following.cancel()
             await server.stop(grace=0)
 
-    run(everything())
+    asyncio.run(everything())  # threads read and write the file, for which virtual time does not wait
 
 
 def test_nothing_is_observed_while_nobody_watches(monkeypatch: pytest.MonkeyPatch) -> None:

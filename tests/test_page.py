@@ -524,3 +524,41 @@ def test_nothing_is_inaccessible_or_cut_off(browser: Browser, server: Handle, si
         serious = [each for each in found["violations"] if each["impact"] in ("serious", "critical")]
         assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in serious] == [], view
     context.close()
+
+
+def test_what_cannot_be_seen_is_marked(page: Page, server: Handle) -> None:
+    visit(page, server)
+    module = (
+        "async (bytes) => (await import(location.origin + '/_fakellm/page/bytes.js')).pieces(Uint8Array.from(bytes))"
+    )
+
+    def marked(data: bytes) -> list[str]:
+        return [each.get("text") or f"<{each['mark']}>" for each in page.evaluate(module, list(data))]
+
+    text = "é\r\n\t\u200b世"
+    assert marked(text.encode()) == ["é", "<CR>", "<LF>", "<TAB>", "<U+200B>", "世"]
+    assert marked("世".encode()[:2]) == ["<E4>", "<B8>"]  # a cut inside a character
+    assert marked("世".encode()[2:] + b"a") == ["<96>", "a"]
+    assert marked(b"\xc0\x80\xed\xa0\x80") == ["<C0>", "<80>", "<ED>", "<A0>", "<80>"]  # what UTF-8 does not have
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        "scenario: a\nrules:\n- reply: {content: old}\n",
+        "rules:  # mine\n  # the first\n  - when: {user: b}\n    reply:\n      content: old\n",
+        "scenario: a\nrules: []\n",
+        "scenario: a\n",
+        "",
+    ],
+)
+def test_a_rule_goes_in_front_of_those_of_a_file(page: Page, server: Handle, scenario: str) -> None:
+    visit(page, server)
+    module = "async (texts) => (await import(location.origin + '/_fakellm/page/scenario_text.js')).withRules(...texts)"
+    rule = "rules:\n- when: {user: a}\n  reply:\n    content: |\n      new\n\n      lines\n"
+    saved = fakellm.load(page.evaluate(module, [scenario, rule]))
+    contents = [each.reply.content for each in saved.rules if each.reply]
+    assert contents == ["new\n\nlines\n", *(["old"] if "old" in scenario else [])]
+    assert "#" not in scenario or all(
+        each in page.evaluate(module, [scenario, rule]) for each in ("# mine", "# the first")
+    )

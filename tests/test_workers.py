@@ -117,17 +117,33 @@ STEPS = st.lists(
 )
 
 
-@given(st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule["name"]), STEPS, st.booleans())
+QUOTAS: list[list[dict[str, Any]]] = [
+    [],
+    [{"per_minute": {"requests": 3}}],
+    [{"by": "model", "per_day": {"tokens": 40}}, {"per_minute": {"requests": 5, "input_tokens": 30}}],
+]
+
+
+@given(
+    st.lists(st.sampled_from(RULES), unique_by=lambda rule: rule["name"]),
+    STEPS,
+    st.booleans(),
+    st.sampled_from(QUOTAS),
+)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_requests_get_the_same_bytes_and_counts_as_from_one_process(
-    pair: Pair, rules: list[dict[str, Any]], steps: list[tuple[int, str, bool, str]], strict: bool
+    pair: Pair,
+    rules: list[dict[str, Any]],
+    steps: list[tuple[int, str, bool, str]],
+    strict: bool,
+    quotas: list[dict[str, Any]],
 ) -> None:
     example = next(pair.numbers)
     handles = {
         name: [each.session(f"{example}-{name}", strict=strict) for each in (pair.several, pair.one)] for name in "ab"
     }
     for each in (*handles["a"], *handles["b"]):
-        each.load({"rules": rules})
+        each.load({"rules": rules, "limits": quotas})
     with closing(Client(pair.one)) as alone:
         for worker, text, stream, name in steps:
             path, body = f"/s/{example}-{name}{CHAT}", asks(text, stream)

@@ -172,9 +172,12 @@ def run(
             print(json.dumps({"url": url, "pid": os.getpid(), **trusted}), flush=True)
         else:
             print(f"fakellm {what} at {url}/v1 (Ctrl+C ends it)")
-            print(f"SDKs of Anthropic, Google and Ollama take {url}", flush=True)
+            print(f"SDKs of Anthropic, Google and Ollama take {url}")
+            if page:
+                print(f"To watch the requests, open {url}/_fakellm/ in a browser")
             if authority:
-                print(f"Clients must trust {authority} (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)", flush=True)
+                print(f"Clients must trust {authority} (SSL_CERT_FILE, NODE_EXTRA_CA_CERTS)")
+            sys.stdout.flush()
 
     access = ControlAccess(frozenset(hosts), control_token, page)
 

@@ -127,6 +127,12 @@ class Work(Struct, frozen=True):
 Outcome = Response | Release | Pace | Relay | Watch | Work
 
 
+def give_up(outcome: Outcome) -> None:
+    """Must be called for work that gives no response."""
+    if isinstance(outcome, Work) and outcome.ended:
+        outcome.ended()
+
+
 def changed(
     outcome: Response | Work, change: Callable[[Response], Response], ended: Callable[[], None] | None = None
 ) -> Response | Work:

@@ -75,6 +75,14 @@ class AttemptCount(NamedTuple):
     forgotten: bool
 
 
+class Admission(NamedTuple):
+    """What a request gets of the quotas of its session. `give_back`: to be called once, when its reply has ended; None
+    if it holds nothing until then."""
+
+    standing: Standing
+    give_back: Callable[[], None] | None
+
+
 class Session(Protocol[Content]):
     """One session: its content, its journal, what APIs keep of its replies, its counts of attempts, and its quotas."""
 
@@ -89,11 +97,11 @@ class Session(Protocol[Content]):
     def counted(self, *key: Hashable) -> AttemptCount | Awaitable[AttemptCount]:
         """The last attempt that was counted under these values, number 0 if there was none."""
 
-    def take(self, demands: Sequence[Demand]) -> Standing:
-        """Takes what a request demands of the quotas of the session, if it fits into all of them."""
+    def following(self, *key: Hashable) -> int | Awaitable[int]:
+        """The number that the next attempt gets, as far as is known now."""
 
-    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
-        """What gives back what a request holds of them; to be called once, when its reply has ended."""
+    def take(self, demands: Sequence[Demand]) -> Admission | Awaitable[Admission]:
+        """Takes what a request demands of the quotas of the session, if it fits into all of them, in one step."""
 
     def advance(self, milliseconds: int) -> int:
         """Lets so much time pass for the quotas; returns how much has passed in all."""
@@ -205,12 +213,15 @@ class MemorySession(Generic[Content]):
     def counted(self, *key: Hashable) -> AttemptCount:
         return self._counts.find(self._tally, key)
 
-    def take(self, demands: Sequence[Demand]) -> Standing:
-        now = self._time() + self._advanced
-        return Standing(self._quotas.take(self._tally, demands, now), now)
+    def following(self, *key: Hashable) -> int:
+        return self.counted(*key).number + 1
 
-    def give_back(self, demands: Sequence[Demand]) -> Callable[[], None]:
-        return partial(self._quotas.give_back, self._tally, demands)  # it keeps no session alive
+    def take(self, demands: Sequence[Demand]) -> Admission:
+        now = self._time() + self._advanced
+        standing = Standing(self._quotas.take(self._tally, demands, now), now)
+        held = [each for each in demands if not each.period] if standing.allowed else []
+        # What gives it back keeps no session alive.
+        return Admission(standing, partial(self._quotas.give_back, self._tally, held) if held else None)
 
     def advance(self, milliseconds: int) -> int:
         self._advanced += milliseconds

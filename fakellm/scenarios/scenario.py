@@ -36,7 +36,8 @@ class Step(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
     patch: tuple[Edit, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_types(self)
+        if (self.reply.__class__, self.stream.__class__, self.timing.__class__) != _BLOCKS:
+            _check_types(self)
         check_calls(self.reply, self.fault)
         check_padding(self.reply, self.stream)
         if self.stream.score:
@@ -49,6 +50,9 @@ class Step(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
             return 1
         return fault.after + (1 if fault.most is None else fault.most + 1)
 
+
+_BLOCKS = (Reply, Variation, Timing)
+"""The types of the blocks `reply`, `stream` and `timing`."""
 
 _NONE = Reply()
 """Stands for the reply of a rule that has a script in its place."""
@@ -101,8 +105,12 @@ class Rule(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
     """Keys of which one must be there."""
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        if self.script or self.reply is _NONE:  # what is rare is not called: there may be many rules
+        # What is rare is not called: there may be many rules.
+        if (self.reply.__class__, self.stream.__class__, self.timing.__class__) != _BLOCKS or (
+            self.when.__class__ is not When
+        ):
+            _check_types(self)
+        if self.script or self.reply is _NONE:
             _check_script(self)
         if self.fault is not None or self.then or self.script:
             _check_counts(self)
@@ -139,9 +147,6 @@ def _times(rule: Rule) -> Iterator[Times]:
 
 def _check_types(value: Rule | Step) -> None:
     """Raises FieldError if a block that is built in Python is a value of another type, such as a text as the reply."""
-    kinds = (value.reply.__class__, value.stream.__class__, value.timing.__class__)
-    if kinds == (Reply, Variation, Timing) and (isinstance(value, Step) or value.when.__class__ is When):
-        return  # nearly always, and there may be many rules
     for name, kind in (("reply", Reply), ("when", When), ("stream", Variation), ("timing", Timing)):
         block: object = getattr(value, name, kind())
         if not isinstance(block, kind):

@@ -19,7 +19,7 @@ from aiohttp import web
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work
+from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work, give_up
 from fakellm.engine.state import Session
 from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
 from fakellm.server.connection import ClientConnection
@@ -172,8 +172,10 @@ class Server:
             outcome, entry = self._refused(request, error)
         else:
             ready = self._app.prepare(request)
-            answer = self._answer(request) if ready is None else await self._tracked(self._prepared(request, ready))
-            outcome, entry = answer
+            if ready is None:
+                outcome, entry = self._answer(request)
+            else:
+                outcome, entry = await self._tracked(self._prepared(request, ready))
         entry.started = started
         session = request.target.session
         if entries is not None and not request.target.control:
@@ -269,10 +271,10 @@ class Server:
         except asyncio.CancelledError:
             entry.outcome = ended_early(client) if client else "client left"
             self._performer.ended(entry)
-            _give_up(outcome)
+            give_up(outcome)
             raise
         except Exception as error:
-            _give_up(outcome)
+            give_up(outcome)
             return self._refused(request, error, entry)[0]
 
     async def _worked(
@@ -313,12 +315,6 @@ class Server:
         """Within this block, the session of this name is not idle."""
         session = self._app.find(name)
         return session.reply() if session else nullcontext()
-
-
-def _give_up(outcome: Outcome) -> None:
-    """Must be called for work that gives no response."""
-    if isinstance(outcome, Work) and outcome.ended:
-        outcome.ended()
 
 
 def _explain(request: HttpRequest, response: Response) -> None:

@@ -76,6 +76,7 @@ class App:
         self.api_keys = frozenset(api_keys)
         """A request needs one of these API keys; if there are none, no key. Control routes need no key."""
         self._cache = Cache(limits.cache_bytes)
+        self.other_caches = (0, 0)  # of its workers: how many bytes they have, and may have
         self._state: State[Engine] = state or MemoryState(limits, time)
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
@@ -186,7 +187,8 @@ class App:
         self._state.forget(name)
 
     def held(self) -> Held:
-        return {"cache_bytes": (self._cache.size, self._cache.most_bytes), **self._state.held()}
+        size, most = self.other_caches
+        return {"cache_bytes": (self._cache.size + size, self._cache.most_bytes + most), **self._state.held()}
 
     def served(self, name: str) -> dict[str, Any]:
         session = self.find(name)

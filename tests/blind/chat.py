@@ -95,9 +95,9 @@ class Chat(Sse):
         self.usage(answer, chunk)
 
     def at_error(self, chunk: JSON) -> None:
-        """Raises the error that a chunk contains."""
-        if chunk.get("error"):
-            raise ClientError(str(chunk["error"]))
+        """Raises the error that a chunk contains, or that it is (Mistral)."""
+        if chunk.get("error") or chunk.get("object") == "error":
+            raise ClientError(str(chunk.get("error") or chunk))
 
     def choice(self, answer: Answer, choice: JSON, place: int) -> None:
         """Adds what a chunk has of a choice."""

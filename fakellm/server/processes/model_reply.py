@@ -11,8 +11,9 @@ from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from math import inf
-from typing import Any
+from typing import Any, TypeVar
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from fakellm.apis.operation import Keeper
@@ -20,7 +21,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
 from fakellm.engine.limited import spent
-from fakellm.engine.response import Outcome, Response, Work, changed, respond
+from fakellm.engine.response import Outcome, Response, Work, changed, give_up, respond
 from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
@@ -28,52 +29,99 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
-from fakellm.server.processes.within_limits import following, take
+from fakellm.server.processes.within_limits import Grant, take
 from fakellm.wire.plan import Frame
+
+T = TypeVar("T")
 
 
 def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
     """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
     long work is done in another process."""
-    keeper = request.target.api.keeper
     continued = continuing(session, request)
     most = MOST_MILLISECONDS if offloads and not continued else inf
-    spending = None
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
-        if engine.limits:
-            spending = spent(engine, matched, following(session, matched.match), most)
     except LongWorkError:
         return Work(partial(answered_with, session, engine, request), _response)
-    grant = take(session, engine, request, spending)
-    if grant and not grant.allowed:
-        return grant.refuse(engine, matched.parsed(), matched.route)
-    if not matched.match.counts:
-        outcome = _rendered(most, request, engine, matched, 1)
-    else:
-        count = session.count(*matched.match.count)
-        attempted = partial(_attempted, most, request, engine, matched)
-        outcome = attempted(count) if isinstance(count, AttemptCount) else _counted(count, attempted)
-    if keeper:
-        outcome = changed(outcome, partial(remembered, session.store, keeper, matched.parsed()))
-    return changed(outcome, partial(grant.answer, route=matched.route), grant.ended) if grant else outcome
+    making = _Making(session, engine, request, matched, most)
+    return making.within_limits() if engine.limits else making.counted()
 
 
-def _attempted(
-    most: float, request: HttpRequest, engine: Engine, matched: Matched, count: AttemptCount
-) -> Response | Work:
-    outcome = _rendered(most, request, engine, matched, count.number)
-    return _forgotten(outcome) if count.forgotten else outcome
+class _Making(Struct, frozen=True):
+    """A reply to one request, step by step; in a worker, the values that steps need come from the owner of the state.
+    `most`: the milliseconds after which another process takes over."""
+
+    session: Session[Engine]
+    engine: Engine
+    request: HttpRequest
+    matched: Matched
+    most: float
+
+    def within_limits(self) -> Response | Work:
+        """The outcome of a request that takes of quotas."""
+        match = self.matched.match
+        return _known(self.session.following(*match.count) if match.counts else 1, self._spend)
+
+    def _spend(self, number: int) -> Response | Work:
+        """Takes what the attempt with this number uses up."""
+        try:
+            spending = spent(self.engine, self.matched, number, self.most)
+        except LongWorkError:
+            return Work(partial(answered_with, self.session, self.engine, self.request), _response)
+        return _known(take(self.session, self.engine, self.request, spending), self._granted)
+
+    def _granted(self, grant: Grant | None) -> Response | Work:
+        if grant is None:
+            return self.counted()
+        matched = self.matched
+        if not grant.allowed:
+            return grant.refuse(self.engine, matched.parsed(), matched.route)
+        try:
+            return changed(self.counted(), partial(grant.answer, route=matched.route), grant.give_up)
+        except BaseException:
+            grant.give_up()
+            raise
+
+    def counted(self) -> Response | Work:
+        """The outcome, after the attempt has been counted."""
+        matched, keeper = self.matched, self.request.target.api.keeper
+        if not matched.match.counts:
+            outcome = _rendered(self.most, self.request, self.engine, matched, 1)
+        else:
+            outcome = _known(self.session.count(*matched.match.count), self._attempted)
+        if keeper is None:
+            return outcome
+        return changed(outcome, partial(remembered, self.session.store, keeper, matched.parsed()))
+
+    def _attempted(self, count: AttemptCount) -> Response | Work:
+        outcome = _rendered(self.most, self.request, self.engine, self.matched, count.number)
+        return _forgotten(outcome) if count.forgotten else outcome
 
 
-def _counted(count: Awaitable[AttemptCount], attempted: Callable[[AttemptCount], Response | Work]) -> Work:
-    """The work of waiting for the number of an attempt, and of what is `attempted` then."""
+def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Response | Work:
+    """What follows from a value; if it must be awaited, the work of that and of what follows."""
+    if not isinstance(value, Awaitable):
+        return then(value)
+    response: Response | None = None
 
     async def run() -> Response:
-        outcome = attempted(await count)
-        return outcome if isinstance(outcome, Response) else outcome.then(await offload(outcome.run))
+        nonlocal response
+        outcome = then(await value)
+        if isinstance(outcome, Work):
+            try:
+                outcome = outcome.then(await offload(outcome.run))
+            except BaseException:
+                give_up(outcome)
+                raise
+        response = outcome
+        return response
 
-    return Work(run, lambda result: result())
+    def ended() -> None:
+        if response and response.ended:
+            response.ended()
+
+    return Work(run, lambda result: result(), ended=ended)
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -118,8 +166,7 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
         if match and engine.limits:
             return await _limited(session, engine, request, match)
         if match and match.counts:
-            count = session.count(*match.count)
-            number, forgotten = count if isinstance(count, AttemptCount) else await count
+            number, forgotten = await _value(session.count(*match.count))
             answer = await answered(engine, request, number)
     except RequestError as error:
         return await refused_there(engine, request, error)
@@ -128,24 +175,27 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
 
 async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match) -> Answered:
     """What another process answers to a request within limits, which it counts too."""
-    number, forgotten = following(session, match), False
+    number, forgotten = await _value(session.following(*match.count)) if match.counts else 1, False
     answer = await answered(engine, request, number)
-    grant = take(session, engine, request, answer.spent)
+    grant = await _value(take(session, engine, request, answer.spent))
     if grant and not grant.allowed:
         return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
     try:
         if match.counts:
-            count = session.count(*match.count)
-            counted, forgotten = count if isinstance(count, AttemptCount) else await count
+            counted, forgotten = await _value(session.count(*match.count))
             if counted != number:  # another request came in the meantime
                 number, answer = counted, await answered(engine, request, counted)
         answer = await _completed(session, engine, request, answer, number, forgotten)
         assert answer.response
         return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
     except BaseException:
-        if grant and grant.ended:
-            grant.ended()
+        if grant:
+            grant.give_up()
         raise
+
+
+async def _value(value: T | Awaitable[T]) -> T:
+    return await value if isinstance(value, Awaitable) else value
 
 
 async def _completed(

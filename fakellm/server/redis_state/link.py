@@ -28,6 +28,9 @@ RETRY_SECONDS = 0.25
 _SILENCE_SECONDS = 5.0
 """After so long without a message, Redis is asked whether it is there."""
 
+UNAVAILABLE = "state_unavailable"
+"""The code of the error that a client gets then."""
+
 FAILURES = (RedisError, OSError, TimeoutError)
 
 log = logging.getLogger("fakellm")
@@ -91,7 +94,7 @@ class Link:
             "This request needs the state that this server shares with others in Redis, which cannot be reached now. "
             "Nothing is wrong with the request; send it again when Redis is back."
         )
-        raise RequestError(503, message, "state_unavailable")
+        raise RequestError(503, message, UNAVAILABLE)
 
     async def run(self, script: str, keys: Sequence[str], *values: Any) -> Any:
         """As `call`, but raises what the package redis raises."""

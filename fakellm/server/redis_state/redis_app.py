@@ -9,8 +9,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.engine import Engine
+from fakellm.engine.entry import Entry
 from fakellm.engine.response import Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
@@ -20,6 +23,7 @@ from fakellm.server.control.scenario_routes import loaded, read_engine, read_res
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
+from fakellm.server.redis_state.link import UNAVAILABLE
 from fakellm.server.redis_state.redis_state import OwnScenario, RedisSession, RedisState
 from fakellm.server.scenario_app import ROUTES, App
 
@@ -45,6 +49,13 @@ class RedisApp(App):
         if request.method == "OPTIONS" or self.copies.find(name) is not None:
             return None
         return self.copies.read(name)
+
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
+        """As that of App. What lacks Redis adds no line to the log, which has one that it is lost."""
+        response, entry = super().refuse(request, error, entry)
+        if error.code == UNAVAILABLE:
+            response = replace(response, explanation=None)
+        return response, entry
 
     def compiled(self, scenario: Scenario | None, strict: bool, first: int = 0) -> Engine:
         """As that of App. Raises ScenarioError for a scenario with quotas, which are not shared."""

@@ -76,14 +76,14 @@ class Performer:
             return None
         if not client.has_room(len(burst.data)):
             return None
+        if response.ended:  # before the client can know
+            response.ended()
         client.write(burst.data)
         entry.frames_sent = burst.frames
         entry.outcome = "closed" if plan.end == "close" else "sent"
         self.ended(entry)
         self._traffic.bytes += len(burst.data)
         self._traffic.began(entry, entry.ended or 0.0)
-        if response.ended:
-            response.ended()
         return self._written(client, plan)
 
     def ended(self, entry: Entry) -> None:

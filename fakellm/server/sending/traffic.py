@@ -49,13 +49,14 @@ class Traffic:
             self.within[bisect_left(BOUNDS, now - entry.started)] += 1
             self.seconds += now - entry.started
 
-    def add(self, other: Traffic) -> None:
-        """Adds what another process has sent for the same server."""
-        for series, count in other.requests.items():
-            self._count(series, count)
-        self.within = [ours + theirs for ours, theirs in zip(self.within, other.within, strict=True)]
+    def add(self, now: Traffic, before: Traffic) -> None:
+        """Adds what another process has sent for the same server between two times."""
+        for series, count in now.requests.items():
+            self._count(series, count - before.requests.get(series, 0))
+        changes = zip(self.within, now.within, before.within, strict=True)
+        self.within = [ours + theirs - then for ours, theirs, then in changes]
         for name in ("unmatched", "frames", "bytes", "open", "seconds"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+            setattr(self, name, getattr(self, name) + getattr(now, name) - getattr(before, name))
 
     def ended(self, entry: Entry) -> None:
         """Counts a request whose reply has ended."""

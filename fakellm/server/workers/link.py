@@ -7,22 +7,27 @@ journals.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
 from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
-from fakellm.server.sending.traffic import Traffic
+from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler
+from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.owned import Owned
-from fakellm.server.workers.reports import EntryReport
+from fakellm.server.workers.reports import EntryReport, SessionName
 from fakellm.wire.plan import Plan
 
 if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
 
+
+_Taking = tuple[Standing, int | None]
 
 _SWEEP = 100
 """How many entries that no journal has are kept at least, besides as many as journals have."""
@@ -65,10 +70,11 @@ class Link:
         self._stepping: dict[int, asyncio.Task[None]] = {}
         self.joined = False
         """Whether the worker answers the owner."""
-        self.late = (0, 0.0)
-        """How many frames left late, and the seconds of the latest."""
-        self.traffic = Traffic()
-        """What it has sent."""
+        self.counted = Counted()
+        """What it has counted, as far as it has reported that."""
+        self._grants = count(1)
+        self._held: dict[int, Callable[[], None]] = {}
+        """What gives back what requests of the worker hold of quotas, by the numbers of their grants."""
         self.channel = Channel(self._handlers(), self._lost)
 
     def _handlers(self) -> Mapping[str, Handler]:
@@ -79,6 +85,10 @@ class Link:
             "open": owner.open,
             "engine": owner.engine,
             "count": owner.count,
+            "following": owner.following,
+            "take": self._take,
+            "give_back": self._give_back,
+            "counted": partial(owner.counted, self),
             "keep": owner.keep,
             "answer": self._answer,
             "watch": self._watch,
@@ -92,12 +102,43 @@ class Link:
     def _join(self) -> None:
         self.joined = True
 
-    async def _answer(self, number: int, sent: tuple[str, str, bytes, Mapping[str, str]]) -> Response:
-        """The response to a request. `number`: of its entry at the worker, 0 if it has none there."""
+    def _take(self, name: SessionName, demands: Sequence[Demand]) -> _Taking | Awaitable[_Taking]:
+        """Takes what a request demands of quotas; also the number of the grant, by which the worker gives it back."""
+        standing, give_back = self._owner.take(name, demands)
+        if any(each.unit == "concurrent" and each.wait != 0 for each in standing.left):
+            return self._take_again(name, demands)
+        return standing, self._hold(give_back)
+
+    async def _take_again(self, name: SessionName, demands: Sequence[Demand]) -> _Taking:
+        """Takes it after all workers have reported which replies have ended: a client may have got one of them before
+        its worker's message arrived here."""
+        await self._owner.flush()
+        standing, give_back = self._owner.take(name, demands)
+        return standing, self._hold(give_back)
+
+    def _hold(self, give_back: Callable[[], None] | None) -> int | None:
+        if give_back is None:
+            return None
+        grant = next(self._grants)
+        self._held[grant] = give_back
+        return grant
+
+    def _give_back(self, grant: int) -> None:
+        if give_back := self._held.pop(grant, None):
+            give_back()
+
+    async def _answer(
+        self, number: int, sent: tuple[str, str, bytes, Mapping[str, str]]
+    ) -> tuple[Response, int | None]:
+        """The response to a request, and the number of its grant, if it holds something of quotas. `number`: of its
+        entry at the worker, 0 if it has none there."""
         response, owned = await self._owner.answer(*sent)
+        grant = self._hold(owned.ended)
+        if grant is not None:  # the worker may never get to give it back
+            owned.ended = partial(self._give_back, grant)
         if number:
             self._entries[number] = owned
-        return response
+        return response, grant
 
     async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:
         await self._owner.watch(watch, FarWatcher(self.channel, number, head_only))
@@ -176,4 +217,6 @@ class Link:
             owned.end()
             self._owner.changed(owned)
         self._entries.clear()
+        for grant in list(self._held):
+            self._give_back(grant)
         self._owner.lost(self)

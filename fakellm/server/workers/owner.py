@@ -10,21 +10,23 @@ from __future__ import annotations
 import asyncio
 import pickle
 import sys
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from fakellm.apis.operation import Keeper
 from fakellm.engine.response import Response, Watch
-from fakellm.engine.state import AttemptCount, MemorySession
+from fakellm.engine.state import Admission, AttemptCount, MemorySession
 from fakellm.model.request import Request
+from fakellm.quotas.quota import Demand
 from fakellm.server.application import HttpRequest, settled
 from fakellm.server.http_server import Server
 from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
 from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Steps
+from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.link import FarWatcher, Link
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import SessionName
@@ -66,10 +68,7 @@ class Owner:
         self._flushing: asyncio.Task[None] | None = None
         self._changing: set[asyncio.Future[Any]] = set()
         """Changes that some workers have not made."""
-        self._late_before = (0, 0.0)
-        """What the workers that are gone have reported of late frames."""
-        self._traffic_before = Traffic()
-        """What they have sent."""
+        app.traffic = Traffic()  # what the workers have sent: the server of this process sends nothing
         state.changed = self._forget
 
     def join(self, ready: asyncio.Future[None]) -> Link:
@@ -81,10 +80,8 @@ class Owner:
     def lost(self, link: Link) -> None:
         """A worker is gone."""
         self.links.remove(link)
-        frames, worst = self._late_before
-        self._late_before = frames + link.late[0], max(worst, link.late[1])
-        link.traffic.open = 0
-        self._traffic_before.add(link.traffic)
+        self._app.traffic.open -= link.counted.traffic.open
+        self._count_caches()
 
     def open(self, name: str) -> tuple[int, int, bool]:
         """Opens a session for a worker: its serial number, the number of its engine, and whether its requests to models
@@ -97,8 +94,7 @@ class Owner:
 
     def _is_answered_here(self, name: str) -> bool:
         """Whether the next requests to models in a session depend on more than a worker knows."""
-        session = self._state.find(name)
-        return self._app.next_fault(name) is not None or bool(session and session.content.limits)
+        return self._app.next_fault(name) is not None
 
     async def engine(self, number: int) -> bytes | None:
         """The scenario of an engine, whether it is strict, and the number of its first rule, pickled; None if it is not
@@ -116,6 +112,17 @@ class Owner:
         session = self._state.named(name)
         return session.count(*key) if session else AttemptCount(1, False)
 
+    def following(self, name: SessionName, key: tuple[Hashable, ...]) -> int:
+        """The number that the next attempt in a session gets."""
+        session = self._state.named(name)
+        return session.following(*key) if session else 1
+
+    def take(self, name: SessionName, demands: Sequence[Demand]) -> Admission:
+        """Takes what a request demands of the quotas of a session. Of those of one that has been replaced, nothing is
+        used."""
+        session = self._state.named(name)
+        return session.take(demands) if session else self._state.take_unused(demands)
+
     def keep(self, name: SessionName, keeper: Keeper, request: Request, sent: bytes) -> None:
         """Keeps a reply of a session."""
         if session := self._state.named(name):
@@ -125,6 +132,7 @@ class Owner:
         """The response to a request that a worker has received, and its entry. What the response has changed holds for
         all workers then."""
         self._reading += 1
+        response = None
         try:
             await self.flush(progress=sys.maxsize)
             request = HttpRequest(*sent)
@@ -136,6 +144,10 @@ class Owner:
                 self._pace(self.server.pace(None))
             if self._changing:
                 await asyncio.wait(self._changing)
+        except BaseException:
+            if response and response.ended:
+                response.ended()
+            raise
         finally:
             self._reading -= 1
         owned = Owned(SessionName(name, 0), entry)
@@ -167,19 +179,21 @@ class Owner:
         how far so many replies of each are that are under way."""
         links = [link for link in self.links if link.joined]
         calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
-        for link, sent in zip(links, await asyncio.gather(*calls, return_exceptions=True), strict=True):
-            if not isinstance(sent, BaseException):
-                *late_frames, link.traffic = sent
-                link.late = (late_frames[0], late_frames[1])
-        late = [self._late_before, *(link.late for link in self.links)]
-        self._app.lateness.frames = sum(frames for frames, _ in late)
-        self._app.lateness.worst = max(worst for _, worst in late)
-        traffic = Traffic()
-        for each in (self._traffic_before, *(link.traffic for link in self.links)):
-            traffic.add(each)
-        traffic.stopping = self._app.traffic.stopping
-        self._app.traffic = traffic
+        await asyncio.gather(*calls, return_exceptions=True)
         self._journal()
+
+    def counted(self, link: Link, now: Counted) -> None:
+        """Adds to the numbers of the server what a worker has counted since it reported that last."""
+        before, link.counted = link.counted, now
+        late, traffic = self._app.lateness, self._app.traffic
+        late.frames += now.late_frames - before.late_frames
+        late.worst = max(late.worst, now.worst_lateness)
+        traffic.add(now.traffic, before.traffic)
+        self._count_caches()
+
+    def _count_caches(self) -> None:
+        found = [link.counted.cache_bytes for link in self.links]
+        self._app.other_caches = sum(found), len(found) * self.settings.limits.cache_bytes
 
     def _journal(self) -> None:
         staged, self._staged, self._staged_bytes = self._staged, [], 0

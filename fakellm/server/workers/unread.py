@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
+from msgspec.structs import replace
+
 from fakellm.engine.entry import MOST_REPLY
 from fakellm.engine.journal import MOST_ENTRIES, MOST_PACED
 from fakellm.engine.response import Response
@@ -61,6 +63,6 @@ class Unread:
         while self._replies and size <= most_bytes:
             number, response = next(reversed(self._replies.items()))
             size += response.size
-            found.append((number, response))
+            found.append((number, replace(response, ended=None)))  # only its worker knows when it ends
             self.discard(number)
         return found

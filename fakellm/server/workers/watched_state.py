@@ -5,12 +5,14 @@ Owns the numbers by which workers name sessions and engines.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from fakellm.engine.engine import Engine
-from fakellm.engine.state import Limits, MemorySession, MemoryState, Time, still
+from fakellm.engine.state import Admission, Limits, MemorySession, MemoryState, Time, still
+from fakellm.quotas.buckets import Quotas
+from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.workers.reports import SessionName
 
 
@@ -41,6 +43,11 @@ class WatchedState(MemoryState[Engine]):
         """The session that a worker names; None if it has been replaced or has ended."""
         found = self.find(session.name)
         return found if found is not None and self._serials.get(found) == session.serial else None
+
+    def take_unused(self, demands: Sequence[Demand]) -> Admission:
+        """Takes what a request demands of quotas that nothing else uses."""
+        now = self._time()
+        return Admission(Standing(Quotas().take("", demands, now), now), None)
 
     def number(self, engine: Engine) -> int:
         """The number of an engine, which no other has."""

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fakellm.server.http_server import Server
-from fakellm.server.sending.traffic import Traffic
 from fakellm.server.workers.channel import Channel, Handler, first_message
 from fakellm.server.workers.reports import Reports
 from fakellm.server.workers.worker_app import WorkerApp, WorkerSettings
@@ -61,9 +60,9 @@ class ServingWorker:
         settings = self._settings
         server = Server(app, settings.speed, None, settings.access, settings.connections, steps=steps, feed=feed)
 
-        def flush(progress: int, replies: bool) -> tuple[int, float, Traffic]:
+        def flush(progress: int, replies: bool) -> None:
             self._reports.send(progress, replies)
-            return app.lateness.frames, app.lateness.worst, app.traffic
+            self._owner.notify("counted", app.counted())
 
         self._handlers |= {"flush": flush, "forget": app.forget, "released": steps.released}
         self._handlers |= {"watched": feed.watched, "speed": server.pace}

@@ -11,6 +11,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from fakellm.apis.route import REPLIES
 from fakellm.engine.engine import Engine
@@ -26,6 +27,7 @@ from fakellm.server.offload import in_thread
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.channel import Channel
+from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.reports import Reports, plain
 from fakellm.server.workers.worker_state import WorkerState
 
@@ -86,6 +88,7 @@ class WorkerApp(App):
         entry = Entry(request.method, request.target.shown)
         entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None
         if not control:
+            entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None  # for the metrics
             self._reports.add(None, entry)
         waits = control and b'"wait"' in request.body
         return Work(partial(self._answered_there, request, entry), lambda result: result(), waits), entry
@@ -93,8 +96,13 @@ class WorkerApp(App):
     async def _answered_there(self, request: HttpRequest, entry: Entry) -> Response:
         """The owner's response to a request."""
         sent = request.method, request.path, request.body, plain(request.headers)
-        response: Response = await self._owner.call("answer", entry.number, sent)
-        return response
+        response: Response
+        response, grant = await self._owner.call("answer", entry.number, sent)
+        return replace(response, ended=partial(self._owner.notify, "give_back", grant)) if grant else response
+
+    def counted(self) -> Counted:
+        """What it has counted since it was started."""
+        return Counted(self.traffic, self.lateness.frames, self.lateness.worst, self._cache.size)
 
     async def _compiled(self, number: int) -> Engine | None:
         """The engine with this number; None if it is not served any more. A thread compiles it."""

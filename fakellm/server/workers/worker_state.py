@@ -16,10 +16,10 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
 from fakellm.engine.journal import Journal, Shelf
-from fakellm.engine.state import AttemptCount
+from fakellm.engine.state import Admission, AttemptCount
 from fakellm.engine.stored import SessionStore, StoreShelf
 from fakellm.model.request import Request
-from fakellm.quotas.quota import Demand
+from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.reports import Reports, SessionName
 
@@ -71,17 +71,31 @@ class WorkerSession:
     def count(self, *key: Hashable) -> Awaitable[AttemptCount]:
         return self._channel.call("count", self._session, key)
 
-    def counted(self, *key: Hashable) -> NoReturn:
-        raise NotImplementedError("the owner of the state has the counts")
+    def following(self, *key: Hashable) -> Awaitable[int]:
+        return self._channel.call("following", self._session, key)
 
-    def take(self, demands: Sequence[Demand]) -> NoReturn:
-        raise NotImplementedError("the owner of the state answers requests within limits")
+    async def take(self, demands: Sequence[Demand]) -> Admission:
+        taking = self._channel.call("take", self._session, demands)
+        try:
+            standing, grant = await asyncio.shield(taking)
+        except asyncio.CancelledError:
+            taking.add_done_callback(self._not_needed)
+            raise
+        return Admission(standing, grant and partial(self._give_back, grant))
 
-    def give_back(self, demands: Sequence[Demand]) -> NoReturn:
-        raise NotImplementedError("the owner of the state answers requests within limits")
+    def _not_needed(self, taking: asyncio.Future[tuple[Standing, int | None]]) -> None:
+        """Gives back what was taken for a client that has left."""
+        if not taking.cancelled() and taking.exception() is None and (grant := taking.result()[1]):
+            self._give_back(grant)
+
+    def _give_back(self, grant: int) -> None:
+        self._channel.notify("give_back", grant)
 
     def advance(self, milliseconds: int) -> NoReturn:
         raise NotImplementedError("the owner of the state has the time of quotas")
+
+    def counted(self, *key: Hashable) -> NoReturn:
+        raise NotImplementedError("the owner of the state has the counts")
 
     def reply(self) -> AbstractContextManager[None]:
         return nullcontext()  # the owner knows it from the entry
@@ -140,4 +154,4 @@ class WorkerState:
     change = load
 
     def held(self) -> NoReturn:
-        raise NotImplementedError("the owner of the state knows what is kept")
+        raise NotImplementedError("the owner of the state has what is held")
