@@ -218,8 +218,7 @@ class App:
         return self.compiled(load(extended(engine.ruleset.scenario, added, number, first)), strict, before)
 
     def change(self, name: str, engine: Engine) -> Awaitable[None] | None:
-        """Has a session served by another engine; its journal and its counts of attempts stay. What must be awaited
-        before it is so everywhere, if anything."""
+        """Has a session served by another engine; its journal and its counts stay. What to await, if anything."""
         self._state.change(name, engine.varied(self._vary.get(name)))
         return None
 

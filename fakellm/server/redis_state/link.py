@@ -23,10 +23,10 @@ from fakellm.base.validation import shortened
 
 PATIENCE = 2.0
 """Seconds after which a Redis that does not answer counts as one that cannot be reached."""
-RETRY_SECONDS = 0.25
+_RETRY_SECONDS = 0.25
 """How long after an attempt to reach it the next one is made."""
 _SILENCE_SECONDS = 5.0
-"""After so long without a message, Redis is asked whether it is there."""
+"""After so long without a message, Redis gets a ping."""
 
 UNAVAILABLE = "state_unavailable"
 """The code of the error that a client gets then."""
@@ -36,7 +36,7 @@ FAILURES = (RedisError, OSError, TimeoutError)
 log = logging.getLogger("fakellm")
 
 
-class Link:
+class RedisLink:
     """The connection to the Redis at a URL: `start`, then `stop`, in one event loop. Raises ValueError for another URL.
 
     joined: awaited whenever Redis can be reached, before calls are made. received: awaited for each message, in order.
@@ -133,7 +133,7 @@ class Link:
             if not self._receiving.cancelled() and (error := self._receiving.exception()):
                 self._lost(error)
             while not self.up:
-                await asyncio.sleep(RETRY_SECONDS)
+                await asyncio.sleep(_RETRY_SECONDS)
                 with suppress(*FAILURES):
                     await self._join()
                     log.warning("Redis at %s can be reached again", self._place)

@@ -19,12 +19,12 @@ from msgspec import Struct
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Limits, MemorySession, MemoryState
-from fakellm.server.redis_state.link import Link
+from fakellm.server.redis_state.link import RedisLink
 from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
 
 SESSION_SECONDS = 86_400
 """How long Redis keeps a session that no server uses."""
-RENEW_SECONDS = SESSION_SECONDS / 4
+RENEW_SECONDS = SESSION_SECONDS // 4
 """How often a server states which sessions it uses."""
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
@@ -99,7 +99,7 @@ class RedisState(MemoryState[Engine]):
     def __init__(self, url: str, limits: Limits) -> None:
         super().__init__(limits)
         self._most_attempts = limits.max_attempts
-        self._link = Link(url, self._joined, self._received)
+        self._link = RedisLink(url, self._joined, self._received)
         self._reading = asyncio.Lock()
         self._numbers = count(1)
         self._server = 0
