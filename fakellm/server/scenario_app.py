@@ -88,6 +88,7 @@ class App:
         self._vary: dict[str, Vary] = {}
         self.next_faults: dict[str, NextFault] = {}
         """By session, a fault for its next requests."""
+        self.routes: Mapping[str, Mapping[str, Handler[Any]]] = ROUTES
         self.edited: Edited | None = None
         """The files of the scenario, if they may be written."""
 
@@ -118,7 +119,7 @@ class App:
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
-            outcome = dispatch(self, ROUTES, request, remedy, _operations)
+            outcome = dispatch(self, self.routes, request, remedy, _operations)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -215,9 +216,10 @@ class App:
         before = engine.ruleset.first + (len(added.rules) if first else 0)
         return self.compiled(load(extended(engine.ruleset.scenario, added, number, first)), strict, before)
 
-    def change(self, name: str, engine: Engine) -> None:
-        """Has a session served by another engine; its journal and its counts of attempts stay."""
+    def change(self, name: str, engine: Engine) -> Awaitable[None] | None:
+        """Has a session served by another engine; its journal and its counts stay. What to await, if anything."""
         self._state.change(name, engine.varied(self._vary.get(name)))
+        return None
 
     def vary(self, name: str, vary: Vary | None) -> None:
         """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
