@@ -42,9 +42,15 @@ from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.tables import OF_REQUESTS
-from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
-from fakellm.server.processes.model_reply import answered_with, continuing, refused_there, replied, whole_request
+from fakellm.server.processes.model_reply import (
+    answered_with,
+    continuing,
+    refused_there,
+    replied,
+    responding,
+    whole_request,
+)
 from fakellm.server.sending.lateness import Lateness
 from fakellm.server.sending.traffic import Traffic
 
@@ -147,12 +153,7 @@ class App:
             engine = self.answering(request.target.session, session) if faulty else session.content
             run = partial(answered_with, session, engine, request)
 
-        def then(result: Callable[[], Any]) -> Response:
-            answer: Answered = result()
-            assert answer.response
-            return answer.response
-
-        work = Work(run, then)
+        work = responding(run)
         return work, journaled(self, request, work)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
