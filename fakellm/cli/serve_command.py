@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from time import time_ns  # noqa: TID251 # only where minutes are to pass: --real-time
+from time import monotonic_ns, time_ns  # noqa: TID251 # only where minutes are to pass: --real-time
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ from fakellm.cli.beside.redis_state import sharing
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import fail, finite, run, serving
 from fakellm.cli.workers import several
-from fakellm.engine.state import Limits, still
+from fakellm.engine.state import Limits, Time, still
 from fakellm.server.garbage import paused
 from fakellm.testing.options import MOST_WORKERS
 from fakellm.wire.spread import MOST_SECONDS
@@ -29,8 +29,10 @@ def _keys(_context: click.Context, _option: click.Parameter, keys: tuple[str, ..
         raise click.BadParameter(str(error)) from None
 
 
-def _milliseconds() -> int:
-    return time_ns() // 10**6
+def _passing() -> Time:
+    """Milliseconds since 1970 that pass evenly, whatever the clock of the machine is set to meanwhile."""
+    start = time_ns() - monotonic_ns()
+    return lambda: (start + monotonic_ns()) // 10**6
 
 
 @click.command("serve", short_help="Serve the rules of scenario files, or generated text.")
@@ -175,7 +177,7 @@ def command(
 
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
-        time = _milliseconds if real_time else still
+        time = _passing() if real_time else still
         common: dict[str, Any] = {"seed": seed, "strict": strict, "api_keys": api_keys, "limits": limits}
         make = partial(App, scenario, **common)
         app: App

@@ -46,7 +46,7 @@ from fakellm.server.processes.model_reply import (
     continuing,
     refused_there,
     replied,
-    response_of,
+    responding,
     whole_request,
 )
 from fakellm.server.sending.lateness import Lateness
@@ -146,12 +146,12 @@ class App:
         """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
         work: Response | Work
         if error:
-            work = Work(partial(refused_there, self._engine, request, error), response_of)
+            work = responding(partial(refused_there, self._engine, request, error))
         else:
             session = self.session(request.target.session)
 
             def reply(engine: Engine) -> Work:
-                return Work(partial(answered_with, session, engine, request), response_of)
+                return responding(partial(answered_with, session, engine, request))
 
             faulty = self.next_faults and self.replier(request)
             work = self.answered(request.target.session, reply) if faulty else reply(session.content)
