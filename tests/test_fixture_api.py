@@ -309,6 +309,18 @@ AT_THE_CALL = {
     "fakellm.script()": "on(…).script: expected one or more replies; *",
     "fakellm.replyy('x')": "'Handle' object has no attribute 'replyy'; did you mean 'reply'?",
     "fakellm.serve()": "'Handle' object has no attribute 'serve'*; the fixture hides the module *`from fakellm import serve`*",
+    "fakellm.reply({'choices': [{'message': {'content': 'Hi'}}]})": 'reply: this is a whole response, *: write .reply("Hello"), or fakellm.Reply(…)*',
+    "fakellm.on().returns('Hi')": "on(…) has no 'returns'; it has reply, script, *; did you mean .reply(…)[?]",
+    "fakellm.reply('Hi').raises": "on(…) has no 'raises'; *; did you mean .fail(status)[?]",
+    "fakellm.reply('Hi').times": "on(…) has no 'times'; *; did you mean .fail(status, times=…)[?]",
+    "module.Entry('POST', '/').text": "'Entry' object has no attribute 'text'; did you mean .reply.text[?]",
+    "module.Entry('POST', '/').messages": "'Entry' object has no attribute 'messages'; did you mean .request[[]'messages'[]][?]",
+    "module.Entry('POST', '/').reply.content": "'SentReply' object has no attribute 'content'; did you mean .text[?]",
+    "fakellm.calls": "'Handle' object has no attribute 'calls'; did you mean fakellm.requests[?]",
+    "fakellm.call_count": "'Handle' object has no attribute 'call_count'; did you mean len(fakellm.requests)[?]",
+    "fakellm.faults.Timeout": "module 'fakellm.faults' has no attribute 'Timeout'; did you mean 'Stall'[?]",
+    "module.faults.Disconnect": "module 'fakellm.faults' has no attribute 'Disconnect'; did you mean 'Reset'[?]",
+    "module.faults.stall": "module 'fakellm.faults' has no attribute 'stall'; did you mean 'Stall'[?]",
 }
 
 
@@ -321,6 +333,28 @@ def test_a_wrong_argument_is_shown_at_the_line_of_the_test(pytester: pytest.Pyte
         lines = [line for line in shown.splitlines() if line.startswith((">", "E"))]
         assert lines[0] == f">       {call}" if len(lines[0]) < 100 else True
         pytest.LineMatcher(lines).fnmatch_lines([f"E  *: {message}"])
+
+
+def test_a_failure_without_a_request_asks_where_the_client_was_built(pytester: pytest.Pytester) -> None:
+    code = """
+def test_elsewhere(fakellm):
+    fakellm.reply("Hi")
+    raise ConnectionError
+
+def test_without_rules(fakellm):
+    raise ConnectionError
+
+def test_with_a_request(fakellm):
+    fakellm.reply("Hi")
+    assert text() == "Ho"
+"""
+    result = run(pytester, code)
+    reports = re.split(r"_ test_(elsewhere|without_rules|with_a_request) _", result.stdout.str())
+    hint = (
+        "no request reached http://127.0.0.1:*test_elsewhere/v1, which has rules. Was the client built when a module *"
+    )
+    pytest.LineMatcher(reports[2].splitlines()).fnmatch_lines([f"*{hint}*base_url=fakellm.base_url, *"])
+    assert all("no request reached" not in report for report in (reports[4], reports[6]))
 
 
 def test_markers_and_options_set_what_a_session_is(pytester: pytest.Pytester) -> None:

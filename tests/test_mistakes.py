@@ -35,6 +35,7 @@ YAML = {
     "one that is closed by the next": ('rules:\n- reply: {content: "Hi}\n- reply: {content: "Ho"}\n', "a.yaml:2:20: this quotation mark is closed only in line 3: close it where the text ends"),
     "a bracket that is never closed": ("rules:\n- reply: {content: Hi\n", "a.yaml:2:10: this bracket is never closed"),
     "the provider's name for a dialect": ("dialect: grok\nrules: []\n", "a.yaml:1:10: dialect: 'grok' is not one of *; did you mean 'xai'?"),
+    "another name for a fault": ("rules:\n- reply: {}\n  fault: {kind: timeout}\n", "a.yaml:3:17: rules[0].fault.kind: 'timeout' is not one of *; did you mean 'stall'?"),
     "another name for a key": ("rules:\n- reply: {text: Hi}\n", "a.yaml:2:11: rules[0].reply: unknown key 'text'; *; did you mean 'content'?"),
     "another name for a key of another block": ("rules:\n- reply: {}\n  delay: 1\n", "a.yaml:3:3: rules[0]: unknown key 'delay'; *; did you mean 'first', a key of 'timing'? write timing: {first: …}"),
     "a file of a later release": ("version: 7\nrules: []\n", "a.yaml:1:10: version: a scenario of version 7; *: use a later fakellm: *"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,6 +17,7 @@ from fakellm import faults
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base, CountedBy
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.python_replies import ReplyValue, check_fields, python_reply
@@ -63,6 +64,20 @@ def checked_when(when: object, name: object, dialect: object, conditions: dict[s
     check(found, When, "on(…)")
     check({"name": name, "dialect": dialect}, _Names, "on(…)")
     return found
+
+
+_METHODS = ("reply", "script", "call_tool", "fail", "fault", "stream", "timing", "then", "after")
+
+_MEANT = {
+    "error": "fail(status)",
+    "raises": "fail(status)",
+    "respond": "reply(…)",
+    "return_value": "reply(…)",
+    "returns": "reply(…)",
+    "side_effect": "script(…)",
+    "times": "fail(status, times=…)",
+}
+"""What other libraries call the methods."""
 
 
 class _Names(Struct):
@@ -164,6 +179,13 @@ class On(Struct, frozen=True):
         first, *then = ({"reply": Reply()} | step for step in self.steps)
         steps = tuple(Step(**step) for step in then)
         return Rule(**first, when=self.when, name=self.name, dialect=self.dialect, then=steps, after=self.ends)
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            near = f"; did you mean .{_MEANT[name]}?" if name in _MEANT else near_miss(name, _METHODS)
+            message = f"on(…) has no {name!r}; it has {', '.join(_METHODS)}{near}"
+            raise AttributeError(message, name="", obj=None)  # so that Python adds no hint of its own
 
     def _with(self, replaces: bool = False, **blocks: Any) -> Self:
         for key in blocks:

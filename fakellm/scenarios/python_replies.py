@@ -115,6 +115,9 @@ def _is_data(value: object) -> bool:
 
 
 def _json(value: object) -> str:
+    if isinstance(value, Mapping) and _is_response(value):
+        remedy = 'write .reply("Hello"), or fakellm.Reply(…) for its other fields'
+        raise ScenarioError([f"reply: this is a whole response, not the content of one: {remedy}"])
     if not isinstance(value, (Mapping, Struct)) and hasattr(value, "model_dump_json"):
         return str(value.model_dump_json(by_alias=True))
     try:
@@ -123,6 +126,13 @@ def _json(value: object) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise ScenarioError([f"reply: {shortened(value)} cannot be sent as JSON: {error}"]) from None
     return dumps(data)
+
+
+def _is_response(data: Mapping[Any, Any]) -> bool:
+    """Whether data is a response or a chunk of OpenAI's API."""
+    choices = data.get("choices")
+    items = choices if isinstance(choices, (list, tuple)) else ()
+    return any(isinstance(each, Mapping) and ("message" in each or "delta" in each) for each in items)
 
 
 def _model(value: object) -> Any:
