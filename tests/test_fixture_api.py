@@ -20,7 +20,7 @@ def imported() -> None:
 
 
 PREAMBLE = """
-import dataclasses, json, os, unittest, urllib.error, urllib.request
+import dataclasses, json, os, re, unittest, urllib.error, urllib.request
 import pytest
 import fakellm as module
 
@@ -316,6 +316,20 @@ AT_THE_CALL = {
     "module.Entry('POST', '/').text": "'Entry' object has no attribute 'text'; did you mean .reply.text[?]",
     "module.Entry('POST', '/').messages": "'Entry' object has no attribute 'messages'; did you mean .request[[]'messages'[]][?]",
     "module.Entry('POST', '/').reply.content": "'SentReply' object has no attribute 'content'; did you mean .text[?]",
+    "fakellm.on().fault('timeout')": "on(…): fault: expected object | null, got string; write .fault(fakellm.faults.Stall(frame=3))",
+    "fakellm.on(tools='add')": "on(…): tools: expected array | null, got string; write [[]'add'[]]",
+    "fakellm.on(result='5')": "on(…): result: expected object, got string; write result={'add': '5'}, *",
+    "fakellm.on(user=re.compile('H.'))": "on(…): user: *, got re.Pattern; write fakellm.Pattern(regex='H.')",
+    "fakellm.on(user=['Hi', 'Hello'])": "on(…): user: *, got array; write one rule each, or fakellm.Pattern(regex='Hi|Hello')",
+    "fakellm.on(stream='yes')": "on(…): stream: *, got string 'yes'; write True, without quotes",
+    "fakellm.fail('429')": "on(…): fault.status: expected integer, got string '429'; write 429, without quotes",
+    "fakellm.fail('rate_limit')": "on(…): fault.status: expected integer, got string 'rate_limit'; write 429",
+    "fakellm.fail(times='two')": "on(…): fault.times: *, got string 'two'; write 2",
+    "fakellm.on().timing(first='200ms')": "on(…): timing.first: *, got string '200ms'; write 0.2, in seconds",
+    "fakellm.add(fakellm.on(user='Hi').reply('Hello'))": "add: on(…) has added this rule already, at *.py:*: leave out add(…)",
+    "fakellm.add([fakellm.on(user='Hi').reply('Hello')])": "add: on(…) has added this rule already, at *.py:*: leave out add(…)",
+    "fakellm.call('add', {'a': 1})": "call: the arguments of 'add' are passed by name: write call('add', a=1)",
+    "fakellm.on().call_tool('add', {'a': 1})": "call_tool: the arguments of 'add' are passed by name: write call_tool('add', a=1)",
     "fakellm.calls": "'Handle' object has no attribute 'calls'; did you mean fakellm.requests[?]",
     "fakellm.call_count": "'Handle' object has no attribute 'call_count'; did you mean len(fakellm.requests)[?]",
     "fakellm.faults.Timeout": "module 'fakellm.faults' has no attribute 'Timeout'; did you mean 'Stall'[?]",
@@ -412,7 +426,7 @@ def test_no_dialect(fakellm): ...
         [
             "@pytest.mark.fakellm: sed: unknown key 'sed'; allowed here: scenario, seed, *; did you mean 'seed'?",
             "@pytest.mark.fakellm: seed: expected integer, got string",
-            "@pytest.mark.fakellm: nowhere.yaml: no such file or directory",
+            f"@pytest.mark.fakellm: nowhere.yaml: no such file or directory; searched for in {pytester.path}",
             "@pytest.mark.fakellm: unknown dialect 'xia'; allowed: *",
         ]
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, ParamSpec, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -20,8 +20,8 @@ from fakellm.base.validation import shortened
 from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base, CountedBy
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.python_replies import ReplyValue, check_fields, python_reply
-from fakellm.scenarios.reply import Call, Reply
+from fakellm.scenarios.python_replies import ReplyValue, call_with, check_fields, python_reply
+from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Step
 from fakellm.scenarios.written_values import check
 from fakellm.wire.timing import Timing
@@ -113,10 +113,10 @@ class On(Struct, frozen=True):
         return self._changed(scripted=tuple(_step(reply, number) for number, reply in enumerate(replies)))
 
     @at_the_call
-    def call_tool(self, function: str, /, **arguments: Any) -> Self:
+    def call_tool(self, function: str, /, *more: Never, **arguments: Any) -> Self:
         """Answers with a call of this function, after the text if there is one. Repeat it for parallel calls."""
         reply = self.steps[-1].get("reply", Reply())
-        reply = replace(reply, tool_calls=(*reply.tool_calls, Call(function, arguments)))
+        reply = replace(reply, tool_calls=(*reply.tool_calls, call_with("call_tool", function, more, arguments)))
         return self._with(replaces=True, reply=reply)
 
     @at_the_call
