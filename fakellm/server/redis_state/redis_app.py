@@ -70,11 +70,15 @@ class RedisApp(App):
         return self.copies.edit(name, _own(engine), session)
 
     async def _served(self, own: OwnScenario | None) -> Engine:
-        """The engine of a session. A thread compiles one of its own."""
+        """The engine of a session. A thread compiles one of its own. Raises RequestError if that is not possible."""
         if own is None:
             return self._engine
         compiled: Callable[[], Any] = await in_thread(partial(self._compiled, own))
-        engine: Engine = compiled()
+        try:
+            engine: Engine = compiled()
+        except ScenarioError as error:
+            message = f"Redis has a scenario that this version of fakellm cannot serve: {error}"
+            raise RequestError(503, message, "invalid_scenario") from None
         return engine
 
     def _compiled(self, own: OwnScenario) -> Engine:
