@@ -19,7 +19,7 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response
 from fakellm.server.control.next_fault import end_fault, shown_fault
-from fakellm.server.control.scenario_routes import loaded, read_engine, read_result, shown_scenario
+from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
@@ -106,8 +106,10 @@ def _reset(app: RedisApp, request: HttpRequest) -> Work:
 def _load_scenario(app: RedisApp, request: HttpRequest) -> Work:
     """Loads a scenario into a session on all servers."""
 
+    read = engine_reader(app, request)
+
     async def run() -> tuple[Scenario, Engine]:
-        scenario, engine = await read_engine(app, request)
+        scenario, engine = await read()
         own = await in_thread(partial(_own, engine))
         await app.copies.put(request.target.session, own())
         return scenario, engine
