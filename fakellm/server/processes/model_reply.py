@@ -21,7 +21,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
 from fakellm.engine.limited import spent
-from fakellm.engine.response import Outcome, Response, Work, changed, give_up, respond
+from fakellm.engine.response import Response, Work, changed, give_up, respond
 from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
@@ -35,7 +35,7 @@ from fakellm.wire.plan import Frame
 T = TypeVar("T")
 
 
-def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Response | Work:
     """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
     long work is done in another process."""
     continued = continuing(session, request)
@@ -43,7 +43,7 @@ def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offl
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
     except LongWorkError:
-        return Work(partial(answered_with, session, engine, request), _response)
+        return Work(partial(answered_with, session, engine, request), response_of)
     making = _Making(session, engine, request, matched, most)
     return making.within_limits() if engine.limits else making.counted()
 
@@ -68,7 +68,7 @@ class _Making(Struct, frozen=True):
         try:
             spending = spent(self.engine, self.matched, number, self.most)
         except LongWorkError:
-            return Work(partial(answered_with, self.session, self.engine, self.request), _response)
+            return Work(partial(answered_with, self.session, self.engine, self.request), response_of)
         return _known(take(self.session, self.engine, self.request, spending), self._granted)
 
     def _granted(self, grant: Grant | None) -> Response | Work:
@@ -136,7 +136,7 @@ def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matche
             )
 
     def then(result: Callable[[], Any]) -> Response:
-        response = _response(result)
+        response = response_of(result)
         engine.keep(matched, number, response)
         return response
 
@@ -151,7 +151,8 @@ def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[
     return response
 
 
-def _response(result: Callable[[], Any]) -> Response:
+def response_of(result: Callable[[], Any]) -> Response:
+    """The response that another process has made."""
     answer: Answered = result()
     assert answer.response
     return answer.response
