@@ -29,6 +29,7 @@ from fakellm.scenarios.loader import load
 from fakellm.scenarios.matching import Pattern
 from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
+from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
 from fakellm.server.processes import answering, elsewhere, worker
 from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
@@ -306,7 +307,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Work may take one second, until the fixture is undone."""
     short = Budget(work_seconds=1)
     monkeypatch.setattr(budget, "BUDGET", short)
-    monkeypatch.setattr(elsewhere, "BUDGET", short)
+    for module in (elsewhere, entry_matches):
+        monkeypatch.setattr(module, "BUDGET", short)
     return monkeypatch
 
 
@@ -344,6 +346,33 @@ def test_a_regular_expression_of_a_rule_may_take_no_longer() -> None:
         entries = httpx2.get(served.url + "/_fakellm/journal").json()["entries"]
     assert [entry["status"] for entry in entries] == [400, 200]
     assert entries[0]["request"]["messages"][0]["content"] == LONG
+    turns.check(MOST)
+
+
+def test_what_a_query_finds_does_not_depend_on_the_process_that_compares() -> None:
+    scenario = Scenario(rules=(Rule(Reply(content="a"), When(user="x")),))
+    query = {"when": {"user": {"regex": SLOW}}}
+    with Hosted(App(scenario)) as served:
+        for text in ("b", "a" * 30, "aab"):
+            post(served.url + CHAT, prompt(text))
+        found = httpx2.post(served.url + "/_fakellm/journal", json=query, timeout=30).json()
+    assert [entry["request"]["messages"][0]["content"] for entry in found["entries"]] == ["a" * 30]
+    assert found["nearest"]["number"] == 3
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("route", ["unused", "journal"])
+def test_a_control_route_searches_with_a_regular_expression_no_longer(route: str) -> None:
+    when = {"user": {"regex": SLOW}}
+    scenario = Scenario(
+        rules=(Rule(Reply(content="a"), When(model="m")), Rule(Reply(content="b"), When(user=Pattern(regex=SLOW))))
+    )
+    with Hosted(App(scenario)) as served, loop_turns(served.loop) as turns:
+        post(served.url + CHAT, prompt(LONG, model="m"))
+        method, query = ("GET", None) if route == "unused" else ("POST", {"when": when})
+        response = httpx2.request(method, f"{served.url}/_fakellm/{route}", json=query, timeout=30)
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "limit_exceeded")
+    assert "work_seconds is 1" in response.text
     turns.check(MOST)
 
 

@@ -312,6 +312,13 @@ def test_no_other_file_is_written(edited: tuple[App, Path], tmp_path: Path) -> N
     assert called(app, "PUT", f"/_fakellm/file?name={quote(str(file))}", TEXT)["error"]["code"] == "missing_parameter"
 
 
+def test_large_files_are_not_shown(edited: tuple[App, Path]) -> None:
+    app, file = edited
+    file.write_text(f"{TEXT}#{'x' * 2**20}\n", encoding="utf-8")
+    error = called(app, "GET", "/_fakellm/file")["error"]
+    assert (error["code"], "with an editor" in error["message"]) == ("files_too_large", True)
+
+
 def test_a_server_that_does_not_edit_writes_nothing() -> None:
     app = App(load(TEXT))
     assert called(app, "GET", "/_fakellm/file") == {"edit": False, "files": []}

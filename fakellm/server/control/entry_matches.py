@@ -1,22 +1,30 @@
 """Which entries of a journal match a `when`, and which comes nearest to it. The code that matches rules compares them.
 
-Owns how much is parsed on the event loop before other work gets its turn.
+Owns how much is parsed on the event loop before other work gets its turn, and which comparisons another process makes:
+those with a regular expression that could take long, and that nothing in this process could end.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from math import inf
+from typing import TypeVar
 
 from msgspec import Struct
 
+from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.json_text import writable
 from fakellm.engine.entry import Entry, Kept
 from fakellm.model.request import Request
-from fakellm.scenarios.matching import When, difference
+from fakellm.scenarios.match_cost import MatchCost
+from fakellm.scenarios.matching import Difference, When, checks, difference
 from fakellm.server.control.shown_entry import Parse
 from fakellm.server.offload import in_thread
+from fakellm.server.processes.workers import WorkEndedError, Worker, in_worker
+
+T = TypeVar("T")
 
 _BYTES_AT_ONCE = 64 * 1024
 """Bytes of bodies that the event loop parses before other work gets its turn; a thread parses a longer one."""
@@ -24,6 +32,9 @@ _BYTES_AT_ONCE = 64 * 1024
 _AT_ONCE = 20
 """How many requests are parsed and compared before other work gets its turn: some milliseconds if each is compared with
 20 rules."""
+
+MOST_MILLISECONDS = 8.0
+"""The longest search with regular expressions in one request that this process makes, as far as it can be estimated."""
 
 
 class Nearest(Struct, frozen=True):
@@ -35,16 +46,53 @@ class Nearest(Struct, frozen=True):
     differences: tuple[str, ...]
 
 
-async def search(entries: Iterable[Entry], parse: Parse, compare: Callable[[Entry, Request | None], object]) -> None:
+class Matches:
+    """Compares entries with a `when`. Owns which of them comes nearest."""
+
+    def __init__(self, when: When | None) -> None:
+        self.when = when
+        self.nearest: Nearest | None = None
+        self.known: tuple[Difference, ...] | None = None
+        """The differences of the next request, if another process has found them."""
+
+    def matches(self, entry: Entry, request: Request | None) -> bool:
+        """Whether an entry matches. `request`: as `search` has it."""
+        known, self.known = self.known, None
+        if self.when is None or entry.api is None or self.when == When():
+            return self.when is None or entry.api is not None
+        if request is None:
+            return False
+        differences = difference(self.when, request) if known is None else known
+        if differences and (self.nearest is None or len(differences) <= len(self.nearest.differences)):
+            texts = tuple(writable(str(each)) for each in differences)
+            self.nearest = Nearest(entry.number, entry.method, entry.path, texts)
+        return not differences
+
+
+async def search(
+    entries: Iterable[Entry],
+    parse: Parse,
+    compare: Callable[[Entry, Request | None], object],
+    comparing: Sequence[Matches] = (),
+) -> None:
     """Calls `compare` with each entry and its request: None if that is not for a model, or not valid. A thread parses
-    and compares a long one."""
+    and compares a long one. `comparing`: with what `compare` compares.
+
+    Raises RequestError if the comparisons in another process take longer or need more memory than the budget allows.
+    """
 
     def compared(entry: Entry) -> None:
         compare(entry, parse(entry))
 
+    elsewhere = _Elsewhere(parse, comparing)
     count, size = 0, 0
     for entry in entries:
         length = len(entry.request.body) if isinstance(entry.request, Kept) else 0
+        if elsewhere.needed:
+            request = await elsewhere.read(entry, length > _BYTES_AT_ONCE)
+            await _run(partial(compare, entry, request), length > _BYTES_AT_ONCE)
+            await asyncio.sleep(0)
+            continue
         if length > _BYTES_AT_ONCE:
             (await in_thread(partial(compared, entry)))()
             continue
@@ -55,19 +103,50 @@ async def search(entries: Iterable[Entry], parse: Parse, compare: Callable[[Entr
             await asyncio.sleep(0)
 
 
-class Matches:
-    """Compares entries with a `when`. Owns which of them comes nearest."""
+class _Elsewhere:
+    """Has another process compare the requests with which this one could take long."""
 
-    def __init__(self, when: When | None) -> None:
-        self._when = when
-        self.nearest: Nearest | None = None
+    def __init__(self, parse: Parse, comparing: Sequence[Matches]) -> None:
+        self._parse = parse
+        self._comparing = [each for each in comparing if each.when is not None]
+        self._whens = [each.when for each in self._comparing if each.when is not None]
+        self._cost = MatchCost(check for when in self._whens for check in checks(when))
+        self._seconds: float = BUDGET.work_seconds
+        """What is left of the budget, for all requests together."""
+        self.needed = self._cost.bound(0) == inf
+        """Whether some comparison could take long."""
 
-    def matches(self, entry: Entry, request: Request | None) -> bool:
-        """Whether an entry matches. `request`: as `search` has it."""
-        if self._when is None or entry.api is None or self._when == When():
-            return self._when is None or entry.api is not None
-        differences = None if request is None else difference(self._when, request)
-        if differences and (self.nearest is None or len(differences) <= len(self.nearest.differences)):
-            texts = tuple(writable(str(each)) for each in differences)
-            self.nearest = Nearest(entry.number, entry.method, entry.path, texts)
-        return differences == ()
+    async def read(self, entry: Entry, long: bool) -> Request | None:
+        """The request of an entry. If comparing it could take long, that is done here. Raises RequestError."""
+        request, slow = await _run(partial(self._read, entry), long)
+        if request is not None and slow:
+            try:
+                found = await in_worker(partial(self._compared, request, asyncio.get_running_loop().time))
+            except WorkEndedError:
+                raise exceeded("work_seconds") from None
+            except MemoryError:
+                raise exceeded("work_bytes") from None
+            for each, differences in zip(self._comparing, found, strict=True):
+                each.known = differences
+        return request
+
+    def _read(self, entry: Entry) -> tuple[Request | None, bool]:
+        request = self._parse(entry)
+        return request, request is not None and self._cost.milliseconds(request) > MOST_MILLISECONDS
+
+    def _compared(self, request: Request, now: Callable[[], float], worker: Worker) -> Sequence[tuple[Difference, ...]]:
+        start = now()
+        try:
+            return worker.call(self._seconds, _differences, self._whens, request)
+        finally:
+            self._seconds -= now() - start
+
+
+def _differences(whens: Sequence[When], request: Request) -> Sequence[tuple[Difference, ...]]:
+    """The other process: how a request differs from each."""
+    return [difference(when, request) for when in whens]
+
+
+async def _run(run: Callable[[], T], long: bool) -> T:
+    """What `run` returns; a thread calls it if that is long."""
+    return (await in_thread(run))() if long else run()

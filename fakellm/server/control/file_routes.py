@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
 
 
+MOST_SHOWN = 2**20
+"""Bytes of all files that are shown: their JSON is written on the event loop."""
+
+
 class Edited(Protocol):
     """The files of a scenario."""
 
@@ -31,11 +35,16 @@ class Edited(Protocol):
 
 
 def shown_files(app: App, request: HttpRequest) -> Work:
-    """The files with their texts; none if the server was not started to edit them."""
+    """The files with their texts; none if the server was not started to edit them. Refused if they are large."""
     edited = app.edited
 
     def run() -> list[dict[str, Any]]:
-        return [_shown(file, file.read_bytes()) for file in edited.files if file.is_file()] if edited else []
+        files = [file for file in edited.files if file.is_file()] if edited else []
+        size = sum(file.stat().st_size for file in files)
+        if size > MOST_SHOWN:
+            message = f"The files of the scenario have {size:,} bytes, and the server shows at most {MOST_SHOWN:,}: "
+            raise RequestError(413, f"{message}change them with an editor.", "files_too_large")
+        return [_shown(file, file.read_bytes()) for file in files]
 
     return Work(run, lambda result: json_response({"edit": edited is not None, "files": _read(result)}))
 

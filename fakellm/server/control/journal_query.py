@@ -104,7 +104,7 @@ class _Search:
             if self._matches.matches(entry, request):
                 under_way.append(entry)
 
-        await search(new, self._parse, compare)
+        await search(new, self._parse, compare, [self._matches])
         self._compared = entries[-1].number if entries else self._compared
         self._under_way = [entry.number for entry in under_way if entry.under_way]
         changed = [entry for entry in under_way if self._query.matches(entry)]

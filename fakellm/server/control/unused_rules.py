@@ -49,7 +49,8 @@ def unused_rules(rules: Sequence[tuple[str, When | None]], journal: Journal, par
                 each.compare(entry, request)
 
         if any(when for _, when in unused[:_EXPLAINED]):
-            await search(list(journal), parse, compare)
+            comparing = [each.matches for each in explained if each.matches]
+            await search(list(journal), parse, compare, comparing)
         found = [each.found() for each in explained] + [Unused(name) for name, _ in unused[_EXPLAINED:]]
         return [msgspec.json.encode({"unused": found}), b"\n"]
 
@@ -61,14 +62,14 @@ class _Explained:
 
     def __init__(self, name: str, when: When | None) -> None:
         self._name = name
-        self._matches = Matches(when) if when else None
+        self.matches = Matches(when) if when else None
         self._first: Entry | None = None
 
     def compare(self, entry: Entry, request: Request | None) -> None:
-        if self._matches and not self._first and self._matches.matches(entry, request):
+        if self.matches and not self._first and self.matches.matches(entry, request):
             self._first = entry
 
     def found(self) -> Unused:
         if self._first:
             return Unused(self._name, self._first.number, self._first.rule)
-        return Unused(self._name, nearest=self._matches.nearest if self._matches else None)
+        return Unused(self._name, nearest=self.matches.nearest if self.matches else None)
