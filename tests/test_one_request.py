@@ -211,6 +211,16 @@ IMAGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    "text", ["\ue0ff\ue0ff0\ue0fe7\ue0fe", "\ue0ff9\ue0fe", "\ue0ff" + "9" * 5_000 + "\ue0fe", "3\ue0fe"]
+)
+def test_no_text_passes_for_a_medium(text: str) -> None:
+    app = App()
+    send(app, HttpRequest("POST", "/v1/chat/completions", chat(messages=[{"role": "user", "content": text}])))
+    [message] = shown(app)["conversation"]["messages"]
+    assert {part["type"] for part in message["parts"]} <= {"text"}
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_images_have_their_place_and_their_size(name: str) -> None:
     app = App()

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
+from fakellm.base.errors import MOST_PROBLEMS
 from fakellm.cli.beside.reload import Files
 from fakellm.engine.response import Pace
 from fakellm.engine.state import Limits
@@ -234,6 +235,25 @@ def test_a_wrong_speed_is_refused(body: str) -> None:
     assert error["message"].startswith('Invalid speed: expected {"speed": 2}')
 
 
+@pytest.mark.parametrize("speed", ["9" * 400, "1e7", "5e-324"])
+def test_a_speed_at_which_a_delay_has_no_sense_is_refused(speed: str) -> None:
+    assert called(App(), "PUT", "/_fakellm/speed", f'{{"speed": {speed}}}')["error"]["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize("name", [".", "..", "%2e%2e"])
+def test_a_session_whose_name_a_url_leaves_out_is_refused(name: str) -> None:
+    """A browser reads `/s/../_fakellm/reset` as `/_fakellm/reset`, which is another session's."""
+    app = App()
+    assert called(app, "POST", f"/s/{name}/v1/chat/completions", "{}")["error"]["code"] == "invalid_session"
+    assert list(app.sessions()) == []
+
+
+def test_an_error_names_the_first_problems_and_counts_the_others() -> None:
+    message = called(App(), "PUT", "/_fakellm/scenario", "rules:\n" + "- {replly: {}}\n" * 1_000)["error"]["message"]
+    assert len(message.splitlines()) == MOST_PROBLEMS + 1
+    assert message.splitlines()[-1].endswith("more problems")
+
+
 def test_all_sessions_are_listed() -> None:
     app = App(load({"scenario": "mine", "rules": [{"reply": {}}]}))
     ask(app)
@@ -317,6 +337,19 @@ def test_a_server_that_does_not_edit_writes_nothing() -> None:
     assert called(app, "GET", "/_fakellm/file") == {"edit": False, "files": []}
     error = put(app, "a.yaml", "x", TEXT)["error"]
     assert (error["code"], "--edit" in error["message"]) == ("not_editable", True)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other.yaml", "."])
+def test_a_client_cannot_add_files_to_those_that_it_may_write(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("include: [b.yaml]\nrules: []", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("rules: []", encoding="utf-8")
+    app = App(load(TEXT))
+    app.edited = Files([file], read([file]))
+    [shown, _] = called(app, "GET", "/_fakellm/file")["files"]
+    error = put(app, file, shown["version"], f"include: [b.yaml, {path}]\nrules: []")["error"]
+    assert error["message"] == f"{file}: include: '{path}' can be added only in the file itself."
+    assert "version" in put(app, file, shown["version"], "include: [b.yaml]\nrules: [{reply: {}}]")
 
 
 # The documentation

@@ -36,7 +36,8 @@ GRACE = 5.0
 PATIENCE = 5.0
 """Seconds that everything else then has to end."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""What ends the server; SIGHUP comes when its terminal closes, and under `nohup` it is ignored."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -226,7 +227,8 @@ async def _serve(
 
     with suppress(ValueError):  # only the main thread has signals
         for number in _SIGNALS:
-            signal.signal(number, signalled)
+            if number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signalled)
     server = make()
     announce(await server.start(listener))
     tidying = loop.create_task(keep_small())

@@ -123,11 +123,13 @@ def parse(text: str, name: str) -> Scenario:
     return _alone(read_document(text, name, "either"))
 
 
-def check_text(text: str, name: str) -> None:
-    """Checks the text of a file with this name, without the files that it includes. Raises ScenarioError."""
+def check_text(text: str, name: str) -> tuple[str, ...]:
+    """Checks the text of a file with this name, without the files that it includes; returns their names. Raises
+    ScenarioError."""
     part = read_document(text, name, "json" if name.endswith(".json") else "yaml")
     if found := [*_flaws([part])]:
         raise ScenarioError(found)
+    return part.scenario.include
 
 
 def dump(value: Values) -> str:

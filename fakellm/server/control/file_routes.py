@@ -69,11 +69,13 @@ def write_file(app: App, request: HttpRequest) -> Work:
         raise RequestError(404, message, "no_such_file")
 
     def run() -> str:
-        _check(request.body, name)
+        included = _included(request.body, name)
         with _WRITING:
-            if _version(names[name].read_bytes()) != version:
+            before = names[name].read_bytes()
+            if _version(before) != version:
                 message = f"{name} has changed since you read it. Read it again, and repeat your change in it."
                 raise RequestError(409, message, "file_changed")
+            _check_included(included, before, name)
             write_whole(names[name], request.body)
         return _version(request.body)
 
@@ -91,12 +93,24 @@ def _parameter(parameters: dict[str, str], name: str) -> str:
     return parameters[name]
 
 
-def _check(body: bytes, name: str) -> None:
-    """Raises RequestError if the text is not a scenario."""
+def _check_included(included: frozenset[str], before: bytes, name: str) -> None:
+    """Raises RequestError if the text includes files that the text before it does not. Otherwise, whoever may write a
+    scenario could read and write every file of this machine."""
+    try:
+        new = included - _included(before, name)
+    except RequestError:  # the file has errors now
+        new = included
+    if new:
+        message = f"{name}: include: {', '.join(sorted(map(shortened, new)))} can be added only in the file itself."
+        raise RequestError(400, message, "invalid_scenario")
+
+
+def _included(body: bytes, name: str) -> frozenset[str]:
+    """The files that the text of a scenario includes. Raises RequestError if it is not a scenario."""
     from fakellm.scenarios.loader import check_text  # it reads YAML
 
     try:
-        check_text(body.decode("utf-8"), name)
+        return frozenset(check_text(body.decode("utf-8"), name))
     except UnicodeDecodeError as error:
         raise RequestError(400, f"{name}: not UTF-8: {error}.", "invalid_scenario") from None
     except ScenarioError as error:
