@@ -11,8 +11,9 @@ import click
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.words.count import count
+from fakellm.cli.beside.finite import finite
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import fail, finite, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.cli.workers import several
 from fakellm.engine.state import Limits, still
 from fakellm.server.garbage import paused
