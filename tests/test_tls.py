@@ -165,6 +165,7 @@ def test_a_wrong_file_is_named(files: dict[str, Path], names: tuple[str, str | N
         (["--tls-cert", "nowhere.pem"], "does not exist"),
         (["--keep-alive", "0"], "0.0 is not in the range"),
         (["--grace", "nan"], "expected a finite number, got nan"),
+        (["fakellm:echo", "--edit"], "not those of fakellm; copy one, and name the copy"),
         (["--keep-alive", "nan"], "expected a finite number, got nan"),
     ],
 )

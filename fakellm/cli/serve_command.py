@@ -142,6 +142,10 @@ def command(
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
     if edit and not scenarios:
         raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
+    if edit and all(str(each).startswith("fakellm:") for each in scenarios):
+        raise click.UsageError(
+            "--edit writes the files of a SCENARIO, not those of fakellm; copy one, and name the copy"
+        )
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
