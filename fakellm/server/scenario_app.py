@@ -46,7 +46,7 @@ from fakellm.server.processes.model_reply import (
     continuing,
     refused_there,
     replied,
-    response_of,
+    responding,
     whole_request,
 )
 from fakellm.server.sending.lateness import Lateness
@@ -89,6 +89,7 @@ class App:
         self._vary: dict[str, Vary] = {}
         self.next_faults: dict[str, NextFault] = {}
         """By session, a fault for its next requests."""
+        self.routes: Mapping[str, Mapping[str, Handler[Any]]] = ROUTES
         self.edited: Edited | None = None
         """The files of the scenario, if they may be written."""
 
@@ -119,7 +120,7 @@ class App:
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
-            outcome = dispatch(self, ROUTES, request, remedy, _operations)
+            outcome = dispatch(self, self.routes, request, remedy, _operations)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -146,12 +147,12 @@ class App:
         """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
         work: Response | Work
         if error:
-            work = Work(partial(refused_there, self._engine, request, error), response_of)
+            work = responding(partial(refused_there, self._engine, request, error))
         else:
             session = self.session(request.target.session)
 
             def reply(engine: Engine) -> Work:
-                return Work(partial(answered_with, session, engine, request), response_of)
+                return responding(partial(answered_with, session, engine, request))
 
             faulty = self.next_faults and self.replier(request)
             work = self.answered(request.target.session, reply) if faulty else reply(session.content)
@@ -216,9 +217,10 @@ class App:
         before = engine.ruleset.first + (len(added.rules) if first else 0)
         return self.compiled(load(extended(engine.ruleset.scenario, added, number, first)), strict, before)
 
-    def change(self, name: str, engine: Engine) -> None:
-        """Has a session served by another engine; its journal and its counts of attempts stay."""
+    def change(self, name: str, engine: Engine) -> Awaitable[None] | None:
+        """Has a session served by another engine; its journal and its counts stay. What to await, if anything."""
         self._state.change(name, engine.varied(self._vary.get(name)))
+        return None
 
     def vary(self, name: str, vary: Vary | None) -> None:
         """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.

@@ -23,14 +23,19 @@ export function follow(entries, { onChange, onState, onRules, onGone, onClock })
       act(JSON.parse(event.data));
       schedule();
     });
+  let complete = false; // whether all that there was has come
   const restart = ({ now }) => {
+    complete = false;
     onClock(now);
     entries.forget();
     onState("loading");
   };
   on("start", restart);
   on("gap", restart);
-  on("live", () => onState("live"));
+  on("live", () => {
+    complete = true;
+    onState("live");
+  });
   on("entry", (entry) => entries.put(entry));
   on("scenario", ({ session }) => onRules(session));
   on("session", ({ session, state }) => {
@@ -38,6 +43,7 @@ export function follow(entries, { onChange, onState, onRules, onGone, onClock })
     entries.forget(session);
     onGone(session);
   });
+  source.onopen = () => complete && onState("live"); // again: the server goes on after the last event
   source.onerror = async () => {
     onState("lost");
     if (source.readyState !== EventSource.CLOSED) return; // else it tries again by itself
