@@ -335,16 +335,19 @@ def server() -> Iterator[fakellm.Handle]:
 BODIES = [
     chat(stream=True, messages=[{"role": "user", "content": 'it\'s "quoted" $HOME `x` \\ é😀 100% \n'}]),
     chat(messages=[{"role": "user", "content": "x" * 150_000}]),
+    b"@/etc/hostname",  # to curl, the name of a file to send
 ]
 
 
-@pytest.mark.parametrize("body", BODIES, ids=["short", "long"])
+@pytest.mark.parametrize("body", BODIES, ids=["short", "long", "at"])
 @pytest.mark.parametrize("form", ["curl", "python"])
 def test_a_request_that_is_sent_again_gets_the_same_reply(server: fakellm.Handle, form: str, body: bytes) -> None:
     if form == "curl" and not which("curl"):
         pytest.skip("curl is not installed")
     mine = server.session(f"{form}{len(body)}")
-    reply = post(f"{mine.base_url}/chat/completions", body, authorization="Bearer k", **{"x-empty": "", "x-a": "it's"})
+    reply = post(
+        f"{mine.base_url}/chat/completions?a[0-1]=b", body, authorization="Bearer k", **{"x-empty": "", "x-a": "it's"}
+    )
     program = httpx_get(f"{mine.url}/_fakellm/requests/1/{form}")
     command = ["sh", "-c", program] if form == "curl" else [sys.executable, "-c", program]
     if len(program) > 100_000:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import threading
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +23,7 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load, read
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import HttpRequest
-from fakellm.server.control import next_fault
+from fakellm.server.control import file_routes, next_fault
 from fakellm.server.control.next_fault import with_fault
 from fakellm.server.scenario_app import ROUTES, App
 from tests.conftest import ROOT, chat, handled, post
@@ -228,7 +229,17 @@ def test_the_speed_is_shown_and_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "2", "{}", '{"speed": -1}', '{"speed": "fast"}', '{"speed": true}', '{"speed": 1e999}']
+    "body",
+    [
+        "",
+        "2",
+        "{}",
+        '{"speed": -1}',
+        '{"speed": "fast"}',
+        '{"speed": true}',
+        '{"speed": 1e999}',
+        '{"sped": 3, "speed": 2}',
+    ],
 )
 def test_a_wrong_speed_is_refused(body: str) -> None:
     error = called(App(), "PUT", "/_fakellm/speed", body)["error"]
@@ -322,6 +333,19 @@ def test_what_is_not_a_scenario_is_not_written(edited: tuple[App, Path], text: s
     assert error["code"] == "invalid_scenario"
     assert str(file) in error["message"]
     assert file.read_text(encoding="utf-8") == TEXT
+
+
+def test_a_file_that_cannot_be_written_is_named(edited: tuple[App, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    app, file = edited
+    version = called(app, "GET", "/_fakellm/file")["files"][0]["version"]
+
+    def full(file: Path, data: bytes) -> None:
+        raise OSError(ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(file_routes, "write_whole", full)
+    error = put(app, file, version, TEXT)["error"]
+    assert (error["code"], str(file) in error["message"]) == ("file_error", True)
+    assert error["message"].startswith("A file of the scenario cannot be written: ")
 
 
 def test_no_other_file_is_written(edited: tuple[App, Path], tmp_path: Path) -> None:

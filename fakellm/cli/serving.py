@@ -14,13 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
-from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from fakellm.base.errors import ServerError
 from fakellm.cli.beside.connection_options import OPTIONS, connections
+from fakellm.cli.beside.finite import finite
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.connections.settings import Connections
 from fakellm.server.garbage import paused, server_only
@@ -47,14 +47,6 @@ def _speed(_context: click.Context, _option: click.Parameter, value: float) -> f
         return checked_speed(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-
-
-def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """The value. Raises BadParameter if it is infinite or not a number, which is in every range of click's, since no
-    comparison holds for it."""
-    if not isfinite(value):
-        raise click.BadParameter(f"expected a finite number, got {value}")
-    return value
 
 
 def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ class Application(Protocol):
     """Wakes what waits for a change of a journal."""
     traffic: Traffic
     """What has been sent; the server counts it."""
+    scheme: str
+    """That of its URLs, `http` or `https`; the server sets it."""
 
     def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
         """What must be awaited before `handle` can be called, if anything; then this is called again. It may raise

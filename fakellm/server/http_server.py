@@ -80,6 +80,8 @@ class Server:
         logs = log.isEnabledFor(logging.INFO)
         self._listener = Listener(self._logged if logs else self._handle, connections)
         self._tls = context(connections)
+        if self._tls:
+            app.scheme = "https"
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:

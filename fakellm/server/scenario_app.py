@@ -75,6 +75,7 @@ class App:
         self.lateness = Lateness()
         self.changes = Changes()
         self.traffic = Traffic()
+        self.scheme = "http"
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)

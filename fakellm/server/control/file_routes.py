@@ -37,14 +37,14 @@ def shown_files(app: App, request: HttpRequest) -> Work:
     def run() -> list[dict[str, Any]]:
         return [_shown(file, file.read_bytes()) for file in edited.files if file.is_file()] if edited else []
 
-    return Work(run, lambda result: json_response({"edit": edited is not None, "files": _read(result)}))
+    return Work(run, lambda result: json_response({"edit": edited is not None, "files": _done(result, "read")}))
 
 
-def _read(result: Any) -> Any:
+def _done(result: Any, what: str) -> Any:
     try:
         return result()
     except OSError as error:
-        raise RequestError(500, f"A file of the scenario cannot be read: {error}.", "file_error") from None
+        raise RequestError(500, f"A file of the scenario cannot be {what}: {error}.", "file_error") from None
 
 
 def _shown(file: Path, data: bytes) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def write_file(app: App, request: HttpRequest) -> Work:
             write_whole(names[name], request.body)
         return _version(request.body)
 
-    return Work(run, lambda result: json_response({"name": name, "version": _read(result)}))
+    return Work(run, lambda result: json_response({"name": name, "version": _done(result, "written")}))
 
 
 _WRITING = Lock()
