@@ -349,7 +349,9 @@ def test_a_rule_is_saved_only_in_a_server_for_editing(page: Page, server: Handle
         expect(page.get_by_role("button", name="Save to")).to_have_count(2)
         page.get_by_role("button", name="Save to weather.yaml").click()
         page.get_by_role("button", name="Save weather.yaml").click()
-        expect(page.locator(".result")).to_contain_text("Saved.")
+        expect(page.get_by_role("dialog")).to_contain_text("Saved to weather.yaml")
+        expect(rows(page)).to_have_count(0)
+        expect(page.get_by_role("dialog")).to_be_visible()
     saved = file.read_text(encoding="utf-8")
     assert saved.startswith("# Mine.\nscenario: weather\nrules:\n- ")
     assert [rule.reply.content for rule in fakellm.load(saved).rules if rule.reply] == [

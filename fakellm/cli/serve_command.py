@@ -141,7 +141,8 @@ def command(
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
+    When you save a file, it is loaded again: if the scenario has changed, journals begin anew; if it has errors, the
+    last good scenario stays.
     """
     level = options.pop("level")
     log_to_stderr(level)

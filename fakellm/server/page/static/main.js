@@ -89,7 +89,7 @@ function showNothing() {
       { class: "empty" },
       h("h2", {}, "What does my app send, and why did it get that answer?"),
       h("p", {}, "Point your SDK to ", h("code", {}, baseUrl()), " and select a request: its conversation, its frames on the wire, and how it compares with each rule."),
-      h("p", {}, "A request that no rule matches becomes one under “Make a rule”. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
+      h("p", {}, "“Make a rule” turns a request that no rule matches into a rule. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
     ),
   );
 }

@@ -2,6 +2,7 @@
 
 import { Answer } from "./answer.js";
 import { button, count, h, show } from "./dom.js";
+import { showSaved } from "./dialogs.js";
 import { Editor } from "./editor.js";
 import { withRules } from "./scenario_text.js";
 import { json } from "./server.js";
@@ -73,7 +74,7 @@ async function savingElement(rule, { name }, session) {
     try {
       await json("PUT", `file?name=${encodeURIComponent(name)}&version=${encodeURIComponent(version)}`, { session, body: editor.text });
       save.disabled = true;
-      show(result, h("p", { class: "done" }, `Saved. The server loads ${shortName(name)} again.`));
+      showSaved(shortName(name)); // the request goes with the journal, and this view with it
     } catch (refusal) {
       show(result, h("p", { class: "problem" }, refusal.message));
     }
