@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from fractions import Fraction
+from time import time_ns
 from typing import Any
 
 import anthropic
@@ -16,11 +18,13 @@ import fakellm
 from fakellm.apis.protocol import Api
 from fakellm.apis.route import api_named
 from fakellm.base.errors import ScenarioError
-from fakellm.engine.response import Response
+from fakellm.cli import serve_command
+from fakellm.engine.response import Response, Work, give_up
 from fakellm.quotas.buckets import Quotas
 from fakellm.quotas.quota import Demand, Left
 from fakellm.scenarios.loader import dump, load
 from fakellm.server.application import HttpRequest
+from fakellm.server.offload import offload
 from fakellm.server.scenario_app import App
 from tests.conftest import chat, handled, respond
 from tests.test_apis import PATHS, request
@@ -96,6 +100,15 @@ def test_a_request_takes_all_or_nothing(amounts: list[int]) -> None:
     assert [one.remaining for one in left] == [5 - one.amount if fits else 5 for one in each]
     quotas.give_back("", each if fits else ())
     assert quotas.take("", [Demand(("held",), "concurrent", 5, 0, 5)], 0) == (Left("concurrent", 5, 0),)
+
+
+@given(st.lists(st.tuples(st.integers(0, 90_000), st.integers(1, 12))), st.integers(1, 11))
+def test_a_clock_that_is_set_back_uses_nothing_up(steps: list[tuple[int, int]], limit: int) -> None:
+    quotas = Quotas()
+    for now, amount in steps:
+        (left,) = quotas.take("", [demand(amount, limit)], now)
+        assert left.remaining >= 0
+        assert left.reset <= MINUTE
 
 
 def test_quotas_are_bounded_and_the_one_used_longest_ago_is_forgotten() -> None:
@@ -327,6 +340,16 @@ def test_time_passes_by_itself_if_the_server_has_a_clock() -> None:
     assert sent(app, "messages").head.status == 200
 
 
+def test_the_time_of_a_server_goes_on_when_the_clock_of_the_machine_is_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = serve_command._passing()
+    before = time()
+    assert abs(before - time_ns() // 10**6) < 60_000
+    monkeypatch.setattr(serve_command, "time_ns", lambda: 0)
+    assert time() >= before
+
+
 @pytest.mark.parametrize("seconds", ["", "-1", "nan", "inf", "x", "1e10"])
 def test_a_time_that_cannot_pass_is_refused(seconds: str) -> None:
     response = respond(App(), HttpRequest("POST", f"/_fakellm/advance?seconds={seconds}"))
@@ -370,6 +393,21 @@ def test_a_long_request_is_within_limits_too() -> None:
     used = 100_000 - int(left[0]["x-ratelimit-remaining-tokens"])
     assert 19_000 < used < 45_000
     assert int(left[1]["x-ratelimit-remaining-tokens"]) == 100_000 - 2 * used
+
+
+@pytest.mark.parametrize("user", ["word " * 20_000, "a" * 18 + "!"])
+def test_a_long_request_that_is_never_answered_holds_nothing(user: str) -> None:
+    """Another process reads or matches it."""
+    rules = [{"when": {"user": {"regex": "^(a+)+$"}}, "reply": {}}, {"reply": {}}]
+    app = App(load(json.dumps({"limits": [{"concurrent": 1}], "rules": rules})))
+    responses = []
+    for _ in range(2):
+        work, _ = app.handle(request("chat", False, user))
+        assert isinstance(work, Work)
+        result = asyncio.run(offload(work.run))
+        responses.append(work.then(result))
+        give_up(work)  # the client has left before the event loop took the response
+    assert [each.head.status for each in responses] == [200, 200]
 
 
 SLOW = """

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from http.client import HTTPException
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
+from select import select
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -43,6 +45,10 @@ from tests.worker_servers import Client, Received, connected, to_each
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc to find workers in")
 
 SESSIONS = 12
+PATIENCE = 60
+"""Seconds after which what has not happened never will."""
+MOST_LINES = 1_000
+"""Lines of events among which is what a test waits for."""
 CHAT = "/v1/chat/completions"
 STEP = {"name": "step", "when": {"user": "step"}, "reply": {"content": "One two"}, "timing": {"step": True}}
 RULES: list[dict[str, Any]] = [
@@ -190,6 +196,9 @@ def test_requests_that_count_nothing_wait_for_no_other_process(pair: Pair) -> No
     try:
         for number in range(6):
             assert pair.client(number).send("POST", f"/s/alone{CHAT}", asks(f"plain {number}")).status == 200
+            assert (
+                pair.client(number).send("GET", f"/_fakellm/health/{(number % 2 and 'live') or 'ready'}").status == 200
+            )
     finally:
         os.kill(pair.several.pid, signal.SIGCONT)
     texts = [entry.request["messages"][0]["content"] for entry in session.requests]
@@ -298,19 +307,12 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytes
         journal = [(entry.rule, entry.outcome) for entry in server.journal if entry.rule != "plain"]
         sent = ("number", "sent")
         assert journal == [sent, sent, sent, ("slow", "server stopped"), ("step", "sent"), sent, sent]
-        workers = children(server.pid)
+        workers = [os.pidfd_open(pid) for pid in children(server.pid)]
         os.kill(server.pid, signal.SIGKILL)
-        while any(map(runs, workers)):
-            pass  # all end with the process that started them
+        for worker in workers:  # all end with the process that started them
+            assert select([worker], [], [], PATIENCE)[0]
+            os.close(worker)
     assert "a worker was ended by signal 9; another one is started" in capfd.readouterr().err
-
-
-def runs(pid: int) -> bool:
-    """Whether a process has not ended."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def content(received: Received) -> str:
@@ -364,8 +366,10 @@ def test_a_number_of_workers_that_is_not_possible_is_refused(workers: Any) -> No
 def restarted(server: Handle, other: int) -> int:
     """The worker that was started in place of one that has ended. `other`: the one that runs on."""
     assert server.pid
+    until = monotonic() + PATIENCE
     while not (found := [pid for pid in children(server.pid) if pid != other]):
-        pass
+        assert monotonic() < until
+        server.health()  # the owner of the state answers that, and starts the worker meanwhile
     return found[0]
 
 
@@ -374,14 +378,13 @@ def test_whoever_watches_gets_what_happens_at_every_worker(pair: Pair) -> None:
     session.load({"rules": [RULES[0]]})
     with closing(Client(pair.several)) as client:
         events = client.begin("GET", "/s/watched/_fakellm/events")
-        event = data = b""
-        while event != b"event: live\n":
-            event = events.readline()
+        lines = islice(events, MOST_LINES)
+        assert b"event: live\n" in lines
         for each in pair.clients:
             each.send("POST", f"/s/watched{CHAT}", asks("plain"))
         numbers: set[int] = set()
         while numbers != {1, 2}:
-            data = events.readline()
+            data = next(lines)
             if data.startswith(b"data: ") and (found := json.loads(data[6:])).get("outcome") == "sent":
                 numbers.add(found["number"])
     session.reset()

@@ -24,11 +24,12 @@ from benchmarks.processes import children
 from fakellm.engine.state import Limits
 from fakellm.server.application import HttpRequest
 from fakellm.server.connections.settings import Connections
+from fakellm.server.http_server import Server
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
-from fakellm.server.workers.owner import Owner
-from fakellm.server.workers.watched_state import WatchedState
-from fakellm.server.workers.worker_app import WorkerSettings
+from fakellm.server.workers.channel import Channel
+from fakellm.server.workers.reports import Reports
+from fakellm.server.workers.worker_app import WorkerApp, WorkerSettings
 from fakellm.testing.handle import Handle
 from tests.conftest import chat, respond
 from tests.test_metrics import parsed, read, total
@@ -163,12 +164,14 @@ def test_each_worker_has_the_certificate_and_treats_connections_as_options_say()
 
 def test_no_worker_is_ready_once_the_server_is_about_to_end() -> None:
     async def end() -> App:
-        state = WatchedState(Limits())
-        app = App(state=state)
+        channel = Channel({}, lambda: None)
         settings = WorkerSettings(0, (), Limits(), 1.0, ControlAccess(), Connections(), 0.0)
-        Owner(app, state, settings).server.end_waits()  # as the supervisor does at once
+        app = WorkerApp(channel, Reports(channel, 0), settings)
+        server = Server(app)
+        assert respond(app, HttpRequest("GET", "/_fakellm/health/ready")).head.status == 200
+        server.end_waits()  # as a worker does when it has to stop
         return app
 
-    app = asyncio.run(end())  # a worker passes on what is for a control route
+    app = asyncio.run(end())
     assert respond(app, HttpRequest("GET", "/_fakellm/health/live")).head.status == 200
     assert respond(app, HttpRequest("GET", "/_fakellm/health/ready")).head.status == 503

@@ -22,8 +22,10 @@ import click
 from fakellm.base.errors import ServerError
 from fakellm.cli.beside.connection_options import OPTIONS, connections
 from fakellm.cli.beside.memory import keep_small
+from fakellm.server.connections.settings import Connections
 from fakellm.server.garbage import paused, server_only
 from fakellm.server.requests.browsers import checked_host
+from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.requests.control_token import VARIABLE, checked_token
 from fakellm.wire.spread import MOST_SECONDS
 from fakellm.wire.timing import checked_speed
@@ -120,6 +122,10 @@ def serving(command: Command) -> Command:
     return command
 
 
+Supervised = Callable[[float, ControlAccess, Connections, float], Any]
+"""Makes a server of several processes, for the speed, what control routes require, how connections are treated, and the
+seconds that open streams have at the end."""
+
 Beside = Callable[[Any], Coroutine[Any, Any, None]]
 """A task that runs beside a server and gets it as its argument."""
 
@@ -142,7 +148,7 @@ def run(
     control_token: str | None = None,
     page: bool = True,
     proxy: Callable[[], Any] | None = None,
-    supervised: Callable[[float, Any, Any, float], Any] | None = None,
+    supervised: Supervised | None = None,
     beside: Beside = _nothing,
     **options: Any,
 ) -> None:
@@ -150,12 +156,11 @@ def run(
 
     `proxy` is called once the loop runs, and returns the object that passes requests on to a server behind this one.
     `options`: those of `connection_options`.
-    `supervised` makes the server, of several processes, for the speed and what control routes require.
+    `supervised` makes the server, if that has several processes.
     """
     server_only()
     with paused():
         from fakellm.server.http_server import Server, listen
-        from fakellm.server.requests.control_access import ControlAccess
 
     hosts = {*allow_hosts, host.lower()}
     ending = ExitStack()
@@ -190,7 +195,7 @@ def run(
     try:
         with ending:
             asyncio.run(_serve(make, listener, watch_stdin, grace, announce, beside))
-    except ServerError as error:  # a worker did not start
+    except ServerError as error:  # the certificate cannot be used, or a worker did not start
         fail(f"fakellm: {error}", 1)
     finally:
         with suppress(ValueError):  # only the main thread has signals

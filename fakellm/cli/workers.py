@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from fakellm.cli.beside.memory import keep_small
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import PATIENCE, end_by
+from fakellm.cli.serving import PATIENCE, Supervised, end_by
 from fakellm.engine.state import Limits, Time
 from fakellm.server.connections.settings import Connections
 from fakellm.server.garbage import paused, server_only
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
 
 _CODE = "import sys; sys.path[:] = sys.argv[2:-2]; from fakellm.cli.workers import main; main()"
-
-Supervised = Callable[[float, ControlAccess, Connections, float], Any]
-"""Makes a server of several workers, for the speed, what control routes require, how connections are treated, and the
-seconds that open streams have at the end."""
 
 
 def several(

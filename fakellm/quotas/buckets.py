@@ -16,7 +16,8 @@ MOST_QUOTAS = 10_000
 
 
 class Quotas:
-    """How much of each quota is used. Every method is one step that nothing interrupts."""
+    """How much of each quota is used. Every method is one step that nothing interrupts. A time before that of an
+    earlier step counts as that."""
 
     def __init__(self, most: int = MOST_QUOTAS) -> None:
         self._most = most
@@ -51,11 +52,12 @@ class Quotas:
         if not demand.period:
             return self._held.get(place, 0)
         used, then = self._used.get(place, (0, now))
-        return max(used - (now - then) * demand.limit, 0)
+        return max(used - max(now - then, 0) * demand.limit, 0)
 
     def _keep(self, place: Hashable, demand: Demand, use: int, now: int) -> None:
         if demand.period:
-            self._used[place] = use, now
+            _, then = self._used.get(place, (0, now))
+            self._used[place] = use, max(now, then)
             self._used.move_to_end(place)
             if len(self._used) > self._most:
                 self._used.popitem(last=False)

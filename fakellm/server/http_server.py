@@ -221,12 +221,14 @@ class Server:
             return self._refused(request, error)
         return self._answer(request)
 
-    async def answered(self, request: HttpRequest) -> tuple[Response, Entry]:
-        """The response to a request that another process has received and answers with it, and the entry."""
+    async def answered(self, request: HttpRequest) -> tuple[Response, Entry, Session[Any] | None]:
+        """The response to a request that another process has received and answers with it, the entry, and the session
+        that it is for, as that was when the request arrived."""
         outcome, entry = self._answer(request)
+        session = self._app.find(request.target.session)
         if not isinstance(outcome, Response):
             outcome = await self._settled(None, request, outcome, entry)
-        return outcome, entry
+        return outcome, entry, session
 
     def _answer(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         target = request.target

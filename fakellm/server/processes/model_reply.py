@@ -21,7 +21,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
 from fakellm.engine.limited import spent
-from fakellm.engine.response import Outcome, Response, Work, changed, give_up, respond
+from fakellm.engine.response import Response, Work, changed, give_up, respond
 from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
@@ -35,7 +35,7 @@ from fakellm.wire.plan import Frame
 T = TypeVar("T")
 
 
-def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Response | Work:
     """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
     long work is done in another process."""
     continued = continuing(session, request)
@@ -43,7 +43,7 @@ def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offl
     try:
         matched = engine.match(request.body, request.target.api, request.headers, most, request.target.url, continued)
     except LongWorkError:
-        return Work(partial(answered_with, session, engine, request), _response)
+        return responding(partial(answered_with, session, engine, request))
     making = _Making(session, engine, request, matched, most)
     return making.within_limits() if engine.limits else making.counted()
 
@@ -68,7 +68,7 @@ class _Making(Struct, frozen=True):
         try:
             spending = spent(self.engine, self.matched, number, self.most)
         except LongWorkError:
-            return Work(partial(answered_with, self.session, self.engine, self.request), _response)
+            return responding(partial(answered_with, self.session, self.engine, self.request))
         return _known(take(self.session, self.engine, self.request, spending), self._granted)
 
     def _granted(self, grant: Grant | None) -> Response | Work:
@@ -103,10 +103,8 @@ def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Res
     """What follows from a value; if it must be awaited, the work of that and of what follows."""
     if not isinstance(value, Awaitable):
         return then(value)
-    response: Response | None = None
 
     async def run() -> Response:
-        nonlocal response
         outcome = then(await value)
         if isinstance(outcome, Work):
             try:
@@ -114,14 +112,36 @@ def _known(value: T | Awaitable[T], then: Callable[[T], Response | Work]) -> Res
             except BaseException:
                 give_up(outcome)
                 raise
-        response = outcome
+        return outcome
+
+    return _making_response(run)
+
+
+def responding(run: Callable[[], Awaitable[Answered]]) -> Work:
+    """The work of answering a request in another process."""
+
+    async def made() -> Response:
+        answer = await run()
+        assert answer.response
+        return answer.response
+
+    return _making_response(made)
+
+
+def _making_response(run: Callable[[], Awaitable[Response]]) -> Work:
+    """The work of making a response. If that is made but never sent, what it holds of quotas is given back."""
+    response: Response | None = None
+
+    async def make() -> Response:
+        nonlocal response
+        response = await run()
         return response
 
     def ended() -> None:
         if response and response.ended:
             response.ended()
 
-    return Work(run, lambda result: result(), ended=ended)
+    return Work(make, lambda result: result(), ended=ended)
 
 
 def _rendered(most: float, request: HttpRequest, engine: Engine, matched: Matched, number: int) -> Response | Work:
@@ -152,6 +172,7 @@ def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[
 
 
 def _response(result: Callable[[], Any]) -> Response:
+    """The response that another process has made."""
     answer: Answered = result()
     assert answer.response
     return answer.response

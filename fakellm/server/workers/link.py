@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
@@ -70,6 +70,10 @@ class Link:
         self._stepping: dict[int, asyncio.Task[None]] = {}
         self.joined = False
         """Whether the worker answers the owner."""
+        self.calls: set[asyncio.Future[Any]] = set()
+        """Calls that it has not answered."""
+        self.silent = False
+        """Whether it has not answered one for long."""
         self.counted = Counted()
         """What it has counted, as far as it has reported that."""
         self._grants = count(1)
@@ -101,6 +105,19 @@ class Link:
 
     def _join(self) -> None:
         self.joined = True
+        self.call("speed", self._owner.settings.speed)  # it may have changed since the worker was given its settings
+
+    def call(self, name: str, *content: Any) -> None:
+        """Calls a handler of the worker, if it has joined."""
+        if self.joined:
+            call = self.channel.call(name, *content)
+            self.calls.add(call)
+            call.add_done_callback(self._answered)
+
+    def _answered(self, call: asyncio.Future[Any]) -> None:
+        self.calls.discard(call)
+        self.silent = False
+        call.exception()  # a worker that is gone has nothing to do
 
     def _take(self, name: SessionName, demands: Sequence[Demand]) -> _Taking | Awaitable[_Taking]:
         """Takes what a request demands of quotas; also the number of the grant, by which the worker gives it back."""
@@ -213,9 +230,7 @@ class Link:
         for number in list(self._stepping):
             self._step_over(number)
         for owned in self._entries.values():
-            owned.entry.outcome, owned.entry.ended = "server stopped", asyncio.get_running_loop().time()
-            owned.end()
-            self._owner.changed(owned)
+            self._owner.over(owned, "server stopped")
         self._entries.clear()
         for grant in list(self._held):
             self._give_back(grant)

@@ -8,6 +8,7 @@ it has sent, and they get into the journals in the order in which their requests
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 import sys
 from collections.abc import Hashable, Sequence
@@ -16,6 +17,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from fakellm.apis.operation import Keeper
+from fakellm.engine.entry import Ending
 from fakellm.engine.response import Response, Watch
 from fakellm.engine.state import Admission, AttemptCount, MemorySession
 from fakellm.model.request import Request
@@ -31,7 +33,7 @@ from fakellm.server.workers.link import FarWatcher, Link
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import SessionName
 from fakellm.server.workers.watched_state import WatchedState
-from fakellm.server.workers.worker_app import WorkerSettings
+from fakellm.server.workers.worker_app import WorkerSettings, reads_what_is_kept
 
 MOST_STAGED = 1_000
 """Entries that are staged before they get into the journals although nothing reads these."""
@@ -39,10 +41,14 @@ MOST_STAGED_BYTES = 8 * 2**20
 """Bytes of their bodies, likewise."""
 STAGED_SECONDS = 1.0
 """How long an entry is staged at most, if nothing reads the journals."""
+SILENT_SECONDS = 5.0
+"""How long a worker that does not answer is waited for; one that stands still must not hold up the others."""
 _LOOK_SECONDS = 0.1
 """How often the workers report how far replies are while somebody watches."""
 _MOST_LOOKED_AT = 500
 """Of how many replies each of them then does so."""
+
+log = logging.getLogger("fakellm")
 
 
 class Owner:
@@ -58,7 +64,7 @@ class Owner:
         self._staged: list[Owned] = []
         self._staged_bytes = 0
         self._reading = 0
-        """How many requests are being answered."""
+        """How many requests are being answered that depend on what workers report."""
         self._watching = 0
         """How many clients watch."""
         self._looking: asyncio.Task[None] | None = None
@@ -66,8 +72,6 @@ class Owner:
         """The sessions whose requests to models the workers pass on."""
         self._timer: asyncio.TimerHandle | None = None
         self._flushing: asyncio.Task[None] | None = None
-        self._changing: set[asyncio.Future[Any]] = set()
-        """Changes that some workers have not made."""
         app.traffic = Traffic()  # what the workers have sent: the server of this process sends nothing
         state.changed = self._forget
 
@@ -131,30 +135,54 @@ class Owner:
     async def answer(self, *sent: Any) -> tuple[Response, Owned]:
         """The response to a request that a worker has received, and its entry. What the response has changed holds for
         all workers then."""
-        self._reading += 1
-        response = None
+        request = HttpRequest(*sent)
+        reads = self._reads(request)
+        self._reading += reads
         try:
-            await self.flush(progress=sys.maxsize)
-            request = HttpRequest(*sent)
-            name = request.target.session
-            response, entry = await self.server.answered(request)
-            if (name in self._answered_here) != self._is_answered_here(name):
-                self._forget(name)
-            if self.server.pace(None) != self.settings.speed:
-                self._pace(self.server.pace(None))
-            if self._changing:
-                await asyncio.wait(self._changing)
-        except BaseException:
-            if response and response.ended:
-                response.ended()
-            raise
+            if reads:
+                await self.flush(progress=sys.maxsize)
+            response, owned = await self._response(request)
+            try:
+                await self._spread(request.target.session)
+            except BaseException:
+                self.over(owned, "client left")
+                raise
         finally:
-            self._reading -= 1
-        owned = Owned(SessionName(name, 0), entry)
-        owned.ended, response = response.ended, replace(response, ended=None)
-        if not request.target.control and (session := self._state.find(name)):
-            owned.journaled(session)
+            self._reading -= reads
         return response, owned
+
+    def _reads(self, request: HttpRequest) -> bool:
+        """Whether a request depends on what workers may not have reported: journals, what is kept, or which replies
+        that hold something of quotas have ended."""
+        session = self._state.find(request.target.session)
+        limited = session is not None and bool(session.content.limits)
+        return request.target.control or reads_what_is_kept(request) or limited
+
+    async def _response(self, request: HttpRequest) -> tuple[Response, Owned]:
+        response, entry, session = await self.server.answered(request)
+        name = request.target.session
+        owned = Owned(SessionName(name, 0), entry)
+        owned.ended = response.ended
+        found = self._state.find(name)
+        if found is not session:
+            owned.discarded = True
+        elif found is not None and not request.target.control:
+            owned.journaled(found)
+        return replace(response, ended=None), owned
+
+    async def _spread(self, name: str) -> None:
+        """Returns when the workers have what a request to a session has changed."""
+        if (name in self._answered_here) != self._is_answered_here(name):
+            self._forget(name)
+        if self.server.pace(None) != self.settings.speed:
+            self._pace(self.server.pace(None))
+        await self._answers()
+
+    def over(self, owned: Owned, outcome: Ending) -> None:
+        """A reply has ended in this way, which its worker does not report."""
+        owned.entry.outcome, owned.entry.ended = outcome, asyncio.get_running_loop().time()
+        owned.end()
+        self.changed(owned)
 
     async def watch(self, watch: Watch, reader: FarWatcher) -> None:
         """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
@@ -170,17 +198,29 @@ class Owner:
     async def _look(self) -> None:
         """Keeps the journals up to date while somebody watches."""
         while self._watching:
-            await self.flush(progress=_MOST_LOOKED_AT)
+            try:
+                await self.flush(progress=_MOST_LOOKED_AT)
+            except Exception:  # whatever is wrong with one entry, those who watch see what comes after it
+                log.exception("entries are lost")
             await asyncio.sleep(_LOOK_SECONDS)
         self._looking = None
 
     async def flush(self, progress: int = 0) -> None:
         """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
         how far so many replies of each are that are under way."""
-        links = [link for link in self.links if link.joined]
-        calls = [link.channel.call("flush", progress, self._reading > 0) for link in links]
-        await asyncio.gather(*calls, return_exceptions=True)
+        for link in self.links:
+            if not link.silent:
+                link.call("flush", progress, self._reading > 0)
+        await self._answers()
         self._journal()
+
+    async def _answers(self) -> None:
+        """Returns when the workers have answered all calls. One that stands still is given up after SILENT_SECONDS, and
+        not waited for again until it answers."""
+        if calls := {call for link in self.links if not link.silent for call in link.calls}:
+            _, late = await asyncio.wait(calls, timeout=SILENT_SECONDS)
+            for link in self.links:
+                link.silent = link.silent or not late.isdisjoint(link.calls)
 
     def counted(self, link: Link, now: Counted) -> None:
         """Adds to the numbers of the server what a worker has counted since it reported that last."""
@@ -244,6 +284,7 @@ class Owner:
 
     def _forget(self, name: str) -> None:
         """Has the workers forget their copies of a session."""
+        self._answered_here.discard(name)
         self._change("forget", name)
 
     def _pace(self, speed: float) -> None:
@@ -253,12 +294,4 @@ class Owner:
 
     def _change(self, name: str, content: Any) -> None:
         for link in self.links:
-            if link.joined:
-                changing = link.channel.call(name, content)
-                self._changing.add(changing)
-                changing.add_done_callback(self._changed)
-
-    def _changed(self, changing: asyncio.Future[Any]) -> None:
-        self._changing.discard(changing)
-        if not changing.cancelled():
-            changing.exception()  # a worker that is gone has nothing to change
+            link.call(name, content)

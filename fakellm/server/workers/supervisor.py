@@ -11,7 +11,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 from fakellm.base.errors import ServerError
@@ -23,7 +23,7 @@ from fakellm.server.workers.owner import Owner
 KILL_SECONDS = 2.0
 """How long after the grace period a worker that has not ended is killed."""
 RETRY_SECONDS = 1.0
-"""How long after a worker has ended that never accepted connections the next one is started."""
+"""How long after a worker has ended the next one is started, unless it ran longer than that."""
 
 log = logging.getLogger("fakellm")
 
@@ -77,32 +77,28 @@ class Supervisor:
     async def _keep_one(self, listener: socket.socket, first: asyncio.Future[None]) -> None:
         """Runs a worker, and another one whenever it ends, until the server stops. `first`: done when the first accepts
         connections."""
+        loop = asyncio.get_running_loop()
         while not self._stopping:
-            ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            ready: asyncio.Future[None] = loop.create_future()
             ready.add_done_callback(partial(_accepts, first))
-            ended = await self._run_one(listener, ready)
+            began = loop.time()
+            try:
+                ended = await self._run_one(listener, ready)
+            except OSError as error:  # too many open files or processes, or no memory
+                ended = f"could not be started: {error}"
             if self._stopping:
                 return
             if not first.done():
-                first.set_exception(ServerError(f"a worker {ended} before it accepted connections"))
+                first.set_exception(ServerError(f"a worker {ended}"))
                 return
             log.error("a worker %s; another one is started", ended)
-            if not ready.done():
+            if not ready.done() or loop.time() - began < RETRY_SECONDS:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _run_one(self, listener: socket.socket, ready: asyncio.Future[None]) -> str:
-        """Runs a worker, and returns how it ended."""
-        ours, theirs = socket.socketpair()
+        """Runs a worker, and returns how it ended. Raises OSError if it cannot be started."""
+        process, ours = await self._started(listener)
         link = self._owner.join(ready)
-        with theirs:
-            descriptors = listener.fileno(), theirs.fileno()
-            process = await asyncio.create_subprocess_exec(
-                *self._command,
-                *map(str, descriptors),
-                pass_fds=descriptors,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-            )
         self._running.add(process)
         await asyncio.get_running_loop().create_unix_connection(lambda: link.channel, sock=ours)
         link.channel.notify("settings", self._owner.settings)
@@ -111,7 +107,24 @@ class Supervisor:
         code = await process.wait()
         self._running.discard(process)
         await link.channel.ended.wait()
-        return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        ended = f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        return ended if ready.done() else f"{ended} before it accepted connections"
+
+    async def _started(self, listener: socket.socket) -> tuple[asyncio.subprocess.Process, socket.socket]:
+        """A worker, and the owner's end of the channel to it. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs, ExitStack() as failed:
+            failed.enter_context(ours)
+            descriptors = listener.fileno(), theirs.fileno()
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                *map(str, descriptors),
+                pass_fds=descriptors,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+            )
+            failed.pop_all()
+        return process, ours
 
 
 def _accepts(first: asyncio.Future[None], _ready: asyncio.Future[None]) -> None:

@@ -24,7 +24,7 @@ from fakellm.server.connections.settings import Connections
 from fakellm.server.control.changes import Changes
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
-from fakellm.server.requests.control_access import ControlAccess
+from fakellm.server.requests.control_access import LIVE, READY, ControlAccess
 from fakellm.server.scenario_app import App
 from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.counted import Counted
@@ -79,14 +79,13 @@ class WorkerApp(App):
 
     def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
         control = request.target.control
-        if request.target.operation == EVENTS:
+        if request.target.operation in _HANDLED:
             return super().handle(request)
         session = self._copies.find(request.target.session)
-        elsewhere = _reads_what_is_kept(request) or (session and session.elsewhere and self.replier(request))
+        elsewhere = reads_what_is_kept(request) or (session and session.elsewhere and self.replier(request))
         if not control and not elsewhere:
             return super().handle(request)
         entry = Entry(request.method, request.target.shown)
-        entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None
         if not control:
             entry.api = REPLIES.get(request.target.operation) if request.method == "POST" else None  # for the metrics
             self._reports.add(None, entry)
@@ -122,11 +121,11 @@ class WorkerApp(App):
             return self.compiled(scenario, strict, first)
 
 
-EVENTS = "/_fakellm/events"
-"""The only control route that a worker handles: see `worker_feed`."""
+_HANDLED = ("/_fakellm/events", LIVE, READY)
+"""The control routes that a worker handles: see `worker_feed`; and a probe asks about this process."""
 
 
-def _reads_what_is_kept(request: HttpRequest) -> bool:
+def reads_what_is_kept(request: HttpRequest) -> bool:
     """Whether a request is for something that its API has kept, or may continue it."""
     target, api = request.target, request.target.api
     if api.keeper is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import count
 
 from fakellm.engine.response import Watch
@@ -22,7 +23,7 @@ class WorkerFeed:
         number = next(self._numbers)
         self._clients[number] = client
         try:
-            with client.waiting():
+            with suppress(ConnectionError), client.waiting():  # the owner is gone, and this worker is about to end
                 await self._owner.call("watch", number, watch, client.head_only)
         finally:
             del self._clients[number]
