@@ -232,7 +232,7 @@ def test_a_body_that_wiremock_dribbles_has_its_pieces() -> None:
             b'"response": {"status": 200}}]}, "meta": {}}',
             "f: data.pairs[0].request.path[0].matcher: 'glob' is not read; it must be exact or json, with a text",
         ),
-        (b"requests: [{method: GET, uri: /}]\nresponses: []", "f: 1 requests and 0 responses"),
+        (b"requests: [{method: GET, uri: /}]\nresponses: []", "f: 1 request and 0 responses"),
         (b"5:a;", "f: not a recording in a supported format; tried vcrpy, go-vcr, ruby-vcr, "),
         (b"30:7:request;0:}", "f: no value of a flow at byte 0: the file was cut off or damaged"),
     ],
@@ -694,7 +694,7 @@ def test_export_and_import_write_to_standard_output() -> None:
     done = runner().invoke(main, ["export", str(NAMED["go-vcr-2.yaml"]), "--format", "sse", "-o", "-"])
     assert (done.exit_code, done.stdout_bytes) == (0, b"".join(EVENTS))
     done = runner().invoke(main, ["import", str(NAMED["stream.sse"]), "-o", "-"])
-    assert done.stdout.startswith("scenario: imported\nrules:\n")
+    assert done.stdout.startswith("version: 1\nscenario: imported\nrules:\n")
     assert done.stderr.endswith("imported: 1 rule of 1 interaction: 1 by meaning\n")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import threading
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from weakref import ref
 
 import pytest
 from hypothesis import given
@@ -14,9 +17,11 @@ from hypothesis import strategies as st
 import fakellm
 from fakellm.cli.beside.reload import Files
 from fakellm.engine.response import Pace
+from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load, read
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import HttpRequest
+from fakellm.server.control import next_fault
 from fakellm.server.control.next_fault import with_fault
 from fakellm.server.scenario_app import ROUTES, App
 from tests.conftest import ROOT, chat, handled, post
@@ -122,6 +127,62 @@ def test_a_fault_is_for_one_session_and_ends_with_it() -> None:
     called(app, "POST", "/s/a/_fakellm/reset")
     assert called(app, "DELETE", "/s/b/_fakellm/fault") == {"fault": None, "requests": 0}
     assert [ask(app, session=path).fault for path in ("", "/s/a", "/s/b", "/s/c")] == ["empty", None, None, None]
+
+
+def test_a_fault_that_is_left_goes_with_the_rules_that_a_session_gets() -> None:
+    app = App(load({"rules": [{"name": "old", "reply": {}}]}), strict=True)
+    called(app, "PUT", "/_fakellm/fault", {"fault": {"kind": "status", "status": 500}, "requests": 3})
+    assert ask(app, "new").rule == "old"
+    called(
+        app, "POST", "/_fakellm/rules?first=true", {"rules": [{"name": "new", "when": {"user": "new"}, "reply": {}}]}
+    )
+    assert [(entry.rule, entry.fault) for entry in (ask(app, "new"), ask(app))] == [
+        ("new", "status"),
+        ("old", "status"),
+    ]
+
+
+INVALID = b'{"model": "m", "messages": 3}'
+QUOTA = {"limits": [{"per_minute": {"requests": 1}}], "rules": [{"reply": {}}]}
+
+
+@pytest.mark.parametrize("offloads", [True, False])
+@pytest.mark.parametrize("padding", [b"", b" " * 100_000], ids=["short", "long"])
+def test_a_request_that_is_refused_leaves_the_fault_to_the_next(padding: bytes, offloads: bool) -> None:
+    app = App(load(QUOTA))
+    app.offloads = offloads
+    called(app, "PUT", "/_fakellm/fault", {"fault": {"kind": "status", "status": 500}, "requests": 2})
+    for body, status, left in ((INVALID, 400, 2), (chat(), 500, 1), (chat(), 429, 1), (INVALID, 400, 1)):
+        _, entry = handled(app, HttpRequest("POST", "/v1/chat/completions", body + padding))
+        assert (entry.status, called(app, "GET", "/_fakellm/fault")["requests"]) == (status, left)
+
+
+def test_nothing_is_kept_of_the_faults_of_sessions_that_have_ended() -> None:
+    app = App(limits=Limits(max_sessions=2))
+    for name in "abcd":  # the first two must make way
+        called(app, "PUT", f"/s/{name}/_fakellm/fault", {"fault": {"kind": "empty"}})
+    assert list(app.next_faults) == ["c", "d"]
+    called(app, "POST", "/s/d/_fakellm/reset")
+    assert list(app.next_faults) == ["c"]
+    evicted = ref(app.session("c"))
+    for name in "ef":
+        app.session(name)
+    gc.collect()
+    assert evicted() is None
+
+
+def test_the_rules_with_a_fault_are_compiled_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: list[threading.Thread] = []
+    app = App(load({"rules": [{"reply": {}}]}))
+    compiled = next_fault.with_fault
+
+    def noted(*arguments: Any) -> Scenario:
+        threads.append(threading.current_thread())
+        return compiled(*arguments)
+
+    monkeypatch.setattr(next_fault, "with_fault", noted)
+    called(app, "PUT", "/_fakellm/fault", {"fault": {"kind": "empty"}})
+    assert [thread is threading.main_thread() for thread in threads] == [False]
 
 
 def test_a_reply_that_a_fault_cannot_break_is_as_it_is() -> None:
@@ -262,7 +323,7 @@ def test_a_server_that_does_not_edit_writes_nothing() -> None:
 
 
 def test_every_control_route_is_documented() -> None:
-    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))
+    pages = "".join(page.read_text(encoding="utf-8") for page in (ROOT / "docs").rglob("*.md"))
     named = re.sub(r"/requests/3\b", "/requests/{number}", pages)
     for path, methods in ROUTES.items():
         if path.startswith("/_fakellm/") and not re.match("/_fakellm/(?:page/|$)", path):  # the page and its files

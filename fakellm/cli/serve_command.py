@@ -11,6 +11,7 @@ import click
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.words.count import count
+from fakellm.cli.beside.redis_state import sharing
 from fakellm.cli.log import log_to_stderr
 from fakellm.cli.serving import fail, finite, run, serving
 from fakellm.cli.workers import several
@@ -107,6 +108,12 @@ def _passing() -> Time:
     help="Processes that serve the port together.",
 )
 @click.option(
+    "--state",
+    "redis",
+    metavar="redis://HOST",
+    help="Share sessions and counts of attempts with other servers in this Redis.",
+)
+@click.option(
     "--real-time",
     is_flag=True,
     help="Let the minutes and days of `limits:` pass, instead of only when POST /_fakellm/advance is called.",
@@ -127,6 +134,7 @@ def command(
     tokens_per_second: float,
     real_time: bool,
     workers: int,
+    redis: str | None,
     edit: bool,
     **options: Any,
 ) -> None:
@@ -143,6 +151,9 @@ def command(
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
     if edit and not scenarios:
         raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
+    if redis and (workers > 1 or edit):
+        other = "--workers: start another server with the same --state" if workers > 1 else "--edit"
+        raise click.UsageError(f"--state cannot be combined with {other}")
     limits = Limits(
         cache_bytes=cache_bytes,
         journal_bytes=journal_bytes,
@@ -167,8 +178,12 @@ def command(
                 fail("\n".join(problems_of(scenarios, reading.problems)), 2)
             scenario = reading.scenario
         time = _passing() if real_time else still
-        make = partial(App, scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits)
-        if workers == 1:
+        common: dict[str, Any] = {"seed": seed, "strict": strict, "api_keys": api_keys, "limits": limits}
+        make = partial(App, scenario, **common)
+        app: App
+        if redis:
+            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, url=redis, **common))
+        elif workers == 1:
             app = make(time=time)
         else:
             app, options["supervised"] = several(workers, level, limits, time, make)
@@ -177,7 +192,7 @@ def command(
         if reading and scenario
         else "serves generated replies"
     )
-    if reading is None:
+    if reading is None or redis:  # a file that changes would change only this server
         run(app, what, **options)
         return
     files = Files(scenarios, reading)

@@ -94,7 +94,7 @@ class Session(Protocol[Content]):
         """Counts one more attempt under these values, perhaps in another process. Raises RequestError if the
         session cannot be kept."""
 
-    def counted(self, *key: Hashable) -> AttemptCount:
+    def counted(self, *key: Hashable) -> AttemptCount | Awaitable[AttemptCount]:
         """The last attempt that was counted under these values, number 0 if there was none."""
 
     def following(self, *key: Hashable) -> int | Awaitable[int]:
@@ -237,7 +237,9 @@ class MemorySession(Generic[Content]):
 
 
 class MemoryState(Generic[Content]):
-    """The state of a server in this process, within `limits`. `time`: that of quotas."""
+    """The state of a server in this process, within `limits`. `time`: that of quotas. `kind`: of its sessions."""
+
+    kind: type[MemorySession[Any]] = MemorySession
 
     def __init__(self, limits: Limits, time: Time = still) -> None:
         self._limits = limits
@@ -293,9 +295,7 @@ class MemoryState(Generic[Content]):
             self._make_room()
         # A session that was dropped cannot be distinguished from a new one: its counts are gone.
         forgotten = self._evicted and not own
-        session = MemorySession(
-            content, own, self._shelf, self._stores, self._counts, forgotten, self._quotas, self._time
-        )
+        session = self.kind(content, own, self._shelf, self._stores, self._counts, forgotten, self._quotas, self._time)
         self._sessions[name] = session
         return session
 

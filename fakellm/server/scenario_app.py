@@ -15,8 +15,6 @@ from msgspec.structs import replace
 from fakellm.apis.openai import models
 from fakellm.apis.openai.api_keys import check
 from fakellm.apis.openai.embeddings import embeddings
-from fakellm.apis.openai.embeddings import milliseconds as embeddings_cost
-from fakellm.apis.openai.moderations import milliseconds as moderations_cost
 from fakellm.apis.openai.moderations import moderations
 from fakellm.apis.openai.urls import DEPLOYED, MODEL, with_model
 from fakellm.apis.operation import Keeper, Operation, OperationRequest
@@ -42,7 +40,7 @@ from fakellm.server.control.quota_clock import advance
 from fakellm.server.control.scenario_routes import add_rules, load_scenario, scripts, shown_scenario
 from fakellm.server.control.server_routes import SERVER
 from fakellm.server.one_request.tables import OF_REQUESTS
-from fakellm.server.processes.elsewhere import MOST_BODY, MOST_MILLISECONDS
+from fakellm.server.processes.long_requests import is_long
 from fakellm.server.processes.model_reply import (
     answered_with,
     continuing,
@@ -90,6 +88,7 @@ class App:
         self._vary: dict[str, Vary] = {}
         self.next_faults: dict[str, NextFault] = {}
         """By session, a fault for its next requests."""
+        self.routes: Mapping[str, Mapping[str, Handler[Any]]] = ROUTES
         self.edited: Edited | None = None
         """The files of the scenario, if they may be written."""
 
@@ -108,7 +107,7 @@ class App:
         target = request.target
         if request.method == "OPTIONS" and not target.control:
             return preflighted(request)
-        long = self.offloads and not target.control and _long(request) and target.route.api in APIS
+        long = self.offloads and not target.control and is_long(request) and target.route.api in APIS
         try:
             if not target.control:
                 home = HOMES[target.route.api]
@@ -120,7 +119,7 @@ class App:
                 return self._unread(request)
             if target.model is not None:
                 request = self.routed(request)
-            outcome = dispatch(self, ROUTES, request, remedy, _operations)
+            outcome = dispatch(self, self.routes, request, remedy, _operations)
         except RequestError as error:
             return self._unread(request, error) if long else self.refuse(request, error)
         return outcome, journaled(self, request, outcome)
@@ -143,17 +142,19 @@ class App:
         target = request.target
         return target.api if request.method == "POST" and target.operation in REPLIES else None
 
-    def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Work, Entry]:
+    def _unread(self, request: HttpRequest, error: RequestError | None = None) -> tuple[Outcome, Entry]:
         """The work of answering a request in another process, which reads its body; with `error`, of refusing it."""
+        work: Response | Work
         if error:
-            run = partial(refused_there, self._engine, request, error)
+            work = responding(partial(refused_there, self._engine, request, error))
         else:
             session = self.session(request.target.session)
-            faulty = self.next_faults and self.replier(request)
-            engine = self.answering(request.target.session, session) if faulty else session.content
-            run = partial(answered_with, session, engine, request)
 
-        work = responding(run)
+            def reply(engine: Engine) -> Work:
+                return responding(partial(answered_with, session, engine, request))
+
+            faulty = self.next_faults and self.replier(request)
+            work = self.answered(request.target.session, reply) if faulty else reply(session.content)
         return work, journaled(self, request, work)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
@@ -163,15 +164,12 @@ class App:
     def next_fault(self, name: str) -> NextFault | None:
         """The fault that is left for the next requests to models in a session."""
         found = self.next_faults.get(name)
-        if found is not None and (not found.left or found.session is not self.find(name)):
-            del self.next_faults[name]
-            return None
-        return found
+        return found if found and found.left and found.is_of(self.find(name)) else None
 
-    def answering(self, name: str, session: Session[Engine]) -> Engine:
-        """The engine that answers a request to a model in a session."""
-        found = self.next_fault(name)
-        return found.take() if found else session.content
+    def answered(self, name: str, reply: Callable[[Engine], Response | Work]) -> Response | Work:
+        """The outcome of a request to a model in a session. `reply`: what an engine replies to it."""
+        content, found = self.session(name).content, self.next_fault(name)
+        return found.applied(content, reply) if found else reply(content)
 
     def session(self, name: str) -> Session[Engine]:
         engine = self._engine.varied(self._vary[name]) if name in self._vary else self._engine
@@ -184,6 +182,7 @@ class App:
         return self._state.sessions()
 
     def forget(self, name: str) -> None:
+        self.next_faults.pop(name, None)
         self._state.forget(name)
 
     def held(self) -> Held:
@@ -217,9 +216,10 @@ class App:
         before = engine.ruleset.first + (len(added.rules) if first else 0)
         return self.compiled(load(extended(engine.ruleset.scenario, added, number, first)), strict, before)
 
-    def change(self, name: str, engine: Engine) -> None:
-        """Has a session served by another engine; its journal and its counts of attempts stay."""
+    def change(self, name: str, engine: Engine) -> Awaitable[None] | None:
+        """Has a session served by another engine; its journal and its counts stay. What to await, if anything."""
         self._state.change(name, engine.varied(self._vary.get(name)))
+        return None
 
     def vary(self, name: str, vary: Vary | None) -> None:
         """From the next scenario on that a session loads, and now if it has none, its replies are sent in another way.
@@ -249,17 +249,13 @@ class App:
         return Engine(Ruleset(scenario, first), self.seed, strict, self._cache)
 
 
-def _long(request: HttpRequest) -> bool:
-    """Whether reading a body and answering it would hold up the event loop, whatever the scenario."""
-    estimate = _ESTIMATES.get(request.target.operation)
-    return len(request.body) > MOST_BODY or bool(estimate and estimate(request.body) > MOST_MILLISECONDS)
-
-
 def model_reply(app: App, request: HttpRequest) -> Outcome:
     """The outcome of a request for a model."""
     target, session = request.target, app.session(request.target.session)
-    engine = app.answering(target.session, session) if app.next_faults else session.content
-    return replied(session, engine, request, app.offloads and target.route.api in APIS)
+    offloads = app.offloads and target.route.api in APIS
+    if app.next_faults:
+        return app.answered(target.session, lambda engine: replied(session, engine, request, offloads))
+    return replied(session, session.content, request, offloads)
 
 
 def _made(read: Callable[[bytes, int], tuple[JSON, JSON]]) -> Handler[App]:
@@ -325,11 +321,6 @@ APIS = frozenset(HOMES)
 
 _MANY_RULES = 200
 """So many models are listed on the event loop."""
-
-_ESTIMATES: Mapping[str, Callable[[bytes], float]] = {
-    "/v1/embeddings": embeddings_cost,
-    "/v1/moderations": moderations_cost,
-}
 
 ROUTES: dict[str, Mapping[str, Handler[App]]] = {
     **{operation: {"POST": model_reply} for operation in REPLIES},

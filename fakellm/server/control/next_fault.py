@@ -1,12 +1,15 @@
 """A fault for the next requests to models in a session, whatever rules answer them. Owns how many are left.
 
 The replies come from another engine, whose rules all have the fault; all other requests, and their attempts, are as if
-there were none. Knows no sockets.
+there were none. A request that is refused leaves the fault to the next. Knows no sockets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
+from weakref import ref
 
 import msgspec
 from msgspec import Meta, Struct
@@ -17,12 +20,13 @@ from fakellm.base.json_text import writable
 from fakellm.base.validation import FieldError, dotted, problems
 from fakellm.engine.complete import GENERATED
 from fakellm.engine.engine import Engine
-from fakellm.engine.response import Response
+from fakellm.engine.response import Response, Work, changed, give_up
 from fakellm.engine.ruleset import Ruleset
 from fakellm.engine.state import Session
 from fakellm.faults import Fault
 from fakellm.scenarios.scenario import Rule, Scenario
 from fakellm.server.application import HttpRequest, json_response
+from fakellm.server.offload import in_thread
 
 if TYPE_CHECKING:
     from fakellm.server.scenario_app import App
@@ -36,19 +40,48 @@ class RequestedFault(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class NextFault:
-    """A fault that is left for some requests of a session."""
+    """A fault that is left for some requests of a session, which serves `content` now. It keeps no session alive."""
 
-    def __init__(self, session: Session[Engine], requested: RequestedFault) -> None:
-        self.session = session
+    def __init__(self, session: Session[Engine], content: Engine, requested: RequestedFault) -> None:
+        self._session = ref(session)
         self.fault = requested.fault
         self.left = requested.requests
-        before = session.content
-        self._engine = Engine(Ruleset(with_fault(before.ruleset.scenario, self.fault)), before.seed, before.strict)
+        self._compile(content)
 
-    def take(self) -> Engine:
-        """The engine that answers the next request, which is one less that is left."""
+    def applied(self, content: Engine, reply: Callable[[Engine], Response | Work]) -> Response | Work:
+        """The outcome of the next request, which is one less that is left unless it is refused. `content`: what the
+        session serves now; `reply`: what an engine replies to the request."""
+        if content is not self._content:
+            self._compile(content)
         self.left -= 1
-        return self._engine
+        try:
+            outcome = reply(self._engine)
+        except BaseException:
+            self._put_back()
+            raise
+        return changed(outcome, self._counted, partial(self._ended, outcome))
+
+    def is_of(self, session: Session[Engine] | None) -> bool:
+        """Whether it is for this session, and not for one that had the same name."""
+        return session is not None and self._session() is session
+
+    def _compile(self, content: Engine) -> None:
+        self._content = content
+        scenario = with_fault(content.ruleset.scenario, self.fault)
+        self._engine = Engine(Ruleset(scenario), content.seed, content.strict)
+
+    def _counted(self, response: Response) -> Response:
+        if response.rule is None:
+            self._put_back()
+        return response
+
+    def _ended(self, outcome: Response | Work) -> None:
+        """There is no response after all."""
+        self._put_back()
+        give_up(outcome)
+
+    def _put_back(self) -> None:
+        self.left += 1
 
 
 def with_fault(scenario: Scenario | None, fault: Fault) -> Scenario:
@@ -70,11 +103,25 @@ def _faulty(rule: Rule, fault: Fault) -> Rule:
         return plain
 
 
-def put_fault(app: App, request: HttpRequest) -> Response:
-    """Sets the fault of the next requests, in place of one that is left."""
-    name = request.target.session
-    app.next_faults[name] = NextFault(app.session(name), _read(request.body))
-    return shown_fault(app, request)
+def put_fault(app: App, request: HttpRequest) -> Work:
+    """Sets the fault of the next requests, in place of one that is left. A thread compiles the rules that have it."""
+    name, requested = request.target.session, _read(request.body)
+
+    async def run() -> None:
+        while True:
+            session = app.session(name)
+            content = session.content
+            found: NextFault = (await in_thread(partial(NextFault, session, content, requested)))()
+            if app.find(name) is session and session.content is content:  # nobody has changed it in the meantime
+                left = {each: fault for each, fault in app.next_faults.items() if fault.is_of(app.find(each))}
+                app.next_faults = {**left, name: found}
+                return
+
+    def then(result: Callable[[], Any]) -> Response:
+        result()
+        return shown_fault(app, request)
+
+    return Work(run, then)
 
 
 def shown_fault(app: App, request: HttpRequest) -> Response:

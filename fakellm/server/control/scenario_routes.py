@@ -6,7 +6,7 @@ Owns how rules are added while requests arrive. Knows no matching and no renderi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,8 @@ from fakellm.base.validation import shortened
 from fakellm.base.words.count import count
 from fakellm.engine.engine import Engine
 from fakellm.engine.response import Response, Work
+from fakellm.engine.ruleset import Ruleset
+from fakellm.engine.state import AttemptCount
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response
 from fakellm.server.control.parameters import whole_number
@@ -77,7 +79,8 @@ def add_rules(app: App, request: HttpRequest) -> Work:
             read = await in_thread(partial(_extended, app, before, request.body, number, strict, bool(first)))
             after: Engine = read()
             if app.find(name) is session and session.content is before:  # nobody has changed it in the meantime
-                app.change(name, after)
+                if changing := app.change(name, after):
+                    await changing
                 return after
 
     def then(result: Callable[[], Any]) -> Response:
@@ -95,22 +98,47 @@ def _extended(app: App, before: Engine, body: bytes, number: int | None, strict:
     return app.extended(before, parsed(body), number, before.strict if strict is None else strict, first)
 
 
-def scripts(app: App, request: HttpRequest) -> Response:
+def scripts(app: App, request: HttpRequest) -> Response | Work:
     """The scripts of the session: how many requests came to each, and how many its replies are for."""
     session = app.session(request.target.session)
     ruleset = session.content.ruleset
+    numbers = [number for number, rule in enumerate(ruleset.rules) if rule.script]
+    counts = [session.counted(*ruleset.count(number, "")) for number in numbers]
+    known = [each for each in counts if isinstance(each, AttemptCount)]
+    shown = partial(_shown_scripts, ruleset, numbers)
+    if len(known) == len(counts):
+        return shown(known)
+
+    async def run() -> list[AttemptCount]:
+        return [each if isinstance(each, AttemptCount) else await each for each in counts]
+
+    return Work(run, lambda result: shown(result()))
+
+
+def _shown_scripts(ruleset: Ruleset, numbers: Sequence[int], counts: Sequence[AttemptCount]) -> Response:
     found: list[dict[str, Any]] = []
-    for number, rule in enumerate(ruleset.rules):
-        if rule.script:
-            script = ruleset.script(number)
-            requests, forgotten = session.counted(*ruleset.count(number, ""))
-            replies = min(script.length(stream) for stream in (False, True))
-            found.append({"rule": rule.name, "requests": requests, "replies": replies, "forgotten": forgotten})
+    for number, (requests, forgotten) in zip(numbers, counts, strict=True):
+        script = ruleset.script(number)
+        replies = min(script.length(stream) for stream in (False, True))
+        name = ruleset.rules[number].name
+        found.append({"rule": name, "requests": requests, "replies": replies, "forgotten": forgotten})
     return json_response({"scripts": found})
 
 
 def load_scenario(app: App, request: HttpRequest) -> Work:
-    """Loads a scenario. Another process reads a long one, and a thread compiles it: thousands of rules take seconds."""
+    """Loads a scenario into the session."""
+
+    def then(result: Callable[[], Any]) -> Response:
+        scenario, engine = read_result(result)
+        app.put(request.target.session, engine)
+        return loaded(scenario, engine)
+
+    return Work(partial(read_engine, app, request), then)
+
+
+async def read_engine(app: App, request: HttpRequest) -> tuple[Scenario, Engine]:
+    """The scenario in a request, and its engine. Another process reads a long one, and a thread compiles it: thousands
+    of rules take seconds."""
     specified = _flag(request, "strict")
     strict = app.strict if specified is None else specified
 
@@ -119,19 +147,22 @@ def load_scenario(app: App, request: HttpRequest) -> Work:
             scenario = read(request.body)
             return scenario, app.compiled(scenario, strict)
 
-    async def run() -> tuple[Scenario, Engine]:
-        if len(request.body) > MOST_BODY and app.offloads:
-            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
-        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
+    if len(request.body) > MOST_BODY and app.offloads:
+        return await in_worker(lambda worker: compiled(partial(read_there, worker)))
+    return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
 
-    def then(result: Callable[[], Any]) -> Response:
-        try:
-            scenario, engine = result()
-        except ScenarioError as error:
-            raise RequestError(400, str(error), "invalid_scenario") from None
-        except WorkEndedError:
-            raise exceeded("load_seconds") from None
-        app.put(request.target.session, engine)
-        return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": strict})
 
-    return Work(run, then)
+def read_result(result: Callable[[], Any]) -> tuple[Scenario, Engine]:
+    """What `read_engine` returned. Raises RequestError for what it raised."""
+    try:
+        scenario, engine = result()
+    except ScenarioError as error:
+        raise RequestError(400, str(error), "invalid_scenario") from None
+    except WorkEndedError:
+        raise exceeded("load_seconds") from None
+    return scenario, engine
+
+
+def loaded(scenario: Scenario, engine: Engine) -> Response:
+    """The response after a scenario has been loaded."""
+    return json_response({"scenario": scenario.name, "rules": len(scenario.rules), "strict": engine.strict})

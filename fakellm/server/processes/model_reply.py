@@ -21,7 +21,7 @@ from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
 from fakellm.engine.limited import spent
-from fakellm.engine.response import Outcome, Response, Work, changed, give_up, respond
+from fakellm.engine.response import Response, Work, changed, give_up, respond
 from fakellm.engine.state import AttemptCount, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
@@ -35,7 +35,7 @@ from fakellm.wire.plan import Frame
 T = TypeVar("T")
 
 
-def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Outcome:
+def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Response | Work:
     """The outcome of a request for a model: the reply of a rule of `engine`, or generated text. `offloads`: whether
     long work is done in another process."""
     continued = continuing(session, request)
@@ -172,6 +172,7 @@ def respond_now(engine: Engine, matched: Matched, number: int, module: Callable[
 
 
 def _response(result: Callable[[], Any]) -> Response:
+    """The response that another process has made."""
     answer: Answered = result()
     assert answer.response
     return answer.response

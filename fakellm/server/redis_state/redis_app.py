@@ -1,0 +1,119 @@
+"""The application of a server that shares its sessions with others: what changes a session changes it for all of them.
+
+Owns which requests wait for Redis, and which are refused because what they need is not shared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any, NoReturn
+
+from msgspec.structs import replace
+
+from fakellm.base.errors import RequestError, ScenarioError
+from fakellm.engine.engine import Engine
+from fakellm.engine.entry import Entry
+from fakellm.engine.response import Response, Work
+from fakellm.engine.state import Limits
+from fakellm.scenarios.scenario import Scenario
+from fakellm.server.application import HttpRequest, json_response
+from fakellm.server.control.next_fault import end_fault, shown_fault
+from fakellm.server.control.scenario_routes import loaded, read_engine, read_result, shown_scenario
+from fakellm.server.garbage import paused
+from fakellm.server.offload import in_thread
+from fakellm.server.processes.answering import parsed
+from fakellm.server.redis_state.link import UNAVAILABLE
+from fakellm.server.redis_state.redis_state import OwnScenario, RedisSession, RedisState
+from fakellm.server.scenario_app import ROUTES, App
+
+
+class RedisApp(App):
+    """The application of a server with this state."""
+
+    def __init__(
+        self, scenario: Scenario | None, *, seed: int, strict: bool, api_keys: Sequence[str], limits: Limits, url: str
+    ) -> None:
+        self.copies = RedisState(url, limits)
+        super().__init__(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, state=self.copies)
+        self.copies.engine = self._served
+        self.routes = {
+            **ROUTES,
+            "/_fakellm/reset": {"POST": _reset},
+            "/_fakellm/scenario": {"PUT": _load_scenario, "GET": shown_scenario},
+            "/_fakellm/fault": {"GET": shown_fault, "PUT": _put_fault, "DELETE": end_fault},
+        }
+
+    def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
+        name = request.target.session
+        if request.method == "OPTIONS" or self.copies.find(name) is not None:
+            return None
+        return self.copies.read(name)
+
+    def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
+        """As that of App. What lacks Redis adds no line to the log, which has one that it is lost."""
+        response, entry = super().refuse(request, error, entry)
+        if error.code == UNAVAILABLE:
+            response = replace(response, explanation=None)
+        return response, entry
+
+    def compiled(self, scenario: Scenario | None, strict: bool, first: int = 0) -> Engine:
+        """As that of App. Raises ScenarioError for a scenario with quotas, which are not shared."""
+        if scenario is not None and scenario.limits:
+            remedy = "remove 'limits', or start one server without --state, with --workers for more processes"
+            raise ScenarioError([f"scenario: servers with --state do not share what is used of 'limits'; {remedy}"])
+        return super().compiled(scenario, strict, first)
+
+    def change(self, name: str, engine: Engine) -> Awaitable[None]:
+        session = self.copies.find(name)
+        assert isinstance(session, RedisSession)
+        return self.copies.edit(name, _own(engine), session)
+
+    async def _served(self, own: OwnScenario | None) -> Engine:
+        """The engine of a session. A thread compiles one of its own."""
+        if own is None:
+            return self._engine
+        compiled: Callable[[], Any] = await in_thread(partial(self._compiled, own))
+        engine: Engine = compiled()
+        return engine
+
+    def _compiled(self, own: OwnScenario) -> Engine:
+        with paused():
+            return self.compiled(parsed(own.text.encode("utf-8", "surrogateescape")), own.strict, own.first)
+
+
+def _own(engine: Engine) -> OwnScenario:
+    from fakellm.scenarios.loader import dump_json  # it reads YAML, which most servers never do
+
+    ruleset = engine.ruleset
+    return OwnScenario(dump_json(ruleset.scenario or Scenario(rules=())), engine.strict, ruleset.first)
+
+
+def _reset(app: RedisApp, request: HttpRequest) -> Work:
+    """Returns a session to its initial state on all servers."""
+
+    def then(result: Callable[[], Any]) -> Response:
+        result()
+        return json_response({"status": "reset"})
+
+    return Work(partial(app.copies.put, request.target.session, None), then)
+
+
+def _load_scenario(app: RedisApp, request: HttpRequest) -> Work:
+    """Loads a scenario into a session on all servers."""
+
+    async def run() -> tuple[Scenario, Engine]:
+        scenario, engine = await read_engine(app, request)
+        own = await in_thread(partial(_own, engine))
+        await app.copies.put(request.target.session, own())
+        return scenario, engine
+
+    return Work(run, lambda result: loaded(*read_result(result)))
+
+
+def _put_fault(app: RedisApp, request: HttpRequest) -> NoReturn:
+    message = (
+        "Servers with --state do not share a fault for the next requests. Give the fault to a rule instead: its "
+        "'times' and 'after' count the requests to all servers."
+    )
+    raise RequestError(501, message, "not_shared")

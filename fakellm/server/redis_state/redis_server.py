@@ -1,0 +1,41 @@
+"""Starts a server that shares its sessions in Redis, and ends it: Redis first, so that the first request finds all."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from fakellm.server.connections.settings import Connections
+from fakellm.server.http_server import Server
+from fakellm.server.redis_state.redis_app import RedisApp
+from fakellm.server.requests.control_access import ControlAccess
+
+
+class RedisServer:
+    """A server for `app`: `start`, then `stop`, in one event loop. The others: see `Server`."""
+
+    def __init__(
+        self,
+        app: RedisApp,
+        speed: float = 1.0,
+        access: ControlAccess = ControlAccess(),  # noqa: B008 # it is frozen
+        connections: Connections = Connections(),  # noqa: B008 # it is frozen
+    ) -> None:
+        self._server = Server(app, speed, None, access, connections)
+        self._state = app.copies
+        self._state.replace = self._server.change
+
+    async def start(self, listener: socket.socket) -> str:
+        """Connects to Redis, then starts to accept connections, and returns the URL. Raises ServerError if Redis cannot
+        be reached."""
+        await self._state.start()
+        return await self._server.start(listener)
+
+    async def stop(self, grace: float) -> None:
+        """As that of `Server`."""
+        await self._server.stop(grace)
+        await self._state.stop()
+
+    def change(self, what: Callable[[], None]) -> None:
+        """As that of `Server`."""
+        self._server.change(what)

@@ -1,0 +1,259 @@
+"""The sessions of a server that shares them with others: copies of what Redis has of them. Implements `State`.
+
+Redis has which scenario a session serves, and the counts of its attempts. Its journal and what APIs keep of its replies
+are this server's own. Owns when a copy is read again, and that every server has a change before it is confirmed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from functools import partial
+from itertools import count
+from typing import Any
+
+from msgspec import Struct
+
+from fakellm.base.errors import RequestError
+from fakellm.engine.engine import Engine
+from fakellm.engine.state import AttemptCount, Limits, MemorySession, MemoryState
+from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+
+SESSION_SECONDS = 86_400
+"""How long Redis keeps a session that no server uses."""
+RENEW_SECONDS = SESSION_SECONDS // 4
+"""How often a server states which sessions it uses."""
+CONFIRM_SECONDS = 5.0
+"""How long a change waits for the other servers."""
+
+_SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
+
+
+class Shared(Struct, frozen=True):
+    """A session as Redis has it. `scenario`: its own, as JSON; None if it serves that of the server."""
+
+    serial: str
+    version: str
+    scenario: str | None
+    strict: bool
+    first: int
+
+
+class OwnScenario(Struct, frozen=True):
+    """A scenario that a session gets, as JSON. `first`: see `Ruleset`."""
+
+    text: str
+    strict: bool
+    first: int
+
+    @property
+    def values(self) -> tuple[str, int, int]:
+        """The arguments of a script."""
+        return self.text, int(self.strict), self.first
+
+
+class RedisSession(MemorySession[Engine]):
+    """A copy of a session, whose counts are in Redis."""
+
+    shared: RedisState
+    name: str
+    serial = ""
+    version = ""
+    used = True
+
+    def count(self, *key: Hashable) -> Awaitable[AttemptCount]:  # type: ignore[override] # Redis counts
+        return self.shared.count(self, key)
+
+    def counted(self, *key: Hashable) -> Awaitable[AttemptCount]:  # type: ignore[override] # Redis counts
+        return self.shared.counted(self, key)
+
+
+class _Change:
+    """A change that servers confirm."""
+
+    def __init__(self) -> None:
+        self._confirmed = asyncio.Semaphore(0)
+
+    def confirm(self) -> None:
+        self._confirmed.release()
+
+    async def by(self, servers: int) -> None:
+        """Waits until so many servers have confirmed it."""
+        for _ in range(servers):
+            await self._confirmed.acquire()
+
+
+class RedisState(MemoryState[Engine]):
+    """The state of a server that shares it in the Redis at `url`: `start`, then `stop`, in one event loop. Raises
+    ValueError if that is not a URL of Redis.
+
+    engine: the engine of a session with its own scenario, or without. replace: calls what may replace sessions.
+    Both are set before it starts.
+    """
+
+    kind = RedisSession
+
+    def __init__(self, url: str, limits: Limits) -> None:
+        super().__init__(limits)
+        self._most_attempts = limits.max_attempts
+        self._link = RedisLink(url, self._joined, self._received)
+        self._reading = asyncio.Lock()
+        self._numbers = count(1)
+        self._server = 0
+        self._changes: dict[str, _Change] = {}
+        """Those that servers are to confirm."""
+        self._renewing: asyncio.Task[None] | None = None
+        self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
+        self.replace: Callable[[Callable[[], None]], None]
+
+    async def start(self) -> None:
+        """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
+        await self._link.start()
+        self._renewing = asyncio.create_task(self._keep_renewing())
+
+    async def stop(self) -> None:
+        """Disconnects."""
+        if self._renewing:
+            self._renewing.cancel()
+        await self._link.stop()
+
+    def open(self, name: str, content: Engine) -> MemorySession[Engine]:
+        """The session with this name, which has been read."""
+        found = self.find(name)
+        if found is None:
+            raise RequestError(503, f"This server does not have the session {name!r} now.", "session_changed")
+        assert isinstance(found, RedisSession)
+        found.used = True
+        return super().open(name, content)
+
+    async def read(self, name: str) -> None:
+        """Copies a session, which starts if Redis does not have it. Raises RequestError."""
+        async with self._reading:
+            if self.find(name) is None:
+                await self._copy(name, self._link.call)
+
+    async def put(self, name: str, scenario: OwnScenario | None) -> None:
+        """Starts a session anew on all servers: with its own scenario, or that of the servers. Raises RequestError."""
+        values = () if scenario is None else scenario.values
+        await self._change(name, REPLACE, *values)
+
+    async def edit(self, name: str, scenario: OwnScenario, before: RedisSession) -> None:
+        """Has all servers serve a session with another scenario, made of that in `before`. Raises RequestError."""
+        await self._change(name, CHANGE, *scenario.values, before.version)
+
+    async def count(self, session: RedisSession, key: tuple[Hashable, ...]) -> AttemptCount:
+        """Counts one more attempt. Raises RequestError."""
+        while True:
+            values = SESSION_SECONDS, session.serial, _word(key), self._most_attempts
+            found = await self._link.call(COUNT, _keys(session.name), *values)
+            if found is not None:
+                return AttemptCount(found[0], bool(found[1]))
+            # Redis has another session of this name, of which this server has not heard yet.
+            async with self._reading:
+                session = await self._copy(session.name, self._link.call)
+
+    async def counted(self, session: RedisSession, key: tuple[Hashable, ...]) -> AttemptCount:
+        """The last attempt that was counted. Raises RequestError."""
+        number, forgotten = await self._link.call(COUNTED, _keys(session.name), _word(key))
+        return AttemptCount(number, bool(forgotten))
+
+    async def renew(self) -> None:
+        """Has Redis keep the sessions that have been used since the last call, and forgets the copies of others, except
+        that at the root."""
+        for name, session in self.sessions().items():
+            assert isinstance(session, RedisSession)
+            if session.used or not name:
+                session.used = False
+                await self._link.call(RENEW, _keys(name), SESSION_SECONDS)
+            elif not session.replies:
+                self.replace(partial(self.forget, name))
+
+    async def _keep_renewing(self) -> None:
+        while True:
+            await asyncio.sleep(RENEW_SECONDS)
+            with suppress(RequestError):  # Redis cannot be reached now
+                await self.renew()
+
+    async def _copy(self, name: str, run: Callable[..., Awaitable[Any]]) -> RedisSession:
+        """Reads a session of Redis, and copies it unless the copy is up to date."""
+        values = await run(OPEN, [_session(name), _SERIALS], SESSION_SECONDS)
+        serial, version, text, strict, first = values
+        session = self.find(name)
+        if not isinstance(session, RedisSession) or (session.serial, session.version) != (serial, version):
+            scenario = None if text is None else OwnScenario(text, strict == "1", int(first))
+            engine = await self.engine(scenario)
+            self.replace(partial(self._adopt, name, engine, scenario is not None, serial))
+            session = self.find(name)
+            assert isinstance(session, RedisSession)
+            session.version = version
+        return session
+
+    def _adopt(self, name: str, engine: Engine, own: bool, serial: str) -> None:
+        found = self.find(name)
+        if isinstance(found, RedisSession) and found.serial == serial:
+            self.change(name, engine)
+            return
+        self.forget(name)
+        session = self.load(name, engine) if own else super().open(name, engine)
+        assert isinstance(session, RedisSession)
+        session.shared, session.name, session.serial = self, name, serial
+
+    async def _change(self, name: str, script: str, *values: Any) -> None:
+        """Changes a session in Redis, and waits until every server that Redis informs has the change."""
+        number = f"{self._server}:{next(self._numbers)}"
+        change = self._changes[number] = _Change()
+        keys = [*_keys(name), _SERIALS]
+        try:
+            message = json.dumps([number, name])
+            servers = await self._link.call(script, keys, SESSION_SECONDS, self._link.channel, message, *values)
+            if servers < 0:
+                message = (
+                    "Another request has changed the scenario of this session in the meantime; send this one again."
+                )
+                raise RequestError(409, message, "session_changed")
+            async with asyncio.timeout(CONFIRM_SECONDS):
+                await change.by(servers)
+        except TimeoutError:
+            message = (
+                "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is "
+                "busy, may answer as before for a while."
+            )
+            raise RequestError(503, message, "not_confirmed") from None
+        finally:
+            del self._changes[number]
+
+    async def _joined(self) -> None:
+        """Brings the copies up to date: this server has missed the changes while it could not reach Redis."""
+        self._server = await self._link.run(JOIN, [_SERVERS])
+        async with self._reading:
+            for name in self.sessions() or ("",):
+                await self._copy(name, self._link.run)
+
+    async def _received(self, message: str) -> None:
+        """Applies a change of any server, this one too, and confirms it; or notes that one has confirmed it."""
+        number, *names = json.loads(message)
+        if not names:
+            if number in self._changes:
+                self._changes[number].confirm()
+            return
+        with suppress(RequestError):  # if Redis is lost, all copies are brought up to date when it is back
+            async with self._reading:
+                if self.find(names[0]) is not None:
+                    await self._copy(names[0], self._link.call)
+            await self._link.send(json.dumps([number]))
+
+
+def _session(name: str) -> str:
+    return f"fakellm:session:{name}"
+
+
+def _keys(name: str) -> list[str]:
+    """The keys of a session and of its counts."""
+    return [_session(name), f"fakellm:counts:{name}"]
+
+
+def _word(key: tuple[Hashable, ...]) -> str:
+    return ":".join(map(str, key))

@@ -1,0 +1,100 @@
+"""What Redis does in one step, in Lua. Nothing comes between the commands of a script.
+
+Owns how a session is kept: a hash with its serial, which no other has, its version, which every change replaces, and
+its scenario as JSON if it has its own; and a hash with the number of the last attempt of each count, negative if counts
+had been dropped before the first.
+"""
+
+from __future__ import annotations
+
+_SERIAL = """
+local function serial(counter)
+    local time = redis.call('TIME')
+    return redis.call('INCR', counter) .. '.' .. time[1] .. '.' .. time[2]
+end
+"""
+"""With the time, it stays unique if Redis loses its data."""
+
+OPEN = (
+    _SERIAL
+    + """
+if redis.call('EXISTS', KEYS[1]) == 0 then
+    local number = serial(KEYS[2])
+    redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('HMGET', KEYS[1], 'serial', 'version', 'scenario', 'strict', 'first')
+"""
+)
+"""Keys: a session, the counter of serials. Arguments: the seconds that it stays. Returns the session, a new one if
+there was none."""
+
+REPLACE = (
+    _SERIAL
+    + """
+local number = serial(KEYS[3])
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
+if ARGV[4] then
+    redis.call('HSET', KEYS[1], 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('PUBLISH', ARGV[2], ARGV[3])
+"""
+)
+"""Keys: a session, its counts, the counter of serials. Arguments: seconds, channel, message, and the scenario, if it
+gets its own. Returns how many servers get the message."""
+
+CHANGE = (
+    _SERIAL
+    + """
+if redis.call('HGET', KEYS[1], 'version') ~= ARGV[7] then
+    return -1
+end
+local number = serial(KEYS[3])
+redis.call('HSET', KEYS[1], 'version', number, 'scenario', ARGV[4], 'strict', ARGV[5], 'first', ARGV[6])
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('PUBLISH', ARGV[2], ARGV[3])
+"""
+)
+"""As REPLACE, but the counts stay. The last argument: the version that has been changed. Returns -1 if it is no longer
+that one."""
+
+COUNT = """
+if redis.call('HGET', KEYS[1], 'serial') ~= ARGV[2] then
+    return false
+end
+local last = tonumber(redis.call('HGET', KEYS[2], ARGV[3]) or '0')
+local forgotten = last < 0
+if last == 0 then
+    forgotten = redis.call('HEXISTS', KEYS[1], 'forgotten') == 1
+    if redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[4]) then
+        redis.call('HDEL', KEYS[2], redis.call('HRANDFIELD', KEYS[2]))
+        redis.call('HSET', KEYS[1], 'forgotten', 1)
+    end
+end
+local number = math.abs(last) + 1
+redis.call('HSET', KEYS[2], ARGV[3], forgotten and -number or number)
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+return {number, forgotten and 1 or 0}
+"""
+"""Keys: a session, its counts. Arguments: seconds, the session's serial, the count, the most counts. Returns the number
+of the attempt, and whether counts had been dropped before the first; nothing if the session has been replaced."""
+
+COUNTED = """
+local last = tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or '0')
+local forgotten = last < 0 or (last == 0 and redis.call('HEXISTS', KEYS[1], 'forgotten') == 1)
+return {math.abs(last), forgotten and 1 or 0}
+"""
+"""Keys: a session, its counts. Argument: the count. Returns as COUNT, and counts nothing."""
+
+RENEW = """
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('EXPIRE', KEYS[2], ARGV[1])
+return 1
+"""
+"""Keys: a session, its counts. Argument: the seconds that they stay from now on."""
+
+JOIN = "return redis.call('INCR', KEYS[1])"
+"""Key: the counter of servers. Returns the number of one more."""
