@@ -166,7 +166,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("rules:\n- when: {turn: 0}\n  reply: {}", ["a.yaml:2:16: rules[0].when.turn: expected integer >= 1, got 0"]),
     (
         "rules:\n- when: {turn: first}\n  reply: {}",
-        ["a.yaml:2:16: rules[0].when.turn: expected integer | null, got string"],
+        ["a.yaml:2:16: rules[0].when.turn: expected integer | null, got string 'first'; write 1"],
     ),
     (
         "rules:\n- when: {tools: add}\n  reply: {}",
@@ -198,7 +198,9 @@ BAD: list[tuple[str, list[str]]] = [
     ),
     (
         "rules:\n- when: {stream: maybe}\n  reply: {}",
-        ["a.yaml:2:18: rules[0].when.stream: expected boolean | null, got string"],
+        [
+            "a.yaml:2:18: rules[0].when.stream: expected boolean | null, got string 'maybe'; write true or false, without quotes"
+        ],
     ),
     ("rules:\n- when: {result: '5'}\n  reply: {}", ["a.yaml:2:18: rules[0].when.result: expected object, got string"]),
     (

@@ -20,7 +20,7 @@ def imported() -> None:
 
 
 PREAMBLE = """
-import dataclasses, json, os, unittest, urllib.error, urllib.request
+import dataclasses, json, os, re, unittest, urllib.error, urllib.request
 import pytest
 import fakellm as module
 
@@ -309,6 +309,32 @@ AT_THE_CALL = {
     "fakellm.script()": "on(…).script: expected one or more replies; *",
     "fakellm.replyy('x')": "'Handle' object has no attribute 'replyy'; did you mean 'reply'?",
     "fakellm.serve()": "'Handle' object has no attribute 'serve'*; the fixture hides the module *`from fakellm import serve`*",
+    "fakellm.reply({'choices': [{'message': {'content': 'Hi'}}]})": 'reply: this is a whole response, *: write .reply("Hello"), or fakellm.Reply(…)*',
+    "fakellm.on().returns('Hi')": "on(…) has no 'returns'; it has reply, script, *; did you mean .reply(…)[?]",
+    "fakellm.reply('Hi').raises": "on(…) has no 'raises'; *; did you mean .fail(status)[?]",
+    "fakellm.reply('Hi').times": "on(…) has no 'times'; *; did you mean .fail(status, times=…)[?]",
+    "module.Entry('POST', '/').text": "'Entry' object has no attribute 'text'; did you mean .reply.text[?]",
+    "module.Entry('POST', '/').messages": "'Entry' object has no attribute 'messages'; did you mean .request[[]'messages'[]][?]",
+    "module.Entry('POST', '/').reply.content": "'SentReply' object has no attribute 'content'; did you mean .text[?]",
+    "fakellm.on().fault('timeout')": "on(…): fault: expected object | null, got string; write .fault(fakellm.faults.Stall(frame=3))",
+    "fakellm.on(tools='add')": "on(…): tools: expected array | null, got string; write [[]'add'[]]",
+    "fakellm.on(result='5')": "on(…): result: expected object, got string; write result={'add': '5'}, *",
+    "fakellm.on(user=re.compile('H.'))": "on(…): user: *, got re.Pattern; write fakellm.Pattern(regex='H.')",
+    "fakellm.on(user=['Hi', 'Hello'])": "on(…): user: *, got array; write one rule each, or fakellm.Pattern(regex='Hi|Hello')",
+    "fakellm.on(stream='yes')": "on(…): stream: *, got string 'yes'; write True, without quotes",
+    "fakellm.fail('429')": "on(…): fault.status: expected integer, got string '429'; write 429, without quotes",
+    "fakellm.fail('rate_limit')": "on(…): fault.status: expected integer, got string 'rate_limit'; write 429",
+    "fakellm.fail(times='two')": "on(…): fault.times: *, got string 'two'; write 2",
+    "fakellm.on().timing(first='200ms')": "on(…): timing.first: *, got string '200ms'; write 0.2, in seconds",
+    "fakellm.add(fakellm.on(user='Hi').reply('Hello'))": "add: on(…) has added this rule already, at *.py:*: leave out add(…)",
+    "fakellm.add([fakellm.on(user='Hi').reply('Hello')])": "add: on(…) has added this rule already, at *.py:*: leave out add(…)",
+    "fakellm.call('add', {'a': 1})": "call: the arguments of 'add' are passed by name: write call('add', a=1)",
+    "fakellm.on().call_tool('add', {'a': 1})": "call_tool: the arguments of 'add' are passed by name: write call_tool('add', a=1)",
+    "fakellm.calls": "'Handle' object has no attribute 'calls'; did you mean fakellm.requests[?]",
+    "fakellm.call_count": "'Handle' object has no attribute 'call_count'; did you mean len(fakellm.requests)[?]",
+    "fakellm.faults.Timeout": "module 'fakellm.faults' has no attribute 'Timeout'; did you mean 'Stall'[?]",
+    "module.faults.Disconnect": "module 'fakellm.faults' has no attribute 'Disconnect'; did you mean 'Reset'[?]",
+    "module.faults.stall": "module 'fakellm.faults' has no attribute 'stall'; did you mean 'Stall'[?]",
 }
 
 
@@ -321,6 +347,28 @@ def test_a_wrong_argument_is_shown_at_the_line_of_the_test(pytester: pytest.Pyte
         lines = [line for line in shown.splitlines() if line.startswith((">", "E"))]
         assert lines[0] == f">       {call}" if len(lines[0]) < 100 else True
         pytest.LineMatcher(lines).fnmatch_lines([f"E  *: {message}"])
+
+
+def test_a_failure_without_a_request_asks_where_the_client_was_built(pytester: pytest.Pytester) -> None:
+    code = """
+def test_elsewhere(fakellm):
+    fakellm.reply("Hi")
+    raise ConnectionError
+
+def test_without_rules(fakellm):
+    raise ConnectionError
+
+def test_with_a_request(fakellm):
+    fakellm.reply("Hi")
+    assert text() == "Ho"
+"""
+    result = run(pytester, code)
+    reports = re.split(r"_ test_(elsewhere|without_rules|with_a_request) _", result.stdout.str())
+    hint = (
+        "no request reached http://127.0.0.1:*test_elsewhere/v1, which has rules. Was the client built when a module *"
+    )
+    pytest.LineMatcher(reports[2].splitlines()).fnmatch_lines([f"*{hint}*base_url=fakellm.base_url, *"])
+    assert all("no request reached" not in report for report in (reports[4], reports[6]))
 
 
 def test_markers_and_options_set_what_a_session_is(pytester: pytest.Pytester) -> None:
@@ -378,7 +426,7 @@ def test_no_dialect(fakellm): ...
         [
             "@pytest.mark.fakellm: sed: unknown key 'sed'; allowed here: scenario, seed, *; did you mean 'seed'?",
             "@pytest.mark.fakellm: seed: expected integer, got string",
-            "@pytest.mark.fakellm: nowhere.yaml: no such file or directory",
+            f"@pytest.mark.fakellm: nowhere.yaml: no such file or directory; searched for in {pytester.path}",
             "@pytest.mark.fakellm: unknown dialect 'xia'; allowed: *",
         ]
     )

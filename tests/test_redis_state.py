@@ -392,7 +392,11 @@ async def test_what_is_not_shared_is_refused(redis: str) -> None:
         (["--state", "redis://localhost", "--workers", "2"], 2, "--state cannot be combined with --workers"),
         (["--state", "redis://h", "--edit", "LIMITS"], 2, "--state cannot be combined with --edit"),
         (["--state", "redis://h", "LIMITS"], 2, "servers with --state do not share what is used of 'limits'"),
-        (["--state", "redis://:secret@127.0.0.1:1/3", "--port", "0"], 1, "cannot reach Redis at redis://127.0.0.1:1/3"),
+        (
+            ["--state", "redis://:secret@127.0.0.1:1/3", "--port", "0"],
+            1,
+            "cannot reach Redis at redis://127.0.0.1:1/3: Error 111",
+        ),
     ],
 )
 def test_what_cannot_be_started_is_refused(options: list[str], code: int, message: str, tmp_path: Path) -> None:
@@ -475,3 +479,15 @@ async def test_two_servers_behind_nginx_behave_like_one(redis: str, tmp_path: Pa
             servers = [Client(direct, f"http://{each}") for each in (first, second)]
             journals = [json.loads((await each.send("GET", "/_fakellm/journal")).body) for each in servers]
     assert [len(each["entries"]) for each in journals] == [len(PROMPTS), len(PROMPTS)]
+
+
+@in_loop
+async def test_a_scenario_of_another_version_is_refused(redis: str) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        assert (await client.send("PUT", "/s/a/_fakellm/scenario", json.dumps(OTHER).encode())).status == 200
+        with Redis.from_url(redis) as direct:
+            direct.hset("fakellm:session:a", mapping={"scenario": '{"rules": 1}', "version": "2"})
+        async with served(redis_app(redis)) as (newer,):
+            refused = await newer.chat("number", "a")
+            assert (refused.status, refused.code) == (503, "invalid_scenario")
+            assert (await newer.chat("number")).content == "Attempt 1"

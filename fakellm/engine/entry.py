@@ -10,11 +10,12 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import accumulate
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 from msgspec import Struct
 
+from fakellm.base.words.missing import missing
 from fakellm.engine.response import Outcome, Response
 
 _ENTRY_BYTES = 1024
@@ -79,6 +80,31 @@ class SentReply(Struct, frozen=True, kw_only=True):
     error: Any = None
     """The error in the body: an object, or a text in Ollama's API."""
 
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            raise missing("SentReply", name, self.__struct_fields__, _MEANT_OF_REPLY)
+
+
+_MEANT_OF_REPLY = {
+    "content": ".text",
+    "tool_calls": ".calls",
+    "finish_reason": ".finish",
+    "body": ".text",
+    "thinking": ".reasoning",
+}
+"""What is meant by attributes that SDKs have."""
+
+_MEANT_OF_ENTRY = {
+    "text": ".reply.text",
+    "content": ".reply.text",
+    "calls": ".reply.calls",
+    "tool_calls": ".reply.calls",
+    "response": ".reply",
+    "url": ".path",
+    "json": ".request",
+} | {key: f".request[{key!r}]" for key in ("messages", "model", "tools", "stream", "temperature", "prompt", "input")}
+
 
 class Entry(Struct, gc=False):
     """One request and its reply. The server fills in `frames_sent` and `outcome` while it sends."""
@@ -130,6 +156,11 @@ class Entry(Struct, gc=False):
     """When the reply ended, however it did, on the same clock; null while it is under way."""
     reply: SentReply = SentReply()
     """What was sent."""
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            raise missing("Entry", name, self.__struct_fields__, _MEANT_OF_ENTRY)
 
     @property
     def under_way(self) -> bool:

@@ -6,6 +6,8 @@ fault, it must raise a clear error and never present a truncated answer as a who
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fakellm.faults.base import Times
 from fakellm.faults.batches import BatchFault, NoFinish, Repeat, Swap
 from fakellm.faults.completion import (
@@ -140,3 +142,11 @@ __all__ = [
     "Whole",
     "WireFault",
 ]
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> object:
+        from fakellm.base.words.near_miss import near_miss
+
+        near = "" if name.startswith("_") else near_miss(name, __all__)
+        raise AttributeError(f"module 'fakellm.faults' has no attribute {name!r}{near}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Literal, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Never, ParamSpec, Self, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +17,11 @@ from fakellm import faults
 from fakellm.apis.variation import Variation
 from fakellm.base.errors import ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.near_miss import near_miss
 from fakellm.faults.base import Base, CountedBy
 from fakellm.scenarios.matching import When
-from fakellm.scenarios.python_replies import ReplyValue, check_fields, python_reply
-from fakellm.scenarios.reply import Call, Reply
+from fakellm.scenarios.python_replies import ReplyValue, call_with, check_fields, python_reply
+from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule, Step
 from fakellm.scenarios.written_values import check
 from fakellm.wire.timing import Timing
@@ -65,6 +66,20 @@ def checked_when(when: object, name: object, dialect: object, conditions: dict[s
     return found
 
 
+_METHODS = ("reply", "script", "call_tool", "fail", "fault", "stream", "timing", "then", "after")
+
+_MEANT = {
+    "error": "fail(status)",
+    "raises": "fail(status)",
+    "respond": "reply(…)",
+    "return_value": "reply(…)",
+    "returns": "reply(…)",
+    "side_effect": "script(…)",
+    "times": "fail(status, times=…)",
+}
+"""What other libraries call the methods."""
+
+
 class _Names(Struct):
     name: str | None
     dialect: str | None
@@ -98,10 +113,10 @@ class On(Struct, frozen=True):
         return self._changed(scripted=tuple(_step(reply, number) for number, reply in enumerate(replies)))
 
     @at_the_call
-    def call_tool(self, function: str, /, **arguments: Any) -> Self:
+    def call_tool(self, function: str, /, *more: Never, **arguments: Any) -> Self:
         """Answers with a call of this function, after the text if there is one. Repeat it for parallel calls."""
         reply = self.steps[-1].get("reply", Reply())
-        reply = replace(reply, tool_calls=(*reply.tool_calls, Call(function, arguments)))
+        reply = replace(reply, tool_calls=(*reply.tool_calls, call_with("call_tool", function, more, arguments)))
         return self._with(replaces=True, reply=reply)
 
     @at_the_call
@@ -164,6 +179,13 @@ class On(Struct, frozen=True):
         first, *then = ({"reply": Reply()} | step for step in self.steps)
         steps = tuple(Step(**step) for step in then)
         return Rule(**first, when=self.when, name=self.name, dialect=self.dialect, then=steps, after=self.ends)
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(self, name: str) -> object:
+            near = f"; did you mean .{_MEANT[name]}?" if name in _MEANT else near_miss(name, _METHODS)
+            message = f"on(…) has no {name!r}; it has {', '.join(_METHODS)}{near}"
+            raise AttributeError(message, name="", obj=None)  # so that Python adds no hint of its own
 
     def _with(self, replaces: bool = False, **blocks: Any) -> Self:
         for key in blocks:

@@ -128,7 +128,19 @@ class Difference(Struct, frozen=True):
             return f"{self.field}: expected {'a secret, got None' if self.actual is None else 'another secret'}"
         if self.expected == "" and self.actual is None:  # every text contains it
             return f"{self.field}: expected any text, got none"
-        return "{}: expected {}, got {}".format(self.field, *self.values)
+        return "{}: expected {}, got {}{}".format(self.field, *self.values, self._near)
+
+    @property
+    def _near(self) -> str:
+        """What a text lacks that is nearly the expected one."""
+        if not isinstance(self.expected, str) or not isinstance(self.actual, str):
+            return ""
+        if self.field == "model" and self.expected and self.actual.startswith(self.expected):
+            return f" (the whole name must match: {shortened(self.expected + '*')})"
+        expected, actual = self.expected.lower(), self.actual.lower()
+        contained = self.field in ("user", "system") or self.field.startswith(("result.", "headers."))
+        same = expected in actual if contained else expected == actual
+        return " (differs only in case)" if same else ""
 
 
 def _is_secret(field: str) -> bool:

@@ -9,7 +9,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Never, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -46,10 +46,24 @@ ReplyValue = Content | Callable[[Request], Content | Awaitable[Content]]
 EXPECTED = "a text, data to send as JSON (a dict, pydantic model or dataclass), a Call, a list of Calls or a Reply"
 
 
-def call(function: str, /, **arguments: Any) -> Call:
+def call(function: str, /, *more: Never, **arguments: Any) -> Call:
     """A call of this function with these arguments, to reply with: ``reply(call("add", a=2))``. For an id, or arguments
     as text, build a `Call`."""
-    return Call(function, arguments)
+    __tracebackhide__ = True  # of pytest
+    return call_with("call", function, more, arguments)
+
+
+def call_with(name: str, function: str, more: tuple[object, ...], arguments: dict[str, Any]) -> Call:
+    """A call of this function. `more`: what follows the function in the call `name`; raises ScenarioError if there is
+    any."""
+    __tracebackhide__ = True
+    if not more:
+        return Call(function, arguments)
+    values = more[0] if isinstance(more[0], dict) else {}
+    named = bool(values) and all(isinstance(key, str) and key.isidentifier() for key in values)
+    shown = ", ".join(f"{key}={shortened(value)}" for key, value in values.items()) if named else "argument=value"
+    remedy = f"write {name}({function!r}, {shown})"
+    raise ScenarioError([f"{name}: the arguments of {shortened(function)} are passed by name: {remedy}"])
 
 
 def reply_of_content(content: object, **fields: Any) -> Reply | None:
@@ -115,6 +129,9 @@ def _is_data(value: object) -> bool:
 
 
 def _json(value: object) -> str:
+    if isinstance(value, Mapping) and _is_response(value):
+        remedy = 'write .reply("Hello"), or fakellm.Reply(…) for its other fields'
+        raise ScenarioError([f"reply: this is a whole response, not the content of one: {remedy}"])
     if not isinstance(value, (Mapping, Struct)) and hasattr(value, "model_dump_json"):
         return str(value.model_dump_json(by_alias=True))
     try:
@@ -123,6 +140,13 @@ def _json(value: object) -> str:
     except (TypeError, ValueError, RecursionError) as error:
         raise ScenarioError([f"reply: {shortened(value)} cannot be sent as JSON: {error}"]) from None
     return dumps(data)
+
+
+def _is_response(data: Mapping[Any, Any]) -> bool:
+    """Whether data is a response or a chunk of OpenAI's API."""
+    choices = data.get("choices")
+    items = choices if isinstance(choices, (list, tuple)) else ()
+    return any(isinstance(each, Mapping) and ("message" in each or "delta" in each) for each in items)
 
 
 def _model(value: object) -> Any:

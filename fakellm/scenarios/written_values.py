@@ -12,9 +12,11 @@ import msgspec
 from msgspec import NODEFAULT, UNSET, Struct
 
 from fakellm.base.errors import ScenarioError
+from fakellm.base.json_path import value_at
 from fakellm.base.json_text import writable
 from fakellm.base.json_values import is_json
 from fakellm.base.validation import Problem, dotted, fields_of, problems
+from fakellm.scenarios.mistakes.python_values import value_in_python
 from fakellm.scenarios.reply import Computed
 
 
@@ -48,12 +50,20 @@ def flaws(value: Any, hint: Any) -> list[Problem]:
 def check(value: Any, hint: Any, name: str) -> None:
     """Raises ScenarioError if a value that is built in Python has fields of wrong types; `name` stands for it."""
     try:
-        found = flaws(as_written(value), hint)
+        written = as_written(value)
+        found = flaws(written, hint)
     except RecursionError:
         raise ScenarioError([f"{name}: nested too deeply, or a part contains itself"]) from None
     if found:
-        places = [": ".join(filter(None, (name, dotted(problem.path), problem.message))) for problem in found]
-        raise ScenarioError(list(map(writable, places)))
+        lines = [": ".join(filter(None, (name, dotted(each.path), _message(each, written)))) for each in found]
+        raise ScenarioError(list(map(writable, lines)))
+
+
+def _message(problem: Problem, written: Any) -> str:
+    """The message of a problem, with what to write instead."""
+    if problem.kind != "type":
+        return problem.message
+    return problem.message + value_in_python(problem.path, value_at(written, problem.path), problem.message)
 
 
 def _usual(field: Any, value: Any) -> bool:

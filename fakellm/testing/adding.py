@@ -78,7 +78,12 @@ class Adding(Vocabulary, ABC):
     def add(self, source: ScenarioSource, *more: Never) -> None:
         """Adds rules after those that there are; the journal and the attempts stay. Takes what `load` takes, and raises
         what it raises, and ScenarioError if no request can reach one of the rules."""
-        self._add(load(single("add", source, more)))
+        rules = single("add", source, more)
+        for each in rules if isinstance(rules, (list, tuple)) else (rules,):
+            if isinstance(each, ServedOn) and each.number is not None and not each.start.replaced:
+                message = f"on(…) has added this rule already, at {each.start.place}: leave out add(…)"
+                raise ScenarioError([f"add: {message}"])
+        self._add(load(rules))
 
     def _end_chains(self) -> None:
         """Must be called when the rules that were added are replaced: no later method may change one of them."""

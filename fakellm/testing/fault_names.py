@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fakellm import faults
 
 
-class Faults:
+class _Explaining(type):
+    """Explains a name that is not there as the module does."""
+
+    if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+        def __getattr__(cls, name: str) -> object:
+            return getattr(faults, name)
+
+
+class Faults(metaclass=_Explaining):
     """`fakellm.faults` in a test, where the fixture hides the module."""
 
     BadArguments = faults.BadArguments

@@ -95,6 +95,12 @@ class Handle(Adding, Queries):
         return f"<fakellm.Handle {self.url}: {count(rules, 'rule')}, {count(entries, 'request')} in the journal>"
 
     @property
+    def unreached(self) -> bool:
+        """Whether there are rules, and no request since they were loaded. False if that is not known without a wait."""
+        rules, entries = self._home.sizes(self._name) if self._home and self._home.sizes else (0, 0)
+        return rules > 0 and entries == 0
+
+    @property
     def env(self) -> dict[str, str]:
         """The environment variables from which SDKs take the URL and the key of a server, with those of this one."""
         return variables(self.url, self.ca)

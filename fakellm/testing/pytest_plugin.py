@@ -116,12 +116,15 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Notes whether a test with the fixture has failed."""
+    """Notes whether a test with the fixture has failed, and says in its report if the fixture got no request."""
     report = yield
     if call.when == "call" and "fakellm" in getattr(item, "fixturenames", ()):
         from fakellm.testing.fixture.recorded import FAILED
+        from fakellm.testing.fixture.unreached import unreached
 
         item.stash[FAILED] = report.failed
+        if report.failed and (text := unreached(item, call.excinfo)):
+            report.sections.append(("fakellm", text))
     return report
 
 

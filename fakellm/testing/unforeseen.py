@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from fakellm.testing.handle import Handle
 
 REMEDY = (
-    "Add a rule that matches it, or correct what the application sends. A test that expects the refusal puts it into "
+    "Correct what the application sends. A test that expects the refusal puts it into "
     "`with fakellm.expect_unmatched():`; `fakellm.allow_unmatched()` and `@pytest.mark.fakellm(allow_unmatched=True)` "
     "let the test pass."
 )
@@ -76,7 +76,9 @@ class Unforeseen:
         entries, dropped = self._entries + entries, max(0, self._dropped + dropped)
         lines = [f"earlier requests, which the journal no longer has: {dropped}"] if dropped else []
         lines += [f"request {entry.number}, {entry.method} {entry.path}: {entry.explanation}" for entry in entries]
-        return ["no rule answered", *lines, REMEDY] if lines else []
+        ruled = dropped or any(entry.api is not None for entry in entries)  # a rule answers no unknown URL
+        remedy = REMEDY.replace("Correct", "Add a rule that matches it, or correct") if ruled else REMEDY
+        return ["no rule answered", *lines, remedy] if lines else []
 
     def _current(self) -> tuple[list[Entry], int]:
         """What the journal has now, without what was expected or answered with generated text, and what it dropped."""

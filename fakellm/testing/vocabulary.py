@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 import fakellm
+from fakellm.base.words.missing import missing
 from fakellm.base.words.near_miss import near_miss
 from fakellm.scenarios import matching, python_replies, reply, scenario, usage
 from fakellm.testing.fault_names import Faults
@@ -12,6 +13,16 @@ from fakellm.wire import timing
 
 SETTINGS = ("scenario", "seed", "speed", "dialect", "host", "env")
 """What only the start of a server or of a test can set."""
+
+
+_MEANT = {
+    "call_count": "len(fakellm.requests)",
+    "call_args": "fakellm.requests[-1]",
+    "calls": "fakellm.requests",
+    "called": "fakellm.assert_called()",
+    "assert_called_once": "fakellm.assert_called(times=1)",
+}
+"""What mocks call what a handle has."""
 
 
 class Vocabulary:
@@ -53,7 +64,10 @@ class Vocabulary:
 
         def __getattr__(self, name: str) -> object:
             known = [each for each in dir(type(self)) if not each.startswith("_")]
-            message = f"{type(self).__name__!r} object has no attribute {name!r}{near_miss(name, known)}"
             if name in fakellm.__all__:
-                message += f"; the fixture hides the module of its name, which has it: `from fakellm import {name}`"
-            raise AttributeError(message, name="", obj=None)  # so that Python adds no hint of its own
+                message = (
+                    f"{type(self).__name__!r} object has no attribute {name!r}{near_miss(name, known)}; the fixture"
+                )
+                message += f" hides the module of its name, which has it: `from fakellm import {name}`"
+                raise AttributeError(message, name="", obj=None)
+            raise missing(type(self).__name__, name, known, _MEANT)

@@ -19,6 +19,7 @@ _MEANT = {
     "completed": "sent",
     "count": "times",
     "delay": "first",
+    "disconnect": "reset",
     "disconnected": "client left",
     "google": "gemini",
     "grok": "xai",
@@ -28,6 +29,7 @@ _MEANT = {
     "start": "serve",
     "text": "content",
     "thinking": "reasoning",
+    "timeout": "stall",
     "times": "count",
     "tools": "tool_calls",
 }
@@ -37,7 +39,7 @@ _MEANT = {
 def other_word(word: str, allowed: Sequence[str]) -> str | None:
     """The allowed word for what is called so elsewhere, if there is one."""
     other = _MEANT.get(word.lower())
-    return other if other in allowed else None
+    return next((each for each in allowed if each.lower() == other), None) if other else None
 
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:

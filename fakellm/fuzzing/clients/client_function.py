@@ -71,7 +71,9 @@ class _Worker:
                 returned = runner.run(_awaited(returned))
             return read_result(returned)
         except BaseException as error:  # a cancellation too: nothing above could handle it
-            return raised(type(error).__qualname__, str(error))
+            own = isinstance(error, TypeError) and error.__traceback__ and error.__traceback__.tb_next is None
+            hint = "; it is called with (base_url, request)" if own else ""  # its first line was not reached
+            return raised(type(error).__qualname__, f"{error}{hint}")
 
 
 async def _awaited(returned: Awaitable[Returned]) -> Returned:

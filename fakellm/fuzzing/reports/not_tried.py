@@ -23,12 +23,15 @@ def not_tried(problem: str, expected: Any, url: str, api: str, plans: Sequence[P
     if not url:
         others = ", ".join(name for name in HOMES if name != api)
         lines.append(
-            f"   It sent no request. If it is a client of another API than {api}, add --api with its name: {others}"
+            f"   It sent no request. If it is a client of another API than {api}, add --api with its name, or api=… in "
+            f"Python: {others}"
         )
     elif requested is None:
         lines.append(f"   It requested {url}, which no API has.")
     elif requested != api:
-        lines.append(f"   It requested {url}, of the API {requested}: add --api {requested}")
+        lines.append(
+            f"   It requested {url}, of the API {requested}: add --api {requested}, or api={requested!r} in Python"
+        )
     if plans:
         shown = "\n".join(map(dumped, plans))
         lines += [f"   On the wire (one line per write{legend(shown)}):", indent(shown, "   ")]

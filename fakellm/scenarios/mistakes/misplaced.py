@@ -16,6 +16,7 @@ from fakellm.apis.variation import Variation
 from fakellm.base.validation import Path
 from fakellm.base.words.near_miss import near_miss, other_word
 from fakellm.scenarios.matching import When
+from fakellm.scenarios.mistakes.text_values import instead_of_text
 from fakellm.scenarios.reply import Reply
 from fakellm.scenarios.scenario import Rule
 from fakellm.wire.timing import Timing
@@ -87,6 +88,8 @@ def block_for_value(path: Path, value: Any, message: str) -> str:
         return ""
     if "array" in expected:
         return f"; write [{_flow(value)}]" if isinstance(value, str) else ""
+    if isinstance(value, str) and (written := instead_of_text(value, path, message)):
+        return written
     if "object" not in expected or key not in _WHOLE:
         return ""
     if key == "fault" and type(value) is int:

@@ -6,7 +6,7 @@ Owns how rules are added while requests arrive. Knows no matching and no renderi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -133,12 +133,12 @@ def load_scenario(app: App, request: HttpRequest) -> Work:
         app.put(request.target.session, engine)
         return loaded(scenario, engine)
 
-    return Work(partial(read_engine, app, request), then)
+    return Work(engine_reader(app, request), then)
 
 
-async def read_engine(app: App, request: HttpRequest) -> tuple[Scenario, Engine]:
-    """The scenario in a request, and its engine. Another process reads a long one, and a thread compiles it: thousands
-    of rules take seconds."""
+def engine_reader(app: App, request: HttpRequest) -> Callable[[], Awaitable[tuple[Scenario, Engine]]]:
+    """Reads the scenario in a request, and its engine. Another process reads a long one, and a thread compiles it:
+    thousands of rules take seconds."""
     specified = _flag(request, "strict")
     strict = app.strict if specified is None else specified
 
@@ -147,13 +147,16 @@ async def read_engine(app: App, request: HttpRequest) -> tuple[Scenario, Engine]
             scenario = read(request.body)
             return scenario, app.compiled(scenario, strict)
 
-    if len(request.body) > MOST_BODY and app.offloads:
-        return await in_worker(lambda worker: compiled(partial(read_there, worker)))
-    return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
+    async def run() -> tuple[Scenario, Engine]:
+        if len(request.body) > MOST_BODY and app.offloads:
+            return await in_worker(lambda worker: compiled(partial(read_there, worker)))
+        return (await in_thread(lambda: compiled(parsed)))()  # type: ignore[no-any-return] # Result is of any type
+
+    return run
 
 
 def read_result(result: Callable[[], Any]) -> tuple[Scenario, Engine]:
-    """What `read_engine` returned. Raises RequestError for what it raised."""
+    """What `engine_reader` reads. Raises RequestError for what reading it raised."""
     try:
         scenario, engine = result()
     except ScenarioError as error:

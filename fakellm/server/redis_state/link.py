@@ -19,7 +19,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from fakellm.base.errors import RequestError, ServerError
-from fakellm.base.validation import shortened
 
 PATIENCE = 2.0
 """Seconds after which a Redis that does not answer counts as one that cannot be reached."""
@@ -69,9 +68,9 @@ class RedisLink:
         """Connects. Raises ServerError if Redis cannot be reached."""
         try:
             await self._join()
-        except FAILURES as error:
+        except (*FAILURES, RequestError) as error:
             await self._close()
-            raise ServerError(f"cannot reach Redis at {self._place}: {shortened(error)}") from None
+            raise ServerError(f"cannot reach Redis at {self._place}: {_shown(error)}") from None
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
@@ -134,7 +133,7 @@ class RedisLink:
                 self._lost(error)
             while not self.up:
                 await asyncio.sleep(_RETRY_SECONDS)
-                with suppress(*FAILURES):
+                with suppress(*FAILURES, RequestError):
                     await self._join()
                     log.warning("Redis at %s can be reached again", self._place)
 
@@ -152,10 +151,14 @@ class RedisLink:
             log.error(
                 "Redis at %s cannot be reached; what needs it gets a 503 until it can: %s",
                 self._place,
-                shortened(error),
+                _shown(error),
             )
             if self._receiving:
                 self._receiving.cancel()
+
+
+def _shown(error: BaseException) -> str:
+    return str(error) or type(error).__name__
 
 
 def _without_password(url: str) -> str:

@@ -19,7 +19,7 @@ from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response
 from fakellm.server.control.next_fault import end_fault, shown_fault
-from fakellm.server.control.scenario_routes import loaded, read_engine, read_result, shown_scenario
+from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
@@ -70,11 +70,15 @@ class RedisApp(App):
         return self.copies.edit(name, _own(engine), session)
 
     async def _served(self, own: OwnScenario | None) -> Engine:
-        """The engine of a session. A thread compiles one of its own."""
+        """The engine of a session. A thread compiles one of its own. Raises RequestError if that is not possible."""
         if own is None:
             return self._engine
         compiled: Callable[[], Any] = await in_thread(partial(self._compiled, own))
-        engine: Engine = compiled()
+        try:
+            engine: Engine = compiled()
+        except ScenarioError as error:
+            message = f"Redis has a scenario that this version of fakellm cannot serve: {error}"
+            raise RequestError(503, message, "invalid_scenario") from None
         return engine
 
     def _compiled(self, own: OwnScenario) -> Engine:
@@ -102,8 +106,10 @@ def _reset(app: RedisApp, request: HttpRequest) -> Work:
 def _load_scenario(app: RedisApp, request: HttpRequest) -> Work:
     """Loads a scenario into a session on all servers."""
 
+    read = engine_reader(app, request)
+
     async def run() -> tuple[Scenario, Engine]:
-        scenario, engine = await read_engine(app, request)
+        scenario, engine = await read()
         own = await in_thread(partial(_own, engine))
         await app.copies.put(request.target.session, own())
         return scenario, engine
