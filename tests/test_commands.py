@@ -81,6 +81,12 @@ def test_check_names_keys_without_an_effect(tmp_path: Path) -> None:
     ]
 
 
+def test_check_names_what_is_not_a_scenario(tmp_path: Path) -> None:
+    file = tmp_path / "test_g.py"
+    file.write_text("def test_a(fakellm):\n    fakellm.reply({'a': 1})\n")
+    assert run("check", file).output == f"{file}: not a scenario (.yaml, .yml, .json)\n"
+
+
 def test_check_reports_every_problem(turns: Path, tmp_path: Path) -> None:
     good = run("check", turns, *SCENARIOS)
     assert (good.exit_code, good.stdout.splitlines()[0]) == (0, f"{turns}: 3 rules of scenario")
@@ -225,9 +231,35 @@ def test_what_is_saved_is_served(tmp_path: Path, caplog: pytest.LogCaptureFixtur
         assert files.changed() is None
         assert message in caplog.text
         if "serves" in message:
-            assert "; sessions that have loaded a scenario of their own keep it: 'own'\n" in caplog.text
+            assert (
+                "; journals begin anew; sessions that have loaded a scenario or rules of their own keep them: 'own' (POST"
+                in (caplog.text)
+            )
+            assert "(POST /s/own/_fakellm/reset has it serve the files)" in caplog.text
         assert (reply_of(app), reply_of(app, "/s/x"), reply_of(app, "/s/own")) == (expected, expected, "Own")
         caplog.clear()
+
+
+@pytest.mark.parametrize(
+    ("content", "kept"),
+    [
+        ("# A comment\nrules:\n- reply: {content: One}\n", True),
+        ("rules: [{reply: {content: Two}}]", False),
+        ("rules: [{when: {body: {n: true}}, reply: {content: One}}]", False),
+    ],
+)
+def test_only_a_changed_scenario_empties_the_journal(tmp_path: Path, content: str, kept: bool) -> None:
+    file = tmp_path / "one.yaml"
+    file.write_text("rules: [{reply: {content: One}}]")
+    reading = read([file])
+    app, files = App(reading.scenario), Files([file], reading)
+    reply_of(app)
+    before = app.session("")
+    file.write_text(content)
+    changed = files.changed()
+    assert changed is not None
+    asyncio.run(follow_once(app, changed))
+    assert (app.session("") is before) == kept
 
 
 async def follow_once(app: App, reading: Reading) -> None:
@@ -241,7 +273,10 @@ def test_serve_looks_at_its_files(turns: Path) -> None:
         assert process.stdout.readline().startswith("fakellm serves 3 rules of scenario at ")
         turns.write_text("rules: []")
         try:
-            assert process.stderr.readline() == "fakellm: the files have changed: serves 0 rules of scenario\n"
+            assert (
+                process.stderr.readline()
+                == "fakellm: the files have changed: serves 0 rules of scenario; journals begin anew\n"
+            )
         finally:
             process.terminate()
 
@@ -251,7 +286,7 @@ def test_an_error_while_checking_the_files_is_logged_and_they_are_checked_again(
 ) -> None:
     monkeypatch.setattr(reload, "POLL", 0.001)
     reading = read([turns])
-    app, files = App(reading.scenario), Files([turns], reading)
+    app, files = App(), Files([turns], reading)
     again = [RuntimeError("no more files")] * 3
     looks = iter([*again, None, read([turns]), asyncio.CancelledError()])
 

@@ -198,7 +198,10 @@ MISTAKES = {
         ["request 1, POST /s/*/nowhere: Unknown request URL: *"],
     ),
     "one_before_a_reset": ("\n    ask(path='/nowhere'); fakellm.reset()\n", ["request 1, *Unknown request URL*"]),
-    "an_api_that_is_not_served": ("\n    ask(path='/rerank')\n", ["request 1, *fakellm does not serve Cohere*"]),
+    "an_api_that_is_not_served": (
+        "\n    ask(path='/rerank')\n",
+        ["request 1, *fakellm does not serve Cohere*", "Correct what the application sends. A test that expects *"],
+    ),
     "a_script_that_is_too_long": (
         """
     fakellm.script("one", "two", "three")

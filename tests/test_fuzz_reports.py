@@ -14,12 +14,18 @@ from hypothesis import strategies as st
 
 from fakellm.cli import main
 from fakellm.fuzzing.clients.client_function import FunctionClient
+from fakellm.fuzzing.clients.result import NoResult
+from fakellm.fuzzing.oracle.verdicts import Verdict
 from fakellm.fuzzing.report import report, run_report
+from fakellm.fuzzing.report import reported_failure as described
 from fakellm.fuzzing.reports.github import as_annotations
 from fakellm.fuzzing.reports.junit import as_junit
 from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, read_report
 from fakellm.fuzzing.run import run
-from fakellm.fuzzing.search import Search
+from fakellm.fuzzing.search import ClientFailure, Search
+from fakellm.fuzzing.trial import JudgedCase
+from fakellm.scenarios.reply import Call, Reply
+from fakellm.scenarios.scenario import Rule
 from tests import wrong_clients as wrong
 
 SETTINGS = RunSettings(api="chat", profile="standard", seed=0, examples=20)
@@ -231,3 +237,11 @@ def test_files_that_cannot_be_merged_are_reported(files: list[str], message: str
     done = fuzz("--merge", *files)
     assert done.exit_code == 2
     assert message in done.output
+
+
+@pytest.mark.parametrize(("arguments", "noted"), [("", True), ("{}", False)])
+def test_a_report_notes_that_empty_arguments_are_an_empty_object(arguments: str, noted: bool) -> None:
+    rule = Rule(reply=Reply(tool_calls=(Call("f", arguments),)))
+    case = JudgedCase(rule, Verdict("differs", "tool_calls", [("f", "{}")], []), NoResult("raised"))
+    summary = described(ClientFailure(case)).summary
+    assert ("note      empty arguments count as {}" in summary) is noted

@@ -618,6 +618,13 @@ def test_a_client_that_fails_on_a_plain_stream_cannot_be_tried() -> None:
         found(lambda base_url, request: {"content": ""})
     with pytest.raises(CannotRunError, match="expected a Result or a mapping"):
         found(lambda base_url, request: None)  # type: ignore[arg-type, return-value] # what is tested
+    called = (
+        r"\(base_url, request\)\n   expected .*\n   It sent no request. .*, or api=… in Python: completions, gemini"
+    )
+    with pytest.raises(
+        CannotRunError, match=f"takes 1 positional argument but 2 were given; it is called with {called}"
+    ):
+        found(lambda url: {"content": ""})  # type: ignore[arg-type, misc] # what is tested
 
 
 @pytest.mark.parametrize(("search", "message"), [({"profile": "standrad"}, "did you mean 'standard'"), ({"exclude": ("sse.spcae",)}, "did you mean 'sse.space'")])  # fmt: skip

@@ -36,6 +36,11 @@ def test_what_it_writes_works_at_once(pytester: pytest.Pytester) -> None:
     pytester.runpytest_inprocess(str(folder), "-p", "no:cacheprovider").assert_outcomes(passed=2)
 
 
+def test_its_folder_is_a_scenario(tmp_path: Path) -> None:
+    init(tmp_path)
+    assert load(tmp_path) == load(tmp_path / "fakellm.yaml")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_overwrites_nothing(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("mine")

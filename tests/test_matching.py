@@ -90,9 +90,11 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
     ("when", "told"),
     [
         (When(model="x*"), "model: expected 'x*', got 'm'"),
+        (When(model="M"), "model: expected 'M', got 'm' (differs only in case)"),
         (When(turn=2), "turn: expected 2, got 1"),
         (When(tools=("add",)), "tools: expected ['add'], got ()"),
         (When(user="weather"), "user: expected 'weather', got 'Hello'"),
+        (When(user="hell"), "user: expected 'hell', got 'Hello' (differs only in case)"),
         (When(user=Pattern(regex="^W")), "user: expected {'regex': '^W'}, got 'Hello'"),
         (When(message="x"), "message: expected 'x', got ('Hello',)"),
         (When(system="x"), "system: expected 'x', got ''"),
@@ -108,6 +110,11 @@ def test_each_condition(when: dict[str, Any], others: dict[str, Any]) -> None:
 )
 def test_each_difference_names_the_expected_and_the_actual_value(when: When, told: str) -> None:
     assert [str(each) for each in difference(when, PLAIN)] == [told]
+
+
+def test_the_start_of_a_model_lacks_its_star() -> None:
+    (shown,) = difference(When(model="gpt"), parse(chat(model="gpt-5")))
+    assert str(shown) == "model: expected 'gpt', got 'gpt-5' (the whole name must match: 'gpt*')"
 
 
 def test_a_long_value_is_shortened() -> None:

@@ -60,6 +60,17 @@ def test_a_mistake_in_yaml(mistake: str, tmp_path: Path, monkeypatch: pytest.Mon
     assert any(matches(line, expected) for line in done.output.splitlines()), done.output
 
 
+def test_a_placeholder_outside_a_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.yaml").write_text(
+        "rules:\n- when: {turn: 1}\n  reply: {content: 'Hi {{user}}, {{name}} {{{{'}\n"
+        "- reply: {content: 'Hi {{user}}', template: true}\n"
+    )
+    done = CliRunner().invoke(main, ["check", "a.yaml"])
+    remedy = "to fill it, add template: true to the reply"
+    assert done.output == f"a.yaml: 2 rules of scenario\na.yaml: scenario#1: {{{{user}}}} is sent as it is; {remedy}\n"
+
+
 COMMANDS = {
     "a command that there is not": ("serv", "No such command 'serv'; did you mean 'serve'?"),
     "no command": ("a.yaml", "No such command 'a.yaml'; to serve it: fakellm serve a.yaml"),

@@ -211,6 +211,16 @@ IMAGES: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(
+    "text", ["\ue0ff\ue0ff0\ue0fe7\ue0fe", "\ue0ff9\ue0fe", "\ue0ff" + "9" * 5_000 + "\ue0fe", "3\ue0fe"]
+)
+def test_no_text_passes_for_a_medium(text: str) -> None:
+    app = App()
+    send(app, HttpRequest("POST", "/v1/chat/completions", chat(messages=[{"role": "user", "content": text}])))
+    [message] = shown(app)["conversation"]["messages"]
+    assert {part["type"] for part in message["parts"]} <= {"text"}
+
+
 @pytest.mark.parametrize("name", PATHS)
 def test_images_have_their_place_and_their_size(name: str) -> None:
     app = App()
@@ -325,16 +335,19 @@ def server() -> Iterator[fakellm.Handle]:
 BODIES = [
     chat(stream=True, messages=[{"role": "user", "content": 'it\'s "quoted" $HOME `x` \\ é😀 100% \n'}]),
     chat(messages=[{"role": "user", "content": "x" * 150_000}]),
+    b"@/etc/hostname",  # to curl, the name of a file to send
 ]
 
 
-@pytest.mark.parametrize("body", BODIES, ids=["short", "long"])
+@pytest.mark.parametrize("body", BODIES, ids=["short", "long", "at"])
 @pytest.mark.parametrize("form", ["curl", "python"])
 def test_a_request_that_is_sent_again_gets_the_same_reply(server: fakellm.Handle, form: str, body: bytes) -> None:
     if form == "curl" and not which("curl"):
         pytest.skip("curl is not installed")
     mine = server.session(f"{form}{len(body)}")
-    reply = post(f"{mine.base_url}/chat/completions", body, authorization="Bearer k", **{"x-empty": "", "x-a": "it's"})
+    reply = post(
+        f"{mine.base_url}/chat/completions?a[0-1]=b", body, authorization="Bearer k", **{"x-empty": "", "x-a": "it's"}
+    )
     program = httpx_get(f"{mine.url}/_fakellm/requests/1/{form}")
     command = ["sh", "-c", program] if form == "curl" else [sys.executable, "-c", program]
     if len(program) > 100_000:

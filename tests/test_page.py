@@ -271,6 +271,16 @@ def test_each_session_can_be_looked_at_alone(page: Page, server: Handle) -> None
     expect(page.get_by_label("Session", exact=True)).to_be_hidden()
 
 
+def test_a_session_that_is_gone_leaves_the_menu(page: Page, server: Handle) -> None:
+    for name in ("a", "b", "c"):
+        ask(server.session(name), "hello")
+    visit(page, server)
+    options = page.get_by_label("Session", exact=True).locator("option")
+    expect(options).to_have_text(["All sessions", "a", "b", "c"])
+    server.session("b").reset()
+    expect(options).to_have_text(["All sessions", "a", "c"])
+
+
 def test_keys(page: Page, server: Handle) -> None:
     for text in ("hello 1", "hello 2"):
         ask(server, text)
@@ -330,13 +340,18 @@ def test_a_rule_is_saved_only_in_a_server_for_editing(page: Page, server: Handle
     expect(page.get_by_role("button", name="Save to")).to_have_count(0)
     file = tmp_path / "weather.yaml"
     file.write_text("# Mine.\n" + RULES, encoding="utf-8")
-    with command(file, "--edit", "--strict") as edited:
+    other = tmp_path / "other.yaml"
+    other.write_text("rules: []\n", encoding="utf-8")
+    with command(file, other, "--edit", "--strict") as edited:
         refused(edited, "Which day is it?")
         visit(page, edited, "#/requests/1/rule/")
         type_yaml(page, lambda text: re.sub(r"content: [^}]*", "content: It is Friday.", text))
+        expect(page.get_by_role("button", name="Save to")).to_have_count(2)
         page.get_by_role("button", name="Save to weather.yaml").click()
         page.get_by_role("button", name="Save weather.yaml").click()
-        expect(page.locator(".result")).to_contain_text("Saved.")
+        expect(page.get_by_role("dialog")).to_contain_text("Saved to weather.yaml")
+        expect(rows(page)).to_have_count(0)
+        expect(page.get_by_role("dialog")).to_be_visible()
     saved = file.read_text(encoding="utf-8")
     assert saved.startswith("# Mine.\nscenario: weather\nrules:\n- ")
     assert [rule.reply.content for rule in fakellm.load(saved).rules if rule.reply] == [

@@ -113,3 +113,14 @@ def test_a_file_fetches_nothing_from_elsewhere(file: Path) -> None:
     imported = re.findall(r'^import .* from "\./(.*)";$', text, re.MULTILINE)
     assert set(imported) <= set(NAMES)
     assert len(imported) == len(re.findall(r"^import ", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("session", ["", "/s/a%20b"])
+def test_a_browser_that_opens_the_root_is_led_to_the_page(server: Handle, session: str) -> None:
+    root = f"{server.url}{session}/"
+    reply = httpx2.get(root, headers={"Accept": "text/html,*/*;q=0.8"})
+    assert (reply.status_code, reply.headers["location"]) == (307, "_fakellm/")
+    assert httpx2.get(f"{server.url}{session}/_fakellm/journal").json()["entries"] == []
+    program = httpx2.get(root)
+    assert program.status_code == 404
+    assert "/_fakellm/" in program.text

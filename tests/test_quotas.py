@@ -219,6 +219,11 @@ def test_each_api_refuses_in_its_own_shape(name: str, stream: bool) -> None:
     assert second.rule is None
 
 
+def keys(value: Any) -> Any:
+    """The keys of a JSON value, and of what is in it."""
+    return {key: keys(each) for key, each in value.items()} if isinstance(value, dict) else None
+
+
 @pytest.mark.parametrize("dialect", ["azure", "groq", "mistral", "openrouter"])
 def test_a_dialect_refuses_as_its_provider_does(dialect: str) -> None:
     """As with a fault of this status."""
@@ -227,8 +232,7 @@ def test_a_dialect_refuses_as_its_provider_does(dialect: str) -> None:
     refused = json.loads(sent(app).body)
     fault = {"dialect": dialect, "rules": [{"reply": {}, "fault": {"kind": "status", "status": 429}}]}
     usual = json.loads(sent(App(load(fault))).body)
-    assert refused.keys() == usual.keys()
-    assert str(refused).count(":") >= str(usual).count(":")
+    assert keys(refused) == keys(usual)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import re
 import threading
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fakellm
+from fakellm.base.errors import MOST_PROBLEMS
 from fakellm.cli.beside.reload import Files
 from fakellm.engine.response import Pace
 from fakellm.engine.state import Limits
 from fakellm.scenarios.loader import load, read
 from fakellm.scenarios.scenario import Scenario, extended
 from fakellm.server.application import HttpRequest
-from fakellm.server.control import next_fault
+from fakellm.server.control import file_routes, next_fault
 from fakellm.server.control.next_fault import with_fault
 from fakellm.server.scenario_app import ROUTES, App
 from tests.conftest import ROOT, chat, handled, post
@@ -227,11 +229,40 @@ def test_the_speed_is_shown_and_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "2", "{}", '{"speed": -1}', '{"speed": "fast"}', '{"speed": true}', '{"speed": 1e999}']
+    "body",
+    [
+        "",
+        "2",
+        "{}",
+        '{"speed": -1}',
+        '{"speed": "fast"}',
+        '{"speed": true}',
+        '{"speed": 1e999}',
+        '{"sped": 3, "speed": 2}',
+    ],
 )
 def test_a_wrong_speed_is_refused(body: str) -> None:
     error = called(App(), "PUT", "/_fakellm/speed", body)["error"]
     assert error["message"].startswith('Invalid speed: expected {"speed": 2}')
+
+
+@pytest.mark.parametrize("speed", ["9" * 400, "1e7", "5e-324"])
+def test_a_speed_at_which_a_delay_has_no_sense_is_refused(speed: str) -> None:
+    assert called(App(), "PUT", "/_fakellm/speed", f'{{"speed": {speed}}}')["error"]["code"] == "invalid_value"
+
+
+@pytest.mark.parametrize("name", [".", "..", "%2e%2e"])
+def test_a_session_whose_name_a_url_leaves_out_is_refused(name: str) -> None:
+    """A browser reads `/s/../_fakellm/reset` as `/_fakellm/reset`, which is another session's."""
+    app = App()
+    assert called(app, "POST", f"/s/{name}/v1/chat/completions", "{}")["error"]["code"] == "invalid_session"
+    assert list(app.sessions()) == []
+
+
+def test_an_error_names_the_first_problems_and_counts_the_others() -> None:
+    message = called(App(), "PUT", "/_fakellm/scenario", "rules:\n" + "- {replly: {}}\n" * 1_000)["error"]["message"]
+    assert len(message.splitlines()) == MOST_PROBLEMS + 1
+    assert message.splitlines()[-1].endswith("more problems")
 
 
 def test_all_sessions_are_listed() -> None:
@@ -304,6 +335,19 @@ def test_what_is_not_a_scenario_is_not_written(edited: tuple[App, Path], text: s
     assert file.read_text(encoding="utf-8") == TEXT
 
 
+def test_a_file_that_cannot_be_written_is_named(edited: tuple[App, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    app, file = edited
+    version = called(app, "GET", "/_fakellm/file")["files"][0]["version"]
+
+    def full(file: Path, data: bytes) -> None:
+        raise OSError(ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(file_routes, "write_whole", full)
+    error = put(app, file, version, TEXT)["error"]
+    assert (error["code"], str(file) in error["message"]) == ("file_error", True)
+    assert error["message"].startswith("A file of the scenario cannot be written: ")
+
+
 def test_no_other_file_is_written(edited: tuple[App, Path], tmp_path: Path) -> None:
     app, file = edited
     for name in (tmp_path / "other.yaml", "/etc/passwd", "", f"{tmp_path}/../{tmp_path.name}/a b.yaml", tmp_path):
@@ -324,6 +368,19 @@ def test_a_server_that_does_not_edit_writes_nothing() -> None:
     assert called(app, "GET", "/_fakellm/file") == {"edit": False, "files": []}
     error = put(app, "a.yaml", "x", TEXT)["error"]
     assert (error["code"], "--edit" in error["message"]) == ("not_editable", True)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../other.yaml", "."])
+def test_a_client_cannot_add_files_to_those_that_it_may_write(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("include: [b.yaml]\nrules: []", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("rules: []", encoding="utf-8")
+    app = App(load(TEXT))
+    app.edited = Files([file], read([file]))
+    [shown, _] = called(app, "GET", "/_fakellm/file")["files"]
+    error = put(app, file, shown["version"], f"include: [b.yaml, {path}]\nrules: []")["error"]
+    assert error["message"] == f"{file}: include: '{path}' can be added only in the file itself."
+    assert "version" in put(app, file, shown["version"], "include: [b.yaml]\nrules: [{reply: {}}]")
 
 
 # The documentation

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fakellm
-from fakellm.testing.verdict_report import checked_file, write
+from fakellm.testing.verdict_report import checked_file, lines, write
 
 CODE = """
 import json, os, urllib.error, urllib.request
@@ -76,6 +76,20 @@ def test_the_report_in_markdown(tmp_path: Path) -> None:
         "| test | rule | what happened |\n|---|---|---|\n"
         f"| `a.py::test[x\\|y]` | retried-refusal | {MESSAGE} |\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("findings", "having"),
+    [
+        ([0, 0], "no tests have findings"),
+        ([0, 2], "1 test has findings"),
+        ([1, 1], "2 tests have findings"),
+    ],
+)
+def test_the_summary(findings: list[int], having: str) -> None:
+    verdicts = {f"test_{number}": {"requests": 1, "findings": [FINDING] * many} for number, many in enumerate(findings)}
+    *_, summary = lines(verdicts)
+    assert summary == f"2 tests sent 2 requests to models; {having}"
 
 
 @pytest.mark.parametrize(("folder", "status"), [("new/er", 0), ("a_file", 4)])

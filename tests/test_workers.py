@@ -293,6 +293,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytes
         ]
         lost = victim.begin("POST", CHAT, asks("slow", stream=True))
         stepped = survivor.begin("POST", CHAT, asks("step", stream=True))
+        assert server.last.rule == "step"  # the journal has all that was sent so far
         with ThreadPoolExecutor(4) as pool:
             load = pool.map(lambda number: attempt(server, number), range(40))
             os.kill(killed, signal.SIGKILL)

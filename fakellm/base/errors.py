@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+MOST_PROBLEMS = 100
+"""Problems that one error names."""
+
 
 class FakellmError(Exception):
     """The base class of every exception of this package."""
@@ -14,12 +17,12 @@ class ScenarioError(FakellmError):
     """A scenario that cannot be used.
 
     `problems` holds one line for each problem, in the order of the file, with its place (``file:line:column``), the
-    value, what is allowed and the nearest valid name.
+    value, what is allowed and the nearest valid name; after MOST_PROBLEMS, one line with how many more there are.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = _first(problems)
+        super().__init__("\n".join(self.problems))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.problems,)
@@ -29,12 +32,12 @@ class CassetteError(FakellmError):
     """A recording that cannot be read or written.
 
     `problems` holds one line for each problem: the file and the place in it (``file:line:column``, or the number of the
-    interaction, from 0, and the key), the value, and the remedy.
+    interaction, from 0, and the key), the value, and the remedy; there are at most as many as in a ScenarioError.
     """
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = _first(problems)
+        super().__init__("\n".join(self.problems))
 
 
 class RequestError(FakellmError):
@@ -74,3 +77,10 @@ class StreamError(FakellmError):
 
 class ServerError(FakellmError):
     """A fake server that could not be started or reached, or could not do what its handle requested."""
+
+
+def _first(problems: Sequence[str]) -> tuple[str, ...]:
+    """The first problems, and how many more there are."""
+    if len(problems) <= MOST_PROBLEMS + 1:  # a line that says "1 more" takes as much room as that one
+        return tuple(problems)
+    return *problems[:MOST_PROBLEMS], f"and {len(problems) - MOST_PROBLEMS:,} more problems"

@@ -1,4 +1,4 @@
-"""Finds out whether this package can run: on this Python, and not overwritten by another distribution. Says if not.
+"""Finds out whether this package can run: on this Python, and not overwritten by another distribution. Reports if not.
 
 PyPI has an unrelated distribution named `fakellm`, which installs a package of the same name. Whichever is installed
 last puts its `__init__.py` into the folder that both share, and the other modules of both stay there. So `import

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from fakellm.base.json_values import WireValue, is_json, not_json
-from fakellm.base.words.near_miss import near_miss
+from fakellm.base.words.near_miss import meant, near_miss
 
 Path = tuple[str | int, ...]
 
@@ -182,6 +182,7 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
     tag = hint.__struct_config__.tag_field
     keys = [*([tag] if tag else []), *fields]
     renamed: dict[str, str] = getattr(hint, "renamed", {})
+    misspelled: set[str | None] = set()
     for key, item in data.items():
         if key in fields and item is None and _has_null_word(fields[key].type):
             yield Problem((*path, key), "value", NULL_WORD)
@@ -194,13 +195,14 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
             yield Problem((*path, key), "renamed", message, new)
             yield from problems(item, fields[new].type, (*path, key))
         elif hint.__struct_config__.forbid_unknown_fields and key != tag:
+            misspelled.add(meant(key, keys))
             message = f"unknown key {shortened(key)}; allowed here: {', '.join(keys)}{near_miss(key, keys)}"
             yield Problem((*path, key), "unknown", message)
     one_of: tuple[str, ...] = getattr(hint, "one_of", ())
     needed = [key for key, field in fields.items() if field.required] + [*one_of[:1]]
-    former = {renamed.get(key) for key in data}
+    present = data.keys() | {renamed.get(key) for key in data} | misspelled
     for key in needed:
-        if key not in data and key not in former and not (key in one_of and data.keys() & set(one_of)):
+        if key not in present and not (key in one_of and present & set(one_of)):
             yield Problem((*path, key), "missing", f"the key {key!r} is missing")
 
 

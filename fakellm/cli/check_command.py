@@ -29,6 +29,9 @@ def command(scenarios: tuple[Path, ...]) -> None:
             for rule in reading.scenario.named_rules():
                 for key in without_effect_in(rule):
                     click.echo(f"{path}: {rule.name}: stream.{key} has no effect in {rule.when.api}")
+                for placeholder in dict.fromkeys(each for step in rule.steps for each in step.reply.unfilled()):
+                    remedy = "to fill it, add template: true to the reply"
+                    click.echo(f"{path}: {rule.name}: {placeholder} is sent as it is; {remedy}")
     problems = [problem for path, reading in readings for problem in problems_of([path], reading.problems)]
     problems += [
         f"{path}: {rule.name}: {problem}"

@@ -13,12 +13,13 @@ from msgspec.structs import replace
 
 from fakellm.apis.route import HOMES
 from fakellm.base.errors import FakellmError
+from fakellm.cli.beside.finite import finite
 from fakellm.cli.fuzz.options import check_unused, duration, named_client, named_clients
 from fakellm.cli.fuzz.options import shard as shard_of
 from fakellm.cli.fuzz.progress import Progress
 from fakellm.cli.fuzz.remedies import FuzzCommand, look
 from fakellm.cli.fuzz.reports import finish, merge, replay_command, saved_replays
-from fakellm.cli.serving import fail, finite
+from fakellm.cli.serving import fail
 from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.clients.client_under_test import PlainStreamError
 from fakellm.fuzzing.draws.profiles import DEFAULT, OF_EVERY_API

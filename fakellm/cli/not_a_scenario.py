@@ -1,11 +1,13 @@
-"""Recognizes files that a command takes for a scenario and that are something else: a recording, or fixtures."""
+"""Recognizes files that a command takes for a scenario and that are something else: recordings, fixtures, others."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from fakellm.base.errors import CassetteError
+from fakellm.scenarios.loader import SUFFIXES
 
 
 def problems_of(paths: Sequence[Path], problems: Sequence[str]) -> list[str]:
@@ -31,9 +33,15 @@ def _remedy(path: Path) -> str:
         if read_fixtures(path):
             return f"fixtures of another server, not a scenario: {converts} them"
         data = path.read_bytes()
+        if path.suffix and path.suffix not in SUFFIXES and not _RULES.search(data):
+            return f"not a scenario ({', '.join(SUFFIXES)})"
         if data.lstrip()[:1] == b"{" and detect(data, str(path))[0] == "json":
             return ""
         read(data, str(path), path.parent)
     except (CassetteError, OSError):
         return ""
     return f"a recording, not a scenario: `fakellm replay {path}` answers with it as it is, {converts} it"
+
+
+_RULES = re.compile(rb"^[\s{]*[\"']?rules[\"']?\s*:", re.MULTILINE)
+"""The key that every scenario has."""

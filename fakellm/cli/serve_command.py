@@ -11,9 +11,10 @@ import click
 
 from fakellm.apis.openai.api_keys import checked_key
 from fakellm.base.words.count import count
+from fakellm.cli.beside.finite import finite
 from fakellm.cli.beside.redis_state import sharing
 from fakellm.cli.log import log_to_stderr
-from fakellm.cli.serving import fail, finite, run, serving
+from fakellm.cli.serving import fail, run, serving
 from fakellm.cli.workers import several
 from fakellm.engine.state import Limits, Time, still
 from fakellm.server.garbage import paused
@@ -140,7 +141,8 @@ def command(
 ) -> None:
     """Serve the rules of SCENARIO files and folders, in order; with none, answer with generated text.
 
-    When you save a file, it is loaded again; if it has errors, the last good scenario stays.
+    When you save a file, it is loaded again: if the scenario has changed, journals begin anew; if it has errors, the
+    last good scenario stays.
     """
     level = options.pop("level")
     log_to_stderr(level)
@@ -151,6 +153,10 @@ def command(
         raise click.UsageError(f"--latency and --tokens-per-second are for replies without a SCENARIO; {remedy}")
     if edit and not scenarios:
         raise click.UsageError("--edit writes the files of a SCENARIO, and there is none; name one")
+    if edit and all(str(each).startswith("fakellm:") for each in scenarios):
+        raise click.UsageError(
+            "--edit writes the files of a SCENARIO, not those of fakellm; copy one, and name the copy"
+        )
     if redis and (workers > 1 or edit):
         other = "--workers: start another server with the same --state" if workers > 1 else "--edit"
         raise click.UsageError(f"--state cannot be combined with {other}")

@@ -14,13 +14,13 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import ExitStack, suppress
-from math import isfinite
 from typing import Any, NoReturn, TypeVar
 
 import click
 
 from fakellm.base.errors import ServerError
 from fakellm.cli.beside.connection_options import OPTIONS, connections
+from fakellm.cli.beside.finite import finite
 from fakellm.cli.beside.memory import keep_small
 from fakellm.server.connections.settings import Connections
 from fakellm.server.garbage import paused, server_only
@@ -36,7 +36,8 @@ GRACE = 5.0
 PATIENCE = 5.0
 """Seconds that everything else then has to end."""
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+"""What ends the server; SIGHUP comes when its terminal closes, and under `nohup` it is ignored."""
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -46,14 +47,6 @@ def _speed(_context: click.Context, _option: click.Parameter, value: float) -> f
         return checked_speed(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
-
-
-def finite(_context: click.Context, _option: click.Parameter, value: float) -> float:
-    """The value. Raises BadParameter if it is infinite or not a number, which is in every range of click's, since no
-    comparison holds for it."""
-    if not isfinite(value):
-        raise click.BadParameter(f"expected a finite number, got {value}")
-    return value
 
 
 def _hosts(_context: click.Context, _option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -226,7 +219,8 @@ async def _serve(
 
     with suppress(ValueError):  # only the main thread has signals
         for number in _SIGNALS:
-            signal.signal(number, signalled)
+            if number in (signal.SIGTERM, signal.SIGINT) or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signalled)
     server = make()
     announce(await server.start(listener))
     tidying = loop.create_task(keep_small())

@@ -1,6 +1,6 @@
 """Keeps replies within the `limits:` of their scenario: what a request takes of each quota, and what it gets for that.
 
-Pure functions: a session counts, and the caller asks it. Knows no API's headers.
+Pure functions: a session counts, and the caller takes from it. Knows no API's headers.
 """
 
 from __future__ import annotations

@@ -291,6 +291,9 @@ class MemoryState(Generic[Content]):
         }
 
     def _add(self, name: str, content: Content, own: bool) -> MemorySession[Content]:
+        if name in (".", ".."):
+            message = f"A session cannot be called {name!r}, which a URL leaves out (RFC 3986, 5.2.4)."
+            raise RequestError(400, message, "invalid_session")
         if len(self._sessions) >= self._limits.max_sessions:
             self._make_room()
         # A session that was dropped cannot be distinguished from a new one: its counts are gone.

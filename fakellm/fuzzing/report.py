@@ -17,7 +17,9 @@ from fakellm.fuzzing.reports.wire_dump import MAX_WIDTH, dumped, legend
 from fakellm.fuzzing.saved_failures import scenario_of
 from fakellm.fuzzing.search import ClientFailure, Outcome
 from fakellm.fuzzing.trial import JudgedCase
+from fakellm.model.blocks import ToolCall
 from fakellm.scenarios.loader import dump
+from fakellm.scenarios.reply import choice_blocks
 from fakellm.scenarios.scenario import Scenario
 from fakellm.wire.plan import Plan
 
@@ -131,6 +133,7 @@ def reported_failure(failure: ClientFailure) -> ReportedFailure:
         f"expected  {expected}",
         f"got       {actual}",
         *([f"because   {note}"] if verdict.note else []),
+        *(["note      empty arguments count as {}"] if _has_empty_arguments(failure.case) else []),
     ]
     return ReportedFailure(
         number=failure.number,
@@ -145,6 +148,14 @@ def reported_failure(failure: ClientFailure) -> ReportedFailure:
         scenario=dump(scenario_of(failure)),
         intermittent=failure.intermittent,
     )
+
+
+def _has_empty_arguments(case: JudgedCase) -> bool:
+    """Whether the expected calls of a verdict are of a reply that has empty text in place of arguments."""
+    reply = case.rule.reply
+    calls = (block for choice in reply.choices or (reply,) for block in choice_blocks(choice))
+    empty = any(isinstance(call, ToolCall) and not call.arguments.strip() for call in calls)
+    return empty and case.verdict.field in ("tool_calls", "blocks", "choices")
 
 
 def _described(failure: ClientFailure, summary: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ from fakellm.base.json_text import dumps
 from fakellm.base.validation import shortened
 from fakellm.base.words.near_miss import near_miss
 from fakellm.scenarios.builder import On
+from fakellm.scenarios.files.editor_files import is_json_schema
 from fakellm.scenarios.files.library import included, library_file
 from fakellm.scenarios.reachability import unreachable
 from fakellm.scenarios.reply import Computed
@@ -53,6 +54,7 @@ def load(source: ScenarioSource) -> Scenario:
     scenario), in a mapping, or in values.
 
     A folder stands for its files with one of SUFFIXES, in the order of their names, with all rules in one scenario.
+    JSON Schemas in it, such as the one for editors, are skipped.
     Raises ScenarioError with every problem.
     """
     if isinstance(source, Mapping):
@@ -84,7 +86,7 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
     parts: list[Document] = []
     visited: dict[FilePath, None] = {}
     found: list[str] = []
-    named = frozenset(() if again else paths)
+    named = frozenset(paths)
     folders: set[FilePath] = set()
     while waiting:
         path, real, by = waiting.pop()
@@ -104,7 +106,11 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
                 continue
             name = str(path)
             syntax: Syntax = "json" if name.endswith(".json") else "yaml"
-            parts.append(read_document(_text(path, by, regular=bool(by) or path not in named), name, syntax))
+            of_folder = not by and path not in named
+            text = _text(path, by, regular=again or bool(by) or of_folder)
+            if of_folder and is_json_schema(text):
+                continue
+            parts.append(read_document(text, name, syntax))
             others = [included(each, path.parent) for each in parts[-1].scenario.include]
             waiting += [(each, _real(each), f" (included by {path})") for each in others][::-1]
         except ScenarioError as error:
@@ -123,11 +129,13 @@ def parse(text: str, name: str) -> Scenario:
     return _alone(read_document(text, name, "either"))
 
 
-def check_text(text: str, name: str) -> None:
-    """Checks the text of a file with this name, without the files that it includes. Raises ScenarioError."""
+def check_text(text: str, name: str) -> tuple[str, ...]:
+    """Checks the text of a file with this name, without the files that it includes; returns their names. Raises
+    ScenarioError."""
     part = read_document(text, name, "json" if name.endswith(".json") else "yaml")
     if found := [*_flaws([part])]:
         raise ScenarioError(found)
+    return part.scenario.include
 
 
 def dump(value: Values) -> str:

@@ -187,6 +187,11 @@ class Reply(ReplyChoice, frozen=True, forbid_unknown_fields=True, omit_defaults=
             for placeholder in templates.placeholders(text)
         )
 
+    def unfilled(self) -> Iterator[str]:
+        """What looks like a placeholder in texts without `template`, and is sent as it is."""
+        choices = [choice for choice in self.choices or (self,) if not choice.template]
+        return (each for choice in choices for _, text in choice.texts() for each in templates.known_placeholders(text))
+
 
 class Computed(Reply, frozen=True, kw_only=True):
     """A reply that a Python function makes from the request: it returns the whole Reply, or a text.

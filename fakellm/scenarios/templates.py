@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from fakellm.base.errors import ReplyError
@@ -33,6 +34,15 @@ def check(text: str) -> None:
 def placeholders(text: str) -> Iterator[Path]:
     """The names in the text's placeholders, as paths: `("result", "add")`."""
     return (piece for _, piece in _split(text) if isinstance(piece, tuple))
+
+
+def known_placeholders(text: str) -> Iterator[str]:
+    """The placeholders with known names in any text, as they are written; what else is in braces is left out."""
+    for found in _GAP.finditer(text):
+        with suppress(ValueError):
+            if found[1]:
+                _placeholder(found[0], found[1].strip())
+                yield found[0]
 
 
 def texts_in(value: Any, path: Path = ()) -> Iterator[tuple[Path, str]]:

@@ -69,6 +69,8 @@ class Application(Protocol):
     """Wakes what waits for a change of a journal."""
     traffic: Traffic
     """What has been sent; the server counts it."""
+    scheme: str
+    """That of its URLs, `http` or `https`; the server sets it."""
 
     def prepare(self, request: HttpRequest) -> Awaitable[None] | None:
         """What must be awaited before `handle` can be called, if anything; then this is called again. It may raise
@@ -139,7 +141,8 @@ def dispatch(
             f"{method} {path}" for path, methods in routes.items() for method in methods if not is_page(path)
         )
         hint = f". {hint}" if hint else near_miss(target.path, list(routes)) or f"; there are {known}"
-        message = f"Unknown request URL: {request.method} {target.shown}{hint}"
+        page = ". Browsers find the page at /_fakellm/" if target.path == "/" else ""
+        message = f"Unknown request URL: {request.method} {target.shown}{hint}{page}"
         raise UnknownRouteError(404, message + _of_upgrade(request), "unknown_url")
     handler = methods.get("GET" if request.method == "HEAD" and target.control else request.method)
     if handler is None:
@@ -171,7 +174,15 @@ def refused(request: HttpRequest, error: RequestError, seed: int) -> Response:
 
 def preflighted(request: HttpRequest) -> tuple[Response, Entry]:
     """The response to a browser's preflight request; it is not for a model, so it is not in the journal."""
-    response = respond(preflight(request.headers))
+    return _unlisted(request, respond(preflight(request.headers)))
+
+
+def led_to_page(request: HttpRequest) -> tuple[Response, Entry]:
+    """Leads a browser from the root to the page; it is not for a model, so it is not in the journal."""
+    return _unlisted(request, to_page())
+
+
+def _unlisted(request: HttpRequest, response: Response) -> tuple[Response, Entry]:
     entry = Entry(request.method, request.target.shown)
     entry.fill(response)
     return response, entry

@@ -21,7 +21,14 @@ from fakellm.base.validation import shortened
 from fakellm.engine.entry import Entry
 from fakellm.engine.response import Outcome, Pace, Relay, Release, Response, Watch, Work, give_up
 from fakellm.engine.state import Session
-from fakellm.server.application import Application, HttpRequest, json_response, parsed_entry, settled
+from fakellm.server.application import (
+    Application,
+    HttpRequest,
+    json_response,
+    led_to_page,
+    parsed_entry,
+    settled,
+)
 from fakellm.server.connection import ClientConnection
 from fakellm.server.connections.settings import Connections
 from fakellm.server.connections.tls import context
@@ -29,6 +36,7 @@ from fakellm.server.listener import BACKLOG, Listener, url_of
 from fakellm.server.listener import listen as listen  # a server needs one
 from fakellm.server.live.feed import Feed, Watching
 from fakellm.server.offload import offload
+from fakellm.server.page.paths import opens_root
 from fakellm.server.processes.workers import WORKERS
 from fakellm.server.request_body import read_body, received_body, requested_path
 from fakellm.server.requests.control_access import ControlAccess
@@ -80,6 +88,8 @@ class Server:
         logs = log.isEnabledFor(logging.INFO)
         self._listener = Listener(self._logged if logs else self._handle, connections)
         self._tls = context(connections)
+        if self._tls:
+            app.scheme = "https"
         self._runner = web.ServerRunner(self._listener, shutdown_timeout=1.0)
 
     async def start(self, listener: socket.socket) -> str:
@@ -237,6 +247,8 @@ class Server:
         try:
             if target.control:
                 self._access.check(request.method, target.operation, request.headers)
+            elif self._access.page and opens_root(request.method, target.path, request.headers):
+                return led_to_page(request)
             return self._app.handle(request)
         except Exception as error:
             return self._refused(request, error)

@@ -142,6 +142,7 @@ class Replay:
         self.lateness = Lateness()
         self.changes = Changes()
         self.traffic = Traffic()
+        self.scheme = "http"
         self.recordings = Recordings(cassettes, Ignored(tuple(ignore)), relay)
         self._state: MemoryState[Recordings] = MemoryState(limits)
         self._again = again

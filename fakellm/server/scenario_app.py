@@ -75,6 +75,7 @@ class App:
         self.lateness = Lateness()
         self.changes = Changes()
         self.traffic = Traffic()
+        self.scheme = "http"
         self.seed = seed
         self.strict = strict
         self.api_keys = frozenset(api_keys)
@@ -82,6 +83,7 @@ class App:
         self._cache = Cache(limits.cache_bytes)
         self.other_caches = (0, 0)  # of its workers: how many bytes they have, and may have
         self._state: State[Engine] = state or MemoryState(limits, time)
+        self.scenario = scenario  # of sessions that have loaded none of their own
         self._engine = self.compiled(scenario, strict)
         self.offloads = True
         """Whether what takes long is done in another process."""
@@ -233,7 +235,7 @@ class App:
 
     def restart(self, engine: Engine) -> None:
         """Serves another compiled scenario in every session that has not loaded its own; these start again."""
-        self._engine = engine
+        self._engine, self.scenario = engine, engine.ruleset.scenario
         own = self.own_sessions
         for name in [name for name in self._state.sessions() if name not in own]:
             self.forget(name)

@@ -100,6 +100,6 @@ def _count(number: int, thing: str, none: str = "0") -> str:
 def _summary(verdicts: Verdicts) -> str:
     sent = sum(verdict["requests"] for verdict in verdicts.values())
     found = sum(bool(verdict["findings"]) for verdict in verdicts.values())
-    having = f"{_count(found, 'test', 'no')} {'has' if found < 2 else 'have'}"
+    having = f"{_count(found, 'test', 'no')} {'has' if found == 1 else 'have'}"
     tests = sum(verdict["requests"] > 0 for verdict in verdicts.values())
     return f"{_count(tests, 'test')} sent {_count(sent, 'request')} to models; {having} findings"

@@ -14,11 +14,14 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from fakellm.base.seed import Source
-from fakellm.base.validation import FieldError
+from fakellm.base.validation import FieldError, shortened
 from fakellm.base.words.explained import Explaining
 from fakellm.wire.chunks import Chunks
 from fakellm.wire.plan import Frame
 from fakellm.wire.spread import SPREADS, Seconds, Spread
+
+MOST_SPEED = 1e6
+"""The highest speed; the lowest is one divided by it."""
 
 
 class Stall(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True):
@@ -153,7 +156,10 @@ def _gap(number: int, timing: Timing, tokens: Sequence[int]) -> float:
 
 
 def checked_speed(speed: float) -> float:
-    """The speed. Every delay is divided by it; 0 means no delay. Raises ValueError if it is negative or not finite."""
+    """The speed. Every delay is divided by it; 0 means no delay. Raises ValueError if it is negative, not finite, or
+    beyond MOST_SPEED."""
     if not 0 <= speed < math.inf:
         raise ValueError(f"speed must be a factor: 1 as written, 2 twice as fast, 0 without delays; got {speed!r}")
-    return speed
+    if speed and not 1 / MOST_SPEED <= speed <= MOST_SPEED:
+        raise ValueError(f"speed must be 0, or from {1 / MOST_SPEED:g} to {MOST_SPEED:g}; got {shortened(speed)}")
+    return float(speed)

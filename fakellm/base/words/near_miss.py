@@ -44,7 +44,13 @@ def other_word(word: str, allowed: Sequence[str]) -> str | None:
 
 def near_miss(word: str, allowed: Sequence[str]) -> str:
     """``; did you mean 'padding'?`` if one of the allowed words was probably meant, otherwise an empty string."""
+    found = meant(word, allowed)
+    return "" if found is None else f"; did you mean {found!r}?"
+
+
+def meant(word: str, allowed: Sequence[str]) -> str | None:
+    """The allowed word that was probably meant, if there is one."""
     found = other_word(word, allowed)
     if found is None and len(word) <= _LONGEST:
         found = next(iter(get_close_matches(word, allowed, n=1)), None)
-    return "" if found is None else f"; did you mean {found!r}?"
+    return found

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from fakellm.cli.beside.finite import finite
 from fakellm.server.connections.settings import KEEP_ALIVE_SECONDS, Connections
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -18,6 +19,7 @@ OPTIONS = (
         default=KEEP_ALIVE_SECONDS,
         show_default=True,
         type=click.FloatRange(0, 10**6, min_open=True),
+        callback=finite,
         metavar="SECONDS",
         help="How long an idle connection is kept.",
     ),

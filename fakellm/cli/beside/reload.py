@@ -7,9 +7,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from fakellm.base.words.count import count
-from fakellm.scenarios.loader import Reading, read
+from fakellm.scenarios.loader import Reading, dump_json, read
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.garbage import paused
 
@@ -67,24 +68,36 @@ async def follow(server: Server, app: App, files: Files) -> None:
 
 
 async def serve_reading(server: Server, app: App, reading: Reading) -> None:
-    """Serves what was read, except in sessions with their own scenario; if it has errors, the last good one stays."""
+    """Serves what was read, except in sessions with their own scenario. If it has errors, the last good one stays.
+    If it is the one that is served, the journals stay too."""
     if reading.scenario is None:
         problems = "\n%s" * len(reading.problems)
         log.warning(f"the scenario has errors now; the last good one stays:{problems}", *reading.problems)
-    else:
-        engine = await asyncio.to_thread(_compiled, app, reading.scenario)
-        server.change(lambda: app.restart(engine))
-        rules, kept = count(len(reading.scenario.rules), "rule"), _kept(app.own_sessions)
-        log.warning("the files have changed: serves %s of %s%s", rules, reading.scenario.name, kept)
+        return
+    if await asyncio.to_thread(_equal, reading.scenario, app.scenario):
+        log.warning("the files have changed, but the scenario has not: the journals stay")
+        return
+    engine = await asyncio.to_thread(_compiled, app, reading.scenario)
+    server.change(lambda: app.restart(engine))
+    rules, kept = count(len(reading.scenario.rules), "rule"), _kept(app.own_sessions)
+    log.warning("the files have changed: serves %s of %s; journals begin anew%s", rules, reading.scenario.name, kept)
+
+
+def _equal(one: Scenario, other: Scenario | None) -> bool:
+    """Whether two scenarios of files send the same. As texts they also differ in what Python calls equal, such as 1 and
+    true, and in the order of keys."""
+    return other is not None and dump_json(one) == dump_json(other)
 
 
 def _kept(sessions: Sequence[str]) -> str:
-    """What is served besides: some sessions have loaded a scenario of their own, with PUT."""
+    """What is served besides: some sessions have loaded a scenario or rules of their own, from the page or with PUT."""
     if not sessions:
         return ""
     named = ", ".join(repr(name) if name else "the one without a name" for name in sessions[:_NAMED])
     more = f" and {len(sessions) - _NAMED:,} more" if len(sessions) > _NAMED else ""
-    return f"; sessions that have loaded a scenario of their own keep it: {named}{more}"
+    path = f"/s/{quote(sessions[0], safe='')}" if sessions[0] else ""
+    remedy = f"(POST {path}/_fakellm/reset has it serve the files)"
+    return f"; sessions that have loaded a scenario or rules of their own keep them: {named}{more} {remedy}"
 
 
 _NAMED = 5

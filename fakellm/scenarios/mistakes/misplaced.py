@@ -1,4 +1,4 @@
-"""Says where a key belongs that is in the wrong block of a rule, and what to write for a text in place of a block.
+"""States where a key belongs that is in the wrong block of a rule, and what to write for a text in place of a block.
 
 Knows the blocks and their keys, and neither files nor nodes.
 """

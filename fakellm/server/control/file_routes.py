@@ -46,14 +46,14 @@ def shown_files(app: App, request: HttpRequest) -> Work:
             raise RequestError(413, f"{message}change them with an editor.", "files_too_large")
         return [_shown(file, file.read_bytes()) for file in files]
 
-    return Work(run, lambda result: json_response({"edit": edited is not None, "files": _read(result)}))
+    return Work(run, lambda result: json_response({"edit": edited is not None, "files": _done(result, "read")}))
 
 
-def _read(result: Any) -> Any:
+def _done(result: Any, what: str) -> Any:
     try:
         return result()
     except OSError as error:
-        raise RequestError(500, f"A file of the scenario cannot be read: {error}.", "file_error") from None
+        raise RequestError(500, f"A file of the scenario cannot be {what}: {error}.", "file_error") from None
 
 
 def _shown(file: Path, data: bytes) -> dict[str, Any]:
@@ -78,15 +78,17 @@ def write_file(app: App, request: HttpRequest) -> Work:
         raise RequestError(404, message, "no_such_file")
 
     def run() -> str:
-        _check(request.body, name)
+        included = _included(request.body, name)
         with _WRITING:
-            if _version(names[name].read_bytes()) != version:
+            before = names[name].read_bytes()
+            if _version(before) != version:
                 message = f"{name} has changed since you read it. Read it again, and repeat your change in it."
                 raise RequestError(409, message, "file_changed")
+            _check_included(included, before, name)
             write_whole(names[name], request.body)
         return _version(request.body)
 
-    return Work(run, lambda result: json_response({"name": name, "version": _read(result)}))
+    return Work(run, lambda result: json_response({"name": name, "version": _done(result, "written")}))
 
 
 _WRITING = Lock()
@@ -100,12 +102,24 @@ def _parameter(parameters: dict[str, str], name: str) -> str:
     return parameters[name]
 
 
-def _check(body: bytes, name: str) -> None:
-    """Raises RequestError if the text is not a scenario."""
+def _check_included(included: frozenset[str], before: bytes, name: str) -> None:
+    """Raises RequestError if the text includes files that the text before it does not. Otherwise, whoever may write a
+    scenario could read and write every file of this machine."""
+    try:
+        new = included - _included(before, name)
+    except RequestError:  # the file has errors now
+        new = included
+    if new:
+        message = f"{name}: include: {', '.join(sorted(map(shortened, new)))} can be added only in the file itself."
+        raise RequestError(400, message, "invalid_scenario")
+
+
+def _included(body: bytes, name: str) -> frozenset[str]:
+    """The files that the text of a scenario includes. Raises RequestError if it is not a scenario."""
     from fakellm.scenarios.loader import check_text  # it reads YAML
 
     try:
-        check_text(body.decode("utf-8"), name)
+        return frozenset(check_text(body.decode("utf-8"), name))
     except UnicodeDecodeError as error:
         raise RequestError(400, f"{name}: not UTF-8: {error}.", "invalid_scenario") from None
     except ScenarioError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from fakellm.base.errors import RequestError
 from fakellm.engine.response import Response, Work, respond
-from fakellm.server.sending.lateness import Lateness
+from fakellm.server.sending.lateness import TOLERANCE, Lateness
 from fakellm.server.sending.traffic import BOUNDS, Traffic
 from fakellm.wire.plan import Frame, Plan
 
@@ -47,7 +47,7 @@ class Numbers:
             "unmatched_requests": ("Requests that no rule matched.", traffic.unmatched),
             "frames": ("Frames of replies that have ended.", traffic.frames),
             "sent_bytes": ("Bytes of replies.", traffic.bytes),
-            "late_frames": ("Frames that left more than 50 ms late.", lateness.frames),
+            "late_frames": (f"Frames that left more than {TOLERANCE * 1000:.0f} ms late.", lateness.frames),
         }
         self._now = {
             "open_replies": ("Replies that are being sent over time, or stall.", float(traffic.open)),

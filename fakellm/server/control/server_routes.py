@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
+from msgspec import Struct
 
 from fakellm.base.errors import RequestError
 from fakellm.base.validation import shortened
 from fakellm.engine.response import Pace, Response
 from fakellm.server.application import Application, HttpRequest, Routes, json_response
 from fakellm.wire.timing import checked_speed
+
+
+class _Speed(Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a request that sets the speed."""
+
+    speed: float
 
 
 def _sessions(app: Application, request: HttpRequest) -> Response:
@@ -36,11 +41,8 @@ def _speed(app: Application, request: HttpRequest) -> Pace:
 def _set_speed(app: Application, request: HttpRequest) -> Pace:
     """Divides the delays of all replies by another number, from the next frame of each on."""
     try:
-        value: Any = msgspec.json.decode(request.body)["speed"]
-        if isinstance(value, bool):
-            raise TypeError
-        return Pace(checked_speed(value))
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return Pace(checked_speed(msgspec.json.decode(request.body, type=_Speed).speed))
+    except (ValueError, RecursionError):
         message = (
             'Invalid speed: expected {"speed": 2}, with a number from 0 on; 2 halves all delays and 0 removes them, '
             f"got {shortened(request.body.decode('utf-8', 'replace'))}."

@@ -26,15 +26,16 @@ _LONGEST = 100_000
 
 
 class Copied(Struct, frozen=True):
-    """A request: its session, and its entry as the journal shows it."""
+    """A request: the scheme of the URL it came to, its session, and its entry as the journal shows it."""
 
+    scheme: str
     session: str
     entry: Entry
 
     @property
     def url(self) -> str:
         """Where it was sent."""
-        return f"http://{self.entry.headers.get('host', '127.0.0.1')}{self.entry.path}"
+        return f"{self.scheme}://{self.entry.headers.get('host', '127.0.0.1')}{self.entry.path}"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -62,11 +63,11 @@ def _curl(copied: Copied, long: bool) -> Iterator[str]:
     """The arguments of curl. `long`: whether it reads the body from its standard input."""
     method = copied.entry.method
     usual = "POST" if copied.body else "GET"
-    yield f"curl -sN {quote(copied.url)}" if method == usual else f"curl -sN -X {quote(method)} {quote(copied.url)}"
+    yield f"curl -gsN {quote(copied.url)}" if method == usual else f"curl -gsN -X {quote(method)} {quote(copied.url)}"
     for name, value in copied.headers.items():
         yield f"-H {quote(f'{name}: {value}' if value else f'{name};')}"
     if copied.body:
-        yield "--data-binary @-" if long else f"--data-binary {quote(copied.body.decode())}"
+        yield "--data-binary @-" if long else f"--data-raw {quote(copied.body.decode())}"
 
 
 def _in_base64(body: bytes) -> str:

@@ -21,10 +21,11 @@ class Media(Struct, frozen=True, kw_only=True, tag="media"):
     url: str | None = None
 
 
-_MARK = "\ue0ff{}\ue0fe"
+_BEGIN = "\ue0ff"
+_MARK = _BEGIN + "{}\ue0fe"
 """Stands for a medium in a text: private characters around its number."""
 
-MARKS = re.compile("\ue0ff([0-9]+)\ue0fe")
+MARKS = re.compile(_BEGIN + "([0-9]+)\ue0fe")
 
 
 def marked(body: dict[str, Any], api: str) -> tuple[dict[str, Any], list[Media]]:
@@ -39,7 +40,7 @@ def marked(body: dict[str, Any], api: str) -> tuple[dict[str, Any], list[Media]]
         if isinstance(value, list):
             return [walked(item) for item in value]
         if not isinstance(value, dict):
-            return MARKS.sub("", value) if isinstance(value, str) else value
+            return MARKS.sub("", value).replace(_BEGIN, "") if isinstance(value, str) else value
         if (found := _medium(value)) is not None:
             return {**_TEXTS.get(api, {"type": "text"}), "text": text(found)}
         parts = {key: walked(item) for key, item in value.items()}

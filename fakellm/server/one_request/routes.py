@@ -160,7 +160,7 @@ def _copied(app: Application, request: HttpRequest, make: Callable[[Copied, Find
     name, snapshot, kept = request.target.session, copy(entry), kept_of(entry)
 
     def written() -> bytes:
-        copied = Copied(name, shown_entry(partial(parsed_entry, app), entry, snapshot))
+        copied = Copied(app.scheme, name, shown_entry(partial(parsed_entry, app), entry, snapshot))
         return make(copied, partial(shown_plan, snapshot, kept))
 
     async def run() -> bytes:

@@ -118,7 +118,7 @@ def _users(request: Request) -> Iterator[str | Pattern]:
 
 
 def _conditions(request: Request) -> Iterator[tuple[str, When]]:
-    """What else is true of a request, what says most about it first."""
+    """What else is true of a request, what distinguishes it most first."""
     yield "turn", When(turn=request.turn)
     if request.model and not set("*?[") & set(request.model):
         yield "model", When(model=request.model)

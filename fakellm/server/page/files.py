@@ -67,7 +67,7 @@ def page_file(path: str, headers: Mapping[str, str]) -> Response:
 
 
 def to_page() -> Response:
-    """Leads from the path without its last slash to the page, in whatever session."""
+    """Leads from the path without its last slash, or from the root, to the page, in whatever session."""
     return respond(Plan(307, (("Location", "_fakellm/"), *_HEADERS), ()))
 
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 PAGE = "/_fakellm/"
 TYPED = "/_fakellm"
 """What a person types: it leads to the page."""
 FILES = "/_fakellm/page/"
+
+
+def opens_root(method: str, path: str, headers: Mapping[str, str]) -> bool:
+    """Whether a person has opened the root of a server or session in a browser: no SDK requests HTML."""
+    return method == "GET" and path == "/" and "text/html" in headers.get("Accept", "")
 
 
 def is_page(operation: str) -> bool:

@@ -1,4 +1,4 @@
-"""The owner's end for one worker: what the worker reports of its requests, and what it asks for.
+"""The owner's end for one worker: what the worker reports of its requests, and what it requests.
 
 Owns the entries of the worker that may still change, and its stepped replies. `owner` decides when entries get into
 journals.

@@ -59,7 +59,7 @@ class Owner:
         self._state = state
         self.settings = settings
         self.steps = Steps()
-        self.server = Server(app, settings.speed, None, settings.access, steps=self.steps)
+        self.server = Server(app, settings.speed, None, settings.access, settings.connections, steps=self.steps)
         self.links: list[Link] = []
         self._staged: list[Owned] = []
         self._staged_bytes = 0

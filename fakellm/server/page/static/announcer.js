@@ -1,5 +1,7 @@
 // Reads to a screen reader what came, in one sentence at most every five seconds.
 
+import { count } from "./dom.js";
+
 const PAUSE = 5_000;
 
 /** Announces requests in an element that is a live region. */
@@ -22,7 +24,7 @@ export class Announcer {
 
   #announce() {
     const without = this.#unmatched ? `, ${this.#unmatched} without a rule` : "";
-    this.#element.textContent = `${this.#requests} new request${this.#requests === 1 ? "" : "s"}${without}`;
+    this.#element.textContent = `${count(this.#requests, "new request")}${without}`;
     this.#requests = this.#unmatched = 0;
     this.#timer = null;
   }

@@ -1,6 +1,6 @@
 // Controls the server: its sessions and their rules, steps, faults for the next requests, and the speed.
 
-import { button, copyButton, h, show } from "./dom.js";
+import { button, copyButton, count, h, show } from "./dom.js";
 import { Editor } from "./editor.js";
 import { OWN_SESSION, baseUrl, json } from "./server.js";
 
@@ -23,7 +23,7 @@ export async function controlElement(session, onSession) {
     { class: "control" },
     h("h2", {}, "Control"),
     OWN_SESSION === null && sessionsElement(sessions, session, onSession),
-    rulesElement(session),
+    fault && rulesElement(session), // a replay and the recorder have neither
     stepElement(session),
     fault && faultElement(session, fault),
     speedElement(speed.speed),
@@ -47,7 +47,7 @@ function sessionsElement(sessions, session, onSession) {
         "select",
         { onchange: (event) => onSession(event.target.value) },
         sessions.map(({ session: name, requests, scenario }) =>
-          h("option", { value: name, selected: name === session }, `${name || "the root"}: ${requests} request${requests === 1 ? "" : "s"}, ${scenario ?? "generated replies"}`),
+          h("option", { value: name, selected: name === session }, `${name || "the root"}: ${count(requests, "request")}, ${scenario ?? "generated replies"}`),
         ),
       ),
     ),
@@ -97,7 +97,7 @@ function stepElement(session) {
   const release = (frames) => () =>
     act(async () => {
       const { request, frames: released } = await step(frames, session);
-      return `Request ${request}: ${released.length} frame${released.length === 1 ? "" : "s"} released.`;
+      return `Request ${request}: ${count(released.length, "frame")} released.`;
     });
   return group(
     "Stepped replies",
@@ -111,21 +111,21 @@ function faultElement(session, { fault, requests }) {
   const act = acting();
   const [first] = Object.values(FAULTS);
   const value = h("input", { value: JSON.stringify(first), spellcheck: "false", "aria-label": "The fault, as JSON", class: "wide" });
-  const count = h("input", { type: "number", min: "1", max: "1000", value: "1" });
-  const left = (found) => (found.fault ? `${found.fault.kind} is sent to the next ${found.requests} request${found.requests === 1 ? "" : "s"}.` : "No fault is set.");
+  const requested = h("input", { type: "number", min: "1", max: "1000", value: "1" });
+  const left = (found) => (found.fault ? `${found.fault.kind} is sent to the next ${count(found.requests, "request")}.` : "No fault is set.");
   const choice = h(
     "select",
     { "aria-label": "Fault", onchange: () => (value.value = JSON.stringify(FAULTS[choice.value])) },
     Object.keys(FAULTS).map((name) => h("option", {}, name)),
   );
   const set = async () => {
-    const body = `{"fault": ${value.value}, "requests": ${Number(count.value)}}`;
+    const body = `{"fault": ${value.value}, "requests": ${Number(requested.value)}}`;
     return left(await json("PUT", "fault", { session, body }));
   };
   show(act.result, h("p", {}, left({ fault, requests })));
   return group(
     "Fault for the next requests",
-    h("p", { class: "fields" }, choice, value, h("label", {}, "Requests ", count)),
+    h("p", { class: "fields" }, choice, value, h("label", {}, "Requests ", requested)),
     h("p", { class: "buttons" }, button("Set the fault", () => act(set)), button("End it", () => act(async () => left(await json("DELETE", "fault", { session }))))),
     act.result,
   );

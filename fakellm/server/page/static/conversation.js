@@ -1,7 +1,7 @@
 // Shows a request as the conversation that all APIs share, with the answer behind it.
 
 import { callElement } from "./answer.js";
-import { h } from "./dom.js";
+import { count, h } from "./dom.js";
 
 const MOST_CHARACTERS = 4_000;
 
@@ -60,7 +60,7 @@ function toolsElement(tools) {
   return h(
     "details",
     { class: "tools" },
-    h("summary", {}, `${tools.length} tool${tools.length === 1 ? "" : "s"}: ${tools.map(({ name }) => name).join(", ")}`),
+    h("summary", {}, `${count(tools.length, "tool")}: ${tools.map(({ name }) => name).join(", ")}`),
     tools.map(({ name, kind, parameters }) =>
       h("div", { class: "part call" }, h("span", { class: "label" }, `${kind} ${name}`), parameters && h("pre", {}, h("code", {}, JSON.stringify(parameters, null, 2)))),
     ),

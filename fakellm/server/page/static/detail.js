@@ -89,6 +89,8 @@ export class Detail {
       if (this.tab !== tab) return;
       show(this.#panel, shown);
     } catch (refusal) {
+      if (this.tab !== tab) return;
+      this.#loading = null;
       show(this.#panel, h("p", { class: "problem" }, refusal.message));
     }
     this.#grow();
@@ -101,7 +103,7 @@ export class Detail {
     if (tab === "why") return whyElement(await json("GET", `${route}/why`, { session }));
     if (tab === "rule") {
       const [{ yaml, note }, { files }] = await Promise.all([json("GET", `${route}/rule`, { session }), json("GET", "file", { session }).catch(() => ({ files: [] }))]);
-      return ruleElement({ session, number, rule: yaml, note, file: files[0] });
+      return ruleElement({ session, number, rule: yaml, note, files });
     }
     const detail = await json("GET", route, { session });
     if (tab === "raw") return rawElement({ ...detail, session, number });

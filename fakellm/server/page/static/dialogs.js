@@ -35,6 +35,15 @@ export function showKeys() {
   );
 }
 
+/** Shows that a file has been saved, until the reader closes it. */
+export function showSaved(name) {
+  open(
+    `Saved to ${name}`,
+    h("p", {}, "The server loads the file again, and journals begin anew: the requests so far are gone."),
+    h("p", { class: "buttons" }, button("Close", () => byId("dialog").close(), { autofocus: true })),
+  );
+}
+
 let asking = null;
 
 /** Asks for the token of the server until it is right: then the browser has the cookie. */

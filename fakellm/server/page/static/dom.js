@@ -21,12 +21,17 @@ export function show(element, ...children) {
   element.replaceChildren(...nodes(children));
 }
 
+/** A number of things, such as `1 rule` or `2,000 rules`. */
+export function count(number, thing) {
+  return `${number.toLocaleString("en")} ${thing}${number === 1 ? "" : "s"}`;
+}
+
 /** A button; `key` is the key that does the same, which its title names. */
 export function button(label, onclick, { key, ...attributes } = {}) {
   return h("button", { type: "button", onclick, title: key && `Key: ${key}`, ...attributes }, label);
 }
 
-/** Copies a text, and lets the button say so. */
+/** Copies a text, and shows in the button whether that worked. */
 export function copyButton(label, text) {
   const made = button(label, async () => {
     made.textContent = (await copy(await text()).then(() => true, () => false)) ? "Copied" : "Could not be copied";

@@ -1,6 +1,6 @@
 // An editor for YAML, which the server checks while one types: each problem is shown with its line.
 
-import { h, show } from "./dom.js";
+import { count, h, show } from "./dom.js";
 import { json } from "./server.js";
 
 const PAUSE = 250;
@@ -81,8 +81,7 @@ export class Editor {
       found = { problems: [{ line: null, message: refusal.message }] };
     }
     if (check !== this.#checks) return;
-    const count = found.rules;
-    this.report(found.problems, count === null ? "" : `${count} rule${count === 1 ? "" : "s"}, no problems.`);
+    this.report(found.problems, found.rules === null ? "" : `${count(found.rules, "rule")}, no problems.`);
     this.#onCheck(!found.problems.length);
   }
 

@@ -4,7 +4,7 @@ import { Announcer } from "./announcer.js";
 import { controlElement } from "./control.js";
 import { Detail, TABS } from "./detail.js";
 import { askForToken, keysAct, showKeys } from "./dialogs.js";
-import { byId, h, show } from "./dom.js";
+import { byId, count, h, show } from "./dom.js";
 import { Entries, keyOf } from "./entries.js";
 import { follow } from "./events.js";
 import { List } from "./list.js";
@@ -89,7 +89,7 @@ function showNothing() {
       { class: "empty" },
       h("h2", {}, "What does my app send, and why did it get that answer?"),
       h("p", {}, "Point your SDK to ", h("code", {}, baseUrl()), " and select a request: its conversation, its frames on the wire, and how it compares with each rule."),
-      h("p", {}, "A request that no rule matches becomes one under “Make a rule”. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
+      h("p", {}, "“Make a rule” turns a request that no rule matches into a rule. ", h("a", { href: "#/control" }, "Control"), " loads scenarios, steps replies and injects faults."),
     ),
   );
 }
@@ -119,6 +119,10 @@ function refresh() {
   showCount();
 }
 
+function rulesChanged(session) {
+  if (detail?.summary.session === session) detail.rulesChanged();
+}
+
 function refilter() {
   entries.refilter();
   list.update(entries.shown);
@@ -128,18 +132,20 @@ function refilter() {
 function showCount() {
   const { size, waiting } = entries;
   const shown = entries.shown.length;
-  const number = (count) => count.toLocaleString("en");
-  const parts = [shown === size ? `${number(size)} request${size === 1 ? "" : "s"}` : `${number(shown)} of ${number(size)} requests`];
+  const number = (each) => each.toLocaleString("en");
+  const parts = [shown === size ? count(size, "request") : `${number(shown)} of ${number(size)} requests`];
   if (entries.paused) parts.push(`paused, ${number(waiting)} new`);
   document.body.classList.toggle("no-requests", !size);
   byId("count").textContent = loading ? "Loading…" : parts.join(" · ");
   const select = byId("session");
-  if (OWN_SESSION === null && select.options.length !== sessions.size + 1) {
+  const names = new Set(sessions);
+  if (entries.filter.session !== null) names.add(entries.filter.session); // one may come back that is gone
+  if (OWN_SESSION === null && select.options.length !== names.size + 1) {
     const { value } = select;
-    show(select, h("option", { value: "*" }, "All sessions"), [...sessions].sort().map((name) => h("option", { value: `/${name}` }, name || "The root")));
+    show(select, h("option", { value: "*" }, "All sessions"), [...names].sort().map((name) => h("option", { value: `/${name}` }, name || "The root")));
     select.value = value || "*";
   }
-  byId("session-field").hidden = OWN_SESSION !== null || sessions.size < 2;
+  byId("session-field").hidden = OWN_SESSION !== null || names.size < 2;
 }
 
 function showState(state) {
@@ -208,5 +214,5 @@ byId("skip").addEventListener("click", (event) => {
 byId("keys").addEventListener("click", showKeys);
 addEventListener("keydown", onKey);
 addEventListener("hashchange", route);
-follow(entries, { onChange: refresh, onState: showState, onRules: () => detail?.rulesChanged(), onClock: (now) => (clock = Date.now() - now * 1000) });
+follow(entries, { onChange: refresh, onState: showState, onRules: rulesChanged, onGone: (session) => sessions.delete(session), onClock: (now) => (clock = Date.now() - now * 1000) });
 route();

@@ -1,6 +1,6 @@
 // Shows a request as a row of the list.
 
-import { h, show } from "./dom.js";
+import { count, h, show } from "./dom.js";
 import { underWay } from "./entries.js";
 
 /** The height of a row in pixels. */
@@ -44,8 +44,7 @@ export function statusOf({ status, fault, outcome }) {
 /** How far a reply is, how long it took, and how it ended unless that was as usual. */
 export function progressOf(entry) {
   const { frames, frames_sent: sent, outcome, stepped, duration } = entry;
-  const count = sent === frames ? frames : `${sent}/${frames}`;
-  const found = [`${count} frame${frames === 1 ? "" : "s"}`];
+  const found = [`${sent === frames ? "" : `${sent}/`}${count(frames, "frame")}`];
   if (duration !== null) found.push(seconds(duration));
   if (outcome === "sending" && stepped && sent < frames) found.push("waits for a step");
   else if (outcome !== "sent") found.push(outcome);

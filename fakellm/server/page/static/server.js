@@ -3,7 +3,15 @@
 const [, ROOT, OWN] = location.pathname.match(/^(.*?)(?:\/s\/([^/]+))?\/_fakellm\/$/);
 
 /** The session of this page: all sessions have one page, and each has one of its own; null on the former. */
-export const OWN_SESSION = OWN === undefined ? null : decodeURIComponent(OWN);
+export const OWN_SESSION = OWN === undefined ? null : decoded(OWN);
+
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // not UTF-8
+  }
+}
 
 /** The URL of a control route of a session. */
 export function url(route, session = OWN_SESSION ?? "") {

@@ -1,6 +1,6 @@
 // Shows why a request got its answer: every rule with what it expects and what the request has, the nearest first.
 
-import { h } from "./dom.js";
+import { count, h } from "./dom.js";
 
 /** The rules, compared with a request. */
 export function whyElement({ rules, more, answered_by: answered }) {
@@ -11,7 +11,7 @@ export function whyElement({ rules, more, answered_by: answered }) {
     { class: "why" },
     h("p", { class: "note" }, verdict(now, answered)),
     rules.map(ruleElement),
-    more > 0 && h("p", { class: "note" }, `${more} more rules are further away.`),
+    more > 0 && h("p", { class: "note" }, `${count(more, "more rule")} ${more === 1 ? "is" : "are"} further away.`),
   );
 }
 
@@ -22,8 +22,7 @@ function verdict(now, answered) {
 }
 
 function ruleElement({ number, name, matches, answers, conditions, differences }) {
-  const count = differences.length;
-  const result = answers ? "answers" : matches ? "matches, but an earlier rule answers" : `${count} difference${count === 1 ? "" : "s"}`;
+  const result = answers ? "answers" : matches ? "matches, but an earlier rule answers" : count(differences.length, "difference");
   const failing = conditions.some((each) => !each.matches);
   return h(
     "article",
