@@ -376,6 +376,27 @@ def test_a_control_route_searches_with_a_regular_expression_no_longer(route: str
     turns.check(MOST)
 
 
+# Scenarios
+
+REPEATED = "rules:\n- reply: &r {content: x, headers: {" + ",".join(f"h{number}: y" for number in range(1_000)) + "}}\n"
+
+
+@pytest.mark.parametrize("route", ["POST check", "POST rules", "PUT scenario"])
+def test_aliases_expand_a_scenario_in_a_request_to_a_few_hundred_thousand_values(route: str) -> None:
+    method, _, path = route.partition(" ")
+    with Hosted(App()) as served:
+        text = REPEATED + "- {reply: *r}\n" * 150
+        response = httpx2.request(method, f"{served.url}/_fakellm/{path}", content=text, timeout=30)
+    assert "at most 200,000 are allowed" in response.text
+
+
+def test_a_long_scenario_may_have_as_many_values_as_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answering, "MOST_EXPANDED", 10)
+    rules = "".join(f"- {{when: {{user: a{number}}}, reply: {{content: x}}}}\n" for number in range(10, 40))
+    text = f"rules:\n{rules}- {{when: {{user: b}}, reply: &r {{content: y}}}}\n- {{reply: *r}}\n"
+    assert len(answering.parsed(text.encode()).rules) == 32
+
+
 # Processes
 
 

@@ -100,19 +100,19 @@ class Inspection:
     """A walk over all nodes of a document, each visited once.
 
     `problems`: keys that appear twice or are neither text nor decimal integers, parts that contain themselves, and
-    aliases that expand to more than MOST_NODES values. `integer_keys`: the problem that each integer key is where only
+    aliases that expand to more than `most` values. `integer_keys`: the problem that each integer key is where only
     text is allowed.
     """
 
-    def __init__(self, node: yaml.Node, name: str) -> None:
+    def __init__(self, node: yaml.Node, name: str, most: int = MOST_NODES) -> None:
         self.name = name
         self.problems: list[str] = []
         self.integer_keys: list[str] = []
         self._sizes: dict[int, int] = {}
         self._visit(node)
         size = self._sizes[id(node)]
-        if size > MOST_NODES:
-            self._add(node, f"aliases expand this to {size:,} values; at most {MOST_NODES:,} are allowed")
+        if size > most:
+            self._add(node, f"aliases expand this to {size:,} values; at most {most:,} are allowed")
 
     def _visit(self, node: yaml.Node) -> None:
         """Inspects what is below `node`, and notes how many nodes it stands for."""

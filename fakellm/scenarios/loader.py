@@ -21,6 +21,7 @@ from fakellm.base.errors import ScenarioError
 from fakellm.base.json_text import dumps
 from fakellm.base.validation import shortened
 from fakellm.base.words.near_miss import near_miss
+from fakellm.base.yaml_nodes import MOST_NODES
 from fakellm.scenarios.builder import On
 from fakellm.scenarios.files.editor_files import is_json_schema
 from fakellm.scenarios.files.library import included, library_file
@@ -124,9 +125,10 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
     return Reading(scenario, tuple(visited), tuple(found))
 
 
-def parse(text: str, name: str) -> Scenario:
-    """The scenario in JSON or YAML text; `name` stands for the file's name in messages."""
-    return _alone(read_document(text, name, "either"))
+def parse(text: str, name: str, most: int = MOST_NODES) -> Scenario:
+    """The scenario in JSON or YAML text; `name` stands for the file's name in messages. `most`: values to which aliases
+    may expand it."""
+    return _alone(read_document(text, name, "either", most))
 
 
 def check_text(text: str, name: str) -> tuple[str, ...]:

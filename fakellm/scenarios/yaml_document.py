@@ -21,7 +21,7 @@ from fakellm.base.json_nodes import TooDeepError, json_nodes
 from fakellm.base.json_text import writable
 from fakellm.base.validation import Path, Places, Problem, dotted, has_unquoted_null, null_places, problems, shortened
 from fakellm.base.yaml_events import read_plain
-from fakellm.base.yaml_nodes import MOST_DEEP, Inspection, find, overflows, place, too_deep
+from fakellm.base.yaml_nodes import MOST_DEEP, MOST_NODES, Inspection, find, overflows, place, too_deep
 from fakellm.scenarios.files.versions import newer, with_new_names
 from fakellm.scenarios.mistakes.misplaced import block_for_value, place_of_key
 from fakellm.scenarios.mistakes.unclosed import unclosed
@@ -54,8 +54,9 @@ class Document(Struct, frozen=True):
         return place(self.name, marks[number]) if marks else f"rules[{number}]"
 
 
-def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
-    """The scenario in a text. `either`: JSON if the text is valid JSON, else YAML. Raises ScenarioError."""
+def read_document(text: str, name: str, syntax: Syntax = "yaml", most: int = MOST_NODES) -> Document:
+    """The scenario in a text. `either`: JSON if the text is valid JSON, else YAML. `most`: values to which aliases may
+    expand it. Raises ScenarioError."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -70,7 +71,7 @@ def read_document(text: str, name: str, syntax: Syntax = "yaml") -> Document:
             raise ScenarioError([problem])
         plain = read_plain(_Loader(text))
         if plain is None:
-            return _composed_document(text, name)
+            return _composed_document(text, name, most)
         scenario = _scenario(plain.value, lambda: _node(text), name, plain.integer_keys or not plain.json)
         return Document(scenario, name, lambda: plain.starts["rules"])
     except yaml.YAMLError as error:
@@ -103,13 +104,13 @@ def _node(text: str) -> yaml.Node:
     return node
 
 
-def _composed_document(text: str, name: str) -> Document:
+def _composed_document(text: str, name: str, most: int) -> Document:
     """The scenario in a text that has anchors, aliases or tags, or flaws."""
     loader = _Loader(text)
     node = loader.get_single_node()
     if node is None:
         raise ScenarioError([f"{name}: the file is empty; a scenario is a mapping with a list of 'rules'"])
-    inspection = Inspection(node, name)
+    inspection = Inspection(node, name, most)
     if inspection.problems:
         raise ScenarioError(inspection.problems)
     scenario = _scenario(loader.construct_document(node), lambda: _node(text), name, checked=True)

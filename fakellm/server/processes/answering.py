@@ -23,6 +23,9 @@ from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 
+MOST_EXPANDED = 200_000
+"""Values to which the aliases of a short scenario in a request may expand it: they take about a second."""
+
 _ENGINES = 4
 """Scenarios that are kept."""
 _CACHE_BYTES = 8 * 2**20
@@ -57,9 +60,11 @@ _last: list[tuple[int, Sent, Matched]] = []
 
 def parsed(body: bytes) -> Scenario:
     """The scenario in the body of a request. Raises ScenarioError."""
+    from fakellm.base.yaml_nodes import MOST_NODES
     from fakellm.scenarios.loader import parse  # YAML, which a server without a scenario does not need
 
-    return parse(body.decode("utf-8", "surrogateescape"), "scenario")
+    most = min(MOST_NODES, max(MOST_EXPANDED, len(body)))  # what has no aliases has fewer values than characters
+    return parse(body.decode("utf-8", "surrogateescape"), "scenario", most)
 
 
 def read_scenario(body: bytes) -> Scenario:
