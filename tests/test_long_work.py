@@ -31,6 +31,7 @@ from fakellm.scenarios.reply import Computed
 from fakellm.server.application import HttpRequest
 from fakellm.server.control import entry_matches
 from fakellm.server.hosting import Hosted
+from fakellm.server.one_request import routes
 from fakellm.server.processes import answering, elsewhere, worker
 from fakellm.server.processes.workers import WORKERS, WorkEndedError, Worker, Workers
 from fakellm.server.scenario_app import App
@@ -395,6 +396,19 @@ def test_a_long_scenario_may_have_as_many_values_as_bytes(monkeypatch: pytest.Mo
     rules = "".join(f"- {{when: {{user: a{number}}}, reply: {{content: x}}}}\n" for number in range(10, 40))
     text = f"rules:\n{rules}- {{when: {{user: b}}, reply: &r {{content: y}}}}\n- {{reply: *r}}\n"
     assert len(answering.parsed(text.encode()).rules) == 32
+
+
+def test_a_request_with_very_many_members_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(routes, "MOST_MEMBERS", 20)
+    body = chat(metadata=dict.fromkeys("abcdefghijklmnop", "0"))
+    with Hosted(App()) as served:
+        httpx2.post(served.url + CHAT, content=body, timeout=30)
+        for route in ("", "/why", "/rule"):
+            response = httpx2.get(f"{served.url}/_fakellm/requests/1{route}", timeout=30)
+            assert (response.status_code, response.json()["error"]["code"]) == (413, "request_too_large")
+        preview = httpx2.post(served.url + "/_fakellm/preview?request=1", content="rules: []", timeout=30)
+        assert preview.status_code == 413
+        assert httpx2.get(served.url + "/_fakellm/requests/1/curl", timeout=30).status_code == 200
 
 
 # Processes

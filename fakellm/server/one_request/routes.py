@@ -35,6 +35,9 @@ from fakellm.wire.plan import Frame, Plan
 FindPlan = Callable[[], tuple[Plan | None, str]]
 """Returns the plan of a reply, or why there is none."""
 
+MOST_MEMBERS = 200_000
+"""Members of JSON objects, as many as there may be by the number of colons, in a request that is shown or compared."""
+
 _FRAMES = 100
 """Frames in one piece of JSON."""
 
@@ -54,6 +57,15 @@ def found_entry(app: Application, name: str, text: str | None) -> tuple[Session[
     return session, journal[number - first]
 
 
+def check_size(entry: Entry) -> None:
+    """Raises RequestError, status 413, if the body of an entry may have so many members that it takes long to show."""
+    if isinstance(entry.request, Kept) and entry.request.body.count(b":") > MOST_MEMBERS:
+        message = (
+            f"Request {entry.number} has more than {MOST_MEMBERS:,} members of objects, which takes long to show: "
+        )
+        raise RequestError(413, f"{message}copy it with /_fakellm/requests/{entry.number}/curl.", "request_too_large")
+
+
 def kept_of(entry: Entry) -> Kept:
     """What the server keeps of the request of an entry, as it is now."""
     return copy(entry.request) if isinstance(entry.request, Kept) else Kept(b"")
@@ -64,6 +76,7 @@ def _detail(app: Application, request: HttpRequest) -> Work:
     name, snapshot, kept = request.target.session, copy(entry), kept_of(entry)
 
     async def made() -> list[bytes]:
+        check_size(entry)
         pieces: list[bytes] = (await in_thread(partial(_pieces, app, name, entry, snapshot, kept)))()
         session.journal.remeasure(entry)
         return pieces

@@ -26,7 +26,7 @@ from fakellm.server.control.entry_matches import search
 from fakellm.server.control.journal_view import as_json
 from fakellm.server.control.sent_reply import habits_of
 from fakellm.server.offload import in_thread
-from fakellm.server.one_request.routes import found_entry, kept_of, shown_plan
+from fakellm.server.one_request.routes import check_size, found_entry, kept_of, shown_plan
 from fakellm.server.one_request.why import why
 from fakellm.server.one_request.wire import encoded
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS
@@ -62,7 +62,8 @@ def why_route(app: App, request: HttpRequest) -> Work:
 
 
 async def read_request(app: App, entry: Entry) -> Request:
-    """The request of an entry as rules match it. Raises RequestError if it is not for a model."""
+    """The request of an entry as rules match it. Raises RequestError if it is not for a model, or too large."""
+    check_size(entry)
     found: Request | None = (await in_thread(partial(parsed_entry, app, entry)))()
     if found is None:
         message = f"Request {entry.number} is not a valid request to a model, so no rule can answer it."
