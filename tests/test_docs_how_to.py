@@ -229,16 +229,18 @@ def test_the_server_of_the_tutorial_answers_its_requests(tmp_path: Path, monkeyp
     command = [sys.executable, "-m", "fakellm", *arguments(serve), "--port", "0", "--speed", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
-        first, second = process.stdout.readline(), process.stdout.readline()
-        url = second.split()[-1]
-        assert first + second == shown("serve-any-language", "ready").replace("http://127.0.0.1:8080", url)
-        replies = [
-            subprocess.run(
-                shlex.split(line.replace("http://127.0.0.1:8080", url)), capture_output=True, text=True, check=True
-            ).stdout
-            for _, line in examples("run", "curl")
-        ]
-        process.terminate()
+        try:
+            lines = [process.stdout.readline() for _ in range(3)]
+            url = lines[1].split()[-1]
+            assert "".join(lines) == shown("serve-any-language", "ready").replace("http://127.0.0.1:8080", url)
+            replies = [
+                subprocess.run(
+                    shlex.split(line.replace("http://127.0.0.1:8080", url)), capture_output=True, text=True, check=True
+                ).stdout
+                for _, line in examples("run", "curl")
+            ]
+        finally:
+            process.terminate()
     weather, story, message, journal = replies
     assert json.loads(weather)["choices"][0]["message"]["content"] == "It is 3 °C in Oslo."
     assert story.endswith("data: [DONE]\n\n")

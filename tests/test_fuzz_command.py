@@ -330,7 +330,9 @@ def test_a_client_of_another_api_is_refused_with_the_option_to_add(driver: list[
     done = fuzz("--api", "completions", "--", *driver, "Careful")
     assert done.exit_code == 2
     assert "the client is not one of the API completions\n" in done.output
-    assert "It requested /v1/chat/completions, of the API chat: add --api chat\n" in done.output
+    assert (
+        "It requested /v1/chat/completions, of the API chat: add --api chat, or api='chat' in Python\n" in done.output
+    )
 
 
 def test_a_client_that_fails_on_a_plain_stream_is_shown_with_it_and_a_command_to_look_at_it(driver: list[str]) -> None:

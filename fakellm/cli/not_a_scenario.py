@@ -27,18 +27,20 @@ def _remedy(path: Path) -> str:
     from fakellm.recordings.formats.detect import detect
 
     converts = f"`fakellm import {path} -o scenario.yaml` makes a scenario of"
+    data = b""
     try:
         if not path.is_file() or path.stat().st_size > MOST_BYTES:
             return ""
+        data = path.read_bytes()
         if read_fixtures(path):
             return f"fixtures of another server, not a scenario: {converts} them"
-        data = path.read_bytes()
-        if path.suffix and path.suffix not in SUFFIXES and not _RULES.search(data):
-            return f"not a scenario ({', '.join(SUFFIXES)})"
         if data.lstrip()[:1] == b"{" and detect(data, str(path))[0] == "json":
             return ""
         read(data, str(path), path.parent)
-    except (CassetteError, OSError):
+    except CassetteError:
+        foreign = path.suffix and path.suffix not in SUFFIXES and not _RULES.search(data)
+        return f"not a scenario ({', '.join(SUFFIXES)})" if foreign else ""
+    except OSError:
         return ""
     return f"a recording, not a scenario: `fakellm replay {path}` answers with it as it is, {converts} it"
 
