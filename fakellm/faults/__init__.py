@@ -149,4 +149,5 @@ if not TYPE_CHECKING:  # a type checker would take any name for one that is ther
         from fakellm.base.words.near_miss import near_miss
 
         near = "" if name.startswith("_") else near_miss(name, __all__)
-        raise AttributeError(f"module 'fakellm.faults' has no attribute {name!r}{near}")
+        # With a name and no object, Python adds no suggestion of its own.
+        raise AttributeError(f"module 'fakellm.faults' has no attribute {name!r}{near}", name=name)

@@ -83,19 +83,18 @@ def load_files(paths: Sequence[FilePath]) -> Scenario:
 def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
     """The scenario in the files and folders, and in those that they include. Each file is read once. `again`: they have
     been read before, so that none may be a pipe."""
-    waiting = [(path, _real(path), "") for path in paths][::-1]
+    waiting = [(path, _real(path), "", False) for path in paths][::-1]  # the last: whether it is in a folder
     parts: list[Document] = []
     visited: dict[FilePath, None] = {}
     found: list[str] = []
-    named = frozenset(paths)
     folders: set[FilePath] = set()
     while waiting:
-        path, real, by = waiting.pop()
+        path, real, by, of_folder = waiting.pop()
         if real in visited:
             continue
         visited[real] = None
         try:
-            path = library_file(path)
+            path = path if of_folder else library_file(path)
             if path.is_dir():
                 real = _real(path)  # a link in a folder may lead back to it
                 if real in folders:
@@ -103,17 +102,16 @@ def read(paths: Sequence[FilePath], again: bool = False) -> Reading:
                 folders.add(real)
                 files = _files(path)
                 reals = files if path == real else [real / file.name for file in files]
-                waiting += [(*both, by) for both in zip(files, reals, strict=True)][::-1]
+                waiting += [(*both, by, True) for both in zip(files, reals, strict=True)][::-1]
                 continue
             name = str(path)
             syntax: Syntax = "json" if name.endswith(".json") else "yaml"
-            of_folder = not by and path not in named
             text = _text(path, by, regular=again or bool(by) or of_folder)
             if of_folder and is_json_schema(text):
                 continue
             parts.append(read_document(text, name, syntax))
             others = [included(each, path.parent) for each in parts[-1].scenario.include]
-            waiting += [(each, _real(each), f" (included by {path})") for each in others][::-1]
+            waiting += [(each, _real(each), f" (included by {path})", False) for each in others][::-1]
         except ScenarioError as error:
             found += error.problems
         except OSError as error:
@@ -271,7 +269,7 @@ def _files(path: FilePath) -> list[FilePath]:
 def _text(file: FilePath, by: str, regular: bool) -> str:
     """The text of a file. Only one that a user names may be a device or a pipe, whose reading may never end."""
     try:
-        if regular and file.exists() and not file.is_file():
+        if regular and not file.is_file() and file.exists():
             raise ScenarioError([f"{file}: not a regular file{by}"])
         with open(str(file), "rb") as opened:  # noqa: PTH123 # of 10,000 files, half the calls of Path.open
             data = opened.read(BUDGET.scenario_bytes + 1)
