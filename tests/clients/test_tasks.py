@@ -182,7 +182,7 @@ def test_a_scripted_tool_loop(ask: Asker, server: Handle) -> None:
     assert ask(tool=True).text == "It is 3 °C in Oslo."
     assert adapters.cities == ["Oslo"]
     assert answered(server) == [("scenario#1", 200), ("scenario#2", 200)]
-    assert "3 °C" in str(server.journal[-1].request)
+    assert "3 °C" in str(replies(server)[-1].request)
 
 
 def test_a_generated_tool_loop(ask: Asker, server: Handle) -> None:
