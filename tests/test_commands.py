@@ -84,7 +84,7 @@ def test_check_names_keys_without_an_effect(tmp_path: Path) -> None:
 def test_check_names_what_is_not_a_scenario(tmp_path: Path) -> None:
     file = tmp_path / "test_g.py"
     file.write_text("def test_a(fakellm):\n    fakellm.reply({'a': 1})\n")
-    assert run("check", file).output == f"{file}: not a scenario (.yaml, .yml, .json)\n"
+    assert run("check", file).stderr == f"{file}: not a scenario (.yaml, .yml, .json)\n"
 
 
 def test_check_reports_every_problem(turns: Path, tmp_path: Path) -> None:
