@@ -306,7 +306,7 @@ AT_THE_CALL = {
     "fakellm.allow_unmatched = True": "'allow_unmatched' of a Handle cannot be set: call it: fakellm.allow_unmatched(…)",
     "fakellm.seed = 7": "'seed' of a Handle cannot be set: it is a setting of the marker, @pytest.mark.fakellm(seed=…)",
     "fakellm.journal = []": "'journal' of a Handle cannot be set: it can only be read",
-    "fakellm.repply = 'Hi'": "'repply' of a Handle cannot be set: there is no such attribute; did you mean 'reply'?",
+    "fakellm.repply = 'Hi'": "'repply' of a Handle cannot be set: it does not exist; did you mean 'reply'?",
     "fakellm.add('no-such.yaml')": "no-such.yaml: no such file or directory*",
     "fakellm.on().reply('a').reply('b')": "on(…): a reply after a reply; *",
     "fakellm.script()": "on(…).script: expected one or more replies; *",

@@ -72,9 +72,9 @@ def test_a_placeholder_outside_a_template(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 COMMANDS = {
-    "a command that there is not": ("serv", "No such command 'serv'; did you mean 'serve'?"),
+    "an unknown command": ("serv", "No such command 'serv'; did you mean 'serve'?"),
     "no command": ("a.yaml", "No such command 'a.yaml'; to serve it: fakellm serve a.yaml"),
-    "a file that there is not": ("serve nowhere.yaml", "nowhere.yaml: no such file or directory"),
+    "a missing file": ("serve nowhere.yaml", "nowhere.yaml: no such file or directory"),
     "a port that is none": ("serve --port http", "'http' is not a valid integer"),
     "a time without a unit": ("fuzz --max-time 5 -- true", "expected a time above 0 such as 90s, 10m or 1.5h, got '5'"),
     "an option of the driver": ("fuzz python mine.py --slow", "Write -- before the driver's command: fakellm fuzz -- python mine.py --slow"),
@@ -109,7 +109,7 @@ URLS = {
     "one with /v1 for Anthropic": ("/v1/v1/messages", "It has /v1 twice"),
     "one with a slash at its end": ("/v1//chat/completions", "There is a slash too many: the route is /v1/chat/completions."),
     "an API that is not served": ("/v1/images/generations", "fakellm does not serve pictures"),
-    "a control route that there is not": ("/_fakellm/jurnal", "did you mean '/_fakellm/journal'?"),
+    "an unknown control route": ("/_fakellm/jurnal", "did you mean '/_fakellm/journal'?"),
 }  # fmt: skip
 
 

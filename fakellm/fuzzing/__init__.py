@@ -72,7 +72,7 @@ def fuzz(
         database of hypothesis; None to save none.
 
     The same seed tries the same cases. Raises CannotRunError if the client cannot even read a plain stream, ValueError
-    if a setting is invalid or there is no such profile or step, and DatabaseError if saved failures cannot be read.
+    if a setting is invalid or a profile or step is unknown, and DatabaseError if saved failures cannot be read.
     """
     __tracebackhide__ = True  # for pytest: the report needs no traceback
     _check(profile, examples, max_failures, timeout, seed, exclude)

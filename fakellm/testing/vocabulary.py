@@ -58,7 +58,7 @@ class Vocabulary:
                 remedy = f"call it: fakellm.{name}(…)"
             else:
                 remedy = (
-                    "it can only be read" if name in known else f"there is no such attribute{near_miss(name, known)}"
+                    "it can only be read" if name in known else f"it does not exist{near_miss(name, known)}"
                 )
             raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set: {remedy}", name="", obj=None)
 

@@ -101,7 +101,7 @@ class _Known:
         """Those of the found entries that may still change, the one found longest ago first."""
 
     def know(self) -> None:
-        """Takes everything that there is for found."""
+        """Marks everything that exists now as reported."""
         self.content = self.session.content
         self._count = self.session.journal.count
         for entry in self.session.journal:

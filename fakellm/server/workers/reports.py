@@ -82,7 +82,7 @@ class Reports:
         self.changed(entry)
 
     def changed(self, entry: Entry) -> None:
-        """An entry has changed, and will be reported; not one of a control route, which has no number."""
+        """Records that an entry has changed, to be reported. Entries of control routes have no number and are not reported."""
         if entry.number in self._entries:
             self._changed[entry.number] = None
             if not self._sending:

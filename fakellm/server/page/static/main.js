@@ -66,7 +66,7 @@ function showRequest(key, tab) {
   if (!entry) {
     requested = key;
     leave("Request");
-    show(byId("detail"), h("p", { class: "note" }, loading ? "Loading…" : "The journal has no such request, or no longer."));
+    show(byId("detail"), h("p", { class: "note" }, loading ? "Loading…" : "This request is not in the journal (any more)."));
     return;
   }
   controlled = entry.session;

@@ -23,7 +23,7 @@ export function baseUrl(session = OWN_SESSION ?? "") {
   return `${location.origin}${ROOT}${session && `/s/${encodeURIComponent(session)}`}/v1`;
 }
 
-/** What a control route refuses, or that there is no server. `status` is 0 without one. */
+/** A refusal of a control route, or, with the `status` 0, of a server that does not answer. */
 export class Refusal extends Error {
   constructor(status, message, code) {
     super(message);
