@@ -57,9 +57,7 @@ class Vocabulary:
             elif callable(getattr(type(self), name, None)):
                 remedy = f"call it: fakellm.{name}(…)"
             else:
-                remedy = (
-                    "it can only be read" if name in known else f"it does not exist{near_miss(name, known)}"
-                )
+                remedy = "it can only be read" if name in known else f"it does not exist{near_miss(name, known)}"
             raise AttributeError(f"{name!r} of a {type(self).__name__} cannot be set: {remedy}", name="", obj=None)
 
         def __getattr__(self, name: str) -> object:

@@ -82,7 +82,7 @@ class Reports:
         self.changed(entry)
 
     def changed(self, entry: Entry) -> None:
-        """Records that an entry has changed, to be reported. Entries of control routes have no number and are not reported."""
+        """Records that an entry has changed, to be reported. Entries of control routes have no number: they are not."""
         if entry.number in self._entries:
             self._changed[entry.number] = None
             if not self._sending:
