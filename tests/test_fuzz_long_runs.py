@@ -23,6 +23,7 @@ from fakellm.cli.fuzz import progress as fuzz_progress
 from fakellm.cli.fuzz.progress import Progress
 from fakellm.fuzzing.case_server import CaseServer
 from fakellm.fuzzing.clients.client_function import FunctionClient
+from fakellm.fuzzing.clients.client_process import Driver
 from fakellm.fuzzing.report import run_report
 from fakellm.fuzzing.reports.run_report import ReportedFailure, RunReport, RunSettings, merged
 from fakellm.fuzzing.run import run
@@ -202,6 +203,25 @@ def test_ctrl_c_ends_all_jobs_with_what_was_found(driver: Callable[[str], list[s
     for process in map(int, Path("pids").read_text().split()):
         with pytest.raises(ProcessLookupError):
             os.kill(process, 0)
+
+
+def test_a_driver_whose_end_was_interrupted_is_ended_by_the_next_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal that ends a job can arrive at any time. The driver is a process of its own, which nobody else ends."""
+    client = Driver([sys.executable, "-c", "import os; input(); print(os.getpid(), flush=True); input()"], 5, 5)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "killpg", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            client.ask("http://127.0.0.1:1", {})  # its line is not an answer, so it is to be ended
+    assert client._process
+    process = client._process.pid
+    os.kill(process, 0)
+    client.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def interrupted(*_: int) -> None:
+    raise KeyboardInterrupt
 
 
 def test_a_client_that_cannot_be_tried_is_reported_once(driver: Callable[[str], list[str]]) -> None:

@@ -112,7 +112,7 @@ class Driver:
 
     def close(self) -> None:
         """Ends the process; the next request starts another."""
-        process, self._process = self._process, None
+        process = self._process
         if process is None:
             return
         with suppress(OSError):  # it has ended already
@@ -120,6 +120,7 @@ class Driver:
                 os.killpg(process.pid, signal.SIGKILL)  # its child processes hold its pipes open
         process.kill()
         process.wait()
+        self._process = None  # not before: a signal may interrupt this, and the next call must end the process
         for pipe in (process.stdin, process.stdout):
             assert pipe
             try:

@@ -38,7 +38,13 @@ def main() -> None:
 
 
 def _end(*_: Any) -> None:
+    _end_alone()
     sys.exit()
+
+
+def _end_alone() -> None:
+    """From now on the run does not end this process: nothing interrupts what ends the driver."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _try(setup: Setup, sink: IO[bytes]) -> None:
@@ -51,6 +57,7 @@ def _try(setup: Setup, sink: IO[bytes]) -> None:
             cases = chain(((SAVED, rule_in(text)) for text in setup.saved), numbered(search, setup.part))
             for each in judged(trial, cases):
                 write(sink, sent(each))
+            _end_alone()
             write(sink, None)
         finally:
             client.close()

@@ -113,11 +113,11 @@ class _Job:
 
     def end(self) -> None:
         """Asks the process to end."""
+        self._process.terminate()  # first: what follows a closed pipe must not be interrupted by it
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe
             with suppress(OSError):
                 pipe.close()
-        self._process.terminate()
 
     def wait(self) -> None:
         """Waits until the process has ended."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.base.validation import shortened
+from fakellm.base.words.count import count
 from fakellm.base.words.near_miss import near_miss
 from fakellm.engine.response import Work
 from fakellm.recordings.whole_file import write_whole
@@ -42,7 +43,9 @@ def shown_files(app: App, request: HttpRequest) -> Work:
         files = [file for file in edited.files if file.is_file()] if edited else []
         size = sum(file.stat().st_size for file in files)
         if size > MOST_SHOWN:
-            message = f"The files of the scenario have {size:,} bytes, and the server shows at most {MOST_SHOWN:,}: "
+            message = (
+                f"The files of the scenario have {count(size, 'byte')}, and the server shows at most {MOST_SHOWN:,}: "
+            )
             raise RequestError(413, f"{message}change them with an editor.", "files_too_large")
         return [_shown(file, file.read_bytes()) for file in files]
 
