@@ -1,7 +1,7 @@
 """The sessions of a server that shares them with others: copies of what Redis has of them. Implements `State`.
 
-Redis has which scenario a session serves, and the counts of its attempts. Its journal and what APIs keep of its replies
-are this server's own. Owns when a copy is read again, and that every server has a change before it is confirmed.
+Redis has which scenario a session serves, the counts of its attempts, and its journal. What APIs keep of its replies is
+this server's own. Owns when a copy is read again, and that every server has a change before it is confirmed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from functools import partial
-from itertools import count
 from typing import Any
 
 from msgspec import Struct
@@ -19,8 +18,11 @@ from msgspec import Struct
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Limits, MemorySession, MemoryState
+from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink
 from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+from fakellm.server.redis_state.servers import Servers
+from fakellm.server.redis_state.shared_journal import SharedJournal
 
 SESSION_SECONDS = 86_400
 """How long Redis keeps a session that no server uses."""
@@ -59,6 +61,7 @@ class RedisSession(MemorySession[Engine]):
     """A copy of a session, whose counts are in Redis."""
 
     shared: RedisState
+    journal: SharedJournal
     name: str
     serial = ""
     version = ""
@@ -101,8 +104,9 @@ class RedisState(MemoryState[Engine]):
         self._most_attempts = limits.max_attempts
         self._link = RedisLink(url, self._joined, self._received)
         self._reading = asyncio.Lock()
-        self._numbers = count(1)
-        self._server = 0
+        self._servers = Servers(self._link)
+        self.journals = Journals(self._link, self._servers, self, limits, SESSION_SECONDS)
+        self._shelf = self.journals.shelf
         self._changes: dict[str, _Change] = {}
         """Those that servers are to confirm."""
         self._renewing: asyncio.Task[None] | None = None
@@ -118,6 +122,7 @@ class RedisState(MemoryState[Engine]):
         """Disconnects."""
         if self._renewing:
             self._renewing.cancel()
+        await self.journals.stop()
         await self._link.stop()
 
     def open(self, name: str, content: Engine) -> MemorySession[Engine]:
@@ -134,6 +139,21 @@ class RedisState(MemoryState[Engine]):
         async with self._reading:
             if self.find(name) is None:
                 await self._copy(name, self._link.call)
+
+    async def read_again(self, name: str) -> None:
+        """Brings the copy of a session up to date. Raises RequestError."""
+        async with self._reading:
+            await self._copy(name, self._link.call)
+
+    async def read_all(self) -> None:
+        """Copies all sessions that Redis has, and brings their journals up to date. Raises RequestError."""
+        names = [each.removeprefix(_session("")) for each in await self._link.names(_session("*"))]
+        await self.journals.read(*names)
+
+    def journal(self, name: str) -> SharedJournal | None:
+        """The journal of a session, if there is a copy of it."""
+        found = self.find(name)
+        return found.journal if isinstance(found, RedisSession) else None
 
     async def put(self, name: str, scenario: OwnScenario | None) -> None:
         """Starts a session anew on all servers: with its own scenario, or that of the servers. Raises RequestError."""
@@ -168,6 +188,7 @@ class RedisState(MemoryState[Engine]):
             if session.used or not name:
                 session.used = False
                 await self._link.call(RENEW, _keys(name), SESSION_SECONDS)
+                await self.journals.keep(name)
             elif not session.replies:
                 self.replace(partial(self.forget, name))
 
@@ -200,14 +221,15 @@ class RedisState(MemoryState[Engine]):
         session = self.load(name, engine) if own else super().open(name, engine)
         assert isinstance(session, RedisSession)
         session.shared, session.name, session.serial = self, name, serial
+        session.journal = self.journals.journal(name, serial)
 
     async def _change(self, name: str, script: str, *values: Any) -> None:
         """Changes a session in Redis, and waits until every server that Redis informs has the change."""
-        number = f"{self._server}:{next(self._numbers)}"
+        number = self._servers.number()
         change = self._changes[number] = _Change()
         keys = [*_keys(name), _SERIALS]
         try:
-            message = json.dumps([number, name])
+            message = json.dumps(["change", number, name])
             servers = await self._link.call(script, keys, SESSION_SECONDS, self._link.channel, message, *values)
             if servers < 0:
                 message = (
@@ -227,23 +249,34 @@ class RedisState(MemoryState[Engine]):
 
     async def _joined(self) -> None:
         """Brings the copies up to date: this server has missed the changes while it could not reach Redis."""
-        self._server = await self._link.run(JOIN, [_SERVERS])
+        await self._servers.join(await self._link.run(JOIN, [_SERVERS]))
         async with self._reading:
             for name in self.sessions() or ("",):
                 await self._copy(name, self._link.run)
+        asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _received(self, message: str) -> None:
-        """Applies a change of any server, this one too, and confirms it; or notes that one has confirmed it."""
-        number, *names = json.loads(message)
-        if not names:
+        """Does what a server has sent, this one too."""
+        kind, number, content = json.loads(message)
+        if kind == "change":
+            await self._changed(number, content)
+        elif kind == "flush":
+            with suppress(RequestError):
+                await self.journals.flushed(number)
+        elif kind == "written":
+            self.journals.announced(content)
+        elif kind == "answer":
+            self._servers.answered(number, content)
             if number in self._changes:
                 self._changes[number].confirm()
-            return
+
+    async def _changed(self, number: str, name: str) -> None:
+        """Applies a change, and confirms it."""
         with suppress(RequestError):  # if Redis is lost, all copies are brought up to date when it is back
             async with self._reading:
-                if self.find(names[0]) is not None:
-                    await self._copy(names[0], self._link.call)
-            await self._link.send(json.dumps([number]))
+                if self.find(name) is not None:
+                    await self._copy(name, self._link.call)
+            await self._servers.answer(number)
 
 
 def _session(name: str) -> str:

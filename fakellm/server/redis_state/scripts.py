@@ -7,6 +7,8 @@ had been dropped before the first.
 
 from __future__ import annotations
 
+from fakellm.server.redis_state.journal_scripts import JOURNALS
+
 _SERIAL = """
 local function serial(counter)
     local time = redis.call('TIME')
@@ -31,8 +33,10 @@ there was none."""
 
 REPLACE = (
     _SERIAL
+    + JOURNALS
     + """
 local number = serial(KEYS[3])
+forget(string.sub(KEYS[1], #'fakellm:session:' + 1))
 redis.call('DEL', KEYS[1], KEYS[2])
 redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
 if ARGV[4] then
