@@ -430,7 +430,7 @@ def test_what_the_owner_keeps_of_entries_is_bounded_by_the_journals() -> None:
             data = pickle.dumps((None, "reports", ([report],)))
             link.channel.data_received(len(data).to_bytes(8, "big") + data)
             if number % 50 == 0:
-                await owner.flush()
+                await owner.staging.flush()
         return sum(isinstance(each, Owned) for each in gc.get_objects())
 
     assert asyncio.run(kept()) < 300
