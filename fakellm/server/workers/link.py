@@ -13,11 +13,13 @@ from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
-from fakellm.server.workers.channel import Channel, Handler
+from fakellm.server.workers.channel import Channel, Handler, long
 from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import EntryReport, SessionName
@@ -158,6 +160,8 @@ class Link:
             owned.ended = partial(self._give_back, grant)
         if number:
             self._entries[number] = owned
+        if isinstance(response.bursts, tuple):
+            response = replace(response, bursts=tuple(replace(each, data=long(each.data)) for each in response.bursts))
         return response, grant
 
     async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:

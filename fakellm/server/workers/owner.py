@@ -27,6 +27,7 @@ from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
 from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Steps
+from fakellm.server.workers.channel import long
 from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.link import FarWatcher, Link, answered
 from fakellm.server.workers.owned import Owned
@@ -86,7 +87,7 @@ class Owner:
         pickled: bytes = (
             await in_thread(lambda: pickle.dumps((engine.ruleset.scenario, engine.strict, engine.ruleset.first), 5))
         )()
-        return pickled
+        return long(pickled)
 
     def count(self, name: SessionName, key: tuple[Hashable, ...]) -> AttemptCount:
         """Counts one more attempt in a session. In one that has been replaced, nothing is counted any more."""
