@@ -17,7 +17,6 @@ from sys import maxsize
 from typing import Any, Protocol
 
 from fakellm.base.errors import RequestError
-from fakellm.base.words.count import count
 from fakellm.engine.entry import Entry
 from fakellm.engine.journal import MOST_ENTRIES, Shelf
 from fakellm.engine.state import Limits
@@ -101,13 +100,12 @@ class Journals:
 
     def connected(self) -> None:
         """Must be called whenever Redis can be reached again: others may have taken replies under way for ended."""
-        self.reports.send(progress=maxsize, replies=False, anew=True)
-        self._write_soon()
+        self._write_soon(anew=True)
 
     async def flushed(self, number: str) -> None:
         """Writes everything for a server that reads, and answers it."""
-        self.reports.send(progress=maxsize, replies=True)
-        self._staging.no_more_replies()
+        await self.reports.send(progress=maxsize, replies=True)
+        self._staging.end_replies(self.reports.has_reply)
         await self.write()
         await self._servers.answer(number)
 
@@ -222,12 +220,14 @@ class Journals:
         """Has Redis keep a journal for as long again. Raises RequestError."""
         await self._link.call(KEEP, [], self._kept, name)
 
-    def _write_soon(self) -> None:
+    def _write_soon(self, anew: bool = False) -> None:
         if self._write_task is None and self._link.up:
-            self._write_task = asyncio.create_task(self._write_now())
+            self._write_task = asyncio.create_task(self._write_now(anew))
 
-    async def _write_now(self) -> None:
+    async def _write_now(self, anew: bool) -> None:
         try:
+            if anew:
+                await self.reports.send(progress=maxsize, replies=False, anew=True)
             with suppress(RequestError):  # it is written when Redis is back
                 await self.write()
         finally:
@@ -258,7 +258,7 @@ class Journals:
             values = session.name, session.serial, lost.entries, lost.unmatched, *lost.rules
             await self._link.call(LOSE, [], self._kept, *values)
             del self._staging.lost[session]
-            log.warning("%s dropped while Redis could not be reached", count(lost.entries, "journal entry was"))
+            log.warning("journal entries dropped while Redis could not be reached: %d", lost.entries)
 
 
 def _encoded(items: Sequence[Unwritten], servers: Servers) -> list[Any]:

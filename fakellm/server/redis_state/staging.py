@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 from msgspec import Struct, field
 
@@ -96,9 +96,9 @@ class Staging:
     def __bool__(self) -> bool:
         return bool(self._items or self.lost)
 
-    def no_more_replies(self) -> None:
-        """Must be called when all replies have come that the server still has."""
-        for number in list(self._answered):
+    def end_replies(self, coming: Callable[[int], bool]) -> None:
+        """Nothing waits for replies any more, but those that are coming."""
+        for number in [number for number in self._answered if not coming(number)]:
             self._reply(number, None)
 
     def _reply(self, number: int, response: Response | None) -> None:
@@ -121,6 +121,8 @@ class Staging:
             if report.session is None or report.kept is None:
                 return  # it has been lost
             session = self._open[number] = report.session
+        if report.kept is not None:
+            report.kept.body = cast("bytes", memoryview(report.kept.body).obj)  # only a channel needs it apart
         (self._under_way.add if report.entry.under_way else self._under_way.discard)(number)
         if report.answered:
             self._answered[number] = None
