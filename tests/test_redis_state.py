@@ -98,11 +98,11 @@ class Client:
     """A client of one server."""
 
     def __init__(self, http: aiohttp.ClientSession, url: str) -> None:
-        self._http = http
+        self.http = http
         self.url = url
 
     async def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Received:
-        async with self._http.request(method, self.url + path, data=body, headers=headers) as response:
+        async with self.http.request(method, self.url + path, data=body, headers=headers) as response:
             return Received(response.status, tuple(response.headers.items()), await response.read())
 
     async def chat(self, prompt: str, session: str = "") -> Received:
