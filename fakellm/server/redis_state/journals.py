@@ -30,7 +30,7 @@ from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import Pulled, PulledEntry, SharedJournal
 from fakellm.server.workers.reports import Reports, SessionName
 
-BATCH_SECONDS = 0.05
+BATCH_MILLISECONDS = 50
 """The least time between two batches of entries: what a server has not written is lost if it is killed."""
 NUMBERED_SECONDS = 1
 """How old entries are that get their numbers although nothing reads them: all servers have written theirs by then."""
@@ -71,7 +71,7 @@ class Journals:
         self._most_bytes = limits.journal_bytes
         self._kept = kept
         self._backlog = Backlog(limits.journal_bytes, self._write_soon)
-        self.reports = Reports(self._backlog, limits.journal_bytes, BATCH_SECONDS)
+        self.reports = Reports(self._backlog, limits.journal_bytes, BATCH_MILLISECONDS / 1000)
         self.shelf = Shelf(maxsize, maxsize)  # Redis drops the oldest
         self.changed: Callable[[], None] = lambda: None
         self.settled: Callable[[str, Entry], None] = lambda name, entry: None
@@ -147,7 +147,7 @@ class Journals:
                 log.debug("journals cannot be read now", exc_info=True)  # whoever waits goes on waiting
             except Exception:  # whatever is wrong with one entry, those who wait get what comes after it
                 log.exception("entries are lost")
-            await asyncio.sleep(BATCH_SECONDS)
+            await asyncio.sleep(BATCH_MILLISECONDS / 1000)
         self._following = None
 
     async def _pull_announced(self) -> None:

@@ -20,7 +20,7 @@ from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Limits, MemorySession, MemoryState
 from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink
-from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, PACE, RENEW, REPLACE
 from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import SharedJournal
 
@@ -31,6 +31,12 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
 
+NOT_CONFIRMED = (
+    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
+    "as before for a while."
+)
+
+_SPEED = "fakellm:speed"
 _SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
 
 
@@ -93,8 +99,8 @@ class RedisState(MemoryState[Engine]):
     """The state of a server that shares it in the Redis at `url`: `start`, then `stop`, in one event loop. Raises
     ValueError if that is not a URL of Redis.
 
-    engine: the engine of a session with its own scenario, or without. replace: calls what may replace sessions.
-    Both are set before it starts.
+    engine: the engine of a session with its own scenario, or without. replace: calls what may replace sessions. pace:
+    called when the speed of all servers changes. These are set before it starts.
     """
 
     kind = RedisSession
@@ -112,6 +118,7 @@ class RedisState(MemoryState[Engine]):
         self._renewing: asyncio.Task[None] | None = None
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
         self.replace: Callable[[Callable[[], None]], None]
+        self.pace: Callable[[float], object]
 
     async def start(self) -> None:
         """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
@@ -164,6 +171,12 @@ class RedisState(MemoryState[Engine]):
         """Has all servers serve a session with another scenario, made of that in `before`. Raises RequestError."""
         await self._change(name, CHANGE, *scenario.values, before.version)
 
+    async def set_speed(self, speed: float) -> None:
+        """Has all servers divide delays by another number. Raises RequestError."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS, repr(speed))
+        if not await self._servers.ask("speed", speed):
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed")
+
     async def count(self, session: RedisSession, key: tuple[Hashable, ...]) -> AttemptCount:
         """Counts one more attempt. Raises RequestError."""
         while True:
@@ -183,6 +196,7 @@ class RedisState(MemoryState[Engine]):
     async def renew(self) -> None:
         """Has Redis keep the sessions that have been used since the last call, and forgets the copies of others, except
         that at the root."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS)
         for name, session in self.sessions().items():
             assert isinstance(session, RedisSession)
             if session.used or not name:
@@ -239,11 +253,7 @@ class RedisState(MemoryState[Engine]):
             async with asyncio.timeout(CONFIRM_SECONDS):
                 await change.by(servers)
         except TimeoutError:
-            message = (
-                "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is "
-                "busy, may answer as before for a while."
-            )
-            raise RequestError(503, message, "not_confirmed") from None
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed") from None
         finally:
             del self._changes[number]
 
@@ -253,6 +263,8 @@ class RedisState(MemoryState[Engine]):
         async with self._reading:
             for name in self.sessions() or ("",):
                 await self._copy(name, self._link.run)
+        if (speed := await self._link.run(PACE, [_SPEED], SESSION_SECONDS)) is not None:
+            self.pace(float(speed))
         asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _received(self, message: str) -> None:
@@ -263,6 +275,9 @@ class RedisState(MemoryState[Engine]):
         elif kind == "flush":
             with suppress(RequestError):
                 await self.journals.flushed(number)
+        elif kind == "speed":
+            self.pace(content)
+            await self._servers.answer(number)
         elif kind == "written":
             self.journals.announced(content)
         elif kind == "answer":

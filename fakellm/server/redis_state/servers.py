@@ -103,10 +103,10 @@ class Servers:
             found.append((after - before, seconds, ahead))
         return min(found)[1:]
 
-    async def ask(self, kind: str, content: Any = None) -> None:
-        """Sends all servers a message, and returns when they have answered. Raises RequestError if Redis cannot be
-        reached. Whoever does not answer for ANSWER_SECONDS is not waited for again until it does, and the log has its
-        name."""
+    async def ask(self, kind: str, content: Any = None) -> bool:
+        """Sends all servers a message, and returns when they have answered; whether all have. Raises RequestError if
+        Redis cannot be reached. Whoever does not answer for ANSWER_SECONDS is not waited for again until it does, and
+        the log has its name."""
         number = self.number()
         question = self._questions[number] = _Question()
         try:
@@ -117,6 +117,7 @@ class Servers:
                 self._silent |= late
                 names = ", ".join(sorted(late))
                 log.warning("servers do not answer, and journals may lack what these received last: %s", names)
+            return servers <= question.answered
         finally:
             del self._questions[number]
 
