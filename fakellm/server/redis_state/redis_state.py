@@ -155,7 +155,7 @@ class RedisState(MemoryState[Engine]):
     async def read_all(self) -> None:
         """Copies all sessions that Redis has, and brings their journals up to date. Raises RequestError."""
         names = [each.removeprefix(_session("")) for each in await self._link.names(_session("*"))]
-        await self.journals.read(*names)
+        await self.journals.read_all(names)
 
     def journal(self, name: str) -> SharedJournal | None:
         """The journal of a session, if there is a copy of it."""
