@@ -188,7 +188,8 @@ def command(
         make = partial(App, scenario, **common)
         app: App
         if redis:
-            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, url=redis, **common))
+            common |= {"url": redis, "real_time": real_time}
+            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, **common))
         elif workers == 1:
             app = make(time=time)
         else:

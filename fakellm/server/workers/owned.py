@@ -3,7 +3,7 @@ ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 
 from fakellm.engine.engine import Engine
@@ -17,6 +17,10 @@ _CHANGING = (
     *("without_effect", "late_ms", "dialect", "started", "ended"),
 )
 """The fields of an entry that change while its request is answered."""
+
+
+Attempt = tuple[tuple[Hashable, ...], int]
+"""The key and the number of the attempt that a worker takes to be the next."""
 
 
 class Owned:
