@@ -100,6 +100,7 @@ class Pair:
         self._held.clear()
 
     async def advance(self, milliseconds: int) -> None:
+        await self._shared.holdings.settled()  # or the next take brings what has been given back
         self._passed += milliseconds
         assert await self._shared.advance(self._name, self._serial, milliseconds) == self._passed
 
