@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from itertools import count
 from math import inf
 from pathlib import Path
@@ -28,8 +29,9 @@ from fakellm.quotas.rate_limits import MOST_UNITS, Allowance, RateLimit
 from fakellm.server.redis_state import redis_state, shared_quotas
 from fakellm.server.redis_state.holdings import LEASE_SECONDS
 from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.quota_scripts import GIVE_BACK
 from fakellm.server.redis_state.redis_app import RedisApp
-from fakellm.server.redis_state.scripts import OPEN
+from fakellm.server.redis_state.scripts import OPEN, SEND
 from fakellm.server.redis_state.shared_quotas import Case, SharedQuotas, keys
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
@@ -296,6 +298,30 @@ async def test_what_a_reply_holds_comes_back_however_it_ends(redis: str) -> None
             body = b'{"outcome": "client left", "wait": 30}'
             assert (await second.send("POST", "/_fakellm/journal", body)).status == 200
         assert await statuses(first) == [200]
+
+
+@in_loop
+async def test_a_request_is_refused_only_after_all_servers_have_given_back_what_has_ended(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here, what gives it back leaves a server only when the other one has found out that it does not fit."""
+    found_out = asyncio.Event()
+    first, second = redis_app(fresh(redis)), redis_app(redis)
+    for app in (first, second):
+        link: RedisLink = app.copies._link
+        monkeypatch.setattr(link, "call", partial(delayed, link.call, found_out))
+    async with served(first, second) as clients:
+        found = await statuses(*clients)
+        found_out.set()
+    assert found == [200, 200]
+
+
+async def delayed(call: Callable[..., Awaitable[Any]], found_out: asyncio.Event, script: str, *content: Any) -> Any:
+    if script is SEND:
+        found_out.set()
+    elif script is GIVE_BACK:
+        await found_out.wait()
+    return await call(script, *content)
 
 
 @in_loop
