@@ -130,6 +130,8 @@ class RedisState(MemoryState[Engine]):
 
     async def take(self, session: RedisSession, word: str | None, found: Sequence[Case]) -> Attempted:
         """Takes what the next attempt demands, and counts it if `word` has its count. Raises RequestError."""
+        if all(demand.period for each in found for demand in each.demands):
+            return await self._take(session, word, found)
         taking = asyncio.create_task(self._take(session, word, found))
         self._taking.add(taking)
         taking.add_done_callback(self._taking.discard)
