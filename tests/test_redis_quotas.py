@@ -26,13 +26,15 @@ from fakellm.engine.state import Admission, Limits, still
 from fakellm.quotas.buckets import Quotas
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.quotas.rate_limits import MOST_UNITS, Allowance, RateLimit
-from fakellm.server.redis_state import redis_state, shared_quotas
-from fakellm.server.redis_state.holdings import LEASE_SECONDS
+from fakellm.server.redis_state import journals, redis_state
+from fakellm.server.redis_state.journal_scripts import ASK
 from fakellm.server.redis_state.link import RedisLink
-from fakellm.server.redis_state.quota_scripts import GIVE_BACK
+from fakellm.server.redis_state.quotas import shared_quotas
+from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
+from fakellm.server.redis_state.quotas.quota_scripts import GIVE_BACK
+from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, keys
 from fakellm.server.redis_state.redis_app import RedisApp
-from fakellm.server.redis_state.scripts import OPEN, SEND
-from fakellm.server.redis_state.shared_quotas import Case, SharedQuotas, keys
+from fakellm.server.redis_state.scripts import OPEN
 from fakellm.server.scenario_app import App
 from tests.conftest import chat as body_of
 from tests.redis_server import RedisProcess, redis_server
@@ -221,11 +223,16 @@ def calls(url: str) -> int:
 
 
 @in_loop
-async def test_a_request_that_counts_and_is_limited_takes_one_round_trip(redis: str) -> None:
-    """Also where the other server has counted some in the meantime."""
+async def test_a_request_that_counts_and_is_limited_takes_one_round_trip(
+    redis: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the other server has counted some in the meantime. Here, journals are written once in a year."""
+    monkeypatch.setattr(journals, "BATCH_SECONDS", 365 * 86_400)
     scenario = replace(SCENARIO, limits=(RateLimit(per_day=Allowance(tokens=10_000)),))
     async with served(redis_app(fresh(redis), scenario), redis_app(redis, scenario)) as (first, second):
-        await asyncio.gather(first.chat("plain"), second.chat("plain"))  # Redis gets the script
+        for client in (first, second):  # Redis gets the scripts
+            await client.chat("plain")
+            await client.send("GET", "/_fakellm/journal")
         for prompt in ("plain", "number", "script", "flaky"):
             before = calls(redis)
             for client in (first, first, second, second, first, second, first):
@@ -316,12 +323,14 @@ async def test_a_request_is_refused_only_after_all_servers_have_given_back_what_
     assert found == [200, 200]
 
 
-async def delayed(call: Callable[..., Awaitable[Any]], found_out: asyncio.Event, script: str, *content: Any) -> Any:
-    if script is SEND:
+async def delayed(
+    call: Callable[..., Awaitable[Any]], found_out: asyncio.Event, script: str, *content: Any, **options: Any
+) -> Any:
+    if script is ASK:
         found_out.set()
     elif script is GIVE_BACK:
         await found_out.wait()
-    return await call(script, *content)
+    return await call(script, *content, **options)
 
 
 @in_loop
@@ -339,7 +348,8 @@ async def test_a_server_that_is_gone_holds_nothing_for_long(redis: str) -> None:
                 assert await statuses(clients[1]) == [200]
                 await first.copies.quotas.holdings.renew()  # it is not gone after all
                 assert await statuses(clients[1]) == [429]
-        assert all(0 < direct.ttl(key) <= redis_state.SESSION_SECONDS for key in direct.keys("fakellm:[cqoh]*"))
+                kept = direct.keys("fakellm:[cqoh]*")
+                assert all(0 < direct.ttl(key) <= redis_state.SESSION_SECONDS for key in kept)
 
 
 @pytest.fixture

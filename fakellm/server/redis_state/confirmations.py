@@ -1,27 +1,23 @@
-"""Messages to all servers that each of them confirms. Owns their numbers, and the wait for all servers."""
+"""Changes that all servers confirm. Owns the wait for all of them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from itertools import count
+from collections.abc import Awaitable
 
 
 class Confirmations:
-    """The messages of this server that others are to confirm. `server`: its number, which no other has."""
+    """The changes of this server that others are to confirm."""
 
     def __init__(self) -> None:
-        self.server = ""
-        self._numbers = count(1)
         self._awaited: dict[str, asyncio.Semaphore] = {}
 
-    async def of(self, send: Callable[[str], Awaitable[int]], seconds: float) -> int:
-        """What `send` returns, how many servers get the message with this number, after all of them have confirmed it.
-        Raises TimeoutError if they have not after so many seconds."""
-        number = f"{self.server}:{next(self._numbers)}"
+    async def of(self, number: str, changing: Awaitable[int], seconds: float) -> int:
+        """How many servers get the change with this number, after all of them have confirmed it. Raises TimeoutError if
+        they have not after so many seconds. `changing`: makes the change, and returns how many get it."""
         confirmed = self._awaited[number] = asyncio.Semaphore(0)
         try:
-            servers = await send(number)
+            servers = await changing
             async with asyncio.timeout(seconds):
                 for _ in range(servers):
                     await confirmed.acquire()
@@ -30,6 +26,6 @@ class Confirmations:
         return servers
 
     def confirm(self, number: str) -> None:
-        """Must be called when a server has confirmed a message."""
+        """Must be called when a server has confirmed a change."""
         if number in self._awaited:
             self._awaited[number].release()

@@ -14,19 +14,21 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Response, Work
+from fakellm.engine.response import Outcome, Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
-from fakellm.server.application import HttpRequest, json_response
+from fakellm.server.application import HttpRequest, json_response, settled
 from fakellm.server.control.next_fault import end_fault, shown_fault
 from fakellm.server.control.scenario_routes import engine_reader, loaded, read_result, shown_scenario
 from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
 from fakellm.server.redis_state.link import UNAVAILABLE
+from fakellm.server.redis_state.reading_routes import reading
 from fakellm.server.redis_state.redis_session import RedisSession
 from fakellm.server.redis_state.redis_state import OwnScenario, RedisState
 from fakellm.server.scenario_app import ROUTES, App
+from fakellm.server.workers.reports import ReportedChanges
 
 
 class RedisApp(App):
@@ -46,6 +48,9 @@ class RedisApp(App):
         self.copies = RedisState(url, limits, real_time)
         super().__init__(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, state=self.copies)
         self.copies.engine = self._served
+        self.changes = ReportedChanges(self.copies.journals.reports)
+        self.copies.journals.changed = self.changes.notify
+        self.copies.journals.settled = partial(settled, self)
         self.routes = {
             **ROUTES,
             "/_fakellm/reset": {"POST": _reset},
@@ -58,6 +63,12 @@ class RedisApp(App):
         if request.method == "OPTIONS" or self.copies.find(name) is not None:
             return None
         return self.copies.read(name)
+
+    def handle(self, request: HttpRequest) -> tuple[Outcome, Entry]:
+        work = reading(self.copies, request)
+        if work is None:
+            return super().handle(request)
+        return work(lambda: super(RedisApp, self).handle(request)[0]), Entry(request.method, request.target.shown)
 
     def refuse(self, request: HttpRequest, error: RequestError, entry: Entry | None = None) -> tuple[Response, Entry]:
         """As that of App. What lacks Redis adds no line to the log, which has one that it is lost."""

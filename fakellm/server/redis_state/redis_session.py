@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import Admission, AttemptCount, Attempted, Demands, MemorySession
 from fakellm.quotas.quota import Demand
-from fakellm.server.redis_state.shared_quotas import Case, cases
+from fakellm.server.redis_state.quotas.shared_quotas import Case, cases
+from fakellm.server.redis_state.shared_journal import SharedJournal
 
 if TYPE_CHECKING:
     from fakellm.server.redis_state.redis_state import RedisState
@@ -19,6 +20,7 @@ class RedisSession(MemorySession[Engine]):
     """A copy of a session, whose counts and quotas are in Redis."""
 
     shared: RedisState
+    journal: SharedJournal
     name: str
     serial = ""
     version = ""

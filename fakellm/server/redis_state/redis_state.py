@@ -1,7 +1,7 @@
 """The sessions of a server that shares them with others: copies of what Redis has of them. Implements `State`.
 
-Redis has which scenario a session serves, the counts of its attempts and its quotas. Its journal and what APIs keep of
-its replies are this server's own. Owns when a copy is read again, and that every server has a change before it is
+Redis has which scenario a session serves, the counts of its attempts, its quotas, and its journal. What APIs keep of
+its replies is this server's own. Owns when a copy is read again, and that every server has a change before it is
 confirmed.
 """
 
@@ -20,11 +20,14 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Attempted, Limits, MemorySession, MemoryState
 from fakellm.server.redis_state.confirmations import Confirmations
-from fakellm.server.redis_state.holdings import LEASE_SECONDS
+from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
+from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, busy, give_back, keys
 from fakellm.server.redis_state.redis_session import RedisSession
-from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE, SEND
-from fakellm.server.redis_state.shared_quotas import Case, SharedQuotas, busy, give_back, keys
+from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+from fakellm.server.redis_state.servers import Servers
+from fakellm.server.redis_state.shared_journal import SharedJournal
 
 SESSION_SECONDS = 86_400
 """How long Redis keeps a session that no server uses."""
@@ -32,8 +35,6 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 """How often a server states which sessions it uses."""
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
-RETURN_SECONDS = 1.0
-"""How long a request that would be refused waits for other servers to give back what ended replies have held."""
 
 T = TypeVar("T")
 
@@ -68,6 +69,9 @@ class RedisState(MemoryState[Engine]):
         self._most_attempts = limits.max_attempts
         self._link = RedisLink(url, self._joined, self._received)
         self._reading = asyncio.Lock()
+        self._servers = Servers(self._link)
+        self.journals = Journals(self._link, self._servers, self, limits, SESSION_SECONDS)
+        self._shelf = self.journals.shelf
         self.quotas = SharedQuotas(self._link, SESSION_SECONDS, limits, real_time)
         self._confirmations = Confirmations()
         self._taking: set[asyncio.Task[Attempted]] = set()
@@ -88,6 +92,7 @@ class RedisState(MemoryState[Engine]):
         for task in self._renewing:
             task.cancel()
         await self.quotas.holdings.settled()
+        await self.journals.stop()
         await self._link.stop()
 
     def open(self, name: str, content: Engine) -> MemorySession[Engine]:
@@ -104,6 +109,21 @@ class RedisState(MemoryState[Engine]):
         async with self._reading:
             if self.find(name) is None:
                 await self._copy(name, self._link.call)
+
+    async def read_again(self, name: str) -> None:
+        """Brings the copy of a session up to date. Raises RequestError."""
+        async with self._reading:
+            await self._copy(name, self._link.call)
+
+    async def read_all(self) -> None:
+        """Copies all sessions that Redis has, and brings their journals up to date. Raises RequestError."""
+        names = [each.removeprefix(keys("")[0]) for each in await self._link.names(keys("*")[0])]
+        await self.journals.read(*names)
+
+    def journal(self, name: str) -> SharedJournal | None:
+        """The journal of a session, if there is a copy of it."""
+        found = self.find(name)
+        return found.journal if isinstance(found, RedisSession) else None
 
     async def put(self, name: str, scenario: OwnScenario | None) -> None:
         """Starts a session anew on all servers: with its own scenario, or that of the servers. Raises RequestError."""
@@ -148,8 +168,7 @@ class RedisState(MemoryState[Engine]):
         attempted = await self._in(session, run)
         if attempted.admission and busy(attempted.admission):
             # A client may have got a reply before the message arrived that gives back what it has held.
-            with suppress(TimeoutError):
-                await self._confirmations.of(partial(self._send, None), RETURN_SECONDS)
+            await self._servers.ask("return")
             attempted = await self._in(session, run)
         return attempted
 
@@ -165,12 +184,6 @@ class RedisState(MemoryState[Engine]):
                 session = await self._copy(session.name, self._link.call)
         return found
 
-    async def _send(self, name: str | None, number: str) -> int:
-        """Sends a message with this number to all servers: `name` has a session, or they are to give back what replies
-        have held. Returns how many get it."""
-        servers: int = await self._link.call(SEND, [], self._link.channel, json.dumps([number, name]))
-        return servers
-
     async def renew(self) -> None:
         """Has Redis keep the sessions that have been used since the last call, and forgets the copies of others, except
         that at the root."""
@@ -179,6 +192,7 @@ class RedisState(MemoryState[Engine]):
             if session.used or not name:
                 session.used = False
                 await self._link.call(RENEW, keys(name), SESSION_SECONDS)
+                await self.journals.keep(name)
             elif not session.replies:
                 self.replace(partial(self.forget, name))
 
@@ -205,18 +219,17 @@ class RedisState(MemoryState[Engine]):
         session = self.load(name, engine) if own else super().open(name, engine)
         assert isinstance(session, RedisSession)
         session.shared, session.name, session.serial = self, name, serial
+        session.journal = self.journals.journal(name, serial)
 
     async def _change(self, name: str, script: str, *values: Any) -> None:
         """Changes a session in Redis, and waits until every server that Redis informs has the change."""
+        number = self._servers.number()
         session, *others = keys(name)
-
-        def change(number: str) -> Awaitable[int]:
-            message = json.dumps([number, name])
-            channel = self._link.channel
-            return self._link.call(script, [session, _SERIALS, *others], SESSION_SECONDS, channel, message, *values)
-
+        message = json.dumps(["change", number, name])
+        values = SESSION_SECONDS, self._link.channel, message, *values
+        changing = self._link.call(script, [session, _SERIALS, *others], *values)
         try:
-            servers = await self._confirmations.of(change, CONFIRM_SECONDS)
+            servers = await self._confirmations.of(number, changing, CONFIRM_SECONDS)
         except TimeoutError:
             message = (
                 "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is "
@@ -229,27 +242,38 @@ class RedisState(MemoryState[Engine]):
 
     async def _joined(self) -> None:
         """Brings the copies up to date: this server has missed the changes while it could not reach Redis."""
-        server = self._confirmations.server = await self._link.run(JOIN, [_SERVERS])
-        await self.quotas.holdings.joined(server)
+        number = await self._link.run(JOIN, [_SERVERS])
+        await self._servers.join(number)
+        await self.quotas.holdings.joined(number)
         async with self._reading:
             for name in self.sessions() or ("",):
                 await self._copy(name, self._link.run)
+        asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _received(self, message: str) -> None:
-        """Applies a change of any server, this one too, and confirms it; or notes that one has confirmed it."""
-        number, *names = json.loads(message)
-        if not names:
-            self._confirmations.confirm(number)
-            return
-        if names[0] is None:
+        """Does what a server has sent, this one too."""
+        kind, number, content = json.loads(message)
+        if kind == "change":
+            await self._changed(number, content)
+        elif kind == "flush":
+            with suppress(RequestError):
+                await self.journals.flushed(number)
+        elif kind == "return":
             await self.quotas.holdings.settled()
-            await self._link.send(json.dumps([number]))
-            return
+            await self._servers.answer(number)
+        elif kind == "written":
+            self.journals.announced(content)
+        elif kind == "answer":
+            self._servers.answered(number, content)
+            self._confirmations.confirm(number)
+
+    async def _changed(self, number: str, name: str) -> None:
+        """Applies a change, and confirms it."""
         with suppress(RequestError):  # if Redis is lost, all copies are brought up to date when it is back
             async with self._reading:
-                if self.find(names[0]) is not None:
-                    await self._copy(names[0], self._link.call)
-            await self._link.send(json.dumps([number]))
+                if self.find(name) is not None:
+                    await self._copy(name, self._link.call)
+            await self._servers.answer(number)
 
 
 async def _repeated(seconds: float, run: Callable[[], Awaitable[None]]) -> None:

@@ -7,6 +7,8 @@ had been dropped before the first.
 
 from __future__ import annotations
 
+from fakellm.server.redis_state.journal_scripts import JOURNALS
+
 _SERIAL = """
 local function serial(counter)
     local time = redis.call('TIME')
@@ -31,8 +33,10 @@ there was none."""
 
 REPLACE = (
     _SERIAL
+    + JOURNALS
     + """
 local number = serial(KEYS[2])
+forget(string.sub(KEYS[1], #'fakellm:session:' + 1))
 redis.call('DEL', KEYS[1], unpack(KEYS, 3))
 redis.call('HSET', KEYS[1], 'serial', number, 'version', number)
 if ARGV[4] then
@@ -112,6 +116,3 @@ return 1
 
 JOIN = _SERIAL + "return serial(KEYS[1])"
 """Key: the counter of servers. Returns the number of one more, which no other has."""
-
-SEND = "return redis.call('PUBLISH', ARGV[1], ARGV[2])"
-"""Arguments: a channel, a message. Returns how many servers get it."""

@@ -22,7 +22,7 @@ from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
 from fakellm.server.workers.channel import Channel, Handler, long
 from fakellm.server.workers.counted import Counted
-from fakellm.server.workers.owned import Attempt, Owned
+from fakellm.server.workers.owned import Attempt, Owned, answer, update
 from fakellm.server.workers.reports import EntryReport, SessionName
 from fakellm.wire.plan import Plan
 
@@ -181,7 +181,7 @@ class Link:
     def _report(self, report: EntryReport) -> None:
         owned = self._entries.get(report.number)
         if owned is not None:
-            owned.update(report.entry)
+            update(owned.entry, report.entry)
         elif report.session is None or report.kept is None:
             return  # the owner has not answered it yet, or it was cancelled
         else:
@@ -206,7 +206,7 @@ class Link:
     def _replies(self, replies: list[tuple[int, Response]]) -> None:
         for number, response in replies:
             if owned := self._unread.pop(number, None):
-                owned.answer(response)
+                answer(owned.entry, response)
                 self._owner.staging.changed(owned)
 
     def _begin_stepping(self, number: int, session: str, plan: Plan) -> None:

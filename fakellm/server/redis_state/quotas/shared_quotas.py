@@ -16,9 +16,9 @@ from fakellm.base.errors import RequestError
 from fakellm.engine.state import Admission, AttemptCount, Attempted, Demands, Limits, still
 from fakellm.quotas.buckets import MOST_QUOTAS, left
 from fakellm.quotas.quota import Demand, Standing
-from fakellm.server.redis_state.holdings import LEASE_SECONDS, Holdings, as_json, holders, prefix
 from fakellm.server.redis_state.link import RedisLink
-from fakellm.server.redis_state.quota_scripts import ADVANCE, TAKE
+from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS, Holdings, as_json, holders, prefix
+from fakellm.server.redis_state.quotas.quota_scripts import ADVANCE, TAKE
 
 _AHEAD = 4
 """Of so many attempts that may demand something else, a server computes in advance what they demand: other servers may

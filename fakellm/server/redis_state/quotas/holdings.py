@@ -14,7 +14,7 @@ import msgspec
 
 from fakellm.base.errors import RequestError
 from fakellm.server.redis_state.link import RedisLink
-from fakellm.server.redis_state.quota_scripts import GIVE_BACK, RENEW_HELD
+from fakellm.server.redis_state.quotas.quota_scripts import GIVE_BACK, RENEW_HELD
 
 LEASE_SECONDS = 15
 """How long Redis keeps what a server holds of quotas without hearing from it: then the server is gone."""
