@@ -90,6 +90,11 @@ class Received(NamedTuple):
         return str(json.loads(self.body)["choices"][0]["message"]["content"])
 
     @property
+    def left(self) -> dict[str, str]:
+        """What the headers state of quotas."""
+        return {name: value for name, value in self.headers if name.startswith(("x-ratelimit-", "retry-"))}
+
+    @property
     def code(self) -> str:
         return str(json.loads(self.body)["error"]["code"])
 
@@ -127,12 +132,21 @@ class Log(logging.Handler):
             await self._logged.wait()
 
 
-@pytest.fixture
-def log() -> Iterator[Log]:
+@contextmanager
+def logged() -> Iterator[Log]:
+    """What is logged within the block."""
     handler = Log()
     logging.getLogger("fakellm").addHandler(handler)
-    yield handler
-    logging.getLogger("fakellm").removeHandler(handler)
+    try:
+        yield handler
+    finally:
+        logging.getLogger("fakellm").removeHandler(handler)
+
+
+@pytest.fixture
+def log() -> Iterator[Log]:
+    with logged() as handler:
+        yield handler
 
 
 @pytest.fixture(scope="module")
@@ -392,11 +406,8 @@ async def test_redis_keeps_a_session_for_a_day_after_its_last_use(redis: str) ->
 
 @in_loop
 async def test_what_is_not_shared_is_refused(redis: str) -> None:
-    limits = json.dumps({"limits": [{"per_minute": {"requests": 1}}], "rules": RULES}).encode()
     fault = b'{"fault": {"kind": "status", "status": 429}, "requests": 3}'
     async with served(redis_app(fresh(redis))) as (client,):
-        refused = await client.send("PUT", "/_fakellm/scenario", limits)
-        assert (refused.status, refused.code) == (400, "invalid_scenario")
         assert (await client.send("PUT", "/_fakellm/fault", fault)).code == "not_shared"
 
 
@@ -405,8 +416,7 @@ async def test_what_is_not_shared_is_refused(redis: str) -> None:
     [
         (["--state", "localhost"], 2, "such as redis://localhost:6379/0, got 'localhost'"),
         (["--state", "redis://localhost", "--workers", "2"], 2, "--state cannot be combined with --workers"),
-        (["--state", "redis://h", "--edit", "LIMITS"], 2, "--state cannot be combined with --edit"),
-        (["--state", "redis://h", "LIMITS"], 2, "servers with --state do not share what is used of 'limits'"),
+        (["--state", "redis://h", "--edit", "FILE"], 2, "--state cannot be combined with --edit"),
         (
             ["--state", "redis://:secret@127.0.0.1:1/3", "--port", "0"],
             1,
@@ -415,9 +425,9 @@ async def test_what_is_not_shared_is_refused(redis: str) -> None:
     ],
 )
 def test_what_cannot_be_started_is_refused(options: list[str], code: int, message: str, tmp_path: Path) -> None:
-    file = tmp_path / "limits.yaml"
-    file.write_text("limits: [{per_minute: {requests: 1}}]\nrules: [{reply: {content: Hi}}]\n")
-    result = CliRunner().invoke(command, [str(file) if each == "LIMITS" else each for each in options])
+    file = tmp_path / "scenario.yaml"
+    file.write_text("rules: [{reply: {content: Hi}}]\n")
+    result = CliRunner().invoke(command, [str(file) if each == "FILE" else each for each in options])
     assert (result.exit_code, message in result.output, "secret" in result.output) == (code, True, False), result.output
 
 
@@ -474,9 +484,10 @@ def behind_nginx(first: str, second: str, folder: Path) -> Iterator[str]:
 
 @in_loop
 async def test_two_servers_behind_nginx_behave_like_one(redis: str, tmp_path: Path) -> None:
-    """Streams too: the same bytes."""
+    """Streams too: the same bytes, and as much is left of quotas."""
+    limits = [{"per_minute": {"requests": 12, "tokens": 900}}, {"by": "key", "concurrent": 1}]
     file = tmp_path / "scenario.yaml"
-    file.write_text(fakellm.dump(SCENARIO))
+    file.write_text(fakellm.dump(fakellm.load({"scenario": "shared", "limits": limits, "rules": RULES})))
     options = [str(file), "--seed", "7", "--strict"]
     state = ["--state", fresh(redis)]
     requests = [body_of(messages=[{"role": "user", "content": each}], stream=True) for each in (*PROMPTS, *PROMPTS)]
@@ -492,6 +503,7 @@ async def test_two_servers_behind_nginx_behave_like_one(redis: str, tmp_path: Pa
             for body in requests:
                 expected, received = [await each.send("POST", "/v1/chat/completions", body) for each in (one, both)]
                 assert (received.status, received.body) == (expected.status, expected.body)
+                assert received.left == expected.left
             found = [json.loads((await each.send("GET", "/_fakellm/journal")).body) for each in (one, both)]
     rules, shared = [
         [(entry["number"], entry["rule"], entry["reply"]["text"]) for entry in each["entries"]] for each in found

@@ -25,18 +25,27 @@ from fakellm.server.offload import in_thread
 from fakellm.server.processes.answering import parsed
 from fakellm.server.redis_state.link import UNAVAILABLE
 from fakellm.server.redis_state.reading_routes import reading
-from fakellm.server.redis_state.redis_state import OwnScenario, RedisSession, RedisState
+from fakellm.server.redis_state.redis_session import RedisSession
+from fakellm.server.redis_state.redis_state import OwnScenario, RedisState
 from fakellm.server.scenario_app import ROUTES, App
 from fakellm.server.workers.reports import ReportedChanges
 
 
 class RedisApp(App):
-    """The application of a server with this state."""
+    """The application of a server with this state. `real_time`: whether the time of quotas passes by itself."""
 
     def __init__(
-        self, scenario: Scenario | None, *, seed: int, strict: bool, api_keys: Sequence[str], limits: Limits, url: str
+        self,
+        scenario: Scenario | None,
+        *,
+        seed: int,
+        strict: bool,
+        api_keys: Sequence[str],
+        limits: Limits,
+        url: str,
+        real_time: bool = False,
     ) -> None:
-        self.copies = RedisState(url, limits)
+        self.copies = RedisState(url, limits, real_time)
         super().__init__(scenario, seed=seed, strict=strict, api_keys=api_keys, limits=limits, state=self.copies)
         self.copies.engine = self._served
         self.changes = ReportedChanges(self.copies.journals.reports)
@@ -68,13 +77,6 @@ class RedisApp(App):
         if error.code == UNAVAILABLE:
             response = replace(response, explanation=None)
         return response, entry
-
-    def compiled(self, scenario: Scenario | None, strict: bool, first: int = 0) -> Engine:
-        """As that of App. Raises ScenarioError for a scenario with quotas, which are not shared."""
-        if scenario is not None and scenario.limits:
-            remedy = "remove 'limits', or start one server without --state, with --workers for more processes"
-            raise ScenarioError([f"scenario: servers with --state do not share what is used of 'limits'; {remedy}"])
-        return super().compiled(scenario, strict, first)
 
     def change(self, name: str, engine: Engine) -> Awaitable[None]:
         session = self.copies.find(name)

@@ -3,7 +3,7 @@ session is not idle until it ends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -18,6 +18,10 @@ CHANGING = (
     *("without_effect", "late_ms", "dialect", "started", "ended"),
 )
 """The fields of an entry that change while its request is answered."""
+
+
+Attempt = tuple[tuple[Hashable, ...], int]
+"""The key and the number of the attempt that a worker takes to be the next."""
 
 
 def update(entry: Entry, now: Any) -> None:
