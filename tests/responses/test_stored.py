@@ -122,23 +122,23 @@ def test_a_conversation_continues_by_the_id_of_its_last_response() -> None:
     )
 
 
-NAMES = st.sampled_from(["r0", "r1", "r2", "r3", "c0", "c1", "nothing", 'a "quoted" one', "é", ""])
-REFERENCES = st.one_of(NAMES, st.builds(lambda name: {"id": name}, NAMES), st.none(), st.just({"other": 1, "id": "c0"}))
+NAMES = st.sampled_from(["r0", "r1", "r2", "c1", "nothing", 'a "quoted" é', ""])
+REFERENCES = st.one_of(NAMES, st.builds(lambda name: {"id": name}, NAMES), st.none(), st.just({"other": 1, "id": "c1"}))
 
 
 @given(
-    st.lists(st.tuples(st.none() | NAMES, st.none() | NAMES), max_size=4),
+    st.lists(NAMES, min_size=2, max_size=3),
     st.fixed_dictionaries({}, optional={"previous_response_id": REFERENCES, "conversation": REFERENCES}),
     st.sampled_from(["plain", '"conversation"', "conversation", '"previous_response_id": "r1"']),
     st.sampled_from([None, 1]),
 )
 def test_a_part_of_what_is_kept_is_enough_to_continue(
-    responses: list[tuple[str | None, str | None]], references: dict[str, Any], text: str, indent: int | None
+    previous: list[str], references: dict[str, Any], text: str, indent: int | None
 ) -> None:
     kept = KeptResponses()
-    for number, (previous, _) in enumerate(responses):
+    for number, name in enumerate(previous):
         items = json.dumps([{"type": "message", "role": "user", "content": f"Input {number}"}])
-        kept = kept.with_response(StoredResponse(f"r{number}", '{"output": []}', items, previous=previous))
+        kept = kept.with_response(StoredResponse(f"r{number}", '{"output": []}', items, previous=name))
         item = json.dumps({"type": "message", "role": "user", "content": f"Item {number}"})
         kept = kept.with_conversation(Conversation(f"c{number}", 1, items=(item,)))
     body = {"model": "m", "input": text, "metadata": {"kind": "conversation"}, **references}
