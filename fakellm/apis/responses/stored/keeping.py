@@ -51,8 +51,10 @@ def history(body: JSON, kept: KeptResponses) -> list[JSON]:
     if name := conversation_id(body):
         return [json.loads(item) for item in conversation(kept, name).items]
     found: list[JSON] = []
+    known: set[str] = set()
     name = body.get("previous_response_id")
-    while isinstance(name, str):
+    while isinstance(name, str) and name not in known:  # a rule may give all its responses one id
+        known.add(name)
         response = kept.responses.get(name)
         if response is None:
             message = f"Previous response with id '{name}' not found."
