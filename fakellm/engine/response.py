@@ -128,8 +128,8 @@ Outcome = Response | Release | Pace | Relay | Watch | Work
 
 
 def give_up(outcome: Outcome) -> None:
-    """Must be called for work that gives no response."""
-    if isinstance(outcome, Work) and outcome.ended:
+    """Must be called for work that gives no response, and for a response that is not sent."""
+    if isinstance(outcome, (Work, Response)) and outcome.ended:
         outcome.ended()
 
 
