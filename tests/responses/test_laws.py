@@ -66,6 +66,15 @@ def test_what_is_written_is_read_back(completion: Completion, division: Division
 
 
 @FEW
+@given(COMPLETIONS, DIVISIONS, ways())
+def test_a_delta_begins_its_part_if_no_event_does(completion: Completion, division: Division, way: Way) -> None:
+    how = way.habits
+    answer = answered(completion, way)
+    found = [event for event in events(answer, division) if "response.content_part.added" not in event.data]
+    assert fold(RESPONSES.read(found, how)) == (answer.completion, End())
+
+
+@FEW
 @given(COMPLETIONS, DIVISIONS, ways(), st.integers(1, 40))
 def test_bytes_come_back_cut_anywhere(completion: Completion, division: Division, way: Way, size: int) -> None:
     how = way.habits
