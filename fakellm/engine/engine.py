@@ -334,14 +334,14 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = 
 
 
 @lru_cache(maxsize=256)
-def _quoted(rule: str) -> str:
-    return quote(rule, safe=" #+/:")
+def _signature(seed: int, rule: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers that name a rule and the seed."""
+    named = (("x-fakellm-rule", quote(rule, safe=" #+/:")),) if rule else ()
+    return (*named, ("x-fakellm-seed", str(seed)))
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
-    signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
-    return replace(plan, headers=(*plan.headers, *signature, *others))
+    return replace(plan, headers=(*plan.headers, *_signature(seed, rule), *others))
