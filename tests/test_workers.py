@@ -7,8 +7,10 @@ import gc
 import json
 import os
 import pickle
+import re
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -51,6 +53,12 @@ MOST_LINES = 1_000
 """Lines of events among which is what a test waits for."""
 CHAT = "/v1/chat/completions"
 STEP = {"name": "step", "when": {"user": "step"}, "reply": {"content": "One two"}, "timing": {"step": True}}
+LOADED = {
+    "name": "loaded",
+    "when": {"user": "loaded"},
+    "reply": {"content": "Chat {{attempt}} of many", "template": True},
+    "timing": {"gap": 0.001},
+}
 RULES: list[dict[str, Any]] = [
     {"name": "plain", "when": {"user": "plain"}, "reply": {"content": "Hello"}},
     {"name": "number", "when": {"user": "number"}, "reply": {"content": "Attempt {{attempt}}", "template": True}},
@@ -284,7 +292,7 @@ def test_one_session_too_many_is_refused_by_every_worker(pair: Pair) -> None:
 
 def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytest.CaptureFixture[str]) -> None:
     slow = {"name": "slow", "when": {"user": "slow"}, "reply": {"content": "A b"}, "timing": {"first": 0, "gap": 3600}}
-    with fakellm.spawn({"rules": [*RULES, STEP, slow]}, workers=2) as server, ExitStack() as stack:
+    with fakellm.spawn({"rules": [*RULES, STEP, LOADED, slow]}, workers=2) as server, ExitStack() as stack:
         assert server.pid
         killed, other = children(server.pid)
         victim, survivor = stack.enter_context(connected(server, killed, other))
@@ -294,10 +302,7 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytes
         lost = victim.begin("POST", CHAT, asks("slow", stream=True))
         stepped = survivor.begin("POST", CHAT, asks("step", stream=True))
         assert server.last.rule == "step"  # the journal has all that was sent so far
-        with ThreadPoolExecutor(4) as pool:
-            load = pool.map(lambda number: attempt(server, number), range(40))
-            os.kill(killed, signal.SIGKILL)
-            assert set(load) <= {"whole", "broken"}
+        under_load(server, killed, other)
         with pytest.raises((HTTPException, OSError)):
             lost.read()
         server.step(None)
@@ -314,6 +319,40 @@ def test_a_worker_that_is_killed_takes_only_its_own_streams_with_it(capfd: pytes
             assert select([worker], [], [], PATIENCE)[0]
             os.close(worker)
     assert "a worker was ended by signal 9; another one is started" in capfd.readouterr().err
+
+
+def under_load(server: Handle, killed: int, other: int) -> None:
+    """Kills a worker while chats are streamed by both: those of the other are whole, each request has a number of its
+    own, and the port refuses no connection."""
+    over, began, numbers = threading.Event(), threading.Barrier(6), list[int]()
+
+    def chats(client: Client) -> int:
+        """How many chats came whole. Raises what breaks one."""
+        for whole in count():
+            reply = client.begin("POST", f"/s/load{CHAT}", asks("loaded", stream=True))
+            if whole == 1:
+                began.wait(PATIENCE)
+            streamed = reply.read()
+            assert streamed.endswith(b"data: [DONE]\n\n")
+            text = b"".join(re.findall(rb'"content":"([^"]*)"', streamed))
+            numbers.append(int(text.split()[1]))
+            if over.is_set():
+                return whole
+        raise AssertionError
+
+    with connected(server, other, other, other, killed, killed) as clients, ThreadPoolExecutor() as pool:
+        loads = [pool.submit(chats, client) for client in clients]
+        began.wait(PATIENCE)
+        connecting = pool.map(lambda number: attempt(server, number), range(40))
+        os.kill(killed, signal.SIGKILL)
+        assert set(connecting) <= {"whole", "broken"}
+        restarted(server, other)
+        over.set()
+        assert [isinstance(load.exception(), HTTPException | OSError) for load in loads] == [False] * 3 + [True] * 2
+        [load.result() for load in loads[:3]]
+    assert len(set(numbers)) == len(numbers)
+    assert len(numbers) <= max(numbers) <= len(numbers) + 2  # those whose replies broke off were counted too
+    assert {entry.outcome for entry in server.session("load").journal} <= {"sent", "server stopped"}
 
 
 def content(received: Received) -> str:
@@ -430,7 +469,7 @@ def test_what_the_owner_keeps_of_entries_is_bounded_by_the_journals() -> None:
             data = pickle.dumps((None, "reports", ([report],)))
             link.channel.data_received(len(data).to_bytes(8, "big") + data)
             if number % 50 == 0:
-                await owner.flush()
+                await owner.staging.flush()
         return sum(isinstance(each, Owned) for each in gc.get_objects())
 
     assert asyncio.run(kept()) < 300

@@ -11,9 +11,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from http.client import HTTPSConnection
+from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -160,6 +160,25 @@ def test_each_worker_has_the_certificate_and_treats_connections_as_options_say()
                     assert reply.getheader("Connection") == ending
         process.stdin.close()
     assert process.returncode == 0
+
+
+def test_each_worker_closes_idle_connections_and_gives_streams_the_time_that_options_set(tmp_path: Path) -> None:
+    """By default, it would keep the connections for an hour, and the streams would be whole."""
+    file = tmp_path / "slow.yaml"
+    file.write_text("rules: [{reply: {content: One}, timing: {first: 0, gap: 1}}]")
+    options = ["--workers", "2", "--keep-alive", "0.5", "--grace", "0.1"]
+    arguments = ["-m", "fakellm", "serve", str(file), "--port", "0", "--ready", "json", *options]
+    with subprocess.Popen([sys.executable, *arguments], stdin=DEVNULL, stdout=PIPE) as process:
+        assert process.stdout
+        server = Handle(json.loads(process.stdout.readline())["url"], pid=process.pid)
+        with to_each(server) as idle:
+            assert [client.received() for client in idle] == [b"", b""]
+        with to_each(server) as clients:
+            replies = [client.begin("POST", CHAT, chat(stream=True)) for client in clients]
+            process.send_signal(signal.SIGTERM)
+            for reply in replies:
+                with pytest.raises(HTTPException):
+                    reply.read()
 
 
 def test_no_worker_is_ready_once_the_server_is_about_to_end() -> None:

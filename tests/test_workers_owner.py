@@ -23,7 +23,7 @@ from fakellm.server.connections.settings import Connections
 from fakellm.server.http_server import listen
 from fakellm.server.requests.control_access import ControlAccess
 from fakellm.server.scenario_app import App
-from fakellm.server.workers import owner as owner_module
+from fakellm.server.workers import link as link_module
 from fakellm.server.workers import supervisor as supervisor_module
 from fakellm.server.workers.channel import Channel
 from fakellm.server.workers.link import FarWatcher, Link
@@ -111,10 +111,10 @@ def test_a_worker_that_stands_still_is_waited_for_once(monkeypatch: pytest.Monke
         server, goes_on = served(), asyncio.Event()
         link = link_of(server.owner)
         async with joined(link, flush=lambda *_: goes_on.wait(), speed=lambda _: goes_on.wait()) as worker:
-            monkeypatch.setattr(owner_module, "SILENT_SECONDS", 0.05)
+            monkeypatch.setattr(link_module, "SILENT_SECONDS", 0.05)
             assert await server.answered("GET", "/_fakellm/journal") == 200
             assert link.silent
-            monkeypatch.setattr(owner_module, "SILENT_SECONDS", 3600)
+            monkeypatch.setattr(link_module, "SILENT_SECONDS", 3600)
             assert await server.answered("GET", "/_fakellm/journal") == 200
             assert await server.answered("PUT", SPEED, b'{"speed": 0}') == 200
             goes_on.set()
@@ -219,12 +219,12 @@ def test_whoever_watches_sees_what_comes_after_an_entry_that_is_damaged(caplog: 
         link, name = link_of(server.owner), SessionName("", server.owner.open("")[0])
         async with joined(link, flush=lambda *content: flushes.put_nowait(content), watched=lambda *_: None):
             damaged: Any = None
-            server.owner.stage(Owned(name, Entry("POST", damaged)), 0)
+            server.owner.staging.stage(Owned(name, Entry("POST", damaged)), 0)
             watching = asyncio.ensure_future(server.owner.watch(Watch(None), FarWatcher(link.channel, 1, False)))
             await flushes.get()
             await flushes.get()
             count = server.app.changes.count
-            server.owner.stage(Owned(name, Entry("POST", CHAT)), 0)
+            server.owner.staging.stage(Owned(name, Entry("POST", CHAT)), 0)
             await server.app.changes.after(count, 60)
             assert CHAT in [entry.path for entry in server.app.session("").journal]
             server.owner.server.end_waits()

@@ -45,6 +45,10 @@ class Client:
         response = self.begin(method, path, body)
         return Received(response.status, tuple(response.getheaders()), response.read())
 
+    def received(self) -> bytes:
+        """What the server sends next, without a request; nothing if it closes the connection."""
+        return self._http.sock.recv(1)
+
     def close(self) -> None:
         self._http.close()
 

@@ -1,23 +1,25 @@
 """The owner's end for one worker: what the worker reports of its requests, and what it requests.
 
-Owns the entries of the worker that may still change, and its stepped replies. `owner` decides when entries get into
+Owns the entries of the worker that may still change, and its stepped replies. `staging` decides when entries get into
 journals.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
+
 from fakellm.engine.journal import MOST_ENTRIES
 from fakellm.engine.response import Response, Watch
 from fakellm.quotas.quota import Demand, Standing
 from fakellm.server.stepping import Stepped
-from fakellm.server.workers.channel import Channel, Handler
+from fakellm.server.workers.channel import Channel, Handler, long
 from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import EntryReport, SessionName
@@ -26,6 +28,9 @@ from fakellm.wire.plan import Plan
 if TYPE_CHECKING:
     from fakellm.server.workers.owner import Owner
 
+
+SILENT_SECONDS = 5.0
+"""How long a worker that does not answer is waited for; one that stands still must not hold up the others."""
 
 _Taking = tuple[Standing, int | None]
 
@@ -129,7 +134,7 @@ class Link:
     async def _take_again(self, name: SessionName, demands: Sequence[Demand]) -> _Taking:
         """Takes it after all workers have reported which replies have ended: a client may have got one of them before
         its worker's message arrived here."""
-        await self._owner.flush()
+        await self._owner.staging.flush()
         standing, give_back = self._owner.take(name, demands)
         return standing, self._hold(give_back)
 
@@ -155,6 +160,8 @@ class Link:
             owned.ended = partial(self._give_back, grant)
         if number:
             self._entries[number] = owned
+        if isinstance(response.bursts, tuple):
+            response = replace(response, bursts=tuple(replace(each, data=long(each.data)) for each in response.bursts))
         return response, grant
 
     async def _watch(self, number: int, watch: Watch, head_only: bool) -> None:
@@ -163,7 +170,7 @@ class Link:
     def _reports(self, reports: list[EntryReport]) -> None:
         for report in reports:
             self._report(report)
-        self._owner.arrived(any(report.answered for report in reports))
+        self._owner.staging.arrived(any(report.answered for report in reports))
 
     def _report(self, report: EntryReport) -> None:
         owned = self._entries.get(report.number)
@@ -174,7 +181,7 @@ class Link:
         else:
             report.entry.request, report.entry.number = report.kept, 0
             owned = self._entries[report.number] = Owned(report.session, report.entry)
-            self._owner.stage(owned, len(report.kept.body))
+            self._owner.staging.stage(owned, len(report.kept.body))
         if report.answered:
             self._unread[report.number] = owned
             if len(self._unread) > self._most_unread:
@@ -182,7 +189,7 @@ class Link:
         if not owned.entry.under_way:
             owned.end()
             del self._entries[report.number]
-        self._owner.changed(owned, complete=not report.answered)
+        self._owner.staging.changed(owned, complete=not report.answered)
 
     def _sweep(self) -> None:
         """Forgets what no journal has any more, and what the worker has forgotten too."""
@@ -194,14 +201,14 @@ class Link:
         for number, response in replies:
             if owned := self._unread.pop(number, None):
                 owned.answer(response)
-                self._owner.changed(owned)
+                self._owner.staging.changed(owned)
 
     def _begin_stepping(self, number: int, session: str, plan: Plan) -> None:
         self._stepping[number] = asyncio.ensure_future(self._step(number, session, plan))
 
     async def _step(self, number: int, session: str, plan: Plan) -> None:
         """Informs the worker how many frames of a reply are released, until the task is cancelled."""
-        await self._owner.flush()
+        await self._owner.staging.flush()
         owned, steps, released = self._entries.get(number), self._owner.steps, 0
         if owned is None or owned.session is None:  # it has been replaced: no step will come
             self.channel.notify("released", number, len(plan.frames))
@@ -235,3 +242,12 @@ class Link:
         for grant in list(self._held):
             self._give_back(grant)
         self._owner.lost(self)
+
+
+async def answered(links: Iterable[Link]) -> None:
+    """Returns when these workers have answered all calls. One that stands still is given up after SILENT_SECONDS, and
+    not waited for again until it answers."""
+    if calls := {call for link in links if not link.silent for call in link.calls}:
+        _, late = await asyncio.wait(calls, timeout=SILENT_SECONDS)
+        for link in links:
+            link.silent = link.silent or not late.isdisjoint(link.calls)

@@ -1,17 +1,16 @@
 """The process that has the state of a server with workers: answers for all of them, and keeps their journals.
 
 It has an application like that of any server, with the state in memory, so that what reads or changes state is answered
-as in a server without workers. Entries are staged as they arrive. Before anything reads them, every worker reports what
-it has sent, and they get into the journals in the order in which their requests arrived.
+as in a server without workers. `staging` decides when entries get into the journals.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import pickle
 import sys
 from collections.abc import Hashable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from msgspec.structs import replace
@@ -22,33 +21,20 @@ from fakellm.engine.response import Response, Watch
 from fakellm.engine.state import Admission, AttemptCount, MemorySession
 from fakellm.model.request import Request
 from fakellm.quotas.quota import Demand
-from fakellm.server.application import HttpRequest, settled
+from fakellm.server.application import HttpRequest
 from fakellm.server.http_server import Server
 from fakellm.server.offload import in_thread
 from fakellm.server.scenario_app import App
 from fakellm.server.sending.traffic import Traffic
 from fakellm.server.stepping import Steps
+from fakellm.server.workers.channel import long
 from fakellm.server.workers.counted import Counted
-from fakellm.server.workers.link import FarWatcher, Link
+from fakellm.server.workers.link import FarWatcher, Link, answered
 from fakellm.server.workers.owned import Owned
 from fakellm.server.workers.reports import SessionName
+from fakellm.server.workers.staging import Staging
 from fakellm.server.workers.watched_state import WatchedState
 from fakellm.server.workers.worker_app import WorkerSettings, reads_what_is_kept
-
-MOST_STAGED = 1_000
-"""Entries that are staged before they get into the journals although nothing reads these."""
-MOST_STAGED_BYTES = 8 * 2**20
-"""Bytes of their bodies, likewise."""
-STAGED_SECONDS = 1.0
-"""How long an entry is staged at most, if nothing reads the journals."""
-SILENT_SECONDS = 5.0
-"""How long a worker that does not answer is waited for; one that stands still must not hold up the others."""
-_LOOK_SECONDS = 0.1
-"""How often the workers report how far replies are while somebody watches."""
-_MOST_LOOKED_AT = 500
-"""Of how many replies each of them then does so."""
-
-log = logging.getLogger("fakellm")
 
 
 class Owner:
@@ -61,17 +47,9 @@ class Owner:
         self.steps = Steps()
         self.server = Server(app, settings.speed, None, settings.access, settings.connections, steps=self.steps)
         self.links: list[Link] = []
-        self._staged: list[Owned] = []
-        self._staged_bytes = 0
-        self._reading = 0
-        """How many requests are being answered that depend on what workers report."""
-        self._watching = 0
-        """How many clients watch."""
-        self._looking: asyncio.Task[None] | None = None
+        self.staging = Staging(app, state, self.links)
         self._answered_here: set[str] = set()
         """The sessions whose requests to models the workers pass on."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._flushing: asyncio.Task[None] | None = None
         app.traffic = Traffic()  # what the workers have sent: the server of this process sends nothing
         state.changed = self._forget
 
@@ -109,7 +87,7 @@ class Owner:
         pickled: bytes = (
             await in_thread(lambda: pickle.dumps((engine.ruleset.scenario, engine.strict, engine.ruleset.first), 5))
         )()
-        return pickled
+        return long(pickled)
 
     def count(self, name: SessionName, key: tuple[Hashable, ...]) -> AttemptCount:
         """Counts one more attempt in a session. In one that has been replaced, nothing is counted any more."""
@@ -137,18 +115,15 @@ class Owner:
         all workers then."""
         request = HttpRequest(*sent)
         reads = self._reads(request)
-        self._reading += reads
-        try:
+        with self.staging.read() if reads else nullcontext():
             if reads:
-                await self.flush(progress=sys.maxsize)
+                await self.staging.flush(progress=sys.maxsize)
             response, owned = await self._response(request)
             try:
                 await self._spread(request.target.session)
             except BaseException:
                 self.over(owned, "client left")
                 raise
-        finally:
-            self._reading -= reads
         return response, owned
 
     def _reads(self, request: HttpRequest) -> bool:
@@ -176,51 +151,19 @@ class Owner:
             self._forget(name)
         if self.server.pace(None) != self.settings.speed:
             self._pace(self.server.pace(None))
-        await self._answers()
+        await answered(self.links)
 
     def over(self, owned: Owned, outcome: Ending) -> None:
         """A reply has ended in this way, which its worker does not report."""
         owned.entry.outcome, owned.entry.ended = outcome, asyncio.get_running_loop().time()
         owned.end()
-        self.changed(owned)
+        self.staging.changed(owned)
 
     async def watch(self, watch: Watch, reader: FarWatcher) -> None:
         """Sends what happens to a client of a worker. Raises RequestError as `Watching.serve` does."""
-        self._watching += 1
-        if self._looking is None:
-            self._looking = asyncio.ensure_future(self._look())
-        try:
+        with self.staging.watched():
             await self.server.feed.serve(reader, watch)
             await reader.drain()
-        finally:
-            self._watching -= 1
-
-    async def _look(self) -> None:
-        """Keeps the journals up to date while somebody watches."""
-        while self._watching:
-            try:
-                await self.flush(progress=_MOST_LOOKED_AT)
-            except Exception:  # whatever is wrong with one entry, those who watch see what comes after it
-                log.exception("entries are lost")
-            await asyncio.sleep(_LOOK_SECONDS)
-        self._looking = None
-
-    async def flush(self, progress: int = 0) -> None:
-        """Has every worker report what it has not reported, and puts the entries into the journals. `progress`: also
-        how far so many replies of each are that are under way."""
-        for link in self.links:
-            if not link.silent:
-                link.call("flush", progress, self._reading > 0)
-        await self._answers()
-        self._journal()
-
-    async def _answers(self) -> None:
-        """Returns when the workers have answered all calls. One that stands still is given up after SILENT_SECONDS, and
-        not waited for again until it answers."""
-        if calls := {call for link in self.links if not link.silent for call in link.calls}:
-            _, late = await asyncio.wait(calls, timeout=SILENT_SECONDS)
-            for link in self.links:
-                link.silent = link.silent or not late.isdisjoint(link.calls)
 
     def counted(self, link: Link, now: Counted) -> None:
         """Adds to the numbers of the server what a worker has counted since it reported that last."""
@@ -234,53 +177,6 @@ class Owner:
     def _count_caches(self) -> None:
         found = [link.counted.cache_bytes for link in self.links]
         self._app.other_caches = sum(found), len(found) * self.settings.limits.cache_bytes
-
-    def _journal(self) -> None:
-        staged, self._staged, self._staged_bytes = self._staged, [], 0
-        for owned in sorted(staged, key=lambda owned: owned.entry.started or 0.0):
-            session = self._state.named(owned.name)
-            if session is None:
-                owned.discarded = True
-                continue
-            self._app.session(owned.name.name)  # it has been used, so it is not the one idle for longest
-            session.journal.add(owned.entry)
-            owned.journaled(session)
-            self._app.changes.notify(owned.entry)
-
-    def stage(self, owned: Owned, size: int) -> None:
-        """Keeps a new entry, whose body has this size, until the next `flush`."""
-        self._staged.append(owned)
-        self._staged_bytes += size
-
-    def changed(self, owned: Owned, complete: bool = True) -> None:
-        """An entry has changed. `complete`: unless its reply is still to come, so that nothing finds it without."""
-        if owned.session:
-            owned.changed()
-            if complete or not self._reading:
-                self._app.changes.notify(owned.entry)
-            if owned.entry.outcome == "stalled":
-                settled(self._app, owned.name.name, owned.entry)
-
-    def arrived(self, answered: bool = False) -> None:
-        """Entries may have been staged. While requests wait for something in the journals, they get there at once.
-        `answered`: whether there are replies that must be fetched for this."""
-        many = len(self._staged) >= MOST_STAGED or self._staged_bytes > MOST_STAGED_BYTES
-        if many or (self._reading and (self._staged or answered)):
-            self._flush_now()
-        elif self._staged and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(STAGED_SECONDS, self._flush_now)
-
-    def _flush_now(self) -> None:
-        if self._timer:
-            self._timer.cancel()
-            self._timer = None
-        if self._flushing is None:
-            self._flushing = asyncio.ensure_future(self.flush())
-            self._flushing.add_done_callback(self._flushed)
-
-    def _flushed(self, _task: asyncio.Task[None]) -> None:
-        self._flushing = None
-        self.arrived()
 
     def _forget(self, name: str) -> None:
         """Has the workers forget their copies of a session."""

@@ -6,7 +6,7 @@ Replies are sent when a journal is read, and a few in every second.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from copy import copy
 from itertools import count, islice
 from math import inf
@@ -15,7 +15,8 @@ from msgspec import Struct
 from multidict import CIMultiDict
 
 from fakellm.engine.entry import Entry, Kept
-from fakellm.server.workers.channel import Channel
+from fakellm.engine.response import Response
+from fakellm.server.workers.channel import Channel, long
 from fakellm.server.workers.unread import Unread
 
 MOST_SENT = 256 * 1024
@@ -26,6 +27,8 @@ SENT_SECONDS = 1.0
 
 _BATCH_SECONDS = 0.002
 """The least time between two batches: one of several entries costs less than they would one by one."""
+_MOST_REPORTED = 100
+"""Entries of one batch: more would hold up the event loops of both ends."""
 
 
 class SessionName(Struct, frozen=True):
@@ -73,6 +76,8 @@ class Reports:
         self._next = 0.0
         """When the next batch may leave, on the clock of the event loop."""
         self._timer: asyncio.TimerHandle | None = None
+        self._all = asyncio.Lock()
+        """Held while everything is sent, so that nobody has to send it twice."""
 
     def add(self, session: SessionName | None, entry: Entry) -> None:
         """Gives an entry its number, by which it is reported from now on. `session`: None if the owner has the
@@ -90,30 +95,38 @@ class Reports:
                 loop = asyncio.get_running_loop()
                 loop.call_at(self._next, self._send) if self._next > loop.time() else loop.call_soon(self._send)
 
-    def send(self, progress: int, replies: bool) -> None:
-        """Reports everything that has changed. `progress`: also how far so many of the replies under way are, those
-        first that were reported longest ago. `replies`: also replies."""
-        for number in list(islice(self._entries, progress)):
-            self._changed[number] = None
-            self._entries[number] = self._entries.pop(number)
-        self._send()
-        if replies:
-            self._send_replies(inf)
+    async def send(self, progress: int, replies: bool) -> None:
+        """Reports everything that has changed, a part of it in each turn of the event loop. `progress`: also how far so
+        many of the replies under way are, those first that were reported longest ago. `replies`: also replies."""
+        async with self._all:
+            for number in list(islice(self._entries, progress)):
+                self._changed[number] = None
+                self._entries[number] = self._entries.pop(number)
+            for _ in range(0, len(self._changed), _MOST_REPORTED):
+                self._send()
+                await asyncio.sleep(0)
+            for batch in _batches(self._unread.take(inf) if replies else []):
+                self._channel.notify("replies", batch)
+                await asyncio.sleep(0)
 
     def _send_some(self) -> None:
         self._timer = None
-        self._send_replies(MOST_SENT)
-
-    def _send_replies(self, most_bytes: float) -> None:
-        if found := self._unread.take(most_bytes):
-            self._channel.notify("replies", found)
+        for batch in _batches(self._unread.take(MOST_SENT)):
+            self._channel.notify("replies", batch)
 
     def _send(self) -> None:
         self._sending = False
+        numbers = list(islice(self._changed, _MOST_REPORTED))
+        if not numbers:
+            return
+        loop = asyncio.get_running_loop()
+        self._next = loop.time() + _BATCH_SECONDS
+        self._channel.notify("reports", [self._report(self._entries[number]) for number in numbers])
+        for number in numbers:
+            del self._changed[number]
         if self._changed:
-            self._next = asyncio.get_running_loop().time() + _BATCH_SECONDS
-            self._channel.notify("reports", [self._report(self._entries[number]) for number in self._changed])
-            self._changed.clear()
+            self._sending = True
+            loop.call_soon(self._send)
 
     def _report(self, reported: _Reported) -> EntryReport:
         entry, session, kept, answered = reported.entry, reported.session, None, False
@@ -125,13 +138,26 @@ class Reports:
             if answered and self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(SENT_SECONDS, self._send_some)
             if not sent:
-                kept = Kept(request.body, request.path, plain(request.headers), request.secrets, request.valid)
+                kept = Kept(long(request.body), request.path, plain(request.headers), request.secrets, request.valid)
                 request.body, request.headers = b"", {}
         if not entry.under_way:
             del self._entries[entry.number]
         now = copy(entry)
         now.request = None
         return EntryReport(entry.number, session, now, kept, answered)
+
+
+def _batches(replies: Sequence[tuple[int, Response]]) -> Iterator[Sequence[tuple[int, Response]]]:
+    """Replies in parts of about MOST_SENT bytes."""
+    batch, size = list[tuple[int, Response]](), 0
+    for each in replies:
+        batch.append(each)
+        size += each[1].size
+        if size > MOST_SENT:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def plain(headers: Mapping[str, str]) -> Mapping[str, str]:

@@ -60,8 +60,8 @@ class ServingWorker:
         settings = self._settings
         server = Server(app, settings.speed, None, settings.access, settings.connections, steps=steps, feed=feed)
 
-        def flush(progress: int, replies: bool) -> None:
-            self._reports.send(progress, replies)
+        async def flush(progress: int, replies: bool) -> None:
+            await self._reports.send(progress, replies)
             self._owner.notify("counted", app.counted())
 
         self._handlers |= {"flush": flush, "forget": app.forget, "released": steps.released}
@@ -74,5 +74,5 @@ class ServingWorker:
         grace = await self._stopped
         task.cancel()
         await server.stop(grace)
-        self._reports.send(progress=0, replies=False)
+        await self._reports.send(progress=0, replies=False)
         await self._owner.close()

@@ -26,7 +26,7 @@ from fakellm.server.garbage import paused
 from fakellm.server.offload import in_thread
 from fakellm.server.requests.control_access import LIVE, READY, ControlAccess
 from fakellm.server.scenario_app import App
-from fakellm.server.workers.channel import Channel
+from fakellm.server.workers.channel import Channel, long
 from fakellm.server.workers.counted import Counted
 from fakellm.server.workers.reports import Reports, plain
 from fakellm.server.workers.worker_state import WorkerState
@@ -94,7 +94,7 @@ class WorkerApp(App):
 
     async def _answered_there(self, request: HttpRequest, entry: Entry) -> Response:
         """The owner's response to a request."""
-        sent = request.method, request.path, request.body, plain(request.headers)
+        sent = request.method, request.path, long(request.body), plain(request.headers)
         response: Response
         response, grant = await self._owner.call("answer", entry.number, sent)
         return replace(response, ended=partial(self._owner.notify, "give_back", grant)) if grant else response
