@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,8 +19,9 @@ from hypothesis import strategies as st
 from redis import Redis
 
 from fakellm.engine.state import Limits
-from fakellm.server.redis_state import redis_state
+from fakellm.server.redis_state import redis_state, servers
 from fakellm.server.scenario_app import App
+from tests.conftest import chat as body_of
 from tests.redis_server import RedisProcess, redis_server
 from tests.test_redis_state import (
     MORE,
@@ -92,6 +96,18 @@ def log() -> Iterator[Log]:
     logging.getLogger("fakellm").addHandler(handler)
     yield handler
     logging.getLogger("fakellm").removeHandler(handler)
+
+
+@contextmanager
+def process(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server in a process of its own, and its address."""
+    command = [sys.executable, "-m", "fakellm", "serve", *options, "--port", "0", "--ready", "json", "-q"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout
+        try:
+            yield server, json.loads(server.stdout.readline())["url"]
+        finally:
+            server.kill()
 
 
 async def journal_of(client: Client, session: str = "") -> Any:
@@ -218,3 +234,75 @@ async def test_what_a_server_cannot_keep_while_redis_is_down_is_counted(
     )
     assert 2 < kept < 6
     assert any(line.startswith("journal entries dropped while Redis could not be reached: ") for line in log.lines)
+
+
+@in_loop
+async def test_whoever_watches_one_server_sees_what_happens_on_the_others(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        await second.chat("plain", "before")
+        async with first.http.get(first.url + "/_fakellm/events") as events:
+            found = []
+            async for line in events.content:
+                if line == b"event: live\n":
+                    await second.chat("number", "after")
+                elif b'"outcome":"sent"' in line:
+                    entry = json.loads(line.removeprefix(b"data: "))
+                    found.append((entry["session"], entry["number"], entry["rule"], entry["user"]))
+                    if len(found) == 2:
+                        break
+        listed = json.loads((await first.send("GET", "/_fakellm/sessions")).body)["sessions"]
+    assert found == [("before", 1, "plain", "plain"), ("after", 1, "number", "number")]
+    assert {each["session"]: each["requests"] for each in listed} == {"": 0, "before": 1, "after": 1}
+
+
+@in_loop
+async def test_replies_under_way_are_those_of_all_servers_and_end_with_their_server(redis: str, tmp_path: Path) -> None:
+    file = tmp_path / "scenario.yaml"
+    file.write_text("rules: [{reply: {content: a b}, stream: {split: words}, timing: {gap: 3600}}]")
+    query = json.dumps({"outcome": "server stopped", "wait": 60}).encode()
+    with process(str(file), "--state", fresh(redis)) as (server, address):
+        async with (
+            served(redis_app(redis)) as (client,),
+            client.http.post(
+                f"{address}/v1/chat/completions",
+                data=body_of(messages=[{"role": "user", "content": "Hi"}], stream=True),
+            ) as reply,
+        ):
+            await reply.content.readany()
+            (entry,) = (await journal_of(client))["entries"]
+            assert (entry["outcome"], entry["status"]) == ("sending", 200)
+            assert 0 < entry["frames_sent"] < entry["frames"]
+            waiting = asyncio.ensure_future(client.send("POST", "/_fakellm/journal", query))
+            server.kill()
+            (entry,) = without_times(await waiting)["entries"]
+    assert entry["number"] == 1
+
+
+@in_loop
+async def test_a_server_that_stands_still_is_waited_for_once_and_named(
+    redis: str, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with served(redis_app(fresh(redis))) as (client,):
+        with Redis.from_url(redis) as direct, direct.pubsub() as still:
+            still.subscribe("fakellm:0:changes:still")
+            still.get_message(timeout=5)
+            monkeypatch.setattr(servers, "ANSWER_SECONDS", 0.05)
+            await client.chat("plain")
+            assert len((await journal_of(client))["entries"]) == 1
+            assert [line for line in log.lines if line.endswith("received last: still")]
+            monkeypatch.setattr(servers, "ANSWER_SECONDS", 3600)
+            assert len((await journal_of(client))["entries"]) == 1
+
+
+@in_loop
+async def test_a_reply_that_stalls_is_read_before_its_client_leaves(redis: str) -> None:
+    fault = {"kind": "stall", "frame": 1}
+    rule = {"reply": {"content": "a b"}, "stream": {"split": "words"}, "fault": fault}
+    query = json.dumps({"outcome": "stalled", "wait": 60}).encode()
+    body = body_of(messages=[{"role": "user", "content": "Hi"}], stream=True)
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        await first.send("PUT", "/_fakellm/scenario", json.dumps({"rules": [rule]}).encode())
+        async with second.http.post(second.url + "/v1/chat/completions", data=body) as reply:
+            await reply.content.readany()
+            (entry,) = without_times(await first.send("POST", "/_fakellm/journal", query))["entries"]
+    assert (entry["reply"]["kept"], entry["reply"]["whole"]) == (True, False)

@@ -227,7 +227,7 @@ async def test_a_request_that_counts_and_is_limited_takes_one_round_trip(
     redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also where the other server has counted some in the meantime. Here, journals are written once in a year."""
-    monkeypatch.setattr(journals, "BATCH_SECONDS", 365 * 86_400)
+    monkeypatch.setattr(journals, "BATCH_MILLISECONDS", 365 * 86_400_000)
     scenario = replace(SCENARIO, limits=(RateLimit(per_day=Allowance(tokens=10_000)),))
     async with served(redis_app(fresh(redis), scenario), redis_app(redis, scenario)) as (first, second):
         for client in (first, second):  # Redis gets the scripts

@@ -255,6 +255,15 @@ async def test_a_change_holds_for_all_servers_before_it_is_confirmed(redis: str)
 
 
 @in_loop
+async def test_the_speed_is_that_of_all_servers_and_of_those_that_join(redis: str) -> None:
+    async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
+        assert (await first.send("PUT", "/_fakellm/speed", b'{"speed": 4}')).status == 200
+        async with served(redis_app(redis)) as (third,):
+            found = [json.loads((await each.send("GET", "/_fakellm/speed")).body) for each in (first, second, third)]
+    assert found == [{"speed": 4}] * 3
+
+
+@in_loop
 async def test_of_two_changes_at_once_none_is_lost(redis: str) -> None:
     body = json.dumps(MORE).encode()
     async with served(redis_app(fresh(redis)), redis_app(redis)) as (first, second):
@@ -275,7 +284,7 @@ async def test_redis_is_asked_once_for_what_counts_and_never_for_anything_else(
     redis: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Unless journals are written, for which no request waits: here, that is done once in a year."""
-    monkeypatch.setattr(journals, "BATCH_SECONDS", 365 * 86_400)
+    monkeypatch.setattr(journals, "BATCH_MILLISECONDS", 365 * 86_400_000)
 
     def calls() -> int:
         with Redis.from_url(redis) as direct:

@@ -22,15 +22,15 @@ from fakellm.engine.journal import MOST_ENTRIES, Shelf
 from fakellm.engine.state import Limits
 from fakellm.server.control.shown_entry import AT_ONCE
 from fakellm.server.offload import in_thread
+from fakellm.server.redis_state.backlog import Backlog, Unwritten
 from fakellm.server.redis_state.entry_bytes import encoded_reply, encoded_request, encoded_state
 from fakellm.server.redis_state.journal_scripts import KEEP, LOSE, PULL, WRITE
 from fakellm.server.redis_state.link import RedisLink
 from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import Pulled, PulledEntry, SharedJournal
-from fakellm.server.redis_state.staging import Staging, Unwritten
 from fakellm.server.workers.reports import Reports, SessionName
 
-BATCH_SECONDS = 0.05
+BATCH_MILLISECONDS = 50
 """The least time between two batches of entries: what a server has not written is lost if it is killed."""
 NUMBERED_SECONDS = 1
 """How old entries are that get their numbers although nothing reads them: all servers have written theirs by then."""
@@ -70,8 +70,8 @@ class Journals:
         self._sessions = sessions
         self._most_bytes = limits.journal_bytes
         self._kept = kept
-        self._staging = Staging(limits.journal_bytes, self._write_soon)
-        self.reports = Reports(self._staging, limits.journal_bytes, BATCH_SECONDS)
+        self._backlog = Backlog(limits.journal_bytes, self._write_soon)
+        self.reports = Reports(self._backlog, limits.journal_bytes, BATCH_MILLISECONDS / 1000)
         self.shelf = Shelf(maxsize, maxsize)  # Redis drops the oldest
         self.changed: Callable[[], None] = lambda: None
         self.settled: Callable[[str, Entry], None] = lambda name, entry: None
@@ -105,7 +105,7 @@ class Journals:
     async def flushed(self, number: str) -> None:
         """Writes everything for a server that reads, and answers it."""
         await self.reports.send(progress=maxsize, replies=True)
-        self._staging.end_replies(self.reports.has_reply)
+        self._backlog.end_replies(self.reports.has_reply)
         await self.write()
         await self._servers.answer(number)
 
@@ -147,7 +147,7 @@ class Journals:
                 log.debug("journals cannot be read now", exc_info=True)  # whoever waits goes on waiting
             except Exception:  # whatever is wrong with one entry, those who wait get what comes after it
                 log.exception("entries are lost")
-            await asyncio.sleep(BATCH_SECONDS)
+            await asyncio.sleep(BATCH_MILLISECONDS / 1000)
         self._following = None
 
     async def _pull_announced(self) -> None:
@@ -236,13 +236,13 @@ class Journals:
     async def write(self) -> None:
         """Writes everything that is staged. Raises RequestError if Redis cannot be reached."""
         async with self._writing:
-            while self._staging:
+            while self._backlog:
                 await self._write_lost()
-                items = self._staging.take(MOST_AT_ONCE, _MOST_ITEMS)
+                items = self._backlog.take(MOST_AT_ONCE, _MOST_ITEMS)
                 try:
                     await self._write(items)
                 except BaseException:
-                    self._staging.put_back(items)
+                    self._backlog.put_back(items)
                     raise
 
     async def _write(self, items: Sequence[Unwritten]) -> None:
@@ -254,10 +254,10 @@ class Journals:
         await self._link.call(WRITE, [], self._kept, *bounds, self._link.channel, message, *values)
 
     async def _write_lost(self) -> None:
-        for session, lost in list(self._staging.lost.items()):
+        for session, lost in list(self._backlog.lost.items()):
             values = session.name, session.serial, lost.entries, lost.unmatched, *lost.rules
             await self._link.call(LOSE, [], self._kept, *values)
-            del self._staging.lost[session]
+            del self._backlog.lost[session]
             log.warning("journal entries dropped while Redis could not be reached: %d", lost.entries)
 
 

@@ -11,19 +11,22 @@ from fakellm.server.application import HttpRequest
 from fakellm.server.listener import EndedResponse
 from fakellm.server.live.feed import Watcher, Watching
 from fakellm.server.offload import offload
-from fakellm.server.one_request.tables import OF_REQUESTS
+from fakellm.server.one_request.routes import REQUESTS
+from fakellm.server.one_request.rule_routes import RULES
 from fakellm.server.redis_state.redis_state import RedisState
 
-_ONE = frozenset(("/_fakellm/journal", "/_fakellm/unused", *OF_REQUESTS))
 _ALL = "/_fakellm/sessions"
+_JOURNAL = "/_fakellm/journal"
+_ONE = frozenset((_ALL, _JOURNAL, "/_fakellm/unused", *REQUESTS, *RULES))
+_PREVIEW = "/_fakellm/preview"
 
 
 def reading(copies: RedisState, request: HttpRequest) -> Callable[[Callable[[], Outcome]], Work] | None:
     """What makes the work of a request that reads journals of its outcome; None for any other request."""
     target = request.target
-    if target.operation not in _ONE and target.operation != _ALL:
+    if target.operation not in _ONE and not (target.operation == _PREVIEW and "request" in target.parameters):
         return None
-    waits = target.operation == "/_fakellm/journal" and b'"wait"' in request.body
+    waits = target.operation == _JOURNAL and b'"wait"' in request.body
     name = target.session
 
     async def run(outcome: Callable[[], Outcome]) -> Response:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from fakellm.base.errors import RequestError, ScenarioError
 from fakellm.engine.engine import Engine
 from fakellm.engine.entry import Entry
-from fakellm.engine.response import Outcome, Response, Work
+from fakellm.engine.response import Outcome, Pace, Response, Work
 from fakellm.engine.state import Limits
 from fakellm.scenarios.scenario import Scenario
 from fakellm.server.application import HttpRequest, json_response, settled
@@ -55,6 +55,7 @@ class RedisApp(App):
             **ROUTES,
             "/_fakellm/reset": {"POST": _reset},
             "/_fakellm/scenario": {"PUT": _load_scenario, "GET": shown_scenario},
+            "/_fakellm/speed": {**ROUTES["/_fakellm/speed"], "PUT": _set_speed},
             "/_fakellm/fault": {"GET": shown_fault, "PUT": _put_fault, "DELETE": end_fault},
         }
 
@@ -128,6 +129,20 @@ def _load_scenario(app: RedisApp, request: HttpRequest) -> Work:
         return scenario, engine
 
     return Work(run, lambda result: loaded(*read_result(result)))
+
+
+def _set_speed(app: RedisApp, request: HttpRequest) -> Work:
+    """Divides the delays of all replies of all servers by another number."""
+    pace = ROUTES["/_fakellm/speed"]["PUT"](app, request)
+    assert isinstance(pace, Pace)
+    assert pace.speed is not None
+    speed = pace.speed
+
+    def then(result: Callable[[], Any]) -> Response:
+        result()
+        return json_response({"speed": speed})
+
+    return Work(partial(app.copies.set_speed, speed), then)
 
 
 def _put_fault(app: RedisApp, request: HttpRequest) -> NoReturn:

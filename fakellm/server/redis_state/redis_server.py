@@ -26,6 +26,7 @@ class RedisServer:
         self._server.feed = SharedFeed(app.copies, self._server.feed)
         self._state = app.copies
         self._state.replace = self._server.change
+        self._state.pace = self._server.pace
 
     async def start(self, listener: socket.socket) -> str:
         """Connects to Redis, then starts to accept connections, and returns the URL. Raises ServerError if Redis cannot

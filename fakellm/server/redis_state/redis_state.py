@@ -25,7 +25,7 @@ from fakellm.server.redis_state.link import RedisLink
 from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
 from fakellm.server.redis_state.quotas.shared_quotas import Case, SharedQuotas, busy, give_back, keys
 from fakellm.server.redis_state.redis_session import RedisSession
-from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, RENEW, REPLACE
+from fakellm.server.redis_state.scripts import CHANGE, COUNT, COUNTED, JOIN, OPEN, PACE, RENEW, REPLACE
 from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import SharedJournal
 
@@ -36,8 +36,14 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
 
+NOT_CONFIRMED = (
+    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
+    "as before for a while."
+)
+
 T = TypeVar("T")
 
+_SPEED = "fakellm:speed"
 _SERIALS, _SERVERS = "fakellm:serials", "fakellm:servers"
 
 
@@ -59,7 +65,8 @@ class RedisState(MemoryState[Engine]):
     ValueError if that is not a URL of Redis.
 
     real_time: whether the time of quotas passes by itself. engine: the engine of a session with its own scenario, or
-    without. replace: calls what may replace sessions. The last two are set before it starts.
+    without. replace: calls what may replace sessions. pace: called when the speed of all servers changes. The last
+    three are set before it starts.
     """
 
     kind = RedisSession
@@ -78,6 +85,7 @@ class RedisState(MemoryState[Engine]):
         self._renewing: list[asyncio.Task[None]] = []
         self.engine: Callable[[OwnScenario | None], Awaitable[Engine]]
         self.replace: Callable[[Callable[[], None]], None]
+        self.pace: Callable[[float], object]
 
     async def start(self) -> None:
         """Connects, and reads the session at the root. Raises ServerError if Redis cannot be reached."""
@@ -134,6 +142,12 @@ class RedisState(MemoryState[Engine]):
         """Has all servers serve a session with another scenario, made of that in `before`. Raises RequestError."""
         await self._change(name, CHANGE, *scenario.values, before.version)
 
+    async def set_speed(self, speed: float) -> None:
+        """Has all servers divide delays by another number. Raises RequestError."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS, repr(speed))
+        if not await self._servers.ask("speed", speed):
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed")
+
     async def count(self, session: RedisSession, word: str) -> AttemptCount:
         """Counts one more attempt. Raises RequestError."""
 
@@ -187,6 +201,7 @@ class RedisState(MemoryState[Engine]):
     async def renew(self) -> None:
         """Has Redis keep the sessions that have been used since the last call, and forgets the copies of others, except
         that at the root."""
+        await self._link.call(PACE, [_SPEED], SESSION_SECONDS)
         for name, session in self.sessions().items():
             assert isinstance(session, RedisSession)
             if session.used or not name:
@@ -231,11 +246,7 @@ class RedisState(MemoryState[Engine]):
         try:
             servers = await self._confirmations.of(number, changing, CONFIRM_SECONDS)
         except TimeoutError:
-            message = (
-                "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is "
-                "busy, may answer as before for a while."
-            )
-            raise RequestError(503, message, "not_confirmed") from None
+            raise RequestError(503, NOT_CONFIRMED, "not_confirmed") from None
         if servers < 0:
             message = "Another request has changed the scenario of this session in the meantime; send this one again."
             raise RequestError(409, message, "session_changed")
@@ -248,6 +259,8 @@ class RedisState(MemoryState[Engine]):
         async with self._reading:
             for name in self.sessions() or ("",):
                 await self._copy(name, self._link.run)
+        if (speed := await self._link.run(PACE, [_SPEED], SESSION_SECONDS)) is not None:
+            self.pace(float(speed))
         asyncio.get_running_loop().call_soon(self.journals.connected)  # by then, calls can be made
 
     async def _received(self, message: str) -> None:
@@ -260,6 +273,9 @@ class RedisState(MemoryState[Engine]):
                 await self.journals.flushed(number)
         elif kind == "return":
             await self.quotas.holdings.settled()
+            await self._servers.answer(number)
+        elif kind == "speed":
+            self.pace(content)
             await self._servers.answer(number)
         elif kind == "written":
             self.journals.announced(content)

@@ -114,5 +114,14 @@ return 1
 """
 """Keys: those of a session. Argument: the seconds that they stay from now on."""
 
+PACE = """
+if ARGV[2] then
+    redis.call('SET', KEYS[1], ARGV[2])
+end
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+return redis.call('GET', KEYS[1])
+"""
+"""Key: the speed. Arguments: the seconds that it stays, and the new one, if it changes. Returns it, or nothing."""
+
 JOIN = _SERIAL + "return serial(KEYS[1])"
 """Key: the counter of servers. Returns the number of one more, which no other has."""

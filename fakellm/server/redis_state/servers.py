@@ -22,10 +22,16 @@ from fakellm.server.redis_state.link import RedisLink
 ANSWER_SECONDS = 5.0
 """How long a server is waited for before a journal is read without what it has not written."""
 
+_LOOK_SECONDS = 0.5
+"""How often it is checked meanwhile whether it is still there."""
+
 _CLOCK_SECONDS = 86_400
 """How long Redis keeps the clock of a machine that no server has joined from."""
 _WRONG_SECONDS = 0.5
 """A clock that seems to be further off is measured anew: the machine was asleep, or Redis has another time."""
+
+THERE = "return redis.call('PUBSUB', 'CHANNELS', ARGV[1])"
+"""Argument: the pattern of the channels of servers. Returns those of the servers that are there."""
 
 TIME = "return redis.call('TIME')"
 """Returns the time of Redis: seconds since 1970, and microseconds."""
@@ -97,25 +103,35 @@ class Servers:
             found.append((after - before, seconds, ahead))
         return min(found)[1:]
 
-    async def ask(self, kind: str, content: Any = None) -> None:
-        """Sends all servers a message, and returns when they have answered. Raises RequestError if Redis cannot be
-        reached. Whoever does not answer for ANSWER_SECONDS is not waited for again until it does, and the log has its
-        name."""
+    async def ask(self, kind: str, content: Any = None) -> bool:
+        """Sends all servers a message, and returns when they have answered; whether all have. Raises RequestError if
+        Redis cannot be reached. Whoever does not answer for ANSWER_SECONDS is not waited for again until it does, and
+        the log has its name."""
         number = self.number()
         question = self._questions[number] = _Question()
         try:
             message = json.dumps([kind, number, content])
             channels = await self._link.call(ASK, [], self._link.channel, message, self.pattern)
-            servers = self.named(channels)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(ANSWER_SECONDS):
-                    await question.by(servers - self._silent)
+            servers = await self._answers(question, self.named(channels))
             if late := servers - self._silent - question.answered:
                 self._silent |= late
                 names = ", ".join(sorted(late))
                 log.warning("servers do not answer, and journals may lack what these received last: %s", names)
+            return servers <= question.answered
         finally:
             del self._questions[number]
+
+    async def _answers(self, question: _Question, servers: set[str]) -> set[str]:
+        """Waits for the answers of these servers, and returns those that are still there."""
+        now = asyncio.get_running_loop().time
+        end = now() + ANSWER_SECONDS
+        while not question.answered.issuperset(servers - self._silent) and now() < end:
+            try:
+                async with asyncio.timeout(min(_LOOK_SECONDS, ANSWER_SECONDS)):
+                    await question.by(servers - self._silent)
+            except TimeoutError:
+                servers &= self.named(await self._link.call(THERE, [], self.pattern))
+        return servers
 
     async def answer(self, number: str) -> None:
         """Answers another server, or this one."""

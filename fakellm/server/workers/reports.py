@@ -12,10 +12,11 @@ from itertools import count, islice
 from math import inf
 from typing import Any, Protocol
 
+import msgspec
 from msgspec import Struct
 from multidict import CIMultiDict
 
-from fakellm.engine.entry import Entry, Kept
+from fakellm.engine.entry import Entry, Kept, SentReply
 from fakellm.engine.response import Response
 from fakellm.server.control.changes import Changes
 from fakellm.server.workers.channel import long
@@ -164,6 +165,8 @@ class Reports:
             del self._entries[entry.number]
         now = copy(entry)
         now.request = None
+        if isinstance(request, Kept) and request.reply is not None:  # it stalled before it was reported
+            now.reply = msgspec.json.decode(request.reply, type=SentReply)
         return EntryReport(entry.number, session, now, kept, answered)
 
 

@@ -48,7 +48,7 @@ class Lost(Struct):
     rules: set[str] = field(default_factory=set)
 
 
-class Staging:
+class Backlog:
     """At most so many bytes are staged. `staged`: called when there is something to write."""
 
     def __init__(self, most_bytes: int, staged: Callable[[], None]) -> None:
