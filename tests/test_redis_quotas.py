@@ -153,6 +153,8 @@ def test_redis_computes_as_one_server_does(redis: str, monkeypatch: pytest.Monke
         pair = Pair(quotas, link, name, serial)
         for step, *content in steps:
             await getattr(pair, step)(*content)
+        await pair.give_back()
+        await quotas.holdings.settled()
 
     with asyncio.Runner() as runner:
 

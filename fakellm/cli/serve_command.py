@@ -112,7 +112,7 @@ def _passing() -> Time:
     "--state",
     "redis",
     metavar="redis://HOST",
-    help="Share sessions, counts of attempts and journals with other servers in this Redis.",
+    help="Share sessions, counts of attempts, quotas and journals with other servers in this Redis.",
 )
 @click.option(
     "--real-time",

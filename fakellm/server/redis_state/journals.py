@@ -10,7 +10,7 @@ import asyncio
 import json
 import logging
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from sys import maxsize
@@ -25,7 +25,7 @@ from fakellm.server.offload import in_thread
 from fakellm.server.redis_state.backlog import Backlog, Unwritten
 from fakellm.server.redis_state.entry_bytes import encoded_reply, encoded_request, encoded_state
 from fakellm.server.redis_state.journal_scripts import KEEP, LOSE, PULL, WRITE
-from fakellm.server.redis_state.link import RedisLink
+from fakellm.server.redis_state.link import UNAVAILABLE, RedisLink
 from fakellm.server.redis_state.servers import Servers
 from fakellm.server.redis_state.shared_journal import Pulled, PulledEntry, SharedJournal
 from fakellm.server.workers.reports import Reports, SessionName
@@ -93,7 +93,7 @@ class Journals:
     async def stop(self) -> None:
         """Writes what there is, if Redis can be reached."""
         with suppress(RequestError):
-            await self.write()
+            await self._write_all()
         for task in (self._write_task, self._following):
             if task:
                 task.cancel()
@@ -103,11 +103,14 @@ class Journals:
         self._write_soon(anew=True)
 
     async def flushed(self, number: str) -> None:
-        """Writes everything for a server that reads, and answers it."""
+        """Writes everything for a server that reads, and answers it. Raises RequestError."""
+        await self._write_all()
+        await self._servers.answer(number)
+
+    async def _write_all(self) -> None:
         await self.reports.send(progress=maxsize, replies=True)
         self._backlog.end_replies(self.reports.has_reply)
         await self.write()
-        await self._servers.answer(number)
 
     def announced(self, names: Sequence[str]) -> None:
         """A server has written entries of these sessions."""
@@ -115,11 +118,23 @@ class Journals:
             self._announced.update(dict.fromkeys(names))
             self._more.set()
 
-    async def read(self, *names: str) -> None:
-        """Brings these journals up to date. Raises RequestError."""
+    async def read(self, name: str) -> None:
+        """Brings a journal up to date. Raises RequestError."""
         await self._servers.ask("flush")
+        await self._pull(name)
+
+    async def read_all(self, names: Iterable[str]) -> None:
+        """Brings these journals up to date. Raises RequestError if Redis cannot be reached."""
+        await self._servers.ask("flush")
+        await self._pull_all(names)
+
+    async def _pull_all(self, names: Iterable[str]) -> None:
         for name in names:
-            await self._pull(name)
+            try:
+                await self._pull(name)
+            except RequestError as error:  # this server cannot have that session
+                if error.code == UNAVAILABLE:
+                    raise
 
     @contextmanager
     def following(self, name: str | None) -> Iterator[None]:
@@ -153,9 +168,7 @@ class Journals:
     async def _pull_announced(self) -> None:
         names, self._announced = self._announced, {}
         names.update((name, None) for name, journal in self._read.items() if journal.is_under_way)
-        for name in names:
-            if name in self._followed or None in self._followed:
-                await self._pull(name)
+        await self._pull_all([name for name in names if name in self._followed or None in self._followed])
 
     async def _pull(self, name: str) -> None:
         """Reads what is new in the journal of a session."""
@@ -267,7 +280,7 @@ def _encoded(items: Sequence[Unwritten], servers: Servers) -> list[Any]:
     for item in items:
         try:
             values += _of_item(item, servers)
-        except UnicodeError:  # nothing that could be sent to a client
+        except Exception:  # whatever is wrong with one entry, the others are written
             log.exception("a journal entry is lost")
     return values
 

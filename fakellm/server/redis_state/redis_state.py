@@ -126,7 +126,7 @@ class RedisState(MemoryState[Engine]):
     async def read_all(self) -> None:
         """Copies all sessions that Redis has, and brings their journals up to date. Raises RequestError."""
         names = [each.removeprefix(keys("")[0]) for each in await self._link.names(keys("*")[0])]
-        await self.journals.read(*names)
+        await self.journals.read_all(names)
 
     def journal(self, name: str) -> SharedJournal | None:
         """The journal of a session, if there is a copy of it."""
@@ -271,11 +271,11 @@ class RedisState(MemoryState[Engine]):
         elif kind == "flush":
             with suppress(RequestError):
                 await self.journals.flushed(number)
-        elif kind == "return":
-            await self.quotas.holdings.settled()
-            await self._servers.answer(number)
         elif kind == "speed":
             self.pace(content)
+            await self._servers.answer(number)
+        elif kind == "return":
+            await self.quotas.holdings.settled()
             await self._servers.answer(number)
         elif kind == "written":
             self.journals.announced(content)

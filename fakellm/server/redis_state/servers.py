@@ -83,25 +83,23 @@ class Servers:
         """A number for a message, which no other has."""
         return f"{self.name}:{next(self._numbers)}"
 
-    async def join(self, number: str) -> None:
-        """Must be called whenever this server has connected. `number`: its number, if it has no name yet. Raises what
-        the package redis raises."""
-        seconds, clock = await self._measured()
-        self.name = self.name or f"{number}.{seconds}"
-        values = _CLOCK_SECONDS, machine() or self.name, repr(clock), _WRONG_SECONDS
+    async def join(self, name: str) -> None:
+        """Must be called whenever this server has connected. `name`: which no other has, if it has none yet. Raises
+        what the package redis raises."""
+        self.name = self.name or name
+        values = _CLOCK_SECONDS, machine() or self.name, repr(await self._measured()), _WRONG_SECONDS
         self.clock = float(await self._link.run(ENTER, ["fakellm:clocks"], *values))
         await self._link.listen(f"{self.pattern[:-1]}{self.name}")
 
-    async def _measured(self) -> tuple[str, float]:
-        """The time of Redis, and how far it is ahead of this machine's clock: of three measurements, the fastest."""
+    async def _measured(self) -> float:
+        """How far the time of Redis is ahead of this machine's clock: of three measurements, the fastest."""
         now, found = asyncio.get_running_loop().time, []
         for _ in range(3):
             before = now()
             seconds, microseconds = await self._link.run(TIME, [])
             after = now()
-            ahead = int(seconds) + int(microseconds) / 1_000_000 - (before + after) / 2
-            found.append((after - before, seconds, ahead))
-        return min(found)[1:]
+            found.append((after - before, int(seconds) + int(microseconds) / 1_000_000 - (before + after) / 2))
+        return min(found)[1]
 
     async def ask(self, kind: str, content: Any = None) -> bool:
         """Sends all servers a message, and returns when they have answered; whether all have. Raises RequestError if
@@ -116,7 +114,7 @@ class Servers:
             if late := servers - self._silent - question.answered:
                 self._silent |= late
                 names = ", ".join(sorted(late))
-                log.warning("servers do not answer, and journals may lack what these received last: %s", names)
+                log.warning("servers do not answer, so it is not known what they received last: %s", names)
             return servers <= question.answered
         finally:
             del self._questions[number]
