@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Hashable, Mapping
+from contextlib import suppress
 from functools import lru_cache
 from hashlib import blake2b
 from math import inf
@@ -126,21 +127,45 @@ class Engine:
         match, request = None if continued else self._cache.find(key), None
         if match is None:
             request = route.parse(body, dict(read), url)
+            length = len(body)
             if continued:
-                request = self._continued(request, continued, route)
-                key = (key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest())
-            if most < inf and self.ruleset.slow(request, len(body), most):
+                request = self._continued(request, continued, route, most)
+                key, length = _continued_key(key, request), sys.maxsize
+            if most < inf and self.ruleset.slow(request, length, most):
                 raise LongWorkError
             match = self._match(request)
             self._cache.keep(key, match, 1_000 + sum(len(name) + len(value) for name, value in read))
         return Matched(match, body, route, read, url, key, request)
 
-    def _continued(self, request: Request, continued: Callable[[Request], Request], route: Route) -> Request:
+    def matched(
+        self,
+        match: Match,
+        body: bytes,
+        route: Route,
+        headers: Mapping[str, str],
+        url: str,
+        continued: Callable[[Request], Request] | None,
+    ) -> Matched:
+        """A request with what `match` has found for it in another process."""
+        read = self.ruleset.headers(headers)
+        key: Hashable = (self._token, route, blake2b(body, digest_size=16).digest(), url, read)
+        request = route.parse(body, dict(read), url)
+        if continued:
+            with suppress(RequestError):  # the rule names what is not kept
+                request = continued(request)
+            key = _continued_key(key, request)
+        return Matched(match, body, route, read, url, key, request)
+
+    def _continued(
+        self, request: Request, continued: Callable[[Request], Request], route: Route, most: float
+    ) -> Request:
         """The whole request of one that continues another. If that is not kept, the request as it is, provided that
-        the rule it matches names what it continues. Raises RequestError."""
+        the rule it matches names what it continues. Raises RequestError, and LongWorkError as `match`."""
         try:
             return continued(request)
         except RequestError:
+            if most < inf and self.ruleset.slow(request, sys.maxsize, most):
+                raise LongWorkError from None
             rule = self.ruleset.match(request)
             conditions = {} if rule is None else self.ruleset.rules[rule].when.body
             if route.keeper and route.keeper.refers(dumps(conditions).encode("utf-8", "surrogatepass")):
@@ -277,6 +302,11 @@ class Engine:
         return replace(refusal(error, self.seed, matched.body, matched.route), matched=False, valid=True)
 
 
+def _continued_key(key: Hashable, request: Request) -> Hashable:
+    """The key of a request in the cache that continues another; `key`: without what it continues."""
+    return key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
     if cost.milliseconds(rule, request) > most:
         raise LongWorkError
@@ -304,14 +334,14 @@ def refusal(error: RequestError, seed: int, body: bytes = b"", route: Refuser = 
 
 
 @lru_cache(maxsize=256)
-def _quoted(rule: str) -> str:
-    return quote(rule, safe=" #+/:")
+def _signature(seed: int, rule: str | None) -> tuple[tuple[str, str], ...]:
+    """The headers that name a rule and the seed."""
+    named = (("x-fakellm-rule", quote(rule, safe=" #+/:")),) if rule else ()
+    return (*named, ("x-fakellm-seed", str(seed)))
 
 
 def signed(plan: Plan, seed: int, rule: str | None, requested: str, route: Refuser, dialect: str | None = None) -> Plan:
     """The plan with headers that name its rule and seed, and the API's headers that it lacks; all values are ASCII."""
-    signature = [("x-fakellm-rule", _quoted(rule))] if rule else []
-    signature.append(("x-fakellm-seed", str(seed)))
     own = {name.lower() for name, _ in plan.headers}
     others = [header for header in route.headers(seed, requested, plan.status, dialect) if header[0] not in own]
-    return replace(plan, headers=(*plan.headers, *signature, *others))
+    return replace(plan, headers=(*plan.headers, *_signature(seed, rule), *others))

@@ -21,6 +21,7 @@ from fakellm.engine.response import Response
 from fakellm.server.control.changes import Changes
 from fakellm.server.workers.channel import long
 from fakellm.server.workers.unread import Unread
+from fakellm.wire.on_demand import OnDemand
 
 MOST_SENT = 256 * 1024
 """Bytes of replies that a worker sends to the owner although nobody reads a journal."""
@@ -130,7 +131,7 @@ class Reports:
 
     def _send_some(self) -> None:
         self._timer = None
-        for batch in _batches(self._unread.take(MOST_SENT)):
+        for batch in _batches(self._unread.take(MOST_SENT, paced=False)):
             self._channel.notify("replies", batch)
 
     def _send(self) -> None:
@@ -185,11 +186,11 @@ class ReportedChanges(Changes):
 
 
 def _batches(replies: Sequence[tuple[int, Response]]) -> Iterator[Sequence[tuple[int, Response]]]:
-    """Replies in parts of about MOST_SENT bytes."""
+    """Replies in parts of about MOST_SENT bytes. One that is sent over time is a part by itself: it is made anew."""
     batch, size = list[tuple[int, Response]](), 0
     for each in replies:
         batch.append(each)
-        size += each[1].size
+        size += MOST_SENT + 1 if isinstance(each[1].bursts, OnDemand) else each[1].size
         if size > MOST_SENT:
             yield batch
             batch, size = [], 0
