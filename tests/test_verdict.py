@@ -265,6 +265,7 @@ BROKEN: list[tuple[str, Entries]] = [
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), result("call_1"))),
     ("unanswered-call", lambda: after_calls(assistant("call_1"), result("call_1"))),
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), {"role": "user", "content": "never mind"})),
+    ("unanswered-call", lambda: [entry(1, 1.0, messages=[USER, assistant("call_9"), USER])]),  # of a saved history
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic())),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thought("b3RoZXI=")))),
     ("dropped-reasoning", lambda: reasoned("responses", ENCRYPTED, to_responses())),
@@ -312,6 +313,7 @@ KEPT: list[tuple[str, Entries]] = [
     ("unknown-call", lambda: reasoned("responses", REASONED, to_responses(previous_response_id="resp_1") | answered())),
     ("unanswered-call", lambda: after_calls(assistant("call_1", "call_2"), result("call_2"), result("call_1"))),
     ("unanswered-call", lambda: after_calls({"role": "user", "content": "something else"})),
+    ("unanswered-call", lambda: [entry(1, 1.0, messages=[USER, assistant("call_9"), result("call_9"), USER])]),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thought("c2ln")))),
     ("dropped-reasoning", lambda: reasoned("messages", SIGNED, to_anthropic(thinking=False))),
     ("dropped-reasoning", lambda: reasoned("responses", ENCRYPTED, to_responses({"type": "reasoning", "summary": []}))),

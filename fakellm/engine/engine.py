@@ -31,6 +31,7 @@ from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
+from fakellm.model.repeated_calls import MOST_REPEATS, repeated_calls
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario
@@ -256,15 +257,23 @@ class Engine:
         return Work(lambda: function(request), then)
 
     def _scripted(self, rule: Rule, reply: Reply, request: Request, matched: Matched, attempt: Attempt) -> Response:
+        place = matched.match.rule or 0
         try:
             resolved = filled(reply, request, attempt.number)
+            if self.strict and (calls := self._repeated(place, resolved, request)):
+                return self._refused(_endless(rule, calls), matched)
             fixed = resolved is rule.reply and not resolved.generate
             memo = Memo(self._cache, (self._token, matched.match.rule, attempt), fixed)
             response = self._rendered(rule if fixed else replace(rule, reply=resolved), request, matched, memo)
         except (ReplyError, FieldError, InexpressibleError) as error:
             return self._failed(rule, error, matched)
-        unused = self.ruleset.script(matched.match.rule or 0).without_effect(attempt, matched.route)
+        unused = self.ruleset.script(place).without_effect(attempt, matched.route)
         return replace(response, without_effect=unused) if unused else response
+
+    def _repeated(self, place: int, reply: Reply, request: Request) -> tuple[str, ...]:
+        """The calls that a reply would have an agent make once more, if it makes them without end; a script ends."""
+        names = () if self.ruleset.rules[place].script else repeated_calls(request)
+        return names if {*names} & {call.name for call in reply.tool_calls} else ()
 
     def _rendered(self, rule: Rule, request: Request, matched: Matched, memo: Memo) -> Response:
         if self._vary:
@@ -288,7 +297,10 @@ class Engine:
     def _exhausted(self, place: int, number: int, stream: bool) -> RequestError:
         """The refusal of a request for which the rule in this place has no more replies; `number`: the attempt's."""
         rule = self.ruleset.rules[place]
-        message = f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`."
+        message = (
+            f"The rule {rule.name!r} has sent all its replies to this request, and it sets `after: fail`. Add a reply, "
+            "or find out why the application sends the request again."
+        )
         if rule.script:
             length = self.ruleset.script(place).length(stream)
             message = (
@@ -305,6 +317,17 @@ class Engine:
 def _continued_key(key: Hashable, request: Request) -> Hashable:
     """The key of a request in the cache that continues another; `key`: without what it continues."""
     return key, blake2b(repr(request.messages).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def _endless(rule: Rule, calls: tuple[str, ...]) -> RequestError:
+    """The refusal of a request that a rule would answer with calls which an agent repeats without end."""
+    message = (
+        f"The conversation has the same call of {' and '.join(calls)} {MOST_REPEATS} times in a row, and the rule "
+        f"{rule.name!r} would answer with it again: this loop never ends. A rule with `user` matches the request with "
+        "the result of the call too: add `turn: 1` to it (turn=1 in Python), or put the rule with `result` before it. "
+        "If the application is to end such a loop by itself, let it do so earlier, or list the calls in a script."
+    )
+    return RequestError(400, message, "endless_loop")
 
 
 def _check_cost(rule: Rule | None, request: Request, most: float) -> None:
