@@ -255,6 +255,9 @@ async def test_time_passes_for_all_servers(redis: str) -> None:
         assert [(await second.chat("plain")).status for _ in range(2)] == [200, 429]
         passed = await second.send("POST", "/_fakellm/advance?seconds=0.5")
         assert json.loads(passed.body) == {"advanced": 10.5}
+        await first.chat("plain")
+        journal = json.loads((await second.send("GET", "/_fakellm/journal")).body)
+        assert [entry["advanced"] for entry in journal["entries"]] == [0.0] * 7 + [10.0] * 2 + [10.5]
 
 
 @in_loop
