@@ -80,7 +80,8 @@ class RedisLink:
         self._keeping = asyncio.create_task(self._keep())
 
     async def stop(self) -> None:
-        """Disconnects."""
+        """Disconnects. Later calls are refused."""
+        self.up = False
         tasks = [task for task in (self._keeping, self._receiving) if task]
         for task in tasks:
             task.cancel()

@@ -19,7 +19,7 @@ from msgspec import Struct
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine
 from fakellm.engine.state import AttemptCount, Attempted, Limits, MemorySession, MemoryState
-from fakellm.server.redis_state.confirmations import Confirmations
+from fakellm.server.redis_state.confirmations import NOT_CONFIRMED, Confirmations
 from fakellm.server.redis_state.journals import Journals
 from fakellm.server.redis_state.link import RedisLink
 from fakellm.server.redis_state.quotas.holdings import LEASE_SECONDS
@@ -35,11 +35,6 @@ RENEW_SECONDS = SESSION_SECONDS // 4
 """How often a server states which sessions it uses."""
 CONFIRM_SECONDS = 5.0
 """How long a change waits for the other servers."""
-
-NOT_CONFIRMED = (
-    "Redis has the change, but not every server has confirmed it: a server that has lost Redis, or is busy, may answer "
-    "as before for a while."
-)
 
 T = TypeVar("T")
 
@@ -188,7 +183,9 @@ class RedisState(MemoryState[Engine]):
 
     async def advance(self, session: RedisSession, milliseconds: int) -> int:
         """Lets time pass for the quotas of a session; returns how much has in all. Raises RequestError."""
-        return await self._in(session, lambda now: self.quotas.advance(now.name, now.serial, milliseconds))
+        passed = await self._in(session, lambda now: self.quotas.advance(now.name, now.serial, milliseconds))
+        await self._servers.ask("change", session.name)
+        return passed
 
     async def _in(self, session: RedisSession, run: Callable[[RedisSession], Awaitable[T | None]]) -> T:
         """What a call returns in a session. If that is None, Redis has another session of this name, of which this
@@ -214,7 +211,7 @@ class RedisState(MemoryState[Engine]):
     async def _copy(self, name: str, run: Callable[..., Awaitable[Any]]) -> RedisSession:
         """Reads a session of Redis, and copies it unless the copy is up to date."""
         values = await run(OPEN, [*keys(name)[:1], _SERIALS], SESSION_SECONDS)
-        serial, version, text, strict, first = values
+        serial, version, text, strict, first, advanced = values
         session = self.find(name)
         if not isinstance(session, RedisSession) or (session.serial, session.version) != (serial, version):
             scenario = None if text is None else OwnScenario(text, strict == "1", int(first))
@@ -223,6 +220,7 @@ class RedisState(MemoryState[Engine]):
             session = self.find(name)
             assert isinstance(session, RedisSession)
             session.version = version
+        session.journal.advanced = int(advanced or 0) / 1_000
         return session
 
     def _adopt(self, name: str, engine: Engine, own: bool, serial: str) -> None:
