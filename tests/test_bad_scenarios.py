@@ -16,6 +16,7 @@ from fakellm.base.validation import null_places
 from fakellm.faults import Fault
 from fakellm.scenarios.scenario import ScenarioFile
 from fakellm.scenarios.yaml_document import _null_places
+from fakellm.wire.http.transfer import Transfer
 
 
 def keys(of: type[Struct]) -> str:
@@ -27,6 +28,7 @@ LISTS = {
     "<when>": keys(When),
     "<reply>": keys(Reply),
     "<stream>": keys(Variation),
+    "<transfer>": keys(Transfer),
     "<faults>": ", ".join(str(kind.__struct_config__.tag) for kind in get_args(Fault)),
     "<dialects>": ", ".join(DIALECT_NAMES),
     "<apis>": ", ".join(HOMES),
@@ -271,10 +273,6 @@ BAD: list[tuple[str, list[str]]] = [
         ["a.yaml:2:23: rules[0].reply.tool_calls: expected array, got object; start each item of the list with '- '"],
     ),
     (
-        "rules:\n- reply: {tool_calls: [{name: f, id: ''}]}",
-        ["a.yaml:2:38: rules[0].reply.tool_calls[0].id: expected string of length >= 1, got ''"],
-    ),
-    (
         "rules:\n- reply: {finish_reason: 3}",
         [
             "a.yaml:2:26: rules[0].reply.finish_reason: expected string | null, got integer; put it in quotes to make it text"
@@ -355,6 +353,22 @@ BAD: list[tuple[str, list[str]]] = [
     (
         "rules:\n- {reply: {}, timing: {first: -1}}",
         ["a.yaml:2:31: rules[0].timing.first: expected number >= 0.0, got -1"],
+    ),
+    (
+        "rules:\n- {reply: {}, timing: {first: {mean: 0.5, stddev: 0.2}}}",
+        [
+            "a.yaml:2:31: rules[0].timing.first: the key 'kind' is missing; it is one of lognormal, gamma, empirical; write {kind: lognormal, mean: 0.5, deviation: 0.2}"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, timing: {gap: {kind: gamma, mean: 0.5, stddev: 0.2}}}",
+        [
+            "a.yaml:2:54: rules[0].timing.gap: unknown key 'stddev'; allowed here: kind, mean, deviation; did you mean 'deviation'?"
+        ],
+    ),
+    (
+        "rules:\n- {reply: {}, stream: {transfer: {zstd: true}}}",
+        ["a.yaml:2:35: rules[0].stream.transfer: unknown key 'zstd'; allowed here: <transfer>; write encoding: zstd"],
     ),
     (
         "rules:\n- {reply: {}, timing: {step: true, gap: 1}}",
@@ -558,7 +572,7 @@ def test_the_word_null_without_quotes_is_an_error_with_its_place(path: tuple[str
         replies = [f"{'  ' * (rules + 1)}reply: {{content: x}}"] if path[rules + 1] != "script" else []
         lines[rules + 1 : rules + 1] = replies
         for number, step in enumerate(path[rules + 1 :], rules + 1):
-            if step == "-":
+            if step == "-" and path[number - 1] in ("then", "script"):
                 lines.insert(number + 1 + len(replies), f"{'  ' * (number + 1)}reply: {{content: x}}")
         return "\n".join(lines) + "\n"
 

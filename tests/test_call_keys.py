@@ -62,6 +62,15 @@ def test_an_empty_object_of_another_kind_stands_beside_every_function() -> None:
     assert all(piece["custom"] == {} for piece in pieces)
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("path", ["chat/completions", "messages"])
+def test_an_empty_id_is_sent_as_it_is(path: str, stream: bool) -> None:
+    app = App(load({"rules": [{"reply": {"tool_calls": [CALL | {"id": ""}]}}]}))
+    body = chat(stream=stream, max_tokens=9)
+    sent = respond(app, HttpRequest("POST", f"/v1/{path}", body, {"anthropic-version": "2023-06-01"})).plan.body
+    assert b'"id":""' in sent.replace(b": ", b":")
+
+
 def test_a_custom_call_continues_with_nulls_in_place_of_its_other_keys() -> None:
     call = {"name": "patch", "id": "c", "kind": "custom", "arguments": "*** Begin Patch"}
     stream = {"split": {"arguments": 9}, "calls": {"id": "null", "type": "null"}}

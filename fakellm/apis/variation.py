@@ -140,8 +140,17 @@ class Variation(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields
         ),
     ] = None
     usage_before: Annotated[
-        Literal["absent", "null", "empty"] | None,
-        Meta(description="What `usage` is in the other chunks of a stream that has it; `empty`: an empty object."),
+        Literal["absent", "null", "empty", "zeros"] | None,
+        Meta(
+            description=(
+                "What `usage` is in the other chunks of a stream that has it; `empty`: an empty object, `zeros`: "
+                "counts of 0."
+            )
+        ),
+    ] = None
+    usage_choices: Annotated[
+        Literal["empty", "null", "absent"] | None,
+        Meta(description="What `choices` is in a chunk that has only the usage: an `empty` list, null, or no key."),
     ] = None
     done: Annotated[
         bool | Annotated[str, Meta(pattern=r"^ *\[DONE\] *$")] | None,
@@ -257,6 +266,7 @@ PLAIN = Variation(
     unfinished="absent",
     usage="own",
     usage_before="absent",
+    usage_choices="empty",
     done=True,
     id="constant",
     ticks=(),
@@ -307,6 +317,7 @@ def _silences(padding: int | str | tuple[Padding, ...] | None) -> tuple[Silences
 
 def _look(padding: Padding) -> Any:
     """How chat shows a silence: its delta, or a chunk without choices."""
-    if padding.chunk is not None or not padding.choices:
-        return {"chunk": padding.chunk or {}}
+    if padding.chunk is not None or padding.choices is not True:
+        how = {"choices": padding.choices} if isinstance(padding.choices, str) else {}
+        return {"chunk": padding.chunk or {}} | how
     return None if padding.delta is None else {"delta": padding.delta}

@@ -48,7 +48,12 @@ class Padding(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=T
             )
         ),
     ] = None
-    choices: Annotated[bool, Meta(description="False for chunks with `choices: []`.")] = True
+    choices: Annotated[
+        bool | Literal["null", "absent"],
+        Meta(
+            description="False for chunks with `choices: []`; `null` for `choices: null`; `absent`: without that key."
+        ),
+    ] = True
     chunk: Annotated[
         dict[str, Any] | None,
         Meta(

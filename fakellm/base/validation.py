@@ -35,7 +35,8 @@ class Problem(Struct, frozen=True):
 TEXT_KEY = "a key must be text; put it in quotes"
 
 
-NULL_WORD = "null would leave the key unset; the option is the word, so put it in quotes: 'null'"
+_QUOTED_NULL = "put it in quotes: 'null'"
+NULL_WORD = f"null would leave the key unset; the option is the word, so {_QUOTED_NULL}"
 
 Places = dict[str | None, Any]
 """Where null can be meant as a word: for each key either True or the places below it; None stands for all items."""
@@ -131,8 +132,13 @@ def has_unquoted_null(data: Any, places: Places | Literal[True]) -> bool:
 
 
 def _has_null_word(hint: Any) -> bool:
-    members = _members(hint)
-    return type(None) in members and any(get_origin(each) is Literal and "null" in get_args(each) for each in members)
+    """Whether null is a value of a key too."""
+    return type(None) in _members(hint) and _takes_null_word(hint)
+
+
+def _takes_null_word(hint: Any) -> bool:
+    """Whether the word `null` is a value of a key."""
+    return any(get_origin(each) is Literal and "null" in get_args(each) for each in _members(hint))
 
 
 def _members(hint: Any) -> list[Any]:
@@ -184,8 +190,9 @@ def _inside(data: dict[str, Any], hint: type[Struct], path: Path) -> Iterator[Pr
     renamed: dict[str, str] = getattr(hint, "renamed", {})
     misspelled: set[str | None] = set()
     for key, item in data.items():
-        if key in fields and item is None and _has_null_word(fields[key].type):
-            yield Problem((*path, key), "value", NULL_WORD)
+        if key in fields and item is None and _takes_null_word(fields[key].type):
+            message = NULL_WORD if _has_null_word(fields[key].type) else f"expected the word, got null; {_QUOTED_NULL}"
+            yield Problem((*path, key), "value", message)
         elif key in fields:
             yield from problems(item, fields[key].type, (*path, key))
         elif not isinstance(key, str):

@@ -112,7 +112,7 @@ def _passing() -> Time:
     "--state",
     "redis",
     metavar="redis://HOST",
-    help="Share sessions and counts of attempts with other servers in this Redis.",
+    help="Share sessions, counts of attempts, quotas and journals with other servers in this Redis.",
 )
 @click.option(
     "--real-time",
@@ -188,7 +188,8 @@ def command(
         make = partial(App, scenario, **common)
         app: App
         if redis:
-            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, url=redis, **common))
+            common |= {"url": redis, "real_time": real_time}
+            app, options["supervised"] = sharing(redis, lambda kind: kind(scenario, **common))
         elif workers == 1:
             app = make(time=time)
         else:

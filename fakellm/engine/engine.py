@@ -25,12 +25,11 @@ from fakellm.base.validation import FieldError
 from fakellm.base.words.count import count
 from fakellm.engine import cost
 from fakellm.engine.complete import GENERATED, generated
-from fakellm.engine.memo import FORGETFUL, Memo
+from fakellm.engine.memo import FORGETFUL, Cache, Memo
 from fakellm.engine.render import render
 from fakellm.engine.resolve import computed, filled, shown
 from fakellm.engine.response import Response, Work, respond
 from fakellm.engine.ruleset import Attempt, Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.reply import Computed, Reply
 from fakellm.scenarios.scenario import Rule, Scenario

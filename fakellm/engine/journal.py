@@ -49,12 +49,17 @@ class Journal:
 
     def remeasure(self, entry: Entry) -> None:
         """Must be called after the request, the explanation or the reply of an entry has changed."""
-        place = entry.number - self.dropped - 1
-        if 0 <= place < len(self._entries) and self._entries[place] is entry:
+        if self.has(entry):
+            place = entry.number - self._entries[0].number
             size, before = self._sizes[place]
             response, more = self._counted(entry)
             self._sizes[place] = size_of(entry), response
             self._shelf.resized(self._sizes[place][0] - size + more - self._shelf.unshared(before))
+
+    def has(self, entry: Entry) -> bool:
+        """Whether this entry is in the journal now."""
+        place = entry.number - self._entries[0].number if self._entries else -1
+        return 0 <= place < len(self._entries) and self._entries[place] is entry
 
     def close(self) -> None:
         """Drops all entries; the journal must not be used again."""

@@ -55,7 +55,10 @@ BUGS: dict[str, Bug] = {
     "A17": _bug("an unusual Content-Type, or none", "Azure/fetch-event-source#1 overcat/requests-sse#14"),
     "A18": _bug("a compressed stream", "btubbs/sseclient#36 envoyproxy/ai-gateway#1927 wso2/api-platform#3231"),
     "B1": _bug("a chunk with `choices: []`", "pydantic/pydantic-ai#164 run-llama/llama_index#7640 cline/cline#8384"),
-    "B2": _bug("a chunk with `choices: null`", "pydantic/pydantic-ai#5165"),
+    "B2": _bug(
+        "a chunk with `choices: null`, or without `choices`",
+        "pydantic/pydantic-ai#5165 langchain-ai/langchain#27886 ROCm/ATOM#1711",
+    ),
     "B3": _bug("a choice with `delta: null`", "openai/openai-python#1677 langchain-ai/langchain#18977"),
     "B4": _bug("the role in every delta", "ollama/ollama#7626 BerriAI/litellm#9986"),
     "B5": _bug("no role anywhere, or an empty one", "langchain-ai/langchainjs#11468 Portkey-AI/gateway#1000"),
@@ -107,7 +110,10 @@ BUGS: dict[str, Bug] = {
     ),
     "D1": _bug("a running token count in every chunk", "open-webui/open-webui#29064 pydantic/pydantic-ai#5260"),
     "D2": _bug("usage that comes twice, or with the finish reason", "skye-harris/hass_local_openai_llm#92"),
-    "D3": _bug("usage that is null or empty before the real one", "vercel/ai#2763 zed-industries/zed#42893"),
+    "D3": _bug(
+        "usage that is null, empty or zero before the real one",
+        "vercel/ai#2763 zed-industries/zed#42893 router-for-me/CLIProxyAPI#3077",
+    ),
     "D4": _bug("usage inside a choice, or under other names", "earendil-works/pi#2017 AstrBotDevs/AstrBot#6614"),
     "D5": _bug("no usage although it was requested", "ding113/claude-code-hub#1165"),
     "E1": _bug("a stream that ends before the answer does", "pydantic/pydantic-ai#6610 BerriAI/litellm#40260"),

@@ -219,9 +219,14 @@ def _checked(event: Event) -> Event:
         frame = json.loads(event.data)
     except (ValueError, RecursionError) as error:
         raise StreamError(f"{error}: {event.data[:80]!r}") from None
-    if not isinstance(frame, dict) or frame.get("error") is not None or "choices" not in frame:
+    if not isinstance(frame, dict) or frame.get("error") is not None or not _is_chunk(frame):
         raise StreamError(event.data)
     return event
+
+
+def _is_chunk(frame: dict[str, Any]) -> bool:
+    """Whether an object is a chunk. One with the usage alone may lack `choices`, as an error does."""
+    return "choices" in frame or ("id" in frame and frame.get("object") != "error")
 
 
 def _result(completion: Completion, provider: Provider) -> Result:

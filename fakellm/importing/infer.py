@@ -16,7 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice
+from fakellm.apis.chat.chunk import ZEROS, Chunk, ChunkChoice
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.meaning import NAME
 from fakellm.apis.chat.reader import read_chunk, read_chunks
@@ -29,7 +29,7 @@ from fakellm.importing.habit_search import abridged, alike, best_habits
 from fakellm.importing.read_division import padding, split, ticks, turns
 from fakellm.importing.read_habits import observed
 from fakellm.importing.read_spelling import ordered_as, rendered, spelled_like
-from fakellm.model.blocks import Completion, Opaque
+from fakellm.model.blocks import Completion, Opaque, Usage
 
 
 class Inferred(Struct, frozen=True):
@@ -153,8 +153,11 @@ def _is_own(padding: Padding, own: list[Padding]) -> bool:
 
 
 def _chunks(frames: Sequence[str], dialect: Dialect, fragments: bool) -> list[Chunk]:
-    """The chunks in the data of these events, with or without the fragments in them."""
+    """The chunks in the data of these events, with or without the fragments in them. Counts of 0 beside others are
+    those before the real ones."""
     chunks = [read_chunk(dialect, frame) for frame in frames]
+    if any(chunk.usage and chunk.usage != Usage() for chunk in chunks):
+        chunks = [replace(chunk, usage=ZEROS) if chunk.usage == Usage() else chunk for chunk in chunks]
     return chunks if fragments else [replace(chunk, choices=_without_fragments(chunk.choices)) for chunk in chunks]
 
 

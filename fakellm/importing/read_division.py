@@ -66,9 +66,9 @@ def padding(
 def _looks(frame: dict[str, Any], name: str) -> Padding:
     """A chunk without content as padding: its delta or, if it has none or another id than the reply, all of it."""
     if name and frame.get("id") == "":
-        return Padding(chunk=frame)
+        return Padding(chunk=frame, choices=True if "choices" in frame else "absent")
     if not frame.get("choices"):
-        return Padding(choices=False)
+        return Padding(choices="absent" if "choices" not in frame else "null" if frame["choices"] is None else False)
     if "delta" not in frame["choices"][0]:
         return Padding(chunk={"choices": frame["choices"]})
     return Padding(delta=frame["choices"][0]["delta"] or {})
@@ -80,7 +80,7 @@ def _silent(chunk: Chunk, counting: bool) -> bool:
     if len(chunk.choices) > 1 or (chunk.usage and not counting):
         return False
     if not chunk.choices:
-        return not chunk.usage
+        return not chunk.usage or counting
     delta = chunk.choices[0].delta
     content = (
         text_or_empty(delta.content)

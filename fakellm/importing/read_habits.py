@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, text_or_empty
+from fakellm.apis.chat.chunk import ZEROS, Chunk, ChunkChoice, Delta, ToolCallDelta, text_or_empty
 from fakellm.streaming.division import LATE
 
 
@@ -20,6 +20,8 @@ def observed(chunks: Sequence[Chunk]) -> dict[str, Any]:
         "together": _together(chunks),
         "finish": _finish(parts),
         "usage": _usage(chunks),
+        "usage_before": "zeros" if any(chunk.usage is ZEROS for chunk in chunks) else None,
+        "usage_choices": next((chunk.no_choices for chunk in chunks if chunk.usage and not chunk.choices), None),
     }
     calls = [call for part in parts if isinstance(part.delta.tool_calls, tuple) for call in part.delta.tool_calls]
     if spelled := {**_late(calls), **({"index": "from_one"} if any(call.index == 1 for call in calls[:1]) else {})}:

@@ -37,7 +37,7 @@ class Call(Struct, metaclass=Explaining, frozen=True, forbid_unknown_fields=True
 
     name: str
     arguments: str | dict[str, Any] = "{}"
-    id: Annotated[str, Meta(min_length=1)] | None = None
+    id: Annotated[str | None, Meta(description="By default it is drawn. Chat and Messages send an empty one.")] = None
     kind: Annotated[
         Literal["function", "custom"],
         Meta(description="`custom` for a call of a custom tool, whose input is `arguments`."),

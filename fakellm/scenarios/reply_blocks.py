@@ -6,9 +6,9 @@ They are the blocks of the model, except that a tool call may lack an id and hav
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from fakellm.apis.route import HOMES
 from fakellm.base.json_text import dumps
@@ -23,7 +23,7 @@ class CallBlock(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=T
 
     name: str
     arguments: str | dict[str, Any] = "{}"
-    id: Annotated[str, Meta(min_length=1)] | None = None
+    id: str | None = None
     kind: str = "function"
     own: Own = {}
 

@@ -24,9 +24,10 @@ from fakellm.base.errors import RequestError
 from fakellm.base.json_text import JSON
 from fakellm.engine.engine import Engine, Vary, generated_response, signed
 from fakellm.engine.entry import Entry
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Outcome, Response, Work, respond
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache, Limits, MemoryState, Session, State, Time, still
+from fakellm.engine.state import Limits, MemoryState, Session, State, Time, still
 from fakellm.model.request import Request, digest
 from fakellm.scenarios.matching import When
 from fakellm.scenarios.scenario import Scenario, extended

@@ -186,3 +186,29 @@ def repairs_arguments(self: Chat, arguments: str, cut: bool) -> str:
             continue
         return arguments + end
     return arguments or "{}"
+
+
+@wrong(Chat, "one", "OpenAI's chat reference: the index is the call's place; huggingface/smolagents#2605")
+def orders_calls_by_arrival(self: Chat, state: Choice) -> Result:
+    """Returns calls in the order in which they began."""
+    for number, call in enumerate(state.calls):
+        call.index = number
+    return Chat.one(self, state)
+
+
+@wrong(Chat, "arguments", "OpenAI's chat reference: arguments are the fragments, joined; microsoft/autogen#7549")
+def drops_empty_objects(self: Chat, arguments: Any) -> str:
+    """Takes a fragment `{}` for a placeholder, and drops it."""
+    return "" if arguments == "{}" else Chat.arguments(self, arguments)
+
+
+@wrong(
+    Chat,
+    "fragment",
+    "RFC 8259: an escape has two characters or more; a fragment may end within: 567-labs/instructor#1299",
+)
+def fails_within_an_escape(self: Chat, call: Call, fragment: JSON) -> None:
+    """Shows the arguments so far, and fails if they end in a backslash."""
+    Chat.fragment(self, call, fragment)
+    if (len(call.arguments) - len(call.arguments.rstrip("\\"))) % 2:
+        raise ClientError(f"not a part of JSON: {call.arguments[-20:]!r}")

@@ -230,3 +230,45 @@ def needs_the_details_of_usage(self: Chat, answer: Answer, chunk: JSON) -> None:
     Chat.usage(self, answer, chunk)
     if answer.usage and "prompt_tokens_details" in answer.usage:
         answer.usage["prompt_tokens_details"].get("cached_tokens")
+
+
+@wrong(Chat, "read", "Azure begins with a chunk without choices: meilisearch/meilisearch#6341")
+def ends_at_a_chunk_without_choices(self: Chat, events: Iterator[Event], request: JSON) -> Result:
+    """Takes a chunk without choices for the end of the stream."""
+    answer = Answer(request.get("n") or 1)
+    for event in events:
+        answer.done = self.is_done(event)
+        if answer.done:
+            break
+        if self.is_chunk(event):
+            chunk = self.parsed(event.data)
+            self.event(answer, event)
+            if isinstance(chunk, dict) and not chunk.get("choices"):
+                break
+    self.check(answer)
+    return self.result(answer)
+
+
+@wrong(Chat, "chunk", "Servers leave `choices` out beside the usage: langchain-ai/langchain#27886")
+def needs_the_key_choices(self: Chat, answer: Answer, chunk: Any) -> None:
+    """Fails on a chunk without the key `choices`."""
+    if isinstance(chunk, dict) and "error" not in chunk and chunk.get("object") != "error":
+        chunk["choices"]
+    Chat.chunk(self, answer, chunk)
+
+
+@wrong(Chat, "delta", "OpenAI's chat reference: `tool_calls` is optional, and may be empty; BerriAI/litellm#2716")
+def ignores_content_beside_the_key_of_calls(self: Chat, state: Choice, delta: JSON) -> None:
+    """Reads only the calls of a delta that has the key `tool_calls`."""
+    if "tool_calls" in delta:
+        self.calls(state, delta)
+    else:
+        Chat.delta(self, state, delta)
+
+
+@wrong(Chat, "finish", "Providers repeat the finish reason: QwenLM/qwen-code#2402 lost the calls that it had")
+def hands_over_calls_at_each_finish(self: Chat, state: Choice, choice: JSON) -> None:
+    """Returns the calls since the finish reason before the last."""
+    if state.finish and choice.get("finish_reason"):
+        state.calls.clear()
+    Chat.finish(self, state, choice)

@@ -17,9 +17,9 @@ from fakellm.apis.responses.dialects.providers import DIALECTS
 from fakellm.apis.responses.habits import Habits
 from fakellm.base.seed import Source
 from fakellm.engine.engine import Engine
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.blocks import Completion
 from fakellm.model.deltas import Batch, End
 from fakellm.model.fold import fold
@@ -63,6 +63,15 @@ def test_what_is_written_is_read_back(completion: Completion, division: Division
     how = way.habits
     answer = answered(completion, way)
     assert fold(RESPONSES.read(events(answer, division), how)) == (answer.completion, End())
+
+
+@FEW
+@given(COMPLETIONS, DIVISIONS, ways())
+def test_a_delta_begins_its_part_if_no_event_does(completion: Completion, division: Division, way: Way) -> None:
+    how = way.habits
+    answer = answered(completion, way)
+    found = [event for event in events(answer, division) if "response.content_part.added" not in event.data]
+    assert fold(RESPONSES.read(found, how)) == (answer.completion, End())
 
 
 @FEW

@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
+from fakellm.apis.chat.chunk import NULL, Chunk, ChunkChoice, Delta, Null, Text, ToolCallDelta
 from fakellm.apis.chat.fragments import joined
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME, annotations_in, finish_word
@@ -36,7 +36,9 @@ def assemble(batches: Sequence[Batch], habits: ChatHabits, drawn: Values) -> lis
     return [
         chunk
         if chunk.bare
-        else Chunk(next(names), created, model, chunk.choices, chunk.usage, fingerprint, chunk.extra)
+        else Chunk(
+            next(names), created, model, chunk.choices, chunk.usage, fingerprint, chunk.extra, False, chunk.no_choices
+        )
         for chunk in chunks
     ]
 
@@ -119,26 +121,28 @@ class _Stream:
         """The chunk of a batch, without its envelope."""
         parts: dict[int, _Part] = {}
         usage: model.Usage | Null | None = self._uncounted()
-        without_choices: dict[str, Any] | None = None
+        without_choices: Silence | None = None
         hidden: set[int | None] = set()
         for delta in batch:
             if isinstance(delta, Count):
                 usage, self.counted = delta.usage, True
             elif isinstance(delta, Silence) and _look(delta, "chunk") is not None:
-                without_choices = _look(delta, "chunk")
+                without_choices = delta
                 hidden.add(delta.choice)
             elif isinstance(delta, (Start, Open, Piece, Finish, Silence)) and delta.choice is not None:
                 self._add(parts.setdefault(delta.choice, _Part()), delta)
         parts = {index: part for index, part in parts.items() if index not in hidden}
         if without_choices is not None and not parts:
             return _bare(without_choices, usage, self.model)
-        return Chunk("", 0, "", tuple(self._choice(index, part) for index, part in parts.items()), usage)
+        choices = tuple(self._choice(index, part) for index, part in parts.items())
+        return Chunk("", 0, "", choices, usage, no_choices=self.habits.usage_choices)
 
     def _uncounted(self) -> Null | None:
         """The usage of a chunk without counts. An empty one after the counts would look as if there were none."""
-        if self.habits.usage_before == "empty":
-            return NULL if self.counted else EMPTY
-        return NULL if self.habits.usage_before == "null" else None
+        before = self.habits.usage_before
+        if before in ("empty", "zeros"):
+            return NULL if self.counted else Null(before)
+        return NULL if before == "null" else None
 
     def _add(self, part: _Part, delta: Start | Open | Piece | Finish | Silence) -> None:
         match delta:
@@ -311,11 +315,12 @@ def _look(silence: Silence, key: str) -> dict[str, Any] | None:
     return look if isinstance(look, dict) else None
 
 
-def _bare(look: dict[str, Any], usage: model.Usage | Null | None, name: str) -> Chunk:
+def _bare(silence: Silence, usage: model.Usage | Null | None, name: str) -> Chunk:
     """A chunk without choices; if it has its own id, it is sent unchanged."""
+    look, how = _look(silence, "chunk") or {}, silence.look.get("choices", "empty")
     if "id" not in look:
-        return Chunk("", 0, "", (), usage, extra=look)
+        return Chunk("", 0, "", (), usage, extra=look, no_choices=how)
     own = ("id", "created", "model", "system_fingerprint")
     extra = {key: value for key, value in look.items() if key not in own}
     fingerprint = look.get("system_fingerprint")
-    return Chunk(look["id"], look.get("created", 0), look.get("model", name), (), None, fingerprint, extra, True)
+    return Chunk(look["id"], look.get("created", 0), look.get("model", name), (), None, fingerprint, extra, True, how)

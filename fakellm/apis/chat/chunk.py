@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -12,11 +12,12 @@ from fakellm.model.blocks import Token, Usage
 
 
 class Null(Enum):
-    """The value of a field that is sent as null, or of a usage that is sent as an empty object; None means that it is
-    not sent. None of them is content: all are false."""
+    """The value of a field that is sent as null, or of a usage that is sent as an empty object or with counts of 0;
+    None means that it is not sent. None of them is content: all are false."""
 
     NULL = "null"
     EMPTY = "empty"
+    ZEROS = "zeros"
 
     def __bool__(self) -> bool:
         return False
@@ -24,6 +25,7 @@ class Null(Enum):
 
 NULL = Null.NULL
 EMPTY = Null.EMPTY
+ZEROS = Null.ZEROS
 Text = str | Null | None
 
 
@@ -73,6 +75,10 @@ class ChunkChoice(Struct, frozen=True):
     refusal_logprobs: tuple[Token, ...] | None = None
 
 
+NoChoices = Literal["empty", "null", "absent"]
+"""What `choices` is in a chunk without any: an empty list, null, or no key."""
+
+
 class Chunk(Struct, frozen=True):
     """One `chat.completion.chunk`; `extra` as in Delta, but its keys replace those of the chunk."""
 
@@ -85,6 +91,7 @@ class Chunk(Struct, frozen=True):
     extra: dict[str, Any] = {}
     bare: bool = False
     """Whether it is sent unchanged, without what the provider adds to every chunk."""
+    no_choices: NoChoices = "empty"
 
 
 ENVELOPE: Mapping[str, Any] = {"id": "", "created": 0, "model": "", "system_fingerprint": None}

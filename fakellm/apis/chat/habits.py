@@ -11,6 +11,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from fakellm.apis.chat.chunk import NoChoices
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.protocol import Settings
 from fakellm.apis.variation import PLAIN, Variation, division_of
@@ -33,7 +34,8 @@ class ChatHabits(Struct, frozen=True):
     reasoning: Reasoning = "reasoning_content"
     fill: dict[Literal["opening", "delta", "finish"], dict[Field, Filler]] = {}
     unfinished: Literal["null", "absent", "empty"] = "absent"
-    usage_before: Literal["absent", "null", "empty"] = "absent"
+    usage_before: Literal["absent", "null", "empty", "zeros"] = "absent"
+    usage_choices: NoChoices = "empty"
     done: bool | str = True
     id: Literal["constant", "first_empty", "changing"] = "constant"
     ticks: tuple[int, ...] = ()
@@ -49,7 +51,7 @@ class ChatHabits(Struct, frozen=True):
 
 def block_of(habits: ChatHabits) -> tuple[str, Variation]:
     """The dialect and the `stream:` block of which `split` makes these habits; a role that is sent once is not set."""
-    names = ("calls", "fill", "unfinished", "usage_before", "done", "id", "ticks")
+    names = ("calls", "fill", "unfinished", "usage_before", "usage_choices", "done", "id", "ticks")
     fields = {name: getattr(habits, name) for name in names}
     fields |= {"spelling": habits.own_spelling, "reasoning": habits.own_reasoning}
     role = None if habits.role == "once" else habits.role
@@ -79,6 +81,7 @@ def split(variation: Variation, dialect: Dialect, one_call: bool = False) -> Set
         fill=full.fill or {},
         unfinished=full.unfinished or "absent",
         usage_before="absent" if full.usage in ("none", "every", "running") else full.usage_before or "absent",
+        usage_choices=full.usage_choices or "empty",
         done=True if full.done is None else full.done,
         id=full.id or "constant",
         ticks=tuple(sorted(full.ticks or ())),

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from fakellm.apis.chat.chunk import Chunk, ChunkChoice, Delta, ToolCallDelta, envelope
 from fakellm.apis.chat.dialect import Dialect
@@ -106,7 +106,7 @@ class _Frame(Struct):
     id: str | None = None
     created: int | None = None
     model: str | None = None
-    choices: list[_Choice] | None = None
+    choices: list[_Choice] | UnsetType | None = UNSET
     usage: _Usage | None = None
     system_fingerprint: str | None = None
 
@@ -121,6 +121,7 @@ def read_chunk(dialect: Dialect, data: str) -> Chunk:
         choices=tuple(_chunk_choice(choice) for choice in frame.choices or ()),
         usage=_usage(dialect, frame.usage) if frame.usage else None,
         system_fingerprint=frame.system_fingerprint or None,
+        no_choices="absent" if frame.choices is UNSET else "null" if frame.choices is None else "empty",
     )
 
 

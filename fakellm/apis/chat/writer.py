@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from fakellm.apis.chat.chunk import EMPTY, NULL, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
+from fakellm.apis.chat.chunk import EMPTY, NULL, ZEROS, Chunk, ChunkChoice, Delta, Text, ToolCallDelta, text_or_empty
 from fakellm.apis.chat.dialect import Dialect
 from fakellm.apis.chat.habits import ChatHabits
 from fakellm.apis.chat.meaning import NAME
@@ -22,8 +22,14 @@ def write_chunk(chunk: Chunk, habits: ChatHabits, number: int = 0) -> JSON:
     spelling, dialect = habits.spelling, habits.dialect
     choices = [_chunk_choice(choice, habits, number) for choice in chunk.choices]
     frame = write_envelope(dialect, "chat.completion.chunk", chunk, choices)
+    if not choices and chunk.no_choices != "empty":
+        frame["choices"] = None
+        if chunk.no_choices == "absent":
+            del frame["choices"]
     if chunk.usage is not None:
         frame["usage"] = {} if chunk.usage is EMPTY else None
+        if chunk.usage is ZEROS:
+            frame["usage"] = _only(spelling.usage_keys, write_usage(dialect, Usage()))
     if isinstance(chunk.usage, Usage):
         own_usage = own_values("usage.", number, spelling)
         frame["usage"] = per_content(

@@ -6,7 +6,8 @@ from fakellm.apis.chat.meaning import chat_choice
 from fakellm.fuzzing.draws.payloads import answer
 from fakellm.model.blocks import Choice, Stop, Text, Thinking, ToolCall
 
-_CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich 11"}'), ToolCall("call_1", "add", '{"a":1}'))
+_CALLS = (ToolCall("call_0", "get_weather", '{"in":"Zürich 11"}'), ToolCall("call_1", "add", '{"to":{}}'))
+"""In pieces of two characters, one of the second is `{}`, which looks like the whole of the arguments (C17)."""
 
 TEXT = answer(chat_choice('7 °C in <東京> & 🌍\n"1/2"', finish_reason="stop"))
 CALLS = answer(chat_choice("One moment", "Hm, well", tool_calls=_CALLS, finish_reason="tool_calls"))

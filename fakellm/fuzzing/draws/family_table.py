@@ -144,7 +144,7 @@ ANY: dict[str, Options] = {
     ),
     "padding": (*(Variation(padding=count) for count in (1, 3, 50)), *_padding(delta={"content": ""}), *_padding()),
     "padding: no_choices": _padding(choices=False),
-    "padding: null_choices": _padding(chunk={"choices": None}),
+    "padding: null_choices": (*_padding(choices="null"), *_padding(choices="absent")),
     "padding: null_delta": _padding(chunk={"choices": [{"index": 0, "delta": None, "finish_reason": None}]}),
     "padding: no_delta": _padding(chunk={"choices": [{"index": 0, "finish_reason": None}]}),
     "role": tuple(Variation(role=role) for role in ("alone", "first", "call")),
@@ -225,5 +225,9 @@ USAGE: dict[str, Options] = {
     "usage": tuple(Variation(usage=where) for where in ("finish", "every")),
     **_each("usage", "both", "after", "running", "none"),
     "usage_before": tuple(Variation(usage_before=how) for how in ("null", "absent")),
-    **_each("usage_before", "empty"),
+    "usage_before: empty": (
+        Variation(usage_before="empty"),
+        Variation(usage_before="zeros"),
+        *(Variation(usage_choices=how) for how in ("absent", "null")),
+    ),
 }

@@ -37,6 +37,12 @@ _WHOLE = {
 """What is meant by a plain value in place of a block, or of an item in a list."""
 
 
+_CODINGS = {"br": "br", "brotli": "br", "deflate": "deflate", "zstandard": "zstd", "zstd": "zstd"}
+"""Codings that are values of `encoding`, though one, `gzip`, is a key."""
+
+_DEVIATIONS = ("deviation", "stddev", "std", "sigma")
+
+
 def place_of_key(path: Path) -> str:
     """What follows the message about an unknown key, the last step of the path: where it belongs. Empty if nowhere."""
     *above, key = path
@@ -45,6 +51,8 @@ def place_of_key(path: Path) -> str:
     block = above[-1] if above else None
     if block is None:
         return f"; {key!r} is a key of a rule: each rule is an item of 'rules'" if key in _rule_keys() else ""
+    if block == "transfer" and key.lower() in _CODINGS:
+        return f"; write encoding: {_CODINGS[key.lower()]}"
     if isinstance(block, str) and block in _rule_keys():
         if key in _rule_keys():
             return f"; {key!r} is a key of the rule, beside {block!r}"
@@ -58,6 +66,17 @@ def place_of_key(path: Path) -> str:
     if word != key:
         return f"; did you mean {word!r}, a key of {owner!r}? write {owner}: {{{word}: …}}"
     return f"; {key!r} is a key of {owner!r}: write {owner}: {{{key}: …}}"
+
+
+def kind_of_wait(path: Path, block: Any) -> str:
+    """What follows the message that a distribution of waits has no `kind`, the last step of the path: one with its
+    numbers. Empty for any other block."""
+    if path[-3:-1] not in (("timing", "first"), ("timing", "gap")) or not isinstance(block, dict):
+        return ""
+    mean, deviation = block.get("mean"), next((block[key] for key in _DEVIATIONS if key in block), None)
+    if not isinstance(mean, (int, float)) or not isinstance(deviation, (int, float)):
+        mean, deviation = 0.3, 0.1
+    return f"; write {{kind: lognormal, mean: {mean:g}, deviation: {deviation:g}}}"
 
 
 def call_of_keyword(key: str, allowed: Sequence[str]) -> str:

@@ -17,9 +17,9 @@ from fakellm.base.budget import BUDGET, exceeded
 from fakellm.base.errors import FakellmError, RequestError
 from fakellm.engine.engine import Engine, Match, Matched
 from fakellm.engine.limited import Spent, spent
+from fakellm.engine.memo import Cache
 from fakellm.engine.response import Response
 from fakellm.engine.ruleset import Ruleset
-from fakellm.engine.state import Cache
 from fakellm.model.request import Request
 from fakellm.scenarios.scenario import Rule, Scenario
 

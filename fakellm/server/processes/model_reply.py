@@ -20,19 +20,21 @@ from fakellm.apis.operation import Keeper
 from fakellm.apis.route import REPLIES
 from fakellm.base.errors import RequestError
 from fakellm.engine.engine import Engine, LongWorkError, Match, Matched
-from fakellm.engine.limited import spent
+from fakellm.engine.limited import Spent, alike, spent
 from fakellm.engine.response import Response, Work, changed, give_up, respond
-from fakellm.engine.state import AttemptCount, Session
+from fakellm.engine.state import AttemptCount, Attempted, Session
 from fakellm.engine.stored import SessionStore
 from fakellm.model.request import Request
 from fakellm.server.application import HttpRequest
 from fakellm.server.offload import in_thread, offload
 from fakellm.server.processes.answering import Answered
 from fakellm.server.processes.elsewhere import MOST_MILLISECONDS, answered
-from fakellm.server.processes.within_limits import Grant, take
+from fakellm.server.processes.within_limits import Demanding
 from fakellm.wire.plan import Frame
 
 T = TypeVar("T")
+
+_FIRST = AttemptCount(1, False)
 
 
 def replied(session: Session[Engine], engine: Engine, request: HttpRequest, offloads: bool) -> Response | Work:
@@ -60,28 +62,40 @@ class _Making(Struct, frozen=True):
 
     def within_limits(self) -> Response | Work:
         """The outcome of a request that takes of quotas."""
-        match = self.matched.match
-        return _known(self.session.following(*match.count) if match.counts else 1, self._spend)
+        match, most = self.matched.match, self.most
+        demanding = Demanding(self.engine, self.request, lambda number: spent(self.engine, self.matched, number, most))
+        then = partial(self._admitted, demanding)
+        if match.counts:
+            until = partial(alike, self.engine, match)
+            return _known(self.session.count_within(match.count, demanding, until), then)
+        demanded = demanding(1)
+        if not demanded:
+            return self._elsewhere() if demanded is None else self.counted()
+        return _known(self.session.take(demanded), lambda admission: then(Attempted(_FIRST, admission)))
 
-    def _spend(self, number: int) -> Response | Work:
-        """Takes what the attempt with this number uses up."""
-        try:
-            spending = spent(self.engine, self.matched, number, self.most)
-        except LongWorkError:
-            return responding(partial(answered_with, self.session, self.engine, self.request))
-        return _known(take(self.session, self.engine, self.request, spending), self._granted)
-
-    def _granted(self, grant: Grant | None) -> Response | Work:
-        if grant is None:
-            return self.counted()
-        matched = self.matched
-        if not grant.allowed:
+    def _admitted(self, demanding: Demanding, attempted: Attempted) -> Response | Work:
+        """The outcome for what the quotas have admitted."""
+        count, admission = attempted
+        if admission is None:
+            return self._elsewhere()
+        matched, grant = self.matched, demanding.grant(count.number, admission)
+        if grant and not grant.allowed:
             return grant.refuse(self.engine, matched.parsed(), matched.route)
         try:
-            return changed(self.counted(), partial(grant.answer, route=matched.route), grant.give_up)
+            outcome, keeper = self._attempted(count), self.request.target.api.keeper
+            if keeper is not None:
+                outcome = self._remembered(keeper, outcome)
+            if grant is None:
+                return outcome
+            return changed(outcome, partial(grant.answer, route=matched.route), grant.give_up)
         except BaseException:
-            grant.give_up()
+            if grant:
+                grant.give_up()
             raise
+
+    def _elsewhere(self) -> Work:
+        """The work of having another process do it."""
+        return responding(partial(answered_with, self.session, self.engine, self.request))
 
     def counted(self) -> Response | Work:
         """The outcome, after the attempt has been counted."""
@@ -90,9 +104,11 @@ class _Making(Struct, frozen=True):
             outcome = _rendered(self.most, self.request, self.engine, matched, 1)
         else:
             outcome = _known(self.session.count(*matched.match.count), self._attempted)
-        if keeper is None:
-            return outcome
-        return changed(outcome, partial(remembered, self.session.store, keeper, matched.parsed()))
+        return outcome if keeper is None else self._remembered(keeper, outcome)
+
+    def _remembered(self, keeper: Keeper, outcome: Response | Work) -> Response | Work:
+        """The outcome, which the API keeps."""
+        return changed(outcome, partial(remembered, self.session.store, keeper, self.matched.parsed()))
 
     def _attempted(self, count: AttemptCount) -> Response | Work:
         outcome = _rendered(self.most, self.request, self.engine, self.matched, count.number)
@@ -196,23 +212,37 @@ async def answered_with(session: Session[Engine], engine: Engine, request: HttpR
 
 async def _limited(session: Session[Engine], engine: Engine, request: HttpRequest, match: Match) -> Answered:
     """What another process answers to a request within limits, which it counts too."""
-    number, forgotten = await _value(session.following(*match.count)) if match.counts else 1, False
-    answer = await answered(engine, request, number)
-    grant = await _value(take(session, engine, request, answer.spent))
-    if grant and not grant.allowed:
+    count = AttemptCount(await _value(session.following(*match.count)), False) if match.counts else _FIRST
+    admission = None
+    while admission is None:  # until no other request has come in the meantime
+        answer = await answered(engine, request, count.number)
+        demanding = Demanding(engine, request, partial(_spent_by, count.number, answer.spent))
+        if match.counts:
+            attempt = session.count_within(match.count, demanding, partial(alike, engine, match))
+            count, admission = await _value(attempt)
+        elif demanded := demanding(1):
+            admission = await _value(session.take(demanded))
+        else:
+            return await _completed(session, engine, request, answer, *count)
+    grant = demanding.grant(count.number, admission)
+    if grant is None:
+        return await _completed(session, engine, request, answer, *count)
+    if not grant.allowed:
         return replace(answer, response=grant.refuse(engine, await _read(request), request.target.api))
     try:
-        if match.counts:
-            counted, forgotten = await _value(session.count(*match.count))
-            if counted != number:  # another request came in the meantime
-                number, answer = counted, await answered(engine, request, counted)
-        answer = await _completed(session, engine, request, answer, number, forgotten)
+        answer = await _completed(session, engine, request, answer, *count)
         assert answer.response
-        return replace(answer, response=grant.answer(answer.response, request.target.api)) if grant else answer
+        return replace(answer, response=grant.answer(answer.response, request.target.api))
     except BaseException:
-        if grant:
-            grant.give_up()
+        grant.give_up()
         raise
+
+
+def _spent_by(known: int, spent: Spent | None, number: int) -> Spent | None:
+    """What an attempt uses up, of which another process has made the one with the number that is `known`."""
+    if number != known:
+        raise LongWorkError
+    return spent
 
 
 async def _value(value: T | Awaitable[T]) -> T:

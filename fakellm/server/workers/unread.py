@@ -46,6 +46,9 @@ class Unread:
             self.discard(next(iter(self._replies)))
         return number in self._replies
 
+    def __contains__(self, number: int) -> bool:
+        return number in self._replies
+
     def discard(self, number: int) -> None:
         """Forgets the reply with this number, if there is one."""
         self._paced.pop(number, None)

@@ -29,6 +29,11 @@ _TEXT_PIECES = {
     "response.function_call_arguments.delta": "arguments",
     "response.custom_tool_call_input.delta": "arguments",
 }
+_PARTS: dict[str, JSON] = {
+    "response.output_text.delta": {"type": "output_text", "text": ""},
+    "response.refusal.delta": {"type": "refusal", "refusal": ""},
+}
+"""The part of a message that a delta belongs to, as it begins."""
 _REPEATS = {
     *("response.output_text.done", "response.refusal.done", "response.function_call_arguments.done"),
     *("response.custom_tool_call_input.done", "response.reasoning_summary_text.done", "response.reasoning_text.done"),
@@ -145,7 +150,10 @@ class _Reader:
             case _ if kind in _TEXT_PIECES:
                 item = self._item(value)
                 tokens = tokens_of(value.get("logprobs")) if kind == "response.output_text.delta" else ()
-                block = self._block(item, value.get("content_index", 0))
+                index = value.get("content_index", 0)
+                if kind in _PARTS and index not in item.blocks:  # clients need no event for the start of a part
+                    yield from self._part_added(item, index, _PARTS[kind])
+                block = self._block(item, index)
                 yield Piece(0, block, _TEXT_PIECES[kind], _text(value["delta"]), tokens)
             case _ if kind in PIECES:
                 yield Piece(0, self._block(self._item(value), 0), f"value.{PIECES[kind]}", _text(value["delta"]))
