@@ -34,9 +34,10 @@ KINDS = ("retry", "retry", "cut", "closed", "turns", "call", "say", "say", "gene
 
 
 def soak(streams: int) -> Iterator[Line]:
-    """The resident memory of all processes of a server at the end, against that after the first 10,000 streams."""
-    first = min(FIRST, streams)
+    """The resident memory of all processes of a server at the end, against that after the first 10,000 streams of each
+    worker."""
     for workers in WORKERS:
+        first = min(FIRST * workers, streams)
         with servers.ours(SCENARIO, f"fakellm --workers {workers}", strict=True, workers=workers) as server:
             pids, readings = family(server.pid), []
             for numbers in (range(first), range(first, streams)):
